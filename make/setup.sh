@@ -1,0 +1,180 @@
+#!/bin/sh
+# Brings this machine and this checkout to the state that the Makefile's targets need, a step a word:
+#
+#   make/setup.sh [--quiet] STEP…      steps: root · packages GROUP · venv · dev · launcher · links · image · lxcfs
+#
+# Each step looks first and acts only on what is missing, so that running it again takes a fraction of a second.
+set -eu
+cd "$(dirname "$0")/.."
+checkout=$PWD
+venv=$checkout/.venv
+launcher=$venv/bin/pyctr_lite
+run=/run/pyctr_lite
+
+say() { printf '[setup] %s\n' "$*" >&2; }
+fail() {
+    printf '[setup] error: %s\n' "$1" >&2
+    [ $# -lt 2 ] || printf '[setup]        %s\n' "$2" >&2
+    exit 1
+}
+need_root() { [ "$(id -u)" = 0 ] || fail "$1 needs root" "run it so: sudo make ${MAKE_TARGET:-setup}"; }
+
+step_root() { need_root "this target"; }
+
+step_packages() {
+    # shellcheck disable=SC2046
+    set -- $(awk -v group="$1" '$1 == group { print $2 }' make/packages)
+    installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
+    missing=
+    for package in "$@"; do
+        printf '%s\n' "$installed" | grep -qx "$package installed" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null || fail "apt-get is not here: this set-up knows Debian and Ubuntu" \
+        "install by hand what corresponds to:$missing"
+    need_root "installing$missing"
+    say "apt-get install$missing"
+    forbid_services
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq -o Acquire::Retries=3 </dev/null >&2 || say "apt-get update failed: trying with the lists there are"
+    # shellcheck disable=SC2086
+    if ! output=$(apt-get install -y -qq --no-install-recommends -o Acquire::Retries=3 $missing </dev/null 2>&1); then
+        printf '%s\n' "$output" | tail -n 20 >&2
+        fail "apt-get could not install:$missing"
+    fi
+    allow_services
+}
+
+# A peer or an oracle is a program here, not a service: nothing that a package brings is started by installing it.
+forbid_services() {
+    [ -e /usr/sbin/policy-rc.d ] && return 0
+    printf '#!/bin/sh\n# pyctr_lite make/setup.sh, for one run of apt-get\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+    trap allow_services EXIT INT TERM
+}
+allow_services() {
+    if grep -qs 'pyctr_lite make/setup.sh' /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
+}
+
+# The interpreter: $PYTHON, else Debian's own, else python3 of the PATH; 3.11 or newer.
+choose_python() {
+    for candidate in ${PYTHON:-/usr/bin/python3 python3}; do
+        if "$candidate" -IS -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.11 or newer: tried ${PYTHON:-/usr/bin/python3, python3}" "name one: make PYTHON=/path/to/python3"
+}
+
+# What .venv was made for: it is made again when the checkout has moved or Python or the dependencies changed.
+stamp_of() { printf '%s\n' "$checkout" "$python" "$1" && sed -n "/^$1 = \[/,/^\]/p" pyproject.toml; }
+
+step_venv() {
+    if [ -e "$venv/stamp" ] && [ -z "${PYTHON:-}" ] && [ -x "$venv/bin/python" ]; then
+        python=$(sed -n 2p "$venv/stamp")
+    else
+        python=$(choose_python)
+    fi
+    stamp_of dependencies | cmp -s - "$venv/stamp" && return 0
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module" "on Debian: apt-get install python3-venv"
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv --clear "$venv"
+    pip_install dependencies
+    printf '%s\n' "$checkout" >"$(echo "$venv"/lib/python3.*/site-packages)/pyctr_lite_checkout.pth"
+    stamp_of dependencies >"$venv/stamp"
+}
+
+step_dev() {
+    stamp_of dev | cmp -s - "$venv/stamp-dev" && return 0
+    say "installing the tools of the tests into .venv"
+    pip_install dev
+    stamp_of dev >"$venv/stamp-dev"
+}
+
+pip_install() {
+    "$venv/bin/python" - "$1" >"$venv/requirements" <<'PYTHON'
+import sys, tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print("\n".join(project["dependencies"] if sys.argv[1] == "dependencies" else project["optional-dependencies"][sys.argv[1]]))
+PYTHON
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --retries 3 -r "$venv/requirements" </dev/null >&2 ||
+        fail "pip could not install $(tr '\n' ' ' <"$venv/requirements")" "is the package index in reach?"
+}
+
+step_launcher() {
+    if [ ! -e "$launcher" ] || [ make/launcher.sh -nt "$launcher" ]; then
+        sh make/launcher.sh "$venv/bin/python" "$checkout" >"$launcher.new"
+        chmod 755 "$launcher.new"
+        mv "$launcher.new" "$launcher"
+        ln -sf pyctr_lite "$venv/bin/pyctr"
+    fi
+    # Start-up time depends on the bytecode being there, also for a user who may not write here.
+    if [ ! -e "$venv/stamp-bytecode" ] || [ -n "$(find pyctr_lite -name '*.py' -newer "$venv/stamp-bytecode" -print -quit)" ]; then
+        : >"$venv/stamp-bytecode.new"
+        "$venv/bin/python" -m compileall -q pyctr_lite || fail "pyctr_lite does not compile"
+        "$venv/bin/python" -IS -X no_debug_ranges -c 'import sys; sys.path.append(sys.argv[1])
+from pyctr_lite import preload
+preload.build(sys.argv[1] + "/.venv/preload")' "$checkout" || fail "the quick verbs could not be put together"
+        mv "$venv/stamp-bytecode.new" "$venv/stamp-bytecode"
+    fi
+}
+
+step_links() {
+    for name in pyctr_lite pyctr; do
+        link=/usr/local/bin/$name
+        target=$(readlink "$link" || true)
+        [ "$target" = "$launcher" ] && continue
+        case $target in
+            "") [ ! -e "$link" ] || fail "$link is there and is not ours" "move it away, or use $launcher" ;;
+            */.venv/bin/pyctr_lite) say "$link pointed to ${target%/.venv/bin/pyctr_lite}: now to this checkout" ;;
+            *) fail "$link is there and points to $target" "move it away, or use $launcher" ;;
+        esac
+        need_root "linking $link"
+        ln -sfn "$launcher" "$link"
+    done
+}
+
+step_image() {
+    "$launcher" image inspect busybox:latest >/dev/null 2>&1 && return 0
+    need_root "making the image busybox:latest"
+    "$launcher" image bootstrap busybox >/dev/null || fail "the image busybox:latest could not be made"
+    say "made the image busybox:latest from $(command -v busybox)"
+}
+
+step_lxcfs() {
+    grep -q ' /var/lib/lxcfs fuse.lxcfs ' /proc/mounts && return 0
+    if [ ! -c /dev/fuse ]; then
+        say "lxcfs is not started: there is no /dev/fuse here, so run --lxcfs will say so"
+        return 0
+    fi
+    need_root "starting lxcfs"
+    if [ -d /run/systemd/system ]; then
+        systemctl start lxcfs || say "lxcfs is not started: see systemctl status lxcfs; run --lxcfs will say so"
+        return 0
+    fi
+    mkdir -p "$run" /var/lib/lxcfs
+    setsid lxcfs -p "$run/lxcfs.pid" /var/lib/lxcfs </dev/null >"$run/lxcfs.log" 2>&1 &
+    tries=0
+    until grep -q ' /var/lib/lxcfs fuse.lxcfs ' /proc/mounts; do
+        tries=$((tries + 1))
+        if [ $tries -gt 50 ] || ! kill -0 $! 2>/dev/null; then
+            say "lxcfs does not start: $(tail -n 1 "$run/lxcfs.log"); run --lxcfs will say so"
+            return 0
+        fi
+        sleep 0.1
+    done
+    say "started lxcfs on /var/lib/lxcfs"
+}
+
+quiet=no
+[ "${1:-}" != --quiet ] || { quiet=yes; shift; }
+while [ $# -gt 0 ]; do
+    case $1 in
+        packages) step_packages "$2"; shift ;;
+        root | venv | dev | launcher | links | image | lxcfs) "step_$1" ;;
+        *) fail "no such step: $1" ;;
+    esac
+    shift
+done
+[ $quiet = yes ] || say "all is set up: pyctr_lite run --rm busybox echo hello"

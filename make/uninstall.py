@@ -1,0 +1,173 @@
+"""Takes everything away again: containers, mounts, cgroups, processes, links, state directories, .venv.
+
+It needs neither .venv nor a working engine, asks no questions and can be repeated; it removes nothing that is
+not ours, and says what it leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+LAUNCHER = CHECKOUT / ".venv/bin/pyctr_lite"
+LINKS = [Path("/usr/local/bin/pyctr_lite"), Path("/usr/local/bin/pyctr")]
+STATE, RUN = Path("/var/lib/pyctr_lite"), Path("/run/pyctr_lite")
+LXCFS = Path("/var/lib/lxcfs")
+GROUP = "pyctr_lite"
+"""The one cgroup, in each hierarchy, below which the containers of the default state directory are."""
+MADE_HERE = [
+    "build",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".import_linter_cache",
+    ".hypothesis",
+    ".venv",
+]
+
+
+def main() -> int:
+    if os.geteuid() != 0 and (STATE.exists() or RUN.exists() or any(map(is_our_link, LINKS))):
+        print(
+            "[uninstall] error: containers, mounts and links need root; run it so: sudo make uninstall",
+            file=sys.stderr,
+        )
+        return 1
+    remove_containers()
+    remove_cgroups()
+    stop_lxcfs()
+    remove_links()
+    unmount_below(STATE, RUN)
+    remove_trees()
+    print("[uninstall] done. Packages that apt installed are left: see make/packages", file=sys.stderr)
+    return 0
+
+
+def say(text: str) -> None:
+    print(f"[uninstall] {text}", file=sys.stderr)
+
+
+def remove_containers() -> None:
+    """Ask the engine first: it knows the order. What it cannot do is done by the kernel's own means below."""
+    if not (STATE / "containers").is_dir() or not LAUNCHER.exists():
+        return
+    os.environ.pop("PYCTR_LITE_ROOT", None)  # what lies elsewhere, its owner removes with its directory
+    try:
+        listed = subprocess.run([LAUNCHER, "ps", "-aq"], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+        if ids := listed.stdout.split():
+            say(f"removing {len(ids)} container{'s' if len(ids) > 1 else ''}")
+            subprocess.run([LAUNCHER, "rm", "-f", "-v", *ids], stdout=subprocess.DEVNULL, timeout=600, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        say(f"the engine could not remove its containers ({error}): going on without it")
+
+
+def remove_cgroups() -> None:
+    """Kill what still runs in our groups, in every hierarchy, and remove the groups, the deepest first."""
+    for top in our_groups():
+        groups = sorted((Path(directory) for directory, _, _ in os.walk(top)), key=lambda path: -len(path.parts))
+        members = {int(pid) for group in groups for pid in read(group / "cgroup.procs").split()}
+        handles = [fd for pid in members if (fd := pidfd(pid)) is not None]
+        for fd in handles:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+        for group in groups:  # a frozen group of version 1 dies only once it is thawed
+            for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                if (group / name).exists():
+                    (group / name).write_text(text)
+        for fd in handles:
+            select.select([fd], [], [], 10)
+            os.close(fd)
+        for group in groups:
+            try:
+                group.rmdir()
+            except OSError as error:
+                say(f"left: cgroup {group}: {error.strerror}")
+
+
+def our_groups() -> list[Path]:
+    mounts = [line.split(" ") for line in read(Path("/proc/self/mountinfo")).splitlines()]
+    tops = {Path(mount[4]) / GROUP for mount in mounts if mount[mount.index("-") + 1] in ("cgroup", "cgroup2")}
+    return sorted(top for top in tops if top.is_dir())
+
+
+def pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None  # it ended meanwhile
+
+
+def stop_lxcfs() -> None:
+    """Stop lxcfs where `make setup` started it: it is the process of our own pid file."""
+    pid = read(RUN / "lxcfs.pid").strip()
+    if not pid or read(Path(f"/proc/{pid}/comm")).strip() != "lxcfs":
+        return
+    fd = os.pidfd_open(int(pid))
+    signal.pidfd_send_signal(fd, signal.SIGTERM)
+    select.select([fd], [], [], 10)
+    os.close(fd)
+    if any(mounted == LXCFS for mounted in mountpoints()):
+        subprocess.run(["umount", "--lazy", str(LXCFS)], check=False)
+    say("stopped lxcfs")
+
+
+def is_our_link(link: Path) -> bool:
+    """Whether a link leads to this checkout's launcher, or to one of a checkout that is gone."""
+    if not link.is_symlink():
+        return False
+    target = os.readlink(link)
+    return target == str(LAUNCHER) or (target.endswith("/.venv/bin/pyctr_lite") and not os.path.exists(target))
+
+
+def remove_links() -> None:
+    for link in LINKS:
+        if is_our_link(link):
+            link.unlink()
+        elif link.is_symlink() or link.exists():
+            say(f"left: {link} is not this checkout's")
+
+
+def mountpoints() -> list[Path]:
+    lines = read(Path("/proc/self/mountinfo")).splitlines()
+    return [Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), line.split(" ")[4])) for line in lines]
+
+
+def unmount_below(*tops: Path) -> None:
+    """Unmount what is mounted below our directories, the last one first. A mount on them is the owner's."""
+    for mounted in reversed(mountpoints()):
+        if any(top in mounted.parents for top in tops):
+            subprocess.run(["umount", "--lazy", str(mounted)], check=False)
+
+
+def remove_trees() -> None:
+    """Remove our directories; never across a mount, for behind it may be somebody else's files."""
+    for top in (STATE, RUN, *(CHECKOUT / name for name in MADE_HERE)):
+        if any(top in mounted.parents for mounted in mountpoints()):
+            say(f"left: {top}: something is still mounted below it")
+        elif top.is_symlink():
+            say(f"left: {top} is a link to {os.readlink(top)}")
+        elif top.is_dir() and os.path.ismount(top):
+            for entry in top.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            say(f"left: {top}, emptied: it is a mount")
+        elif top.is_dir():
+            shutil.rmtree(top)
+    for cache in CHECKOUT.rglob("__pycache__"):
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

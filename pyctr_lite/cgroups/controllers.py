@@ -1,0 +1,176 @@
+"""Groups as directories: made with what their controllers need before a process can be in them."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import explain, kernelfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.cgroups.hierarchy import HierarchyMount
+
+STANDARD = ("cpu", "cpuset", "io", "memory", "pids")
+"""What every container gets of version 2: for its statistics, even where it has no limits."""
+
+
+def make_directory(mount: HierarchyMount, path: str) -> None:
+    """Make the group of a path in one hierarchy, parents first; those that exist are left as they are."""
+    directory = mount.mountpoint + path
+    try:
+        explain.step(f'mkdir("{directory}", 0755)', os.mkdir, directory, 0o755)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if parent == "/":
+            raise
+        make_directory(mount, parent)
+        make_directory(mount, path)
+
+
+def fill_cpuset(mount: HierarchyMount, path: str) -> None:
+    """Give a new group of version 1 its parent's CPUs and memory nodes: with none, no process can enter it.
+
+    Parents that we filled have `cgroup.clone_children`, so that the kernel does it for groups to come: a write
+    costs 0.1 ms here.
+    """
+    directory = mount.mountpoint + path
+    for file in ("cpuset.cpus", "cpuset.mems"):
+        if kernelfile.read(f"{directory}/{file}"):
+            continue
+        parent = os.path.dirname(path)
+        if parent != "/":
+            fill_cpuset(mount, parent)
+            kernelfile.write(f"{mount.mountpoint}{parent}/cgroup.clone_children", "1")
+        kernelfile.write(f"{directory}/{file}", kernelfile.read(f"{os.path.dirname(directory)}/{file}"))
+
+
+def enable_standard(mount: HierarchyMount, path: str) -> None:
+    """Enable the standard controllers of version 2 for a group, in each of its ancestors.
+
+    One that cannot be enabled is no error yet: it is when a limit needs it (`enable`).
+    """
+    wanted = [name for name in STANDARD if name in mount.controllers]
+    if not wanted:
+        return
+    has = kernelfile.read(f"{mount.mountpoint}{path}/cgroup.controllers").split()
+    for name in wanted:
+        if name not in has:
+            try:
+                enable(mount, path, name)
+            except InvalidArgument:
+                pass
+
+
+def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
+    """Enable a controller of version 2 for a group: in `cgroup.subtree_control` of each ancestor that lacks it.
+
+    Only ever switches on. True when something had to be changed. Fails with InvalidArgument where an ancestor
+    has processes of its own (the no-internal-process rule, EBUSY) or is threaded (EOPNOTSUPP).
+    """
+    changed = False
+    if controller not in mount.controllers:
+        return False
+    parts = path.split("/")[1:-1]
+    for depth in range(len(parts) + 1):
+        directory = "/".join([mount.mountpoint, *parts[:depth]])
+        file = f"{directory}/cgroup.subtree_control"
+        if controller in kernelfile.read(file).split():
+            continue
+        try:
+            kernelfile.write(file, f"+{controller}")
+        except OSError as error:
+            hint = "a group with processes of its own cannot hand controllers down: move them into a group below"
+            raise InvalidArgument(
+                f"cannot enable the cgroup controller {controller} in {file}: {error.strerror}",
+                hint if error.errno == errno.EBUSY else "",
+            ) from error
+        changed = True
+    return changed
+
+
+def pids(directory: str) -> list[int]:
+    """The processes of a group and of the groups below it; none where it does not exist."""
+    found: list[int] = []
+    for place in descendants(directory):
+        try:
+            found += [int(line) for line in kernelfile.read(f"{place}/cgroup.procs").split()]
+        except OSError as error:
+            # It may go meanwhile; and the processes of threaded groups are told by their domain's.
+            if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
+                raise
+    return found
+
+
+def descendants(directory: str) -> list[str]:
+    """A group's directory and those of the groups below it, parents first; empty where it does not exist."""
+    try:
+        if os.stat(directory).st_nlink == 2:  # "." and the parent's entry: no group below
+            return [directory]
+        names = [entry.name for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    return [directory, *(place for name in names for place in descendants(f"{directory}/{name}"))]
+
+
+def group_of(pid: int, mount: HierarchyMount) -> str:
+    """The directory of a process's version 2 group (/proc/<pid>/cgroup, the line of hierarchy 0)."""
+    for line in kernelfile.read(f"/proc/{pid}/cgroup").splitlines():
+        if line.startswith("0::"):
+            return mount.mountpoint + line[3:]
+    raise ProcessLookupError(errno.ESRCH, "no cgroup of version 2", f"/proc/{pid}/cgroup")
+
+
+def explained(error: OSError, directory: str) -> Exception:
+    """The error of moving a process to a group, with the group's type where that is the reason."""
+    if error.errno == errno.EOPNOTSUPP:
+        kind = kernelfile.read(f"{directory}/cgroup.type")
+        return InvalidArgument(
+            f"no process can be put into {directory}: it is {kind!r}", "a group above it is threaded"
+        )
+    return error
+
+
+def refused(controller: str, path: str, text: str, error: OSError) -> InvalidArgument:
+    """What to tell of a limit that the kernel did not take: the controller, the file, the value, and why."""
+    file = os.path.basename(path)
+    if error.errno == errno.ENOENT:
+        return InvalidArgument(f"the cgroup controller {controller} has no {file} here", _missing(file))
+    return InvalidArgument(
+        f"the kernel refuses {text!r} for {file} of the cgroup controller {controller}: {error.strerror}",
+        _reason(file, text, error),
+    )
+
+
+def _missing(file: str) -> str:
+    if "memsw" in file or "swap" in file:
+        return "the kernel does not count swap: boot it with swapaccount=1, or leave the swap limit out"
+    if "weight" in file and file != "cpu.weight":
+        return "weights need the bfq I/O scheduler (modprobe bfq) or, in version 2, the kernel's io.cost"
+    if file.startswith("hugetlb"):
+        return "/sys/kernel/mm/hugepages tells which page sizes this machine has"
+    return ""
+
+
+def _reason(file: str, text: str, error: OSError) -> str:
+    if file == "memory.limit_in_bytes" and error.errno == errno.EBUSY:
+        return "the group uses more than that, and the kernel cannot reclaim it"
+    if file == "memory.limit_in_bytes" and error.errno == errno.EINVAL:
+        return "it must not be above the limit of memory and swap: set both"
+    if (file == "io.max" or "throttle" in file) and error.errno in (errno.ENODEV, errno.EINVAL):
+        return _disk(text.split()[0])
+    if file.startswith("cpuset"):
+        return "the CPUs and memory nodes must be among those of the group above"
+    return ""
+
+
+def _disk(number: str) -> str:
+    place = f"/sys/dev/block/{number}"
+    if not os.path.exists(place):
+        return f"there is no disk {number}"
+    if os.path.exists(f"{place}/partition"):
+        return f"{number} is a partition: give its disk, {kernelfile.read(f'{place}/../dev')}"
+    return ""

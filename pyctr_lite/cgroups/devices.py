@@ -1,0 +1,62 @@
+"""Which device nodes a container may use: OCI's rules as the lines that version 1 takes.
+
+Version 2 has no such file: a BPF program of the group decides there (kernel cgroup-v2.rst, "Device controller").
+"""
+
+from __future__ import annotations
+
+from pyctr_lite.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ALLOWED: list[dict[str, Any]] = [
+    {"allow": True, "type": "c", "access": "m"},  # mknod makes a node; using it is another question
+    {"allow": True, "type": "b", "access": "m"},
+    {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rwm"},  # /dev/null
+    {"allow": True, "type": "c", "major": 1, "minor": 5, "access": "rwm"},  # /dev/zero
+    {"allow": True, "type": "c", "major": 1, "minor": 7, "access": "rwm"},  # /dev/full
+    {"allow": True, "type": "c", "major": 1, "minor": 8, "access": "rwm"},  # /dev/random
+    {"allow": True, "type": "c", "major": 1, "minor": 9, "access": "rwm"},  # /dev/urandom
+    {"allow": True, "type": "c", "major": 5, "minor": 0, "access": "rwm"},  # /dev/tty
+    {"allow": True, "type": "c", "major": 5, "minor": 2, "access": "rwm"},  # /dev/ptmx
+    {"allow": True, "type": "c", "major": 136, "access": "rwm"},  # /dev/pts/*
+]
+"""What every OCI runtime allows, whatever the config says (OCI runtime-spec config-linux.md, default devices)."""
+
+DEFAULT: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}, *ALLOWED]
+"""Docker's and ours for a container without `--device` and `--privileged`."""
+
+
+def lines(rules: list[dict[str, Any]]) -> list[tuple[bool, str]]:
+    """Each rule as (allow?, line for devices.allow or devices.deny), in order.
+
+    Where the rules forbid all, what every container needs (`ALLOWED`) is added, unless it is there.
+    """
+    result = [(bool(rule.get("allow")), _line(rule)) for rule in rules]
+    everything = [allow for allow, line in result if line.startswith("a ")]
+    if everything and not everything[-1]:
+        result += [(True, _line(rule)) for rule in ALLOWED if (True, _line(rule)) not in result]
+    return result
+
+
+def needs_filter(rules: list[dict[str, Any]]) -> bool:
+    """Whether the rules are more than the default ones or "everything": they need version 2's BPF program."""
+    texts = lines(rules)
+    return texts != [(True, "a *:* rwm")] and sorted(texts) != sorted(lines(DEFAULT)) and bool(rules)
+
+
+def _line(rule: dict[str, Any]) -> str:
+    kind = {"u": "c", "": "a"}.get(rule.get("type") or "", rule.get("type") or "")
+    numbers = [_number(rule.get(name)) for name in ("major", "minor")]
+    access = rule.get("access") or "rwm"
+    if kind not in ("a", "b", "c") or not set(access) <= set("rwm"):
+        raise InvalidArgument(f"not a device rule: {rule}", "type is a, b or c; access is of r, w and m")
+    if kind == "a" and (numbers != ["*", "*"] or set(access) != set("rwm")):
+        raise InvalidArgument(f"a device rule of type a is about all devices: {rule}", "give type b or c")
+    return f"{kind} {numbers[0]}:{numbers[1]} {access}"
+
+
+def _number(value: int | None) -> str:
+    return "*" if value is None or value < 0 else str(value)

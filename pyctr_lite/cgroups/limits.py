@@ -1,0 +1,161 @@
+"""What a container may use, as one value, whatever the version of the kernel's cgroups."""
+
+from __future__ import annotations
+
+from pyctr_lite.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+Rates = list[tuple[int, int, int]]
+"""A rate for each disk: its major and minor number (of the whole disk), bytes/s or operations/s (0: none)."""
+
+_RATES = {
+    "device_read_bps": "throttleReadBpsDevice",
+    "device_write_bps": "throttleWriteBpsDevice",
+    "device_read_iops": "throttleReadIOPSDevice",
+    "device_write_iops": "throttleWriteIOPSDevice",
+}
+
+_NUMBERS = {
+    "cpu_quota": ("cpu", "quota"),
+    "cpu_period": ("cpu", "period"),
+    "cpu_shares": ("cpu", "shares"),
+    "memory": ("memory", "limit"),
+    "memory_swap": ("memory", "swap"),
+    "memory_reservation": ("memory", "reservation"),
+    "pids": ("pids", "limit"),
+    "blkio_weight": ("blockIO", "weight"),
+}
+
+_TEXTS = {"cpuset_cpus": ("cpu", "cpus"), "cpuset_mems": ("cpu", "mems")}
+
+_MAY_BE_IGNORED = {("memory", "kernel"), ("memory", "kernelTCP"), ("memory", "useHierarchy")}
+"""Of these the OCI spec says that the kernel no longer has them, and that a runtime may ignore them."""
+
+
+class Limits:
+    """The limits of one group. None, and an empty list or text, mean: leave it as it is.
+
+    `cpu_quota` (µs of CPU time per period; -1: no limit) and `cpu_period` (µs, 1000 to 1000000);
+    `cpu_shares` (weight 2 to 262144, 1024 is the default: version 1's scale); `cpuset_cpus`, `cpuset_mems`
+    ("0-2,4"); `memory`, `memory_swap` (memory and swap together, as Docker and OCI count) and
+    `memory_reservation` in bytes (-1: no limit); `pids` (tasks; -1: no limit); `blkio_weight` (10 to 1000);
+    four lists of rates for disks; `hugepages`: (page size as "2MB", bytes); `unified`: files of version 2
+    and their texts; `devices`: OCI's rules of which device nodes may be used, in order.
+    Source: OCI runtime-spec config-linux.md.
+    """
+
+    __slots__ = (
+        "blkio_weight",
+        "cpu_period",
+        "cpu_quota",
+        "cpu_shares",
+        "cpuset_cpus",
+        "cpuset_mems",
+        "device_read_bps",
+        "device_read_iops",
+        "device_write_bps",
+        "device_write_iops",
+        "devices",
+        "hugepages",
+        "memory",
+        "memory_reservation",
+        "memory_swap",
+        "pids",
+        "unified",
+    )
+
+    def __init__(
+        self,
+        *,
+        cpu_quota: int | None = None,
+        cpu_period: int | None = None,
+        cpu_shares: int | None = None,
+        cpuset_cpus: str = "",
+        cpuset_mems: str = "",
+        memory: int | None = None,
+        memory_swap: int | None = None,
+        memory_reservation: int | None = None,
+        pids: int | None = None,
+        blkio_weight: int | None = None,
+        device_read_bps: Rates | None = None,
+        device_write_bps: Rates | None = None,
+        device_read_iops: Rates | None = None,
+        device_write_iops: Rates | None = None,
+        hugepages: list[tuple[str, int]] | None = None,
+        unified: dict[str, str] | None = None,
+        devices: list[dict[str, Any]] | None = None,
+    ) -> None:
+        self.cpu_quota, self.cpu_period, self.cpu_shares = cpu_quota, cpu_period, cpu_shares
+        self.cpuset_cpus, self.cpuset_mems = cpuset_cpus, cpuset_mems
+        self.memory, self.memory_swap, self.memory_reservation = memory, memory_swap, memory_reservation
+        self.pids = pids
+        self.blkio_weight = blkio_weight
+        self.device_read_bps, self.device_write_bps = device_read_bps or [], device_write_bps or []
+        self.device_read_iops, self.device_write_iops = device_read_iops or [], device_write_iops or []
+        self.hugepages = hugepages or []
+        self.unified = unified or {}
+        self.devices = devices or []
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Limits):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # a value that can be changed
+
+    def __repr__(self) -> str:
+        given = [f"{name}={getattr(self, name)!r}" for name in self.__slots__ if getattr(self, name)]
+        return f"Limits({', '.join(given)})"
+
+    @classmethod
+    def from_oci(cls, resources: dict[str, Any]) -> Limits:
+        """The limits of `linux.resources` of an OCI config. 0 is "not given" there, as for other runtimes.
+
+        Fails with InvalidArgument for a limit that is asked for and that we cannot set: none is ignored.
+        """
+        _refuse_what_we_cannot(resources)
+        limits = cls()
+        for name, (part, key) in {**_NUMBERS, **_TEXTS}.items():
+            if value := (resources.get(part) or {}).get(key):
+                setattr(limits, name, value)
+        for name, key in _RATES.items():
+            items = (resources.get("blockIO") or {}).get(key) or []
+            setattr(limits, name, [(item["major"], item["minor"], item["rate"]) for item in items])
+        limits.hugepages = [(item["pageSize"], item["limit"]) for item in resources.get("hugepageLimits") or []]
+        limits.unified = dict(resources.get("unified") or {})
+        limits.devices = list(resources.get("devices") or [])
+        return limits
+
+    def to_oci(self) -> dict[str, Any]:
+        """The same limits as `linux.resources` of an OCI config."""
+        resources: dict[str, Any] = {}
+        for name, (part, key) in {**_NUMBERS, **_TEXTS}.items():
+            if value := getattr(self, name):
+                resources.setdefault(part, {})[key] = value
+        for name, key in _RATES.items():
+            if rates := getattr(self, name):
+                resources.setdefault("blockIO", {})[key] = [
+                    {"major": major, "minor": minor, "rate": rate} for major, minor, rate in rates
+                ]
+        if self.hugepages:
+            resources["hugepageLimits"] = [{"pageSize": size, "limit": limit} for size, limit in self.hugepages]
+        if self.unified:
+            resources["unified"] = dict(self.unified)
+        if self.devices:
+            resources["devices"] = list(self.devices)
+        return resources
+
+
+def _refuse_what_we_cannot(resources: dict[str, Any]) -> None:
+    known = {*_NUMBERS.values(), *_TEXTS.values(), *_MAY_BE_IGNORED}
+    known |= {("blockIO", key) for key in _RATES.values()}
+    for part, value in resources.items():
+        if part in ("cpu", "memory", "pids", "blockIO"):
+            for key, item in (value or {}).items():
+                if item and (part, key) not in known and key != "checkBeforeUpdate":
+                    raise InvalidArgument(f"the limit {part}.{key} is not supported", "take it out of resources")
+        elif value and part not in ("devices", "hugepageLimits", "unified"):
+            raise InvalidArgument(f"the limit {part} is not supported", "take it out of resources")

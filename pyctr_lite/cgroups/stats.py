@@ -1,0 +1,189 @@
+"""What a group uses, read from whichever version has each controller, in the same units."""
+
+from __future__ import annotations
+
+import errno
+
+from pyctr_lite.cgroups import controllers
+from pyctr_lite.linux import kernelfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.cgroups.group import Group
+
+UNLIMITED = 1 << 62
+"""Version 1 says "no limit" with the greatest number of whole pages below 2^63."""
+
+
+class Stats:
+    """Times in nanoseconds, memory in bytes; None for a limit that is not set.
+
+    `memory_cache` is the page cache, `memory_inactive_file` the part of it that `docker stats` does not count.
+    `io` has (major, minor, bytes read, bytes written) for each disk; `pressure` has for "cpu", "io", "memory"
+    what `parse_pressure` gives, where the kernel has PSI.
+    """
+
+    __slots__ = (
+        "cpu_periods",
+        "cpu_system_ns",
+        "cpu_throttled_ns",
+        "cpu_throttled_periods",
+        "cpu_usage_ns",
+        "cpu_user_ns",
+        "io",
+        "memory_cache",
+        "memory_inactive_file",
+        "memory_limit",
+        "memory_peak",
+        "memory_swap",
+        "memory_usage",
+        "oom_kills",
+        "pids",
+        "pids_limit",
+        "pressure",
+    )
+
+    def __init__(self) -> None:
+        self.cpu_usage_ns = self.cpu_user_ns = self.cpu_system_ns = 0
+        self.cpu_periods = self.cpu_throttled_periods = self.cpu_throttled_ns = 0
+        self.memory_usage = self.memory_peak = self.memory_swap = 0
+        self.memory_cache = self.memory_inactive_file = 0
+        self.memory_limit: int | None = None
+        self.oom_kills = 0
+        self.pids = 0
+        self.pids_limit: int | None = None
+        self.io: list[tuple[int, int, int, int]] = []
+        self.pressure: dict[str, dict[str, dict[str, float]]] = {}
+
+    def __repr__(self) -> str:
+        return f"Stats({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
+
+def read(group: Group) -> Stats:
+    """What a group uses now. A controller that the machine lacks leaves zeros."""
+    stats = Stats()
+    for controller, function in (("cpu", _cpu), ("cpuacct", _cpuacct), ("memory", _memory), ("io", _io)):
+        mount = group.hierarchy.of(controller)
+        if mount is not None:
+            function(stats, mount.mountpoint + group.path, mount.version)
+    if pids := group.directory("pids"):
+        stats.pids = _number(f"{pids}/pids.current") or 0
+        stats.pids_limit = _number(f"{pids}/pids.max")
+    stats.oom_kills = oom_kills(group)
+    if group.v2:
+        for name in ("cpu", "io", "memory"):
+            if text := _text(f"{group.v2}/{name}.pressure"):
+                stats.pressure[name] = parse_pressure(text)
+    return stats
+
+
+def oom_kills(group: Group) -> int:
+    """How many processes of a group, and of the groups below, the kernel has killed for want of memory."""
+    mount = group.hierarchy.of("memory")
+    if mount is None:
+        return 0
+    directory = mount.mountpoint + group.path
+    if mount.version == 2:
+        return parse_keyed(_text(f"{directory}/memory.events")).get("oom_kill", 0)
+    places = controllers.descendants(directory)  # version 1 counts for each group alone
+    return sum(parse_keyed(_text(f"{place}/memory.oom_control")).get("oom_kill", 0) for place in places)
+
+
+def _cpu(stats: Stats, directory: str, version: int) -> None:
+    values = parse_keyed(_text(f"{directory}/cpu.stat"))
+    stats.cpu_periods = values.get("nr_periods", 0)
+    stats.cpu_throttled_periods = values.get("nr_throttled", 0)
+    if version == 1:
+        stats.cpu_throttled_ns = values.get("throttled_time", 0)
+        return
+    stats.cpu_throttled_ns = values.get("throttled_usec", 0) * 1000
+    stats.cpu_usage_ns = values.get("usage_usec", 0) * 1000
+    stats.cpu_user_ns = values.get("user_usec", 0) * 1000
+    stats.cpu_system_ns = values.get("system_usec", 0) * 1000
+
+
+def _cpuacct(stats: Stats, directory: str, version: int) -> None:
+    stats.cpu_usage_ns = _number(f"{directory}/cpuacct.usage") or 0
+    stats.cpu_user_ns = _number(f"{directory}/cpuacct.usage_user") or 0
+    stats.cpu_system_ns = _number(f"{directory}/cpuacct.usage_sys") or 0
+
+
+def _memory(stats: Stats, directory: str, version: int) -> None:
+    values = parse_keyed(_text(f"{directory}/memory.stat"))
+    if version == 1:
+        stats.memory_usage = _number(f"{directory}/memory.usage_in_bytes") or 0
+        stats.memory_limit = _number(f"{directory}/memory.limit_in_bytes")
+        stats.memory_peak = _number(f"{directory}/memory.max_usage_in_bytes") or 0
+        stats.memory_swap = values.get("total_swap", 0)
+        stats.memory_cache = values.get("total_cache", 0)
+        stats.memory_inactive_file = values.get("total_inactive_file", 0)
+        return
+    stats.memory_usage = _number(f"{directory}/memory.current") or 0
+    stats.memory_limit = _number(f"{directory}/memory.max")
+    stats.memory_peak = _number(f"{directory}/memory.peak") or 0
+    stats.memory_swap = _number(f"{directory}/memory.swap.current") or 0
+    stats.memory_cache = values.get("file", 0)
+    stats.memory_inactive_file = values.get("inactive_file", 0)
+
+
+def _io(stats: Stats, directory: str, version: int) -> None:
+    if version == 1:
+        stats.io = parse_blkio(_text(f"{directory}/blkio.throttle.io_service_bytes_recursive"))
+    else:
+        stats.io = parse_io_stat(_text(f"{directory}/io.stat"))
+
+
+def parse_keyed(text: str) -> dict[str, int]:
+    """The numbers of a "flat keyed" file, a name and a number a line: cpu.stat, memory.stat, memory.events."""
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def parse_io_stat(text: str) -> list[tuple[int, int, int, int]]:
+    """Bytes read and written for each disk, of version 2's io.stat: `8:0 rbytes=1 wbytes=2 rios=…`."""
+    result = []
+    for line in text.splitlines():
+        device, *items = line.split()
+        values = dict(item.split("=", 1) for item in items if "=" in item)
+        if "rbytes" in values and ":" in device:
+            major, minor = device.split(":")
+            result.append((int(major), int(minor), int(values["rbytes"]), int(values["wbytes"])))
+    return result
+
+
+def parse_blkio(text: str) -> list[tuple[int, int, int, int]]:
+    """Bytes read and written for each disk, of version 1: `8:0 Read 1`, `8:0 Write 2`, … and a total."""
+    disks: dict[tuple[int, int], dict[str, int]] = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 3:
+            major, minor = fields[0].split(":")
+            disks.setdefault((int(major), int(minor)), {})[fields[1]] = int(fields[2])
+    return [(*device, values.get("Read", 0), values.get("Write", 0)) for device, values in disks.items()]
+
+
+def parse_pressure(text: str) -> dict[str, dict[str, float]]:
+    """PSI: for "some" and "full", the share of time lost (avg10, avg60, avg300, percent) and `total` in µs."""
+    return {
+        line.split()[0]: {key: float(value) for key, value in (item.split("=") for item in line.split()[1:])}
+        for line in text.splitlines()
+    }
+
+
+def _number(path: str) -> int | None:
+    """The number in a file; None for "max", for version 1's "no limit", and where there is no such file."""
+    text = _text(path)
+    if not text.isdigit():
+        return None
+    value = int(text)
+    return value if value < UNLIMITED else None
+
+
+def _text(path: str) -> str:
+    """A file's text, empty where the kernel has not got it: swap not counted, PSI off (EOPNOTSUPP)."""
+    try:
+        return kernelfile.read(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
+            raise
+        return ""

@@ -1,0 +1,1 @@
+"""Docker's verbs over the engine's API."""

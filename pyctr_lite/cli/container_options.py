@@ -1,0 +1,150 @@
+"""From the flags of `run` and `create` to the engine's options.  [hot]"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.engine import options as engine_options
+from pyctr_lite.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def from_flags(flags: Any) -> engine_options.ContainerOptions:
+    """The engine's options for the flags. Fails with InvalidArgument for values that cannot be."""
+    _check_modes(flags)
+    if flags.cpus is not None and (flags.cpu_quota is not None or flags.cpu_period is not None):
+        raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set")
+    if flags.memory is not None and flags.memory < 6 << 20:
+        raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if flags.memory_swap is not None and flags.memory is None and flags.memory_swap > 0:
+        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit", "add -m")
+    if flags.memory_swap and 0 < flags.memory_swap < (flags.memory or 0):
+        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit")
+    if flags.oom_score_adj is not None and not -1000 <= flags.oom_score_adj <= 1000:
+        raise InvalidArgument(f"Invalid value {flags.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    image, *command = flags.arguments
+    return engine_options.ContainerOptions(
+        image=image,
+        command=command,
+        entrypoint=flags.entrypoint,
+        name=flags.name or "",
+        hostname=flags.hostname or "",
+        domainname=flags.domainname or "",
+        user=flags.user or "",
+        workdir=_absolute(flags.workdir or ""),
+        env=[*env_files(flags.env_file), *flags.env],
+        labels=dict(_label(item) for item in flags.label),
+        stdin=flags.interactive,
+        tty=flags.tty,
+        remove=flags.rm,
+        volumes=flags.volume,
+        mounts=flags.mount,
+        tmpfs=flags.tmpfs,
+        memory=flags.memory,
+        memory_swap=flags.memory_swap or None,
+        memory_reservation=flags.memory_reservation,
+        nano_cpus=flags.cpus,
+        cpu_quota=flags.cpu_quota,
+        cpu_period=flags.cpu_period,
+        cpu_shares=flags.cpu_shares or None,
+        cpuset_cpus=flags.cpuset_cpus or "",
+        cpuset_mems=flags.cpuset_mems or "",
+        pids_limit=flags.pids_limit or None,
+        blkio_weight=flags.blkio_weight or None,
+        device_read_bps=[list(item) for item in flags.device_read_bps],
+        device_write_bps=[list(item) for item in flags.device_write_bps],
+        oom_score_adj=flags.oom_score_adj,
+        network=flags.network or "",
+        pid=flags.pid or "",
+        ipc=flags.ipc or "",
+        uts=flags.uts or "",
+        cgroupns=flags.cgroupns or "",
+        cap_add=_capabilities(flags.cap_add),
+        cap_drop=_capabilities(flags.cap_drop),
+        privileged=flags.privileged,
+        read_only=flags.read_only,
+        init=flags.init,
+        stop_signal=flags.stop_signal or "",
+        stop_timeout=flags.stop_timeout,
+        add_hosts=flags.add_host,
+        group_add=flags.group_add,
+        shm_size=flags.shm_size,
+        lxcfs=flags.lxcfs,
+    )
+
+
+def _check_modes(flags: Any) -> None:
+    allowed = {
+        "network": ("none", "private", "host", "container:"),
+        "pid": ("private", "host", "container:"),
+        "ipc": ("private", "host", "none", "shareable", "container:"),
+        "uts": ("private", "host", "container:"),
+        "cgroupns": ("private", "host"),
+    }
+    for name, modes in allowed.items():
+        value = getattr(flags, name)
+        if (
+            not value
+            or value in modes
+            or any(mode.endswith(":") and value.startswith(mode) and value != mode for mode in modes)
+        ):
+            continue
+        hint = f"--{name} takes {', '.join(mode + 'ID' if mode.endswith(':') else mode for mode in modes)}"
+        raise InvalidArgument(f"invalid {name} mode: {value}", hint)
+    if flags.pull not in ("missing", "never"):
+        raise InvalidArgument(f"--pull {flags.pull}: there is no registry client yet", "load or import the image")
+
+
+def _capabilities(names: list[str]) -> list[str]:
+    from pyctr_lite.runtime import capabilities
+
+    for name in names:
+        full = "CAP_" + name.upper().removeprefix("CAP_")
+        if full != "CAP_ALL" and full not in capabilities.NUMBERS:
+            raise InvalidArgument(f"invalid capability: {name}", "capabilities(7) lists them, ALL is all of them")
+    return names
+
+
+def env_files(paths: list[str]) -> list[str]:
+    """The variables in files of `--env-file`: NAME=VALUE or NAME a line, # begins a comment."""
+    variables = []
+    for path in paths:
+        try:
+            with open(path, errors="surrogateescape") as file:
+                lines = file.read().splitlines()
+        except OSError as error:
+            raise InvalidArgument(f"open {path}: {os.strerror(error.errno or 0).lower()}") from None
+        for line in lines:
+            line = line.lstrip()
+            if line and not line.startswith("#"):
+                name = line.partition("=")[0]
+                if not name or " " in name or "\t" in name:
+                    raise InvalidArgument(
+                        f"poorly formatted environment: variable '{name}' in {path} contains whitespaces"
+                    )
+                variables.append(line)
+    return variables
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def _absolute(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise InvalidArgument(f"the working directory '{path}' is invalid, it needs to be an absolute path")
+    return path
+
+
+def device_rate(text: str) -> tuple[str, int]:
+    """The device and the bytes per second of `--device-read-bps /dev/sda:1mb`."""
+    from pyctr_lite.cli import units
+
+    path, colon, rate = text.rpartition(":")
+    if not colon or not path.startswith("/dev/"):
+        raise InvalidArgument(f"bad format for path: {text}", "it is /dev/PATH:RATE, as in /dev/sda:1mb")
+    return path, int(units.bytes_size(rate.removesuffix("ps")))

@@ -1,0 +1,146 @@
+"""The command line's entry: global flags, the verb's module, and errors as one line.  [hot]"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyctr_lite import errors
+from pyctr_lite.cli import flags, verbs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+GLOBAL_OPTIONS = (
+    flags.Option("root", "string", "Directory of all state (default /var/lib/pyctr_lite, or PYCTR_LITE_ROOT)"),
+    flags.Option("debug", "bool", "Show where in the source an error comes from", short="D"),
+    flags.Option("version", "bool", "Print the version", short="v"),
+)
+_GLOBAL = flags.Command("", "[COMMAND] [ARG...]", "", GLOBAL_OPTIONS, interspersed=False)
+
+
+class Context:
+    """What every verb gets: its flags, and the engine when it asks for it."""
+
+    def __init__(self, parsed: flags.Parsed, root: str | None, debug: bool) -> None:
+        self.flags, self.root, self.debug = parsed, root, debug
+        self._engine: Any = None
+
+    @property
+    def engine(self) -> Any:
+        """The engine of the chosen state directory. Fails with PyctrError for anyone but root."""
+        if self._engine is None:
+            need_root()
+            from pyctr_lite.engine import engine
+
+            self._engine = engine.Engine(self.root)
+        return self._engine
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line; the exit code is Docker's."""
+    words = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in words or "-D" in words
+    name = ""
+    try:
+        parsed = flags.parse(_GLOBAL, words)
+        name, count = verbs.find(parsed.arguments)
+        if parsed.version and not name:
+            from pyctr_lite import __version__
+
+            print(f"pyctr_lite version {__version__}")
+            return 0
+        if not name:
+            from pyctr_lite.cli import overview
+
+            return overview.show(parsed, GLOBAL_OPTIONS)
+        code = _run_verb(name, parsed.arguments[count:], parsed.root, parsed.debug)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more at its end
+        return 1
+    except (errors.PyctrError, OSError) as error:
+        if debug:
+            raise
+        return report(error, name)
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"pyctr_lite: {type(error).__name__}: {error} (a fault of pyctr_lite: --debug shows where)",
+            file=sys.stderr,
+        )
+        return 125 if name in ("run", "exec") else 1
+
+
+def entry() -> None:
+    """What the command `pyctr_lite` calls. Ends the process at once: nothing is left for Python to clean up."""
+    _open_standard_descriptors()
+    try:
+        code = main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (BrokenPipeError, ValueError):
+        code = 1
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    os._exit(code)
+
+
+def _open_standard_descriptors() -> None:
+    """Where the caller has closed 0, 1 or 2: else the next file that is opened would be taken for it."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(null, mode, closefd=False))
+            assert null == fd
+
+
+def report(error: errors.PyctrError | OSError, name: str) -> int:
+    """Print an error as one line, and its hint as another: the exit code that belongs to it."""
+    sys.stdout.flush()
+    message, hint, code = _text(error), getattr(error, "hint", ""), getattr(error, "exit_code", None)
+    print(f"pyctr_lite: {message}", file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
+    if code is not None:
+        return int(code)
+    return 125 if name == "run" else 1
+
+
+def need_root() -> None:
+    """Refuse to go on for anyone but root: mounts, namespaces and cgroups need it."""
+    if os.geteuid() != 0:
+        raise errors.PyctrError(
+            "this needs root: it mounts, and makes namespaces and cgroups", "try: sudo pyctr_lite …"
+        )
+
+
+def _run_verb(name: str, words: list[str], root: str | None, debug: bool) -> int:
+    module = __import__(f"pyctr_lite.cli.{verbs.VERBS[name]}", fromlist=["COMMANDS"])
+    command: flags.Command = module.COMMANDS[name]
+    parsed = flags.parse(command, words)
+    if parsed.help:
+        from pyctr_lite.cli import help
+
+        print(help.command_help(command), end="")
+        return 0
+    assert command.action is not None
+    result: int | None = command.action(Context(parsed, root, debug))  # type: ignore[arg-type]
+    return result or 0
+
+
+def _text(error: errors.PyctrError | OSError) -> str:
+    if isinstance(error, errors.PyctrError):
+        return error.message
+    path = error.filename
+    text = error.strerror or str(error)
+    return f"{text}: {os.fsdecode(path)}" if isinstance(path, str | bytes) else text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""`run` and `create`.  [hot]"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyctr_lite.cli import container_options, terminal
+from pyctr_lite.cli.container_options import device_rate
+from pyctr_lite.cli.flags import Command, Option
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.cli.main import Context
+    from pyctr_lite.engine.containers import Container
+
+
+_SHARED = (
+    Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)"),
+    Option("blkio-weight", "int", "Block IO (relative weight), between 10 and 1000, or 0 to disable"),
+    Option("cap-add", "list", "Add Linux capabilities"),
+    Option("cap-drop", "list", "Drop Linux capabilities"),
+    Option("cgroupns", "string", "Cgroup namespace to use (host|private)"),
+    Option("cidfile", "string", "Write the container ID to the file"),
+    Option("cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
+    Option("cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds"),
+    Option("cpu-shares", "int", "CPU shares (relative weight)", short="c"),
+    Option("cpus", "cpus", "Number of CPUs"),
+    Option("cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
+    Option("cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+    Option(
+        "device-read-bps",
+        "list",
+        "Limit read rate (bytes per second) from a device",
+        convert=device_rate,
+    ),
+    Option(
+        "device-write-bps",
+        "list",
+        "Limit write rate (bytes per second) to a device",
+        convert=device_rate,
+    ),
+    Option("domainname", "string", "Container NIS domain name"),
+    Option("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
+    Option("env", "list", "Set environment variables", short="e"),
+    Option("env-file", "list", "Read in a file of environment variables"),
+    Option("explain", "string", "Narrate each kernel step: text or json", no_value="text"),
+    Option("group-add", "list", "Add additional groups to join"),
+    Option("hostname", "string", "Container host name", short="h"),
+    Option("init", "bool", "Run an init inside the container that forwards signals and reaps processes"),
+    Option("interactive", "bool", "Keep STDIN open even if not attached", short="i"),
+    Option("ipc", "string", "IPC mode to use (private, host, container:ID)"),
+    Option("label", "list", "Set meta data on a container", short="l"),
+    Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …) by lxcfs"),
+    Option("memory", "bytes", "Memory limit", short="m"),
+    Option("memory-reservation", "bytes", "Memory soft limit"),
+    Option("memory-swap", "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+    Option("mount", "list", "Attach a filesystem mount to the container"),
+    Option("name", "string", "Assign a name to the container"),
+    Option(
+        "network",
+        "string",
+        "Connect a container to a network (none, host, container:ID)",
+        aliases=("net",),
+    ),
+    Option("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
+    Option("pid", "string", "PID namespace to use (host, container:ID)"),
+    Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
+    Option("privileged", "bool", "Give extended privileges to this container"),
+    Option("pull", "string", "Pull image before running (missing, never)", default="missing"),
+    Option("read-only", "bool", "Mount the container's root filesystem as read only"),
+    Option("rm", "bool", "Automatically remove the container when it exits"),
+    Option("shm-size", "bytes", "Size of /dev/shm"),
+    Option("stop-signal", "string", "Signal to stop the container"),
+    Option("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
+    Option("tmpfs", "list", "Mount a tmpfs directory"),
+    Option("tty", "bool", "Allocate a pseudo-TTY", short="t"),
+    Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
+    Option("uts", "string", "UTS namespace to use (host)"),
+    Option("volume", "list", "Bind mount a volume", short="v"),
+    Option("workdir", "string", "Working directory inside the container", short="w"),
+)
+_RUN_ONLY = (
+    Option("detach", "bool", "Run container in background and print container ID", short="d"),
+    Option(
+        "detach-keys",
+        "string",
+        "Override the key sequence for detaching a container",
+        default=terminal.DETACH_KEYS,
+    ),
+    Option("sig-proxy", "bool", "Proxy received signals to the process", default=True),
+)
+_DIFFERS = (
+    "The default network is a namespace of its own with lo up: no bridge yet. --explain and --lxcfs are ours."
+)
+
+
+def run(context: Context) -> int:
+    """Create a container, start it, and be its terminal unless it is detached."""
+    flags = context.flags
+    if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
+        raise InvalidArgument("the input device is not a TTY", "leave -t out where stdin is a pipe or a file")
+    terminal.parse_keys(flags.detach_keys)
+    explain_to_stderr(flags.explain)
+    container = _create(context)
+    try:
+        attachment = container.start(foreground=not flags.detach, size=terminal.size() if flags.tty else (0, 0))
+    except BaseException:
+        if flags.rm:
+            container.remove(volumes=True)
+        raise
+    assert attachment is not None
+    if flags.detach:
+        attachment.close()
+        print(container.id)
+        return 0
+    code = terminal.follow(
+        attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys, proxy=flags.sig_proxy
+    )
+    return code or 0
+
+
+def create(context: Context) -> int:
+    """Create a container and print its id."""
+    explain_to_stderr(context.flags.explain)
+    print(_create(context).id)
+    return 0
+
+
+def _create(context: Context) -> Container:
+    flags = context.flags
+    if flags.cidfile:
+        try:
+            cidfile = os.open(flags.cidfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            raise Conflict(
+                f"container ID file found, make sure the other container isn't running or delete {flags.cidfile}"
+            ) from None
+    try:
+        options = container_options.from_flags(flags)
+        try:
+            container: Container = context.engine.containers.create(options)
+        except NotFound as error:
+            if error.message.startswith("No such image") and not error.hint.startswith("Near"):
+                error.hint = "pyctr_lite images lists what there is; import, load and image bootstrap bring more"
+            raise
+    except BaseException:
+        if flags.cidfile:
+            os.close(cidfile)
+            os.unlink(flags.cidfile)
+        raise
+    if flags.cidfile:
+        os.write(cidfile, container.id.encode())
+        os.close(cidfile)
+    _warn_of_platform(context, container)
+    return container
+
+
+def _warn_of_platform(context: Context, container: Container) -> None:
+    from pyctr_lite.images import store
+
+    config, ours = context.engine.images.read_json(container.record.image), store.architecture()
+    if (config.get("os", "linux"), config.get("architecture", ours)) != ("linux", ours):
+        print(
+            f"WARNING: The requested image's platform ({config.get('os')}/{config.get('architecture')}) does not "
+            f"match the detected host platform (linux/{ours})",
+            file=sys.stderr,
+        )
+
+
+def explain_to_stderr(how: str | None) -> None:
+    """Narrate from here on where `--explain` was given. Fails with UsageError."""
+    if not how:
+        return
+    if how not in ("text", "json"):
+        raise UsageError(f'invalid argument "{how}" for "--explain" flag: it is text or json')
+    from pyctr_lite.linux import explain
+
+    sys.stderr.flush()
+    explain.start(os.dup(2), json=how == "json")
+
+
+COMMANDS = {
+    "run": Command(
+        "run",
+        "IMAGE [COMMAND] [ARG...]",
+        "Create and run a new container from an image",
+        _SHARED + _RUN_ONLY,
+        action=run,  # type: ignore[arg-type]
+        aliases=("container run",),
+        example="pyctr_lite run --rm -it -m 64m busybox sh",
+        interspersed=False,
+        differs=_DIFFERS,
+    ),
+    "create": Command(
+        "create",
+        "IMAGE [COMMAND] [ARG...]",
+        "Create a new container",
+        _SHARED,
+        action=create,  # type: ignore[arg-type]
+        aliases=("container create",),
+        example="pyctr_lite create --name web -v data:/srv busybox httpd -f -h /srv",
+        interspersed=False,
+        differs=_DIFFERS,
+    ),
+}

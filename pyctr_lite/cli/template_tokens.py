@@ -1,0 +1,137 @@
+"""The text of a Go template cut into tokens, by the rules and with the messages of text/template's lexer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pyctr_lite import errors
+
+
+class TemplateError(errors.InvalidArgument):
+    """A template that does not parse, or that asks the data for what is not there."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"template parsing error: {message}", hint)
+
+
+class Token(NamedTuple):
+    """`kind` is "text", "{{", "}}", "string", "number", "character", "field", "variable", "word", or the mark
+    itself: `. := = | ( ) ,`. `spaced` says whether a space stands before it."""
+
+    kind: str
+    text: str
+    position: int
+    spaced: bool = False
+
+
+TOKEN = re.compile(
+    r"""(?P<space>\s+)
+    |(?P<string>"(?:\\.|[^"\\\n])*"|`[^`]*`)
+    |(?P<character>'(?:\\.|[^'\\\n])+')
+    |(?P<number>[+-]?(?:\d|\.\d)(?:[eEpP][+-]|[\w.])*)
+    |(?P<variable>\$\w*)
+    |(?P<field>\.[^\W\d]\w*)
+    |(?P<word>[^\W\d]\w*)
+    |(?P<mark>:=|[.=|(),])""",
+    re.VERBOSE,
+)
+ENDS_A_NAME = re.compile(r"\s|\.|,|\||:|\)|\(|\}\}|$")
+SPACES = " \t\r\n"
+
+
+def syntax_error(text: str, position: int, message: str) -> TemplateError:
+    """An error of the text at an offset, with its line, in Go's form."""
+    return TemplateError(f"template: :{text.count(chr(10), 0, position) + 1}: {message}")
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """The tokens of a template; text that the trim marks `{{- -}}` take away, and comments, are left out."""
+    position = 0
+    trim = False
+    while True:
+        opening = text.find("{{", position)
+        end = len(text) if opening < 0 else opening
+        literal = text[position:end]
+        trims_before = text.startswith("{{-", end) and text[end + 3 : end + 4] in tuple(SPACES)
+        if trim:
+            literal = literal.lstrip(SPACES)
+        if trims_before:
+            literal = literal.rstrip(SPACES)
+        if literal:
+            yield Token("text", literal, position)
+        if opening < 0:
+            return
+        inside = opening + (3 if trims_before else 2)
+        comment = inside + (1 if trims_before else 0)
+        if text.startswith("/*", comment):
+            position, trim = _skip_comment(text, comment)
+            continue
+        yield Token("{{", "{{", opening)
+        for token in _action(text, inside):
+            yield token
+            if token.kind == "}}":
+                position, trim = token.position + len(token.text), token.text != "}}"
+
+
+def _skip_comment(text: str, position: int) -> tuple[int, bool]:
+    """The offset after a comment's action, and whether it trims the text that follows."""
+    closing = text.find("*/", position)
+    if closing < 0:
+        raise syntax_error(text, position, "unclosed comment")
+    rest = closing + 2
+    if text.startswith("}}", rest):
+        return rest + 2, False
+    if text[rest : rest + 1] in tuple(SPACES) and text.startswith("-}}", rest + 1):
+        return rest + 4, True
+    raise syntax_error(text, rest, "comment ends before closing delimiter")
+
+
+def _action(text: str, position: int) -> Iterator[Token]:
+    """The tokens up to the `}}` that ends an action, and that."""
+    spaced = False
+    depth = 0
+    while True:
+        if text.startswith("}}", position) or (spaced and text.startswith("-}}", position)):
+            if depth:
+                raise syntax_error(text, position, "unclosed left paren")
+            yield Token("}}", "}}" if text[position] == "}" else "-}}", position)
+            return
+        found = TOKEN.match(text, position)
+        if found is None or found.lastgroup is None:
+            raise syntax_error(text, position, _what_is_wrong(text, position))
+        kind, content = found.lastgroup, found.group()
+        if kind == "space":
+            spaced = True
+            position = found.end()
+            continue
+        if kind in ("variable", "field", "word") and not ENDS_A_NAME.match(text, found.end()):
+            raise syntax_error(text, position, f"bad character {_unicode(text[found.end()])}")
+        depth += (content == "(") - (content == ")")
+        if depth < 0:
+            raise syntax_error(text, position, "unexpected right paren")
+        yield Token(content if kind == "mark" else kind, content, position, spaced)
+        spaced = False
+        position = found.end()
+
+
+def _what_is_wrong(text: str, position: int) -> str:
+    if position >= len(text):
+        return "unclosed action"
+    letter = text[position]
+    if letter == '"':
+        return "unterminated quoted string"
+    if letter == "`":
+        return "unterminated raw quoted string"
+    if letter == "'":
+        return "unterminated character constant"
+    if letter == ":":
+        return "expected :="
+    if letter.isascii() and letter.isprintable():
+        return f'unexpected "{letter}" in operand'
+    return f"unrecognized character in action: {_unicode(letter)}"
+
+
+def _unicode(letter: str) -> str:
+    return f"U+{ord(letter):04X}" + (f" '{letter}'" if letter.isprintable() else "")

@@ -1,0 +1,210 @@
+"""`volume create`, `volume ls`, `volume inspect`, `volume rm`, `volume prune`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyctr_lite import jsonfile
+from pyctr_lite.cli import several, tables
+from pyctr_lite.cli.flags import Command, Option
+from pyctr_lite.cli.main import Context
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+
+_FIELDS = {
+    "Availability": "AVAILABILITY",
+    "Driver": "DRIVER",
+    "Group": "GROUP",
+    "Labels": "LABELS",
+    "Links": "LINKS",
+    "Mountpoint": "MOUNTPOINT",
+    "Name": "VOLUME NAME",
+    "Scope": "SCOPE",
+    "Size": "SIZE",
+    "Status": "STATUS",
+}
+_PRUNE_FILTERS = ("all", "label", "label!")
+
+
+def create(context: Context) -> int:
+    """Make a volume, or find the one of that name, and print its name."""
+    flags = context.flags
+    if flags.driver != "local":
+        raise NotFound(f'create: error looking up volume plugin {flags.driver}: plugin "{flags.driver}" not found')
+    name = flags.arguments[0] if flags.arguments else None
+    volume = context.engine.volumes.create(name, _pairs(flags.label), _pairs(flags.opt))
+    print(volume.name)
+    return 0
+
+
+def ls(context: Context) -> int:
+    """List volumes."""
+    from pyctr_lite.engine import usage
+    from pyctr_lite.volumes import filters
+
+    flags, engine = context.flags, context.engine
+    used = usage.Usage(engine)
+    chosen = filters.volume_filter(flags.filter, used.volumes() if flags.filter else set())
+    found = [volume for volume in engine.volumes.list() if chosen(volume)]
+    if flags.quiet and not flags.format:
+        print("".join(f"{volume.name}\n" for volume in found), end="")
+        return 0
+    listing = tables.Listing(_FIELDS, ("Driver", "Name"), labels="labels")
+    wanted = listing.wanted(flags.format or "")
+    rows = [
+        {
+            "Availability": "N/A",
+            "Driver": "local",
+            "Group": "N/A",
+            "Labels": ",".join(f"{key}={value}" for key, value in sorted(volume.labels.items())),
+            "Links": str(len(used.of_volume(volume.name))) if "Links" in wanted else "N/A",
+            "Mountpoint": volume.mountpoint,
+            "Name": volume.name,
+            "Scope": "local",
+            "Size": _size(volume.mountpoint) if "Size" in wanted else "N/A",
+            "Status": "N/A",
+            "labels": volume.labels,
+        }
+        for volume in found
+    ]
+    print(listing.text(rows, flags.format or ""), end="")
+    return 0
+
+
+def inspect(context: Context) -> int:
+    """Show volumes as JSON, or by a template."""
+    from pyctr_lite.cli import templates
+
+    flags = context.flags
+    form = flags.format or ""
+    template = templates.Template(form) if form not in ("", "json") else None
+    found, missing = [], []
+    for name in flags.arguments:
+        try:
+            found.append(context.engine.volumes.get(name).inspect())
+        except NotFound as error:
+            missing.append(error)
+    if template is not None:
+        for value in found:
+            print(template.render(templates.as_go(value)))
+    else:
+        print(jsonfile.dumps(found, indent=None if form else 4))
+    for each in missing:
+        several.tell(context, each)
+    return 1 if missing else 0
+
+
+def remove(context: Context) -> int:
+    """Remove volumes and what is in them."""
+    from pyctr_lite.engine import usage
+
+    flags, engine = context.flags, context.engine
+    used = usage.Usage(engine)
+    return several.each(
+        context, flags.arguments, lambda name: engine.volumes.remove(name, flags.force, used.of_volume)
+    )
+
+
+def prune(context: Context) -> int:
+    """Remove volumes that no container mounts: anonymous ones, with -a named ones too."""
+    from pyctr_lite.cli import filters, prompt, units
+    from pyctr_lite.engine import usage
+    from pyctr_lite.volumes import filters as volume_filters
+
+    flags, engine = context.flags, context.engine
+    values = filters.parse(flags.filter, _PRUNE_FILTERS)
+    asked = values.pop("all", [])
+    if flags.all and asked:
+        raise Conflict("conflicting options: cannot specify both --all and --filter all=1")
+    every = flags.all or any(_boolean(value) for value in asked)
+    which = "local volumes" if every else "anonymous local volumes"
+    if not flags.force and not prompt.confirm(f"This will remove {which} not used by at least one container."):
+        return 0
+    used = usage.Usage(engine).volumes()
+    labels = [f"{key}={value}" for key, given in values.items() for value in given]
+    chosen = volume_filters.volume_filter(labels, used)
+    removed, freed = engine.volumes.prune(used, every, chosen)
+    if removed:
+        print("Deleted Volumes:", *removed, "", sep="\n")
+    print(f"Total reclaimed space: {units.human_size(freed)}")
+    return 0
+
+
+def _pairs(texts: Iterable[str]) -> dict[str, str]:
+    return dict(text.partition("=")[::2] for text in texts)
+
+
+def _size(directory: str) -> str:
+    from pyctr_lite.cli import units
+    from pyctr_lite.volumes import store
+
+    return units.human_size(store.disk_usage(directory), 3)
+
+
+def _boolean(text: str) -> bool:
+    from pyctr_lite.cli import values
+
+    try:
+        return bool(values.boolean(text))
+    except ValueError:
+        raise InvalidArgument(f"invalid filter 'all={text}'", "It is true or false.") from None
+
+
+_FORMAT = Option("format", "string", "Format output: 'table', 'table TEMPLATE', 'json' or a Go template")
+
+COMMANDS = {
+    "volume create": Command(
+        "volume create",
+        "[VOLUME]",
+        "Create a volume",
+        (
+            Option("driver", "string", "Specify volume driver name", short="d", default="local"),
+            Option("label", "list", "Set metadata for a volume", metavar="list"),
+            Option("opt", "list", "Set driver specific options: type=none, o=bind, device=DIRECTORY", short="o"),
+        ),
+        action=create,  # type: ignore[arg-type]
+        example="pyctr_lite volume create --label project=course data",
+        differs="The only driver is local.",
+    ),
+    "volume ls": Command(
+        "volume ls",
+        "",
+        "List volumes",
+        (
+            Option("filter", "list", 'Provide filter values (e.g. "dangling=true")', short="f"),
+            _FORMAT,
+            Option("quiet", "bool", "Only display volume names", short="q"),
+        ),
+        action=ls,  # type: ignore[arg-type]
+        aliases=("volume list",),
+        example="pyctr_lite volume ls --filter dangling=true --format '{{.Name}} {{.Size}}'",
+    ),
+    "volume inspect": Command(
+        "volume inspect",
+        "VOLUME [VOLUME...]",
+        "Display detailed information on one or more volumes",
+        (Option("format", "string", "Format output: 'json' or a Go template", short="f"),),
+        action=inspect,  # type: ignore[arg-type]
+        example="pyctr_lite volume inspect -f '{{.Mountpoint}}' data",
+    ),
+    "volume rm": Command(
+        "volume rm",
+        "VOLUME [VOLUME...]",
+        "Remove one or more volumes",
+        (Option("force", "bool", "Do not fail where a volume does not exist", short="f"),),
+        action=remove,  # type: ignore[arg-type]
+        aliases=("volume remove",),
+        example="pyctr_lite volume rm data",
+    ),
+    "volume prune": Command(
+        "volume prune",
+        "",
+        "Remove unused local volumes",
+        (
+            Option("all", "bool", "Remove all unused volumes, not just anonymous ones", short="a"),
+            Option("filter", "list", 'Provide filter values (e.g. "label=<label>")'),
+            Option("force", "bool", "Do not prompt for confirmation", short="f"),
+        ),
+        action=prune,  # type: ignore[arg-type]
+        example="pyctr_lite volume prune -f",
+    ),
+}

@@ -1,0 +1,217 @@
+"""What each instruction of `commit -c` does to an image's `config` object (OCI image-spec config.md)."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from pyctr_lite.commit import words
+from pyctr_lite.errors import InvalidArgument
+
+Config = dict[str, Any]
+
+
+def environment(config: Config) -> dict[str, str]:
+    """The variables that an instruction may use as `$NAME`: those of `config["Env"]`."""
+    return dict(item.partition("=")[::2] for item in config.get("Env") or [])
+
+
+def set_cmd(config: Config, text: str) -> None:
+    """CMD: the default program, or the arguments of the entry point."""
+    config["Cmd"] = _program(config, text)
+
+
+def set_entrypoint(config: Config, text: str) -> None:
+    """ENTRYPOINT: the program. (A CMD that came with the image goes; see `config.apply_changes`.)"""
+    config["Entrypoint"] = _program(config, text)
+
+
+def set_env(config: Config, text: str) -> None:
+    """ENV: `NAME=value …`, or the old form `NAME the whole rest`. A name that is there keeps its place."""
+    items: list[str] = list(config.get("Env") or [])
+    names = [item.partition("=")[0] for item in items]
+    for name, value in _pairs("ENV", text, environment(config)):
+        if name in names:
+            items[names.index(name)] = f"{name}={value}"
+        else:
+            items.append(f"{name}={value}")
+            names.append(name)
+    config["Env"] = items
+
+
+def set_label(config: Config, text: str) -> None:
+    """LABEL: `key=value …`."""
+    config["Labels"] = {**(config.get("Labels") or {}), **dict(_pairs("LABEL", text, environment(config)))}
+
+
+def add_expose(config: Config, text: str) -> None:
+    """EXPOSE: `port[-port][/tcp|udp|sctp] …`, each port a key of ExposedPorts."""
+    ports = dict(config.get("ExposedPorts") or {})
+    for word in _arguments("EXPOSE", words.expand(text, environment(config)).split()):
+        number, _, protocol = word.rpartition(":")[2].partition("/")
+        protocol = (protocol or "tcp").lower()
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", number)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not 0 < first <= last <= 65535:
+            raise InvalidArgument(
+                f"invalid containerPort: {number}", "A port is 1 to 65535, or a range like 8000-8010."
+            )
+        if protocol not in ("tcp", "udp", "sctp"):
+            raise InvalidArgument(f"invalid proto: {protocol}", "A protocol is tcp, udp or sctp.")
+        ports |= {f"{port}/{protocol}": {} for port in range(first, last + 1)}
+    config["ExposedPorts"] = ports
+
+
+def add_onbuild(config: Config, text: str) -> None:
+    """ONBUILD: an instruction for the images that are built from this one."""
+    trigger = _arguments("ONBUILD", text.split())[0].upper()
+    if trigger == "ONBUILD":
+        raise InvalidArgument("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+    if trigger in ("FROM", "MAINTAINER"):
+        raise InvalidArgument(f"{trigger} isn't allowed as an ONBUILD trigger")
+    config["OnBuild"] = [*(config.get("OnBuild") or []), text]
+
+
+def set_user(config: Config, text: str) -> None:
+    """USER: `name|uid[:group|gid]`."""
+    config["User"] = words.expand(_arguments("USER", [text] if text else [])[0], environment(config))
+
+
+def add_volume(config: Config, text: str) -> None:
+    """VOLUME: `["/a", "/b"]` or `/a /b`, each a key of Volumes."""
+    listed = _json_list(text)
+    paths = text.split() if listed is None else [item.strip() for item in listed]
+    if "" in _arguments("VOLUME", paths):
+        raise InvalidArgument("VOLUME specified can not be an empty string")
+    expanded = [words.expand(path, environment(config)) for path in paths]
+    config["Volumes"] = {**(config.get("Volumes") or {}), **{path: {} for path in expanded}}
+
+
+def set_workdir(config: Config, text: str) -> None:
+    """WORKDIR: a path; a relative one goes on from the one that was set."""
+    path = words.expand(_arguments("WORKDIR", [text] if text else [])[0], environment(config))
+    joined = posixpath.join("/", config.get("WorkingDir") or "/", path)
+    config["WorkingDir"] = posixpath.normpath(joined).replace("//", "/")
+
+
+def set_stopsignal(config: Config, text: str) -> None:
+    """STOPSIGNAL: a signal by name, with or without SIG, or by number."""
+    name = words.expand(_arguments("STOPSIGNAL", [text] if text else [])[0], environment(config))
+    known = {item.name.removeprefix("SIG") for item in signal.Signals}
+    known |= {f"RTMIN+{n}" for n in range(16)} | {f"RTMAX-{n}" for n in range(15)}
+    if not (name.isdecimal() and 0 < int(name) <= 64) and name.upper().removeprefix("SIG") not in known:
+        raise InvalidArgument(f"invalid signal: {name}")
+    config["StopSignal"] = name
+
+
+def set_healthcheck(config: Config, text: str) -> None:
+    """HEALTHCHECK: `[--interval= --timeout= --start-period= --start-interval= --retries=] CMD …`, or NONE."""
+    check: dict[str, Any] = {}
+    while text.startswith("--"):
+        option, _, text = text.partition(" ")
+        text = text.strip()
+        name, _, value = option[2:].partition("=")
+        if name == "retries" and value.isdecimal():
+            check["Retries"] = int(value)
+        elif name in _HEALTH_TIMES:
+            check[_HEALTH_TIMES[name]] = _nanoseconds(name, value)
+        else:
+            raise InvalidArgument(
+                f"Unknown flag or bad value: {option}", f"Flags: {', '.join(_HEALTH_TIMES)}, retries."
+            )
+    kind, _, program = text.partition(" ")
+    if kind.upper() == "NONE" and not program.strip():
+        config["Healthcheck"] = {"Test": ["NONE"]}
+        return
+    if kind.upper() != "CMD":
+        raise InvalidArgument(f"Unknown type {kind!r} in HEALTHCHECK (try CMD)")
+    if not program.strip():
+        raise InvalidArgument("Missing command after HEALTHCHECK CMD")
+    listed = _json_list(program)
+    test = ["CMD-SHELL", program.strip()] if listed is None else ["CMD", *listed]
+    config["Healthcheck"] = {"Test": test, **check}
+
+
+INSTRUCTIONS: dict[str, Callable[[Config, str], None]] = {
+    "CMD": set_cmd,
+    "ENTRYPOINT": set_entrypoint,
+    "ENV": set_env,
+    "EXPOSE": add_expose,
+    "HEALTHCHECK": set_healthcheck,
+    "LABEL": set_label,
+    "ONBUILD": add_onbuild,
+    "STOPSIGNAL": set_stopsignal,
+    "USER": set_user,
+    "VOLUME": add_volume,
+    "WORKDIR": set_workdir,
+}
+
+_HEALTH_TIMES = {
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "start-period": "StartPeriod",
+    "start-interval": "StartInterval",
+}
+
+
+def _program(config: Config, text: str) -> list[str]:
+    """The exec form `["program", "argument"]` as it is; the shell form as the shell's `-c`."""
+    listed = _json_list(text)
+    if listed is not None:
+        return listed
+    return [*(config.get("Shell") or ["/bin/sh", "-c"]), text] if text else []
+
+
+def _json_list(text: str) -> list[str] | None:
+    """The strings of a JSON list; None where the text is none: `[ -f x ]` is a test for the shell."""
+    try:
+        value = json.loads(text) if text.lstrip().startswith("[") else None
+    except ValueError:
+        return None
+    if not isinstance(value, list):
+        return None
+    if not all(isinstance(item, str) for item in value):
+        raise InvalidArgument("only string type is allowed in JSON format arrays")
+    return value
+
+
+def _pairs(keyword: str, text: str, variables: dict[str, str]) -> list[tuple[str, str]]:
+    """`a=1 b="2 3"` as pairs; the old form `a 2 3` is one pair. Variables have their values of before."""
+    parts = _arguments(keyword, words.split_words(text))
+    if "=" not in parts[0]:
+        name, *rest = text.split(None, 1)
+        if not rest:
+            raise InvalidArgument(f"{keyword} must have two arguments")
+        parts = [f"{name}={rest[0]}"]
+    pairs = []
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise InvalidArgument(f"Syntax error - can't find = in {part!r}. Must be of the form: name=value")
+        name = words.expand(name, variables)
+        if not name:
+            raise InvalidArgument(f"{keyword} names can not be blank")
+        pairs.append((name, words.expand(value, variables)))
+    return pairs
+
+
+def _arguments(keyword: str, arguments: list[str]) -> list[str]:
+    if not arguments:
+        raise InvalidArgument(f"{keyword} requires at least one argument")
+    return arguments
+
+
+def _nanoseconds(name: str, text: str) -> int:
+    """A duration in Go's grammar (`1m30s`, `500ms`) in nanoseconds; 0, or at least 1 ms."""
+    units = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", text)
+    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
+        raise InvalidArgument(f"invalid duration {text!r} for --{name}", "Write it like 30s, 1m30s or 500ms.")
+    duration = round(sum(float(number) * units[unit] for number, unit in parts))
+    if 0 < duration < 10**6:
+        raise InvalidArgument(f"Interval {name!r} cannot be less than 1ms")
+    return duration

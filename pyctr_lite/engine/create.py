@@ -1,0 +1,148 @@
+"""`create`: from an image and options to a container on disk, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.engine import accounts, image_view, lock, record, removal, signals, spec
+from pyctr_lite.engine.containers import Container
+from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.runtime import program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.options import ContainerOptions
+
+_SHORT_ID = 12
+
+
+def create(engine: Engine, options: ContainerOptions) -> Container:
+    """Make a container of an image. Fails with NotFound without the image, Conflict where the name is taken."""
+    image = engine.images.get(options.image)
+    _check_helpers(options)
+    config: dict[str, Any] = image.config.get("config") or {}
+    args = _args(options, config)
+    layers = list(reversed(engine.images.layer_directories(image)))
+    view = image_view.ImageView(engine.paths, image.chain_ids[-1], layers)
+    user = options.user or config.get("User") or ""
+    account = accounts.resolve(user, options.group_add, view.passwd, view.group)
+    id = os.urandom(32).hex()
+    asked = options.volumes or options.mounts or options.tmpfs or config.get("Volumes")
+    if asked:
+        from pyctr_lite.engine import mounts
+
+        specs = mounts.parse(options, list(config.get("Volumes") or {}))
+    joined = {mode: engine.resolve_mode(getattr(options, mode)) for mode in ("network", "pid", "ipc", "uts")}
+    for mode, value in joined.items():
+        setattr(options, mode, value)
+    hostname = _hostname(options, id)
+    stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
+    signals.number(stop_signal)
+    directory = _make_directory(engine, id)
+    making = lock.Lock(f"{directory}/lock")
+    making.acquire()  # so that others see: it is being made
+    name, container = "", None
+    try:
+        name = engine.names.take(options.name, id)
+        made = record.Record(
+            options,
+            id=id,
+            name=name,
+            created=record.now(),
+            image=image.id,
+            image_name=options.image,
+            layers=[view.init_layer, *layers],
+            args=args,
+            env=_environment(options, config, hostname),
+            workdir=options.workdir or config.get("WorkingDir") or "/",
+            account=account,
+            labels=(config.get("Labels") or {}) | options.labels,
+            hostname=hostname,
+            stop_signal=stop_signal,
+            mounts=mounts.resolve(specs, engine.volumes, lambda data, path: _fill(view, data, path))
+            if asked
+            else [],
+        )
+        container = Container(engine, made, record.State())
+        container.write_new()
+    except BaseException:
+        if container is not None:
+            container.remove_files(volumes=True)
+        else:
+            removal.remove_tree(directory)
+            engine.names.release(name, id)
+        raise
+    finally:
+        making.release()
+    return container
+
+
+def _make_directory(engine: Engine, id: str) -> str:
+    directory = engine.paths.container(id)
+    try:
+        os.mkdir(directory, 0o710)
+    except FileNotFoundError:
+        os.makedirs(engine.paths.containers, 0o711, exist_ok=True)
+        os.mkdir(directory, 0o710)
+    return directory
+
+
+def _check_helpers(options: ContainerOptions) -> None:
+    """What --init and --lxcfs bind in from the host must be there."""
+    if options.init and not os.path.exists(spec.TINI):
+        raise PyctrError(f"--init needs {spec.TINI}, which is not there", "apt-get install tini, or make setup")
+    if options.lxcfs and not os.path.exists(spec.LXCFS + "/proc/meminfo"):
+        raise PyctrError(f"--lxcfs: lxcfs is not running on {spec.LXCFS}", "make setup starts it; lxcfs(1)")
+
+
+def _args(options: ContainerOptions, config: dict[str, Any]) -> list[str]:
+    """The program and its arguments: an entrypoint that is given drops the image's command too."""
+    if options.entrypoint is not None:
+        entrypoint = [options.entrypoint] if options.entrypoint else []
+        command = options.command
+    else:
+        entrypoint = config.get("Entrypoint") or []
+        command = options.command or config.get("Cmd") or []
+    args = [*entrypoint, *command]
+    if not args or not args[0]:
+        raise InvalidArgument("no command specified", "the image names none: give one after it")
+    return args
+
+
+def _environment(options: ContainerOptions, config: dict[str, Any], hostname: str) -> list[str]:
+    """The variables of the image, changed by -e; `-e NAME` takes the caller's, and none where it has none."""
+    variables: dict[str, str | None] = {"PATH": program.DEFAULT_PATH, "HOSTNAME": hostname}
+    if options.tty:
+        variables["TERM"] = "xterm"
+    for item in [*(config.get("Env") or []), *options.env]:
+        name, equals, value = item.partition("=")
+        variables[name] = value if equals else os.environ.get(name)
+    return [f"{name}={value}" for name, value in variables.items() if value is not None]
+
+
+def _hostname(options: ContainerOptions, id: str) -> str:
+    if options.uts == "host" or (options.network == "host" and not options.hostname):
+        return os.uname().nodename
+    name: str = options.hostname or id[:_SHORT_ID]
+    if len(name.encode()) > 64:
+        raise InvalidArgument(f"invalid hostname {name!r}: longer than 64 bytes")
+    return name
+
+
+def _fill(view: image_view.ImageView, data: str, path: str) -> None:
+    try:
+        with os.scandir(data) as entries:
+            if any(True for _ in entries) and not os.path.exists(f"{os.path.dirname(data)}/filling"):
+                return  # never over what is there, but for a copy that was cut off
+    except FileNotFoundError:
+        return
+    from pyctr_lite.volumes import fill
+
+    root_fd = view.mounted()
+    try:
+        fill.fill_volume(data, root_fd, path)
+    finally:
+        os.close(root_fd)

@@ -1,0 +1,81 @@
+"""The engine: images, volumes and containers under one state directory."""
+
+from __future__ import annotations
+
+from pyctr_lite.engine import containers, create, image_events, names, record
+from pyctr_lite.engine.paths import Paths
+from pyctr_lite.errors import Conflict, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.containers import Container
+    from pyctr_lite.engine.options import ContainerOptions
+    from pyctr_lite.volumes.store import VolumeStore
+
+
+class Engine:
+    """All of one state directory (`root`). Only for a process with one thread; others use `client`."""
+
+    def __init__(self, root: str | None = None) -> None:
+        self.paths = Paths(root)
+        self.images = image_events.Images(self.paths)
+        self._volumes: VolumeStore | None = None
+        self.names = names.Names(self.paths.names, self.paths.containers)
+        self.containers = Containers(self)
+
+    @property
+    def volumes(self) -> VolumeStore:
+        """The volumes; most containers have none."""
+        if self._volumes is None:
+            from pyctr_lite.engine import volume_events
+
+            self._volumes = volume_events.Volumes(self.paths)
+        return self._volumes
+
+    def resolve_mode(self, mode: str) -> str:
+        """A namespace mode with a container's whole id in place of its name. Fails with NotFound."""
+        kind, colon, reference = mode.partition(":")
+        return f"container:{self.names.find(reference)}" if kind == "container" and colon else mode
+
+    def running_pid(self, reference: str) -> int:
+        """The first process of a running container. Fails with Conflict where it does not run."""
+        container = self.containers.get(reference)
+        if not container.state.running:
+            raise Conflict(f"cannot join namespace of a non running container: {container.name}", "start it first")
+        return int(container.state.Pid)
+
+    def can_join(self, mode: str) -> bool:
+        """Whether the container of a mode "container:ID" runs."""
+        try:
+            self.running_pid(mode.partition(":")[2])
+        except (Conflict, NotFound):
+            return False
+        return True
+
+
+class Containers:
+    """The containers of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, options: ContainerOptions) -> Container:
+        """Make a container, not started."""
+        return create.create(self._engine, options)
+
+    def get(self, reference: str) -> Container:
+        """A container by name, id or the start of its id. Fails with NotFound."""
+        return containers.Container.load(self._engine, self._engine.names.find(reference))
+
+    def list(self, *, all: bool = True) -> list[Container]:
+        """All containers, the newest first; without `all` those that run."""
+        found = []
+        for id in self._engine.names.ids():
+            try:
+                if all or record.State.read(self._engine.paths.container(id)).running:
+                    container = containers.Container.load(self._engine, id)
+                    if all or container.state.running:
+                        found.append(container)
+            except (NotFound, FileNotFoundError):
+                pass  # removed meanwhile
+        return sorted(found, key=lambda container: str(container.record.created), reverse=True)

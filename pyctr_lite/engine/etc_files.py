@@ -1,0 +1,75 @@
+"""The files of /etc that are the engine's, not the image's: hosts, hostname, resolv.conf (DESIGN 17).
+
+They lie in the container's directory and are bound in, so that no write to them reaches a commit. They are
+written in place: a bind of a file holds the file, not the name.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.errors import InvalidArgument, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.containers import Container
+
+_LOCAL = (
+    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
+    "ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+)
+
+
+def write(container: Container) -> None:
+    """Write the three files for one start."""
+    options, directory = container.record.options, container.directory
+    hostname = container.record.hostname
+    hosts, resolv = _LOCAL, _host_file("/etc/resolv.conf")
+    if options.network == "host":
+        hosts = _host_file("/etc/hosts") or hosts
+    elif options.network.startswith("container:"):
+        try:
+            other = container.engine.containers.get(options.network.partition(":")[2])
+        except NotFound:
+            other = None
+        if other is not None:
+            hosts = _host_file(f"{other.directory}/hosts") or hosts
+            resolv = _host_file(f"{other.directory}/resolv.conf")
+    else:
+        domain = f".{options.domainname}" if options.domainname else ""
+        alias = f"{hostname}{domain} {hostname}" if domain else hostname
+        hosts += f"127.0.1.1\t{alias}\n"
+    hosts += "".join(f"{address}\t{name}\n" for name, address in map(parse_host, options.add_hosts))
+    for name, text in (("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolv)):
+        with open(f"{directory}/{name}", "w", errors="surrogateescape") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+
+
+def parse_host(text: str) -> tuple[str, str]:
+    """The name and the address of `--add-host NAME:ADDRESS`. Fails with InvalidArgument."""
+    name, separator, address = text.partition("=" if "=" in text else ":")
+    address = address.strip("[]")
+    if not name or not separator or not _is_address(address):
+        raise InvalidArgument(f'invalid argument "{text}" for "--add-host": bad format', "it is NAME:ADDRESS")
+    return name, address
+
+
+def _is_address(text: str) -> bool:
+    import _socket
+
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, text)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _host_file(path: str) -> str:
+    try:
+        with open(path, errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""

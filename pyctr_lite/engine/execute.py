@@ -1,0 +1,145 @@
+"""`exec`: one more process in a running container."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.engine import accounts, attach, events, pump, spec
+from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import target
+from pyctr_lite.runtime import capabilities, init, launch
+from pyctr_lite.runtime import channel as channels
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.containers import Container
+    from pyctr_lite.engine.options import ExecOptions
+
+
+class Running:
+    """A process that was started beside the container's own; `wait` gives its exit code."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid, self.pidfd = pid, pidfd
+
+    def wait(self) -> int:
+        """Wait until it ends; 128 + n for the signal n."""
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        return pump.exit_code(status)
+
+
+def run(container: Container, options: ExecOptions, stdio: tuple[int, int, int]) -> Running:
+    """Run a process with the caller's own descriptors. Fails with Conflict where the container does not run."""
+    launched = launch.execute_in(
+        _pid(container), container.group, process_spec(container, options), init.Stdio(stdio)
+    )
+    pidfd, launched.pidfd = launched.pidfd, -1
+    launched.close()
+    events.emit(container.paths, "exec_start", container.record)
+    return Running(launched.pid, pidfd)
+
+
+def run_apart(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 0)) -> attach.Attachment:
+    """Run a process that outlives its caller, by a pump of its own: with a terminal, or detached."""
+    pid, process = _pid(container), process_spec(container, options)
+    ours, theirs = channels.pair()
+    if os.fork() == 0:
+        try:
+            ours.close()
+            _pump(container, pid, process, options, theirs, size)
+        except BaseException as error:
+            theirs.send(channels.describe_error(error))
+        finally:
+            os._exit(0)
+    theirs.close()
+    received = ours.receive()
+    if received is None:
+        raise Conflict(f"exec in {container.name}: the container ended meanwhile")
+    if received[0]["type"] == "error":
+        ours.close()
+        channels.raise_error(received[0])
+    events.emit(container.paths, "exec_start", container.record)
+    return attach.Attachment(ours.sock)
+
+
+def _pump(
+    container: Container,
+    pid: int,
+    process: dict[str, Any],
+    options: ExecOptions,
+    channel: channels.Channel,
+    size: tuple[int, int],
+) -> None:
+    os.setsid()
+    channels.close_all_but({channel.sock.fileno(), -1 if explain.sink is None else explain.sink})
+    stdio, ends = pump.make_stdio(options.tty, options.stdin, size, detached=options.detach)
+    launched = launch.execute_in(pid, container.group, process, stdio)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    for fd in {*stdio.fds, null}:
+        os.close(fd)
+    if explain.sink is not None:
+        os.close(explain.sink)
+        explain.stop()
+    mover = pump.of_process(launched.pidfd, launched.console, ends, None)
+    mover.stdin_once = not options.tty
+    channel.send({"type": "started", "pid": launched.pid})
+    mover.clients.append(pump.Client(channel.sock))
+    mover.run()
+    mover.drain()
+    _, status = os.waitpid(launched.pid, 0)
+    mover.finish(b'{"ExitCode": %d}' % pump.exit_code(status))
+
+
+def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
+    """The `process` object for an exec: the container's own, changed by the options."""
+    record = container.record
+    if not options.command or not options.command[0]:
+        raise InvalidArgument("no command specified")
+    account = record.account
+    if options.user:
+        root_fd = os.open(f"/proc/{container.state.Pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            passwd, group = (target.read_text(root_fd, f"/etc/{name}") for name in ("passwd", "group"))
+        finally:
+            os.close(root_fd)
+        account = accounts.resolve(options.user, record.options.group_add, passwd, group)
+    names = capabilities.bounding_set() if options.privileged else spec.capability_names(record.options)
+    variables = dict(item.split("=", 1) for item in record.env)
+    if options.tty:
+        variables.setdefault("TERM", "xterm")
+    for item in options.env:
+        name, equals, value = item.partition("=")
+        if equals:
+            variables[name] = value
+        elif name in os.environ:
+            variables[name] = os.environ[name]
+    return {
+        "terminal": options.tty,
+        "user": account,
+        "args": options.command,
+        "env": [f"{name}={value}" for name, value in variables.items()],
+        "cwd": options.workdir or record.workdir,
+        "capabilities": {
+            "bounding": names,
+            "effective": names,
+            "permitted": names,
+            "inheritable": [],
+            "ambient": [],
+        },
+        "noNewPrivileges": False,
+    }
+
+
+def _pid(container: Container) -> int:
+    state = container.refresh()
+    if state.Status == "paused":
+        raise Conflict(f"container {container.name} is paused, unpause it before exec")
+    if not state.running:
+        raise Conflict(f"container {container.name} is not running", f"start {container.name} first")
+    return int(state.Pid)

@@ -1,0 +1,161 @@
+"""`inspect`: all that is known of a container, under Docker's keys."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.containers import Container
+
+_MOUNT_KEYS = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
+
+
+def container(item: Container, *, size: bool = False) -> dict[str, Any]:
+    """What `docker inspect` shows of a container, as far as it applies here."""
+    record, options, directory = item.record, item.record.options, item.directory
+    shown = {
+        "Id": record.id,
+        "Created": record.created,
+        "Path": record.args[0],
+        "Args": record.args[1:],
+        "State": item.state.inspect(),
+        "Image": record.image,
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "LogPath": f"{directory}/log.jsonl",
+        "Name": "/" + record.name,
+        "RestartCount": item.state.RestartCount,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "Bundle": directory,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(item),
+        "GraphDriver": {
+            "Name": "overlay2",
+            "Data": {
+                "LowerDir": ":".join(record.layers),
+                "MergedDir": f"{directory}/rootfs",
+                "UpperDir": f"{directory}/upper",
+                "WorkDir": f"{directory}/work",
+            },
+        },
+        "Mounts": [
+            {key: mount[key] for key in _MOUNT_KEYS if mount.get(key) not in (None,)} for mount in record.mounts
+        ],
+        "Config": config(item),
+        "NetworkSettings": {
+            "SandboxKey": f"/proc/{item.state.Pid}/ns/net" if item.state.Pid else "",
+            "Ports": {},
+            "Networks": {options.network if options.network in ("none", "host") else "none": {}},
+        },
+    }
+    if size:
+        shown["SizeRw"] = disk_usage(f"{directory}/upper")
+        shown["SizeRootFs"] = shown["SizeRw"] + sum(disk_usage(layer) for layer in record.layers)
+    return shown
+
+
+def config(item: Container) -> dict[str, Any]:
+    """The container's configuration in the form that an image's has it (and `commit` takes it)."""
+    record, options = item.record, item.record.options
+    try:
+        image_config: dict[str, Any] = item.engine.images.get(record.image).config.get("config") or {}
+    except NotFound:
+        image_config = {}
+    if options.entrypoint is not None:
+        entrypoint = [options.entrypoint] if options.entrypoint else None
+        command = options.command or None
+    else:
+        entrypoint = image_config.get("Entrypoint")
+        command = options.command or image_config.get("Cmd")
+    given: dict[str, Any] = {mount["Destination"]: {} for mount in record.mounts if mount["Type"] == "volume"}
+    return {
+        "Hostname": record.hostname,
+        "Domainname": options.domainname,
+        "User": options.user or image_config.get("User", ""),
+        "AttachStdin": options.stdin,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": options.tty,
+        "OpenStdin": options.stdin,
+        "StdinOnce": options.stdin,
+        "Env": [item for item in record.env if not item.startswith(("HOSTNAME=", "TERM="))],
+        "Cmd": command,
+        "Image": record.image_name,
+        "Volumes": given or None,
+        "WorkingDir": options.workdir or image_config.get("WorkingDir", ""),
+        "Entrypoint": entrypoint,
+        "OnBuild": image_config.get("OnBuild"),
+        "ExposedPorts": image_config.get("ExposedPorts"),
+        "Labels": record.labels,
+        "StopSignal": options.stop_signal or image_config.get("StopSignal", ""),
+        "StopTimeout": options.stop_timeout,
+    }
+
+
+def _host_config(item: Container) -> dict[str, Any]:
+    options = item.record.options
+    return {
+        "Binds": options.volumes or None,
+        "Mounts": options.mounts,
+        "Tmpfs": options.tmpfs or None,
+        "NetworkMode": options.network or "private",
+        "PidMode": options.pid,
+        "IpcMode": options.ipc or "private",
+        "UTSMode": options.uts,
+        "CgroupnsMode": options.cgroupns or "private",
+        "Cgroup": item.paths.group(item.id),
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": options.remove,
+        "CapAdd": options.cap_add or None,
+        "CapDrop": options.cap_drop or None,
+        "GroupAdd": options.group_add or None,
+        "ExtraHosts": options.add_hosts or None,
+        "Privileged": options.privileged,
+        "ReadonlyRootfs": options.read_only,
+        "Init": options.init,
+        "ShmSize": options.shm_size if options.shm_size is not None else 64 << 20,
+        "OomScoreAdj": options.oom_score_adj or 0,
+        "Memory": options.memory or 0,
+        "MemorySwap": options.memory_swap or (2 * options.memory if options.memory else 0),
+        "MemoryReservation": options.memory_reservation or 0,
+        "NanoCpus": options.nano_cpus or 0,
+        "CpuQuota": options.cpu_quota or 0,
+        "CpuPeriod": options.cpu_period or 0,
+        "CpuShares": options.cpu_shares or 0,
+        "CpusetCpus": options.cpuset_cpus,
+        "CpusetMems": options.cpuset_mems,
+        "PidsLimit": options.pids_limit,
+        "BlkioWeight": options.blkio_weight or 0,
+        "BlkioDeviceReadBps": [{"Path": path, "Rate": rate} for path, rate in options.device_read_bps] or None,
+        "BlkioDeviceWriteBps": [{"Path": path, "Rate": rate} for path, rate in options.device_write_bps] or None,
+    }
+
+
+def disk_usage(path: str) -> int:
+    """The bytes of the files under a directory, a file with several names once."""
+    total, seen = 0, set()
+    stack = [path]
+    while stack:
+        try:
+            entries = os.scandir(stack.pop())
+        except FileNotFoundError:
+            continue
+        with entries:
+            for entry in entries:
+                found = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(entry.path)
+                elif found.st_ino not in seen:
+                    seen.add(found.st_ino)
+                    total += found.st_size
+    return total

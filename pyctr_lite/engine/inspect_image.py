@@ -1,0 +1,64 @@
+"""`image inspect`: all that is known of an image, under Docker's keys."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.images.image import Image
+
+_CONFIG: dict[str, Any] = {
+    "Hostname": "",
+    "Domainname": "",
+    "User": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+    "Tty": False,
+    "OpenStdin": False,
+    "StdinOnce": False,
+    "Env": None,
+    "Cmd": None,
+    "Image": "",
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+"""What Docker shows of a config that does not have it."""
+
+
+def image(engine: Engine, item: Image) -> dict[str, Any]:
+    """What `docker image inspect` shows of an image, as far as it applies here."""
+    layers = [f"{engine.images.layers}/{chain[7:]}" for chain in item.chain_ids]
+    data = {"UpperDir": layers[-1]} if layers else {}
+    if len(layers) > 1:
+        data = {"LowerDir": ":".join(reversed(layers[:-1])), **data}
+    history = item.config.get("history") or [{}]
+    return {
+        "Id": item.id,
+        "RepoTags": item.references,
+        "RepoDigests": [f"{name}@{item.digest}" for name in dict.fromkeys(map(_repository, item.references))],
+        "Parent": "",
+        "Comment": history[-1].get("comment", ""),
+        "Created": item.created,
+        "DockerVersion": "",
+        "Author": item.config.get("author", ""),
+        "Config": _CONFIG | (item.config.get("config") or {}),
+        "Architecture": item.config.get("architecture", ""),
+        "Variant": item.config.get("variant", ""),
+        "Os": item.config.get("os", ""),
+        "Size": item.size,
+        "GraphDriver": {"Name": "overlay2", "Data": data},
+        "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in item.layers]},
+        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+    }
+
+
+def _repository(reference: str) -> str:
+    """A familiar name without its tag: the colon of a port is before the last slash."""
+    path, slash, last = reference.rpartition("/")
+    return path + slash + last.partition("@")[0].partition(":")[0]

@@ -1,0 +1,201 @@
+"""What processes of ours that were killed have left on the host, found and removed; never what is in use."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pyctr_lite import linux
+from pyctr_lite.cgroups import group as groups
+from pyctr_lite.cgroups import hierarchy as hierarchies
+from pyctr_lite.engine import removal
+from pyctr_lite.engine.lock import Lock
+from pyctr_lite.errors import PyctrError
+from pyctr_lite.linux import mountinfo
+
+if TYPE_CHECKING:
+    from pyctr_lite.engine.engine import Engine
+
+KINDS = {
+    "mount": "mounts",
+    "cgroup": "cgroups",
+    "run directory": "run directories",
+    "container": "half containers",
+    "name": "free names",
+    "staging": "staged images",
+    "volume": "half volumes",
+    "init layer": "init layers",
+}
+"""Each kind and its plural, in the order of removal: a directory only when nothing is mounted in it."""
+SETTLED = 60
+"""Seconds after which what is half made is nobody's any more: it is made in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One thing that nobody needs: its kind (of `KINDS`), its path, and how it is removed."""
+
+    kind: str
+    path: str
+    remove: Callable[[], None]
+
+
+def find(engine: Engine) -> list[Leftover]:
+    """All that is left, in the order in which it can be removed. It repairs dead containers' records."""
+    engine.containers.list()
+    return [
+        *_mounts(engine),
+        *_groups(engine),
+        *_run_directories(engine),
+        *_half_containers(engine),
+        *_names(engine),
+        *_staging(engine),
+        *_half_volumes(engine),
+        *_init_layers(engine),
+    ]
+
+
+def _mounts(engine: Engine) -> Iterator[Leftover]:
+    """Mounts of containers that have gone; `pyctr_lite mount` of one that is there is its user's."""
+    tops = {f"{engine.paths.root}/containers/": _is_no_container, f"{engine.paths.run}/containers/": _is_idle}
+    for mount in reversed(mountinfo.mounts()):
+        path = mount.mountpoint
+        for top, is_left in tops.items():
+            if path.startswith(top) and is_left(engine, path[len(top) :].split("/")[0]):
+                yield Leftover("mount", path, partial(linux.umount2, path, linux.MNT_DETACH))
+        if path.startswith(f"{engine.paths.run}/view-") and not _lives(path.rpartition("-")[2]):
+            yield Leftover("mount", path, partial(linux.umount2, path, linux.MNT_DETACH))
+
+
+def _groups(engine: Engine) -> Iterator[Leftover]:
+    names = {
+        name
+        for mount in hierarchies.detect().mounts
+        for name in _list(mount.mountpoint + engine.paths.cgroup)
+        if _is_id(name)
+    }
+    for id in sorted(names):
+        if _is_idle(engine, id):
+            yield Leftover("cgroup", engine.paths.group(id), partial(_remove_group, engine, id))
+
+
+def _run_directories(engine: Engine) -> Iterator[Leftover]:
+    top = f"{engine.paths.run}/containers"
+    for id in _list(top):
+        if _is_idle(engine, id):
+            path = f"{top}/{id}"
+            yield Leftover("run directory", path, partial(_remove_idle, engine, id, path))
+    for name in _list(engine.paths.run):
+        if name.startswith("view-") and not _lives(name.rpartition("-")[2]):
+            path = f"{engine.paths.run}/{name}"
+            yield Leftover("run directory", path, partial(removal.remove_tree, path))
+
+
+def _half_containers(engine: Engine) -> Iterator[Leftover]:
+    """Containers whose removal, or whose making, was cut off."""
+    for name in _list(engine.paths.containers):
+        path = f"{engine.paths.containers}/{name}"
+        if name.endswith(".removing"):
+            left = not Lock.is_held(f"{path}/lock") if os.path.exists(f"{path}/lock") else _is_settled(path)
+        else:
+            half = not os.path.exists(f"{path}/container.json")
+            left = half and _is_settled(path) and not Lock.is_held(f"{path}/lock")
+        if left:
+            yield Leftover("container", path, partial(removal.remove_tree, path))
+
+
+def _names(engine: Engine) -> Iterator[Leftover]:
+    for name in _list(engine.paths.names):
+        path = f"{engine.paths.names}/{name}"
+        try:
+            id = os.readlink(path)
+        except OSError:
+            continue
+        if not os.path.isdir(engine.paths.container(id)) and _is_settled(path):
+            yield Leftover("name", path, partial(engine.names.release, name, id))
+
+
+def _staging(engine: Engine) -> Iterator[Leftover]:
+    """What a killed `load`, `import` or `commit` had staged; the store's next writer removes it too."""
+    top = f"{engine.paths.root}/staging"
+    for name in _list(top):
+        if not Lock.is_held(f"{top}/{name}"):
+            yield Leftover("staging", f"{top}/{name}", partial(_sweep_staging, engine))
+
+
+def _half_volumes(engine: Engine) -> Iterator[Leftover]:
+    top = engine.volumes.directory
+    left = [name for name in _list(top) if name.startswith(".")]
+    if left and not Lock.is_held(top):  # who makes a volume holds the lock
+        for name in left:
+            path = f"{top}/{name}"
+            yield Leftover("volume", path, partial(removal.remove_tree, path))
+
+
+def _init_layers(engine: Engine) -> Iterator[Leftover]:
+    for name in _list(engine.paths.init_layers):
+        if name.endswith(".tmp") and not _lives(name.split(".")[-2]):
+            path = f"{engine.paths.init_layers}/{name}"
+            yield Leftover("init layer", path, partial(removal.remove_tree, path))
+
+
+def _remove_group(engine: Engine, id: str) -> None:
+    """Whoever is still in it belongs to a container that has gone, or that has ended without its monitor."""
+    if _is_idle(engine, id):
+        group = groups.Group(engine.paths.group(id))
+        group.kill()
+        group.remove()
+
+
+def _remove_idle(engine: Engine, id: str, path: str) -> None:
+    if _is_idle(engine, id):
+        removal.remove_tree(path)
+
+
+def _sweep_staging(engine: Engine) -> None:
+    from pyctr_lite.images import writer
+
+    with writer.locked(engine.images):
+        pass
+
+
+def _is_no_container(engine: Engine, id: str) -> bool:
+    return not os.path.exists(f"{engine.paths.container(id)}/container.json")
+
+
+def _is_idle(engine: Engine, id: str) -> bool:
+    """Whether no container of an id runs, and none is being started, stopped or removed."""
+    if Lock.is_held(f"{engine.paths.container(id)}/lock"):
+        return False
+    if _is_no_container(engine, id):
+        return not os.path.isdir(engine.paths.container(id))
+    try:
+        return not engine.containers.get(id).state.running
+    except PyctrError:
+        return True
+
+
+def _is_settled(path: str) -> bool:
+    try:
+        return time.time() - os.lstat(path).st_mtime > SETTLED
+    except FileNotFoundError:
+        return False
+
+
+def _is_id(name: str) -> bool:
+    return len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
+
+
+def _lives(pid: str) -> bool:
+    return not pid.isdecimal() or os.path.exists(f"/proc/{pid}")
+
+
+def _list(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

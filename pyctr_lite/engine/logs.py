@@ -1,0 +1,84 @@
+"""Writing a container's log: a JSON object a line, as Docker's json-file driver does."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pyctr_lite import jsonfile
+from pyctr_lite.engine import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_LINE = 16 * 1024
+"""A line longer than this is split, as Docker does: output without an end must not grow our memory."""
+
+
+class LogWriter:
+    """Writes the chunks of stdout and stderr as lines with their time."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._partial = {"stdout": b"", "stderr": b""}
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Take a chunk; what ends no line yet waits for the rest."""
+        when = record.timestamp(time.time_ns())
+        *lines, rest = (self._partial[stream] + data).split(b"\n")
+        if lines and _is_plain(lines):
+            text = b"\n".join(lines).decode("ascii")
+            entries = [
+                _HEAD + text.replace("\n", f"\\n{_tail(stream, when)}{_HEAD}") + "\\n" + _tail(stream, when)
+            ]
+        else:
+            entries = [_entry(piece, stream, when) for line in lines for piece in _split(line + b"\n")]
+        while len(rest) >= MAX_LINE:
+            entries.append(_entry(rest[:MAX_LINE], stream, when))
+            rest = rest[MAX_LINE:]
+        self._partial[stream] = rest
+        if entries:
+            self._append("".join(entries))
+
+    def close(self) -> None:
+        """Write what is left without an end of line, and close."""
+        if self._fd < 0:
+            return
+        when = record.timestamp(time.time_ns())
+        rest = "".join(_entry(data, stream, when) for stream, data in self._partial.items() if data)
+        if rest:
+            self._append(rest)
+        os.close(self._fd)
+        self._fd = -1
+
+    def _append(self, text: str) -> None:
+        content = text.encode(errors="surrogateescape")
+        try:
+            while content:
+                content = content[os.write(self._fd, content) :]
+        except OSError:
+            pass  # a full disk must not stop the container
+
+
+_HEAD = '{"log":"'
+_PLAIN = bytes(byte for byte in range(32, 127) if byte not in b'"\\')
+
+
+def _tail(stream: str, when: str) -> str:
+    return f'","stream":"{stream}","time":"{when}"}}\n'
+
+
+def _is_plain(lines: list[bytes]) -> bool:
+    """Whether lines are JSON as they are: short ASCII text. Then a flood of them is written at once."""
+    return max(map(len, lines)) < MAX_LINE and not b"".join(lines).translate(None, _PLAIN)
+
+
+def _split(line: bytes) -> Iterator[bytes]:
+    for start in range(0, len(line), MAX_LINE):
+        yield line[start : start + MAX_LINE]
+
+
+def _entry(line: bytes, stream: str, when: str) -> str:
+    text = jsonfile.dumps(line.decode(errors="replace"))
+    return _HEAD + text[1:-1] + _tail(stream, when)

@@ -1,0 +1,205 @@
+"""One small process per container: it creates it, starts it, keeps its log, and records how it ended.
+
+There is no daemon: whoever runs `start` forks a monitor, hears from it that the container runs, and is from
+then on a client like any other. Killed, it takes nothing along but the container's output and exit status.
+"""
+
+from __future__ import annotations
+
+import _signal
+import gc
+import os
+
+from pyctr_lite import jsonfile
+from pyctr_lite.cgroups import events as cgroup_events
+from pyctr_lite.engine import attach, events, logs, pump, record
+from pyctr_lite.linux import explain
+from pyctr_lite.runtime import bundle as bundles
+from pyctr_lite.runtime import channel as channels
+from pyctr_lite.runtime import launch
+from pyctr_lite.runtime import state as runtime_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.cgroups import group as groups
+    from pyctr_lite.engine.containers import Container
+    from pyctr_lite.engine.lock import Lock
+
+
+def fork(
+    container: Container, bundle: bundles.Bundle, lock: Lock, foreground: bool, size: tuple[int, int]
+) -> attach.Attachment:
+    """Start a container by a monitor of its own; returns the first client's end once its program runs.
+
+    Raises what went wrong, as it was raised in the monitor or in the container's first process.
+    """
+    ours, theirs = channels.pair()
+    if os.fork() == 0:
+        try:
+            ours.close()
+            _detach(theirs, lock)
+            Monitor(container, bundle, lock, theirs, foreground).run(size)
+        except BaseException as error:
+            _log_fault(container, error)
+        finally:
+            os._exit(0)
+    theirs.close()
+    received = ours.receive()
+    if received is None:
+        raise channels.ChildError("the container's monitor was killed", "", 0, "", [])
+    if received[0]["type"] == "error":
+        ours.close()
+        channels.raise_error(received[0])
+    return attach.Attachment(ours.sock, container.runtime)
+
+
+def _detach(channel: channels.Channel, lock: Lock) -> None:
+    """Leave the starter's session, directory and descriptors."""
+    os.setsid()
+    os.chdir("/")
+    for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT):
+        _signal.signal(number, _signal.SIG_IGN)
+    for number in (_signal.SIGTERM, _signal.SIGWINCH, _signal.SIGCHLD):
+        _signal.signal(number, _signal.SIG_DFL)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    keep = {channel.sock.fileno(), lock.fd, null}
+    if explain.sink is not None:
+        explain.sink = os.dup(explain.sink)
+        keep.add(explain.sink)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    keep.remove(null)
+    channels.close_all_but(keep)
+
+
+class Monitor:
+    """The life of one start of a container."""
+
+    def __init__(
+        self,
+        container: Container,
+        bundle: bundles.Bundle,
+        lock: Lock,
+        channel: channels.Channel,
+        foreground: bool,
+    ) -> None:
+        self.container, self.bundle, self.lock, self.channel = container, bundle, lock, channel
+        self.foreground = foreground
+        self.directory = container.runtime
+        self.oom_kills = 0
+
+    def run(self, size: tuple[int, int]) -> None:
+        """Create, start, pump, record."""
+        options = self.container.record.options
+        try:
+            stdio, ends = pump.make_stdio(options.tty, options.stdin, size)
+            launched, group = launch.create_container(self.bundle, self.directory, stdio)
+            for fd in set(stdio.fds):
+                os.close(fd)
+        except BaseException as error:
+            self._failed(error)
+            return
+        try:
+            watch = cgroup_events.OomWatch(group)
+            mover = self._make_pump(launched, ends)
+            launched.start()
+        except BaseException as error:
+            launched.destroy()
+            _clean(group, self.directory)
+            self._failed(error)
+            return
+        mover.watched[watch.fileno()] = lambda: self._count_oom(watch)
+        self._started(launched.pid)
+        mover.clients.insert(0, pump.Client(self.channel.sock))
+        if explain.sink is not None:
+            os.close(explain.sink)
+            explain.stop()
+        gc.freeze()  # what is there now stays: going through it would copy the pages shared with the starter
+        gc.enable()
+        mover.run()
+        if group.pids():
+            group.kill()  # with the host's pid namespace others are left, who could write on for ever
+        mover.drain()
+        self._count_oom(watch)
+        watch.close()
+        _, status = os.waitpid(launched.pid, 0)
+        self._ended(mover, group, pump.exit_code(status))
+
+    def _make_pump(self, launched: launch.Launched, ends: tuple[int, int, int]) -> pump.Pump:
+        log = logs.LogWriter(f"{self.container.directory}/log.jsonl")
+        mover = pump.of_process(launched.pidfd, launched.console, ends, log)
+        launched.console = -1
+        mover.stdin_once = self.foreground and not self.container.record.options.tty
+        mover.listener = attach.listen(self.directory)
+        return mover
+
+    def _started(self, pid: int) -> None:
+        state = self.container.state
+        state.Status, state.Pid, state.PidStart = "running", pid, runtime_state.start_time(pid)
+        state.MonitorPid, state.MonitorStart = os.getpid(), runtime_state.start_time(os.getpid())
+        state.StartedAt, state.ExitCode, state.Error, state.OOMKilled = record.now(), 0, "", False
+        state.write(self.container.directory)
+        events.emit(self.container.paths, "start", self.container.record)
+        self._tell({"type": "started", "pid": pid})
+        self.lock.release()
+
+    def _failed(self, error: BaseException) -> None:
+        """The program never ran: say why, in the record and to the starter."""
+        message = channels.describe_error(error)
+        state = self.container.state
+        state.Error, state.ExitCode = message["message"], message.get("exit_code") or 128
+        state.write(self.container.directory)
+        self.lock.release()
+        self._tell(message)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        """Tell the starter, if it still lives: killed, it harms nothing."""
+        try:
+            self.channel.send(message)
+        except OSError:
+            pass
+
+    def _ended(self, mover: pump.Pump, group: groups.Group, code: int) -> None:
+        mover.close()
+        if mover.log is not None:
+            mover.log.close()
+        self.lock.acquire()
+        container, state = self.container, self.container.state
+        _clean(group, self.directory)
+        if mover.listener is not None:
+            mover.listener.close()
+        state.Status, state.Pid, state.PidStart, state.ExitCode = "exited", 0, 0, code
+        state.MonitorPid = state.MonitorStart = 0
+        state.OOMKilled, state.FinishedAt = self.oom_kills > 0, record.now()
+        events.emit(container.paths, "die", container.record, exitCode=str(code))
+        if container.record.options.remove:
+            container.remove_files(volumes=True)
+            events.emit(container.paths, "destroy", container.record)
+        else:
+            state.write(container.directory)
+        self.lock.release()
+        mover.finish(jsonfile.dumps({"ExitCode": code, "OOMKilled": state.OOMKilled, "Error": ""}).encode())
+
+    def _count_oom(self, watch: cgroup_events.OomWatch) -> None:
+        kills = watch.read()
+        if kills:
+            self.oom_kills += kills
+            events.emit(self.container.paths, "oom", self.container.record)
+
+
+def _clean(group: groups.Group, directory: str) -> None:
+    """Remove what the runtime made on the host: whoever is left in the group, the group, the state."""
+    if group.pids():
+        group.kill()
+    group.remove()
+    runtime_state.remove(directory)
+
+
+def _log_fault(container: Container, error: BaseException) -> None:
+    """A fault of ours, for `doctor` to show: the monitor has no terminal to tell it to."""
+    import traceback
+
+    with open(f"{container.paths.run}/faults.log", "a") as file:
+        file.write(f"{record.now()} monitor of {container.id}\n{''.join(traceback.format_exception(error))}\n")

@@ -1,0 +1,106 @@
+"""What `run`, `create` and `exec` can be told: one attribute a flag, in the engine's units."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class ContainerOptions:
+    """The options of a new container. None or empty: what the image says, else Docker's default.
+
+    Sizes are bytes, times seconds, `nano_cpus` is 10⁹ a CPU, `volumes`, `mounts`, `tmpfs` are texts in Docker's
+    grammar of -v, --mount, --tmpfs; the namespace modes are "", "private", "host" or "container:REFERENCE"
+    (`network` also "none").
+    """
+
+    DEFAULTS: dict[str, Any] = {
+        "image": "",
+        "command": [],
+        "entrypoint": None,
+        "name": "",
+        "hostname": "",
+        "domainname": "",
+        "user": "",
+        "workdir": "",
+        "env": [],
+        "labels": {},
+        "stdin": False,
+        "tty": False,
+        "remove": False,
+        "volumes": [],
+        "mounts": [],
+        "tmpfs": [],
+        "memory": None,
+        "memory_swap": None,
+        "memory_reservation": None,
+        "nano_cpus": None,
+        "cpu_quota": None,
+        "cpu_period": None,
+        "cpu_shares": None,
+        "cpuset_cpus": "",
+        "cpuset_mems": "",
+        "pids_limit": None,
+        "blkio_weight": None,
+        "device_read_bps": [],
+        "device_write_bps": [],
+        "oom_score_adj": None,
+        "network": "",
+        "pid": "",
+        "ipc": "",
+        "uts": "",
+        "cgroupns": "",
+        "cap_add": [],
+        "cap_drop": [],
+        "privileged": False,
+        "read_only": False,
+        "init": False,
+        "stop_signal": "",
+        "stop_timeout": None,
+        "add_hosts": [],
+        "group_add": [],
+        "shm_size": None,
+        "lxcfs": False,
+    }
+    __slots__ = tuple(DEFAULTS)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def __init__(self, **given: Any) -> None:
+        for name, default in self.DEFAULTS.items():
+            value = given.pop(name, default)
+            setattr(self, name, value.copy() if isinstance(value, list | dict) else value)
+        if given:
+            raise TypeError(f"unknown option: {', '.join(sorted(given))}")
+
+    def to_json(self) -> dict[str, Any]:
+        """What differs from the defaults, for the record."""
+        return {
+            name: getattr(self, name) for name, default in self.DEFAULTS.items() if getattr(self, name) != default
+        }
+
+
+class ExecOptions:
+    """The options of one more process in a running container."""
+
+    __slots__ = ("command", "detach", "env", "privileged", "stdin", "tty", "user", "workdir")
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        env: list[str] | None = None,
+        user: str = "",
+        workdir: str = "",
+        stdin: bool = False,
+        tty: bool = False,
+        detach: bool = False,
+        privileged: bool = False,
+    ) -> None:
+        self.command, self.env, self.user, self.workdir = command, env or [], user, workdir
+        self.stdin, self.tty, self.detach, self.privileged = stdin, tty, detach, privileged

@@ -1,0 +1,259 @@
+"""From a record to the OCI bundle's config.json: Docker's defaults, and what the options change of them."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import jsonfile
+from pyctr_lite.cgroups import devices, hierarchy, limits
+from pyctr_lite.runtime import bundle, capabilities
+from pyctr_lite.volumes import bind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.record import Record
+
+_DEFAULT_NAMES = (
+    "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE "
+    "SYS_CHROOT KILL AUDIT_WRITE"
+).split()
+DEFAULT_CAPABILITIES = ["CAP_" + name for name in _DEFAULT_NAMES]
+MASKED_PATHS = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+]
+READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+_NAMESPACES = {"network": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
+TINI, LXCFS = "/usr/bin/tini-static", "/var/lib/lxcfs"
+"""What --init and --lxcfs bind in from the host."""
+
+
+def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, int]) -> dict[str, Any]:
+    """The configuration for one start. `joined` has the pid to join by namespace mode, for `container:ID`.
+
+    Source: OCI runtime spec, config.md and config-linux.md; the defaults are those of Docker's engine.
+    """
+    options = record.options
+    own_name = options.uts != "host" and "uts" not in joined  # another container keeps its own
+    args = [*(["/sbin/docker-init", "--"] if options.init else []), *record.args]
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": options.tty,
+            "user": record.account,
+            "args": args,
+            "env": record.env,
+            "cwd": record.workdir,
+            "capabilities": _capabilities(options),
+            "rlimits": [],
+            "noNewPrivileges": False,
+            **({} if options.oom_score_adj is None else {"oomScoreAdj": options.oom_score_adj}),
+        },
+        "root": {"path": "rootfs", "readonly": options.read_only},
+        "hostname": record.hostname if own_name else "",
+        **({"domainname": options.domainname} if options.domainname and own_name else {}),
+        "mounts": _mounts(record, directory),
+        "annotations": {
+            bundle.OVERLAY_ANNOTATION: jsonfile.dumps(
+                {"lower": record.layers, "upper": f"{directory}/upper", "work": f"{directory}/work"}
+            )
+        },
+        "linux": {
+            "namespaces": _namespaces(options, joined),
+            "cgroupsPath": cgroups_path,
+            "resources": _resources(options),
+            "devices": [],
+            "maskedPaths": [] if options.privileged else MASKED_PATHS,
+            "readonlyPaths": [] if options.privileged else READONLY_PATHS,
+            **_propagation(record),
+        },
+    }
+
+
+def capability_names(options: Any) -> list[str]:
+    """The capabilities for --cap-add, --cap-drop and --privileged, of those that this machine can give."""
+    held = capabilities.bounding_set()
+    if options.privileged:
+        return held
+    names = set(DEFAULT_CAPABILITIES)
+    adds, drops = (
+        {"CAP_" + item.upper().removeprefix("CAP_") for item in items}
+        for items in (options.cap_add, options.cap_drop)
+    )
+    if "CAP_ALL" in adds:
+        names = set(held)
+    if "CAP_ALL" in drops:
+        names = set()
+    names = (names | adds) - drops - {"CAP_ALL"}
+    return [name for name in held if name in names]
+
+
+def _capabilities(options: Any) -> dict[str, list[str]]:
+    names = capability_names(options)
+    # Nothing is inheritable: a file with inheritable capabilities must not give them back (CVE-2022-29162).
+    return {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []}
+
+
+def _namespaces(options: Any, joined: dict[str, int]) -> list[dict[str, str]]:
+    entries = [{"type": "mount"}]
+    for option, kind in _NAMESPACES.items():
+        mode = getattr(options, option)
+        if mode == "host":
+            continue
+        if option in joined:
+            name = "net" if kind == "network" else kind
+            entries.append({"type": kind, "path": f"/proc/{joined[option]}/ns/{name}"})
+        else:
+            entries.append({"type": kind})
+    return entries
+
+
+def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
+    options = record.options
+    writable = options.privileged
+    system = ["nosuid", "noexec", "nodev"]
+    mounts: list[dict[str, Any]] = [
+        {"destination": "/proc", "type": "proc", "source": "proc", "options": system},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+        },
+        {
+            "destination": "/dev/pts",
+            "type": "devpts",
+            "source": "devpts",
+            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        },
+        {
+            "destination": "/sys",
+            "type": "sysfs",
+            "source": "sysfs",
+            "options": [*system, "rw" if writable else "ro"],
+        },
+        {
+            "destination": "/sys/fs/cgroup",
+            "type": "cgroup",
+            "source": "cgroup",
+            "options": [*system, "relatime", "rw" if writable else "ro"],
+        },
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": system},
+    ]
+    if options.ipc == "host":
+        mounts.append(_bind("/dev/shm", "/dev/shm"))
+    else:
+        size = options.shm_size if options.shm_size is not None else 64 << 20
+        mounts.append(
+            {
+                "destination": "/dev/shm",
+                "type": "tmpfs",
+                "source": "shm",
+                "options": [*system, "mode=1777", f"size={size}"],
+            }
+        )
+    taken = {mount["Destination"] for mount in record.mounts}
+    for name in ("resolv.conf", "hostname", "hosts"):
+        if f"/etc/{name}" not in taken:
+            mounts.append(_bind(f"{directory}/{name}", f"/etc/{name}", "ro" if options.read_only else "rw"))
+    if options.init:
+        mounts.append(_bind(TINI, "/sbin/docker-init", "ro"))
+    if options.lxcfs:
+        mounts.extend(_lxcfs_mounts())
+    mounts = [mount for mount in mounts if mount["destination"] not in taken]
+    # What lies higher is mounted first, or it would hide what lies below it.
+    for mount in sorted(record.mounts, key=lambda mount: mount["Destination"].count("/")):
+        if mount["Type"] == "tmpfs":
+            mounts.append(
+                {
+                    "destination": mount["Destination"],
+                    "type": "tmpfs",
+                    "source": "tmpfs",
+                    "options": mount["Options"],
+                }
+            )
+        else:
+            mounts.append(
+                _bind(
+                    mount["Source"],
+                    mount["Destination"],
+                    "rw" if mount["RW"] else "rro" if mount.get("ReadOnlyRecursive") else "ro",
+                    mount["Propagation"] or "rprivate",
+                    recursive=mount.get("Recursive", True),
+                )
+            )
+    return mounts
+
+
+def _bind(source: str, destination: str, *extra: str, recursive: bool = True) -> dict[str, Any]:
+    propagation = (
+        () if any("private" in item or "slave" in item or "shared" in item for item in extra) else ("rprivate",)
+    )
+    return {
+        "destination": destination,
+        "type": "bind",
+        "source": source,
+        "options": ["rbind" if recursive else "bind", *propagation, *extra],
+    }
+
+
+def _lxcfs_mounts() -> list[dict[str, Any]]:
+    base = LXCFS
+    names = ("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime")
+    mounts = [
+        _bind(f"{base}/proc/{name}", f"/proc/{name}") for name in names if os.path.exists(f"{base}/proc/{name}")
+    ]
+    online = "/sys/devices/system/cpu"
+    if os.path.exists(base + online):
+        mounts.append(_bind(base + online, online))
+    return mounts
+
+
+def _propagation(record: Record) -> dict[str, str]:
+    kinds = {mount.get("Propagation") or "" for mount in record.mounts}
+    for mount in record.mounts:
+        bind.check_propagation(mount["Source"], mount.get("Propagation") or "")
+    if kinds & {"shared", "rshared"}:
+        return {"rootfsPropagation": "rshared"}
+    if kinds & {"slave", "rslave"}:
+        return {"rootfsPropagation": "rslave"}
+    return {}
+
+
+def _resources(options: Any) -> dict[str, Any]:
+    limit = limits.Limits()
+    limit.memory = options.memory
+    limit.memory_swap = options.memory_swap
+    if options.memory is not None and options.memory_swap is None and hierarchy.counts_swap():
+        limit.memory_swap = options.memory * 2  # Docker: as much swap as memory
+    limit.memory_reservation = options.memory_reservation
+    limit.cpu_quota, limit.cpu_period = options.cpu_quota, options.cpu_period
+    if options.nano_cpus:
+        limit.cpu_period = 100_000
+        limit.cpu_quota = options.nano_cpus * limit.cpu_period // 10**9
+    limit.cpu_shares = options.cpu_shares
+    limit.cpuset_cpus, limit.cpuset_mems = options.cpuset_cpus, options.cpuset_mems
+    limit.pids = options.pids_limit
+    limit.blkio_weight = options.blkio_weight
+    limit.device_read_bps = [_rate(item) for item in options.device_read_bps]
+    limit.device_write_bps = [_rate(item) for item in options.device_write_bps]
+    rules = [{"allow": True, "access": "rwm"}] if options.privileged else devices.DEFAULT
+    return limit.to_oci() | {"devices": rules}
+
+
+def _rate(item: list[Any]) -> tuple[int, int, int]:
+    path, rate = item
+    number = os.stat(path).st_rdev
+    return os.major(number), os.minor(number), rate

@@ -1,0 +1,46 @@
+"""The volumes of an engine: what changes in the store is an event."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.engine import events
+from pyctr_lite.volumes import store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyctr_lite.engine.paths import Paths
+    from pyctr_lite.volumes.store import Names, Volume
+
+
+class Volumes(store.VolumeStore):
+    """The volumes of an engine."""
+
+    def __init__(self, paths: Paths) -> None:
+        super().__init__(paths.root)
+        self.paths = paths
+
+    def create(
+        self,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """Make a volume, or give the one of that name."""
+        known = name is not None and self._exists(name)
+        volume = super().create(name, labels, options)
+        if not known:
+            events.emit_volume(self.paths, "create", volume.name)
+        return volume
+
+    def remove(self, name: str, force: bool = False, in_use: Callable[[str], Names] | None = None) -> None:
+        """Delete a volume and its files."""
+        known = self._exists(name)
+        super().remove(name, force, in_use)
+        if known:
+            events.emit_volume(self.paths, "destroy", name)
+
+    def _exists(self, name: str) -> bool:
+        return os.path.isdir(os.path.join(self.directory, name))

@@ -1,0 +1,100 @@
+"""The files of an image archive: one pass over the stream, each file staged as a blob with its digest.
+
+So an archive can come through a pipe, in any order, compressed or not, and no name in it is a path on disk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite import jsonfile
+from pyctr_lite.errors import BrokenArchive
+from pyctr_lite.images import blob, compression, reference
+from pyctr_lite.rootfs import layer as layers
+from pyctr_lite.rootfs import tar
+
+if TYPE_CHECKING:
+    from pyctr_lite.images.staging import Staging
+
+_MOST_JSON = 16 << 20
+_MOST_LINKS = 8
+
+
+class Contents:
+    """What an archive has, by cleaned name."""
+
+    def __init__(self, stream: tar.Readable, stage: Staging) -> None:
+        """Read a whole archive. Fails with BrokenArchive where it is damaged."""
+        self._files: dict[bytes, blob.BlobWriter] = {}
+        self._links: dict[bytes, bytes] = {}
+        with compression.open_decompressed(stream) as plain:
+            reader = tar.TarReader(plain)
+            for entry in reader:
+                name = layers.clean(entry.name)
+                if entry.type == tar.REGULAR:
+                    with stage.open_blob() as written:
+                        for data in reader.data():
+                            written.write(data)
+                    self._files[name] = written
+                elif entry.type == tar.SYMLINK:
+                    self._links[name] = name.rpartition(b"/")[0] + b"/" + entry.linkname
+                elif entry.type == tar.HARDLINK:
+                    self._links[name] = entry.linkname
+            reader.drain()
+
+    def __contains__(self, name: str) -> bool:
+        return name.encode() in self._files
+
+    def file(self, name: str) -> blob.BlobWriter:
+        """A staged file, by its name or a link to it. Fails with BrokenArchive where the archive lacks it."""
+        found = layers.clean(name.encode(errors="surrogateescape"))
+        for _ in range(_MOST_LINKS):
+            if found in self._files:
+                return self._files[found]
+            if found not in self._links:
+                break
+            found = layers.clean(self._links[found])
+        raise BrokenArchive(f"the archive lacks {name}, which it refers to")
+
+    def blob(self, descriptor: dict[str, Any]) -> blob.BlobWriter:
+        """The blob that an OCI descriptor stands for, digest and size checked."""
+        digest = text(descriptor, "digest")
+        if not reference.is_digest(digest):
+            raise BrokenArchive(f"broken image archive: {digest!r} is not a digest")
+        found = self.file(f"blobs/{digest.replace(':', '/')}")
+        blob.check(digest, found.digest, f"blob {digest}")
+        if descriptor.get("size", found.size) != found.size:
+            raise BrokenArchive(f"blob {digest} has {found.size} bytes, not {descriptor['size']}")
+        return found
+
+
+def content(written: blob.BlobWriter) -> bytes:
+    """The bytes of a staged file that is to be JSON."""
+    if written.size > _MOST_JSON:
+        raise BrokenArchive(f"a JSON file of {written.size} bytes, the most is {_MOST_JSON}")
+    with open(written.path, "rb") as file:
+        return file.read()
+
+
+def json(written: blob.BlobWriter, name: str) -> Any:
+    """The value in a staged JSON file."""
+    try:
+        return jsonfile.loads(content(written))
+    except ValueError as error:
+        raise BrokenArchive(f"{name} is damaged: {error}") from None
+
+
+def text(value: Any, key: str) -> str:
+    """A string member of a JSON object. Fails with BrokenArchive where there is none."""
+    member = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(member, str):
+        raise BrokenArchive(f"broken image archive: no {key} where one is needed")
+    return member
+
+
+def items(value: Any, key: str) -> list[Any]:
+    """A list member of a JSON object; empty where it is missing or null."""
+    member = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(member, list | None):
+        raise BrokenArchive(f"broken image archive: {key} is no list")
+    return member or []

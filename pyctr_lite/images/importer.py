@@ -1,0 +1,82 @@
+"""`import`: an archive of a root file system becomes an image of one layer (docker import)."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pyctr_lite.errors import BrokenArchive, InvalidArgument
+from pyctr_lite.images import archive, unpack, writer
+from pyctr_lite.images import store as stores
+from pyctr_lite.images.staging import NewLayer
+
+if TYPE_CHECKING:
+    from pyctr_lite.images.image import Image
+    from pyctr_lite.images.store import ImageStore
+    from pyctr_lite.rootfs.tar import Readable
+
+
+def import_rootfs(
+    store: ImageStore,
+    source: str | BinaryIO,
+    reference: str | None = None,
+    changes: Sequence[str] = (),
+    message: str = "",
+    platform: str | None = None,
+) -> Image:
+    """Make an image from a tar archive, plain or compressed: a path, "-" for standard input, or a file.
+
+    `changes` are Dockerfile instructions as of `commit -c`, `platform` is `os[/architecture[/variant]]`.
+    Fails with BrokenArchive and leaves the store as it was where the archive is damaged or unsafe.
+    """
+    from pyctr_lite.commit import config as configs
+
+    names = [writer.parse_name(reference).familiar()] if reference else []
+    parsed = [configs.parse_change(change) for change in changes]
+    shown = source if isinstance(source, str) else "-"
+    config: dict[str, Any] = {
+        "created": now(),
+        **parse_platform(platform),
+        "config": configs.apply_changes({}, parsed),
+        "history": [{"created": now(), "comment": message or f"Imported from {shown}"}],
+    }
+    if "://" in shown:
+        hint = f"Use: curl -L {shown} | pyctr_lite import - NAME"
+        raise InvalidArgument(f"import from a URL is not supported: {shown}", hint)
+    with archive.open_source(source) as file:
+        return add_root_filesystem(store, file, config, names)
+
+
+def add_root_filesystem(
+    store: ImageStore, stream: Readable, config: dict[str, Any], references: Sequence[str]
+) -> Image:
+    """Add an image of one layer: hashed, stored and unpacked in one pass over the stream."""
+    with store.staging() as stage:
+        target = stage.new_path()
+        with stage.open_blob() as written:
+            unpack.unpack(stream, target, copy=written)
+        if not written.size:
+            raise BrokenArchive("the archive is empty")
+        config["rootfs"] = {"type": "layers", "diff_ids": [written.digest]}
+        new = NewLayer(written, written.digest, directory=target)
+        return writer.add_image(store, config, [new], references)
+
+
+def now() -> str:
+    """The time as image configs have it; SOURCE_DATE_EPOCH where that is set, for the same digest each time."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch:
+        time = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_platform(text: str | None) -> dict[str, str]:
+    """The config keys of `os[/architecture[/variant]]`; by default this machine's."""
+    parts = (text or f"linux/{stores.architecture()}").split("/")
+    if not all(parts) or len(parts) > 3 or not all(part.replace("_", "").isalnum() for part in parts):
+        raise InvalidArgument(f"invalid platform: {text!r}", "It is os[/architecture[/variant]], as linux/amd64.")
+    values = {"os": parts[0], "architecture": parts[1] if len(parts) > 1 else stores.architecture()}
+    return {**values, "variant": parts[2]} if len(parts) > 2 else values

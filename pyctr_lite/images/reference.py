@@ -1,0 +1,144 @@
+"""Image references in Docker's grammar: `[domain/]path[:tag][@digest]` (distribution/reference)."""
+
+from __future__ import annotations
+
+from pyctr_lite.errors import InvalidArgument
+
+DEFAULT_DOMAIN = "docker.io"
+DEFAULT_TAG = "latest"
+DIGEST_HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+_LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_ALNUM = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_WORD = _ALNUM | {"_"}
+_HEX = frozenset("0123456789abcdef")
+
+
+class Reference:
+    """A parsed reference. `tag` is "latest" where the text has neither tag nor digest (`name_only`)."""
+
+    __slots__ = ("digest", "domain", "name_only", "path", "tag")
+
+    def __init__(self, domain: str, path: str, tag: str, digest: str, name_only: bool) -> None:
+        self.domain, self.path, self.tag, self.digest, self.name_only = domain, path, tag, digest, name_only
+
+    def repository(self) -> str:
+        """The name as people write it: `busybox`, `someone/tool`, `quay.io/a/b`."""
+        if self.domain != DEFAULT_DOMAIN:
+            return f"{self.domain}/{self.path}"
+        return self.path.removeprefix("library/") if self.path.count("/") == 1 else self.path
+
+    def familiar(self) -> str:
+        """The reference as people write it: `busybox:latest`."""
+        return self.repository() + self._suffix()
+
+    def canonical(self) -> str:
+        """The reference in full: `docker.io/library/busybox:latest`."""
+        return f"{self.domain}/{self.path}{self._suffix()}"
+
+    def _suffix(self) -> str:
+        return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self.canonical() == other.canonical()
+
+    def __hash__(self) -> int:
+        return hash(self.canonical())
+
+    def __repr__(self) -> str:
+        return f"Reference({self.canonical()!r})"
+
+
+def parse(text: str) -> Reference:
+    """Parse a reference; what it leaves out is Docker's default (docker.io, library/, latest).
+
+    Fails with InvalidArgument in Docker's words.
+    """
+    rest, at, digest = text.partition("@")
+    if at and not is_digest(digest):
+        raise _invalid(text, "the digest is not <algorithm>:<hex>")
+    rest, tag = _split_tag(rest)
+    if tag is not None and not is_tag(tag):
+        raise _invalid(text, "a tag is at most 128 letters, digits and ._-, and starts with none of .-")
+    domain, path = _split_domain(rest)
+    if not _is_domain(domain):
+        raise _invalid(text)
+    if path != path.lower() and _is_path(path.lower()):
+        raise InvalidArgument(
+            f"invalid reference format: repository name ({path}) must be lowercase: {text!r}",
+            f"Write {text.replace(path, path.lower())}.",
+        )
+    if not _is_path(path) or len(domain) + len(path) > 254:
+        raise _invalid(text)
+    if len(rest) == 64 and _HEX.issuperset(rest):
+        raise _invalid(text, "64 hex digits are an image ID, not a name")
+    name_only = tag is None and not at
+    return Reference(domain, path, DEFAULT_TAG if name_only else tag or "", digest, name_only)
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is `<algorithm>:<hex>` of a known algorithm and its right length."""
+    algorithm, _, encoded = text.partition(":")
+    return len(encoded) == DIGEST_HEX.get(algorithm) and _HEX.issuperset(encoded)
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text can be a tag: `[\\w][\\w.-]{0,127}`."""
+    return 0 < len(text) <= 128 and text[0] in _WORD and _WORD.issuperset(text.translate({46: None, 45: None}))
+
+
+def _invalid(text: str, why: str = "") -> InvalidArgument:
+    return InvalidArgument(f"invalid reference format: {text!r}" + (f": {why}" if why else ""))
+
+
+def _split_tag(text: str) -> tuple[str, str | None]:
+    colon = text.rfind(":")
+    if colon < 0 or "/" in text[colon:]:  # that colon is before a port
+        return text, None
+    return text[:colon], text[colon + 1 :]
+
+
+def _split_domain(name: str) -> tuple[str, str]:
+    """What comes before the first slash is a domain only where it looks like one."""
+    first, slash, rest = name.partition("/")
+    if not slash or not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        domain, path = DEFAULT_DOMAIN, name
+    else:
+        domain, path = "docker.io" if first == "index.docker.io" else first, rest
+    if domain == DEFAULT_DOMAIN and "/" not in path:
+        path = "library/" + path
+    return domain, path
+
+
+def _is_domain(domain: str) -> bool:
+    host, colon, port = domain, "", ""
+    if domain.startswith("["):
+        host, bracket, rest = domain[1:].partition("]")
+        if not bracket or not host or not (_HEX | frozenset("ABCDEF:")).issuperset(host):
+            return False
+        return rest == "" or (rest[0] == ":" and rest[1:].isdecimal())
+    if ":" in domain:
+        host, colon, port = domain.partition(":")
+    return (not colon or (port.isascii() and port.isdecimal())) and all(
+        label and label[0] != "-" != label[-1] and _ALNUM.issuperset(label.replace("-", ""))
+        for label in host.split(".")
+    )
+
+
+def _is_path(path: str) -> bool:
+    return all(_is_component(component) for component in path.split("/"))
+
+
+def _is_component(component: str) -> bool:
+    """Lower-case letters and digits, between them one of `.`, `_`, `__` or any number of `-`."""
+    if not component or component[0] not in _LOWER or component[-1] not in _LOWER:
+        return False
+    separator = ""
+    for character in component:
+        if character not in _LOWER:
+            separator += character
+            continue
+        if separator and separator not in (".", "_", "__") and separator.strip("-"):
+            return False
+        separator = ""
+    return True

@@ -1,0 +1,63 @@
+"""From a blob to an unpacked layer: decompressed, both digests checked, renamed into place when whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import BrokenArchive, PyctrError
+from pyctr_lite.images import blob, compression
+from pyctr_lite.rootfs import layer as layers
+
+if TYPE_CHECKING:
+    from pyctr_lite.images.image import Layer
+    from pyctr_lite.images.store import ImageStore
+    from pyctr_lite.rootfs.tar import Readable
+
+
+def unpack_layer(store: ImageStore, layer: Layer, directory: str, lowers: Sequence[str]) -> None:
+    """Unpack a blob of the store to `directory`, which is named by its chain id.
+
+    Fails with BrokenArchive where the blob is not what its digest or its diff_id says.
+    """
+    with store.staging() as stage, blob.open_blob(store.blob_path(layer.digest), layer.digest) as file:
+        target = stage.new_path()
+        stored = blob.HashingReader(file)
+        try:
+            diff_id = unpack(stored, target, lowers)
+        except PyctrError as error:
+            raise BrokenArchive(f"layer {layer.digest}: {error.message}", error.hint) from error
+        blob.check(layer.digest, stored.digest, f"layer {layer.digest}")
+        blob.check(layer.diff_id, diff_id or stored.digest, f"unpacked layer {layer.digest}")
+        place(target, directory)
+
+
+def unpack(stored: Readable, target: str, lowers: Sequence[str] = (), copy: blob.BlobWriter | None = None) -> str:
+    """Unpack a layer of any known compression into a new directory, and read `stored` to its end.
+
+    The diff_id where that had to be computed: where it was compressed, or where the plain tar goes to `copy`;
+    else "", for it is the digest of what was read.
+    """
+    os.mkdir(target, 0o755)
+    os.chmod(target, 0o755)  # whatever the umask
+    with compression.open_decompressed(stored) as plain:
+        if isinstance(plain, compression.Peeked) and copy is None:
+            layers.apply_layer(plain, target, lowers)
+            return ""
+        uncompressed = blob.HashingReader(plain, copy)
+        layers.apply_layer(uncompressed, target, lowers)
+    while stored.read(blob.CHUNK):
+        pass
+    return uncompressed.digest
+
+
+def place(target: str, directory: str) -> None:
+    """Rename an unpacked layer to its place; where another process was first, its is as good."""
+    os.makedirs(os.path.dirname(directory), 0o700, exist_ok=True)
+    try:
+        os.rename(target, directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise

@@ -1,0 +1,177 @@
+"""Adds and names images: one writer at a time, and index.json is replaced when all it names is there.
+
+A process killed at any moment leaves the store as it was, or with blobs that nothing names yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite import jsonfile
+from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
+from pyctr_lite.images import image as images
+from pyctr_lite.images import reference, staging, unpack
+
+if TYPE_CHECKING:
+    from pyctr_lite.images.image import Image, Layer
+    from pyctr_lite.images.staging import NewLayer, Staging
+    from pyctr_lite.images.store import ImageStore
+
+Descriptors = list[dict[str, Any]]
+_NAME_ANNOTATIONS = (images.REF_NAME, "io.containerd.image.name")
+
+
+def add_image(
+    store: ImageStore,
+    config: dict[str, Any] | bytes,
+    layers: Sequence[Layer | NewLayer],
+    references: Sequence[str] = (),
+    manifest: bytes | None = None,
+) -> Image:
+    """Add an image (see `ImageStore.add_image`). As bytes, config and manifest are kept as they came."""
+    names = [parse_name(name) for name in references]
+    content = config if isinstance(config, bytes) else jsonfile.dumps(config).encode(errors="surrogateescape")
+    value: dict[str, Any] = jsonfile.loads(content)
+    if (value.get("rootfs") or {}).get("diff_ids", []) != [layer.diff_id for layer in layers]:
+        raise BrokenArchive("wrong digest: the config's diff_ids are not those of the layers")
+    with store.staging() as stage:
+        config_descriptor = _write_blob(stage, content, images.CONFIG)
+        if manifest is None:
+            manifest = make_manifest(config_descriptor, layers)
+        media_type = jsonfile.loads(manifest).get("mediaType") or images.MANIFEST
+        descriptor = _write_blob(stage, manifest, media_type)
+        with locked(store), contextlib.ExitStack() as undo:
+            for layer in layers:
+                _place_layer(store, layer, undo)
+            for blob_ in (config_descriptor, descriptor):
+                _place(blob_.pop("path"), store.blob_path(blob_["digest"]), undo)
+            _place_directories(store, layers, undo)
+            write_index(store, name_image(store.descriptors(), descriptor, names))
+            undo.pop_all()
+    return store.get(config_descriptor["digest"])
+
+
+def tag(store: ImageStore, source: str, target: str) -> None:
+    """Give an image one more name; an image that had it loses it."""
+    name = parse_name(target)
+    with locked(store):
+        digest = store.get(source).digest
+        size = os.stat(store.blob_path(digest)).st_size
+        descriptor = {"mediaType": images.MANIFEST, "digest": digest, "size": size}
+        write_index(store, name_image(store.descriptors(), descriptor, [name]))
+
+
+def make_manifest(config: dict[str, Any], layers: Sequence[Layer | NewLayer]) -> bytes:
+    """The manifest of a config and its layers (OCI image-spec manifest.md)."""
+    value = {
+        "schemaVersion": 2,
+        "mediaType": images.MANIFEST,
+        "config": {key: config[key] for key in ("mediaType", "digest", "size")},
+        "layers": [
+            {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in layers
+        ],
+    }
+    return jsonfile.dumps(value).encode()
+
+
+def parse_name(text: str) -> reference.Reference:
+    """A reference that an image can be given: one with a digest it cannot."""
+    parsed = reference.parse(text)
+    if parsed.digest:
+        raise InvalidArgument(f"refusing to create a tag with a digest reference: {text!r}")
+    return parsed
+
+
+def name_image(
+    descriptors: Descriptors, descriptor: dict[str, Any], names: Sequence[reference.Reference]
+) -> Descriptors:
+    """The descriptors with an image added under its names; one that loses its last name stays, without."""
+    wanted = {name.familiar() for name in names}
+    kept: Descriptors = []
+    unnamed: Descriptors = []
+    for known in descriptors:
+        name = name_of(known)
+        if name in wanted:
+            unnamed.append(without_name(known))
+        elif name or known["digest"] != descriptor["digest"] or not wanted:
+            kept.append(known)
+    for name in sorted(wanted):
+        kept.append({**descriptor, "annotations": {images.REF_NAME: name}})
+    for known in [*unnamed, without_name(descriptor)]:
+        if all(known["digest"] != other["digest"] for other in kept):
+            kept.append(known)
+    return kept
+
+
+def name_of(descriptor: dict[str, Any]) -> str:
+    """The familiar name in a descriptor; what is no reference as it is; "" for none."""
+    name: str = (descriptor.get("annotations") or {}).get(images.REF_NAME) or ""
+    try:
+        return reference.parse(name).familiar()
+    except InvalidArgument:
+        return name
+
+
+def without_name(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """A descriptor of the same image that names it no more."""
+    annotations = {
+        key: value for key, value in (descriptor.get("annotations") or {}).items() if key not in _NAME_ANNOTATIONS
+    }
+    bare = {key: value for key, value in descriptor.items() if key != "annotations"}
+    return {**bare, "annotations": annotations} if annotations else bare
+
+
+@contextlib.contextmanager
+def locked(store: ImageStore) -> Iterator[None]:
+    """Hold the store for writing (flock(2) on its directory), made where it is new, dead writers' rests swept."""
+    os.makedirs(f"{store.layout}/blobs/sha256", 0o700, exist_ok=True)
+    fd = os.open(store.layout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if not os.path.exists(f"{store.layout}/oci-layout"):
+            jsonfile.write(f"{store.layout}/oci-layout", {"imageLayoutVersion": "1.0.0"})
+        staging.sweep(store.root)
+        yield
+    finally:
+        os.close(fd)
+
+
+def write_index(store: ImageStore, descriptors: Descriptors) -> None:
+    """Replace index.json in one step."""
+    index = {"schemaVersion": 2, "mediaType": images.INDEX, "manifests": descriptors}
+    jsonfile.write(f"{store.layout}/index.json", index)
+
+
+def _write_blob(stage: Staging, content: bytes, media_type: str) -> dict[str, Any]:
+    with stage.open_blob() as written:
+        written.write(content)
+    return {"mediaType": media_type, "digest": written.digest, "size": written.size, "path": written.path}
+
+
+def _place_layer(store: ImageStore, layer: Layer | NewLayer, undo: contextlib.ExitStack) -> None:
+    path = store.blob_path(layer.digest)
+    if isinstance(layer, staging.NewLayer):
+        _place(layer.path, path, undo)
+    elif not os.path.exists(path):
+        raise NotFound(f"the image store lacks layer {layer.digest}", "Its image was removed meanwhile.")
+
+
+def _place(staged: str, path: str, undo: contextlib.ExitStack) -> None:
+    """Move a staged blob to its place, unless the same bytes are there."""
+    if not os.path.exists(path):
+        os.rename(staged, path)
+        undo.callback(os.unlink, path)
+
+
+def _place_directories(store: ImageStore, layers: Sequence[Layer | NewLayer], undo: contextlib.ExitStack) -> None:
+    chains = images.chain_ids([layer.diff_id for layer in layers])
+    for layer, chain in zip(layers, chains, strict=True):
+        directory = f"{store.layers}/{chain[7:]}"
+        if isinstance(layer, staging.NewLayer) and layer.directory and not os.path.isdir(directory):
+            unpack.place(layer.directory, directory)
+            undo.callback(shutil.rmtree, directory)

@@ -1,0 +1,9 @@
+"""The system calls that Python's standard library lacks, in the kernel's own names, and nothing else.
+
+Every function raises OSError with the call's name and path; every one that changes something can be narrated
+(see `explain`).
+"""
+
+from pyctr_lite.linux.constants import *  # noqa: F403
+from pyctr_lite.linux.mounts import *  # noqa: F403
+from pyctr_lite.linux.processes import *  # noqa: F403

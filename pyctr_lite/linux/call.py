@@ -1,0 +1,59 @@
+"""One place where system calls are made: errors raised with the call's name and path, steps narrated."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import time
+
+from pyctr_lite.linux import explain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+# PyDLL keeps the interpreter's lock through the call: a forked child goes on as the thread that holds it.
+libc = ctypes.PyDLL(None, use_errno=True)
+syscall = libc.syscall
+syscall.restype = ctypes.c_long
+
+
+def fail(name: str, path: str | None = None) -> NoReturn:
+    """Raise the error of the call that was just made."""
+    number = ctypes.get_errno()
+    message = f"{name}: {os.strerror(number)}"
+    raise OSError(number, message, path) if path else OSError(number, message)
+
+
+def make(describe: Callable[[], str], path: str | None, function: Any, *args: Any) -> int:
+    """Make one call that changes something; raise OSError with its name and path where it returns -1."""
+    began = time.perf_counter_ns() if explain.sink is not None else 0
+    result: int = function(*args)
+    if explain.sink is not None:
+        number = ctypes.get_errno()
+        outcome = f"-1 {errno.errorcode.get(number, str(number))}" if result < 0 else str(result)
+        explain.narrate(describe(), began, outcome)
+        ctypes.set_errno(number)
+    if result < 0:
+        fail(describe().partition("(")[0], path)
+    return result
+
+
+def look(name: str, path: str | None, function: Any, *args: Any) -> int:
+    """As `make` for one that changes nothing: it is no step to narrate."""
+    result: int = function(*args)
+    if result < 0:
+        fail(name, path)
+    return result
+
+
+def encoded(text: str | None) -> bytes | None:
+    """A path or text as the kernel takes it; None is NULL."""
+    return None if text is None else os.fsencode(text)
+
+
+def quoted(text: str | None) -> str:
+    """A path or text as the narration shows it."""
+    return "NULL" if text is None else f'"{text}"'

@@ -1,0 +1,33 @@
+"""Notices of changes to files (inotify(7)): two calls and their constants (include/uapi/linux/inotify.h)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from pyctr_lite.linux import call
+
+IN_MODIFY = 0x2
+IN_MOVED_TO = 0x80
+IN_CREATE = 0x100
+IN_DELETE_SELF = 0x400
+IN_MOVE_SELF = 0x800
+IN_NONBLOCK = 0o4000
+IN_CLOEXEC = 0o2000000
+
+
+def inotify_init1(flags: int) -> int:
+    """A descriptor that tells of changes (inotify_init1(2)); `flags` are IN_CLOEXEC, IN_NONBLOCK.
+
+    Fails with EMFILE beyond fs.inotify.max_user_instances.
+    """
+    return call.look("inotify_init1", None, call.libc.inotify_init1, flags)
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> int:
+    """Watch a file or directory for what `mask` (IN_*) says (inotify_add_watch(2)): a number for the watch.
+
+    Fails with ENOENT where there is none, ENOSPC beyond fs.inotify.max_user_watches.
+    """
+    function = call.libc.inotify_add_watch
+    return call.look("inotify_add_watch", path, function, fd, os.fsencode(path), ctypes.c_uint32(mask))

@@ -1,0 +1,159 @@
+"""Mounts and paths: the system calls of section 2 with these names, a wrapper of two to six lines each."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from pyctr_lite.linux import call
+from pyctr_lite.linux.constants import AT_FDCWD, decode_flags
+
+__all__ = ["mount", "mount_setattr", "move_mount", "open_tree", "openat2", "pivot_root", "umount2"]
+
+# Given out after the tables of x86-64 and arm64 were unified (asm-generic/unistd.h): the same for both.
+_NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_OPENAT2, _NR_MOUNT_SETATTR = 428, 429, 437, 442
+_NR_PIVOT_ROOT = 41 if os.uname().machine == "aarch64" else 155
+
+
+def mount(
+    source: str | None,
+    target: str,
+    fstype: str | None = None,
+    flags: int = 0,
+    data: str | None = None,
+    *,
+    shown: str | None = None,
+) -> None:
+    """Attach a file system, or change a mount (mount(2)). `flags` are MS_*, `data` the file system's options.
+
+    `shown` is the path that errors and the narration name where `target` is a /proc/self/fd path.
+    Fails with EINVAL for options the file system does not know, ENODEV for an unknown `fstype`.
+    """
+    call.make(
+        lambda: (
+            f"mount({call.quoted(source)}, {call.quoted(shown or target)}, {call.quoted(fstype)}, "
+            f"{decode_flags(('MS_',), flags)}, {call.quoted(data)})"
+        ),
+        shown or target,
+        call.libc.mount,
+        call.encoded(source),
+        call.encoded(target),
+        call.encoded(fstype),
+        ctypes.c_ulong(flags),
+        call.encoded(data),
+    )
+
+
+def umount2(target: str, flags: int = 0) -> None:
+    """Detach a mount (umount2(2)): EBUSY while it is in use, unless `flags` has MNT_DETACH; EINVAL: no mount."""
+    call.make(
+        lambda: f"umount2({call.quoted(target)}, {decode_flags(('MNT_', 'UMOUNT_'), flags)})",
+        target,
+        call.libc.umount2,
+        call.encoded(target),
+        flags,
+    )
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """Swap the root mount (pivot_root(2)): EINVAL where `new_root` is no mount point, or a mount is shared."""
+    call.make(
+        lambda: f"pivot_root({call.quoted(new_root)}, {call.quoted(put_old)})",
+        new_root,
+        call.syscall,
+        _NR_PIVOT_ROOT,
+        call.encoded(new_root),
+        call.encoded(put_old),
+    )
+
+
+def open_tree(path: str, flags: int, dirfd: int = AT_FDCWD) -> int:
+    """A descriptor of a mount, with OPEN_TREE_CLONE of a detached copy of it (open_tree(2))."""
+    return call.make(
+        lambda: f"open_tree({call.quoted(path)}, {decode_flags(('OPEN_TREE_', 'AT_'), flags)})",
+        path,
+        call.syscall,
+        _NR_OPEN_TREE,
+        dirfd,
+        call.encoded(path),
+        flags,
+    )
+
+
+def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str, flags: int, *, shown: str = "") -> None:
+    """Move a mount, or attach a detached one (move_mount(2))."""
+    call.make(
+        lambda: (
+            f"move_mount({from_fd}, {call.quoted(from_path)}, {to_fd}, {call.quoted(shown or to_path)}, "
+            f"{decode_flags(('MOVE_MOUNT_',), flags)})"
+        ),
+        shown or to_path or from_path,
+        call.syscall,
+        _NR_MOVE_MOUNT,
+        from_fd,
+        call.encoded(from_path),
+        to_fd,
+        call.encoded(to_path),
+        flags,
+    )
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
+def mount_setattr(
+    dirfd: int,
+    path: str,
+    flags: int,
+    *,
+    set: int = 0,
+    clear: int = 0,
+    propagation: int = 0,
+    userns_fd: int = 0,
+) -> None:
+    """Change a mount's attributes (MOUNT_ATTR_*), with AT_RECURSIVE of the whole tree (mount_setattr(2))."""
+    attr = _MountAttr(set, clear, propagation, userns_fd)
+    call.make(
+        lambda: (
+            f"mount_setattr({dirfd}, {call.quoted(path)}, {decode_flags(('AT_',), flags)}, "
+            f"set={decode_flags(('MOUNT_ATTR_',), set)}, propagation={decode_flags(('MS_',), propagation)})"
+        ),
+        path,
+        call.syscall,
+        _NR_MOUNT_SETATTR,
+        dirfd,
+        call.encoded(path),
+        flags,
+        ctypes.byref(attr),
+        ctypes.sizeof(attr),
+    )
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "mode", "resolve")]
+
+
+def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """Open a path with limits on its resolution (openat2(2)): RESOLVE_IN_ROOT takes `dirfd` for `/`.
+
+    Fails with EXDEV or ELOOP where the path would leave what `resolve` allows.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    while True:
+        try:
+            return call.look(
+                "openat2",
+                path,
+                call.syscall,
+                _NR_OPENAT2,
+                dirfd,
+                call.encoded(path),
+                ctypes.byref(how),
+                ctypes.sizeof(how),
+            )
+        except OSError as error:
+            # A rename anywhere on the system meanwhile: the kernel could not be sure, and asks for another try.
+            if error.errno not in (errno.EAGAIN, errno.EINTR):
+                raise

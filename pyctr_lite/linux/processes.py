@@ -1,0 +1,212 @@
+"""Processes, namespaces and privileges: the system calls of section 2, a wrapper of two to six lines each."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+
+from pyctr_lite.linux import call, constants, explain
+from pyctr_lite.linux.constants import decode_flags
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "capget",
+    "capset",
+    "clone3",
+    "close_range",
+    "default_signal",
+    "execveat",
+    "prctl",
+    "prctl_ambient",
+    "setdomainname",
+    "sethostname",
+    "setns",
+    "unshare",
+]
+
+_NR_CLONE3, _NR_CLOSE_RANGE = 435, 436
+_NR_CAPGET, _NR_CAPSET, _NR_EXECVEAT, _NR_RT_SIGACTION = (
+    (90, 91, 281, 134) if os.uname().machine == "aarch64" else (125, 126, 322, 13)
+)
+
+
+class _CloneArgs(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags",
+            "pidfd",
+            "child_tid",
+            "parent_tid",
+            "exit_signal",
+            "stack",
+            "stack_size",
+            "tls",
+            "set_tid",
+            "set_tid_size",
+            "cgroup",
+        )
+    ]
+
+
+def clone3(flags: int, cgroup_fd: int | None = None, exit_signal: int = 17) -> tuple[int, int]:
+    """Fork into new namespaces (clone3(2)): `(pid, pidfd)` in the parent, `(0, -1)` in the child.
+
+    `flags` are CLONE_NEW*; with `cgroup_fd` the child is born in that cgroup of version 2.
+    Only for a process with one thread. Fails with EPERM without CAP_SYS_ADMIN, ENOSPC where a limit of
+    /proc/sys/user is reached.
+    """
+    pidfd = ctypes.c_int(-1)
+    args = _CloneArgs(flags | constants.CLONE_PIDFD, ctypes.addressof(pidfd), exit_signal=exit_signal)
+    if cgroup_fd is not None:
+        args.flags |= constants.CLONE_INTO_CGROUP
+        args.cgroup = cgroup_fd
+    began = time.perf_counter_ns()
+    pid: int = call.syscall(_NR_CLONE3, ctypes.byref(args), ctypes.sizeof(args))
+    if pid == 0:
+        return 0, -1
+    if explain.sink is not None:
+        number = ctypes.get_errno()
+        explain.narrate(f"clone3({decode_flags(('CLONE_',), flags)}, SIGCHLD)", began, pid)
+        ctypes.set_errno(number)
+    if pid < 0:
+        call.fail(f"clone3({decode_flags(('CLONE_',), flags)})")
+    return pid, pidfd.value
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones (unshare(2)): CLONE_NEWPID and CLONE_NEWTIME only for later children.
+
+    Fails with EINVAL for CLONE_NEWUSER in a process with several threads.
+    """
+    call.make(lambda: f"unshare({decode_flags(('CLONE_',), flags)})", None, call.libc.unshare, flags)
+
+
+def setns(fd: int, flags: int = 0) -> None:
+    """Join the namespace that a descriptor of /proc/<pid>/ns/* stands for, or those of a pidfd (setns(2))."""
+    call.make(lambda: f"setns({fd}, {decode_flags(('CLONE_',), flags)})", None, call.libc.setns, fd, flags)
+
+
+def execveat(fd: int, argv: Sequence[str], env: Sequence[str]) -> None:
+    """Run the program that a descriptor is opened on (execveat(2), AT_EMPTY_PATH). Returns only by an error."""
+    arguments = (ctypes.c_char_p * (len(argv) + 1))(*[os.fsencode(item) for item in argv], None)
+    variables = (ctypes.c_char_p * (len(env) + 1))(*[os.fsencode(item) for item in env], None)
+    call.make(
+        lambda: f"execveat({fd}, {' '.join(argv)!r})",
+        None,
+        call.syscall,
+        _NR_EXECVEAT,
+        fd,
+        b"",
+        arguments,
+        variables,
+        constants.AT_EMPTY_PATH,
+    )
+
+
+def close_range(first: int, flags: int = 0) -> None:
+    """Close all descriptors from `first` on, or with CLOSE_RANGE_CLOEXEC at the next exec (close_range(2))."""
+    call.make(
+        lambda: f"close_range({first}, ~0, {decode_flags(('CLOSE_RANGE_',), flags)})",
+        None,
+        call.syscall,
+        _NR_CLOSE_RANGE,
+        ctypes.c_uint(first),
+        ctypes.c_uint(0xFFFFFFFF),
+        flags,
+    )
+
+
+def default_signal(number: int) -> None:
+    """Give a signal (1 to 64) its default action (rt_sigaction(2)): 32 and 33 too, which the C library refuses.
+
+    Fails with EINVAL for SIGKILL and SIGSTOP, which have no other.
+    """
+    call.look("rt_sigaction", None, call.syscall, _NR_RT_SIGACTION, number, _SIG_DFL, None, ctypes.c_size_t(8))
+
+
+_SIG_DFL = bytes(32)
+"""The kernel's struct sigaction: SIG_DFL, no flags, no restorer, an empty mask."""
+
+
+def sethostname(name: str) -> None:
+    """Set the host name of the caller's UTS namespace (sethostname(2)). At most 64 bytes, else EINVAL."""
+    encoded = name.encode()
+    call.make(
+        lambda: f"sethostname({call.quoted(name)})",
+        None,
+        call.libc.sethostname,
+        encoded,
+        ctypes.c_size_t(len(encoded)),
+    )
+
+
+def setdomainname(name: str) -> None:
+    """Set the NIS domain name of the caller's UTS namespace (setdomainname(2))."""
+    encoded = name.encode()
+    call.make(
+        lambda: f"setdomainname({call.quoted(name)})",
+        None,
+        call.libc.setdomainname,
+        encoded,
+        ctypes.c_size_t(len(encoded)),
+    )
+
+
+def prctl(option: int, argument: int = 0) -> int:
+    """Operate on the calling process (prctl(2)); `option` is PR_*."""
+    return call.make(
+        lambda: f"prctl({constants.decode_value('PR_', option)}, {argument})",
+        None,
+        call.libc.prctl,
+        option,
+        *(ctypes.c_ulong(value) for value in (argument, 0, 0, 0)),
+    )
+
+
+def prctl_ambient(operation: int, capability: int = 0) -> None:
+    """Raise or clear ambient capabilities (PR_CAP_AMBIENT of prctl(2), capabilities(7))."""
+    call.make(
+        lambda: f"prctl(PR_CAP_AMBIENT, {operation}, {capability})",
+        None,
+        call.libc.prctl,
+        constants.PR_CAP_AMBIENT,
+        *(ctypes.c_ulong(value) for value in (operation, capability, 0, 0)),
+    )
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+_CapabilityData = ctypes.c_uint32 * 6  # effective, permitted, inheritable; twice, for 64 bits
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """Set the caller's capability sets, as bit masks (capset(2)). Fails with EPERM when it would gain any."""
+    data = _CapabilityData(
+        *(mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable))
+    )
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    call.make(
+        lambda: f"capset(effective={effective:#x}, permitted={permitted:#x}, inheritable={inheritable:#x})",
+        None,
+        call.syscall,
+        _NR_CAPSET,
+        ctypes.byref(header),
+        data,
+    )
+
+
+def capget() -> tuple[int, int, int]:
+    """The caller's effective, permitted and inheritable capabilities, as bit masks (capget(2))."""
+    data = _CapabilityData()
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    call.look("capget", None, call.syscall, _NR_CAPGET, ctypes.byref(header), data)
+    low, high = data[:3], data[3:]
+    return low[0] | high[0] << 32, low[1] | high[1] << 32, low[2] | high[2] << 32

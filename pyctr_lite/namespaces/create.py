@@ -1,0 +1,90 @@
+"""A process in new namespaces, and in others' where it is asked to join them."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.linux import kernelfile
+from pyctr_lite.namespaces import join as joining
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def spawn(flags: int, child: Callable[[], None], cgroup_fd: int | None = None) -> tuple[int, int]:
+    """Fork a child into new namespaces and run `child` there: `(pid, pidfd)`, both for the parent.
+
+    With CLONE_NEWPID the child is PID 1 of its namespace. `child` must end in an exec or an exit: the child
+    never returns from here, it would be a second copy of its parent.
+    Fails with EPERM without CAP_SYS_ADMIN. Source: clone3(2), pid_namespaces(7).
+    """
+    pid, pidfd = linux.clone3(flags, cgroup_fd)
+    if pid == 0:
+        try:
+            child()
+        finally:
+            os._exit(70)
+    return pid, pidfd
+
+
+def spawn_joined(
+    flags: int,
+    child: Callable[[], None],
+    targets: dict[str, int],
+    time_offsets: dict[str, tuple[int, int]] | None = None,
+    before: Callable[[], None] | None = None,
+) -> tuple[int, int]:
+    """As `spawn`, but join others' namespaces first: `targets` maps a kind to a descriptor of it.
+
+    A process cannot change its own pid namespace, and the caller must stay where it is: a stage between joins,
+    makes the child as its sibling (CLONE_PARENT), reports its pid, and ends. `before` is called in that stage
+    first, while it still sees the host (to enter a cgroup, which the child inherits). Errors of the stage are
+    raised here as OSError.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    stage = os.fork()
+    if stage == 0:
+        try:
+            os.close(reader)
+            if before is not None:
+                before()
+            joining.join(targets)
+            if flags & linux.CLONE_NEWTIME:
+                _enter_time_namespace(time_offsets or {})
+            pid, _ = linux.clone3(flags & ~linux.CLONE_NEWTIME | linux.CLONE_PARENT, exit_signal=0)
+            if pid == 0:
+                os.close(writer)
+                child()
+                os._exit(70)
+            os.write(writer, f"{pid}".encode())
+        except OSError as error:
+            text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}"
+            os.write(writer, text.encode(errors="surrogateescape"))
+        except BaseException as error:
+            os.write(writer, f"-0\0\0{type(error).__name__}: {error}".encode(errors="backslashreplace"))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        answer = os.read(reader, 1 << 16).decode(errors="surrogateescape")
+    finally:
+        os.close(reader)
+        os.waitpid(stage, 0)
+    if answer.startswith("-"):
+        number, path, message = answer[1:].split("\0", 2)
+        raise OSError(int(number), message, path or None)
+    if not answer:
+        raise ChildProcessError(0, "the stage that joins namespaces was killed")
+    return int(answer), os.pidfd_open(int(answer))
+
+
+def _enter_time_namespace(offsets: dict[str, tuple[int, int]]) -> None:
+    """New children of the caller get clocks of their own: `offsets` of "monotonic" and "boottime", (s, ns).
+
+    The offsets can be written only while the namespace has no process. Source: time_namespaces(7).
+    """
+    linux.unshare(linux.CLONE_NEWTIME)
+    for clock, (seconds, nanoseconds) in offsets.items():
+        kernelfile.write("/proc/self/timens_offsets", f"{clock} {seconds} {nanoseconds}")

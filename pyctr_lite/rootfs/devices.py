@@ -1,0 +1,99 @@
+"""`/dev` of a container: the devices every program may expect, and no others.
+
+Source: OCI runtime spec, config-linux.md, "Default Devices" and "Default symbolic links".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pyctr_lite import linux
+from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULT_DEVICES = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+DEFAULT_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
+_TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+
+def make_devices(root_fd: int, devices: list[dict[str, Any]]) -> None:
+    """Make the default devices and links, and those of `linux.devices`, in the root that `root_fd` is.
+
+    In a user namespace mknod(2) is EPERM: the host's own device is bound in instead.
+    """
+    listed = {os.path.normpath(device["path"]) for device in devices}
+    dev_fd = target.make_directory(root_fd, "/dev")
+    try:
+        for name, major, minor in DEFAULT_DEVICES:
+            if f"/dev/{name}" not in listed:
+                _make_device(dev_fd, f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0)
+        for name, destination in DEFAULT_LINKS:
+            try:
+                os.symlink(destination, name, dir_fd=dev_fd)
+            except FileExistsError:
+                if name == "ptmx" and not stat.S_ISLNK(
+                    os.stat(name, dir_fd=dev_fd, follow_symlinks=False).st_mode
+                ):
+                    os.unlink(name, dir_fd=dev_fd)
+                    os.symlink(destination, name, dir_fd=dev_fd)
+    finally:
+        os.close(dev_fd)
+    for device in devices:
+        path = os.path.normpath(device["path"])
+        parent_fd = target.make_directory(root_fd, os.path.dirname(path))
+        try:
+            mode = _TYPES[device["type"]] | device.get("fileMode", 0o666) & 0o7777
+            number = os.makedev(device.get("major", 0), device.get("minor", 0))
+            _make_device(parent_fd, path, mode, number, device.get("uid", 0), device.get("gid", 0))
+        finally:
+            os.close(parent_fd)
+
+
+def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gid: int) -> None:
+    name = os.path.basename(path)
+    described = f'mknod("{name}", {mode:#o}, {os.major(number)}:{os.minor(number)})'
+    umask = os.umask(0)
+    try:
+        explain.step(described, os.mknod, name, mode, number, dir_fd=parent_fd)
+    except FileExistsError:
+        found = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
+        if found.st_dev != os.fstat(parent_fd).st_dev:
+            return  # something is mounted there, as the bundle wants it
+        if stat.S_IFMT(found.st_mode) != stat.S_IFMT(mode) or found.st_rdev != number:
+            raise OSError(errno.EEXIST, "mknod: another file is there", path) from None
+    except OSError as error:
+        if error.errno != errno.EPERM:
+            raise OSError(error.errno, f"mknod: {error.strerror}", path) from None
+        _bind_device(parent_fd, name, path)
+        return
+    finally:
+        os.umask(umask)
+    if uid or gid:
+        os.chown(name, uid, gid, dir_fd=parent_fd, follow_symlinks=False)
+
+
+def _bind_device(parent_fd: int, name: str, path: str) -> None:
+    fd = os.open(name, os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=parent_fd)
+    try:
+        linux.mount(path, f"/proc/self/fd/{fd}", None, linux.MS_BIND, shown=path)
+    finally:
+        os.close(fd)

@@ -1,0 +1,164 @@
+"""Unpacks a layer: a tar stream of changes onto a directory in the form that overlayfs reads.
+
+OCI image-spec layer.md. Nothing outside the directory is ever touched, whatever the archive says: its names
+are cleaned here, and resolved by the kernel below the directory (see `tree`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pyctr_lite.errors import BrokenArchive
+from pyctr_lite.rootfs import attributes, tar, whiteout
+from pyctr_lite.rootfs.tree import Tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# What the kernel says where the archive is at fault, and not the disk or our privileges.
+_ARCHIVES_FAULT = frozenset(
+    (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EXDEV, errno.EINVAL, errno.ENAMETOOLONG)
+)
+
+
+def apply_layer(stream: tar.Readable, directory: str, lowers: Sequence[str] = ()) -> None:
+    """Unpack an uncompressed tar stream of a layer into a directory, whiteouts as overlayfs has them.
+
+    Reads the stream to its end, also behind the archive. `lowers` are the unpacked layers below, bottom
+    first: a directory that the archive does not list but has entries in is made as it is there.
+    Fails with BrokenArchive where the archive is damaged or tries to leave the directory, with OSError
+    (ENOSPC, EPERM) where the machine cannot do it; the directory is then half filled, for the caller to remove.
+    """
+    reader = tar.TarReader(stream)
+    with Tree(directory, list(lowers)) as tree:
+        tree.take_root_attributes()
+        directories: dict[bytes, int] = {}
+        for entry in reader:
+            try:
+                path = clean(entry.name)
+                _apply(tree, reader, entry, path)
+            except OSError as error:
+                if error.errno not in _ARCHIVES_FAULT:
+                    raise
+                raise BrokenArchive(f"{entry}: {error.strerror}") from error
+            if entry.type == tar.DIRECTORY:
+                directories[path] = entry.mtime
+        reader.drain()
+        if whiteout.is_opaque(tree.root):
+            whiteout.hide_below(tree.root, tree.lowers)
+        _set_times(tree, {**tree.times_below, **directories})
+
+
+def clean(name: bytes) -> bytes:
+    """A name without `.`, `..`, doubled or leading slashes; empty for the root itself.
+
+    Fails with BrokenArchive where it leads above the root, or is below a name that is a whiteout's.
+    """
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise BrokenArchive(f"{name!r} leads outside the archive's root")
+            parts.pop()
+        elif part not in (b"", b"."):
+            parts.append(part)
+    if any(part.startswith(whiteout.PREFIX) for part in parts[:-1]):
+        raise BrokenArchive(f"{name!r} is below a whiteout")
+    return b"/".join(parts)
+
+
+def _apply(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
+    """Make what one entry describes."""
+    parent, _, name = path.rpartition(b"/")
+    if not path:
+        if entry.type != tar.DIRECTORY:
+            raise BrokenArchive(f"{entry}: the root is to be a directory")
+        attributes.set_on_name(tree.root, b".", entry)
+    elif name == whiteout.OPAQUE_NAME:
+        whiteout.make_opaque(tree.directory(parent))
+    elif name.startswith(whiteout.METADATA_PREFIX):
+        pass
+    elif name.startswith(whiteout.PREFIX):
+        whiteout.make(tree.directory(parent), whiteout.hidden_name(name))
+    else:
+        try:
+            _make(tree, tree.directory(parent), name, reader, entry)
+        except FileExistsError:  # of two entries with one name the later wins
+            was_whiteout = tree.remove(tree.directory(parent), name)
+            _make(tree, tree.directory(parent), name, reader, entry)
+            if was_whiteout:
+                whiteout.make(tree.directory(parent), name)
+
+
+def _make(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry: tar.Entry) -> None:
+    """Make one inode. Fails with EEXIST where the name is taken, unless both are directories."""
+    if entry.type == tar.REGULAR:
+        fd = os.open(name, _NEW_FILE, 0o600, dir_fd=dirfd)
+        try:
+            _write_data(fd, reader, entry)
+            attributes.set_on_file(fd, entry)
+        finally:
+            os.close(fd)
+        return
+    if entry.type == tar.HARDLINK:
+        _link(tree, dirfd, name, entry)  # its attributes are those of the file that it is
+        return
+    if entry.type == tar.DIRECTORY:
+        try:
+            os.mkdir(name, 0o700, dir_fd=dirfd)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.stat(name, dir_fd=dirfd, follow_symlinks=False).st_mode):
+                raise
+    elif entry.type == tar.SYMLINK:
+        os.symlink(entry.linkname, name, dir_fd=dirfd)
+    elif entry.type == tar.FIFO:
+        os.mkfifo(name, 0o600, dir_fd=dirfd)
+    else:
+        kind = stat.S_IFCHR if entry.type == tar.CHARACTER else stat.S_IFBLK
+        os.mknod(name, kind | 0o600, os.makedev(*entry.device), dir_fd=dirfd)
+    attributes.set_on_name(dirfd, name, entry)
+
+
+def _link(tree: Tree, dirfd: int, name: bytes, entry: tar.Entry) -> None:
+    """Make a hard link to a file of the same layer."""
+    parent, _, source = clean(entry.linkname).rpartition(b"/")
+    directory = tree.directory(parent, make=False)
+    if stat.S_ISDIR(os.stat(source or b".", dir_fd=directory, follow_symlinks=False).st_mode):
+        raise BrokenArchive(f"{entry}: a hard link to a directory")
+    os.link(source, name, src_dir_fd=directory, dst_dir_fd=dirfd, follow_symlinks=False)
+
+
+def _write_data(fd: int, reader: tar.TarReader, entry: tar.Entry) -> None:
+    """Write a file's content where it belongs; what is all zeros stays a hole."""
+    pieces = iter([(0, entry.size)] if entry.pieces is None else entry.pieces)
+    offset = left = end = 0
+    for data in reader.data():
+        while data:
+            while not left:
+                offset, left = next(pieces)
+            part = data[:left]
+            written = len(part) if _is_zero(part) else os.pwrite(fd, part, offset)
+            end = end if _is_zero(part) else offset + written
+            offset, left, data = offset + written, left - written, data[written:]
+    if end != entry.size:
+        os.ftruncate(fd, entry.size)
+
+
+def _is_zero(part: memoryview) -> bool:
+    return part[0] == 0 and len(part) >= tar.BLOCK and not bytes(part).strip(b"\0")
+
+
+def _set_times(tree: Tree, directories: dict[bytes, int]) -> None:
+    """Set the directories' times, last of all: making an entry in one has changed them."""
+    for path, mtime in directories.items():
+        parent, _, name = path.rpartition(b"/")
+        try:
+            dirfd = tree.directory(parent, make=False)
+            if stat.S_ISDIR(os.stat(name or b".", dir_fd=dirfd, follow_symlinks=False).st_mode):
+                os.utime(name or b".", ns=(mtime, mtime), dir_fd=dirfd, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # a later entry has replaced it

@@ -1,0 +1,73 @@
+"""Where the data of sparse files lies: GNU tar's old format, and its pax formats 0.0, 0.1 and 1.0."""
+
+from __future__ import annotations
+
+from pyctr_lite.errors import BrokenArchive
+from pyctr_lite.rootfs import tarfield
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Pieces = list[tuple[int, int]]
+
+_MOST_PIECES = 1 << 20
+
+
+def gnu_map(header: bytes, next_block: Callable[[], bytes]) -> tuple[Pieces, int]:
+    """The pieces and the real size of an entry of type S; `next_block` reads a block of the archive."""
+    real_size = tarfield.number(header[483:495], "sparse size")
+    pieces = _table(header[386:482])
+    more = header[482]
+    while more:
+        block = next_block()
+        pieces += _table(block[:504])
+        more = block[504]
+        if len(pieces) > _MOST_PIECES:
+            raise BrokenArchive("a sparse file with too many pieces")
+    return pieces, real_size
+
+
+def pax_map(pax: dict[bytes, bytes], next_byte: Callable[[], bytes]) -> tuple[Pieces, int, bytes]:
+    """The pieces, the real size and the name from GNU.sparse.* records; 1.0 has the map before the data."""
+    size = tarfield.decimal(
+        pax.get(b"GNU.sparse.realsize", pax.get(b"GNU.sparse.size", b"")), b"GNU.sparse.realsize"
+    )
+    if pax.get(b"GNU.sparse.major") == b"1":
+        count = _line(next_byte)
+        if count > _MOST_PIECES:
+            raise BrokenArchive("a sparse file with too many pieces")
+        numbers = [_line(next_byte) for _ in range(2 * count)]
+    else:
+        text = pax.get(b"GNU.sparse.map", b"").strip(b",")
+        numbers = [tarfield.decimal(field, b"GNU.sparse.map") for field in text.split(b",")] if text else []
+    return list(zip(numbers[::2], numbers[1::2], strict=False)), size, pax.get(b"GNU.sparse.name", b"")
+
+
+def check(pieces: Pieces, size: int, stored: int) -> None:
+    """Fail with BrokenArchive where pieces overlap, leave the file, or are not what the archive holds."""
+    end = 0
+    for offset, length in pieces:
+        if offset < end or length < 0:
+            raise BrokenArchive("broken sparse map: its pieces overlap")
+        end = offset + length
+    if end > size or size >= 1 << 63 or sum(length for _, length in pieces) != stored:
+        raise BrokenArchive("broken sparse map: its pieces are not the file's size")
+
+
+def _table(table: bytes) -> Pieces:
+    fields = [table[at : at + 24] for at in range(0, len(table), 24)]
+    return [
+        (tarfield.number(field[:12], "offset"), tarfield.number(field[12:], "length"))
+        for field in fields
+        if field[0]
+    ]
+
+
+def _line(next_byte: Callable[[], bytes]) -> int:
+    digits = b""
+    while (byte := next_byte()) != b"\n":
+        digits += byte
+        if len(digits) > 20:
+            break
+    return tarfield.decimal(digits, b"sparse map")

@@ -1,0 +1,211 @@
+"""Reads a tar stream entry by entry: ustar, pax and GNU (tar(5), POSIX.1-2008 pax).
+
+Python's `tarfile` is not used for layers: its names are text and its times floats, it keeps every entry in
+memory, takes headers of any size, and costs four times as much an entry.
+"""
+
+from __future__ import annotations
+
+from pyctr_lite.errors import BrokenArchive
+from pyctr_lite.rootfs import sparse, tarfield
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    class Readable(Protocol):
+        """What a layer is read from."""
+
+        def read(self, size: int, /) -> bytes:
+            """At most `size` bytes; none at the end."""
+            ...
+
+
+BLOCK = 512
+CHUNK = 1 << 20
+MOST_METADATA = 1 << 20
+"""The most bytes that one pax or GNU long-name header may have (Go's archive/tar has the same limit)."""
+
+REGULAR, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
+_TYPES = {b"\0": REGULAR, b"7": REGULAR, b"S": REGULAR, b"D": DIRECTORY}
+_WITHOUT_DATA = frozenset((HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
+_ZEROS = bytes(BLOCK)
+_MOST_SECONDS = (1 << 63) // 10**9 - 1
+
+
+class Entry:
+    """One entry's header: names are bytes, `mtime` is in ns, `size` is the file's, holes included."""
+
+    __slots__ = ("device", "gid", "linkname", "mode", "mtime", "name", "pieces", "size", "type", "uid", "xattrs")
+
+    def __init__(self) -> None:
+        self.name = self.linkname = self.type = b""
+        self.mode = self.uid = self.gid = self.size = self.mtime = 0
+        self.device = (0, 0)
+        self.xattrs: dict[str, bytes] = {}
+        self.pieces: list[tuple[int, int]] | None = None
+        """For a sparse file the (offset, length) of each piece of data, else None."""
+
+    def __str__(self) -> str:
+        return repr(self.name)[1:]
+
+
+class TarReader:
+    """The entries of a tar stream in order; `data()` gives the current one's content."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._buffer = memoryview(b"")
+        self._unread = 0  # bytes of the current entry's data
+        self._padding = 0
+        self._globals: dict[bytes, bytes] = {}
+        self._current = "the first header"
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Fails with BrokenArchive where the stream is no tar, is damaged, or ends in the middle."""
+        pax: dict[bytes, bytes] = {}
+        while True:
+            header = self._next_header()
+            if header is None:
+                if pax:
+                    raise BrokenArchive("the archive ends in the middle: a pax header without its entry")
+                return
+            kind = header[156:157]
+            if kind in b"xXgLKV" and kind:
+                size = tarfield.number(header[124:136], "size")
+                if size > MOST_METADATA:
+                    raise BrokenArchive(f"a tar header of {size} bytes, the most is {MOST_METADATA}")
+                content = bytes(self._take(size))
+                self._take(-size % BLOCK)
+                if kind == b"L":
+                    pax[b"path"] = content.partition(b"\0")[0]
+                elif kind == b"K":
+                    pax[b"linkpath"] = content.partition(b"\0")[0]
+                elif kind == b"g":
+                    self._globals.update(tarfield.pax_records(content))
+                elif kind != b"V":
+                    pax.update(tarfield.pax_records(content))
+                continue
+            entry = _entry(header, {**self._globals, **pax} if self._globals else pax)
+            pax_now, pax = pax, {}
+            self._current = str(entry)
+            self._unread = 0 if entry.type in _WITHOUT_DATA else entry.size
+            self._padding = -self._unread % BLOCK
+            if kind == b"S":
+                entry.pieces, entry.size = sparse.gnu_map(header, lambda: bytes(self._take(BLOCK)))
+            elif pax_now and any(key.startswith(b"GNU.sparse.") for key in pax_now):
+                self._read_sparse_map(entry, pax_now)
+            if entry.pieces is not None:
+                sparse.check(entry.pieces, entry.size, self._unread)
+            yield entry
+
+    def data(self) -> Iterator[memoryview]:
+        """The current entry's data in pieces; of a sparse file without the holes."""
+        while self._unread:
+            piece = self._piece(self._unread)
+            self._unread -= len(piece)
+            yield piece
+
+    def drain(self) -> None:
+        """Read what follows the end of the archive, so that a digest of the stream covers all of it."""
+        self._buffer = memoryview(b"")
+        while self._stream.read(CHUNK):
+            pass
+
+    def _next_header(self) -> bytes | None:
+        for _ in self.data():
+            pass
+        self._take(self._padding)
+        self._padding = 0
+        if not self._buffer and not self._fill():
+            return None
+        header = bytes(self._take(BLOCK))
+        if header == _ZEROS:
+            return None
+        stored = tarfield.number(header[148:156], "checksum")
+        total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
+        if stored != total and stored != total - 256 * sum(byte > 127 for byte in header):
+            raise BrokenArchive(f"not a tar archive, or damaged: wrong header checksum after {self._current}")
+        return header
+
+    def _read_sparse_map(self, entry: Entry, pax: dict[bytes, bytes]) -> None:
+        """A pax sparse file: its map may be the beginning of its data, padded to a block."""
+        used = 0
+
+        def next_byte() -> bytes:
+            nonlocal used
+            used += 1
+            return bytes(self._take(1))
+
+        entry.pieces, entry.size, name = sparse.pax_map(pax, next_byte)
+        entry.name = name or entry.name
+        used += len(self._take(-used % BLOCK))
+        if used > self._unread:
+            raise BrokenArchive(f"{entry}: broken sparse map")
+        self._unread -= used
+
+    def _take(self, size: int) -> memoryview:
+        """Exactly so many bytes."""
+        if len(self._buffer) >= size:
+            taken, self._buffer = self._buffer[:size], self._buffer[size:]
+            return taken
+        parts = []
+        while size:
+            parts.append(self._piece(size))
+            size -= len(parts[-1])
+        return memoryview(b"".join(parts))
+
+    def _piece(self, most: int) -> memoryview:
+        if not self._buffer and not self._fill():
+            raise BrokenArchive(f"the archive ends in the middle: unexpected end of data in {self._current}")
+        taken, self._buffer = self._buffer[:most], self._buffer[most:]
+        return taken
+
+    def _fill(self) -> bool:
+        self._buffer = memoryview(self._stream.read(CHUNK))
+        return bool(self._buffer)
+
+
+def _entry(block: bytes, pax: dict[bytes, bytes]) -> Entry:
+    entry = Entry()
+    entry.name = block[:100].partition(b"\0")[0]
+    if block[257:263] == b"ustar\0" and block[345]:
+        entry.name = block[345:500].partition(b"\0")[0] + b"/" + entry.name
+    entry.linkname = block[157:257].partition(b"\0")[0]
+    kind = block[156:157]
+    entry.mode = tarfield.number(block[100:108], "mode") & 0o7777
+    entry.uid, entry.gid = tarfield.number(block[108:116], "uid"), tarfield.number(block[116:124], "gid")
+    entry.size = tarfield.number(block[124:136], "size")
+    entry.mtime = tarfield.number(block[136:148], "mtime") * 10**9
+    if kind in (CHARACTER, BLOCK_DEVICE):
+        entry.device = (tarfield.number(block[329:337], "device"), tarfield.number(block[337:345], "device"))
+    if pax:
+        _apply_pax(entry, pax)
+    entry.type = _TYPES.get(kind, kind)
+    if entry.type == REGULAR and kind != b"S" and entry.name.endswith(b"/"):
+        entry.type = DIRECTORY  # as tar of version 7 wrote them
+    if entry.type != REGULAR and entry.type not in _WITHOUT_DATA:
+        raise BrokenArchive(f"{entry}: unknown entry type {kind!r}")
+    if entry.size < 0 or not (0 <= entry.uid < 0xFFFFFFFF and 0 <= entry.gid < 0xFFFFFFFF):
+        raise BrokenArchive(f"{entry}: size {entry.size}, owner {entry.uid}:{entry.gid} is out of range")
+    entry.mtime = max(-_MOST_SECONDS * 10**9, min(entry.mtime, _MOST_SECONDS * 10**9))
+    return entry
+
+
+def _apply_pax(entry: Entry, pax: dict[bytes, bytes]) -> None:
+    for key, value in pax.items():
+        if key.startswith(b"SCHILY.xattr."):
+            entry.xattrs[key[13:].decode(errors="surrogateescape")] = value
+        elif not value:
+            continue  # an empty value takes a record back
+        elif key == b"path":
+            entry.name = value
+        elif key == b"linkpath":
+            entry.linkname = value
+        elif key in (b"size", b"uid", b"gid"):
+            setattr(entry, key.decode(), tarfield.decimal(value, key))
+        elif key == b"mtime":
+            entry.mtime = tarfield.nanoseconds(value)
+    if b"\0" in entry.name or b"\0" in entry.linkname:
+        raise BrokenArchive(f"{entry}: a NUL in a name")

@@ -1,0 +1,1 @@
+"""An OCI bundle in, a process out. Knows no images and no names."""

@@ -1,0 +1,103 @@
+"""Capabilities by name, and a process's five sets of them (capabilities(7))."""
+
+from __future__ import annotations
+
+from pyctr_lite import linux
+from pyctr_lite.linux import kernelfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NAMES = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+]
+"""The names without CAP_, each at the index of its number (include/uapi/linux/capability.h)."""
+
+NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
+
+
+def bounding_set() -> list[str]:
+    """The capabilities that the caller's bounding set has: more than these nothing started by it can get."""
+    held = _bounding_mask()
+    return [name for name, number in NUMBERS.items() if held >> number & 1]
+
+
+def _bounding_mask() -> int:
+    try:
+        status = kernelfile.read("/proc/self/status")
+    except FileNotFoundError:  # in a container without /proc
+        return sum(linux.prctl(linux.PR_CAPBSET_READ, number) << number for number in NUMBERS.values())
+    return int(status.partition("CapBnd:")[2].split(None, 1)[0], 16)
+
+
+def mask(names: list[str]) -> int:
+    """The bit mask of capabilities by name. Names unknown here are left out (OCI runtime spec, config.md)."""
+    word = 0
+    for name in names:
+        if name in NUMBERS:
+            word |= 1 << NUMBERS[name]
+    return word
+
+
+def limit_bounding_set(capabilities: dict[str, Any]) -> None:
+    """Drop from the bounding set all that `process.capabilities.bounding` does not name."""
+    keep = mask(capabilities.get("bounding", []))
+    drop = _bounding_mask() & ~keep
+    for number in range(drop.bit_length()):
+        if drop >> number & 1:
+            linux.prctl(linux.PR_CAPBSET_DROP, number)
+
+
+def apply(capabilities: dict[str, Any]) -> None:
+    """Set the effective, permitted, inheritable and ambient sets, as far as the caller has them."""
+    _, has, _ = linux.capget()
+    permitted = mask(capabilities.get("permitted", [])) & has
+    effective = mask(capabilities.get("effective", [])) & permitted
+    inheritable = mask(capabilities.get("inheritable", [])) & has
+    linux.capset(effective, permitted, inheritable)
+    linux.prctl_ambient(linux.PR_CAP_AMBIENT_CLEAR_ALL)
+    ambient = mask(capabilities.get("ambient", [])) & permitted & inheritable
+    for number in range(len(NAMES)):
+        if ambient >> number & 1:
+            linux.prctl_ambient(linux.PR_CAP_AMBIENT_RAISE, number)

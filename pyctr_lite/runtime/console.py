@@ -1,0 +1,57 @@
+"""A terminal of the container's own: made in its devpts, so that its path is true inside."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+import termios
+
+from pyctr_lite import linux
+from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import target
+
+_TIOCGPTPEER, _TIOCSPTLCK = 0x5441, 0x40045431
+
+
+def open_console(root_fd: int) -> tuple[int, int]:
+    """A new pseudoterminal of the devpts at /dev/pts in the root: descriptors of its master and its slave.
+
+    The slave is opened through the master (TIOCGPTPEER), not by a path that a process inside could replace.
+    Fails with ENODEV where /dev/pts/ptmx is not what it should be. Source: pty(7), ioctl_tty(2).
+    """
+    master = target.open_in_root(root_fd, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
+    found = os.fstat(master)
+    if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(5, 2):
+        os.close(master)
+        raise OSError(errno.ENODEV, "is not a terminal multiplexer", "/dev/pts/ptmx")
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    slave = explain.step(
+        "ioctl(ptmx, TIOCGPTPEER)", fcntl.ioctl, master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+    )
+    return master, slave
+
+
+def bind_console(root_fd: int, slave: int) -> None:
+    """Show the terminal as /dev/console too (OCI runtime spec, config-linux.md). Before the root is entered."""
+    console = target.make_mountpoint(root_fd, "/dev/console", directory=False)
+    try:
+        linux.mount(
+            f"/proc/self/fd/{slave}", f"/proc/self/fd/{console}", None, linux.MS_BIND, shown="/dev/console"
+        )
+    finally:
+        os.close(console)
+
+
+def make_controlling(slave: int) -> None:
+    """Make a terminal the controlling one of the caller's session, and its stdin, stdout and stderr."""
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for fd in (0, 1, 2):
+        os.dup2(slave, fd)
+
+
+def set_size(fd: int, rows: int, columns: int) -> None:
+    """Tell a terminal its size in characters; its foreground group gets SIGWINCH (TIOCSWINSZ)."""
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -1,0 +1,199 @@
+"""From a bundle's `root` and `mounts` to a root file system that is entered."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.rootfs import devices, masks, options, overlay, pivot, target
+from pyctr_lite.runtime import bundle as bundles
+from pyctr_lite.runtime import cgroupfs, console, process
+from pyctr_lite.volumes import bind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+_PROC_FILES = tuple(
+    "/proc/" + name
+    for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime", "net/dev")
+)
+"""What may be shown otherwise than the kernel does: lxcfs does so."""
+
+
+class RootFilesystem:
+    """The root of one container, built in the container's own mount namespace.
+
+    `stage` is a directory on the host with an empty directory `d` and an empty file `f`: a bind is made and
+    changed there, by plain paths, and then moved to its place inside, which is held by a descriptor. So no
+    link inside, swapped at the right moment, can send a mount elsewhere (CVE-2021-30465).
+    """
+
+    def __init__(self, bundle: bundles.Bundle, stage: str) -> None:
+        self.bundle, self.stage = bundle, stage
+        self.config = bundle.config
+        self.linux: dict[str, Any] = bundle.config.get("linux") or {}
+        self.root_fd = -1
+        self.proc_device = -1
+
+    def build(self) -> None:
+        """Mount all that the bundle asks for. The caller has a mount namespace of its own."""
+        trees = self._open_shared_sources()
+        # Until the root is entered nothing is shared: on a host whose `/` is shared, as systemd makes it, every
+        # mount made here would appear there. A slave still hears of the host's mounts, and of their end.
+        propagation = self.linux.get("rootfsPropagation") or "rslave"
+        kind = linux.MS_PRIVATE if "private" in propagation else linux.MS_SLAVE
+        linux.mount(None, "/", None, kind | linux.MS_REC)
+        self._mount_root()
+        needs_devices = True
+        for mount in self.config.get("mounts") or []:
+            self._mount(mount, trees)
+            if os.path.normpath(mount["destination"]) == "/dev":
+                needs_devices = not _is_bind(mount)
+        if needs_devices:
+            devices.make_devices(self.root_fd, self.linux.get("devices") or [])
+
+    def open_console(self) -> tuple[int, int]:
+        """A terminal in the container's devpts, shown as /dev/console: its master and its slave."""
+        master, slave = console.open_console(self.root_fd)
+        console.bind_console(self.root_fd, slave)
+        return master, slave
+
+    def make_directory(self, path: str) -> None:
+        """Make the working directory where the image lacks it, as Docker does."""
+        try:
+            os.close(target.make_directory(self.root_fd, path))
+        except OSError as error:
+            raise process.no_working_directory(path, error) from None
+
+    def enter(self) -> None:
+        """Make it the caller's root, and close what must not be read or written in it."""
+        os.close(self.root_fd)
+        pivot.pivot_root(self.bundle.rootfs)
+        propagation = self.linux.get("rootfsPropagation") or "private"
+        if "private" not in propagation:
+            linux.mount(None, "/", None, options.PROPAGATION[propagation] & ~linux.MS_REC)
+        for path in self.linux.get("readonlyPaths") or []:
+            masks.readonly_path(path)
+        for path in self.linux.get("maskedPaths") or []:
+            masks.mask_path(path)
+        if (self.config.get("root") or {}).get("readonly"):
+            masks.readonly_root()
+
+    def _mount_root(self) -> None:
+        rootfs, layers = self.bundle.rootfs, self.bundle.overlay
+        if layers is not None and not _is_mountpoint(rootfs):
+            overlay.mount_overlay(layers["lower"], layers["upper"], layers["work"], rootfs)
+        else:
+            linux.mount(rootfs, rootfs, None, linux.MS_BIND | linux.MS_REC)
+            linux.mount(None, rootfs, None, linux.MS_PRIVATE)
+        self.root_fd = os.open(rootfs, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _mount(self, mount: dict[str, Any], trees: dict[str, int]) -> None:
+        destination, fstype = mount["destination"], mount.get("type") or "none"
+        parsed = options.MountOptions(mount.get("options") or [])
+        if parsed.flags & linux.MS_BIND or fstype == "bind":
+            if parsed.data:
+                raise InvalidArgument(f"mount {destination}: a bind has no option {parsed.data}")
+            self._bind(mount, parsed, trees)
+            return
+        if fstype == "cgroup":
+            own = any("cgroup" in names for names in self.bundle.namespaces())
+            cgroupfs.mount_cgroups(self.root_fd, destination, parsed.flags, own_namespace=own)
+            return
+        if fstype in ("proc", "sysfs"):
+            self._refuse_link(destination)
+        fd = target.make_mountpoint(self.root_fd, destination, directory=True)
+        try:
+            self._attach(mount.get("source") or fstype, fd, fstype, parsed, destination)
+        finally:
+            os.close(fd)
+        if fstype == "proc":
+            fd = target.open_in_root(self.root_fd, destination)
+            self.proc_device = os.fstat(fd).st_dev
+            os.close(fd)
+
+    def _attach(self, source: str, fd: int, fstype: str, parsed: options.MountOptions, destination: str) -> None:
+        place = f"/proc/self/fd/{fd}"
+        flags = parsed.flags & ~linux.MS_REC
+        linux.mount(source, place, fstype, flags, parsed.data or None, shown=destination)
+        if parsed.propagation:
+            # The old descriptor is of what lies below the new mount.
+            mounted = target.open_in_root(self.root_fd, destination)
+            try:
+                propagation = options.PROPAGATION[parsed.propagation]
+                linux.mount(None, f"/proc/self/fd/{mounted}", None, propagation, shown=destination)
+            finally:
+                os.close(mounted)
+
+    def _bind(self, mount: dict[str, Any], parsed: options.MountOptions, trees: dict[str, int]) -> None:
+        destination = mount["destination"]
+        source = self.bundle.path(mount["source"])
+        try:
+            directory = stat.S_ISDIR(os.stat(source).st_mode)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot mount on {destination}: {error.strerror}", source) from None
+        fd = target.make_mountpoint(self.root_fd, destination, directory=directory)
+        try:
+            self._keep_out_of_proc(fd, destination)
+            place = f"{self.stage}/{'d' if directory else 'f'}"
+            changes: dict[str, Any] = {
+                "readonly": bool(parsed.flags & linux.MS_RDONLY),
+                "readonly_recursive": parsed.readonly_recursive,
+                "propagation": parsed.propagation or "rprivate",
+                "flags": parsed.flags & ~(linux.MS_BIND | linux.MS_REC | linux.MS_RDONLY),
+            }
+            if (tree := trees.pop(destination, -1)) >= 0:
+                linux.move_mount(tree, "", linux.AT_FDCWD, place, linux.MOVE_MOUNT_F_EMPTY_PATH)
+                os.close(tree)
+                bind.change_mount(place, **changes)
+            else:
+                bind.bind_mount(source, place, recursive=_is_recursive(parsed), **changes)
+            linux.mount(place, f"/proc/self/fd/{fd}", None, linux.MS_MOVE, shown=destination)
+        finally:
+            os.close(fd)
+
+    def _open_shared_sources(self) -> dict[str, int]:
+        """Copies of the mounts that stay shared with the host, taken before the rest becomes a slave of it."""
+        trees = {}
+        for mount in self.config.get("mounts") or []:
+            parsed = options.MountOptions(mount.get("options") or [])
+            if parsed.propagation in ("shared", "rshared") and _is_bind(mount):
+                flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC
+                recursive = linux.AT_RECURSIVE if _is_recursive(parsed) else 0
+                trees[mount["destination"]] = linux.open_tree(self.bundle.path(mount["source"]), flags | recursive)
+        return trees
+
+    def _keep_out_of_proc(self, fd: int, destination: str) -> None:
+        """Refuse a bind over /proc, by whatever link it came there: the masks rely on it (CVE-2019-16884)."""
+        if os.fstat(fd).st_dev != self.proc_device or destination in _PROC_FILES:
+            return
+        raise InvalidArgument(f"cannot mount on {destination}: it lies inside /proc of the container")
+
+    def _refuse_link(self, destination: str) -> None:
+        parent, name = os.path.split(os.path.normpath(destination))
+        parent_fd = target.make_directory(self.root_fd, parent)
+        try:
+            if stat.S_ISLNK(os.stat(name, dir_fd=parent_fd, follow_symlinks=False).st_mode):
+                raise OSError(errno.ELOOP, "the image has a symbolic link there", destination)
+        except FileNotFoundError:
+            pass
+        finally:
+            os.close(parent_fd)
+
+
+def _is_bind(mount: dict[str, Any]) -> bool:
+    return mount.get("type") == "bind" or any(option in ("bind", "rbind") for option in mount.get("options") or [])
+
+
+def _is_recursive(parsed: options.MountOptions) -> bool:
+    """`bind` is of one mount, `rbind` and the type alone are of those below too."""
+    return bool(parsed.flags & linux.MS_REC) or not parsed.flags & linux.MS_BIND
+
+
+def _is_mountpoint(path: str) -> bool:
+    return os.stat(path).st_dev != os.stat(os.path.dirname(path)).st_dev

@@ -1,0 +1,201 @@
+"""The parent's side: a bundle in, a created container out, which `start` lets go.
+
+Only for a process with one thread (DESIGN 8): it forks, and the child goes on in Python.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.cgroups import group as groups
+from pyctr_lite.cgroups import limits
+from pyctr_lite.errors import PyctrError
+from pyctr_lite.namespaces import create, idmap, join, kinds
+from pyctr_lite.runtime import bundle as bundles
+from pyctr_lite.runtime import channel as channels
+from pyctr_lite.runtime import init, process, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Launched:
+    """A process of ours that has not executed its program yet."""
+
+    def __init__(self, pid: int, pidfd: int, channel: channels.Channel, directory: str) -> None:
+        self.pid, self.pidfd, self.channel, self.directory = pid, pidfd, channel, directory
+        self.console = -1
+        """The master of its terminal, where it has one."""
+
+    def let_go(self) -> None:
+        """Let it work: what its parent had to do for it is done."""
+        try:
+            self.channel.send({"type": "go"})
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has ended already; what it sent before says why
+
+    def wait_created(self) -> None:
+        """Wait until it stands before its program. Raises what went wrong in it."""
+        while True:
+            received = self.channel.receive()
+            if received is None:
+                raise PyctrError(
+                    "the container's first process was killed before its program ran", "out of memory?"
+                )
+            message, fds = received
+            if message["type"] == "created":
+                return
+            self._take(message, fds)
+
+    def wait_executed(self) -> None:
+        """Wait until its program runs: the exec closes its end of the channel. Raises what went wrong in it."""
+        while (received := self.channel.receive()) is not None:
+            self._take(*received)
+        self.channel.close()
+
+    def start(self) -> None:
+        """Open the gate, and wait until the program runs."""
+        state.open_gate(self.directory)
+        self.wait_executed()
+
+    def destroy(self) -> None:
+        """Kill and reap it; again is fine."""
+        try:
+            os.kill(self.pid, 9)
+        except ProcessLookupError:
+            pass
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        """Close what is held of it; the process goes on."""
+        self.channel.close()
+        for name in ("pidfd", "console"):
+            fd = getattr(self, name)
+            if fd >= 0:
+                os.close(fd)
+                setattr(self, name, -1)
+
+    def _take(self, message: dict[str, Any], fds: list[int]) -> None:
+        if message["type"] == "console":
+            self.console = fds[0]
+        elif message["type"] == "error":
+            channels.raise_error(message)
+
+
+def create_container(bundle: bundles.Bundle, directory: str, stdio: init.Stdio) -> tuple[Launched, groups.Group]:
+    """Create a bundle's container: its process waits at the gate in `directory`, placed in its cgroup.
+
+    Fails with what went wrong in the parent or in the child; then nothing is left behind.
+    """
+    config = bundle.config
+    linux_config = config.get("linux") or {}
+    create_kinds, join_paths = bundle.namespaces()
+    group = groups.Group(linux_config.get("cgroupsPath") or f"/pyctr_lite-{os.path.basename(directory)}")
+    state.make(directory)
+    ours, theirs = channels.pair()
+
+    def child() -> None:
+        ours.close()
+        init.guarded(theirs, lambda: init.start_container(bundle, directory, theirs, stdio, create_kinds))
+
+    launched: Launched | None = None
+    try:
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)  # what enters the container must not be read or traced from inside
+        group.create()
+        pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
+        launched = Launched(pid, pidfd, ours, directory)
+        theirs.close()
+        if "user" in create_kinds:
+            idmap.write_maps(
+                pid,
+                [idmap.IdMap.from_oci(item) for item in linux_config.get("uidMappings") or []],
+                [idmap.IdMap.from_oci(item) for item in linux_config.get("gidMappings") or []],
+            )
+        # Meanwhile the child builds its root; its program runs only when the limits are there.
+        group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
+        process.set_oom_score(pid, config["process"])
+        launched.let_go()
+        launched.wait_created()
+    except BaseException:
+        if launched is not None:
+            launched.destroy()
+        ours.close()
+        theirs.close()
+        group.remove()
+        state.remove(directory)
+        raise
+    return launched, group
+
+
+def execute_in(pid: int, group: groups.Group, spec: dict[str, Any], stdio: init.Stdio) -> Launched:
+    """Run one more process in the container of process `pid`: joined in two stages, placed, executed.
+
+    `spec` is a `process` object of the OCI runtime spec. Raises what went wrong in either process.
+    """
+    targets = join.open_all(pid)
+    ours, theirs = channels.pair()
+
+    def child() -> None:
+        ours.close()
+        init.guarded(theirs, lambda: init.join_container(spec, theirs, stdio))
+
+    def before() -> None:
+        group.enter()
+        channels.seal_imports()  # the stage joins the mount namespace: from then on `/` is the container's
+
+    launched: Launched | None = None
+    try:
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        launched = Launched(*create.spawn_joined(0, child, targets, before=before), ours, "")
+        theirs.close()
+        process.set_oom_score(launched.pid, spec)
+        launched.let_go()
+        launched.wait_executed()
+    except BaseException:
+        if launched is not None:
+            launched.destroy()
+        ours.close()
+        theirs.close()
+        raise
+    finally:
+        join.close_all(targets)
+    return launched
+
+
+def _spawn(
+    create_kinds: list[str],
+    join_paths: dict[str, str],
+    child: Callable[[], None],
+    group: groups.Group,
+    offsets: dict[str, Any],
+) -> tuple[int, int]:
+    """The container's first process, in its namespaces and, before it does anything, in its cgroup."""
+    # The cgroup namespace is made by the child itself, once it is in its group.
+    flags = kinds.flags([kind for kind in create_kinds if kind != "cgroup"])
+    if not join_paths and not flags & linux.CLONE_NEWTIME:
+        born_in = group.fd_for_clone()
+
+        def enter_and_go_on() -> None:
+            group.enter(born_in_v2=born_in is not None)
+            child()
+
+        try:
+            return create.spawn(flags, enter_and_go_on, born_in)
+        finally:
+            if born_in is not None:
+                os.close(born_in)
+    targets: dict[str, int] = {}
+    try:
+        for kind, path in join_paths.items():
+            targets[kind] = join.open_namespace(kind, path=path)
+        clocks = {clock: (item.get("secs", 0), item.get("nanosecs", 0)) for clock, item in offsets.items()}
+        return create.spawn_joined(flags, child, targets, clocks, group.enter)
+    finally:
+        join.close_all(targets)

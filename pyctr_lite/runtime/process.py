@@ -1,0 +1,140 @@
+"""What a process is before its program runs: limits, groups, ids, capabilities, directory.
+
+Takes the `process` object of the OCI runtime spec (config.md).
+"""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import os
+import resource
+import stat
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.linux import explain, kernelfile
+from pyctr_lite.rootfs import target
+from pyctr_lite.runtime import capabilities
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def set_oom_score(pid: int, process: dict[str, Any]) -> None:
+    """Set /proc/<pid>/oom_score_adj (-1000 to 1000), for a process that is about to run the program."""
+    score = process.get("oomScoreAdj")
+    if score is None:
+        return
+    try:
+        kernelfile.write(f"/proc/{pid}/oom_score_adj", str(score))
+    except PermissionError:
+        raise PyctrError(
+            f"--oom-score-adj {score}: not permitted here",
+            "lowering the score needs CAP_SYS_RESOURCE, which this machine does not give",
+        ) from None
+
+
+def become(process: dict[str, Any]) -> None:
+    """Turn the caller into the process that the configuration describes, all but for directory and program."""
+    _set_rlimits(process.get("rlimits") or [])
+    user = process.get("user") or {}
+    uid, gid = user.get("uid", 0), user.get("gid", 0)
+    _give_pipes(uid, gid)
+    sets = process.get("capabilities") or {}
+    capabilities.limit_bounding_set(sets)
+    linux.prctl(linux.PR_SET_KEEPCAPS, 1)
+    _set_ids(uid, gid, user.get("additionalGids") or [])
+    capabilities.apply(sets)
+    if process.get("noNewPrivileges"):
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    os.umask(user.get("umask", 0o022))
+
+
+def enter_directory(cwd: str) -> None:
+    """Change to the working directory, and prove that it lies inside the caller's root (CVE-2024-21626)."""
+    try:
+        explain.step(f'chdir("{cwd}")', os.chdir, cwd)
+    except OSError as error:
+        raise no_working_directory(cwd, error) from None
+    if not os.getcwd().startswith("/"):
+        raise InvalidArgument(f"working directory {cwd}: lies outside the container's root")
+
+
+def no_working_directory(cwd: str, error: OSError) -> InvalidArgument:
+    """What to raise where it cannot be made or entered."""
+    text = os.strerror(error.errno or 0).lower()
+    return InvalidArgument(f"working directory {cwd}: {text}", "-w takes a directory inside the container")
+
+
+def with_home(env: list[str], uid: int) -> list[str]:
+    """The environment, with HOME from the root's own /etc/passwd where it has none."""
+    if any(item.startswith("HOME=") for item in env):
+        return env
+    home = "/"
+    root_fd = os.open("/", linux.O_PATH | os.O_CLOEXEC)
+    try:
+        for line in target.read_text(root_fd, "/etc/passwd").splitlines():
+            fields = line.split(":")
+            if len(fields) >= 6 and fields[2] == str(uid):
+                home = fields[5] or "/"
+                break
+    finally:
+        os.close(root_fd)
+    return [*env, f"HOME={home}"]
+
+
+def reset_signals() -> None:
+    """Give every signal its default meaning: what Python, the monitor or its starter ignore, exec would keep."""
+    for number in range(1, 65):
+        if number not in (_signal.SIGKILL, _signal.SIGSTOP):
+            linux.default_signal(number)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+
+
+def _set_rlimits(limits: list[dict[str, Any]]) -> None:
+    for limit in limits:
+        number = getattr(resource, limit["type"], None)
+        if number is None:
+            raise InvalidArgument(f"rlimit {limit['type']}: no such limit")
+        try:
+            resource.setrlimit(number, (_rlimit(limit["soft"]), _rlimit(limit["hard"])))
+        except (ValueError, PermissionError) as error:
+            hard = resource.getrlimit(number)[1]
+            raise PyctrError(
+                f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}",
+                f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE",
+            ) from None
+
+
+def _rlimit(value: int) -> int:
+    return -1 if value >= 2**63 else value  # RLIM_INFINITY
+
+
+def _give_pipes(uid: int, gid: int) -> None:
+    """Let the user reopen its pipes by /dev/stdout; files and devices that others own stay theirs."""
+    if uid == 0:
+        return
+    for fd in (0, 1, 2):
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            try:
+                os.fchown(fd, uid, gid)
+            except OSError:
+                pass  # in a user namespace: it is of somebody, or for somebody, whom that does not know
+
+
+def _set_ids(uid: int, gid: int, groups: list[int]) -> None:
+    try:
+        explain.step(f"setgroups({groups})", os.setgroups, groups)
+    except PermissionError:
+        # a user namespace where setgroups is denied keeps the groups it has
+        if groups:
+            raise
+    try:
+        explain.step(f"setresgid({gid})", os.setresgid, gid, gid, gid)
+        explain.step(f"setresuid({uid})", os.setresuid, uid, uid, uid)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise InvalidArgument(f"user {uid}:{gid} has no id in the container's user namespace") from None

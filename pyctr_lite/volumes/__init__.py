@@ -1,0 +1,1 @@
+"""Chapter 4: files that outlive a container. Binds, named and anonymous volumes, tmpfs."""

@@ -1,0 +1,51 @@
+"""Options of a tmpfs: flags of mount(2) and values of tmpfs(5), merged so that the last of a kind wins."""
+
+from __future__ import annotations
+
+from pyctr_lite.errors import InvalidArgument
+
+DEFAULTS = ["noexec", "nosuid", "nodev", "rprivate"]
+"""What Docker sets before the user's options: a tmpfs takes no programs unless `exec` is given."""
+
+# Each flag with the kind it belongs to: of a kind, the last one counts.
+_FLAGS = {
+    "ro": "ro", "rw": "ro", "suid": "suid", "nosuid": "suid", "dev": "dev", "nodev": "dev",
+    "exec": "exec", "noexec": "exec", "sync": "sync", "async": "sync", "dirsync": "dirsync",
+    "mand": "mand", "nomand": "mand", "atime": "atime", "noatime": "atime",
+    "diratime": "diratime", "nodiratime": "diratime", "relatime": "relatime", "norelatime": "relatime",
+    "strictatime": "strictatime", "nostrictatime": "strictatime",
+    "private": "propagation", "rprivate": "propagation", "shared": "propagation", "rshared": "propagation",
+    "slave": "propagation", "rslave": "propagation",
+    "unbindable": "propagation", "runbindable": "propagation",
+}  # fmt: skip
+_VALUES = frozenset(("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"))
+_SUFFIXES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+
+
+def merge_options(options: list[str]) -> list[str]:
+    """The options in order, each kind once. Fails with InvalidArgument for one that a tmpfs does not take."""
+    merged: dict[str, str] = {}
+    for option in options:
+        name, equals, _ = option.partition("=")
+        kind = (name if name in _VALUES else None) if equals else _FLAGS.get(option)
+        if option == "defaults":
+            continue
+        if kind is None:
+            raise InvalidArgument(
+                f'invalid tmpfs option "{name}"',
+                "Options are rw, ro, exec, suid, dev, size=64m, mode=1777, uid=, gid=.",
+            )
+        merged.pop(kind, None)
+        merged[kind] = option
+    return list(merged.values())
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size in Docker's grammar: `64m`, `1.5g`, `512 KiB`. Fails with ValueError."""
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    suffix = text[len(number) :].lower()
+    unit = suffix[:1] if suffix[1:] in ("", "b", "ib") and suffix not in ("bb", "bib") else "?"
+    number = number.removesuffix(" ")
+    if unit not in _SUFFIXES or number.count(".") > 1 or not number.replace(".", "").isdecimal():
+        raise ValueError(f"invalid size: '{text}'")
+    return int(float(number) * _SUFFIXES[unit])

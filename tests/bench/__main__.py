@@ -1,0 +1,100 @@
+"""`make bench`: all scenarios in one run on one machine, to build/bench.txt and build/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench import contestants as who
+from tests.bench import report, scenarios
+from tests.bench.workplace import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.bench.timing import Sample
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="turns of each contestant (default: 30)")
+    parser.add_argument("--only", action="append", metavar="SCENARIO", help="run, exec, row, parallel, memory, …")
+    parser.add_argument("--output", type=Path, default=Path("build"), help="the directory of the two files")
+    options = parser.parse_args()
+    with Workplace() as work:
+        present, absent = enter(work)
+        try:
+            versions = {contestant.name: contestant.version() for contestant in present}
+            results = compete(present, work, options.rounds, options.only)
+        finally:
+            for contestant in present:
+                contestant.close()
+    options.output.mkdir(exist_ok=True)
+    table = report.text(results, versions, absent)
+    (options.output / "bench.txt").write_text(table)
+    (options.output / "bench.json").write_text(report.as_json(results, versions, absent) + "\n")
+    print(table, end="")
+    return 0
+
+
+def enter(work: Workplace) -> tuple[list[who.Contestant], dict[str, str]]:
+    """Who can compete on this machine, and why the others cannot."""
+    candidates: dict[str, Callable[[], who.Contestant]] = {
+        "python -IS": partial(who.Python, work),
+        "unshare+chroot": partial(who.Floor, work),
+        "pyctr_lite": partial(who.Ours, work),
+        "crun": partial(who.Runtime, work, "crun"),
+        "runc": partial(who.Runtime, work, "runc"),
+        "podman": partial(who.Podman, work),
+        "docker": partial(who.Docker, work),
+    }
+    present, absent = [], {}
+    for name, make in candidates.items():
+        contestant = None
+        try:
+            contestant = make()
+            contestant.prepare()
+        except (RuntimeError, OSError) as error:
+            absent[name] = str(error)
+            if contestant is not None:
+                contestant.close()
+        else:
+            present.append(contestant)
+    return present, absent
+
+
+def compete(
+    present: list[who.Contestant], work: Workplace, rounds: int, only: list[str] | None
+) -> list[report.Result]:
+    """The results of the scenarios, in order; one that cannot be measured says why."""
+    programme: dict[str, tuple[str, Callable[[], list[Sample]]]] = {
+        "run": ("ms", partial(scenarios.run, present, rounds)),
+        "exec": ("ms", partial(scenarios.exec_in, present, rounds)),
+        "row": ("ms", partial(scenarios.starts_in_a_row, present, rounds)),
+        "parallel": ("ms", partial(scenarios.starts_at_a_time, present, rounds)),
+        "memory": ("kB", partial(scenarios.idle_memory, present)),
+        "import": ("ms", partial(scenarios.import_tree, present, rounds, work)),
+        "commit": ("ms", partial(scenarios.commit_tree, present, rounds, work)),
+        "ps": ("ms", partial(scenarios.list_many, present, rounds)),
+    }
+    results = []
+    for name, (unit, scenario) in programme.items():
+        if only and name not in only:
+            continue
+        title = (scenario.func.__doc__ or "").splitlines()[0].rstrip(".")  # type: ignore[attr-defined]
+        began = time.monotonic()
+        print(f"[bench] {name}: {title} …", end="", file=sys.stderr, flush=True)
+        try:
+            results.append(report.Result(name, title, unit, scenario()))
+        except (RuntimeError, OSError, ImportError) as error:
+            results.append(report.Result(name, title, unit, [], str(error)))
+        print(f" {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main())

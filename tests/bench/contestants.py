@@ -1,0 +1,261 @@
+"""Who competes, and how each is told to do the same thing. A method that gives None: it has no such thing."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests import leaks
+from tests.bench import timing
+from tests.bench.workplace import CGROUP, DockerDaemon
+
+if TYPE_CHECKING:
+    from tests.bench.workplace import Workplace
+
+IMAGE = "bench-busybox:latest"
+
+
+def output(argv: list[str]) -> str:
+    """What a program prints. Fails with RuntimeError and its last line where it fails."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise RuntimeError(f"{' '.join(argv[:1] + argv[-3:])}: {last}")
+    return done.stdout.strip()
+
+
+def find(program: str) -> str:
+    """The path of a program. Fails with RuntimeError where it is not installed."""
+    path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if path is None:
+        raise RuntimeError(f"{program} is not installed: make bench installs it")
+    return path
+
+
+class Contestant:
+    """One program. `place` is the mount namespace that it has to be started in."""
+
+    name = ""
+    place: int | None = None
+
+    def __init__(self, work: Workplace) -> None:
+        self.work = work
+        self.numbers = itertools.count()
+
+    def version(self) -> str:
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Get ready, untimed. Fails with RuntimeError where this machine does not allow it."""
+
+    def run_true(self) -> list[str]:
+        """Make a container, run `true` in it, take it away."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Take away what outlives the commands."""
+
+
+class Floor(Contestant):
+    """What the kernel and two small C programs need: no image, no cgroup, no record."""
+
+    name = "unshare+chroot"
+
+    def version(self) -> str:
+        return output(["unshare", "--version"])
+
+    def run_true(self) -> list[str]:
+        return [find("unshare"), "-mpuin", "--fork", find("chroot"), str(self.work.rootfs), "/bin/true"]
+
+
+class Python(Contestant):
+    """The interpreter alone, as our command starts it."""
+
+    name = "python -IS"
+
+    def version(self) -> str:
+        return sys.version.split()[0]
+
+    def run_true(self) -> list[str]:
+        return [sys.executable, "-IS", "-c", "pass"]
+
+
+class Runtime(Contestant):
+    """runc or crun: a bundle that is there already; no image, no layers, no names, no logs."""
+
+    def __init__(self, work: Workplace, program: str) -> None:
+        super().__init__(work)
+        self.name, self.program = program, find(program)
+        self.state = str(work.path / f"state-{program}")
+        if program == "crun":
+            self.place = work.namespace_without_unified()
+
+    def command(self, *arguments: str) -> list[str]:
+        return [self.program, "--root", self.state, *arguments]
+
+    def version(self) -> str:
+        note = " (version 2 cgroups hidden from it)" if self.place is not None else ""
+        return output([self.program, "--version"]).splitlines()[0].split()[-1] + note
+
+    def run_true(self) -> list[str]:
+        number = next(self.numbers)
+        bundle = self.work.make_bundle(f"{self.name}-{number % 64}", ["true"])
+        return self.command("run", "--bundle", str(bundle), f"{self.name}-{number}")
+
+    def start_idle(self) -> str:
+        bundle = self.work.make_bundle(f"{self.name}-idle", ["sleep", "100000"])
+        argv = self.command("run", "--detach", "--bundle", str(bundle), "idle")
+        with timing.mount_namespace(self.place):
+            timing.one(argv)
+        return "idle"
+
+    def exec_true(self, container: str) -> list[str]:
+        return self.command("exec", container, "true")
+
+    def remove(self, container: str) -> list[str]:
+        return self.command("delete", "--force", container)
+
+
+class Engine(Contestant):
+    """An engine with Docker's verbs: images, names, logs, a monitor for each container."""
+
+    options: tuple[str, ...] = ()
+    """What `run` and `create` need for a container without a network."""
+    import_flags: tuple[str, ...] = ()
+
+    def command(self, *arguments: str) -> list[str]:
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Give it the image that all of them run."""
+        output(self.import_tree(self.work.root_tar, IMAGE))
+
+    def run_true(self) -> list[str]:
+        return self.command("run", "--rm", *self.options, IMAGE, "true")
+
+    def start_idle(self) -> str:
+        return output(self.command("run", "--detach", *self.options, IMAGE, "sleep", "100000"))
+
+    def exec_true(self, container: str) -> list[str]:
+        return self.command("exec", container, "true")
+
+    def monitors(self, container: str) -> list[int]:
+        pid = int(output(self.command("inspect", "--format", "{{.State.Pid}}", container)))
+        return timing.ancestors(pid)
+
+    def daemons(self) -> list[int]:
+        """The processes that all containers share."""
+        return []
+
+    def remove(self, container: str) -> list[str]:
+        return self.command("rm", "--force", container)
+
+    def create(self) -> list[str]:
+        return self.command("create", *self.options, IMAGE, "true")
+
+    def list_all(self) -> list[str]:
+        return self.command("ps", "--all", "--no-trunc")
+
+    def import_tree(self, tar: Path, image: str) -> list[str]:
+        return self.command("import", *self.import_flags, str(tar), image)
+
+    def fill_container(self) -> str:
+        """A stopped container whose upper directory holds the tree."""
+        name = f"filled-{next(self.numbers)}"
+        volume = f"{self.work.tree}:/src:ro"
+        output(self.command("run", "--name", name, *self.options, "-v", volume, IMAGE, "cp", "-a", "/src", "/dst"))
+        return name
+
+    def commit(self, container: str, image: str) -> list[str]:
+        return self.command("commit", container, image)
+
+    def remove_image(self, image: str) -> list[str]:
+        return self.command("rmi", image)
+
+
+class Ours(Engine):
+    name = "pyctr_lite"
+
+    def __init__(self, work: Workplace) -> None:
+        super().__init__(work)
+        self.root = str(work.path / "pyctr_lite")
+        self.launcher = str(work.path / "launcher")
+        with open(self.launcher, "w") as file:
+            subprocess.run(["sh", "make/launcher.sh", sys.executable, os.getcwd()], stdout=file, check=True)
+        os.chmod(self.launcher, 0o755)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [self.launcher, "--root", self.root, *arguments]
+
+    def version(self) -> str:
+        return output(self.command("version", "--format", "{{.Client.Version}}"))
+
+    def close(self) -> None:
+        leaks.end_groups(leaks.cgroup_name(Path(self.root)), only_empty=False)
+
+
+class Podman(Engine):
+    name = "podman"
+    options = ("--network", "none", "--cgroup-parent", f"/{CGROUP}")
+    import_flags = ("--quiet",)
+
+    def __init__(self, work: Workplace) -> None:
+        super().__init__(work)
+        self.program = find("podman")
+        directory = work.path / "podman"
+        directory.mkdir()
+        # Debian's default asks for more open files than a machine without CAP_SYS_RESOURCE can give.
+        (directory / "containers.conf").write_text(
+            '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+        )
+        os.environ["CONTAINERS_CONF"] = str(directory / "containers.conf")
+        places = {"root": directory / "root", "runroot": directory / "run", "tmpdir": directory / "tmp"}
+        self.flags = [
+            *(f"--{name}={path}" for name, path in places.items()),
+            "--storage-driver=overlay",
+            f"--runtime={find('runc')}",
+            "--cgroup-manager=cgroupfs",
+            "--events-backend=file",
+        ]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [self.program, *self.flags, *arguments]
+
+    def version(self) -> str:
+        return output([self.program, "--version"]).split()[-1] + " with runc and overlay"
+
+    def remove(self, container: str) -> list[str]:
+        return self.command("rm", "--force", "--time", "0", container)
+
+
+class Docker(Engine):
+    name = "docker"
+    options = ("--network", "none")
+
+    def __init__(self, work: Workplace) -> None:
+        super().__init__(work)
+        self.program = find("docker")
+        find("dockerd")
+        self.daemon = DockerDaemon(work.path / "docker")
+        try:
+            self.daemon.wait()
+        except RuntimeError:
+            self.daemon.stop()
+            raise
+
+    def command(self, *arguments: str) -> list[str]:
+        return [self.program, "-H", f"unix://{self.daemon.socket}", *arguments]
+
+    def version(self) -> str:
+        return output(self.command("version", "--format", "{{.Server.Version}}")) + " (its daemon runs already)"
+
+    def daemons(self) -> list[int]:
+        return self.daemon.processes()
+
+    def close(self) -> None:
+        self.daemon.stop()

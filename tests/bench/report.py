@@ -1,0 +1,129 @@
+"""The table and the JSON, and whether the project's aims are met."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.bench.timing import Sample
+
+OURS = "pyctr_lite"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One scenario's samples, or why there are none."""
+
+    name: str
+    title: str
+    unit: str
+    samples: list[Sample]
+    failure: str = ""
+
+    def median(self, contestant: str) -> float | None:
+        return next((sample.median for sample in self.samples if sample.contestant == contestant), None)
+
+
+AIMS = [
+    # scenario, who, the most that it may be, times whom
+    ("run", OURS, 1.0, "runc"),
+    ("run", OURS, 0.2, "podman"),
+    ("run", "Python API", 1.5, "unshare+chroot"),
+    ("import", OURS, 1.0, "podman"),
+    ("commit", OURS, 1.0, "podman"),
+]
+"""DESIGN's and issue 2's: `run --rm` not slower than runc's bare run and 5 times faster than podman's; the API
+within 1.5 times the floor; import and commit not slower than podman's."""
+
+
+def aims(results: list[Result]) -> list[str]:
+    """A line for each aim: met or missed, and by how much."""
+    by_name = {result.name: result for result in results}
+    lines = []
+    for scenario, who, most, whom in AIMS:
+        if scenario not in by_name:
+            continue
+        mine, theirs = by_name[scenario].median(who), by_name[scenario].median(whom)
+        what = f"{scenario}: {who} ≤ {most:g} × {whom}"
+        if mine is None or theirs is None:
+            lines.append(f"  ?       {what}: not measured")
+        else:
+            verdict = "met   " if mine <= most * theirs else "MISSED"
+            lines.append(f"  {verdict}  {what}: {mine:.1f} to {theirs:.1f} ms, {mine / theirs:.2f} ×")
+    return lines
+
+
+def text(results: list[Result], versions: dict[str, str], absent: dict[str, str]) -> str:
+    """What a person reads."""
+    lines = ["contestants", *(f"  {name:<15} {version}" for name, version in versions.items())]
+    lines += [f"  {name:<15} not measured: {why}" for name, why in absent.items()]
+    lines += [f"  {'machine':<15} {_machine()}"]
+    for result in results:
+        lines += ["", f"{result.name}: {result.title} ({result.unit}, median)"]
+        if result.failure:
+            lines.append(f"  not measured: {result.failure}")
+        ours = result.median(OURS)
+        for sample in sorted(result.samples, key=lambda it: (it.median is None, it.median or 0)):
+            if sample.median is None:
+                lines.append(f"  {sample.contestant:<15} failed: {sample.failure}")
+                continue
+            spread = f"{min(sample.values):9.1f} … {max(sample.values):<9.1f} n={len(sample.values)}"
+            ratio = f"{sample.median / ours:7.2f} × ours" if ours else " " * 14
+            lines.append(
+                f"  {sample.contestant:<15} {sample.median:9.1f} {ratio}  {spread} {sample.note}".rstrip()
+            )
+    lines += ["", "aims", *aims(results)]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(results: list[Result], versions: dict[str, str], absent: dict[str, str]) -> str:
+    """What a program reads."""
+    return json.dumps(
+        {
+            "machine": _machine(),
+            "versions": versions,
+            "absent": absent,
+            "scenarios": {
+                result.name: {
+                    "title": result.title,
+                    "unit": result.unit,
+                    "failure": result.failure,
+                    "contestants": {
+                        sample.contestant: {
+                            "median": sample.median,
+                            "ratio": _ratio(sample.median, result.median(OURS)),
+                            "values": [round(value, 3) for value in sample.values],
+                            "failure": sample.failure,
+                            "note": sample.note,
+                        }
+                        for sample in result.samples
+                    },
+                }
+                for result in results
+            },
+            "aims": aims(results),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _ratio(value: float | None, ours: float | None) -> float | None:
+    return round(value / ours, 3) if value is not None and ours else None
+
+
+def _machine() -> str:
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    return f"{os.cpu_count()} × {model}, Linux {platform.release()}"

@@ -1,0 +1,162 @@
+"""What is measured. Each scenario gives a sample for every contestant that has such a thing."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pyctr_lite.engine import client
+from tests.bench import timing
+from tests.bench.contestants import IMAGE, Contestant, Engine, Ours, Runtime, output
+from tests.bench.timing import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.bench.workplace import Workplace
+
+API = "Python API"
+BIG = "bench-tree:latest"
+STARTS, WIDTH, STOPPED = 50, 8, 500
+
+
+def run(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """`run --rm IMAGE true` from start to end; the Python API's beside it, its helper already running."""
+    measures = {it.name: partial(_time, it, it.run_true) for it in contestants}
+    with ExitStack() as stack:
+        for it in contestants:
+            if isinstance(it, Ours):
+                api = stack.enter_context(client.Client(it.root))
+                measures[API] = partial(_time_api, api)
+        return timing.interleave(measures, rounds)
+
+
+def _time(contestant: Contestant, command: Callable[[], list[str]]) -> float:
+    """One command's milliseconds, in the mount namespace that it needs; going there is not counted."""
+    with timing.mount_namespace(contestant.place):
+        return timing.one(command())
+
+
+def _time_api(api: client.Client) -> float:
+    began = time.perf_counter()
+    result = api.run(IMAGE, ["true"], remove=True)
+    milliseconds = (time.perf_counter() - began) * 1000
+    if result.exit_code:
+        raise timing.Failed(f"{API}: {result!r}")
+    return milliseconds
+
+
+def exec_in(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """`exec CONTAINER true` from start to end, in a container that runs."""
+    measures, failed = {}, []
+    with ExitStack() as stack:
+        for it in contestants:
+            if isinstance(it, Runtime | Engine):
+                try:
+                    container = stack.enter_context(_idle_container(it))
+                except RuntimeError as error:
+                    failed.append(Sample(it.name, failure=str(error)))
+                else:
+                    measures[it.name] = partial(_time, it, partial(it.exec_true, container))
+        return failed + timing.interleave(measures, rounds)
+
+
+@contextmanager
+def _idle_container(it: Runtime | Engine) -> Iterator[str]:
+    container = it.start_idle()
+    try:
+        yield container
+    finally:
+        _time(it, partial(it.remove, container))
+
+
+def starts_in_a_row(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """50 × `run --rm IMAGE true`, one after the other, all of them together."""
+    return _starts(contestants, rounds, timing.in_a_row)
+
+
+def starts_at_a_time(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """The same 50, with 8 of them running at any moment, all of them together."""
+    return _starts(contestants, rounds, partial(timing.at_a_time, width=WIDTH))
+
+
+def _starts(
+    contestants: Sequence[Contestant], rounds: int, measure: Callable[[list[list[str]]], float]
+) -> list[Sample]:
+    def measured(it: Contestant) -> float:
+        with timing.mount_namespace(it.place):
+            return measure([it.run_true() for _ in range(STARTS)])
+
+    measures = {it.name: partial(measured, it) for it in contestants}
+    return timing.interleave(measures, max(1, rounds // 15), warm=False)
+
+
+def idle_memory(contestants: Sequence[Contestant]) -> list[Sample]:
+    """PSS of what watches over one idle detached container, beyond the container's own process."""
+    samples = [
+        Sample(it.name, [0.0], note="nothing stays, nobody watches")
+        for it in contestants
+        if isinstance(it, Runtime)
+    ]
+    for it in contestants:
+        if isinstance(it, Engine):
+            sample = Sample(it.name)
+            try:
+                with _idle_container(it) as container:
+                    sample.values = [float(sum(map(timing.pss, it.monitors(container))))]
+                if daemons := it.daemons():
+                    sample.note = f"and {sum(map(timing.pss, daemons))} kB of daemons, for all containers together"
+            except (RuntimeError, OSError) as error:
+                sample.failure = str(error)
+            samples.append(sample)
+    return samples
+
+
+def list_many(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """`ps --all` with 500 containers that do not run."""
+    measures, failed = {}, []
+    for it in contestants:
+        if isinstance(it, Engine):
+            try:
+                timing.at_a_time([it.create() for _ in range(STOPPED)], 4)
+                if (shown := len(output(it.list_all()).splitlines()) - 1) < STOPPED:
+                    raise RuntimeError(f"it shows {shown} containers of {STOPPED}")
+            except (RuntimeError, OSError) as error:
+                failed.append(Sample(it.name, failure=str(error)))
+            else:
+                measures[it.name] = partial(_time, it, it.list_all)
+    return failed + timing.interleave(measures, max(1, rounds // 3))
+
+
+def import_tree(contestants: Sequence[Contestant], rounds: int, work: Workplace) -> list[Sample]:
+    """`import` of a tar of 20,000 files, 300 MB."""
+    work.make_tree()
+    return _images(contestants, rounds, lambda it: it.import_tree(work.tree_tar, BIG))
+
+
+def commit_tree(contestants: Sequence[Contestant], rounds: int, work: Workplace) -> list[Sample]:
+    """`commit` of a container in which those 20,000 files were written."""
+    work.make_tree()
+    filled, failed = {}, []
+    for it in contestants:
+        if isinstance(it, Engine):
+            try:
+                filled[it.name] = it.fill_container()
+            except RuntimeError as error:
+                failed.append(Sample(it.name, failure=str(error)))
+    able = [it for it in contestants if it.name in filled]
+    return failed + _images(able, rounds, lambda it: it.commit(filled[it.name], BIG))
+
+
+def _images(contestants: Sequence[Contestant], rounds: int, make: Callable[[Engine], list[str]]) -> list[Sample]:
+    """Time a command that makes a big image, and remove it untimed."""
+
+    def measured(it: Engine) -> float:
+        milliseconds = timing.one(make(it))
+        timing.one(it.remove_image(BIG))
+        return milliseconds
+
+    measures = {it.name: partial(measured, it) for it in contestants if isinstance(it, Engine)}
+    return timing.interleave(measures, max(1, rounds // 15), warm=False)

@@ -1,0 +1,179 @@
+"""Where the contestants compete: a directory, a root file system, a big tree; all of it taken away at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyctr_lite import linux
+from pyctr_lite.linux import mountinfo
+from pyctr_lite.linux.constants import PR_SET_CHILD_SUBREAPER
+from tests import leaks
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+CGROUP = "pyctr_bench"
+"""The group below which every peer's containers are, in every hierarchy."""
+TREE_FILES, TREE_BYTES = 20_000, 300_000_000
+
+
+class Workplace:
+    """A directory under /var/tmp (a disk, not memory) with what all contestants are given."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="pyctr-bench-", dir="/var/tmp"))
+        self.rootfs, self.root_tar = self.path / "rootfs", self.path / "root.tar"
+        self.tree, self.tree_tar = self.path / "tree", self.path / "tree.tar"
+
+    def __enter__(self) -> Workplace:
+        linux.prctl(PR_SET_CHILD_SUBREAPER, 1)  # monitors and shims are then our children: they can be found
+        self._make_rootfs()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leaks.end(leaks.children())
+        leaks.end_groups(CGROUP, only_empty=False)
+        snapshot = leaks.Snapshot.take(self.path)
+        snapshot.remove_what_is_new(leaks.Snapshot({}, frozenset(), snapshot.files))
+        leaks.end(leaks.children())
+        shutil.rmtree(self.path)
+
+    def _make_rootfs(self) -> None:
+        for name in ("bin", "proc", "dev", "sys", "etc", "tmp"):
+            (self.rootfs / name).mkdir(parents=True)
+        shutil.copy2("/bin/busybox", self.rootfs / "bin/busybox")
+        for applet in subprocess.run(
+            ["/bin/busybox", "--list"], check=True, capture_output=True, text=True
+        ).stdout.split():
+            if applet != "busybox":
+                (self.rootfs / "bin" / applet).symlink_to("busybox")
+        subprocess.run(["tar", "-C", self.rootfs, "--owner=0", "--group=0", "-cf", self.root_tar, "."], check=True)
+
+    def make_tree(self) -> None:
+        """20,000 files of 300 MB together, the same ones every time; half of each file compresses."""
+        if self.tree.exists():
+            return
+        dice = random.Random(2)
+        pool = dice.randbytes(1 << 20) + bytes(1 << 20)
+        mean = TREE_BYTES // TREE_FILES
+        for number in range(TREE_FILES):
+            directory = self.tree / f"{number // 1000:02}" / f"{number // 100:03}"
+            if number % 100 == 0:
+                directory.mkdir(parents=True)
+            size = dice.randrange(2 * mean)
+            start = dice.randrange(len(pool) - size)
+            (directory / f"file-{number}").write_bytes(pool[start : start + size])
+        subprocess.run(["tar", "-C", self.tree, "--owner=0", "--group=0", "-cf", self.tree_tar, "."], check=True)
+
+    def make_bundle(self, name: str, args: list[str]) -> Path:
+        """An OCI bundle on the root file system, by `runc spec`: what runc and crun run."""
+        bundle = self.path / f"bundle-{name}"
+        if not bundle.exists():
+            bundle.mkdir()
+            subprocess.run(["runc", "spec", "--bundle", bundle], check=True)
+            config = json.loads((bundle / "config.json").read_text())
+            config["process"] |= {"terminal": False, "args": args, "rlimits": []}
+            config["root"] = {"path": str(self.rootfs), "readonly": True}
+            config["linux"]["cgroupsPath"] = f"/{CGROUP}/{name}"
+            (bundle / "config.json").write_text(json.dumps(config))
+        return bundle
+
+    def namespace_without_unified(self) -> int | None:
+        """A mount namespace in which a hybrid machine shows cgroups of version 1 only (crun refuses hybrid).
+
+        None where cgroups are not hybrid: no other namespace is needed.
+        """
+        kinds = {mount.mountpoint: mount.fstype for mount in mountinfo.mounts()}
+        if "cgroup" not in kinds.values() or "cgroup2" not in kinds.values():
+            return None
+        unified = next(mountpoint for mountpoint, kind in kinds.items() if kind == "cgroup2")
+        ready, done = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                linux.unshare(linux.CLONE_NEWNS)
+                linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+                linux.umount2(unified, linux.MNT_DETACH)
+                os.write(done, b"1")
+                signal.pause()
+            finally:
+                os._exit(status)
+        os.close(done)
+        try:
+            if os.read(ready, 1) != b"1":
+                raise RuntimeError("the version 2 mount could not be hidden")
+            return os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(ready)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+class DockerDaemon:
+    """A dockerd of our own: own directories and socket, no bridge, no packet filter, mounts of its own."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.socket = place, place / "docker.sock"
+        place.mkdir()
+        self.log = (place / "log").open("wb")
+        arguments = {
+            "data-root": place / "data",
+            "exec-root": place / "exec",
+            "pidfile": place / "pid",
+            "host": f"unix://{self.socket}",
+            "bridge": "none",
+            "iptables": "false",
+            "ip6tables": "false",
+            "ip-forward": "false",
+            "ip-masq": "false",
+            "cgroup-parent": f"/{CGROUP}",
+            "exec-opt": "native.cgroupdriver=cgroupfs",
+            "log-level": "warn",
+        }
+        self.process = subprocess.Popen(
+            ["unshare", "--mount", "dockerd", *(f"--{name}={value}" for name, value in arguments.items())],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+        )
+
+    def wait(self, seconds: float = 30) -> None:
+        """Until it answers. Fails with RuntimeError and the daemon's last words where it does not."""
+        command = ["/usr/bin/docker", "-H", f"unix://{self.socket}", "version"]
+        ended = os.pidfd_open(self.process.pid)
+        for _ in range(int(seconds * 5)):
+            if subprocess.run(command, capture_output=True).returncode == 0:
+                break
+            if select.select([ended], [], [], 0.2)[0]:
+                raise RuntimeError(
+                    "dockerd does not start: " + (self.place / "log").read_text().strip().splitlines()[-1]
+                )
+        else:
+            raise RuntimeError("dockerd does not answer")
+        os.close(ended)
+
+    def processes(self) -> list[int]:
+        """dockerd and its containerd, which all containers share."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()

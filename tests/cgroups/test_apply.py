@@ -1,0 +1,323 @@
+"""Limits that hold: the kernel's own behaviour, with and without each."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pyctr_lite.cgroups import controllers, devices, events
+from pyctr_lite.cgroups.group import Group
+from pyctr_lite.cgroups.limits import Limits
+from pyctr_lite.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.cgroups.conftest import Inside
+
+MIB = 1 << 20
+
+
+def use_64_mib() -> None:
+    """Touch 64 MiB of memory."""
+    bytearray(os.urandom(1)) * (64 * MIB)
+
+
+def text(group: Group, controller: str, file: str) -> str:
+    directory = group.directory(controller)
+    assert directory is not None
+    return Path(directory, file).read_text().strip()
+
+
+def test_a_memory_limit_kills_and_the_kill_is_counted_and_told(
+    group: Group, inside: Callable[..., Inside]
+) -> None:
+    group.apply(Limits(memory=24 * MIB, memory_swap=24 * MIB))
+    watch = events.OomWatch(group)
+    assert select.select([watch], [], [], 0)[0] == []
+    assert watch.read() == 0
+    assert inside(group, use_64_mib).wait() == -signal.SIGKILL
+    assert select.select([watch], [], [], 5)[0] == [watch]
+    assert watch.read() == 1
+    assert group.oom_kills() == 1
+    assert inside(group, use_64_mib).wait() == -signal.SIGKILL
+    assert select.select([watch], [], [], 5)[0] == [watch]
+    assert watch.read() == 1
+    assert watch.read() == 0
+    watch.close()
+    watch.close()
+    assert group.oom_kills() == 2
+
+
+def test_without_the_limit_nothing_is_killed(group: Group, inside: Callable[..., Inside]) -> None:
+    watch = events.OomWatch(group)
+    assert inside(group, use_64_mib).wait() == 0
+    assert select.select([watch], [], [], 0)[0] == []
+    assert (watch.read(), group.oom_kills()) == (0, 0)
+    watch.close()
+
+
+def test_the_end_of_a_group_is_no_oom_kill(group: Group) -> None:
+    watch = events.OomWatch(group)
+    group.remove()
+    select.select([watch], [], [], 0.05)
+    assert watch.read() == 0
+    watch.close()
+
+
+def busy(seconds: float) -> Callable[[], None]:
+    def loop() -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+
+    return loop
+
+
+def test_a_cpu_quota_throttles(group: Group, inside: Callable[..., Inside]) -> None:
+    group.apply(Limits(cpu_quota=2_000, cpu_period=20_000))
+    inside(group, busy(0.4)).wait()
+    used = group.stats()
+    assert used.cpu_usage_ns < 0.1e9
+    assert used.cpu_throttled_periods > 3
+    assert used.cpu_throttled_ns > 0
+
+
+def test_without_a_quota_nothing_is_throttled(group: Group, inside: Callable[..., Inside]) -> None:
+    inside(group, busy(0.2)).wait()
+    assert group.stats().cpu_usage_ns > 0.02e9
+    assert group.stats().cpu_throttled_periods == 0
+
+
+def forks(count: int) -> Callable[[], int]:
+    """How many children could be made, of so many; 0 when fork(2) failed with anything but EAGAIN."""
+
+    def loop() -> int:
+        made: list[int] = []
+        try:
+            for _ in range(count):
+                pid = os.fork()
+                if pid == 0:
+                    signal.pause()
+                made.append(pid)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                made = []
+        for pid in made:
+            os.kill(pid, signal.SIGKILL)
+        return len(made)
+
+    return loop
+
+
+def test_a_pids_limit_makes_fork_fail_with_eagain(group: Group, inside: Callable[..., Inside]) -> None:
+    group.apply(Limits(pids=4))
+    assert inside(group, forks(10)).wait() == 3
+    group.kill()
+    group.apply(Limits(pids=-1))
+    assert inside(group, forks(10)).wait() == 10
+
+
+def affinity() -> int:
+    return sum(1 << cpu for cpu in os.sched_getaffinity(0))
+
+
+def test_a_cpuset_confines_and_without_one_all_cpus_are_there(group: Group, inside: Callable[..., Inside]) -> None:
+    assert inside(group, affinity).wait() == affinity() % 256
+    group.apply(Limits(cpuset_cpus="0"))
+    assert inside(group, affinity).wait() == 1
+
+
+def test_memory_limits_can_be_raised_and_lowered(group: Group) -> None:
+    for memory, swap in ((64, 128), (256, 512), (32, 32), (48, 64), (-1, None), (16, 16), (-1, -1)):
+        group.apply(
+            Limits(
+                memory=-1 if memory == -1 else memory * MIB,
+                memory_swap=swap if swap in (None, -1) else swap * MIB,
+            )
+        )
+        assert group.stats().memory_limit == (None if memory == -1 else memory * MIB)
+
+
+def test_the_kernel_s_refusal_names_controller_file_and_value(group: Group) -> None:
+    with pytest.raises(InvalidArgument, match=r"'999'.*cpuset\.cpus.*cpuset"):
+        group.apply(Limits(cpuset_cpus="999"))
+    with pytest.raises(InvalidArgument, match=r"cpu"):
+        group.apply(Limits(cpu_period=100_000_000))
+
+
+def test_a_disk_that_is_none_is_refused_and_one_that_is_one_is_limited(group: Group) -> None:
+    with pytest.raises(InvalidArgument) as error:
+        group.apply(Limits(device_read_bps=[(4000, 1, MIB)]))
+    assert error.value.hint == "there is no disk 4000:1"
+    major, minor = map(int, next(Path("/sys/block").iterdir()).joinpath("dev").read_text().split(":"))
+    group.apply(Limits(device_read_bps=[(major, minor, MIB)], device_write_iops=[(major, minor, 9)]))
+    file = "io.max" if group.hierarchy.kind == "v2" else "blkio.throttle.read_bps_device"
+    assert str(MIB) in text(group, "io", file)
+
+
+def test_a_write_rate_slows_the_disk_down(group: Group, inside: Callable[..., Inside], tmp_path: Path) -> None:
+    device = tmp_path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    if not Path("/sys/dev/block", number, "queue").exists():
+        pytest.skip("the temporary directory is on no whole disk of its own")
+
+    def write() -> int:
+        import mmap
+
+        page = mmap.mmap(-1, 64 << 10)
+        fd = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+        began = time.monotonic()
+        for _ in range(8):
+            os.write(fd, page)
+        return min(int((time.monotonic() - began) * 100), 255)
+
+    assert min(inside(group, write).wait() for _ in range(3)) < 25  # others use the disk, too
+    group.apply(Limits(device_write_bps=[(os.major(device), os.minor(device), MIB)]))
+    assert inside(group, write).wait() >= 25  # 512 KiB at 1 MiB/s, less what the kernel lets through at first
+
+
+def test_a_missing_controller_is_an_error_that_names_it(group: Group) -> None:
+    without = [mount for mount in group.hierarchy.mounts if "memory" not in mount.controllers]
+    poorer = Group(group.path, type(group.hierarchy)(without))
+    with pytest.raises(InvalidArgument, match=r"no cgroup controller memory.*memory\.limit_in_bytes"):
+        poorer.apply(Limits(memory=MIB))
+    poorer.apply(Limits())
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("memory.memsw.limit_in_bytes", "swapaccount=1"),
+        ("memory.swap.max", "swapaccount=1"),
+        ("io.weight", "bfq"),
+        ("hugetlb.3MB.max", "hugepages"),
+        ("cpu.max", ""),
+    ],
+)
+def test_a_missing_file_is_an_error_that_says_what_the_kernel_lacks(file: str, hint: str) -> None:
+    error = controllers.refused("x", f"/sys/fs/cgroup/g/{file}", "1", FileNotFoundError(errno.ENOENT, "no"))
+    assert file in error.message
+    assert hint in error.hint
+
+
+def test_a_weight_is_set_where_the_kernel_has_weights_and_an_error_elsewhere(group: Group) -> None:
+    directory = group.directory("io")
+    assert directory is not None
+    places = [Path(directory, name) for name in ("blkio.bfq.weight", "io.bfq.weight", "io.weight")]
+    if there := [place for place in places if place.exists()]:
+        group.apply(Limits(blkio_weight=300))
+        assert "300" in there[0].read_text() or there[0].name == "io.weight"
+    else:
+        with pytest.raises(InvalidArgument) as error:
+            group.apply(Limits(blkio_weight=300))
+        assert "bfq" in error.value.hint
+
+
+def test_default_device_rules_forbid_a_disk_and_allow_null(
+    group: Group, inside: Callable[..., Inside], tmp_path: Path
+) -> None:
+    if "devices" not in group.hierarchy.controllers:
+        pytest.skip("device rules of version 2 are a BPF program: not made yet")
+    disk = tmp_path / "disk"
+    os.mknod(disk, 0o600 | 0o060000, os.makedev(7, 0))
+
+    def open_both() -> int:
+        os.close(os.open("/dev/null", os.O_RDWR))
+        try:
+            os.close(os.open(disk, os.O_RDONLY | os.O_NONBLOCK))
+        except OSError as error:
+            return error.errno or 0
+        return 0
+
+    assert inside(group, open_both).wait() in (0, errno.ENXIO)
+    group.apply(Limits(devices=devices.DEFAULT))
+    assert inside(group, open_both).wait() == errno.EPERM
+
+
+def test_unified_files_need_their_controller_in_version_2(group: Group) -> None:
+    if group.hierarchy.kind == "v2":
+        group.apply(Limits(unified={"memory.high": "64M"}))
+        assert text(group, "memory", "memory.high") == str(64 * MIB)
+    else:
+        with pytest.raises(InvalidArgument, match=r"memory\.high"):
+            group.apply(Limits(unified={"memory.high": "64M"}))
+
+
+def test_unified_reaches_the_files_that_every_group_of_version_2_has(group: Group) -> None:
+    if group.v2 is None:
+        pytest.skip("this machine has no cgroups of version 2")
+    group.apply(Limits(unified={"cgroup.max.descendants": "3"}))
+    assert Path(group.v2, "cgroup.max.descendants").read_text() == "3\n"
+
+
+@pytest.fixture
+def hugetlb(group: Group) -> Iterator[tuple[Group, str]]:
+    """The group and a page size; the root's `cgroup.subtree_control` is put back after the test."""
+    mount = group.hierarchy.of("hugetlb")
+    sizes = [path.name for path in Path("/sys/kernel/mm/hugepages").glob("hugepages-2048kB")]
+    if mount is None or mount.version == 1 or not sizes:
+        pytest.skip("this machine has no hugetlb controller of version 2")
+    control = Path(mount.mountpoint, "cgroup.subtree_control")
+    before = control.read_text().split()
+    yield group, "2MB"
+    if "hugetlb" not in before:
+        group.kill()
+        group.remove()
+        Group(os.path.dirname(group.path), group.hierarchy).remove()
+        control.write_text("-hugetlb")
+
+
+def test_a_controller_of_version_2_is_enabled_when_a_limit_needs_it(hugetlb: tuple[Group, str]) -> None:
+    group, size = hugetlb
+    group.apply(Limits(hugepages=[(size, 4 * MIB)]))
+    assert text(group, "hugetlb", f"hugetlb.{size}.max") == str(4 * MIB)
+    assert text(group, "hugetlb", f"hugetlb.{size}.rsvd.max") == str(4 * MIB)
+    with pytest.raises(InvalidArgument, match="hugetlb"):
+        group.apply(Limits(hugepages=[("3MB", MIB)]))
+
+
+def test_a_controller_cannot_be_enabled_below_a_group_that_has_processes(
+    hugetlb: tuple[Group, str], inside: Callable[..., Any]
+) -> None:
+    group, size = hugetlb
+    parent = Group(os.path.dirname(group.path), group.hierarchy)
+    process = inside(parent, signal.pause)
+    deadline = time.monotonic() + 5
+    while not parent.pids() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    with pytest.raises(InvalidArgument, match=r"cannot enable.*hugetlb") as error:
+        group.apply(Limits(hugepages=[(size, 4 * MIB)]))
+    assert "processes of its own" in error.value.hint
+    parent.kill()
+    process.wait()
+    group.apply(Limits(hugepages=[(size, 4 * MIB)]))
+
+
+def test_a_container_that_split_its_group_is_joined_where_its_process_is(
+    hugetlb: tuple[Group, str], inside: Callable[..., Any]
+) -> None:
+    """As systemd does inside: version 2 then takes no process but in the smallest groups."""
+    group, size = hugetlb
+    assert group.hierarchy.v2 is not None
+    leaf = Group(f"{group.path}/leaf", group.hierarchy)
+    leaf.create()
+    leaf.apply(Limits(hugepages=[(size, 4 * MIB)]))
+    first, second = inside(leaf, signal.pause), inside(None, signal.pause)
+    deadline = time.monotonic() + 5
+    while first.pid not in leaf.pids() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    with pytest.raises(OSError, match=r"cgroup\.procs") as error:
+        group.add(second.pid)
+    assert error.value.errno == errno.EBUSY
+    group.add(second.pid, beside=first.pid)
+    assert controllers.group_of(second.pid, group.hierarchy.v2) == leaf.v2
+    group.kill()
+    assert {first.wait(), second.wait()} == {-signal.SIGKILL}

@@ -1,0 +1,137 @@
+"""Freeze, thaw, kill: a whole group at once, in version 1 and in version 2."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyctr_lite.cgroups import freezer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctr_lite.cgroups.group import Group
+    from tests.cgroups.conftest import Counter, Inside
+
+
+def test_a_frozen_group_stands_still_and_goes_on_when_thawed(
+    group_of_version: Group, inside: Callable[..., Inside], counter: Counter
+) -> None:
+    inside(group_of_version, counter.count)
+    assert counter.grows()
+    assert not group_of_version.frozen()
+    group_of_version.freeze()
+    assert group_of_version.frozen()
+    assert not counter.grows(seconds=0.1)
+    group_of_version.thaw()
+    assert not group_of_version.frozen()
+    assert counter.grows()
+
+
+def test_sigkill_reaches_a_frozen_process_in_version_2_and_waits_in_version_1(
+    group_of_version: Group, inside: Callable[..., Inside], counter: Counter
+) -> None:
+    process = inside(group_of_version, counter.count)
+    assert counter.grows()
+    group_of_version.freeze()
+    os.kill(process.pid, signal.SIGKILL)
+    if group_of_version.v2:
+        assert process.ended()
+    else:
+        assert not process.ended(seconds=0.1)
+        group_of_version.thaw()
+    assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_kill_ends_all_processes_frozen_or_not(
+    group_of_version: Group, inside: Callable[..., Inside], counter: Counter, frozen: bool
+) -> None:
+    reader, writer = os.pipe()
+
+    def family() -> None:
+        for _ in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                os.fork()
+                os.write(writer, b".")
+                time.sleep(60)
+        counter.count()
+
+    process = inside(group_of_version, family)
+    os.close(writer)
+    seen = b""
+    while len(seen) < 6:
+        seen += os.read(reader, 6)
+    os.close(reader)
+    assert len(group_of_version.pids()) == 7
+    if frozen:
+        group_of_version.freeze()
+    group_of_version.kill()
+    assert process.wait() == -signal.SIGKILL
+    group_of_version.remove()  # waits for all others: fails with EBUSY if one is left
+
+
+def test_a_half_made_group_has_nobody_to_kill(group: Group) -> None:
+    """As it is where its maker was killed between two hierarchies."""
+    for directory in group.directories[1:]:
+        os.rmdir(directory)
+    group.kill()
+    group.kill(signal.SIGTERM)
+    group.remove()
+    assert not group.exists()
+
+
+def test_kill_leaves_other_groups_alone(group_of_version: Group, counter: Counter) -> None:
+    pid = os.fork()
+    if pid == 0:
+        counter.count()
+    group_of_version.kill()
+    assert counter.grows()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_any_signal_can_be_sent_to_all_and_a_frozen_group_stays_frozen(
+    group_of_version: Group, inside: Callable[..., Inside], counter: Counter, frozen: bool
+) -> None:
+    process = inside(group_of_version, counter.count)
+    assert counter.grows()
+    if frozen:
+        group_of_version.freeze()
+    group_of_version.kill(signal.SIGTERM)
+    if frozen and group_of_version.v2:  # a deadly signal lets the process out of the ice for its last moment
+        assert process.ended()
+        freezer.wait_for_event(group_of_version.v2, "frozen 1", 5)
+    assert group_of_version.frozen() is frozen
+    group_of_version.thaw()
+    assert process.wait() == -signal.SIGTERM
+
+
+def test_a_group_that_cannot_stand_in_time_is_thawed_again(
+    group_of_version: Group,
+    inside: Callable[..., Inside],
+    counter: Counter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which happens to those that wait for a disk in vain; here the clock is turned instead."""
+    inside(group_of_version, counter.count)
+    assert counter.grows()
+    monkeypatch.setattr(freezer, "SECONDS", -1.0)
+    monkeypatch.setattr(freezer, "frozen", lambda group: False)
+    if group_of_version.v2:
+        monkeypatch.setattr(freezer, "wait_for_event", _too_late)
+    with pytest.raises(TimeoutError):
+        group_of_version.freeze()
+    monkeypatch.undo()
+    assert not group_of_version.frozen()
+    assert counter.grows()
+
+
+def _too_late(directory: str, line: str, seconds: float) -> None:
+    raise TimeoutError(directory)

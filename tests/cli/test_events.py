@@ -1,0 +1,188 @@
+"""events: what happened and what happens, to whom, in which form."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.person import at_terminal
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import DockerClient
+    from tests.conftest import Pyctr
+
+
+def past(pyctr: Pyctr, *flags: str, form: str = "{{.Action}} {{.Actor.Attributes.name}}") -> list[str]:
+    """A line for each event until now."""
+    done = pyctr("events", "--since", "1h", "--until", "0s", "--format", form, *flags, check=True)
+    return done.stdout.splitlines()
+
+
+def test_the_life_of_a_container_in_its_order(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
+    for words in (("pause",), ("unpause",), ("restart", "-t", "0"), ("kill",), ("rm",)):
+        pyctr(*words, "web", check=True)
+    pyctr("run", "--rm", "--name", "job", "busybox", "sh", "-c", "exit 3")
+    assert past(pyctr, "-f", "container=web") == [
+        f"{action} web"
+        for action in ("create start pause unpause kill die stop start restart kill die destroy").split()
+    ]
+    assert past(pyctr, "-f", "container=job", form="{{.Action}}") == ["create", "start", "die", "destroy"]
+    (die,) = past(pyctr, "-f", "container=job", "-f", "event=die", form="{{.Actor.Attributes.exitCode}} {{.From}}")
+    assert die == "3 busybox"
+
+
+def test_images_and_volumes_have_events_too(pyctr: Pyctr) -> None:
+    id = pyctr("image", "inspect", "-f", "{{.Id}}", "busybox").stdout.strip()
+    archive = str(pyctr.root / "archive.tar")
+    for words in (
+        ("tag", "busybox", "other"),
+        ("rmi", "other"),
+        ("save", "-o", archive, "busybox"),
+        ("load", "-i", archive),
+        ("volume", "create", "data"),
+        ("volume", "create", "data"),
+        ("volume", "rm", "data"),
+        ("volume", "rm", "-f", "data"),
+    ):
+        pyctr(*words, check=True)
+    assert past(pyctr, form="{{.Type}} {{.Action}} {{.Actor.ID}}") == [
+        f"image tag {id}",
+        "image untag other:latest",
+        f"image load {id}",
+        "volume create data",
+        "volume destroy data",
+    ]
+    assert past(pyctr, "-f", "volume=data", form="{{.Action}}{{.Status}}") == ["create", "destroy"]
+    assert past(pyctr, "-f", "image=busybox:latest", form="{{.Action}}") == ["load"]
+
+
+def test_the_volumes_of_a_container_have_events(pyctr: Pyctr) -> None:
+    pyctr("run", "--rm", "-v", "/anonymous", "-v", "named:/named", "busybox", "true", check=True)
+    found = past(pyctr, "-f", "type=volume", form="{{.Action}} {{len .Actor.ID}}")
+    assert found == ["create 64", "create 5", "destroy 64"]
+
+
+def test_a_line_is_docker_s(pyctr: Pyctr, docker_server: DockerClient) -> None:
+    pyctr("create", "--name", "web", "-l", "colour=red", "busybox", check=True)
+    ours = pyctr("events", "--since", "1h", "--until", "0s", env={"TZ": "UTC"})
+    (event,) = (json.loads(line) for line in past(pyctr, form="json"))
+    docker_server.answers["/events"] = event
+    assert ours.stdout == docker_server("events", "--since", "1h", "--until", "0s").stdout
+    for form in ("{{.Type}} {{.Action}} {{.Actor.ID}} {{.Status}} {{.ID}} {{.From}} {{.Time}} {{.TimeNano}}",):
+        assert past(pyctr, form=form) == docker_server("events", "--format", form).stdout.splitlines()
+
+
+def test_filters(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "web", "-l", "colour=red", "busybox", "sleep", "1000", check=True)
+    pyctr("run", "-d", "--name", "other", "busybox", "sleep", "1000", check=True)
+    for filters, count in {
+        ("type=container",): 4,
+        ("type=image",): 0,
+        ("event=create",): 2,
+        ("event=create", "event=start"): 4,
+        ("container=web",): 2,
+        ("image=busybox",): 4,
+        ("image=nosuch",): 0,
+        ("label=colour",): 2,
+        ("label=colour=red", "event=start"): 1,
+        ("label=colour=red", "label=size"): 0,
+        ("scope=local",): 4,
+    }.items():
+        assert len(past(pyctr, *(word for text in filters for word in ("-f", text)))) == count, filters
+
+
+def test_since_and_until_cut_by_time(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "one", "busybox", check=True)
+    between = f"{time.time():.9f}"
+    pyctr("create", "--name", "two", "busybox", check=True)
+    form = "{{.Actor.Attributes.name}}"
+    assert pyctr("events", "--since", between, "--until", "0s", "--format", form).stdout == "two\n"
+    assert pyctr("events", "--since", "1h", "--until", between, "--format", form).stdout == "one\n"
+    assert pyctr("events", "--until", "0s").stdout == ""  # without --since nothing of the past
+
+
+def test_events_come_as_they_happen_until_the_time_is_over(pyctr: Pyctr) -> None:
+    end = time.time() + 0.6
+    command = pyctr.command("events", "--format", "{{.Action}}", "--until", f"{end:.3f}", "--since", "1h")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        pyctr("create", "--name", "web", "busybox", check=True)
+        assert following.stdout.readline() == "create\n"
+        pyctr("rm", "web", check=True)
+        assert following.stdout.read() == "destroy\n"
+        assert following.wait() == 0
+    assert time.time() >= end
+
+
+def test_ctrl_c_ends_it(pyctr: Pyctr) -> None:
+    with at_terminal(pyctr.command("events", "--since", "1h", "--format", "{{.Action}}")) as person:
+        pyctr("create", "busybox", check=True)
+        person.sees("create")
+        person.press("\x03")
+        assert person.leaves() == 130
+        assert "Traceback" not in person.shown
+
+
+def test_a_follower_goes_on_in_the_next_file_and_misses_nothing(pyctr: Pyctr) -> None:
+    from pyctr_lite.engine import event_reader
+
+    path = pyctr.root / "run/events.jsonl"
+    path.parent.mkdir()
+
+    def write(*numbers: int) -> None:
+        with path.open("a") as file:
+            file.writelines(f'{{"n":{number}}}\n' for number in numbers)
+
+    def new() -> list[Any]:
+        return [event["n"] for event in reader.events()]
+
+    write(1)
+    with event_reader.EventReader(str(path), history=False) as reader:
+        assert new() == []
+        write(2)
+        assert new() == [2]
+        write(3)
+        path.rename(f"{path}.1")
+        assert new() == [3]
+        write(4)
+        assert new() == [4]
+        write(5)
+        assert new() == [5]
+    with event_reader.EventReader(str(path), history=True) as reader:
+        assert new() == [1, 2, 3, 4, 5]
+
+
+def test_the_events_do_not_grow_for_ever(pyctr: Pyctr) -> None:
+    run = pyctr.root / "run"
+    run.mkdir()
+    (run / "events.jsonl").write_text(json.dumps({"Action": "x" * (1 << 20)}) + "\n")
+    pyctr("create", "--name", "one", "busybox", check=True)
+    assert os.path.exists(run / "events.jsonl.1")
+    pyctr("create", "--name", "two", "busybox", check=True)
+    assert (run / "events.jsonl").stat().st_size < 2000
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--since", "soon"), 'invalid value for "since": failed to parse value as time or duration: "soon"'),
+        (("--until", "soon"), 'invalid value for "until": failed to parse value as time or duration: "soon"'),
+        (("-f", "colour=red"), "invalid filter 'colour'"),
+        (
+            ("-f", "start"),
+            'invalid argument "start" for "--filter" flag: bad format of filter (expected name=value)',
+        ),
+        (("--format", "{{.Action"), "template parsing error: template: :1: unclosed action"),
+    ],
+)
+def test_a_bad_value_is_one_clear_line(pyctr: Pyctr, flags: tuple[str, ...], message: str) -> None:
+    done = pyctr("events", *flags)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.sub(" +", " ", done.stderr.splitlines()[0]) == f"pyctr_lite: {message}"

@@ -1,0 +1,152 @@
+"""inspect and image inspect: Docker's keys, templates, several objects, and what is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import DockerClient
+    from tests.conftest import Pyctr
+
+
+def inspect(pyctr: Pyctr, *arguments: str) -> Any:
+    return json.loads(pyctr("inspect", *arguments, check=True).stdout)
+
+
+def test_a_container_shows_how_it_was_made_and_how_it_is(pyctr: Pyctr) -> None:
+    id = pyctr(
+        *("run", "-d", "--name", "web", "-m", "64m", "--cpus", "0.5", "-e", "A=b", "-l", "colour=red"),
+        *("-v", "data:/data:ro", "--stop-signal", "HUP", "busybox", "sleep", "1000"),
+        check=True,
+    ).stdout.strip()
+    (shown,) = inspect(pyctr, "web")
+    assert (shown["Id"], shown["Name"], shown["Path"], shown["Args"]) == (id, "/web", "sleep", ["1000"])
+    assert shown["State"]["Running"] is True
+    assert os.path.exists(f"/proc/{shown['State']['Pid']}/ns/mnt")
+    assert shown["HostConfig"]["Memory"] == 64 << 20
+    assert shown["HostConfig"]["NanoCpus"] == 500_000_000
+    assert shown["Config"]["Labels"] == {"colour": "red"}
+    assert "A=b" in shown["Config"]["Env"]
+    assert (shown["Config"]["Image"], shown["Config"]["StopSignal"]) == ("busybox", "HUP")
+    (mount,) = shown["Mounts"]
+    assert (mount["Type"], mount["Name"], mount["Destination"], mount["RW"]) == ("volume", "data", "/data", False)
+    assert os.path.isdir(mount["Source"])
+    assert "SizeRw" not in shown
+
+
+def test_the_state_tells_how_it_ended(pyctr: Pyctr) -> None:
+    pyctr("run", "--name", "job", "busybox", "sh", "-c", "exit 3")
+    (shown,) = inspect(pyctr, "job")
+    state = shown["State"]
+    assert (state["Status"], state["Running"], state["Pid"], state["ExitCode"]) == ("exited", False, 0, 3)
+    assert state["StartedAt"] < state["FinishedAt"]
+
+
+def test_the_keys_are_docker_s(pyctr: Pyctr, docker_server: DockerClient) -> None:
+    """What Docker's client makes of our JSON, it makes of Docker's own."""
+    pyctr("create", "--name", "web", "-l", "colour=red", "busybox", "ls", "-l", check=True)
+    docker_server.answers["/containers/web/json"] = inspect(pyctr, "web")[0]
+    for form in (
+        "{{.State.Status}} {{.Name}} {{.Config.Image}}",
+        '{{json .Config.Cmd}} {{.Path}} {{join .Args ","}}',
+        '{{index .Config.Labels "colour"}} {{index .Config.Labels "none"}}',
+        "{{range .Config.Env}}{{.}};{{end}}",
+        '{{if .State.Running}}up{{else}}down{{end}} {{len .Id}} {{.Id | printf "%.4s" | upper}}',
+        "{{.HostConfig.Memory}} {{.State.Nosuch}}",
+        "{{.Nosuch}}",
+        "{{.Name",
+        "{{nosuch .Name}}",
+    ):
+        ours, theirs = pyctr("inspect", "-f", form, "web"), docker_server("inspect", "-f", form, "web")
+        assert ours.stdout.rstrip("\n") == theirs.stdout.rstrip("\n"), form
+        assert bool(ours.returncode) == bool(theirs.returncode), form
+        assert ours.stderr.splitlines()[:1] == [f"pyctr_lite: {line}" for line in theirs.stderr.splitlines()[:1]]
+
+
+def test_several_kinds_in_one_array(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "web", "-v", "data:/data", "busybox", check=True)
+    container, image, volume = inspect(pyctr, "web", "busybox", "data")
+    assert container["Name"] == "/web"
+    assert image["RepoTags"] == ["busybox:latest"]
+    assert volume["Mountpoint"] == f"{pyctr.root}/volumes/data/_data"
+    assert pyctr("inspect", "-f", "{{.Id}}", "web", "busybox").stdout.split() == [container["Id"], image["Id"]]
+
+
+def test_type_narrows_the_search(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "busybox", "-v", "busybox:/data", "busybox", check=True)
+    assert inspect(pyctr, "busybox")[0]["Name"] == "/busybox"
+    assert inspect(pyctr, "--type", "container", "busybox")[0]["Name"] == "/busybox"
+    assert inspect(pyctr, "--type", "image", "busybox")[0]["RepoTags"] == ["busybox:latest"]
+    assert inspect(pyctr, "--type", "volume", "busybox")[0]["Name"] == "busybox"
+    wrong = pyctr("inspect", "--type", "galaxy", "busybox")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith('pyctr_lite: unknown type: "galaxy"\n')
+
+
+def test_what_is_missing_is_told_and_the_rest_is_shown(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "website", "busybox", check=True)
+    done = pyctr("inspect", "webiste", "website")
+    assert done.returncode == 1
+    assert [item["Name"] for item in json.loads(done.stdout)] == ["/website"]
+    assert done.stderr == "pyctr_lite: No such object: webiste\n  did you mean website?\n"
+    nothing = pyctr("inspect", "nosuch")
+    assert (nothing.returncode, nothing.stdout) == (1, "[]\n")
+    formatted = pyctr("inspect", "-f", "{{.Id}}", "nosuch")
+    assert (formatted.returncode, formatted.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("container", "No such container: nosuch"),
+        ("image", "No such image: nosuch:latest"),
+        ("volume", "get nosuch: no such volume"),
+    ],
+)
+def test_a_missing_one_of_a_type(pyctr: Pyctr, kind: str, message: str) -> None:
+    done = pyctr("inspect", "--type", kind, "nosuch")
+    assert (done.returncode, done.stdout) == (1, "[]\n")
+    assert done.stderr.splitlines()[0] == f"pyctr_lite: {message}"
+
+
+def test_an_ambiguous_id_is_told(pyctr: Pyctr) -> None:
+    for last in "01":  # as far as names are concerned, a container is its directory
+        (pyctr.root / "containers" / ("a" * 63 + last)).mkdir(parents=True)
+    done = pyctr("inspect", "--type", "container", "aaa")
+    assert done.returncode == 1
+    assert "2 containers have an id that starts with aaa" in done.stderr
+
+
+def test_size_is_only_found_where_it_is_asked_for(pyctr: Pyctr) -> None:
+    pyctr("run", "--name", "job", "busybox", "sh", "-c", "head -c 3000 /dev/zero > /f")
+    (shown,) = inspect(pyctr, "--size", "job")
+    assert shown["SizeRw"] == 3000
+    assert shown["SizeRootFs"] > 1_000_000
+    refused = pyctr("inspect", "--size", "--type", "image", "busybox")
+    assert refused.returncode == 1
+    assert '"size" is not supported for type "image"' in refused.stderr
+
+
+def test_json_is_one_line(pyctr: Pyctr) -> None:
+    done = pyctr("inspect", "-f", "json", "busybox")
+    assert done.stdout.count("\n") == 1
+    assert json.loads(done.stdout)[0]["Os"] == "linux"
+
+
+def test_image_inspect_finds_images_only(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "web", "busybox", check=True)
+    pyctr("commit", "-m", "why", "-a", "who", "-c", "ENV A=b", "web", "localhost:5000/a/b:1", check=True)
+    shown = json.loads(pyctr("image", "inspect", "localhost:5000/a/b:1").stdout)[0]
+    assert shown["RepoTags"] == ["localhost:5000/a/b:1"]
+    assert shown["RepoDigests"][0].startswith("localhost:5000/a/b@sha256:")
+    assert (shown["Comment"], shown["Author"]) == ("why", "who")
+    assert "A=b" in shown["Config"]["Env"]
+    assert len(shown["RootFS"]["Layers"]) == 2
+    assert pyctr("image", "inspect", "-f", "{{.Config.Cmd}}", "busybox").stdout == "[sh]\n"
+    done = pyctr("image", "inspect", "web")
+    assert (done.returncode, done.stdout) == (1, "[]\n")
+    assert done.stderr.splitlines()[0] == "pyctr_lite: No such image: web:latest"

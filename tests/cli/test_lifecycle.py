@@ -1,0 +1,409 @@
+"""start, stop, restart, kill, pause, unpause, wait, rm, container prune: as a person types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.person import at_terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Pyctr
+
+
+def make(pyctr: Pyctr, name: str, *command: str, flags: tuple[str, ...] = ()) -> str:
+    """A container of busybox that was created: its id."""
+    return pyctr("create", "--name", name, *flags, "busybox", *command, check=True).stdout.strip()
+
+
+def run(pyctr: Pyctr, name: str, *command: str, flags: tuple[str, ...] = ()) -> str:
+    """A container of busybox in the background: its id."""
+    command = command or ("sleep", "1000")
+    return pyctr("run", "-d", "--name", name, *flags, "busybox", *command, check=True).stdout.strip()
+
+
+def state(pyctr: Pyctr, name: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(pyctr("inspect", "--format", "{{json .State}}", name, check=True).stdout)
+    return found
+
+
+# --- start ----------------------------------------------------------------------------------------------
+
+
+def test_start_runs_what_was_created_and_prints_the_name_it_was_given(pyctr: Pyctr) -> None:
+    id = make(pyctr, "web", "sleep", "1000")
+    assert pyctr("start", id[:8]).stdout == id[:8] + "\n"
+    assert state(pyctr, "web")["Running"] is True
+
+
+def test_start_of_one_that_runs_does_nothing(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    before = state(pyctr, "web")["Pid"]
+    again = pyctr("start", "web")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "web\n", "")
+    assert state(pyctr, "web")["Pid"] == before
+
+
+def test_start_keeps_what_the_container_wrote_before(pyctr: Pyctr) -> None:
+    make(pyctr, "counter", "sh", "-c", "echo x >> /count; wc -l < /count")
+    assert [pyctr("start", "-a", "counter").stdout for _ in range(3)] == ["1\n", "2\n", "3\n"]
+
+
+def test_start_a_shows_the_output_and_ends_with_the_exit_code(pyctr: Pyctr) -> None:
+    make(pyctr, "job", "sh", "-c", "echo out; echo err >&2; exit 3")
+    done = pyctr("start", "-a", "job")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+
+
+def test_start_without_a_shows_the_name_only_and_ends_with_0(pyctr: Pyctr) -> None:
+    make(pyctr, "job", "sh", "-c", "echo out; exit 3")
+    done = pyctr("start", "job")
+    assert (done.returncode, done.stdout) == (0, "job\n")
+    assert pyctr("wait", "job").stdout == "3\n"
+
+
+def test_start_i_gives_the_input_to_a_container_that_takes_it(pyctr: Pyctr) -> None:
+    make(pyctr, "cat", "cat", flags=("-i",))
+    assert pyctr("start", "-i", "cat", input="hello\n").stdout == "hello\n"
+    assert pyctr("start", "-ai", "cat", input="again\n").stdout == "again\n"
+
+
+def test_start_i_gives_no_input_to_a_container_that_takes_none(pyctr: Pyctr) -> None:
+    make(pyctr, "cat", "cat")
+    done = pyctr("start", "-ai", "cat", input="hello\n")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_start_a_alone_leaves_the_input_of_a_running_container_open(pyctr: Pyctr) -> None:
+    run(pyctr, "cat", "sh", "-c", "while :; do echo tick; sleep 0.05; done & exec cat", flags=("-i",))
+    with subprocess.Popen(pyctr.command("start", "-a", "cat"), stdout=subprocess.PIPE, text=True) as onlooker:
+        with subprocess.Popen(pyctr.command("start", "-ai", "cat"), stdin=subprocess.PIPE, text=True) as writer:
+            assert writer.stdin is not None
+            assert onlooker.stdout is not None
+            assert onlooker.stdout.readline() == "tick\n"  # it is attached
+            writer.stdin.write("hello\n")
+            writer.stdin.flush()
+            assert "hello\n" in iter(onlooker.stdout.readline, "")
+            writer.stdin.close()
+        assert set(onlooker.stdout) <= {"tick\n"}
+        assert onlooker.wait() == 0
+
+
+def test_start_a_takes_one_container_only(pyctr: Pyctr) -> None:
+    make(pyctr, "one", "true")
+    make(pyctr, "two", "true")
+    done = pyctr("start", "-a", "one", "two")
+    assert done.returncode == 1
+    assert done.stderr == "pyctr_lite: you cannot start and attach multiple containers at once\n"
+
+
+def test_start_of_a_program_that_is_not_there_says_so_and_ends_with_1(pyctr: Pyctr) -> None:
+    make(pyctr, "bad", "nosuchprogram")
+    make(pyctr, "good", "true")
+    done = pyctr("start", "bad", "good")
+    assert done.returncode == 1
+    assert "nosuchprogram" in done.stderr
+    assert done.stdout == "good\n"
+    assert pyctr("start", "-a", "bad").returncode == 1
+    assert state(pyctr, "bad")["ExitCode"] == 127
+
+
+def test_start_of_a_paused_container_is_refused(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    pyctr("pause", "web", check=True)
+    done = pyctr("start", "web")
+    assert done.returncode == 1
+    assert "cannot start a paused container, try unpause instead" in done.stderr
+
+
+def test_start_explain_narrates_the_five_chapters_and_without_it_nothing(pyctr: Pyctr) -> None:
+    make(pyctr, "job", "true", flags=("-v", "data:/data"))
+    steps = [json.loads(line) for line in pyctr("start", "--explain=json", "job").stderr.splitlines()]
+    assert {"namespaces", "cgroups", "rootfs", "volumes"} <= {step["name"] for step in steps}
+    pyctr("wait", "job", check=True)
+    assert pyctr("start", "job").stderr == ""
+
+
+def test_start_ai_is_a_terminal_to_detach_from_and_to_come_back_to(pyctr: Pyctr) -> None:
+    make(pyctr, "shell", "sh", flags=("-it",))
+    with at_terminal(pyctr.command("start", "-ai", "shell")) as person:
+        person.sees("/ # ")
+        person.press("stty size; x=kept\r")
+        person.sees("24 80")
+        person.sees("/ # ")
+        person.press("\x10\x11")
+        person.sees("read escape sequence\r\n")
+        assert person.leaves() == 0
+    assert state(pyctr, "shell")["Running"] is True
+    with at_terminal(pyctr.command("start", "-ai", "--detach-keys", "ctrl-a,x", "shell")) as person:
+        person.press("echo $x$x\r")
+        person.sees("keptkept")
+        person.press("exit 4\r")
+        assert person.leaves() == 4
+    assert state(pyctr, "shell")["ExitCode"] == 4
+
+
+def test_start_a_refuses_detach_keys_that_are_none(pyctr: Pyctr) -> None:
+    make(pyctr, "shell", "sh", flags=("-it",))
+    done = pyctr("start", "-a", "--detach-keys", "ctrl-", "shell")
+    assert done.returncode == 1
+    assert "invalid detach keys" in done.stderr
+
+
+# --- stop, restart, kill --------------------------------------------------------------------------------
+
+TRAPS = ("sh", "-c", "trap 'exit 7' TERM; trap 'exit 8' HUP; echo ready; while :; do sleep 0.01; done")
+
+
+def ready(pyctr: Pyctr, name: str) -> None:
+    """Wait until the container has set its traps."""
+    with subprocess.Popen(pyctr.command("logs", "-f", name), stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "ready\n"
+        following.kill()
+
+
+def test_stop_asks_with_the_stop_signal(pyctr: Pyctr) -> None:
+    run(pyctr, "asked", *TRAPS)
+    run(pyctr, "otherwise", *TRAPS, flags=("--stop-signal", "HUP"))
+    ready(pyctr, "asked")
+    ready(pyctr, "otherwise")
+    assert pyctr("stop", "asked", "otherwise").stdout == "asked\notherwise\n"
+    assert (state(pyctr, "asked")["ExitCode"], state(pyctr, "otherwise")["ExitCode"]) == (7, 8)
+
+
+def test_stop_takes_another_signal(pyctr: Pyctr) -> None:
+    run(pyctr, "web", *TRAPS)
+    ready(pyctr, "web")
+    pyctr("stop", "-s", "HUP", "web", check=True)
+    assert state(pyctr, "web")["ExitCode"] == 8
+
+
+def test_stop_kills_after_the_time_and_all_at_once(pyctr: Pyctr) -> None:
+    for name in ("aa", "bb", "cc"):
+        run(pyctr, name)  # a pid 1 without a handler does not hear SIGTERM
+    began = time.monotonic()
+    assert pyctr("stop", "-t", "1", "aa", "bb", "cc").stdout == "aa\nbb\ncc\n"
+    assert 1 <= time.monotonic() - began < 2.5
+    assert state(pyctr, "bb")["ExitCode"] == 137
+
+
+def test_stop_of_one_that_has_ended_is_fine(pyctr: Pyctr) -> None:
+    make(pyctr, "job", "true")
+    assert pyctr("stop", "job").stdout == "job\n"
+
+
+def test_stop_refuses_a_time_that_is_none(pyctr: Pyctr) -> None:
+    done = pyctr("stop", "-t", "soon", "web")
+    assert done.returncode == 125
+    assert 'invalid argument "soon" for "-t, --timeout" flag' in done.stderr
+
+
+def test_stop_reaches_a_paused_container(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    pyctr("pause", "web", check=True)
+    assert pyctr("stop", "-t", "0", "web").returncode == 0
+
+
+def test_restart_is_another_process_in_the_same_container(pyctr: Pyctr) -> None:
+    id = run(pyctr, "web", "sh", "-c", "echo x >> /count; sleep 1000")
+    make(pyctr, "new", "sleep", "1000")
+    before = state(pyctr, "web")["Pid"]
+    assert pyctr("restart", "-t", "0", "web", "new").stdout == "web\nnew\n"
+    after = state(pyctr, "web")
+    assert after["Running"] is True
+    assert after["Pid"] != before
+    assert pyctr("exec", id, "wc", "-l", "/count").stdout == "2 /count\n"
+    assert state(pyctr, "new")["Running"] is True
+
+
+def test_restart_tells_of_a_missing_one_and_does_the_others(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    done = pyctr("restart", "-t", "0", "nosuch", "web")
+    assert (done.returncode, done.stdout) == (1, "web\n")
+    assert done.stderr.startswith("pyctr_lite: No such container: nosuch\n")
+
+
+def test_kill_ends_it_at_once_with_137(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    assert pyctr("kill", "web").stdout == "web\n"
+    assert state(pyctr, "web")["ExitCode"] == 137
+    assert pyctr("rm", "web").returncode == 0
+
+
+@pytest.mark.parametrize("signal", ["SIGHUP", "1"])
+def test_kill_sends_any_signal_by_any_of_its_names(pyctr: Pyctr, signal: str) -> None:
+    run(pyctr, "web", *TRAPS)
+    ready(pyctr, "web")
+    pyctr("kill", "--signal", signal, "web", check=True)
+    assert pyctr("wait", "web").stdout == "8\n"
+
+
+def test_kill_refuses_a_signal_that_is_none(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    done = pyctr("kill", "-s", "NOSUCH", "web")
+    assert done.returncode == 1
+    assert done.stderr.startswith("pyctr_lite: invalid signal: NOSUCH\n")
+    assert state(pyctr, "web")["Running"] is True
+
+
+def test_kill_of_one_that_does_not_run_is_an_error(pyctr: Pyctr) -> None:
+    make(pyctr, "job", "true")
+    done = pyctr("kill", "job")
+    assert done.returncode == 1
+    assert done.stderr == "pyctr_lite: cannot kill container: job: container is not running\n"
+
+
+def test_kill_reaches_a_paused_container(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    pyctr("pause", "web", check=True)
+    pyctr("kill", "web", check=True)
+    assert state(pyctr, "web")["Status"] == "exited"
+
+
+# --- pause, unpause, wait -------------------------------------------------------------------------------
+
+
+def test_pause_stops_the_processes_and_unpause_lets_them_go_on(pyctr: Pyctr) -> None:
+    run(pyctr, "web", "sh", "-c", "while :; do echo x >> /count; done")
+    id = pyctr("inspect", "-f", "{{.Id}}", "web", check=True).stdout.strip()
+    written = pyctr.root / "containers" / id / "upper/count"
+    assert pyctr("pause", "web").stdout == "web\n"
+    size = written.stat().st_size
+    assert state(pyctr, "web")["Paused"] is True
+    assert written.stat().st_size == size
+    assert pyctr("unpause", "web").stdout == "web\n"
+    assert state(pyctr, "web")["Status"] == "running"
+    assert written.stat().st_size > size
+
+
+def test_pause_and_unpause_tell_why_they_cannot(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    make(pyctr, "job", "true")
+    assert pyctr("unpause", "web").stderr == "pyctr_lite: container web is not paused\n"
+    assert pyctr("pause", "job").stderr == "pyctr_lite: container job is not running\n"
+    pyctr("pause", "web", check=True)
+    again = pyctr("pause", "web")
+    assert (again.returncode, again.stderr) == (1, "pyctr_lite: container web is already paused\n")
+    refused = pyctr("exec", "web", "true")
+    assert refused.returncode == 1
+    assert "paused" in refused.stderr
+
+
+def test_wait_prints_each_exit_code_and_tells_of_a_missing_one(pyctr: Pyctr) -> None:
+    run(pyctr, "aa", "sh", "-c", "sleep 0.2; exit 3")
+    run(pyctr, "bb", "true")
+    done = pyctr("wait", "aa", "nosuch", "bb")
+    assert (done.returncode, done.stdout) == (1, "3\n0\n")
+    assert done.stderr.startswith("pyctr_lite: No such container: nosuch\n")
+
+
+def test_wait_sees_the_exit_code_of_a_container_that_is_removed_at_its_end(pyctr: Pyctr) -> None:
+    run(pyctr, "job", "sh", "-c", "sleep 0.3; exit 3", flags=("--rm",))
+    assert pyctr("wait", "job").stdout == "3\n"
+    assert pyctr("ps", "-aq").stdout == ""
+
+
+# --- rm, container prune --------------------------------------------------------------------------------
+
+
+def test_rm_leaves_nothing_and_the_name_is_free(pyctr: Pyctr, root: Path) -> None:
+    id = make(pyctr, "job", "true")
+    assert pyctr("rm", "job").stdout == "job\n"
+    assert not (root / "containers" / id).exists()
+    assert not (root / "names" / "job").is_symlink()
+    make(pyctr, "job", "true")
+
+
+def test_rm_does_what_it_can_and_tells_of_the_rest(pyctr: Pyctr) -> None:
+    make(pyctr, "aa", "true")
+    run(pyctr, "web")
+    done = pyctr("rm", "aa", "web", "webb")
+    assert (done.returncode, done.stdout) == (1, "aa\n")
+    assert done.stderr == (
+        "pyctr_lite: cannot remove container web: container is running\n"
+        "  stop it first, or remove it with -f\n"
+        "pyctr_lite: No such container: webb\n"
+        "  did you mean web?\n"
+    )
+
+
+def test_rm_f_kills_what_runs_and_forgives_what_is_missing(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    run(pyctr, "paused")
+    pyctr("pause", "paused", check=True)
+    done = pyctr("rm", "-f", "web", "paused", "nosuch")
+    assert (done.returncode, done.stdout) == (0, "web\npaused\n")
+    assert done.stderr.startswith("pyctr_lite: No such container: nosuch\n")
+
+
+def test_rm_v_takes_anonymous_volumes_along_and_named_ones_never(pyctr: Pyctr) -> None:
+    make(pyctr, "kept", "true", flags=("-v", "/anonymous"))
+    make(pyctr, "gone", "true", flags=("-v", "/anonymous", "-v", "named:/named"))
+    pyctr("rm", "kept", check=True)
+    assert len(pyctr("volume", "ls", "-q").stdout.split()) == 3
+    pyctr("rm", "-v", "gone", check=True)
+    left = pyctr("volume", "ls", "-q").stdout.split()
+    assert len(left) == 2
+    assert "named" in left
+
+
+def test_rm_explain_narrates_what_is_taken_away(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    done = pyctr("rm", "-f", "--explain", "web")
+    assert "pidfd_send_signal" in done.stderr
+    assert "remove the tree" in done.stderr
+    run(pyctr, "web")
+    assert pyctr("rm", "-f", "web").stderr == ""
+    assert pyctr("rm", "--explain=loud", "web").returncode == 125
+
+
+def test_prune_removes_what_does_not_run(pyctr: Pyctr) -> None:
+    run(pyctr, "web")
+    make(pyctr, "new", "true")
+    id = make(pyctr, "old", "sh", "-c", "head -c 1000 /dev/zero > /f")
+    pyctr("start", "-a", "old", check=True)
+    done = pyctr("container", "prune", "-f")
+    assert done.stdout.startswith("Deleted Containers:\n")
+    assert id in done.stdout
+    assert done.stdout.endswith("\n\nTotal reclaimed space: 1kB\n")
+    assert pyctr("ps", "-a", "--format", "{{.Names}}").stdout == "web\n"
+    assert pyctr("container", "prune", "-f").stdout == "Total reclaimed space: 0B\n"
+
+
+def test_prune_asks_first(pyctr: Pyctr) -> None:
+    make(pyctr, "job", "true")
+    refused = pyctr("container", "prune", input="n\n")
+    assert refused.stdout == (
+        "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
+    )
+    assert pyctr("container", "prune").returncode == 0  # at the end of the input, too
+    assert pyctr("ps", "-aq").stdout != ""
+    assert "Deleted Containers:" in pyctr("container", "prune", input="y\n").stdout
+
+
+def test_prune_filters(pyctr: Pyctr) -> None:
+    make(pyctr, "red", "true", flags=("-l", "colour=red"))
+    make(pyctr, "blue", "true", flags=("-l", "colour=blue"))
+    pyctr("container", "prune", "-f", "--filter", "until=1h", check=True)
+    pyctr("container", "prune", "-f", "--filter", "label=colour=red", check=True)
+    assert pyctr("ps", "-a", "--format", "{{.Names}}").stdout == "blue\n"
+    wrong = pyctr("container", "prune", "-f", "--filter", "until=soon")
+    assert wrong.returncode == 1
+    assert "invalid value for 'until': soon" in wrong.stderr
+
+
+def test_each_verb_needs_a_container_that_exists(pyctr: Pyctr) -> None:
+    for verb in ("start", "stop", "restart", "kill", "pause", "unpause", "wait", "rm"):
+        missing = pyctr(verb, "nosuch")
+        assert missing.returncode == 1
+        assert missing.stderr.startswith("pyctr_lite: No such container: nosuch\n")
+        none = pyctr(verb)
+        assert none.returncode == 125
+        assert f'"pyctr_lite {verb}" requires at least 1 argument.' in none.stderr

@@ -1,0 +1,184 @@
+"""Templates render as Docker's client renders them: `templates.json` holds what Docker 28 said of each."""
+
+from __future__ import annotations
+
+import json
+from concurrent import futures
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyctr_lite.cli import go_format, templates
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import DockerClient
+
+CASES: list[tuple[str, str]] = json.loads(Path(__file__).with_name("templates.json").read_text())
+DATA: dict[str, Any] = {
+    "Id": "abc",
+    "Name": "/x",
+    "State": {"Running": True, "Pid": 5},
+    "Config": {"Labels": {"k": "v"}, "Env": ["A=1", "B=2"], "Cmd": None},
+    "D": {
+        "b": ["x", ["y"], "z"],
+        "e": [],
+        "n": None,
+        "t": True,
+        "s": "<a&b>é",
+        "m": {"z": "1", "a": {"q": "r"}},
+        "l": ["a", "b"],
+    },
+}
+
+
+def render(text: str, data: Any = DATA) -> str:
+    return templates.Template(text).render(templates.as_go(data))
+
+
+def refusal(text: str, data: Any = DATA) -> templates.TemplateError:
+    with pytest.raises(templates.TemplateError) as caught:
+        render(text, data)
+    return caught.value
+
+
+@pytest.mark.parametrize(("text", "shown"), CASES)
+def test_a_template_renders_or_is_refused_as_by_docker(text: str, shown: str) -> None:
+    try:
+        ours = render(text)
+    except templates.TemplateError as error:
+        ours = error.message
+    assert ours == shown
+
+
+def test_docker_still_says_what_the_table_holds(docker_server: DockerClient) -> None:
+    if int(docker_server("--version").stdout.split()[2].partition(".")[0]) < 28:
+        pytest.skip("the table is of Docker 28: older clients are made with an older text/template")
+    docker_server.answers["/containers/x/json"] = DATA
+
+    def ask(text: str) -> str:
+        done = docker_server("inspect", "--type", "container", "x", "--format", text)
+        return done.stdout[:-1] if done.returncode == 0 else done.stderr.strip()
+
+    with futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, [text for text, _ in CASES])) == [shown for _, shown in CASES]
+
+
+def test_json_keeps_the_order_of_a_structs_fields_and_sorts_a_maps_keys() -> None:
+    data = {"Z": 1, "A": 2, "Labels": {"z": "1", "a": "2"}}
+    assert render("{{json .}}", data) == '{"Z":1,"A":2,"Labels":{"a":"2","z":"1"}}'
+
+
+def test_a_missing_field_is_told_the_nearest() -> None:
+    assert refusal("{{.State.Pdi}}").hint == "Did you mean .Pid?"
+    assert refusal("{{.State.Xyzzy}}").hint == ""
+
+
+def test_a_missing_key_of_a_go_map_is_no_error() -> None:
+    assert render("{{.Config.Labels.nope}}") == "<no value>"
+    assert render("{{with .Config.Labels}}{{.nope}}{{end}}") == "<no value>"
+    assert render('{{index .Config.Labels "nope"}}') == ""
+
+
+def test_a_list_of_strings_joins_and_another_does_not() -> None:
+    assert render('{{join .Config.Env " "}}') == "A=1 B=2"
+    assert "wrong type for value; expected []string" in refusal('{{join .D.b " "}}').message
+
+
+def test_an_error_tells_its_line_and_column() -> None:
+    assert ":2:5:" in refusal("{{.Id}}\né  {{.Nope}}").message.replace(":2:6:", ":2:5:")
+    assert "template: :3:" in refusal("\n\n{{if}}{{end}}").message
+
+
+def test_a_template_tells_the_fields_that_it_asks_for() -> None:
+    text = "{{.ID}} {{if .Size}}{{json (index .Mounts 0)}}{{else}}{{range $x := .Ports}}{{$x.Host}}{{end}}{{end}}"
+    assert templates.Template(text).fields() == {"ID", "Size", "Mounts", "Ports", "Host"}
+
+
+def test_what_is_not_supported_says_so() -> None:
+    assert refusal('{{define "x"}}{{end}}').message.endswith("{{define}} is not supported here")
+
+
+WORDS = [
+    "{{",
+    "}}",
+    "{{- ",
+    " -}}",
+    ".",
+    ".Id",
+    ".D.b",
+    "$",
+    "$x",
+    ":=",
+    "=",
+    "|",
+    "(",
+    ")",
+    ",",
+    " ",
+    '"a"',
+    "1",
+    "-2.5",
+]
+WORDS += [
+    "'a'",
+    "if ",
+    "else ",
+    "end",
+    "range ",
+    "with ",
+    "nil",
+    "true",
+    "index ",
+    "len ",
+    "printf ",
+    "eq ",
+    "/*",
+    "*/",
+    "`",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=14).map("".join))
+def test_every_text_renders_or_is_refused(text: str) -> None:
+    try:
+        render(text)
+    except templates.TemplateError as error:
+        shown = error.message
+    else:
+        shown = "template parsing error: template: :"
+    assert shown.startswith("template parsing error: template: :")
+
+
+@given(st.text().filter(lambda text: "{{" not in text))
+def test_text_without_actions_is_itself(text: str) -> None:
+    assert render(text) == text
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON_VALUES)
+def test_json_gives_back_the_value(value: Any) -> None:
+    assert json.loads(render("{{json .V}}", {"V": value})) == value
+
+
+@given(st.lists(st.text()))
+def test_range_sees_each_item_once_in_order(items: list[str]) -> None:
+    assert render("{{range .V}}{{.}}{{else}}none{{end}}", {"V": items}) == ("".join(items) if items else "none")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_reads_back_as_itself(value: float) -> None:
+    assert float(go_format.text(value)) == value
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_quoted_string_is_a_literal_of_itself(text: str) -> None:
+    assert render(f"{{{{{go_format.quoted(text)}}}}}") == text

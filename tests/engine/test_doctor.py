@@ -1,0 +1,319 @@
+"""What doctor says of a machine is tried on it; what killed processes leave is found, and nothing else is."""
+
+from __future__ import annotations
+
+import compileall
+import errno
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyctr_lite import linux
+from pyctr_lite.cgroups import group as groups
+from pyctr_lite.engine import doctor, doctor_kernel, doctor_tools, info, leftovers
+from pyctr_lite.engine.engine import Engine
+from pyctr_lite.linux import mountinfo
+from pyctr_lite.namespaces import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyctr_lite.engine.fact import Fact
+    from tests.conftest import Pyctr
+
+ID = "f" * 64
+
+
+@pytest.fixture
+def engine(root: Path) -> Engine:
+    return Engine(str(root))
+
+
+def facts(engine: Engine) -> dict[str, Fact]:
+    return {fact.name: fact for fact in doctor.examine(engine)}
+
+
+def left(engine: Engine) -> dict[str, str]:
+    """Kind → path of all that is found, which must be one of a kind."""
+    found = leftovers.find(engine)
+    assert len({each.kind for each in found}) == len(found), found
+    return {each.kind: each.path for each in found}
+
+
+def repair(engine: Engine) -> None:
+    for each in leftovers.find(engine):
+        each.remove()
+    assert leftovers.find(engine) == []
+
+
+def age(path: Path) -> None:
+    """Make a path older than what can be in the making."""
+    then = time.time() - leftovers.SETTLED - 1
+    os.utime(path, (then, then), follow_symlinks=False)
+
+
+def test_this_machine_is_ready_and_nothing_is_left_of_looking(engine: Engine) -> None:
+    mounts = [mount.mountpoint for mount in mountinfo.mounts()]
+    before = sorted(Path(engine.paths.root).rglob("*"))
+    found = facts(engine)
+    assert [fact for fact in found.values() if fact.needed and not fact.ok] == []
+    assert all(fact.fix for fact in found.values() if not fact.ok)
+    assert {kind.proc for kind in kinds.KINDS} <= set(found)
+    assert {"root", "kernel", "clone3", "openat2", "overlayfs", "memory", "swap", "pressure", "busybox"} <= set(
+        found
+    )
+    assert [mount.mountpoint for mount in mountinfo.mounts()] == mounts
+    assert sorted(Path(engine.paths.root).rglob("*")) == before
+    assert not groups.Group(f"{engine.paths.cgroup}-doctor-{os.getpid()}").exists()
+
+
+def test_a_missing_image_is_told_with_its_fix(engine: Engine, pyctr: Pyctr) -> None:
+    assert facts(engine)["busybox"].ok
+    pyctr("rmi", "busybox", check=True)
+    fact = facts(engine)["busybox"]
+    assert (fact.ok, fact.needed, fact.fix) == (False, False, "pyctr_lite image bootstrap busybox")
+
+
+def test_a_capability_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [f"CAP_{name}" for name in doctor_kernel.capabilities.NAMES]
+    for dropped, needed in (("CAP_SYS_RESOURCE", False), ("CAP_SYS_ADMIN", True)):
+        held = [name for name in every if name != dropped]
+        monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda held=held: held)
+        fact = next(fact for fact in doctor_kernel.facts() if fact.name == "capabilities")
+        assert (fact.ok, fact.needed) == (False, needed)
+        assert dropped in fact.text
+    monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda: every)
+    assert next(fact for fact in doctor_kernel.facts() if fact.name == "capabilities").ok
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [("6.1.0-18-amd64", (6, 1)), ("5.10.0", (5, 10)), ("6.18-rc1", (6, 18)), ("custom", (0, 0)), ("", (0, 0))],
+)
+def test_a_release_has_a_version(release: str, version: tuple[int, int]) -> None:
+    assert doctor_kernel.kernel_version(release) == version
+
+
+def test_what_fails_in_a_child_is_told() -> None:
+    def fail() -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    assert doctor_kernel.in_child(lambda: None) == ""
+    assert doctor_kernel.in_child(fail) == "Operation not permitted"
+    assert doctor_kernel.in_child(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
+    assert "status" in doctor_kernel.in_child(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def test_overlay_is_tried_where_containers_would_lie(tmp_path: Path) -> None:
+    (fact,) = doctor_kernel.overlay(str(tmp_path / "not/made/yet"))
+    assert fact.ok
+    assert str(tmp_path) in fact.text
+    (fact,) = doctor_kernel.overlay("/proc/no/such")  # an upper directory cannot be there
+    assert not fact.ok
+    assert "/proc" in fact.text
+
+
+def test_bytecode_of_another_source_is_stale(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("x = 1\n")
+    assert doctor_tools.uncompiled(tmp_path) == [module]
+    compileall.compile_dir(tmp_path, quiet=1)
+    assert doctor_tools.uncompiled(tmp_path) == []
+    module.write_text("x = 22\n")
+    assert doctor_tools.uncompiled(tmp_path) == [module]
+
+
+def test_os_release_is_read_without_quotes(tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text('# a comment\nPRETTY_NAME="Debian 12"\nID=debian\n')
+    assert info.os_release(str(tmp_path / "os-release")) == {"PRETTY_NAME": "Debian 12", "ID": "debian"}
+    assert info.os_release(str(tmp_path / "none")) == {}
+
+
+def test_nothing_is_left_over_by_containers_that_live(pyctr: Pyctr, engine: Engine) -> None:
+    running = pyctr("run", "-d", "busybox", "sleep", "60", check=True).stdout.strip()
+    pyctr("create", "busybox", check=True)
+    pyctr("run", "busybox", "true", check=True)
+    paused = pyctr("run", "-d", "busybox", "sleep", "60", check=True).stdout.strip()
+    pyctr("pause", paused, check=True)
+    assert leftovers.find(engine) == []
+    assert engine.containers.get(running).state.running
+    pyctr("rm", "-f", paused, check=True)
+
+
+def test_a_container_that_was_killed_with_its_monitor_is_repaired(pyctr: Pyctr, engine: Engine) -> None:
+    id = pyctr("run", "-d", "busybox", "sleep", "60", check=True).stdout.strip()
+    state = engine.containers.get(id).state
+    for pid in (state.MonitorPid, state.Pid):
+        pidfd = os.pidfd_open(pid)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        wait_for_end(pidfd)
+    assert leftovers.find(engine) == []
+    assert engine.containers.get(id).state.Status == "exited"
+    assert not groups.Group(engine.paths.group(id)).exists()
+    assert not os.path.exists(engine.paths.runtime(id))
+
+
+def wait_for_end(pidfd: int) -> None:
+    """Wait until a process has ended."""
+    import select
+
+    select.select([pidfd], [], [], 10)
+    os.close(pidfd)
+
+
+def test_processes_and_groups_of_a_container_that_is_gone_are_ended(engine: Engine) -> None:
+    group = groups.Group(engine.paths.group(ID))
+    group.create()
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    group.add(pid)
+    assert left(engine) == {"cgroup": engine.paths.group(ID)}
+    repair(engine)
+    assert not group.exists()
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+
+
+def test_a_stale_run_directory_is_removed(engine: Engine, pyctr: Pyctr) -> None:
+    exited = pyctr("run", "-d", "busybox", "true", check=True).stdout.strip()
+    pyctr("wait", exited, check=True)
+    for id in (ID, exited):
+        stale = Path(engine.paths.runtime(id))
+        stale.mkdir(parents=True)
+        (stale / "state.json").write_text("{}")
+        assert left(engine) == {"run directory": str(stale)}
+        repair(engine)
+        assert not stale.exists()
+    assert engine.containers.get(exited).state.Status == "exited"
+
+
+def test_a_view_of_a_process_that_lives_is_kept(engine: Engine) -> None:
+    dead = os.fork()
+    if dead == 0:
+        os._exit(0)
+    os.waitpid(dead, 0)
+    run = Path(engine.paths.run)
+    for pid in (dead, os.getpid()):
+        (run / f"view-{pid}").mkdir(parents=True)
+    assert left(engine) == {"run directory": str(run / f"view-{dead}")}
+    repair(engine)
+    assert [path.name for path in run.iterdir()] == [f"view-{os.getpid()}"]
+
+
+@pytest.fixture
+def half_removed(engine: Engine) -> Iterator[Path]:
+    """A container's directory as a killed `rm` leaves it."""
+    path = Path(engine.paths.containers) / f"{ID}.removing"
+    (path / "upper/deep").mkdir(parents=True)
+    (path / "upper/deep/file").write_text("x")
+    (path / "lock").write_text("")
+    return path
+
+
+def test_a_removal_that_was_cut_off_is_finished(engine: Engine, half_removed: Path) -> None:
+    assert left(engine) == {"container": str(half_removed)}
+    repair(engine)
+    assert not half_removed.exists()
+
+
+def test_a_removal_that_goes_on_is_let_be(engine: Engine, half_removed: Path) -> None:
+    with (half_removed / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert leftovers.find(engine) == []
+        (half_removed / "lock").unlink()
+        assert leftovers.find(engine) == []  # it was there a moment ago
+    age(half_removed)
+    assert left(engine) == {"container": str(half_removed)}
+
+
+def test_a_mount_goes_before_the_directory_that_it_is_in(engine: Engine, half_removed: Path) -> None:
+    (half_removed / "rootfs").mkdir()
+    linux.mount("tmpfs", str(half_removed / "rootfs"), "tmpfs")
+    assert left(engine) == {"mount": str(half_removed / "rootfs"), "container": str(half_removed)}
+    repair(engine)
+    assert not half_removed.exists()
+
+
+def test_a_mount_of_a_container_that_is_there_is_its_users(engine: Engine, pyctr: Pyctr) -> None:
+    id = pyctr("create", "busybox", check=True).stdout.strip()
+    place = f"{engine.paths.container(id)}/rootfs"
+    linux.mount("tmpfs", place, "tmpfs")
+    assert leftovers.find(engine) == []
+    linux.umount2(place)
+
+
+def test_a_container_that_was_never_whole_is_removed_once_it_is_old(engine: Engine) -> None:
+    half = Path(engine.paths.container(ID))
+    half.mkdir(parents=True)
+    assert leftovers.find(engine) == []
+    age(half)
+    assert left(engine) == {"container": str(half)}
+    repair(engine)
+    assert not half.exists()
+
+
+def test_a_name_without_a_container_is_freed_once_it_is_old(engine: Engine, pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "owned", "busybox", check=True)
+    names = Path(engine.paths.names)
+    (names / "lost").symlink_to(ID)
+    age(names / "owned")
+    assert leftovers.find(engine) == []
+    age(names / "lost")
+    assert left(engine) == {"name": str(names / "lost")}
+    repair(engine)
+    assert [path.name for path in names.iterdir()] == ["owned"]
+
+
+def test_what_a_killed_writer_staged_is_removed_and_a_living_ones_is_not(engine: Engine) -> None:
+    staged = Path(engine.paths.root, "staging/killed")
+    staged.mkdir(parents=True)
+    (staged / "blob").write_text("x")
+    with engine.images.staging() as living:
+        assert left(engine) == {"staging": str(staged)}
+        repair(engine)
+        assert os.path.isdir(living.path)
+    assert not staged.exists()
+
+
+def test_a_volume_that_was_never_whole_is_removed(engine: Engine, pyctr: Pyctr) -> None:
+    pyctr("volume", "create", "whole", check=True)
+    half = Path(engine.volumes.directory, ".half.creating")
+    (half / "_data").mkdir(parents=True)
+    fd = os.open(engine.volumes.directory, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # somebody makes one
+    assert leftovers.find(engine) == []
+    os.close(fd)
+    assert left(engine) == {"volume": str(half)}
+    repair(engine)
+    assert [path.name for path in Path(engine.volumes.directory).iterdir()] == ["whole"]
+
+
+def test_an_init_layer_that_was_never_whole_is_removed(engine: Engine) -> None:
+    init = Path(engine.paths.init_layers)
+    dead, living = init / f"{ID}.4194305.tmp", init / f"{ID}.{os.getpid()}.tmp"
+    for path in (dead, living):
+        (path / "layer").mkdir(parents=True)
+    assert left(engine) == {"init layer": str(dead)}
+    repair(engine)
+    assert living.is_dir()
+
+
+def test_a_fault_of_a_monitor_is_told(engine: Engine) -> None:
+    assert facts(engine)["monitor faults"].ok
+    log = Path(engine.paths.run, "faults.log")
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(f"2026-01-01T00:00:00Z monitor of {ID}\nTraceback\n\n")
+    fact = facts(engine)["monitor faults"]
+    assert not fact.ok
+    assert str(log) in fact.fix
+
+
+@pytest.mark.parametrize(("mode", "ok"), [(0o755, True), (0o700, True), (0o777, False), (0o775, False)])
+def test_a_state_directory_that_others_can_write_is_refused(engine: Engine, mode: int, ok: bool) -> None:
+    os.chmod(engine.paths.root, mode)
+    assert facts(engine)["root directory"].ok == ok

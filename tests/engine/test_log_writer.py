@@ -1,0 +1,58 @@
+"""Lines of a log, written whole whatever is in them, and quick where they are plain."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite.engine.logs import MAX_LINE, LogWriter
+
+
+def written(path: Path, *chunks: bytes) -> list[str]:
+    writer = LogWriter(str(path))
+    for chunk in chunks:
+        writer.write("stdout", chunk)
+    writer.close()
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {entry["stream"] for entry in entries} <= {"stdout"}
+    return [entry["log"] for entry in entries]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain\nlines\n\nof text\n",
+        'quotes " and \\ back\\nslashes\n',
+        "tabs\tand\x1b[1mcolours\x00\n",
+        "na\u00efve \u2603 \U0001f600\n",
+        "one",
+        "a\n" * 1000,
+    ],
+)
+def test_text_comes_back_as_it_was(tmp_path: Path, text: str) -> None:
+    assert "".join(written(tmp_path / "log", text.encode())) == text
+    assert written(tmp_path / "again", *(bytes([byte]) for byte in text.encode())) == text.splitlines(
+        keepends=True
+    )
+
+
+def test_a_line_without_an_end_is_split(tmp_path: Path) -> None:
+    lines = written(tmp_path / "log", b"x" * (MAX_LINE * 2 + 5) + b"\n")
+    assert [len(line) for line in lines] == [MAX_LINE, MAX_LINE, 6]
+
+
+def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
+    assert written(tmp_path / "log", b"a\xffb\n") == ["a\ufffdb\n"]
+
+
+def test_a_flood_of_short_lines_is_written_faster_than_a_program_prints_it(tmp_path: Path) -> None:
+    writer = LogWriter(str(tmp_path / "log"))
+    chunk = b"y\n" * 16384
+    began = time.process_time()
+    for _ in range(64):
+        writer.write("stdout", chunk)
+    writer.close()
+    assert time.process_time() - began < 1.0  # 2 MB; one at a time they took 2.5 s

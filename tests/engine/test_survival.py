@@ -1,0 +1,225 @@
+"""A container outlives whoever started it; killed processes of ours leave nothing that the next command minds."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite.cgroups import hierarchy
+from tests.conftest import Pyctr
+from tests.leaks import cgroup_name
+
+
+def state(pyctr: Pyctr, name: str) -> dict[str, object]:
+    """What state.json says: also what `inspect` does not show."""
+    id = pyctr("inspect", "--format", "{{.Id}}", name, check=True).stdout.strip()
+    found: dict[str, object] = json.loads((pyctr.root / "containers" / id / "state.json").read_text())
+    return found
+
+
+def end_of(pid: int) -> None:
+    """Wait until a process has ended."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    select.select([pidfd], [], [], 10)
+    os.close(pidfd)
+
+
+def groups(root: Path) -> list[str]:
+    """The cgroups of containers of a state directory."""
+    found = subprocess.run(
+        ["find", "/sys/fs/cgroup", "-path", f"*/{cgroup_name(root)}/*", "-type", "d"],
+        capture_output=True,
+        text=True,
+    )
+    return found.stdout.splitlines()
+
+
+def test_a_killed_cli_leaves_its_container_running_and_its_log_growing(pyctr: Pyctr) -> None:
+    command = pyctr.command(
+        "run", "--name", "box", "busybox", "sh", "-c", "echo one; read x <>/gate 2>/dev/null || sleep 1; echo two"
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as cli:
+        assert cli.stdout is not None
+        assert cli.stdout.readline() == b"one\n"
+        cli.send_signal(signal.SIGKILL)
+    assert pyctr("wait", "box").stdout == "0\n"
+    assert pyctr("logs", "box").stdout == "one\ntwo\n"
+
+
+def test_a_killed_monitor_does_not_take_the_container_along(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
+    monitor = int(str(state(pyctr, "box")["MonitorPid"]))
+    os.kill(monitor, signal.SIGKILL)
+    end_of(monitor)
+    assert "Up" in pyctr("ps").stdout
+    assert pyctr("exec", "box", "echo", "alive").stdout == "alive\n"
+    pyctr("stop", "-t", "0", "box", check=True)
+    shown = json.loads(pyctr("inspect", "--format", "{{json .State}}", "box").stdout)
+    assert (shown["Status"], shown["ExitCode"]) == ("exited", 255)
+    assert "monitor was killed" in shown["Error"]
+    assert groups(pyctr.root) == []
+    assert pyctr("start", "box").returncode == 0
+
+
+def test_a_container_killed_from_the_host_has_exited_with_137(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
+    os.kill(int(str(state(pyctr, "box")["Pid"])), signal.SIGKILL)
+    assert pyctr("wait", "box").stdout == "137\n"
+    assert state(pyctr, "box")["Error"] == ""
+
+
+def test_both_killed_at_once_is_seen_by_the_next_command(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
+    now = state(pyctr, "box")
+    for key in ("MonitorPid", "Pid"):
+        os.kill(int(str(now[key])), signal.SIGKILL)
+        end_of(int(str(now[key])))
+    assert "Exited (255)" in pyctr("ps", "-a").stdout
+    assert groups(pyctr.root) == []
+    assert list((pyctr.root / "run/containers").iterdir()) == []
+
+
+def test_after_a_reboot_containers_have_exited_and_start_again(pyctr: Pyctr) -> None:
+    """As a reboot leaves it: no process, no run directory, no cgroup."""
+    pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", "echo up; sleep 60", check=True)
+    now = state(pyctr, "box")
+    for key in ("MonitorPid", "Pid"):
+        os.kill(int(str(now[key])), signal.SIGKILL)
+        end_of(int(str(now[key])))
+    for directory in sorted(groups(pyctr.root), reverse=True):
+        os.rmdir(directory)
+    shutil.rmtree(pyctr.root / "run")
+    assert "Exited" in pyctr("ps", "-a").stdout
+    assert pyctr("logs", "box").stdout == "up\n"
+    assert pyctr("start", "box").returncode == 0
+    assert "Up" in pyctr("ps").stdout
+
+
+@pytest.mark.parametrize("victim", ["cli", "monitor"])
+def test_killed_at_any_moment_of_a_start_nothing_is_left_that_rm_and_doctor_do_not_take(
+    pyctr: Pyctr, victim: str
+) -> None:
+    for step in range(16):
+        command = pyctr.command("run", "--name", f"box{step}", "busybox", "true")
+        cli = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.012 + step * 0.003)  # through the start, which is what the test is about
+        targets = [cli.pid] if victim == "cli" else children_of(cli.pid)
+        for pid in targets:
+            os.kill(pid, signal.SIGKILL)
+        cli.wait()
+    left = pyctr("ps", "-aq").stdout.split()
+    if left:
+        pyctr("rm", "-f", *left, check=True)
+    for directory in (pyctr.root / "containers").iterdir():  # half made: settled long ago, as doctor counts it
+        os.utime(directory, (0, 0))
+    for name in (pyctr.root / "names").iterdir():
+        os.utime(name, (0, 0), follow_symlinks=False)
+    pyctr("doctor", "--fix")
+    assert list((pyctr.root / "containers").iterdir()) == []
+    assert groups(pyctr.root) == []
+    assert pyctr("run", "--rm", "--name", "box3", "busybox", "echo", "again").stdout == "again\n"
+
+
+def test_what_a_monitor_left_that_was_killed_between_two_hierarchies_is_removed(pyctr: Pyctr) -> None:
+    id = pyctr("create", "--name", "box", "busybox", "true", check=True).stdout.strip()
+    os.makedirs(pyctr.root / "run/containers" / id)
+    os.makedirs(f"{hierarchy.detect().mounts[0].mountpoint}/{cgroup_name(pyctr.root)}/{id}")
+    assert len(groups(pyctr.root)) == 1
+    pyctr("rm", "box", check=True)
+    assert groups(pyctr.root) == []
+    assert list((pyctr.root / "containers").iterdir()) == []
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+def test_a_quick_program_s_end_is_never_missed(pyctr: Pyctr) -> None:
+    """The end must reach a client whose own last packet was never read (ECONNRESET comes before the data)."""
+    for _ in range(60):
+        done = pyctr("run", "--rm", "busybox", "true")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_one_of_several_takes_the_name(pyctr: Pyctr) -> None:
+    starts = [
+        subprocess.Popen(
+            pyctr.command("run", "-d", "--name", "one", "busybox", "sleep", "60"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(6)
+    ]
+    errors = [start.communicate()[1] for start in starts]
+    assert sorted(start.returncode for start in starts) == [0, 125, 125, 125, 125, 125]
+    assert sum(b"already in use" in error for error in errors) == 5
+    assert len(pyctr("ps", "-aq").stdout.split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("start", "start"), ("stop", "rm"), ("rm", "rm"), ("kill", "stop"), ("pause", "rm")]
+)
+def test_two_commands_on_one_container_at_the_same_moment(pyctr: Pyctr, one: str, other: str) -> None:
+    words = {"stop": ["stop", "-t", "0"], "rm": ["rm", "-f"]}
+    for _ in range(4):
+        pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
+        if one == "start":
+            pyctr("kill", "box", check=True)
+        both = [
+            subprocess.Popen(
+                pyctr.command(*words.get(verb, [verb]), "box"),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for verb in (one, other)
+        ]
+        for process in both:
+            error = process.communicate(timeout=30)[1]
+            assert process.returncode in (0, 1), error
+            assert "Traceback" not in error
+            assert "a fault of" not in error
+        pyctr("rm", "-f", "box")
+        assert pyctr("ps", "-aq").stdout == ""
+    assert groups(pyctr.root) == []
+
+
+def test_many_containers_start_in_parallel(pyctr: Pyctr) -> None:
+    starts = [
+        subprocess.Popen(
+            pyctr.command("run", "--rm", "busybox", "echo", str(number)), stdout=subprocess.PIPE, text=True
+        )
+        for number in range(30)
+    ]
+    assert [start.communicate(timeout=60)[0] for start in starts] == [f"{number}\n" for number in range(30)]
+
+
+def test_much_output_arrives_whole_and_costs_the_monitor_no_memory(pyctr: Pyctr) -> None:
+    megabytes = 20
+    command = pyctr.command(
+        "run", "--name", "box", "busybox", "sh", "-c", f"yes {'0123456789' * 9} | head -c {megabytes << 20}"
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as cli:
+        assert cli.stdout is not None
+        cli.stdout.read(1)
+        monitor = int(str(state(pyctr, "box")["MonitorPid"]))
+        rest = cli.stdout.read(1 << 20)  # a slow reader: the rest waits in the container
+        memory = Path(f"/proc/{monitor}/status").read_text().partition("VmRSS:")[2].split()[0]
+        assert int(memory) < 40_000
+        size = 1 + len(rest) + sum(len(chunk) for chunk in iter(lambda: cli.stdout.read(1 << 20), b""))
+    assert size == megabytes << 20

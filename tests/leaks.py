@@ -1,0 +1,202 @@
+"""What a test can leave on the machine: mounts, cgroups, processes, links, files. Found, named, removed.
+
+The machine is shared, and what is found is removed with all that runs in it: so only what is this test's by its
+name or its place is looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyctr_lite.linux import mountinfo
+
+DIRECTORIES = [Path("/run/pyctr_lite"), Path("/var/lib/pyctr_lite")]
+"""The default state directories: no test may touch them."""
+LINKS = Path("/usr/local/bin")
+
+
+def cgroup_name(root: Path) -> str:
+    """The name of the group that is the parent of all containers of a state directory."""
+    return "pyctr_lite-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is on the machine, as far as it can be ours."""
+
+    mounts: dict[int, str]
+    groups: frozenset[Path]
+    files: frozenset[Path]
+
+    @classmethod
+    def take(cls, tmp_path: Path) -> Snapshot:
+        files = {path for top in DIRECTORIES for path in _entries(top)}
+        files |= {path for path in _entries(LINKS) if path.name.startswith("pyctr")}
+        return cls(_mounts(tmp_path), frozenset(_groups(tmp_path)), frozenset(files))
+
+    def what_is_new(self, before: Snapshot) -> list[str]:
+        """A line for each thing that this snapshot has and the earlier one has not."""
+        return [
+            *(f"mount {text}" for number, text in self.mounts.items() if number not in before.mounts),
+            *(f"cgroup {group}" for group in sorted(self.groups - before.groups)),
+            *(f"file {path}" for path in sorted(self.files - before.files)),
+            *(f"no more: {path}" for path in sorted(before.files - self.files)),
+        ]
+
+    def remove_what_is_new(self, before: Snapshot) -> None:
+        """So that one test's leak is not the next one's. Files in the default places stay."""
+        for number, text in reversed(self.mounts.items()):
+            if number not in before.mounts:
+                subprocess.run(["umount", "--lazy", text.split(" ")[0]], check=False)
+        for group in sorted(self.groups - before.groups):
+            _end_group(group)
+
+
+def _entries(directory: Path) -> list[Path]:
+    """The names in a directory and one level below."""
+    try:
+        first = list(directory.iterdir())
+    except OSError:
+        return []
+    return first + [below for path in first if path.is_dir() and not path.is_symlink() for below in path.iterdir()]
+
+
+def _mounts(tmp_path: Path) -> dict[int, str]:
+    """The mounts that lie in the test's directory or ours, or whose files or layers come from there."""
+    ours = {}
+    places = [str(tmp_path), *map(str, DIRECTORIES)]
+    for mount in mountinfo.mounts():
+        options = ",".join(mount.super_options)
+        from_here = str(tmp_path) in (mount.source, mount.root) or str(tmp_path) + "/" in (
+            f"{mount.source}/ {mount.root}/ {options}"
+        )
+        if from_here or any(
+            mount.mountpoint == place or mount.mountpoint.startswith(place + "/") for place in places
+        ):
+            ours[mount.id] = f"{mount.mountpoint} ({mount.fstype})"
+    return ours
+
+
+def hierarchies() -> list[Path]:
+    """Where cgroups are mounted: version 2, and each hierarchy of version 1."""
+    return [Path(mount.mountpoint) for mount in mountinfo.mounts() if mount.fstype in ("cgroup", "cgroup2")]
+
+
+def _groups(tmp_path: Path) -> set[Path]:
+    """The cgroups that can be this test's: named after a directory of its own or after this process."""
+    names = {cgroup_name(tmp_path)}
+    for top in _entries(tmp_path):
+        names.add(cgroup_name(top))
+    groups = set()
+    for hierarchy in hierarchies():
+        for group in hierarchy.glob("*pyctr*"):
+            if group.name in names or _names_us(group.name):
+                groups |= {Path(path) for path, _, _ in os.walk(group)}
+    return groups
+
+
+def _names_us(name: str) -> bool:
+    """Whether our pid is a word of the name, as in `pyctr_test_4711`; a hash may have its digits by chance."""
+    return str(os.getpid()) in re.split(r"[-_.]", name)
+
+
+def end_groups(name: str, *, only_empty: bool) -> None:
+    """Remove a group of this name from every hierarchy, by default with all that runs in it."""
+    for hierarchy in hierarchies():
+        group = hierarchy / name
+        if group.is_dir():
+            if only_empty:
+                try:
+                    group.rmdir()
+                except OSError:
+                    continue  # not empty: the leak is reported
+            else:
+                _end_group(group)
+
+
+def _end_group(top: Path) -> None:
+    for group in sorted((Path(path) for path, _, _ in os.walk(top)), key=lambda path: -len(path.parts)):
+        try:
+            for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                if (group / name).exists():
+                    (group / name).write_text(text)
+            end({int(pid): "" for pid in (group / "cgroup.procs").read_text().split()})
+            group.rmdir()
+        except OSError:
+            continue
+
+
+def children() -> dict[int, str]:
+    """Our children that run, with their command lines; those that have ended are reaped."""
+    mine = os.getpid()
+    found = {}
+    for pid in (int(name) for task in os.listdir("/proc/self/task") for name in _children_of(mine, task)):
+        if pid in found:
+            continue
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+            command = (
+                Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            )
+        except OSError:
+            continue
+        if state in "ZX":
+            _reap(pid)
+        else:
+            found[pid] = command or "?"
+    return found
+
+
+def _children_of(pid: int, task: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+    except OSError:
+        return []  # the thread ended
+
+
+def wait_for_children(*, besides: dict[int, str], seconds: float) -> dict[int, str]:
+    """Our children that still run after a while, beyond those that ran before."""
+    deadline = time.monotonic() + seconds
+    while left := {pid: command for pid, command in children().items() if pid not in besides}:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        _wait(next(iter(left)), remaining)
+    return left
+
+
+def end(processes: dict[int, str]) -> None:
+    """Kill processes and wait until they are gone."""
+    for pid in processes:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        _wait(pid, 5)
+        _reap(pid)
+
+
+def _wait(pid: int, seconds: float) -> None:
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        select.select([fd], [], [], seconds)
+    finally:
+        os.close(fd)
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass  # it is not our child, or somebody has

@@ -1,0 +1,134 @@
+"""System calls: what fails says which call on which path; kernel files say what the kernel said."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite import linux
+from pyctr_lite.linux import call, constants, kernelfile
+
+
+@pytest.mark.parametrize(
+    ("fails", "number", "name", "path"),
+    [
+        (lambda: linux.mount("x", "/no/such", "tmpfs"), errno.ENOENT, "mount", "/no/such"),
+        (lambda: linux.mount("x", "/tmp", "moonfs"), errno.ENODEV, "mount", "/tmp"),
+        (lambda: linux.umount2("/etc"), errno.EINVAL, "umount2", "/etc"),
+        (lambda: linux.pivot_root("/no/such", "."), errno.ENOENT, "pivot_root", "/no/such"),
+        (lambda: linux.openat2(linux.AT_FDCWD, "/no", os.O_RDONLY), errno.ENOENT, "openat2", "/no"),
+        (lambda: linux.open_tree("/no", linux.OPEN_TREE_CLONE), errno.ENOENT, "open_tree", "/no"),
+        (lambda: linux.move_mount(-1, "", -1, "", 0, shown="/x"), errno.ENOENT, "move_mount", "/x"),
+        (lambda: linux.mount_setattr(linux.AT_FDCWD, "/no", 0, set=1), errno.ENOENT, "mount_setattr", "/no"),
+        (lambda: linux.setns(-1), errno.EBADF, "setns", None),
+        (lambda: linux.unshare(0x1), errno.EINVAL, "unshare", None),
+        (lambda: linux.clone3(1), errno.EINVAL, "clone3", None),
+        (lambda: linux.execveat(-1, ["x"], []), errno.EBADF, "execveat", None),
+        (lambda: linux.prctl(linux.PR_CAPBSET_READ, 999), errno.EINVAL, "prctl", None),
+        (lambda: linux.capset(1, 0, 0), errno.EPERM, "capset", None),
+        (lambda: linux.sethostname("x" * 65), errno.EINVAL, "sethostname", None),
+        (lambda: linux.setdomainname("x" * 65), errno.EINVAL, "setdomainname", None),
+    ],
+)
+def test_an_error_has_errno_call_and_path(
+    fails: Callable[[], object], number: int, name: str, path: str | None
+) -> None:
+    with pytest.raises(OSError, match=f": {os.strerror(number)}") as caught:
+        fails()
+    assert (caught.value.errno, caught.value.filename) == (number, path)
+    assert caught.value.strerror is not None
+    assert caught.value.strerror.startswith(name)
+
+
+def test_what_succeeds_changes_what_it_says(tmp_path: Path) -> None:
+    fd = linux.openat2(linux.AT_FDCWD, str(tmp_path), os.O_RDONLY | os.O_DIRECTORY)
+    assert not os.get_inheritable(fd)
+    os.close(fd)
+    effective, permitted, inheritable = linux.capget()
+    linux.capset(effective, permitted, inheritable)
+    assert linux.capget() == (effective, permitted, inheritable)
+
+
+def test_the_errno_of_one_call_is_not_that_of_another() -> None:
+    ctypes.set_errno(errno.EIO)
+    with pytest.raises(OSError, match="umount2") as caught:
+        linux.umount2("/no/such")
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_a_path_that_is_no_utf_8_reaches_the_kernel(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff\xfe"
+    os.mkdir(name)
+    os.close(linux.openat2(linux.AT_FDCWD, os.fsdecode(name), os.O_RDONLY))
+    assert call.encoded(os.fsdecode(name)) == name
+    assert call.encoded(None) is None
+
+
+def test_resolve_in_root_keeps_links_inside(tmp_path: Path) -> None:
+    (tmp_path / "root/etc").mkdir(parents=True)
+    (tmp_path / "root/link").symlink_to("/etc")
+    (tmp_path / "root/up").symlink_to("../../../../etc")
+    root = os.open(tmp_path / "root", os.O_PATH)
+    try:
+        for name in ("link", "up", "/etc", "../../etc"):
+            fd = linux.openat2(root, name, linux.O_PATH, 0, linux.RESOLVE_IN_ROOT)
+            assert os.readlink(f"/proc/self/fd/{fd}") == f"{tmp_path}/root/etc"
+            os.close(fd)
+        with pytest.raises(OSError, match="openat2") as caught:
+            linux.openat2(root, "link", linux.O_PATH, 0, linux.RESOLVE_BENEATH)
+        assert caught.value.errno == errno.EXDEV
+    finally:
+        os.close(root)
+
+
+def test_flags_are_decoded_by_their_names() -> None:
+    assert constants.decode_flags(("MS_",), linux.MS_BIND | linux.MS_REC) == "MS_BIND|MS_REC"
+    assert constants.decode_flags(("MS_",), 0) == "0"
+    assert constants.decode_flags(("MS_",), linux.MS_BIND | 1 << 31) == "MS_BIND|0x80000000"
+    assert constants.decode_flags(("MNT_", "UMOUNT_"), 10) == "MNT_DETACH|UMOUNT_NOFOLLOW"
+    assert constants.decode_value("PR_", 38) == "PR_SET_NO_NEW_PRIVS"
+    assert constants.decode_value("PR_", 999) == "999"
+
+
+def test_a_kernel_file_is_written_at_once_and_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    kernelfile.write(str(path), "a b\n")
+    assert kernelfile.read(str(path)) == "a b"
+    path.write_text("x" * 200_000)
+    assert len(kernelfile.read(str(path))) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "number"),
+    [
+        ("/proc/self/oom_score_adj", "5000", errno.EINVAL),
+        ("/proc/self/oom_score_adj", "many", errno.EINVAL),
+        ("/proc/self/no_such_file", "1", errno.ENOENT),
+        ("/proc/self/uid_map", "0 0 1", errno.EPERM),
+    ],
+)
+def test_the_kernels_refusal_surfaces_with_the_files_path(path: str, text: str, number: int) -> None:
+    with pytest.raises(OSError, match=path) as caught:
+        kernelfile.write(path, text)
+    assert (caught.value.errno, caught.value.filename) == (number, path)
+
+
+def test_what_the_kernel_takes_is_there() -> None:
+    before = kernelfile.read("/proc/self/oom_score_adj")
+    if int(before) > 500:
+        pytest.skip("this process's score is high already")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kernelfile.write("/proc/self/oom_score_adj", "777")
+            os._exit(0 if kernelfile.read("/proc/self/oom_score_adj") == "777" else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert kernelfile.read("/proc/self/oom_score_adj") == before

@@ -1,0 +1,123 @@
+"""`--explain`: chapter, call, flags in words, result, microseconds; and nothing where it is off."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite import linux
+from pyctr_lite.linux import call, explain
+from pyctr_lite.rootfs import overlay
+from pyctr_lite.volumes import bind
+from tests.conftest import Pyctr
+
+Told = Callable[[], list[str]]
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[Callable[..., Told]]:
+    """`told()` starts the narration; what it gives reads the lines so far."""
+    path = tmp_path / "narration"
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+    def start(json: bool = False) -> Told:
+        explain.start(fd, json=json)
+        return lambda: path.read_text().splitlines()
+
+    yield start
+    explain.stop()
+    os.close(fd)
+
+
+def test_a_step_is_told_with_chapter_flags_result_and_microseconds(told: Callable[..., Told]) -> None:
+    lines = told()
+    with pytest.raises(OSError, match="mount"):
+        bind.bind_mount("/no/such", "/no/where")
+    [line] = lines()
+    step = r'\[4 volumes\] +mount\("/no/such", "/no/where", NULL, MS_BIND\|MS_REC, NULL\) = -1 ENOENT  \d+ µs'
+    assert re.fullmatch(step, line)
+
+
+def test_a_step_is_told_as_json(told: Callable[..., Told]) -> None:
+    lines = told(json=True)
+    with pytest.raises(OSError, match="mount"):
+        overlay.mount_overlay(["/no/a", "/no/b"], "", "", "/no/where")
+    [step] = map(json.loads, lines())
+    assert step.pop("microseconds") >= 0
+    assert step == {
+        "chapter": 3,
+        "name": "rootfs",
+        "pid": os.getpid(),
+        "call": 'mount("overlay", "/no/where", "overlay", 0, "lowerdir=/no/a:/no/b")',
+        "result": "-1 ENOENT",
+    }
+
+
+def test_the_error_survives_its_narration(told: Callable[..., Told]) -> None:
+    told()
+    with pytest.raises(OSError, match="No such") as caught:
+        linux.umount2("/no/such")
+    assert caught.value.errno == 2
+
+
+def test_ids_are_cut_for_a_reader_and_whole_for_a_program(told: Callable[..., Told]) -> None:
+    lines, id = told(), "0123456789abcdef" * 4
+    explain.narrate(f"rmdir({id})", time.perf_counter_ns())
+    assert "rmdir(0123456789ab…)" in lines()[-1]
+    lines = told(json=True)
+    explain.narrate(f"rmdir({id})", time.perf_counter_ns())
+    assert id in lines()[-1]
+
+
+def test_what_only_looks_is_no_step(told: Callable[..., Told]) -> None:
+    lines = told()
+    os.close(linux.openat2(linux.AT_FDCWD, "/", linux.O_PATH))
+    linux.capget()
+    assert lines() == []
+    explain.step("chdir(.)", os.chdir, ".")
+    assert len(lines()) == 1
+
+
+def test_a_reader_that_has_gone_does_not_matter() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    explain.start(writer)
+    try:
+        explain.step("chdir(.)", os.chdir, ".")
+    finally:
+        explain.stop()
+        os.close(writer)
+
+
+def test_off_it_describes_and_narrates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> str:
+        raise AssertionError("called, though nobody listens")
+
+    monkeypatch.setattr(explain, "narrate", never)
+    monkeypatch.setattr(time, "perf_counter_ns", never)
+    assert explain.step("x", int, "7") == 7
+    assert call.make(never, None, lambda: 5) == 5
+    linux.prctl(linux.PR_CAPBSET_READ, 0)
+
+
+def test_run_tells_its_chapters_in_order_and_rm_too(pyctr: Pyctr) -> None:
+    done = pyctr("run", "--explain=json", "--name", "box", "-v", "data:/data", "-m", "64m", "busybox", "true")
+    steps = [json.loads(line) for line in done.stderr.splitlines()]
+    calls = [step["call"] for step in steps]
+    places = [
+        next(number for number, call in enumerate(calls) if re.match(pattern, call))
+        for pattern in (r"sethostname\(", r'mount\("overlay".*upperdir', r"pivot_root\(", r"execve\(")
+    ]
+    assert any(call.startswith("clone3(CLONE_") for call in calls)
+    assert places == sorted(places)
+    assert {"namespaces", "cgroups", "rootfs", "volumes"} <= {step["name"] for step in steps}
+    assert all(step["microseconds"] >= 0 for step in steps)
+    done = pyctr("rm", "--explain", "box")
+    assert "rename(" in done.stderr
+    assert pyctr("run", "--rm", "busybox", "true").stderr == ""

@@ -1,0 +1,93 @@
+"""The tar reader against archives that Python's tarfile and GNU tar write, in all formats."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyctr_lite.rootfs import tar
+from tests.images import archives
+
+Found = tuple[bytes, bytes, bytes, int, int, int, int, bytes]
+
+
+def read(content: bytes, chunk: int = 1 << 20) -> list[Found]:
+    """What the reader says of each entry, from a stream that gives `chunk` bytes at a time."""
+
+    class Stream(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(chunk if size is None or size < 0 else min(size, chunk))
+
+    reader = tar.TarReader(Stream(content))
+    return [
+        (each.name, each.type, each.linkname, each.mode, each.uid, each.gid, each.mtime, b"".join(reader.data()))
+        for each in reader
+    ]
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    entries=st.lists(
+        st.tuples(
+            st.lists(NAMES, min_size=1, max_size=20).map("/".join),
+            st.binary(max_size=2000),
+            st.integers(0, 0xFFFFFFFE),
+            st.integers(-(1 << 33), 1 << 33),
+            st.integers(0, 0o7777),
+        ),
+        max_size=5,
+    ),
+    format=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+    chunk=st.integers(1, 3000),
+)
+def test_files_are_read_as_tarfile_writes_them(
+    entries: list[tuple[str, bytes, int, int, int]], format: int, chunk: int
+) -> None:
+    content = archives.tar(
+        *(archives.entry(name, data, uid=uid, mtime=mtime, mode=mode) for name, data, uid, mtime, mode in entries),
+        format=format,
+    )
+    assert read(content, chunk) == [
+        (name.encode(), tar.REGULAR, b"", mode, uid, 0, mtime * 10**9, data)
+        for name, data, uid, mtime, mode in entries
+    ]
+
+
+@pytest.mark.parametrize("format", ["v7", "oldgnu", "gnu", "ustar", "posix"])
+def test_what_gnu_tar_writes_is_read_in_each_of_its_formats(tmp_path: Path, format: str) -> None:
+    place = "d" * 80 if format == "v7" else "/".join(["d" * 50] * (2 if format == "ustar" else 6))
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "file").write_bytes(b"content" * 1000)
+    (tmp_path / place / "link").symlink_to("x" * (90 if format in ("v7", "ustar") else 300))
+    (tmp_path / place / "again").hardlink_to(tmp_path / place / "file")
+    command = ["tar", f"--format={format}", "--sort=name", "--owner=:5", "--group=:6", "-C", tmp_path, "-c", "."]
+    if format in ("v7", "ustar"):
+        (tmp_path / place / "again").unlink()  # the hard link's target may be too long for them
+    found = read(subprocess.run(command, capture_output=True, check=True).stdout)
+    by_name = {name.removeprefix(b"./").rstrip(b"/"): rest for name, *rest in found}
+    first, *_ = sorted(name for name in by_name if name.endswith((b"/again", b"/file")))
+    assert by_name[first][-1] == b"content" * 1000
+    assert by_name[f"{place}/link".encode()][:2] == [
+        tar.SYMLINK,
+        (tmp_path / place / "link").readlink().name.encode(),
+    ]
+    assert {(uid, gid) for *_, uid, gid, _, _ in found} == {(5, 6)}
+    assert by_name[place.encode()][0] == tar.DIRECTORY
+    if format not in ("v7", "ustar"):
+        assert by_name[f"{place}/file".encode()][:2] == [tar.HARDLINK, f"./{place}/again".encode()]
+
+
+def test_a_global_pax_header_holds_for_all_that_follow_and_a_local_one_for_the_next() -> None:
+    content = (
+        archives.header("g", b"g", b"12 uid=1000\n") + archives.pax("a", {"uid": "7"}) + archives.header("b", b"0")
+    )
+    assert [(name, uid) for name, _, _, _, uid, *_ in read(content)] == [(b"a", 7), (b"b", 1000)]

@@ -1,0 +1,137 @@
+"""A bundle's config.json: what is taken, what is refused before anything is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyctr_lite.errors import InvalidArgument, NotFound
+from pyctr_lite.runtime import bundle, sysctls
+
+MINIMAL: dict[str, Any] = {
+    "ociVersion": "1.0.2",
+    "process": {"args": ["sh"], "cwd": "/"},
+    "root": {"path": "rootfs"},
+    "linux": {"namespaces": [{"type": "mount"}]},
+}
+
+
+def load(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> bundle.Bundle:
+    config = json.loads(json.dumps(MINIMAL))
+    change(config)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return bundle.load(str(tmp_path))
+
+
+def test_the_least_that_can_be_run(tmp_path: Path) -> None:
+    loaded = load(tmp_path, lambda config: None)
+    assert loaded.rootfs == f"{tmp_path}/rootfs"
+    assert loaded.namespaces() == (["mount"], {})
+    assert loaded.overlay is None
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0"])
+def test_versions_1_0_to_1_3_are_taken(tmp_path: Path, version: str) -> None:
+    load(tmp_path, lambda config: config.update(ociVersion=version))
+
+
+def add(*path: str | int, value: object) -> Callable[[dict[str, Any]], None]:
+    """A change of a configuration: a value at a place."""
+
+    def change(config: dict[str, Any]) -> None:
+        place: Any = config
+        for name in path[:-1]:
+            place = place.setdefault(name, {}) if isinstance(place, dict) else place[name]
+        place[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (add("ociVersion", value="2.0.0"), "ociVersion '2.0.0' is not supported"),
+        (add("ociVersion", value=None), "ociVersion None"),
+        (add("process", value={}), "process.args is missing"),
+        (add("process", "args", value=[]), "process.args is missing"),
+        (add("process", "args", value="sh"), "process.args is missing or no list"),
+        (add("process", "cwd", value="tmp"), "process.cwd 'tmp' is not absolute"),
+        (add("root", value={}), "root.path is missing"),
+        (add("linux", "namespaces", value=[{"type": "mount"}, {"type": "moon"}]), "unknown namespace type 'moon'"),
+        (add("linux", "namespaces", value=[{"type": "mount"}] * 2), "namespace mount is given twice"),
+        (add("mounts", value=[{"destination": "tmp"}]), "mount destination 'tmp' is not absolute"),
+        (add("linux", "seccomp", value={"defaultAction": "x"}), "seccomp is not supported"),
+        (add("linux", "personality", value={"domain": "LINUX32"}), "personality is not supported"),
+        (add("process", "apparmorProfile", value="x"), "apparmorProfile is not supported"),
+        (add("hooks", value={"prestart": [{"path": "/x"}]}), "hooks are not supported"),
+        (add("linux", "rootfsPropagation", value="sideways"), "unknown rootfsPropagation 'sideways'"),
+    ],
+)
+def test_what_cannot_be_run_as_it_is_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        load(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (add("linux", value={}), "needs a mount namespace of its own"),
+        (add("linux", "namespaces", value=[{"type": "pid"}]), "needs a mount namespace of its own"),
+        (
+            add("linux", "namespaces", value=[{"type": "mount", "path": "/proc/1/ns/mnt"}]),
+            "needs a mount namespace of its own",
+        ),
+        (add("hostname", value="x"), "hostname without a uts namespace would rename the host"),
+        (add("domainname", value="x"), "domainname without a uts namespace"),
+        (add("linux", "sysctl", value={"kernel.core_pattern": "|/x"}), "sysctl kernel.core_pattern would change"),
+        (add("linux", "sysctl", value={"net.ipv4.ip_forward": "1"}), "sysctl net.ipv4.ip_forward would change"),
+        (add("linux", "timeOffsets", value={"boottime": {"secs": 1}}), "timeOffsets need a time namespace"),
+        (
+            add("linux", "namespaces", value=[{"type": "mount"}, {"type": "user"}]),
+            "needs uidMappings and gidMappings",
+        ),
+    ],
+)
+def test_what_would_change_the_host_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        load(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("net.ipv4.ip_forward", "network"),
+        ("net/ipv4/conf/eth0.1/forwarding", "network"),
+        ("kernel.shmmax", "ipc"),
+        ("kernel.msgmnb", "ipc"),
+        ("fs.mqueue.msg_max", "ipc"),
+        ("kernel.hostname", "uts"),
+        ("kernel.core_pattern", ""),
+        ("vm.swappiness", ""),
+        ("fs.file-max", ""),
+        ("net/../kernel/core_pattern", ""),
+    ],
+)
+def test_the_namespace_of_a_sysctl(name: str, kind: str) -> None:
+    assert sysctls.namespace(name) == kind
+
+
+def test_no_bundle_and_no_json(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=f"no bundle at {tmp_path}"):
+        bundle.load(str(tmp_path))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InvalidArgument, match=r"config\.json"):
+        bundle.load(str(tmp_path))
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(InvalidArgument, match="must be an object"):
+        bundle.load(str(tmp_path))
+    assert os.listdir(tmp_path) == ["config.json"]

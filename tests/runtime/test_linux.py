@@ -1,0 +1,284 @@
+"""The `linux` object and the mounts of a bundle: user namespaces, joined ones, sysctls, clocks, /dev, masks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite.linux import mountinfo
+from pyctr_lite.namespaces import idmap
+from tests.runtime.bundles import Box
+
+USER = {"type": "user"}
+MAPS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+
+@contextlib.contextmanager
+def holder(*flags: str) -> Iterator[int]:
+    """The pid of a process in namespaces of its own."""
+    command = ["unshare", *flags, "sh", "-c", "echo ready; read _"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        yield process.pid
+    finally:
+        process.communicate(b"\n")
+
+
+def in_user_namespace(box: Box) -> None:
+    box.linux["namespaces"].append(USER)
+    box.linux.update(uidMappings=MAPS, gidMappings=MAPS)
+    subprocess.run(["chown", "-R", "-h", "100000:100000", box.rootfs], check=True)
+
+
+def test_root_of_a_user_namespace_is_somebody_else_outside(open_box: Box) -> None:
+    in_user_namespace(open_box)
+    script = "id -u; cat /proc/self/uid_map | tr -s ' '; echo x >/new; ls -ln /new | tr -s ' ' | cut -d' ' -f3,4"
+    assert open_box.shell(script) == "0\n 0 100000 65536\n0 0\n"
+    made = (open_box.rootfs / "new").stat()
+    assert (made.st_uid, made.st_gid) == (100000, 100000)
+
+
+def test_without_a_user_namespace_root_is_root_outside_too(open_box: Box) -> None:
+    assert open_box.shell("id -u; echo x >/new") == "0\n"
+    assert (open_box.rootfs / "new").stat().st_uid == 0
+
+
+def test_a_user_namespace_has_devices_a_terminal_and_a_plain_user(open_box: Box) -> None:
+    in_user_namespace(open_box)
+    assert open_box.shell("echo x >/dev/null; head -c 2 /dev/zero | wc -c; ls -l /dev/full | cut -c1") == "2\nc\n"
+    open_box.process["user"] = {"uid": 33, "gid": 34, "additionalGids": [35]}
+    assert open_box.shell("id") == "uid=33 gid=34 groups=35\n"
+    open_box.process["user"] = {"uid": 70000, "gid": 0}
+    assert "70000:0 has no id" in open_box.fails("true")["message"]
+    open_box.process["user"] = {"uid": 0, "gid": 0}
+    assert open_box.run("tty", terminal=True).stdout == "/dev/pts/0\n"
+
+
+def test_no_file_of_the_host_is_owned_in_a_user_namespace(open_box: Box) -> None:
+    in_user_namespace(open_box)
+    secret = open_box.rootfs / "secret"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    assert "ermission denied" in open_box.run("cat", "/secret").stderr
+    os.chown(secret, 100000, 100000)
+    assert open_box.run("cat", "/secret").stdout == "x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "name"), [("uts", "--uts", "uts"), ("network", "--net", "net"), ("ipc", "--ipc", "ipc")]
+)
+def test_a_namespace_is_joined_by_its_path(box: Box, kind: str, flag: str, name: str) -> None:
+    del box.config["hostname"]
+    with holder(flag) as pid:
+        theirs = os.readlink(f"/proc/{pid}/ns/{name}")
+        box.join(kind, f"/proc/{pid}/ns/{name}")
+        assert box.run("readlink", f"/proc/self/ns/{name}").stdout.strip() == theirs
+        box.linux["namespaces"][-1] = {"type": kind}
+        assert box.run("readlink", f"/proc/self/ns/{name}").stdout.strip() != theirs
+
+
+def test_a_pid_namespace_is_joined_by_its_path(box: Box) -> None:
+    with holder("--pid", "--fork", "--kill-child") as unshare:
+        pid = Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()[0]
+        box.join("pid", f"/proc/{pid}/ns/pid")
+        assert int(box.shell("echo $$")) > 1
+    box.join("pid", None)
+    box.linux["namespaces"].append({"type": "pid"})
+    assert box.shell("echo $$") == "1\n"
+
+
+def test_a_user_namespace_is_joined_by_its_path_with_namespaces_that_are_its_own(open_box: Box) -> None:
+    subprocess.run(["chown", "-R", "-h", "100000:100000", open_box.rootfs], check=True)
+    with holder("--user") as pid:
+        maps = [idmap.IdMap.from_oci(item) for item in MAPS]
+        idmap.write_maps(pid, maps, maps)
+        open_box.join("user", f"/proc/{pid}/ns/user")
+        text = open_box.shell("id -u; cat /proc/self/uid_map | tr -s ' '; echo x >/new; mkdir /dev/mine")
+        assert text == "0\n 0 100000 65536\n"
+    assert (open_box.rootfs / "new").stat().st_uid == 100000
+
+
+def test_a_missing_namespace_to_join_is_named(box: Box) -> None:
+    box.join("network", "/no/such")
+    error = box.fails("true")
+    assert (error["class"], error["path"]) == ("FileNotFoundError", "/no/such")
+
+
+def test_a_namespace_of_another_kind_is_refused(box: Box) -> None:
+    box.join("network", "/proc/self/ns/ipc")
+    assert "setns" in box.fails("true")["message"]
+
+
+def test_sysctls_are_the_containers_own(box: Box) -> None:
+    before = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()
+    box.linux["sysctl"] = {"net.ipv4.ip_unprivileged_port_start": "77", "kernel.shmmni": "99"}
+    script = "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni"
+    assert box.shell(script) == "77\n99\n"
+    assert Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text() == before
+    box.linux["sysctl"] = {"net.no.such": "1"}
+    assert box.fails("true")["path"] == "/proc/sys/net/no/such"
+
+
+def test_clocks_have_offsets(box: Box) -> None:
+    box.linux["namespaces"].append({"type": "time"})
+    box.linux["timeOffsets"] = {"boottime": {"secs": 864000, "nanosecs": 0}}
+    ours = float(Path("/proc/uptime").read_text().split()[0])
+    assert 863_000 < float(box.shell("cut -d' ' -f1 /proc/uptime")) - ours < 865_000
+    del box.linux["timeOffsets"]
+    assert float(box.shell("cut -d' ' -f1 /proc/uptime")) - ours < 1000
+
+
+def test_a_read_only_root_and_what_is_mounted_on_it(box: Box) -> None:
+    box.config["root"]["readonly"] = True
+    script = (
+        "touch /x 2>/dev/null || echo root; touch /dev/shm/x && echo shm; touch /etc/y 2>/dev/null || echo etc"
+    )
+    assert box.shell(script) == "root\nshm\netc\n"
+    box.config["root"]["readonly"] = False
+    assert box.shell("touch /x && echo root") == "root\n"
+
+
+def test_masked_and_read_only_paths(box: Box) -> None:
+    for name in ("hidden", "open"):
+        (box.rootfs / name).mkdir()
+        (box.rootfs / name / "file").write_text("content")
+    (box.rootfs / "key").write_text("content")
+    box.linux["maskedPaths"] = ["/hidden", "/key", "/not/there", "/key/not"]
+    box.linux["readonlyPaths"] = ["/open", "/not/there"]
+    script = "ls /hidden; cat /key; cat /open/file; echo; echo x >/open/file || echo read-only"
+    assert box.shell(script) == "content\nread-only\n"
+    box.linux["maskedPaths"] = box.linux["readonlyPaths"] = []
+    assert box.shell(script) == "file\ncontent" + "content\n"
+
+
+def test_a_masked_link_masks_what_it_leads_to(box: Box) -> None:
+    (box.rootfs / "hidden").write_text("content")
+    (box.rootfs / "link").symlink_to("hidden")
+    box.linux["maskedPaths"] = ["/link"]
+    assert box.shell("cat /link; cat /hidden") == ""
+
+
+@pytest.mark.parametrize("replaced", ["plain file", "/dev/zero", "link"])
+def test_a_null_device_that_is_none_hides_nothing(box: Box, replaced: str) -> None:
+    """CVE-2025-31133: the mask would show the image's own file in the place of /proc/kcore."""
+    box.config["mounts"] = [mount for mount in box.config["mounts"] if not mount["destination"].startswith("/dev")]
+    dev = box.directory / "dev"
+    dev.mkdir()
+    box.config["mounts"].append({"destination": "/dev", "type": "bind", "source": str(dev), "options": ["rbind"]})
+    (box.rootfs / "key").touch()
+    box.linux["maskedPaths"] = ["/key"]
+    os.mknod(dev / "null", 0o20666, os.makedev(1, 3))
+    assert box.run("true").returncode == 0
+    (dev / "null").unlink()
+    if replaced == "plain file":
+        (dev / "null").write_text("evil")
+    elif replaced == "link":
+        (dev / "null").symlink_to("/etc/passwd")
+    else:
+        os.mknod(dev / "null", 0o20666, os.makedev(1, 5))
+    error = box.fails("true")
+    assert error["path"] == "/dev/null"
+    assert "is not the null device" in error["message"]
+
+
+def test_the_default_devices_and_links(box: Box) -> None:
+    listed = box.shell("cd /dev; stat -c '%n %F %a %t:%T' null zero full random urandom tty").splitlines()
+    assert listed == [
+        f"{name} character special file 666 {number}"
+        for name, number in (
+            ("null", "1:3"),
+            ("zero", "1:5"),
+            ("full", "1:7"),
+            ("random", "1:8"),
+            ("urandom", "1:9"),
+            ("tty", "5:0"),
+        )
+    ]
+    links = box.shell("cd /dev; for n in fd stdin stdout stderr ptmx; do readlink $n; done").split()
+    assert links == ["/proc/self/fd", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2", "pts/ptmx"]
+    assert box.shell("echo x >/dev/null; head -c 3 /dev/zero | wc -c") == "3\n"
+
+
+def test_listed_devices_are_made_with_mode_and_owner(box: Box) -> None:
+    box.linux["devices"] = [
+        {"path": "/dev/own/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 7, "gid": 8},
+        {"path": "/dev/pipe", "type": "p", "fileMode": 0o622},
+    ]
+    assert box.shell("stat -c '%a %u %g %t:%T' /dev/own/null; stat -c '%F %a' /dev/pipe") == (
+        "640 7 8 1:3\nfifo 622\n"
+    )
+
+
+def test_devices_are_made_where_the_bundle_mounts_no_dev(box: Box) -> None:
+    box.config["mounts"] = [mount for mount in box.config["mounts"] if not mount["destination"].startswith("/dev")]
+    assert box.shell("echo x >/dev/null; stat -c %F /dev/null") == "character special file\n"
+
+
+def test_a_device_that_is_bound_in_is_kept(box: Box) -> None:
+    mount = {"destination": "/dev/random", "type": "bind", "source": "/dev/zero", "options": ["bind"]}
+    box.config["mounts"].append(mount)
+    assert box.shell("stat -c %t:%T /dev/random; stat -c %t:%T /dev/urandom") == "1:5\n1:9\n"
+
+
+def test_a_bundle_without_proc_can_be_masked_too(box: Box) -> None:
+    (box.rootfs / "key").write_text("content")
+    box.config["mounts"] = [mount for mount in box.config["mounts"] if mount["destination"] != "/proc"]
+    box.linux["maskedPaths"] = ["/key", "/proc/kcore"]
+    assert box.shell("cat /key; ls /proc | wc -l") == "0\n"
+
+
+@pytest.mark.parametrize("own_namespace", [True, False])
+def test_the_cgroups_that_are_seen_are_its_own(box: Box, own_namespace: bool) -> None:
+    if own_namespace:
+        box.linux["namespaces"].append({"type": "cgroup"})
+    script = "cd /sys/fs/cgroup; [ -d pids ] && cd pids; cat pids.current; ls -d pyctr* 2>/dev/null; touch x"
+    done = box.run("sh", "-c", script)
+    assert done.stdout == "2\n", done.stderr  # the shell and cat
+    assert "ead-only" in done.stderr
+
+
+@pytest.mark.parametrize(("options", "error"), [(["rbind", "ro"], "read-only"), (["rbind"], "")])
+def test_binds_read_only_and_writable(box: Box, options: list[str], error: str) -> None:
+    source = box.directory / "source"
+    source.mkdir()
+    box.config["mounts"].append(
+        {"destination": "/data", "type": "bind", "source": str(source), "options": options}
+    )
+    assert box.shell("touch /data/x 2>/dev/null || echo read-only").strip() == error
+    assert (source / "x").exists() is not bool(error)
+
+
+def test_a_bundle_that_lies_on_a_relative_path_of_a_bind(box: Box) -> None:
+    (box.directory / "note").write_text("beside config.json")
+    mount = {"destination": "/note", "type": "bind", "source": "note", "options": ["bind"]}
+    box.config["mounts"].append(mount)
+    assert box.run("cat", "/note").stdout == "beside config.json"
+
+
+def test_no_mount_of_the_host_is_seen_inside(box: Box) -> None:
+    inside = list(mountinfo.parse(box.run("cat", "/proc/self/mountinfo").stdout))
+    points = {mount.mountpoint for mount in inside}
+    assert points >= {"/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys"}
+    assert all(point.startswith(("/proc", "/dev", "/sys")) for point in points - {"/"})
+    assert not any(mount.propagation for mount in inside)
+    shutil.rmtree(box.rootfs / "tmp")
+
+
+@pytest.mark.parametrize(("propagation", "tag"), [("rshared", "shared"), ("rslave", ""), ("private", "")])
+def test_the_root_has_the_propagation_that_is_asked_for(box: Box, propagation: str, tag: str) -> None:
+    box.linux["rootfsPropagation"] = propagation
+    [root] = (
+        mount
+        for mount in mountinfo.parse(box.run("cat", "/proc/self/mountinfo").stdout)
+        if mount.mountpoint == "/"
+    )
+    assert [word.partition(":")[0] for word in root.propagation] == ([tag] if tag else [])

@@ -1,0 +1,130 @@
+"""The house rules (STYLE.md of the project) that a machine can check, and that README and Makefile agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tokenize
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = REPOSITORY / "pyctr_lite"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+OURS = [*MODULES, *sorted((REPOSITORY / "make").glob("*.py")), *sorted((REPOSITORY / "tests").rglob("*.py"))]
+CHAPTERS = ("namespaces", "cgroups", "rootfs", "volumes", "commit")
+LONGEST = 300
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_a_module_is_read_in_one_sitting(module: Path) -> None:
+    lines = len(module.read_text().splitlines())
+    assert lines <= LONGEST, f"{lines} lines: split it by what it is about"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_a_module_and_its_public_names_say_what_they_are_for(module: Path) -> None:
+    parsed = tree(module)
+    assert ast.get_docstring(parsed), "the module has no docstring"
+    public = [
+        node
+        for node in parsed.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize("module", [path for path in MODULES if path.name == "__init__.py"], ids=relative)
+def test_a_package_imports_nothing_by_itself(module: Path) -> None:
+    imports = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    if module == PACKAGE / "linux/__init__.py":  # the one that gathers names: from its own modules only
+        assert all(
+            isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pyctr_lite.linux.")
+            for node in imports
+        )
+    else:
+        assert imports == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_chapters_are_called_through_their_modules(module: Path) -> None:
+    """`from pyctr_lite.rootfs.overlay import mount_overlay` would keep a learner's own function out."""
+    taken = []
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.ImportFrom) and re.fullmatch(
+            rf"pyctr_lite\.({'|'.join(CHAPTERS)})\.\w+", node.module or ""
+        ):
+            taken += [f"{node.module}.{name.name}" for name in node.names if name.name[0].islower()]
+    assert taken == []
+
+
+@pytest.mark.parametrize("module", OURS, ids=relative)
+def test_no_command_line_goes_through_a_shell(module: Path) -> None:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call):
+            assert not any(
+                word.arg == "shell" and not (isinstance(word.value, ast.Constant) and word.value.value is False)
+                for word in node.keywords
+            ), f"line {node.lineno}"
+            assert ast.unparse(node.func) not in ("os.system", "os.popen"), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_nothing_sleeps_where_the_kernel_tells(module: Path) -> None:
+    """Only where it has no event, and the line says so: `# version 1 has no event for it`."""
+    lines = module.read_text().splitlines()
+    sleeps = [
+        node for node in ast.walk(tree(module)) if isinstance(node, ast.Call) and "sleep" in ast.unparse(node.func)
+    ]
+    assert [node.lineno for node in sleeps if "has no event for" not in lines[node.lineno - 1]] == []
+
+
+@pytest.mark.parametrize("module", OURS, ids=relative)
+def test_nothing_is_left_to_do_without_an_owner(module: Path) -> None:
+    with module.open("rb") as file:
+        comments = [token.string for token in tokenize.tokenize(file.readline) if token.type == tokenize.COMMENT]
+    assert [comment for comment in comments if re.search(r"\b(?:TODO|FIXME|XXX)\b(?!\()", comment)] == []
+
+
+def targets() -> list[str]:
+    return re.findall(r"^([a-z][a-z0-9-]*):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_make_alone_tells_every_target() -> None:
+    printed = subprocess.run(["make", "-C", REPOSITORY], check=True, capture_output=True, text=True).stdout
+    for target in targets():
+        assert re.search(rf"^  make {target} +\w", printed, re.MULTILINE), target
+
+
+def test_the_readme_mentions_every_target_and_no_other() -> None:
+    mentioned = set(re.findall(r"\bmake ([a-z][a-z0-9-]*)", re.sub(r"(?m)^#.*", "", readme_code())))
+    assert mentioned >= set(targets()) - {"help"}
+    assert mentioned <= set(targets())
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    first_screen = (REPOSITORY / "README.md").read_text().splitlines()[:40]
+    blocks = re.findall(r"```sh\n(.*?)```", "\n".join(first_screen), re.DOTALL)
+    commands = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    assert [line for line in commands if line.startswith("make ")][:2] == ["make demo", "make test"]
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (REPOSITORY / "README.md").read_text())
+    assert [link for link in links if not (REPOSITORY / link).exists()] == []
+
+
+def readme_code() -> str:
+    """What README shows as code: blocks and words in backquotes."""
+    text = (REPOSITORY / "README.md").read_text()
+    return "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text))

@@ -1,0 +1,105 @@
+"""What the quick verbs import (DESIGN 11), and that the preloaded file is the same program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite import preload
+from tests.conftest import REPOSITORY, Pyctr
+
+CHEAP = set(
+    "os stat genericpath posixpath _collections_abc _stat errno fcntl select termios resource gc time posix "
+    "marshal _signal _socket _struct struct _json _ctypes ctypes ctypes._endian types __future__ _sha256 io abc "
+    "_abc codecs _codecs encodings encodings.aliases encodings.utf_8 _io zipimport "
+    "_frozen_importlib_external".split()
+)
+"""All that a quick verb may import besides our own modules."""
+
+
+def imported(root: Path, *words: str) -> set[str]:
+    """The modules that a command line imports, ours left out."""
+    program = f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite.cli.main import entry; entry()"
+    command = [sys.executable, "-IS", "-X", "importtime", "-c", program, "--root", str(root), *words]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    names = {
+        line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")
+    }
+    return {name for name in names if not name.startswith("pyctr_lite")} - {"imported package"}
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "--rm", "busybox", "true"], ["ps", "-a"], ["run", "--rm", "-v", "/x", "busybox", "true"]]
+)
+def test_a_quick_verb_imports_only_what_is_cheap(root: Path, words: list[str]) -> None:
+    assert imported(root, *words) - CHEAP == set()
+
+
+def test_exec_imports_only_what_is_cheap(root: Path, pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
+    assert imported(root, "exec", "box", "true") - CHEAP == set()
+
+
+def test_a_slow_verb_would_be_noticed(root: Path) -> None:
+    assert "json" in imported(root, "run", "--help") | {"json"}
+    assert imported(root, "images", "--format", "{{.ID}}") - CHEAP
+
+
+def run_preloaded(file: Path, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    program = (
+        f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite.preload import load\n"
+        f"load({str(file)!r}, sys.argv); ready = 'pyctr_lite.engine.engine' in sys.modules\n"
+        "from pyctr_lite.cli.main import main\ncode = main()\nsys.stdout.flush()\nprint(ready, file=sys.stderr)\n"
+        "sys.exit(code)"
+    )
+    command = [sys.executable, "-IS", "-c", program, "--root", str(root), *words]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("preload") / "preload"
+    program = (
+        "import sys; sys.path.append(sys.argv[1]); from pyctr_lite import preload; preload.build(sys.argv[2])"
+    )
+    subprocess.run([sys.executable, "-IS", "-c", program, REPOSITORY, file], check=True)
+    return file
+
+
+@pytest.mark.parametrize("verb", sorted(preload.VERBS))
+def test_every_quick_verb_is_loaded_from_the_file(preloaded: Path, root: Path, verb: str) -> None:
+    done = run_preloaded(preloaded, root, verb, "--help")
+    assert (done.returncode, done.stderr) == (0, "True\n")
+
+
+def test_a_container_runs_by_the_preloaded_code(preloaded: Path, root: Path) -> None:
+    done = run_preloaded(preloaded, root, "run", "--rm", "busybox", "sh", "-c", "echo hello; exit 3")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "hello\n", "True\n")
+
+
+def test_an_old_file_is_passed_over(preloaded: Path, root: Path, tmp_path: Path) -> None:
+    import marshal
+
+    version, verbs, modules = marshal.loads(preloaded.read_bytes())
+    source, changed, size, code = modules["pyctr_lite.errors"]
+    old = tmp_path / "old"
+    old.write_bytes(
+        marshal.dumps((version, verbs, modules | {"pyctr_lite.errors": (source, changed - 1, size, code)}))
+    )
+    done = run_preloaded(old, root, "ps")
+    assert (done.returncode, done.stderr) == (0, "False\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", None])
+def test_a_damaged_or_missing_file_is_passed_over(root: Path, tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content)
+    done = run_preloaded(file, root, "ps")
+    assert (done.returncode, done.stderr) == (0, "False\n")
+    assert os.listdir(tmp_path / "state")

@@ -1,0 +1,156 @@
+"""Bind mounts on the real kernel, in a mount namespace of the test's own."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import mountinfo
+from pyctr_lite.volumes import bind
+from tests.volumes.private import in_mount_namespace
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    (tmp_path / "source/below").mkdir(parents=True)
+    (tmp_path / "source/file").write_text("content")
+    return str(tmp_path / "source")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    (tmp_path / "target").mkdir()
+    return str(tmp_path / "target")
+
+
+def refusal(path: str) -> str:
+    """The name of the error that writing to a path brings, or "" where it is let."""
+    try:
+        with open(path, "a"):
+            return ""
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+
+
+def mount_of(path: str) -> mountinfo.Mount:
+    return [mount for mount in mountinfo.mounts() if mount.mountpoint == path][-1]
+
+
+def mount_tmpfs(path: str, flags: int = 0) -> None:
+    linux.mount("tmpfs", path, "tmpfs", flags, "size=1m")
+
+
+def test_a_directory_is_seen_and_written_through(source: str, target: str) -> None:
+    def inside() -> str:
+        bind.bind_mount(source, target)
+        Path(target, "new").write_text("by the target")
+        return Path(target, "file").read_text()
+
+    assert in_mount_namespace(inside) == "content"
+    assert Path(source, "new").read_text() == "by the target"
+    assert os.listdir(target) == []
+
+
+def test_a_file_is_bound_on_a_file_but_not_on_a_directory(source: str, target: str, tmp_path: Path) -> None:
+    (tmp_path / "place").touch()
+
+    def inside() -> tuple[str, int]:
+        bind.bind_mount(source + "/file", str(tmp_path / "place"))
+        with pytest.raises(OSError, match="mount") as caught:
+            bind.bind_mount(source + "/file", target)
+        return (tmp_path / "place").read_text(), caught.value.errno
+
+    assert in_mount_namespace(inside) == ("content", errno.ENOTDIR)
+
+
+def test_readonly_is_for_the_new_mount_only(source: str, target: str) -> None:
+    def inside() -> tuple[str, str]:
+        bind.bind_mount(source, target, readonly=True)
+        return refusal(target + "/file"), refusal(source + "/file")
+
+    assert in_mount_namespace(inside) == ("EROFS", "")
+
+
+def test_readonly_keeps_what_the_sources_mount_shuts_out(source: str, target: str) -> None:
+    def inside(flags: int) -> set[str]:
+        mount_tmpfs(source, flags)
+        bind.bind_mount(source, target, readonly=True)
+        return set(mount_of(target).options)
+
+    shut = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOATIME
+    assert in_mount_namespace(lambda: inside(shut)) == {"ro", "nosuid", "nodev", "noexec", "noatime"}
+    assert in_mount_namespace(lambda: inside(0)) == {"ro", "relatime"}
+
+
+def test_flags_are_added_to_the_new_mount(source: str, target: str) -> None:
+    def inside() -> tuple[set[str], bool]:
+        mount_tmpfs(source)
+        bind.bind_mount(source, target, flags=linux.MS_NOSUID | linux.MS_NODEV)
+        return set(mount_of(target).options), "nosuid" in mount_of(source).options
+
+    assert in_mount_namespace(inside) == ({"rw", "nosuid", "nodev", "relatime"}, False)
+
+
+@pytest.mark.parametrize(("recursive", "comes_along"), [(True, True), (False, False)])
+def test_mounts_below_come_along_if_recursive(
+    source: str, target: str, recursive: bool, comes_along: bool
+) -> None:
+    def inside() -> bool:
+        mount_tmpfs(source + "/below")
+        bind.bind_mount(source, target, recursive=recursive)
+        return any(mount.mountpoint == target + "/below" for mount in mountinfo.mounts())
+
+    assert in_mount_namespace(inside) is comes_along
+
+
+@pytest.mark.parametrize(("recursive", "error"), [(True, "EROFS"), (False, "")])
+def test_mounts_below_are_readonly_if_asked_for(source: str, target: str, recursive: bool, error: str) -> None:
+    def inside() -> tuple[str, str, str]:
+        mount_tmpfs(source + "/below")
+        bind.bind_mount(source, target, readonly=True, readonly_recursive=recursive)
+        return refusal(target + "/file"), refusal(target + "/below/x"), refusal(source + "/below/y")
+
+    assert in_mount_namespace(inside) == ("EROFS", error, "")
+
+
+@pytest.mark.parametrize(
+    ("propagation", "arrives", "goes_back"),
+    [("rprivate", False, False), ("rslave", True, False), ("rshared", True, True), ("private", False, False)],
+)
+def test_propagation_says_where_later_mounts_appear(
+    source: str, target: str, propagation: str, arrives: bool, goes_back: bool
+) -> None:
+    os.mkdir(source + "/other")
+
+    def inside() -> tuple[bool, bool]:
+        linux.mount(source, source, None, linux.MS_BIND)
+        linux.mount(None, source, None, linux.MS_SHARED)
+        bind.bind_mount(source, target, propagation=propagation)
+        mount_tmpfs(source + "/below")
+        mount_tmpfs(target + "/other")
+        points = [mount.mountpoint for mount in mountinfo.mounts()]
+        return target + "/below" in points, source + "/other" in points
+
+    assert in_mount_namespace(inside) == (arrives, goes_back)
+
+
+def test_a_missing_source_is_an_error_that_names_the_call(target: str) -> None:
+    with pytest.raises(FileNotFoundError, match="mount"):
+        bind.bind_mount(target + "/missing", target)
+
+
+def test_v_makes_a_missing_source_and_mount_refuses_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "a/b")
+    with pytest.raises(InvalidArgument, match=f"bind source path does not exist: {path}$"):
+        bind.prepare_source(path, create=False)
+    bind.prepare_source(path, create=True)
+    assert os.stat(path).st_mode & 0o777 == 0o755
+    bind.prepare_source(path, create=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidArgument, match="error while creating mount source path"):
+        bind.prepare_source(str(tmp_path / "file/x"), create=True)

@@ -1,0 +1,145 @@
+"""The first content of a volume."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.volumes import fill
+from pyctr_lite.volumes.store import Volume, VolumeStore
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Volume:
+    return VolumeStore(str(tmp_path)).create("data")
+
+
+def contents(directory: Path | str) -> dict[str, bytes]:
+    """What its regular files hold."""
+    found = {path.name: path for path in Path(directory).rglob("*") if path.is_file() and not path.is_symlink()}
+    return {name: path.read_bytes() for name, path in found.items()}
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    """A root file system with one of each kind of file in /srv."""
+    srv = tmp_path / "rootfs/srv"
+    (srv / "sub").mkdir(parents=True)
+    (srv / "file").write_text("content")
+    (srv / "setuid").touch()
+    os.chown(srv / "setuid", 12, 34)
+    os.chmod(srv / "setuid", 0o4751)
+    os.setxattr(srv / "file", "user.colour", b"red\0")
+    os.link(srv / "file", srv / "sub/again")
+    os.symlink("/etc/passwd", srv / "link")
+    os.lchown(srv / "link", 5, 6)
+    os.mkfifo(srv / "fifo")
+    os.mknod(srv / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    with open(srv / "sparse", "wb") as file:
+        file.seek(8 << 20)
+        file.write(b"end")
+    with open(os.fsencode(srv / "bytes") + b"\xff", "wb"):
+        pass
+    os.setxattr(srv / "sub", "trusted.shade", b"dark")
+    os.utime(srv / "file", ns=(1, 1_234_567_890_123_456_789))
+    os.chmod(srv / "sub", 0o1777)
+    os.chown(srv, 7, 8)
+    os.chmod(srv, 0o750)
+    os.utime(srv, ns=(1, 987_654_321_000_000_001))
+    return tmp_path / "rootfs"
+
+
+def listing(directory: Path | str) -> str:
+    """What there is in a tree, by GNU find: kind, mode, owner, links, size, time, target."""
+    done = subprocess.run(
+        ["find", ".", "-printf", r"%P %y %m %U:%G %n %s %T@ %l\n"], cwd=directory, capture_output=True, check=True
+    )
+    lines = (line for line in done.stdout.decode(errors="surrogateescape").splitlines())
+    return "\n".join(sorted(lines))
+
+
+def test_a_copy_is_equal_in_all_that_a_file_has(volume: Volume, rootfs: Path) -> None:
+    assert fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+    data = Path(volume.mountpoint)
+    assert listing(data) == listing(rootfs / "srv")
+    assert (data / "file").read_text() == "content"
+    assert os.getxattr(data / "file", "user.colour") == b"red\0"
+    assert os.getxattr(data / "sub", "trusted.shade") == b"dark"
+    assert (data / "file").stat().st_ino == (data / "sub/again").stat().st_ino
+    assert (data / "null").stat().st_rdev == os.makedev(1, 3)
+    assert (data / "sparse").stat().st_blocks * 512 < 1 << 20
+    assert (data / "sparse").read_bytes() == (rootfs / "srv/sparse").read_bytes()
+    assert os.listdir(data.parent) in (["_data", "volume.json"], ["volume.json", "_data"])
+
+
+def test_the_root_may_be_a_descriptor(volume: Volume, rootfs: Path) -> None:
+    fd = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert fill.fill_volume(volume.mountpoint, fd, "srv")
+    finally:
+        os.close(fd)
+    assert "file" in os.listdir(volume.mountpoint)
+
+
+def test_a_volume_with_files_is_left_as_it_is(volume: Volume, rootfs: Path) -> None:
+    Path(volume.mountpoint, "own").write_text("x")
+    assert not fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+    assert os.listdir(volume.mountpoint) == ["own"]
+
+
+def test_a_directory_of_the_host_is_left_as_it_is(rootfs: Path, tmp_path: Path) -> None:
+    (tmp_path / "host/directory").mkdir(parents=True)
+    assert not fill.fill_volume(str(tmp_path / "host/directory"), str(rootfs), "/srv")
+    assert [path.name for path in (tmp_path / "host").rglob("*")] == ["directory"]
+
+
+def test_nothing_is_copied_where_the_image_has_nothing(volume: Volume, rootfs: Path) -> None:
+    assert not fill.fill_volume(volume.mountpoint, str(rootfs), "/missing/place")
+    assert os.listdir(volume.mountpoint) == []
+    assert stat.S_IMODE(os.stat(volume.mountpoint).st_mode) == 0o755
+
+
+def test_a_file_in_the_image_is_no_place_for_a_volume(volume: Volume, rootfs: Path) -> None:
+    with pytest.raises(InvalidArgument, match="cannot mount volume over existing file, file exists /srv/file"):
+        fill.fill_volume(volume.mountpoint, str(rootfs), "/srv/file")
+
+
+def test_a_link_never_leads_out_of_the_image(volume: Volume, rootfs: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/key").write_text("secret")
+    os.symlink(tmp_path / "secret", rootfs / "out")
+    os.symlink("../../../../.." + str(tmp_path / "secret"), rootfs / "up")
+    for path in ("/out", "/up", "/../secret"):
+        assert not fill.fill_volume(volume.mountpoint, str(rootfs), path)
+    os.symlink("/srv", rootfs / "within")
+    assert fill.fill_volume(volume.mountpoint, str(rootfs), "/within")
+    assert "file" in os.listdir(volume.mountpoint)
+
+
+def test_a_copy_that_was_killed_is_taken_up_again(
+    volume: Volume, rootfs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = 0
+    copy = fill.copy_content
+
+    def killed_at_the_third(reader: int, writer: int) -> None:
+        nonlocal files
+        files += 1
+        if files == 3:
+            os.write(writer, b"half")
+            raise KeyboardInterrupt
+        copy(reader, writer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fill, "copy_content", killed_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+    assert fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+    assert not fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+    assert listing(volume.mountpoint) == listing(rootfs / "srv")
+    assert contents(volume.mountpoint) == contents(rootfs / "srv")

@@ -1,0 +1,181 @@
+"""The store of volumes."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.volumes import filters
+from pyctr_lite.volumes.store import ANONYMOUS_LABEL, VolumeStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> VolumeStore:
+    return VolumeStore(str(tmp_path))
+
+
+def test_a_named_volume_is_a_directory_with_a_record(store: VolumeStore, tmp_path: Path) -> None:
+    volume = store.create("data", labels={"a": "b"})
+    assert volume.mountpoint == str(tmp_path / "volumes/data/_data")
+    assert os.path.isdir(volume.mountpoint)
+    assert json.loads((tmp_path / "volumes/data/volume.json").read_text())["Labels"] == {"a": "b"}
+    assert not volume.anonymous
+
+
+def test_an_anonymous_volume_has_64_hex_digits_for_a_name(store: VolumeStore) -> None:
+    volume = store.create()
+    assert len(volume.name) == 64
+    assert set(volume.name) <= set("0123456789abcdef")
+    assert volume.anonymous
+    assert volume.labels == {ANONYMOUS_LABEL: ""}
+    assert store.create().name != volume.name
+
+
+def test_creating_a_volume_again_gives_the_one_that_is_there(store: VolumeStore) -> None:
+    first = store.create("data", labels={"a": "b"})
+    Path(first.mountpoint, "file").write_text("kept")
+    assert store.create("data", labels={"c": "d"}).labels == {"a": "b"}
+    assert Path(first.mountpoint, "file").read_text() == "kept"
+
+
+def test_many_may_create_one_volume_at_a_time(store: VolumeStore) -> None:
+    threads = [threading.Thread(target=store.create, args=("data",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [volume.name for volume in store.list()] == ["data"]
+
+
+@pytest.mark.parametrize("name", ["x", "", ".hidden", "-x1", "a/b", "../x", "a b", "ä1"])
+def test_a_name_that_could_be_a_path_is_refused(store: VolumeStore, name: str) -> None:
+    with pytest.raises(InvalidArgument):
+        store.create(name)
+    assert store.list() == []
+
+
+def test_a_missing_volume_is_named_with_what_is_near(store: VolumeStore) -> None:
+    store.create("database")
+    with pytest.raises(NotFound) as caught:
+        store.get("databse")
+    assert caught.value.message == "get databse: no such volume"
+    assert "database" in caught.value.hint
+    for name in ("", "..", ".", "database/_data"):
+        with pytest.raises(NotFound):
+            store.get(name)
+
+
+def test_inspect_has_dockers_keys(store: VolumeStore) -> None:
+    assert list(store.create("data").inspect()) == [
+        "CreatedAt", "Driver", "Labels", "Mountpoint", "Name", "Options", "Scope",
+    ]  # fmt: skip
+
+
+def test_a_volume_can_be_a_directory_of_the_host(store: VolumeStore, tmp_path: Path) -> None:
+    options = {"type": "none", "o": "bind", "device": str(tmp_path)}
+    assert store.create("host", options=options).source == str(tmp_path)
+    plain = store.create("plain")
+    assert plain.source == plain.mountpoint
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": "1g"}, {"type": "nfs", "device": ":/x"}, {"o": "bind"}, {"o": "bind", "device": "x"}]
+)
+def test_driver_options_that_would_not_be_honoured_are_refused(
+    store: VolumeStore, options: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidArgument):
+        store.create("data", options=options)
+
+
+def test_a_subpath_stays_within_the_volume(store: VolumeStore) -> None:
+    volume = store.create("data")
+    os.makedirs(volume.mountpoint + "/a/b")
+    os.symlink("/etc", volume.mountpoint + "/out")
+    assert volume.subdirectory("a/b") == volume.mountpoint + "/a/b"
+    for subpath in ("missing", "out"):
+        with pytest.raises(NotFound, match=f"cannot access path {subpath} of volume data"):
+            volume.subdirectory(subpath)
+
+
+def test_rm_takes_the_files_too(store: VolumeStore, tmp_path: Path) -> None:
+    Path(store.create("data").mountpoint, "file").write_text("x")
+    store.remove("data")
+    assert os.listdir(tmp_path / "volumes") == []
+
+
+def test_rm_refuses_a_volume_in_use(store: VolumeStore) -> None:
+    store.create("data")
+    with pytest.raises(Conflict, match=r"^remove data: volume is in use - \[abc, def\]$"):
+        store.remove("data", in_use=lambda name: ["abc", "def"])
+    store.remove("data", in_use=lambda name: [])
+
+
+def test_rm_of_a_missing_volume_fails_unless_forced(store: VolumeStore) -> None:
+    with pytest.raises(NotFound):
+        store.remove("data")
+    store.remove("data", force=True)
+
+
+def test_prune_takes_unused_anonymous_volumes_and_counts_their_bytes(store: VolumeStore) -> None:
+    named, used, unused = store.create("named"), store.create(), store.create()
+    Path(unused.mountpoint, "file").write_bytes(bytes(1000))
+    os.link(unused.mountpoint + "/file", unused.mountpoint + "/again")
+    assert store.prune({used.name}) == ([unused.name], 1000)
+    assert {volume.name for volume in store.list()} == {named.name, used.name}
+    assert store.prune({used.name}, all=True) == ([named.name], 0)
+
+
+def test_prune_takes_only_what_is_chosen(store: VolumeStore) -> None:
+    store.create("keep", labels={"keep": ""})
+    store.create("drop")
+    chosen = filters.volume_filter(["label!=keep"], set())
+    assert store.prune(set(), all=True, chosen=chosen)[0] == ["drop"]
+
+
+def test_what_a_killed_process_left_is_cleared_and_never_listed(store: VolumeStore, tmp_path: Path) -> None:
+    (tmp_path / "volumes/.data.creating/_data").mkdir(parents=True)
+    (tmp_path / "volumes/.old.removing/_data").mkdir(parents=True)
+    assert store.list() == []
+    store.create("data")
+    assert os.listdir(tmp_path / "volumes") == ["data"]
+
+
+def test_a_volume_whose_record_is_lost_is_still_there(store: VolumeStore, tmp_path: Path) -> None:
+    store.create("data")
+    (tmp_path / "volumes/data/volume.json").unlink()
+    assert [volume.name for volume in store.list()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        ([], ["free", "used"]),
+        (["dangling=true"], ["free"]),
+        (["dangling=0"], ["used"]),
+        (["label=a"], ["free", "used"]),
+        (["label=a=1"], ["free"]),
+        (["label=a", "label=b"], ["used"]),
+        (["label!=b"], ["free"]),
+        (["name=ree"], ["free"]),
+        (["name=ree", "name=sed"], ["free", "used"]),
+        (["driver=local"], ["free", "used"]),
+        (["driver=nfs"], []),
+    ],
+)
+def test_filters_let_through(store: VolumeStore, texts: list[str], names: list[str]) -> None:
+    store.create("free", labels={"a": "1"})
+    store.create("used", labels={"a": "2", "b": ""})
+    lets_through = filters.volume_filter(texts, {"used"})
+    assert [volume.name for volume in store.list() if lets_through(volume)] == names
+
+
+@pytest.mark.parametrize("text", ["dangling", "dangling=perhaps", "colour=red"])
+def test_a_filter_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        filters.volume_filter([text], set())
