@@ -1,6 +1,6 @@
 """Which device nodes a container may use: OCI's rules as the lines that version 1 takes.
 
-Version 2 has no such file: a BPF program of the group decides there (kernel cgroup-v2.rst, "Device controller").
+Version 2 has no such file: a BPF program of the group decides there, see `device_filter`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,6 @@ def lines(rules: list[dict[str, Any]]) -> list[tuple[bool, str]]:
     if everything and not everything[-1]:
         result += [(True, _line(rule)) for rule in ALLOWED if (True, _line(rule)) not in result]
     return result
-
-
-def needs_filter(rules: list[dict[str, Any]]) -> bool:
-    """Whether the rules are more than the default ones or "everything": they need version 2's BPF program."""
-    texts = lines(rules)
-    return texts != [(True, "a *:* rwm")] and sorted(texts) != sorted(lines(DEFAULT)) and bool(rules)
 
 
 def _line(rule: dict[str, Any]) -> str:

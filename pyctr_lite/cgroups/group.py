@@ -68,6 +68,10 @@ class Group:
         """
         for controller, file, text in self.files(limits):
             self._write(controller, file, text)
+        if limits.devices and self.v2 and self.hierarchy.of("devices") is None:
+            from pyctr_lite.cgroups import device_filter  # version 1 has files for it, and no use for BPF
+
+            device_filter.attach(self.v2, limits.devices)
 
     def files(self, limits: Limits) -> list[tuple[str, str, str]]:
         """What `apply` writes, in order: (controller, file, text), by each controller's version here."""
@@ -75,13 +79,13 @@ class Group:
         of_v2 = {name for name, mount in self.hierarchy.controllers.items() if mount.version == 2}
         for name, function in v1.CONTROLLERS.items():
             new_name = "io" if name == "blkio" else name
+            if name == "devices" and self.v2 is not None:
+                continue  # `apply` attaches a program where version 1 has not the controller
             if name not in of_v1 and new_name not in of_v2 and function(limits):
-                if name != "devices" or self.v2 is None:
-                    raise InvalidArgument(
-                        f"no cgroup controller {new_name}: it cannot limit {function(limits)[0][1]}",
-                        "/proc/cgroups tells which this kernel has; is it mounted below /sys/fs/cgroup?",
-                    )
-                of_v2.add("devices")
+                raise InvalidArgument(
+                    f"no cgroup controller {new_name}: it cannot limit {function(limits)[0][1]}",
+                    "/proc/cgroups tells which this kernel has; is it mounted below /sys/fs/cgroup?",
+                )
         for name, file, _ in v2.unified(limits):
             if name not in of_v2 and (self.v2 is None or name != "cgroup"):
                 raise InvalidArgument(f"{file} is a file of cgroup v2, which does not have {name} on this machine")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pyctr_lite.cgroups import check
-from pyctr_lite.cgroups import devices as device_rules
 from pyctr_lite.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -21,8 +20,8 @@ DEFAULT_PERIOD = 100_000
 def files(limits: Limits, controllers: Container[str] | None = None) -> Files:
     """What to write for these limits: (controller, file, text), in the order of writing.
 
-    `controllers` keeps those that are in it. Fails with InvalidArgument for limits that contradict themselves,
-    and for device rules that need a BPF program.
+    `controllers` keeps those that are in it. Fails with InvalidArgument for limits that contradict themselves.
+    Device rules are no file of version 2: `device_filter` has them.
     """
     return [
         line
@@ -123,19 +122,6 @@ def hugetlb(limits: Limits) -> Files:
     ]
 
 
-def devices(limits: Limits) -> Files:
-    """Nothing to write: version 2 has no file for device rules. The default ones, and none, are taken as they are.
-
-    Fails with InvalidArgument for other rules: they need a BPF program, which we do not make yet.
-    """
-    if device_rules.needs_filter(limits.devices):
-        raise InvalidArgument(
-            "device rules other than the default ones cannot be enforced under cgroup v2 yet",
-            "leave --device out, or use --privileged",
-        )
-    return []
-
-
 def unified(limits: Limits) -> Files:
     """Files of version 2 by their own names, as the OCI spec's `unified` gives them."""
     for name in limits.unified:
@@ -151,7 +137,6 @@ CONTROLLERS = {
     "pids": pids,
     "io": io,
     "hugetlb": hugetlb,
-    "devices": devices,
     "unified": unified,
 }
 """The function of each controller, by version 2's names."""

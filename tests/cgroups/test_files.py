@@ -153,13 +153,6 @@ def test_forbidding_all_devices_still_allows_what_every_container_needs() -> Non
 def test_allowing_all_devices_adds_nothing() -> None:
     everything = [{"allow": True, "access": "rwm"}]
     assert v1.files(Limits(devices=everything)) == [("devices", "devices.allow", "a *:* rwm")]
-    assert v2.files(Limits(devices=everything)) == []
-
-
-def test_version_2_takes_the_default_device_rules_and_refuses_others() -> None:
-    assert v2.files(Limits(devices=devices.DEFAULT)) == []
-    with pytest.raises(InvalidArgument, match="cgroup v2"):
-        v2.files(Limits(devices=[*devices.DEFAULT, {"allow": True, "type": "c", "major": 10, "minor": 229}]))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""bpf(2), as far as cgroup version 2's device rules need it: load a program, attach it to a group, replace it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from pyctr_lite.linux import call
+
+__all__ = ["BPF_INSTRUCTION_BYTES", "attach_device_program", "load_device_program", "replace_device_programs"]
+
+BPF_INSTRUCTION_BYTES = 8
+
+_NR_BPF = 280 if os.uname().machine == "aarch64" else 321
+_PROG_LOAD, _PROG_ATTACH, _PROG_DETACH, _PROG_GET_FD_BY_ID, _PROG_QUERY = 5, 8, 9, 13, 16
+_PROG_TYPE_CGROUP_DEVICE, _CGROUP_DEVICE, _F_ALLOW_MULTI = 15, 6, 2
+_MOST_PROGRAMS = 64
+"""The kernel's own limit of programs in one group (BPF_CGROUP_MAX_PROGS)."""
+
+
+class _Load(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_uint32) for name in ("prog_type", "insn_cnt")),
+        *((name, ctypes.c_uint64) for name in ("insns", "license")),
+        *((name, ctypes.c_uint32) for name in ("log_level", "log_size")),
+        ("log_buf", ctypes.c_uint64),
+        *((name, ctypes.c_uint32) for name in ("kern_version", "prog_flags")),
+    ]
+
+
+class _Attach(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("target_fd", "attach_bpf_fd", "attach_type", "attach_flags")]
+
+
+class _Query(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_uint32) for name in ("target_fd", "attach_type", "query_flags", "attach_flags")),
+        ("prog_ids", ctypes.c_uint64),
+        ("prog_cnt", ctypes.c_uint32),
+    ]
+
+
+class _Id(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("prog_id", "next_id", "open_flags")]
+
+
+def load_device_program(instructions: bytes) -> int:
+    """A descriptor of a program of type BPF_PROG_TYPE_CGROUP_DEVICE, for the caller to close.
+
+    Fails with EINVAL or EACCES where the kernel's verifier refuses it, EPERM without CAP_BPF, ENOSYS where the
+    kernel has no bpf(2).
+    """
+    text = ctypes.create_string_buffer(instructions, len(instructions))
+    license_text = ctypes.create_string_buffer(b"")  # it calls no helper, so none is asked for
+    count = len(instructions) // BPF_INSTRUCTION_BYTES
+    attributes = _Load(_PROG_TYPE_CGROUP_DEVICE, count, ctypes.addressof(text), ctypes.addressof(license_text))
+    return _bpf(_PROG_LOAD, f"BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE, {count} instructions", attributes)
+
+
+def attach_device_program(directory: str, program: int) -> None:
+    """Let a program decide on device nodes for a group of version 2 and all below it, beside those that do so.
+
+    The group keeps it until it is removed; every one of several has to allow. Fails with EINVAL for a directory
+    that is no group of version 2.
+    """
+    group = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        text = f'BPF_PROG_ATTACH, "{directory}", BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI'
+        _bpf(_PROG_ATTACH, text, _Attach(group, program, _CGROUP_DEVICE, _F_ALLOW_MULTI), directory)
+    finally:
+        os.close(group)
+
+
+def replace_device_programs(directory: str, program: int) -> None:
+    """As `attach_device_program`, and detach those that the group had itself: the new one first."""
+    group = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        old = _programs_of(group)
+        attach_device_program(directory, program)
+        for number in old:
+            fd = _bpf(_PROG_GET_FD_BY_ID, "BPF_PROG_GET_FD_BY_ID", _Id(number))
+            try:
+                text = f'BPF_PROG_DETACH, "{directory}", BPF_CGROUP_DEVICE'
+                _bpf(_PROG_DETACH, text, _Attach(group, fd, _CGROUP_DEVICE), directory)
+            finally:
+                os.close(fd)
+    finally:
+        os.close(group)
+
+
+def _programs_of(group: int) -> list[int]:
+    ids = (ctypes.c_uint32 * _MOST_PROGRAMS)()
+    query = _Query(group, _CGROUP_DEVICE, 0, 0, ctypes.addressof(ids), _MOST_PROGRAMS)
+    call.look(
+        "bpf(BPF_PROG_QUERY)", None, call.syscall, _NR_BPF, _PROG_QUERY, ctypes.byref(query), ctypes.sizeof(query)
+    )
+    return list(ids[: query.prog_cnt])
+
+
+def _bpf(command: int, text: str, attributes: ctypes.Structure, path: str | None = None) -> int:
+    size = ctypes.sizeof(attributes)
+    return call.make(lambda: f"bpf({text})", path, call.syscall, _NR_BPF, command, ctypes.byref(attributes), size)
