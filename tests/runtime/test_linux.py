@@ -238,8 +238,8 @@ def test_a_bundle_without_proc_can_be_masked_too(box: Box) -> None:
 
 @pytest.mark.parametrize("own_namespace", [True, False])
 def test_the_cgroups_that_are_seen_are_its_own(box: Box, own_namespace: bool) -> None:
-    if own_namespace:
-        box.linux["namespaces"].append({"type": "cgroup"})
+    others = [namespace for namespace in box.linux["namespaces"] if namespace["type"] != "cgroup"]
+    box.linux["namespaces"] = [*others, *([{"type": "cgroup"}] if own_namespace else [])]
     script = "cd /sys/fs/cgroup; [ -d pids ] && cd pids; cat pids.current; ls -d pyctr* 2>/dev/null; touch x"
     done = box.run("sh", "-c", script)
     assert done.stdout == "2\n", done.stderr  # the shell and cat
