@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,3 +143,20 @@ def needs() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def slowness() -> float:
+    """How many times slower than a usual machine this one runs Python: 1 at least, about 20 where it is emulated.
+
+    For the few tests that hold a budget of time.
+    """
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        total = 0
+        for number in range(200_000):
+            total += number & 7
+        return time.perf_counter() - began
+
+    return max(1.0, min(seconds() for _ in range(5)) / 0.01)

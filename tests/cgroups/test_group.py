@@ -155,8 +155,11 @@ def test_a_group_beside_a_threaded_one_takes_no_process(group: Group, inside: Ca
     if group.v2 is None:
         pytest.skip("this machine has no cgroups of version 2")
     threaded, beside = (Group(f"{group.path}/{name}", group.hierarchy.only(2)) for name in ("a", "b"))
-    threaded.create()
-    beside.create()
+    for below in (
+        threaded,
+        beside,
+    ):  # `create` would enable controllers, and then the group above takes no process
+        os.mkdir(str(below.v2))
     process = inside(None, pause)
     beside.add(process.pid)
     Group(group.path, group.hierarchy.only(2)).add(process.pid)
@@ -166,7 +169,7 @@ def test_a_group_beside_a_threaded_one_takes_no_process(group: Group, inside: Ca
     process.kill()
 
 
-def test_create_apply_enter_and_remove_take_less_than_two_milliseconds(group: Group) -> None:
+def test_create_apply_enter_and_remove_take_less_than_two_milliseconds(group: Group, slowness: float) -> None:
     """The best of several: the machine may be busy."""
     limits = Limits(
         memory=64 << 20, memory_swap=64 << 20, pids=100, cpu_quota=50_000, cpu_period=100_000, devices=DEFAULT
@@ -192,7 +195,7 @@ def test_create_apply_enter_and_remove_take_less_than_two_milliseconds(group: Gr
         best = min(best, elapsed + time.perf_counter() - began)
     os.close(reader)
     os.close(writer)
-    assert best < 0.002
+    assert best < 0.002 * slowness
 
 
 def test_each_step_is_narrated_as_chapter_2(group: Group) -> None:

@@ -48,11 +48,13 @@ def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
     assert written(tmp_path / "log", b"a\xffb\n") == ["a\ufffdb\n"]
 
 
-def test_a_flood_of_short_lines_is_written_faster_than_a_program_prints_it(tmp_path: Path) -> None:
+def test_a_flood_of_short_lines_is_written_faster_than_a_program_prints_it(
+    tmp_path: Path, slowness: float
+) -> None:
     writer = LogWriter(str(tmp_path / "log"))
     chunk = b"y\n" * 16384
     began = time.process_time()
     for _ in range(64):
         writer.write("stdout", chunk)
     writer.close()
-    assert time.process_time() - began < 1.0  # 2 MB; one at a time they took 2.5 s
+    assert time.process_time() - began < 1.0 * slowness  # 2 MB; one at a time they took 2.5 s

@@ -108,12 +108,12 @@ def test_after_a_reboot_containers_have_exited_and_start_again(pyctr: Pyctr) -> 
 
 @pytest.mark.parametrize("victim", ["cli", "monitor"])
 def test_killed_at_any_moment_of_a_start_nothing_is_left_that_rm_and_doctor_do_not_take(
-    pyctr: Pyctr, victim: str
+    pyctr: Pyctr, victim: str, slowness: float
 ) -> None:
     for step in range(16):
         command = pyctr.command("run", "--name", f"box{step}", "busybox", "true")
         cli = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.012 + step * 0.003)  # through the start, which is what the test is about
+        time.sleep((0.012 + step * 0.003) * slowness)  # through the start, which is what the test is about
         targets = [cli.pid] if victim == "cli" else children_of(cli.pid)
         for pid in targets:
             os.kill(pid, signal.SIGKILL)
