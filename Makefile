@@ -1,10 +1,14 @@
 # Each target sets up what it needs first (make/setup.sh looks, and does only what is missing).
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev
+.PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
+	lab1 lab2 lab3 lab4 lab5 check hint reset watch grade solution trace clean-lab notebook \
+	labs-check notebooks-test notebooks-refresh
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/bin
+KIT = $(VENV)/python -m labs.kit
+need = $(or $($1),$(error $1 is missing: make $(MAKE_TARGET) $1=$(if $(filter EX,$1),3.2,3)))
 export PYTHON
 export MAKE_TARGET = $(firstword $(MAKECMDGOALS))
 
@@ -12,7 +16,7 @@ ENGINE := packages setup venv launcher links image lxcfs
 
 help: ## what there is
 	@echo "pyctr_lite: a container engine in Python, and the kit that teaches it"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z1-5 -]+:.*## / { sub(/lab1 .* lab5/, "lab1 … lab5", $$1); printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo "  PYTHON=/path/to/python3 chooses the interpreter (3.11 or newer)"
 
 setup: ## install what is missing, make .venv, the commands and the image busybox:latest
@@ -21,8 +25,47 @@ setup: ## install what is missing, make .venv, the commands and the image busybo
 demo: ready ## set up, then a short tour: run, limits, a volume, a commit, --explain
 	@make/demo.sh
 
-test: ready ready-dev test-tools ## all tests, as root, against this machine's kernel (TESTS=tests/cgroups ARGS=-x)
+test: ready ready-dev ready-course test-tools ## all tests, as root, against this machine's kernel (TESTS=tests/cgroups ARGS=-x)
 	@$(VENV)/python -m pytest $(ARGS) $(TESTS)
+
+lab1 lab2 lab3 lab4 lab5: ready ready-course ## check a lab: a table, what was observed, one next step (OPEN=1, VERBOSE=1)
+	@$(if $(OPEN),$(MAKE) notebook NB=$(@:lab%=0%),$(KIT) lab $(@:lab%=%))
+
+check: ready ready-course ## check one exercise: EX=3.2
+	@$(KIT) check $(call need,EX)
+
+hint: ready ready-course ## one hint more for an exercise: EX=3.2
+	@$(KIT) hint $(call need,EX)
+
+trace: ready ready-course ## the kernel steps of a run, yours beside the runtime's: EX=3.2
+	@$(KIT) trace $(call need,EX)
+
+solution: ready ready-course ## the runtime's own function beside yours: EX=3.2
+	@$(KIT) solution $(call need,EX)
+
+watch: ready ready-course ## check a lab again on each save: LAB=3
+	@$(KIT) watch $(call need,LAB)
+
+reset: ready ready-course ## a lab's files as they were at the beginning; yours are kept: LAB=3
+	@$(KIT) reset $(call need,LAB)
+
+grade: ready ready-course ## all labs, as a table and build/grade.json (WORK=another checkout)
+	@$(KIT) grade $(if $(WORK),--work $(WORK))
+
+clean-lab: ready ready-course ## remove every container, mount, cgroup and file that labs have left
+	@$(KIT) clean
+
+notebook: ready ready-course ## JupyterLab with the notebooks: prints its address (PORT=8888 NB=03)
+	@make/notebook.sh "$(or $(PORT),8888)" "$(NB)"
+
+notebooks-test: ready ready-course ## run every notebook and compare its outputs (NB=03)
+	@$(VENV)/python -m tests.notebooks.run $(NB)
+
+notebooks-refresh: ready ready-course ## run notebooks and store their outputs: review the diff (NB=03)
+	@$(VENV)/python -m tests.notebooks.refresh $(NB)
+
+labs-check: ready ready-dev ready-course ## prove the labs: starters, solutions, mistakes
+	@$(VENV)/python -m pytest tests/labs $(ARGS)
 
 bench: ready ## measure against runc, crun, podman and docker: build/bench.txt, build/bench.json (ROUNDS=30)
 	@make/setup.sh --quiet packages bench
@@ -46,5 +89,8 @@ uninstall: ## stop and remove all containers, images, volumes, links, .venv (apt
 ready:
 	@make/setup.sh --quiet root $(ENGINE)
 
+ready-course:
+	@make/setup.sh --quiet venv extra course launcher
+
 ready-dev:
-	@make/setup.sh --quiet venv dev launcher
+	@make/setup.sh --quiet venv extra dev launcher

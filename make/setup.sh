@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings this machine and this checkout to the state that the Makefile's targets need, a step a word:
 #
-#   make/setup.sh [--quiet] STEP…      steps: root · packages GROUP · venv · dev · launcher · links · image · lxcfs
+#   make/setup.sh [--quiet] STEP…      steps: root · packages GROUP · venv · extra NAME · launcher · links · image · lxcfs
 #
 # Each step looks first and acts only on what is missing, so that running it again takes a fraction of a second.
 set -eu
@@ -85,11 +85,11 @@ step_venv() {
     stamp_of dependencies >"$venv/stamp"
 }
 
-step_dev() {
-    stamp_of dev | cmp -s - "$venv/stamp-dev" && return 0
-    say "installing the tools of the tests into .venv"
-    pip_install dev
-    stamp_of dev >"$venv/stamp-dev"
+step_extra() { # one of pyproject's optional dependencies: dev, course
+    stamp_of "$1" | cmp -s - "$venv/stamp-$1" && return 0
+    say "installing into .venv what pyproject.toml lists as $1"
+    pip_install "$1"
+    stamp_of "$1" >"$venv/stamp-$1"
 }
 
 pip_install() {
@@ -172,7 +172,8 @@ quiet=no
 while [ $# -gt 0 ]; do
     case $1 in
         packages) step_packages "$2"; shift ;;
-        root | venv | dev | launcher | links | image | lxcfs) "step_$1" ;;
+        extra) step_extra "$2"; shift ;;
+        root | venv | launcher | links | image | lxcfs) "step_$1" ;;
         *) fail "no such step: $1" ;;
     esac
     shift

@@ -97,13 +97,14 @@ def test_nothing_is_left_to_do_without_an_owner(module: Path) -> None:
 
 
 def targets() -> list[str]:
-    return re.findall(r"^([a-z][a-z0-9-]*):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    lines = re.findall(r"^([a-z][a-z0-9 -]*):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    return [name for line in lines for name in line.split()]
 
 
 def test_make_alone_tells_every_target() -> None:
     printed = subprocess.run(["make", "-C", REPOSITORY], check=True, capture_output=True, text=True).stdout
     for target in targets():
-        assert re.search(rf"^  make {target} +\w", printed, re.MULTILINE), target
+        assert re.search(rf"^  make (?:lab1 … lab5|{target}) +\w", printed, re.MULTILINE), target
 
 
 def test_the_readme_mentions_every_target_and_no_other() -> None:

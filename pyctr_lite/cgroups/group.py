@@ -77,13 +77,13 @@ class Group:
         """What `apply` writes, in order: (controller, file, text), by each controller's version here."""
         of_v1 = {name for name, mount in self.hierarchy.controllers.items() if mount.version == 1}
         of_v2 = {name for name, mount in self.hierarchy.controllers.items() if mount.version == 2}
-        for name, function in v1.CONTROLLERS.items():
+        for name in v1.CONTROLLERS:
             new_name = "io" if name == "blkio" else name
             if name == "devices" and self.v2 is not None:
                 continue  # `apply` attaches a program where version 1 has not the controller
-            if name not in of_v1 and new_name not in of_v2 and function(limits):
+            if name not in of_v1 and new_name not in of_v2 and v1.of(name, limits):
                 raise InvalidArgument(
-                    f"no cgroup controller {new_name}: it cannot limit {function(limits)[0][1]}",
+                    f"no cgroup controller {new_name}: it cannot limit {v1.of(name, limits)[0][1]}",
                     "/proc/cgroups tells which this kernel has; is it mounted below /sys/fs/cgroup?",
                 )
         for name, file, _ in v2.unified(limits):

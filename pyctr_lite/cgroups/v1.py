@@ -21,10 +21,16 @@ def files(limits: Limits, controllers: Container[str] | None = None) -> Files:
     """
     return [
         line
-        for controller, function in CONTROLLERS.items()
+        for controller in CONTROLLERS
         if controllers is None or controller in controllers
-        for line in function(limits)
+        for line in of(controller, limits)
     ]
+
+
+def of(controller: str, limits: Limits) -> Files:
+    """The lines of one controller: of the function that has its name in this module now."""
+    lines: Files = globals()[controller](limits)
+    return lines
 
 
 def cpu(limits: Limits) -> Files:
@@ -107,13 +113,5 @@ def devices(limits: Limits) -> Files:
     ]
 
 
-CONTROLLERS = {
-    "cpu": cpu,
-    "cpuset": cpuset,
-    "memory": memory,
-    "pids": pids,
-    "blkio": blkio,
-    "hugetlb": hugetlb,
-    "devices": devices,
-}
-"""The function of each controller, by version 1's names."""
+CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "devices")
+"""Each has a function of its name here."""

@@ -25,10 +25,16 @@ def files(limits: Limits, controllers: Container[str] | None = None) -> Files:
     """
     return [
         line
-        for controller, function in CONTROLLERS.items()
+        for controller in CONTROLLERS
         if controllers is None or controller in controllers
-        for line in function(limits)
+        for line in of(controller, limits)
     ]
+
+
+def of(controller: str, limits: Limits) -> Files:
+    """The lines of one controller: of the function that has its name in this module now."""
+    lines: Files = globals()[controller](limits)
+    return lines
 
 
 def cpu(limits: Limits) -> Files:
@@ -130,13 +136,5 @@ def unified(limits: Limits) -> Files:
     return [(name.partition(".")[0], name, text) for name, text in sorted(limits.unified.items())]
 
 
-CONTROLLERS = {
-    "cpu": cpu,
-    "cpuset": cpuset,
-    "memory": memory,
-    "pids": pids,
-    "io": io,
-    "hugetlb": hugetlb,
-    "unified": unified,
-}
-"""The function of each controller, by version 2's names."""
+CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb", "unified")
+"""Each has a function of its name here."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 GLOBAL_OPTIONS = (
     flags.Option("root", "string", "Directory of all state (default /var/lib/pyctr_lite, or PYCTR_LITE_ROOT)"),
+    flags.Option("labs", "string", "Let functions written in the labs (or DIR) replace the engine's", no_value=""),
     flags.Option("debug", "bool", "Show where in the source an error comes from", short="D"),
     flags.Option("version", "bool", "Print the version", short="v"),
 )
@@ -23,8 +24,8 @@ _GLOBAL = flags.Command("", "[COMMAND] [ARG...]", "", GLOBAL_OPTIONS, interspers
 class Context:
     """What every verb gets: its flags, and the engine when it asks for it."""
 
-    def __init__(self, parsed: flags.Parsed, root: str | None, debug: bool) -> None:
-        self.flags, self.root, self.debug = parsed, root, debug
+    def __init__(self, parsed: flags.Parsed, root: str | None, debug: bool, labs: str) -> None:
+        self.flags, self.root, self.debug, self.labs = parsed, root, debug, labs
         self._engine: Any = None
 
     @property
@@ -55,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
             from pyctr_lite.cli import overview
 
             return overview.show(parsed, GLOBAL_OPTIONS)
-        code = _run_verb(name, parsed.arguments[count:], parsed.root, parsed.debug)
+        labs = "" if parsed.labs is None else _learn(parsed.labs)
+        code = _run_verb(name, parsed.arguments[count:], parsed.root, parsed.debug, labs)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -70,10 +72,9 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        print(
-            f"pyctr_lite: {type(error).__name__}: {error} (a fault of pyctr_lite: --debug shows where)",
-            file=sys.stderr,
-        )
+        line = _line_of_others(error)
+        fault = f"\n  {line}" if line else " (a fault of pyctr_lite: --debug shows where)"
+        print(f"pyctr_lite: {type(error).__name__}: {error}{fault}", file=sys.stderr)
         return 125 if name in ("run", "exec") else 1
 
 
@@ -104,6 +105,8 @@ def report(error: errors.PyctrError | OSError, name: str) -> int:
     """Print an error as one line, and its hint as another: the exit code that belongs to it."""
     sys.stdout.flush()
     message, hint, code = _text(error), getattr(error, "hint", ""), getattr(error, "exit_code", None)
+    if isinstance(error, OSError):
+        hint = _line_of_others(error)
     print(f"pyctr_lite: {message}", file=sys.stderr)
     if hint:
         print(f"  {hint}", file=sys.stderr)
@@ -120,7 +123,23 @@ def need_root() -> None:
         )
 
 
-def _run_verb(name: str, words: list[str], root: str | None, debug: bool) -> int:
+def _learn(given: str) -> str:
+    """Put in the functions of `--labs`, and say which files are left out: the labs' directory."""
+    from pyctr_lite.engine import learners
+
+    directory = learners.directory(given)
+    for error in learners.activate(directory).values():
+        print(f"pyctr_lite: --labs: {error}\n  (the runtime's own functions are used instead)", file=sys.stderr)
+    return directory
+
+
+def _line_of_others(error: BaseException) -> str:
+    from pyctr_lite import blame
+
+    return blame.line(blame.frames(error.__traceback__))
+
+
+def _run_verb(name: str, words: list[str], root: str | None, debug: bool, labs: str) -> int:
     module = __import__(f"pyctr_lite.cli.{verbs.VERBS[name]}", fromlist=["COMMANDS"])
     command: flags.Command = module.COMMANDS[name]
     parsed = flags.parse(command, words)
@@ -130,7 +149,7 @@ def _run_verb(name: str, words: list[str], root: str | None, debug: bool) -> int
         print(help.command_help(command), end="")
         return 0
     assert command.action is not None
-    result: int | None = command.action(Context(parsed, root, debug))  # type: ignore[arg-type]
+    result: int | None = command.action(Context(parsed, root, debug, labs))  # type: ignore[arg-type]
     return result or 0
 
 

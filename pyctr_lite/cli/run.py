@@ -139,6 +139,7 @@ def _create(context: Context) -> Container:
             ) from None
     try:
         options = container_options.from_flags(flags)
+        options.labs = context.labs
         try:
             container: Container = context.engine.containers.create(options)
         except NotFound as error:

@@ -44,21 +44,23 @@ class Result:
 class Client:
     """An engine for programs. A context manager; `close` ends its helper."""
 
-    def __init__(self, root: str | None = None) -> None:
-        self.engine = engine.Engine(root)
+    def __init__(self, root: str | None = None, *, labs: str = "") -> None:
+        """`labs` is a directory of labs whose functions replace the engine's, as `--labs` does."""
+        self.engine, self.labs = engine.Engine(root), labs
         self._lock = threading.Lock()
         self._helper: subprocess.Popen[bytes] | None = None
         self._channel: channels.Channel | None = None
 
     def run(self, image: str, command: list[str] | None = None, *, input: bytes = b"", **given: Any) -> Result:
         """Run a command in a new container and wait for it; `given` are the attributes of ContainerOptions."""
-        given |= {"image": image, "command": command or [], "stdin": bool(input) or given.get("stdin", False)}
+        given |= {"image": image, "command": command or [], "labs": self.labs}
+        given["stdin"] = bool(input) or given.get("stdin", False)
         attachment = self._ask({"do": "run", "options": given, "foreground": True})
         return _collect(attachment, input)
 
     def start(self, image: str, command: list[str] | None = None, **given: Any) -> containers.Container:
         """Run a command in a new container in the background: the container."""
-        given |= {"image": image, "command": command or []}
+        given |= {"image": image, "command": command or [], "labs": self.labs}
         container = self.engine.containers.create(options.ContainerOptions(**given))
         self._ask({"do": "start", "id": container.id, "foreground": False}).close()
         return self.engine.containers.get(container.id)

@@ -32,6 +32,13 @@ class Engine:
             self._volumes = volume_events.Volumes(self.paths)
         return self._volumes
 
+    def learn(self, labs: str) -> None:
+        """Put in the functions that a learner has written in a labs directory ("": none), as `--labs` asks for."""
+        if labs:
+            from pyctr_lite.engine import learners
+
+            learners.activate(labs)
+
     def resolve_mode(self, mode: str) -> str:
         """A namespace mode with a container's whole id in place of its name. Fails with NotFound."""
         kind, colon, reference = mode.partition(":")
@@ -61,11 +68,14 @@ class Containers:
 
     def create(self, options: ContainerOptions) -> Container:
         """Make a container, not started."""
+        self._engine.learn(options.labs)
         return create.create(self._engine, options)
 
     def get(self, reference: str) -> Container:
         """A container by name, id or the start of its id. Fails with NotFound."""
-        return containers.Container.load(self._engine, self._engine.names.find(reference))
+        container = containers.Container.load(self._engine, self._engine.names.find(reference))
+        self._engine.learn(container.record.options.labs)
+        return container
 
     def list(self, *, all: bool = True) -> list[Container]:
         """All containers, the newest first; without `all` those that run."""

@@ -62,6 +62,7 @@ class ContainerOptions:
         "group_add": [],
         "shm_size": None,
         "lxcfs": False,
+        "labs": "",
     }
     __slots__ = tuple(DEFAULTS)
 

@@ -68,7 +68,7 @@ def narrate(text: str, began: int, result: object = None) -> None:
     if sink is None:
         return
     microseconds = (time.perf_counter_ns() - began) // 1000
-    chapter = _chapter()
+    chapter, module = _place()
     if as_json:
         from pyctr_lite import jsonfile
 
@@ -77,6 +77,7 @@ def narrate(text: str, began: int, result: object = None) -> None:
             {
                 "chapter": number,
                 "name": chapter,
+                "module": module,
                 "pid": os.getpid(),
                 "call": text,
                 "result": None if result is None else str(result),
@@ -93,20 +94,20 @@ def narrate(text: str, began: int, result: object = None) -> None:
         pass  # the reader has gone; the container must not mind
 
 
-def _chapter() -> str:
-    """The room of the code that makes the step: the innermost caller outside of this package decides."""
+def _place() -> tuple[str, str]:
+    """The chapter and the module of the code that makes the step: the innermost caller outside of this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module: str = frame.f_globals.get("__name__", "")
         if not module.startswith("pyctr_lite.linux"):
             for part in module.split("."):
                 if part in CHAPTERS:
-                    return part
+                    return part, module
                 for chapter in CHAPTERS:  # a learner's own: lab3_rootfs
                     if part.startswith("lab") and part.endswith("_" + chapter):
-                        return chapter
+                        return chapter, module
             room = module.removeprefix("pyctr_lite.")
             if room.startswith(("runtime.", "images.", "engine.", "cli.")):
-                return _ROOMS.get(room, room.partition(".")[0])
+                return _ROOMS.get(room, room.partition(".")[0]), module
         frame = frame.f_back
-    return "runtime"
+    return "runtime", ""

@@ -40,7 +40,7 @@ def apply_layer(stream: tar.Readable, directory: str, lowers: Sequence[str] = ()
         for entry in reader:
             try:
                 path = clean(entry.name)
-                _apply(tree, reader, entry, path)
+                apply_entry(tree, reader, entry, path)
             except OSError as error:
                 if error.errno not in _ARCHIVES_FAULT:
                     raise
@@ -71,7 +71,7 @@ def clean(name: bytes) -> bytes:
     return b"/".join(parts)
 
 
-def _apply(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
+def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
     """Make what one entry describes."""
     parent, _, name = path.rpartition(b"/")
     if not path:

@@ -114,7 +114,11 @@ def raise_error(message: dict[str, Any]) -> None:
     if kind is not None:
         raise kind(message["message"], message["hint"])
     trace = [(file, line, function) for file, line, function in message["trace"]]
-    where = f"at {os.path.basename(trace[-1][0])}:{trace[-1][1]} in {trace[-1][2]}" if trace else ""
+    from pyctr_lite import blame
+
+    where = blame.line(trace)
+    if not where and trace:
+        where = f"at {os.path.basename(trace[-1][0])}:{trace[-1][1]} in {trace[-1][2]}"
     raise ChildError(message["message"], where, message["errno"], message["path"], trace)
 
 

@@ -53,6 +53,7 @@ def test_a_step_is_told_as_json(told: Callable[..., Told]) -> None:
     assert step == {
         "chapter": 3,
         "name": "rootfs",
+        "module": "pyctr_lite.rootfs.overlay",
         "pid": os.getpid(),
         "call": 'mount("overlay", "/no/where", "overlay", 0, "lowerdir=/no/a:/no/b")',
         "result": "-1 ENOENT",

@@ -1,0 +1,85 @@
+"""The commands behind the Makefile's targets: `python -m labs.kit lab 3`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from labs.kit import manifest
+
+
+def main() -> int:
+    """Run one command; a wrong id or a missing file is one clear line."""
+    parser = argparse.ArgumentParser(
+        prog="labs.kit", description="The labs' commands, as the Makefile calls them."
+    )
+    parser.add_argument("--labs", type=Path, default=manifest.LABS, help="the directory of the learner's files")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, argument, help in (
+        ("lab", "number", "check a lab"),
+        ("watch", "number", "check a lab again on each save"),
+        ("reset", "number", "back to the starter, with a backup"),
+        ("check", "exercise", "check one exercise"),
+        ("hint", "exercise", "one hint more"),
+        ("solution", "exercise", "the runtime's function beside yours"),
+        ("trace", "exercise", "the kernel steps of a run, yours beside the runtime's"),
+        ("grade", "work", "all labs, as a table and JSON"),
+        ("yours", "", "how many functions are yours"),
+        ("clean", "", "remove what labs have left on this machine"),
+    ):
+        one = verbs.add_parser(verb, help=help)
+        if argument == "number":
+            one.add_argument("number", type=int)
+        elif argument == "exercise":
+            one.add_argument("exercise")
+        elif argument:
+            one.add_argument("--work", type=Path, default=manifest.CHECKOUT)
+            one.add_argument("--output", type=Path, default=manifest.CHECKOUT / "build/grade.json")
+    given = parser.parse_args()
+    if os.geteuid() != 0 and given.verb not in ("hint", "reset", "solution", "yours"):
+        return _fail(f"{given.verb} needs root: it makes namespaces, mounts and cgroups", "run it with sudo")
+    try:
+        return _run(given)
+    except manifest.NoSuchExercise as error:
+        return _fail(str(error), "")
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(given: argparse.Namespace) -> int:
+    labs: Path = given.labs.resolve()
+    if given.verb == "yours":
+        from labs.kit import screen, swap
+
+        print(screen.yours(swap.activate(labs).states))
+        return 0
+    modules = {"check": "lab", "hint": "hints"}
+    module = importlib.import_module(f"labs.kit.{modules.get(given.verb, given.verb)}")
+    code: int
+    if given.verb == "clean":
+        code = module.clean()
+    elif given.verb == "grade":
+        code = module.grade(given.work, given.output)
+    elif given.verb == "lab":
+        code = module.run(given.number, labs)
+    elif given.verb in ("watch", "reset"):
+        code = getattr(module, given.verb)(given.number, labs)
+    elif given.verb == "check":
+        code = module.check(given.exercise, labs)
+    else:
+        code = module.show(given.exercise, labs)
+    return code
+
+
+def _fail(message: str, hint: str) -> int:
+    print(message, file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

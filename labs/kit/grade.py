@@ -1,0 +1,84 @@
+"""All labs with points, as a table and as JSON: of this checkout, or of a learner's that lies elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from labs.kit import manifest, screen, session
+
+MOST_BYTES = 1 << 20
+"""A learner's file larger than this is refused: it is no function."""
+
+
+def grade(work: Path, output: Path) -> int:
+    """Check every exercise with the files of `work` (a checkout, or its labs directory): 0 only when full.
+
+    Only the files that exercises live in are taken from there; checks, hints and engine are this checkout's.
+    """
+    with tempfile.TemporaryDirectory(prefix="pyctr_lite-grade-") as directory:
+        labs = Path(directory)
+        refused = _take_files(work / "labs" if (work / "labs").is_dir() else work, labs)
+        report = session.check(manifest.exercises(), labs, seconds=600)
+    console = screen.console()
+    for lab in manifest.load():
+        part = session.Report([result for result in report.results if result.exercise.lab == lab.name])
+        console.print(screen.table(f"Lab {lab.number}  {lab.title}", part))
+        console.print()
+    for line in refused:
+        console.print(f"[red]{line}[/]")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(as_json(work, report, refused), indent=2) + "\n")
+    console.print(f"[bold]{report.points} of {report.most} points.[/] Written to {output}")
+    return 0 if report.full else 1
+
+
+def as_json(work: Path, report: session.Report, refused: list[str]) -> dict[str, Any]:
+    """What a teacher's program reads."""
+    return {
+        "work": str(work.resolve()),
+        "points": report.points,
+        "of": report.most,
+        "refused": refused,
+        "exercises": [
+            {
+                "id": result.exercise.id,
+                "title": result.exercise.title,
+                "points": result.points,
+                "of": result.exercise.points,
+                "state": result.state,
+                "seconds": round(result.seconds, 3),
+                "observed": result.message,
+            }
+            for result in report.results
+        ],
+    }
+
+
+def _take_files(source: Path, target: Path) -> list[str]:
+    """Copy the exercises' files, never through a link; what was refused is left as its starter."""
+    refused = []
+    for place in dict.fromkeys(exercise.place for exercise in manifest.exercises()):
+        (target / place).parent.mkdir(exist_ok=True)
+        try:
+            data = _read(source / place)
+        except OSError as error:
+            refused.append(f"{place}: {error.strerror or error}: the starter is graded instead")
+            shutil.copy(manifest.STARTERS / place, target / place)
+        else:
+            (target / place).write_bytes(data)
+    return refused
+
+
+def _read(path: Path) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+            raise OSError(0, "it is no regular file, or too large")
+        return file.read()

@@ -1,0 +1,78 @@
+"""`make labN`: the lab's checks and those of the labs before, the chapter's notebook, and one next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from labs.kit import manifest, notebooks, screen, session, swap
+
+
+def run(number: int, labs: Path) -> int:
+    """Check a lab: 0 only when it is full."""
+    lab = manifest.find_lab(number)
+    wanted = [exercise for each in manifest.load() if each.number <= number for exercise in each.exercises]
+    console = screen.console()
+    with console.status(f"checking lab {number}"):
+        report = session.check(wanted, labs)
+    if screen.VERBOSE:
+        console.print(report.output, markup=False)
+    for each in manifest.load():
+        if each.number < number:
+            _line_of_earlier(console, each, report)
+    own = _part(report, lab)
+    console.print(screen.table(f"Lab {lab.number}  {lab.title}", own))
+    console.print()
+    result = screen.first_open(own) or screen.first_open(report)
+    full = result is None
+    if result is not None:
+        console.print(screen.explain(result))
+    else:
+        full = _notebook(console, lab, labs)
+    states = swap.activate(labs).states
+    console.print(screen.yours(states))
+    if full:
+        console.print(f"[bold green]Lab {number} is complete.[/] {_next(number)}")
+    return 0 if full else 1
+
+
+def check(id: str, labs: Path) -> int:
+    """Check one exercise, as `check("3.2")` of a notebook does."""
+    exercise = manifest.find(id)
+    report = session.check([exercise], labs)
+    console = screen.console()
+    if report.full:
+        console.print(f"{id} {exercise.title}: passed, {exercise.points}/{exercise.points} points", style="green")
+        return 0
+    console.print(screen.explain(report.results[0]))
+    return 1
+
+
+def _part(report: session.Report, lab: manifest.Lab) -> session.Report:
+    return session.Report([result for result in report.results if result.exercise.lab == lab.name])
+
+
+def _line_of_earlier(console: Console, lab: manifest.Lab, report: session.Report) -> None:
+    part = _part(report, lab)
+    failed = [result.exercise.id for result in part.results if result.state not in ("passed", "to do")]
+    more = f"  [red]no longer: {', '.join(failed)}[/]" if failed else ""
+    console.print(f"[dim]Lab {lab.number}  {lab.title}  {part.points}/{part.most}[/]{more}")
+
+
+def _notebook(console: Console, lab: manifest.Lab, labs: Path) -> bool:
+    """Whether the chapter's notebook gives its stored outputs with the learner's functions in the runtime."""
+    path = manifest.CHECKOUT / "notebooks" / lab.notebook
+    with console.status(f"running {lab.notebook} with your functions in the runtime"):
+        failure = notebooks.run([path], labs=labs)
+    if failure:
+        console.print(f"[red]{lab.notebook} gives other outputs with your functions in the runtime:[/]")
+        console.print(failure, markup=False)
+        return False
+    console.print(f"{lab.notebook}: every output as stored, with your functions in the runtime.")
+    return True
+
+
+def _next(number: int) -> str:
+    later = [lab.number for lab in manifest.load() if lab.number > number]
+    return f"Next: make lab{later[0]}" if later else "Next: notebooks/06_your_own_engine.ipynb"

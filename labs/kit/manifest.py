@@ -1,0 +1,117 @@
+"""What there is to do: labs.toml as values. Score table, hints, progress and reset all derive from it."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+LABS = CHECKOUT / "labs"
+"""The labs of this checkout: handouts, checks and the learner's own files."""
+STARTERS = LABS / "starters"
+"""The files as they were when nothing was written."""
+
+
+class NoSuchExercise(LookupError):
+    """An id that is not in the manifest."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One function to write. `function` is "package.module:name" or "package.module:Class.method"."""
+
+    id: str
+    title: str
+    lab: str
+    function: str
+    file: str
+    points: int
+    needs: tuple[str, ...]
+    hints: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The function's name as the learner's file has it."""
+        return self.function.rpartition(":")[2].rpartition(".")[2]
+
+    @property
+    def place(self) -> str:
+        """The learner's file, below the labs' directory."""
+        return f"{self.lab}/{self.file}"
+
+    def owner(self) -> Any:
+        """What has the function as an attribute: the runtime's module, or a class of it."""
+        module, _, path = self.function.partition(":")
+        owner: Any = importlib.import_module(module)
+        for part in path.split(".")[:-1]:
+            owner = getattr(owner, part)
+        return owner
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab: the exercises of a chapter. `notebook` is the chapter's, below notebooks/."""
+
+    number: int
+    name: str
+    title: str
+    notebook: str
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def points(self) -> int:
+        """What all exercises together give."""
+        return sum(exercise.points for exercise in self.exercises)
+
+
+def load(path: Path = LABS / "labs.toml") -> list[Lab]:
+    """All labs, in order."""
+    with path.open("rb") as file:
+        return [_lab(table) for table in tomllib.load(file).get("lab", ())]
+
+
+def exercises(labs: list[Lab] | None = None) -> list[Exercise]:
+    """All exercises of all labs, in order."""
+    return [exercise for lab in labs or load() for exercise in lab.exercises]
+
+
+def find(id: str) -> Exercise:
+    """The exercise of an id. Fails with NoSuchExercise."""
+    known = exercises()
+    for exercise in known:
+        if exercise.id == id:
+            return exercise
+    raise NoSuchExercise(f"there is no exercise {id}: they are {known[0].id} to {known[-1].id}")
+
+
+def find_lab(number: int) -> Lab:
+    """The lab of a number. Fails with NoSuchExercise."""
+    for lab in load():
+        if lab.number == number:
+            return lab
+    raise NoSuchExercise(f"there is no lab {number}: they are 1 to {len(load())}")
+
+
+def _lab(table: dict[str, Any]) -> Lab:
+    return Lab(
+        table["number"],
+        table["name"],
+        table["title"],
+        table["notebook"],
+        tuple(
+            Exercise(
+                item["id"],
+                item["title"],
+                table["name"],
+                item["function"],
+                item["file"],
+                item["points"],
+                tuple(item.get("needs", ())),
+                tuple(item["hints"]),
+            )
+            for item in table["exercise"]
+        ),
+    )

@@ -1,0 +1,145 @@
+"""The pytest plugin inside the sandbox: a learner's functions put in, a line of JSON for each check.
+
+A check is a test named after its exercise: `test_3_2_nothing_of_the_old_root_is_left`. It runs only where the
+exercise is the learner's; then its reference is out of reach (see `swap`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labs.kit import expect, manifest, swap
+from pyctr_lite.cgroups import group as groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TOKEN = os.environ.get("PYCTR_LABS_TOKEN", "by-hand")
+"""What all cgroups of one run have in their names, for the sandbox to find them."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--labs", default=str(manifest.LABS), help="the directory of the learner's files")
+    parser.addoption("--exercise", action="append", default=[], help="check these alone (3.2)")
+    parser.addoption("--results", default=os.devnull, help="where a line of JSON a check goes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    swap.activate(Path(config.getoption("--labs")))
+    config.pluginmanager.register(_Recorder(config.getoption("--results")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.getoption("--exercise")
+    if wanted:
+        items[:] = [item for item in items if exercise_of(item) in wanted]
+
+
+def exercise_of(item: pytest.Item) -> str:
+    """The id in a check's name; "" for a test that is none."""
+    found = re.match(r"test_(\d+)_(\d+)_", item.name)
+    return f"{found[1]}.{found[2]}" if found else ""
+
+
+class _Recorder:
+    """Writes what begins and what comes of it at once: also of a run that is killed the last line is there."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, item: pytest.Item, outcome: str, **more: Any) -> None:
+        line = {"exercise": exercise_of(item), "check": item.name, "outcome": outcome} | more
+        os.write(self.fd, json.dumps(line).encode() + b"\n")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        assert swap.active is not None
+        state = swap.active.states.get(exercise_of(item), "yours")
+        if state != "yours":
+            place = manifest.find(exercise_of(item)).place
+            self.write(item, state, message=swap.active.errors.get(place, ""))
+            pytest.skip(state)
+        self.write(item, "begun")
+        began = time.monotonic()
+        try:
+            yield
+        except BaseException as error:
+            more = {"message": expect.told(error), "traceback": expect.whole_traceback(error)}
+            self.write(item, "failed", seconds=time.monotonic() - began, **more)
+            raise
+        self.write(item, "passed", seconds=time.monotonic() - began)
+
+
+@pytest.fixture
+def group() -> Iterator[groups.Group]:
+    """A control group of the check's own, not made yet; killed and removed afterwards."""
+    made = groups.Group(f"/pyctr_lite-labs-{TOKEN}-{os.urandom(4).hex()}")
+    yield made
+    _end(made)
+
+
+def _end(group: groups.Group) -> None:
+    """By hand, not by the functions under test."""
+    for directory in group.directories:
+        for place, _, _ in os.walk(directory, topdown=False):
+            for name, text in (("cgroup.kill", "1"), ("freezer.state", "THAWED")):
+                if os.path.exists(f"{place}/{name}"):
+                    Path(f"{place}/{name}").write_text(text)
+            if os.path.exists(f"{place}/cgroup.procs"):
+                for pid in Path(f"{place}/cgroup.procs").read_text().split():
+                    os.kill(int(pid), 9)
+            deadline = time.monotonic() + 5
+            while True:
+                try:
+                    os.rmdir(place)
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.002)
+
+
+class Pyctr:
+    """The real engine with the learner's functions in it: `pyctr("run", "--rm", "busybox", "true")`."""
+
+    def __init__(self, root: Path, labs: str) -> None:
+        self.root, self.labs = root, labs
+
+    def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command; `check` fails with what the engine says, which names the learner's line."""
+        command = [sys.executable, "-m", "pyctr_lite", "--root", str(self.root), f"--labs={self.labs}", *words]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        if check and done.returncode:
+            raise expect.CheckFailed(
+                f"with your functions in it, `pyctr_lite {' '.join(words)}` fails "
+                f"with exit status {done.returncode}:\n    {done.stderr.strip()}"
+            )
+        return done
+
+
+@pytest.fixture(scope="session")
+def _engine() -> Path:
+    """A state directory with the image busybox; the sandbox knows its place."""
+    directory = Path(tempfile.gettempdir()) / "engine"
+    command = [sys.executable, "-m", "pyctr_lite", "--root", str(directory), "image", "bootstrap", "busybox"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return directory
+
+
+@pytest.fixture
+def pyctr(_engine: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """The engine with the learner's functions and the image busybox; its containers are removed afterwards."""
+    engine = Pyctr(_engine, request.config.getoption("--labs"))
+    yield engine
+    if ids := engine("ps", "-aq", check=False).stdout.split():
+        engine("rm", "-f", "-v", *ids, check=False)

@@ -1,0 +1,55 @@
+"""Back to the starter: what was there is kept in labs/backups first."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from labs.kit import manifest, screen
+
+
+def reset(number: int, labs: Path) -> int:
+    """Replace the files of a lab by their starters; those that differ are copied away before."""
+    lab = manifest.find_lab(number)
+    console = screen.console()
+    changed = [name for name in _files(lab) if not _same(labs / name, manifest.STARTERS / name)]
+    if not changed:
+        console.print(f"Lab {number} is as it was at the beginning: nothing to do.")
+        return 0
+    backup = _new_directory(labs / "backups", lab.name)
+    for name in changed:
+        if (labs / name).exists():
+            shutil.copy2(labs / name, backup / Path(name).name)
+    for name in changed:
+        _replace(manifest.STARTERS / name, labs / name)
+    console.print(f"Lab {number} is as it was at the beginning. Your work is in {backup}")
+    return 0
+
+
+def _files(lab: manifest.Lab) -> list[str]:
+    return list(dict.fromkeys(exercise.place for exercise in lab.exercises))
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and one.read_bytes() == other.read_bytes()
+
+
+def _new_directory(parent: Path, name: str) -> Path:
+    """A directory that was not there before, named after the lab and the time."""
+    base = parent / f"{name}-{time.strftime('%Y-%m-%d-%H%M%S')}"
+    for number in range(1, 1000):
+        directory = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return directory
+    raise FileExistsError(base)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Put a copy in place in one step: a reset that is cut off leaves the old file or the new one."""
+    temporary = target.with_name(f".{target.name}.new")
+    shutil.copy2(source, temporary)
+    temporary.replace(target)

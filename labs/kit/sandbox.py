@@ -1,0 +1,109 @@
+"""Where a learner's functions are tried: whatever they do, it ends, and the machine is as before.
+
+A command runs as PID 1 of its own PID, mount and IPC namespaces and in a control group that bounds its processes
+and memory. When it ends or its time is up, all its processes end with it, its mounts vanish, and its groups are
+removed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyctr_lite import linux
+from pyctr_lite.cgroups import group as groups
+from pyctr_lite.cgroups import hierarchy, limits
+from pyctr_lite.engine import paths
+from pyctr_lite.namespaces import create
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PIDS = 400
+MEMORY = 1 << 30
+
+
+class Outcome:
+    """How a run ended: its exit status, or why it was ended; `forks_refused` tells of a fork bomb."""
+
+    def __init__(self, status: int, timed_out: bool, forks_refused: int) -> None:
+        self.status, self.timed_out, self.forks_refused = status, timed_out, forks_refused
+
+
+def run(command: Sequence[str], output: Path, directory: Path, token: str, seconds: float) -> Outcome:
+    """Run a command to its end or for so many seconds, its output to a file.
+
+    `directory` is its TMPDIR: it is removed with all that is in it, and so is every group whose name has `token`
+    and those of an engine whose state directory is `engine` in it.
+    Only for a process with one thread.
+    """
+    group = groups.Group(f"/pyctr_lite-labs-{token}")
+    group.create()
+    try:
+        group.apply(limits.Limits(pids=PIDS, memory=MEMORY))
+        born_in = group.fd_for_clone()
+        flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC
+
+        def child() -> None:
+            group.enter(born_in_v2=born_in is not None)
+            linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+            linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+            os.setsid()
+            file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(file, 1)
+            os.dup2(file, 2)
+            os.execve(
+                command[0], list(command), {**os.environ, "TMPDIR": str(directory), "PYCTR_LABS_TOKEN": token}
+            )
+
+        pid, pidfd = create.spawn(flags, child, born_in)
+        if born_in is not None:
+            os.close(born_in)
+        try:
+            timed_out = not select.select([pidfd], [], [], seconds)[0]
+        finally:
+            os.kill(pid, 9)  # PID 1 of its namespace: all others in it are killed with it
+            _, status = os.waitpid(pid, 0)
+            os.close(pidfd)
+        return Outcome(os.waitstatus_to_exitcode(status), timed_out, _forks_refused(group))
+    finally:
+        remove_groups(token)
+        remove_groups(paths.Paths(str(directory / "engine")).cgroup.strip("/"))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _forks_refused(group: groups.Group) -> int:
+    path = Path(f"{group.directory('pids')}/pids.events")
+    return int(path.read_text().split()[1]) if path.exists() else 0
+
+
+def remove_groups(name: str) -> None:
+    """Remove every group at the top of a hierarchy that has this in its name, and all below it."""
+    for mount in hierarchy.detect().mounts:
+        for top in Path(mount.mountpoint).iterdir():
+            if top.is_dir() and name in top.name:
+                for place, _, _ in os.walk(top, topdown=False):
+                    _remove_group(Path(place))
+
+
+def _remove_group(place: Path) -> None:
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            if (place / "freezer.state").exists():
+                (place / "freezer.state").write_text("THAWED")
+            for pid in (place / "cgroup.procs").read_text().split():
+                os.kill(int(pid), 9)
+            place.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except (OSError, ProcessLookupError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)

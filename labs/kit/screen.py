@@ -1,0 +1,83 @@
+"""What a learner sees: a table of the exercises, the first failure explained, one next step."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from labs.kit import manifest
+from labs.kit.session import Report, Result
+
+_STYLES = {"passed": "green", "to do": "dim", "unchecked": "dim"}
+VERBOSE = bool(os.environ.get("VERBOSE"))
+
+
+def console() -> Console:
+    """The console of this command: colours for a terminal, plain text and a fixed width for anything else."""
+    return Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+
+
+def table(title: str, report: Report) -> Table:
+    """The exercises of a lab with what came of each."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name, justify in (
+        ("", "left"),
+        ("exercise", "left"),
+        ("file", "left"),
+        ("state", "left"),
+        ("points", "right"),
+    ):
+        shown.add_column(name, justify=justify, no_wrap=name != "exercise")  # type: ignore[arg-type]
+    for result in report.results:
+        style = _STYLES.get(result.state, "red")
+        shown.add_row(
+            result.exercise.id,
+            result.exercise.title,
+            f"{result.exercise.file}: {result.exercise.name}()",
+            Text(_state(result, report), style=style),
+            f"{result.points}/{result.exercise.points}",
+        )
+    shown.add_row("", "", "", "", Text(f"{report.points}/{report.most}", style="bold"))
+    return shown
+
+
+def _state(result: Result, report: Report) -> str:
+    """The state, and of what is to do or failed the exercises that come before it."""
+    if result.state == "passed":
+        return result.state
+    open_ids = {other.exercise.id for other in report.results if other.state != "passed"}
+    needs = [id for id in result.exercise.needs if id in open_ids]
+    return f"{result.state}, after {', '.join(needs)}" if needs else result.state
+
+
+def first_open(report: Report) -> Result | None:
+    """The exercise to look at next: one that was tried and fails before one that is to do, both in order."""
+    tried = [result for result in report.results if result.state not in ("passed", "to do", "unchecked")]
+    rest = [result for result in report.results if result.state in ("to do", "unchecked")]
+    return next(iter(tried + rest), None)
+
+
+def explain(result: Result) -> Group | Text:
+    """What was observed of an exercise that does not pass, and what to do next."""
+    exercise = result.exercise
+    hint = Text.assemble(("A hint: ", "bold"), f"make hint EX={exercise.id}")
+    if result.state in ("to do", "unchecked"):
+        where = f"labs/{exercise.place}: {exercise.name}()"
+        return Group(Text.assemble(("Next: ", "bold"), f"{exercise.id} {exercise.title}, in {where}"), hint)
+    check = result.check.split("_", 3)[-1].replace("_", " ")
+    body = Text(result.message or f"{exercise.name}() is {result.state}")
+    shown = [Panel(body, title=f"{exercise.id}  {check}", title_align="left", border_style="red", expand=False)]
+    more = [Text(result.traceback, style="dim")] if VERBOSE and result.traceback else []
+    trace = Text.assemble(("Your steps beside the runtime's: ", "bold"), f"make trace EX={exercise.id}")
+    return Group(*shown, *more, hint, trace)
+
+
+def yours(states: dict[str, str]) -> str:
+    """How much of the engine is the learner's by now."""
+    count = sum(state == "yours" for state in states.values())
+    return f"{count} of {len(manifest.exercises())} functions of the engine are yours."

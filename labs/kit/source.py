@@ -1,0 +1,50 @@
+"""A learner's file as it is written: which functions are done, to do, gone. Nothing of it is run."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Source:
+    """`functions` maps a name to "written" or "to do"; `error` is what keeps the file from being read."""
+
+    path: Path
+    functions: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+    def state(self, name: str) -> str:
+        """ "written", "to do", "gone" (there is no such function), or "broken" (the file cannot be read)."""
+        return "broken" if self.error else self.functions.get(name, "gone")
+
+
+def read(path: Path) -> Source:
+    """Read a file's functions. One with `raise Todo(…)` anywhere in it is to do."""
+    try:
+        tree = ast.parse(path.read_text(), str(path))
+    except FileNotFoundError:
+        return Source(path, error=f"{path}: the file is gone: make reset brings the starter back")
+    except SyntaxError as error:
+        text = f"\n    {error.text.strip()}" if error.text else ""
+        return Source(path, error=f"{path}, line {error.lineno}: {error.msg}{text}")
+    except (UnicodeDecodeError, ValueError, OSError) as error:
+        return Source(path, error=f"{path}: {error}")
+    return Source(
+        path,
+        {
+            node.name: "to do" if _has_todo(node) else "written"
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef)
+        },
+    )
+
+
+def _has_todo(function: ast.FunctionDef) -> bool:
+    return any(
+        isinstance(node, ast.Raise)
+        and node.exc is not None
+        and "Todo" in {part.id for part in ast.walk(node.exc) if isinstance(part, ast.Name)}
+        for node in ast.walk(function)
+    )

@@ -1,0 +1,146 @@
+"""A learner's functions in the place of the runtime's own: by attribute, before anything is forked.
+
+Each exercise function that is written replaces the runtime's; the rest stay the runtime's. The runtime calls its
+chapters through their modules, so that it finds whatever stands there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from labs.kit import ReferenceCalled, manifest, source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+
+@dataclass
+class Swapped:
+    """What was put in: `states` maps each exercise's id to "yours", "to do", "gone" or "broken".
+
+    `errors` maps a file below the labs' directory to what is wrong with it.
+    """
+
+    directory: Path
+    version: tuple[int, ...]
+    states: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    originals: list[tuple[Any, str, Any]] = field(default_factory=list)
+
+    @property
+    def yours(self) -> list[str]:
+        """The ids of the exercises whose functions are the learner's."""
+        return [id for id, state in self.states.items() if state == "yours"]
+
+    def take_out(self) -> None:
+        """Put the runtime's own functions back."""
+        for owner, name, original in self.originals:
+            setattr(owner, name, original)
+
+
+active: Swapped | None = None
+"""What is put in, in this process."""
+
+
+def activate(directory: Path) -> Swapped:
+    """Put in all that is written in a labs directory; again is quick, unless a file was changed meanwhile.
+
+    A file that cannot be read or run takes out its own exercises only.
+    """
+    global active
+    directory = directory.resolve()
+    by_file: dict[str, list[manifest.Exercise]] = {}
+    for exercise in manifest.exercises():
+        by_file.setdefault(exercise.place, []).append(exercise)
+    version = tuple(_changed(directory / place) for place in by_file)
+    if active is not None:
+        if (active.directory, active.version) == (directory, version):
+            return active
+        active.take_out()
+    active = swapped = Swapped(directory, version)
+    linecache.checkcache()
+    for place, exercises in by_file.items():
+        _put_in_file(swapped, place, exercises)
+    return swapped
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _put_in_file(swapped: Swapped, place: str, exercises: list[manifest.Exercise]) -> None:
+    found = source.read(swapped.directory / place)
+    written = []
+    for exercise in exercises:
+        state = found.state(exercise.name)
+        swapped.states[exercise.id] = "yours" if state == "written" else state
+        if state == "written":
+            written.append(exercise)
+    if found.error:
+        swapped.errors[place] = found.error
+    if not written:
+        return
+    # Whoever takes the runtime's own function at the top of the file gets a guard: it scores nothing.
+    originals = []
+    for exercise in written:
+        owner = exercise.owner()
+        originals.append((owner, exercise.name, vars(owner)[exercise.name]))
+        setattr(owner, exercise.name, _guard(exercise))
+    try:
+        module = _import(swapped.directory / place)
+        for owner, name, _ in originals:
+            setattr(owner, name, getattr(module, name))
+    except BaseException as error:
+        for original in originals:
+            setattr(*original)
+        if not isinstance(error, Exception | SystemExit):
+            raise
+        swapped.errors[place] = _told(error, swapped.directory / place)
+        swapped.states |= dict.fromkeys((exercise.id for exercise in written), "broken")
+    else:
+        swapped.originals += originals
+
+
+def _guard(exercise: manifest.Exercise) -> Callable[..., NoReturn]:
+    def guard(*args: Any, **kwargs: Any) -> NoReturn:
+        raise ReferenceCalled(f"{exercise.id}: this calls the runtime's own {exercise.name}(): write your own")
+
+    return guard
+
+
+def _import(path: Path) -> ModuleType:
+    """Run a learner's file as the module labs.<lab>.<name>; its lines are kept, a child cannot read them later."""
+    name = f"labs.{path.parent.name}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    linecache.getlines(str(path))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _told(error: BaseException, path: Path) -> str:
+    """What a file says that fails when it is run, with the file's own line."""
+    traceback, line = error.__traceback__, 0
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return (
+        f"{path}, line {line}: {type(error).__name__}: {error}\n    {linecache.getline(str(path), line).strip()}"
+    )
