@@ -18,6 +18,12 @@ except ImportError:  # another Python than CPython
     make_scanner = None  # type: ignore[assignment,misc]
 
 
+class Text(str):
+    """A value that is JSON text already: written as it is, where it stands in a greater value."""
+
+    __slots__ = ()
+
+
 class _ScannerOptions:
     """What `_json.make_scanner` asks of a JSONDecoder."""
 
@@ -58,15 +64,24 @@ def dumps(value: Any, indent: int | None = None) -> str:
     if make_scanner is None:
         import json
 
+        value = _with_texts_read(value)
         return json.dumps(value, indent=indent, ensure_ascii=False, separators=None if indent else (",", ":"))
     out: list[str] = []
     _write(value, out, indent, 0)
     return "".join(out)
 
 
+def _with_texts_read(value: Any) -> Any:
+    if isinstance(value, Text):
+        return loads(value)
+    if isinstance(value, dict):
+        return {key: _with_texts_read(item) for key, item in value.items()}
+    return [_with_texts_read(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _write(value: Any, out: list[str], indent: int | None, depth: int) -> None:
     if isinstance(value, str):
-        out.append(encode_basestring(value))
+        out.append(value if isinstance(value, Text) else encode_basestring(value))
     elif value is None:
         out.append("null")
     elif value is True:

@@ -65,6 +65,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         cap_add=_capabilities(flags.cap_add),
         cap_drop=_capabilities(flags.cap_drop),
         privileged=flags.privileged,
+        security_opt=_security(flags),
         read_only=flags.read_only,
         init=flags.init,
         stop_signal=flags.stop_signal or "",
@@ -96,6 +97,15 @@ def _check_modes(flags: Any) -> None:
         raise InvalidArgument(f"invalid {name} mode: {value}", hint)
     if flags.pull not in ("missing", "never"):
         raise InvalidArgument(f"--pull {flags.pull}: there is no registry client yet", "load or import the image")
+
+
+def _security(flags: Any) -> list[str]:
+    texts = [*flags.security_opt, *(["no-new-privileges"] if flags.no_new_privileges else [])]
+    if not texts:
+        return []
+    from pyctr_lite.engine import security
+
+    return security.normalized(texts)
 
 
 def _capabilities(names: list[str]) -> list[str]:

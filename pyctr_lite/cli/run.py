@@ -64,6 +64,9 @@ _SHARED = (
         "Connect a container to a network (none, host, container:ID)",
         aliases=("net",),
     ),
+    Option(
+        "no-new-privileges", "bool", "Keep what runs inside from gaining privileges (a setuid program does not)"
+    ),
     Option("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
     Option("pid", "string", "PID namespace to use (host, container:ID)"),
     Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
@@ -71,6 +74,7 @@ _SHARED = (
     Option("pull", "string", "Pull image before running (missing, never)", default="missing"),
     Option("read-only", "bool", "Mount the container's root filesystem as read only"),
     Option("rm", "bool", "Automatically remove the container when it exits"),
+    Option("security-opt", "list", "Security options: no-new-privileges, seccomp=FILE, seccomp=unconfined"),
     Option("shm-size", "bytes", "Size of /dev/shm"),
     Option("stop-signal", "string", "Signal to stop the container"),
     Option("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
@@ -92,7 +96,8 @@ _RUN_ONLY = (
     Option("sig-proxy", "bool", "Proxy received signals to the process", default=True),
 )
 _DIFFERS = (
-    "The default network is a namespace of its own with lo up: no bridge yet. --explain and --lxcfs are ours."
+    "The default network is a namespace of its own with lo up: no bridge yet. "
+    "--explain, --lxcfs and --no-new-privileges are ours."
 )
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pyctr_lite.engine import doctor_cgroups, doctor_kernel, doctor_state, doctor_tools
+from pyctr_lite.engine import doctor_cgroups, doctor_filters, doctor_kernel, doctor_state, doctor_tools
 from pyctr_lite.engine.fact import Fact
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def _for_a_user(fact: Fact) -> Fact:
 
 def _facts(engine: Engine) -> Iterator[Fact]:
     yield from doctor_kernel.facts()
+    yield from doctor_filters.facts()
     yield from doctor_kernel.namespaces()
     yield from doctor_cgroups.facts(engine.paths)
     yield from doctor_kernel.overlay(engine.paths.root)

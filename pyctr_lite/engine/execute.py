@@ -8,7 +8,7 @@ from pyctr_lite.engine import accounts, attach, events, pump, spec
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import target
-from pyctr_lite.runtime import capabilities, init, launch
+from pyctr_lite.runtime import capabilities, init, launch, seccomp
 from pyctr_lite.runtime import channel as channels
 
 TYPE_CHECKING = False
@@ -34,9 +34,8 @@ class Running:
 
 def run(container: Container, options: ExecOptions, stdio: tuple[int, int, int]) -> Running:
     """Run a process with the caller's own descriptors. Fails with Conflict where the container does not run."""
-    launched = launch.execute_in(
-        _pid(container), container.group, process_spec(container, options), init.Stdio(stdio)
-    )
+    process, filter = process_spec(container, options), _filter(container)
+    launched = launch.execute_in(_pid(container), container.group, process, init.Stdio(stdio), filter)
     pidfd, launched.pidfd = launched.pidfd, -1
     launched.close()
     events.emit(container.paths, "exec_start", container.record)
@@ -46,11 +45,12 @@ def run(container: Container, options: ExecOptions, stdio: tuple[int, int, int])
 def run_apart(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 0)) -> attach.Attachment:
     """Run a process that outlives its caller, by a pump of its own: with a terminal, or detached."""
     pid, process = _pid(container), process_spec(container, options)
+    filter = _filter(container)
     ours, theirs = channels.pair()
     if os.fork() == 0:
         try:
             ours.close()
-            _pump(container, pid, process, options, theirs, size)
+            _pump(container, pid, process, filter, options, theirs, size)
         except BaseException as error:
             theirs.send(channels.describe_error(error))
         finally:
@@ -70,6 +70,7 @@ def _pump(
     container: Container,
     pid: int,
     process: dict[str, Any],
+    filter: seccomp.Filter | None,
     options: ExecOptions,
     channel: channels.Channel,
     size: tuple[int, int],
@@ -77,7 +78,7 @@ def _pump(
     os.setsid()
     channels.close_all_but({channel.sock.fileno(), -1 if explain.sink is None else explain.sink})
     stdio, ends = pump.make_stdio(options.tty, options.stdin, size, detached=options.detach)
-    launched = launch.execute_in(pid, container.group, process, stdio)
+    launched = launch.execute_in(pid, container.group, process, stdio, filter)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -132,8 +133,13 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
             "inheritable": [],
             "ambient": [],
         },
-        "noNewPrivileges": False,
+        "noNewPrivileges": spec.no_new_privileges(record.options),
     }
+
+
+def _filter(container: Container) -> seccomp.Filter | None:
+    """That of the container: --privileged gives a process of it capabilities, and no other calls."""
+    return seccomp.load(spec.seccomp_profile(container.record.options), container.paths.filters)
 
 
 def _pid(container: Container) -> int:

@@ -68,7 +68,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "ServerVersion": pyctr_lite.__version__,
         "DefaultRuntime": "pyctr_lite",
         "InitBinary": spec.TINI if os.access(spec.TINI, os.X_OK) else "",
-        "SecurityOptions": [],
+        "SecurityOptions": ["name=seccomp,profile=builtin"],
         "Warnings": warnings,
     }
 

@@ -121,6 +121,7 @@ def _host_config(item: Container) -> dict[str, Any]:
         "GroupAdd": options.group_add or None,
         "ExtraHosts": options.add_hosts or None,
         "Privileged": options.privileged,
+        "SecurityOpt": options.security_opt or None,
         "ReadonlyRootfs": options.read_only,
         "Init": options.init,
         "ShmSize": options.shm_size if options.shm_size is not None else 64 << 20,

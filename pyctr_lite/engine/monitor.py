@@ -95,7 +95,9 @@ class Monitor:
         options = self.container.record.options
         try:
             stdio, ends = pump.make_stdio(options.tty, options.stdin, size)
-            launched, group = launch.create_container(self.bundle, self.directory, stdio)
+            launched, group = launch.create_container(
+                self.bundle, self.directory, stdio, self.container.paths.filters
+            )
             for fd in set(stdio.fds):
                 os.close(fd)
         except BaseException as error:

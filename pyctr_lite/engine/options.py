@@ -54,6 +54,7 @@ class ContainerOptions:
         "cap_add": [],
         "cap_drop": [],
         "privileged": False,
+        "security_opt": [],
         "read_only": False,
         "init": False,
         "stop_signal": "",

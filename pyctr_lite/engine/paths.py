@@ -39,6 +39,11 @@ class Paths:
         """The Init layers, by the chain id of the image below them."""
         return f"{self.root}/init"
 
+    @property
+    def filters(self) -> str:
+        """Seccomp profiles compiled for the kernel that runs."""
+        return f"{self.run}/seccomp"
+
     def container(self, id: str) -> str:
         """One container's directory."""
         return f"{self.root}/containers/{id}"

@@ -6,6 +6,7 @@ import os
 
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import devices, hierarchy, limits
+from pyctr_lite.engine import seccomp_profile as profile
 from pyctr_lite.runtime import bundle, capabilities
 from pyctr_lite.volumes import bind
 
@@ -47,6 +48,7 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
     """
     options = record.options
     own_name = options.uts != "host" and "uts" not in joined  # another container keeps its own
+    shows_all = options.privileged or "systempaths=unconfined" in options.security_opt
     args = [*(["/sbin/docker-init", "--"] if options.init else []), *record.args]
     return {
         "ociVersion": "1.0.2",
@@ -58,7 +60,7 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
             "cwd": record.workdir,
             "capabilities": _capabilities(options),
             "rlimits": [],
-            "noNewPrivileges": False,
+            "noNewPrivileges": no_new_privileges(options),
             **({} if options.oom_score_adj is None else {"oomScoreAdj": options.oom_score_adj}),
         },
         "root": {"path": "rootfs", "readonly": options.read_only},
@@ -75,8 +77,9 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
             "cgroupsPath": cgroups_path,
             "resources": _resources(options),
             "devices": [],
-            "maskedPaths": [] if options.privileged else MASKED_PATHS,
-            "readonlyPaths": [] if options.privileged else READONLY_PATHS,
+            "maskedPaths": [] if shows_all else MASKED_PATHS,
+            "readonlyPaths": [] if shows_all else READONLY_PATHS,
+            **({"seccomp": filter} if (filter := seccomp_profile(options)) else {}),
             **_propagation(record),
         },
     }
@@ -98,6 +101,22 @@ def capability_names(options: Any) -> list[str]:
         names = set()
     names = (names | adds) - drops - {"CAP_ALL"}
     return [name for name in held if name in names]
+
+
+def no_new_privileges(options: Any) -> bool:
+    """Whether nothing that the container executes may gain privileges (PR_SET_NO_NEW_PRIVS of prctl(2))."""
+    return "no-new-privileges" in options.security_opt
+
+
+def seccomp_profile(options: Any) -> jsonfile.Text | None:
+    """`linux.seccomp`: the default profile, that of --security-opt seccomp=FILE, or none."""
+    names = capability_names(options)
+    for item in options.security_opt:
+        if item.startswith("seccomp="):
+            from pyctr_lite.engine import security
+
+            return security.profile(item, names)
+    return None if options.privileged else profile.default(names)
 
 
 def _capabilities(options: Any) -> dict[str, list[str]]:

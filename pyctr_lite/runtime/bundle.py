@@ -88,7 +88,7 @@ def _check(config: dict[str, Any], path: str) -> None:
     if propagation and propagation not in options.PROPAGATION:
         raise InvalidArgument(f"{path}: unknown rootfsPropagation {propagation!r}")
     for where, names in (
-        (linux, ("seccomp", "intelRdt", "mountLabel", "personality")),
+        (linux, ("intelRdt", "mountLabel", "personality")),
         (process, ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")),
     ):
         for name in names:

@@ -89,6 +89,14 @@ def limit_bounding_set(capabilities: dict[str, Any]) -> None:
             linux.prctl(linux.PR_CAPBSET_DROP, number)
 
 
+def regain(name: str) -> None:
+    """Make a capability effective that is permitted; one that is not permitted stays away."""
+    effective, permitted, inheritable = linux.capget()
+    wanted = effective | mask([name]) & permitted
+    if wanted != effective:
+        linux.capset(wanted, permitted, inheritable)
+
+
 def apply(capabilities: dict[str, Any]) -> None:
     """Set the effective, permitted, inheritable and ambient sets, as far as the caller has them."""
     _, has, _ = linux.capget()

@@ -13,7 +13,7 @@ from pyctr_lite import linux
 from pyctr_lite.linux import explain
 from pyctr_lite.namespaces import network
 from pyctr_lite.runtime import channel as channels
-from pyctr_lite.runtime import console, filesystem, process, program, sysctls
+from pyctr_lite.runtime import console, filesystem, process, program, seccomp, sysctls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,12 @@ def guarded(channel: channels.Channel, body: Callable[[], None]) -> None:
 
 
 def start_container(
-    bundle: bundles.Bundle, directory: str, channel: channels.Channel, stdio: Stdio, created: list[str]
+    bundle: bundles.Bundle,
+    directory: str,
+    channel: channels.Channel,
+    stdio: Stdio,
+    created: list[str],
+    filter: seccomp.Filter | None,
 ) -> None:
     """Become the container: build its root, wait at the gate, execute its program.
 
@@ -89,10 +94,12 @@ def start_container(
         wait_for_launcher(channel)
     channel.send({"type": "created"})
     _wait_at(gate, channel)
-    run_program(config["process"], path, env, stdio, slave, fresh=True)
+    run_program(config["process"], path, env, stdio, slave, filter, fresh=True)
 
 
-def join_container(spec: dict[str, Any], channel: channels.Channel, stdio: Stdio) -> None:
+def join_container(
+    spec: dict[str, Any], channel: channels.Channel, stdio: Stdio, filter: seccomp.Filter | None
+) -> None:
     """Run one more process in a container whose namespaces the caller has joined."""
     leave_launcher()
     wait_for_launcher(channel)
@@ -107,7 +114,7 @@ def join_container(spec: dict[str, Any], channel: channels.Channel, stdio: Stdio
         channel.send({"type": "console"}, (master,))
         os.close(master)
     path, env = find_program(spec)
-    run_program(spec, path, env, stdio, slave, fresh=False)
+    run_program(spec, path, env, stdio, slave, filter, fresh=False)
 
 
 def leave_launcher() -> None:
@@ -129,7 +136,16 @@ def find_program(spec: dict[str, Any]) -> tuple[str, list[str]]:
     return program.find(spec["args"][0], env), env
 
 
-def run_program(spec: dict[str, Any], path: str, env: list[str], stdio: Stdio, slave: int, *, fresh: bool) -> None:
+def run_program(
+    spec: dict[str, Any],
+    path: str,
+    env: list[str],
+    stdio: Stdio,
+    slave: int,
+    filter: seccomp.Filter | None,
+    *,
+    fresh: bool,
+) -> None:
     """Put the descriptors in place, become the user, execute. Returns only by an error."""
     if slave >= 0:
         user = spec.get("user") or {}
@@ -140,7 +156,7 @@ def run_program(spec: dict[str, Any], path: str, env: list[str], stdio: Stdio, s
             os.dup2(fd, number)
     process.become(spec)
     process.reset_signals()
-    program.execute(path, spec["args"], env, fresh=fresh)
+    program.execute(path, spec["args"], env, lambda: process.confine(spec, filter), fresh=fresh)
 
 
 def _wait_at(gate: int, channel: channels.Channel) -> None:

@@ -14,7 +14,7 @@ from pyctr_lite.errors import PyctrError
 from pyctr_lite.namespaces import create, idmap, join, kinds
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import channel as channels
-from pyctr_lite.runtime import init, process, state
+from pyctr_lite.runtime import init, process, seccomp, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,21 +89,25 @@ class Launched:
             channels.raise_error(message)
 
 
-def create_container(bundle: bundles.Bundle, directory: str, stdio: init.Stdio) -> tuple[Launched, groups.Group]:
+def create_container(
+    bundle: bundles.Bundle, directory: str, stdio: init.Stdio, filters: str
+) -> tuple[Launched, groups.Group]:
     """Create a bundle's container: its process waits at the gate in `directory`, placed in its cgroup.
 
+    `filters` is the directory of compiled seccomp profiles (`seccomp.load`).
     Fails with what went wrong in the parent or in the child; then nothing is left behind.
     """
     config = bundle.config
     linux_config = config.get("linux") or {}
     create_kinds, join_paths = bundle.namespaces()
+    filter = seccomp.load(linux_config.get("seccomp"), filters)
     group = groups.Group(linux_config.get("cgroupsPath") or f"/pyctr_lite-{os.path.basename(directory)}")
     state.make(directory)
     ours, theirs = channels.pair()
 
     def child() -> None:
         ours.close()
-        init.guarded(theirs, lambda: init.start_container(bundle, directory, theirs, stdio, create_kinds))
+        init.guarded(theirs, lambda: init.start_container(bundle, directory, theirs, stdio, create_kinds, filter))
 
     launched: Launched | None = None
     try:
@@ -134,17 +138,20 @@ def create_container(bundle: bundles.Bundle, directory: str, stdio: init.Stdio) 
     return launched, group
 
 
-def execute_in(pid: int, group: groups.Group, spec: dict[str, Any], stdio: init.Stdio) -> Launched:
+def execute_in(
+    pid: int, group: groups.Group, spec: dict[str, Any], stdio: init.Stdio, filter: seccomp.Filter | None
+) -> Launched:
     """Run one more process in the container of process `pid`: joined in two stages, placed, executed.
 
-    `spec` is a `process` object of the OCI runtime spec. Raises what went wrong in either process.
+    `spec` is a `process` object of the OCI runtime spec, `filter` the container's own. Raises what went wrong in
+    either process.
     """
     targets = join.open_all(pid)
     ours, theirs = channels.pair()
 
     def child() -> None:
         ours.close()
-        init.guarded(theirs, lambda: init.join_container(spec, theirs, stdio))
+        init.guarded(theirs, lambda: init.join_container(spec, theirs, stdio, filter))
 
     def before() -> None:
         group.enter()

@@ -16,6 +16,7 @@ from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.linux import explain, kernelfile
 from pyctr_lite.rootfs import target
 from pyctr_lite.runtime import capabilities
+from pyctr_lite.runtime import seccomp as seccomps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def set_oom_score(pid: int, process: dict[str, Any]) -> None:
 
 
 def become(process: dict[str, Any]) -> None:
-    """Turn the caller into the process that the configuration describes, all but for directory and program."""
+    """Turn the caller into the process that the configuration describes, all but for directory and program.
+
+    It keeps the capabilities that it has until `confine`.
+    """
     _set_rlimits(process.get("rlimits") or [])
     user = process.get("user") or {}
     uid, gid = user.get("uid", 0), user.get("gid", 0)
@@ -46,10 +50,25 @@ def become(process: dict[str, Any]) -> None:
     capabilities.limit_bounding_set(sets)
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     _set_ids(uid, gid, user.get("additionalGids") or [])
-    capabilities.apply(sets)
+    os.umask(user.get("umask", 0o022))
+
+
+def confine(process: dict[str, Any], filter: seccomps.Filter | None) -> None:
+    """Give up the capabilities that the program is not to have, and go under its filter of system calls: the last
+    step before the exec, for a filter need not allow more than that.
+
+    Without no_new_privs only CAP_SYS_ADMIN may install a filter, so then it comes before the capabilities go.
+    """
+    sets = process.get("capabilities") or {}
     if process.get("noNewPrivileges"):
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    os.umask(user.get("umask", 0o022))
+    elif filter is not None:
+        capabilities.regain("CAP_SYS_ADMIN")  # which setresuid took from the effective set
+        filter.install()
+        filter = None
+    capabilities.apply(sets)
+    if filter is not None:
+        filter.install()
 
 
 def enter_directory(cwd: str) -> None:

@@ -19,6 +19,10 @@ from pyctr_lite import linux
 from pyctr_lite.errors import ProgramError
 from pyctr_lite.linux import explain
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ELF_MACHINES = {3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 22: "s390x", 21: "ppc64le"}
 _OUR_MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
@@ -63,15 +67,20 @@ def _check_executable(name: str, path: str) -> None:
         )
 
 
-def execute(path: str, argv: list[str], env: list[str], *, fresh: bool) -> None:
-    """Execute a program; returns only by ProgramError. `fresh`: nothing else runs in this root yet."""
+def execute(path: str, argv: list[str], env: list[str], confine: Callable[[], None], *, fresh: bool) -> None:
+    """Execute a program; returns only by ProgramError. `confine` is called when only the exec is left.
+
+    `fresh`: nothing else runs in this root yet.
+    """
     try:
         fd, chain = _open_chain(path, argv)
         if fresh:
             os.close(fd)
             variables = dict(item.split("=", 1) for item in env if "=" in item)
+            confine()
             _tell(path, argv)
             os.execve(path, argv, variables)
+        confine()
         _tell(path, chain)
         linux.execveat(fd, chain, env)
     except OSError as error:

@@ -11,7 +11,8 @@ import pytest
 from tests.conftest import Pyctr
 
 PROBE = (
-    "id; hostname; pwd; umask; env | sort; grep -E '^(Cap|NoNew)' /proc/self/status; "
+    "id; hostname; pwd; umask; env | sort; grep -E '^(Cap|NoNew|Seccomp)' /proc/self/status; "
+    "unshare -U true 2>&1; "
     "ls /dev | grep -vE '^core$'; "
     "mount | sed 's/ type .*//; s/^[^ ]* on/on/' | grep -vE 'cgroup|/dev/console' | sort -u; "
     "head -c 1 /proc/kcore | wc -c; echo x >/proc/sys/kernel/domainname; echo y >/file && echo root is writable; "
@@ -23,6 +24,8 @@ OPTIONS = {
     "limits": ["-m", "64m", "--cpus", "0.5", "--pids-limit", "50", "--cpu-shares", "512"],
     "volumes": ["-v", "data:/data", "--tmpfs", "/scratch", "-v", "/etc:/host:ro", "--read-only"],
     "capabilities": ["--cap-drop", "all", "--cap-add", "chown", "-h", "other"],
+    "unprivileged": ["--security-opt", "no-new-privileges", "-u", "nobody"],
+    "unconfined": ["--security-opt", "seccomp=unconfined"],
     "host": ["--net", "host", "--pid", "host", "--uts", "host"],
 }
 

@@ -23,7 +23,7 @@ directory, run, terminal = sys.argv[1:]
 try:
     read = bundle.load(directory)
     stdio = init.Stdio((0, 1, 2), terminal=bool(terminal), rows=24, columns=80)
-    launched, group = launch.create_container(read, run, stdio)
+    launched, group = launch.create_container(read, run, stdio, directory + "/filters")
     try:
         launched.start()
     except BaseException:

@@ -65,7 +65,6 @@ def add(*path: str | int, value: object) -> Callable[[dict[str, Any]], None]:
         (add("linux", "namespaces", value=[{"type": "mount"}, {"type": "moon"}]), "unknown namespace type 'moon'"),
         (add("linux", "namespaces", value=[{"type": "mount"}] * 2), "namespace mount is given twice"),
         (add("mounts", value=[{"destination": "tmp"}]), "mount destination 'tmp' is not absolute"),
-        (add("linux", "seccomp", value={"defaultAction": "x"}), "seccomp is not supported"),
         (add("linux", "personality", value={"domain": "LINUX32"}), "personality is not supported"),
         (add("process", "apparmorProfile", value="x"), "apparmorProfile is not supported"),
         (add("hooks", value={"prestart": [{"path": "/x"}]}), "hooks are not supported"),

@@ -1,0 +1,136 @@
+"""The default seccomp profile: which system calls a container may make, with Docker's semantics.  [hot]
+
+A list of what is allowed: a call that is not here gets EPERM, one that is newer than all of them ENOSYS (the
+runtime sees to that), so that programs fall back as on an older kernel. What a capability is needed for is allowed
+to who has the capability. Source: github.com/moby/profiles, seccomp/.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import jsonfile
+
+ALWAYS = (
+    "_llseek _newselect accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod "
+    "chown chown32 clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime "
+    "clock_gettime64 clock_nanosleep clock_nanosleep_time64 close close_range connect copy_file_range creat "
+    "dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait "
+    "epoll_wait_old eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 "
+    "fadvise64_64 fallocate fanotify_mark fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl "
+    "fcntl64 fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs "
+    "fstatfs64 fsync ftruncate ftruncate64 futex futex_requeue futex_time64 futex_wait futex_waitv futex_wake "
+    "futimesat get_robust_list get_thread_area getcpu getcwd getdents getdents64 getegid getegid32 geteuid "
+    "geteuid32 getgid getgid32 getgroups getgroups32 getitimer getpeername getpgid getpgrp getpid getppid "
+    "getpriority getrandom getresgid getresgid32 getresuid getresuid32 getrlimit getrusage getsid getsockname "
+    "getsockopt gettid gettimeofday getuid getuid32 getxattr getxattrat inotify_add_watch inotify_init "
+    "inotify_init1 inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 "
+    "io_setup io_submit ioctl ioprio_get ioprio_set ipc kill landlock_add_rule landlock_create_ruleset "
+    "landlock_restrict_self lchown lchown32 lgetxattr link linkat listen listmount listxattr listxattrat "
+    "llistxattr lremovexattr lseek lsetxattr lstat lstat64 madvise map_shadow_stack membarrier memfd_create "
+    "memfd_secret mincore mkdir mkdirat mknod mknodat mlock mlock2 mlockall mmap mmap2 mprotect mq_getsetattr "
+    "mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink "
+    "mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap name_to_handle_at nanosleep "
+    "newfstatat open openat openat2 pause pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free "
+    "pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv preadv2 prlimit64 process_mrelease "
+    "process_vm_readv process_vm_writev pselect6 pselect6_time64 ptrace pwrite64 pwritev pwritev2 read "
+    "readahead readlink readlinkat readv recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages "
+    "removexattr removexattrat rename renameat renameat2 restart_syscall riscv_hwprobe rmdir rseq rt_sigaction "
+    "rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait "
+    "rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity "
+    "sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64 "
+    "sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl "
+    "semget semop semtimedop semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto "
+    "set_robust_list set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 "
+    "setgroups setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid "
+    "setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32 setxattr setxattrat shmat "
+    "shmctl shmdt shmget shutdown sigaltstack signalfd signalfd4 sigprocmask sigreturn socketcall socketpair "
+    "splice stat stat64 statfs statfs64 statmount statx symlink symlinkat sync sync_file_range syncfs sysinfo "
+    "tee tgkill time timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime "
+    "timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times "
+    "tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat uretprobe utime utimensat "
+    "utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev"
+)
+"""Allowed to every container, with any arguments."""
+
+OF_MACHINE = {
+    "x86_64": "arch_prctl modify_ldt",
+    "aarch64": "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2",
+}
+"""What one kind of machine has beside."""
+
+OF_CAPABILITY = {
+    "CAP_BPF": "bpf",
+    "CAP_DAC_READ_SEARCH": "open_by_handle_at",
+    "CAP_PERFMON": "perf_event_open",
+    "CAP_SYSLOG": "syslog",
+    "CAP_SYS_ADMIN": (
+        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie "
+        "lsm_get_self_attr lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount "
+        "open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog "
+        "umount umount2 unshare"
+    ),
+    "CAP_SYS_BOOT": "reboot",
+    "CAP_SYS_CHROOT": "chroot",
+    "CAP_SYS_MODULE": "delete_module finit_module init_module",
+    "CAP_SYS_NICE": "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
+    "CAP_SYS_PACCT": "acct",
+    "CAP_SYS_PTRACE": "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace",
+    "CAP_SYS_RAWIO": "ioperm iopl",
+    "CAP_SYS_TIME": "clock_settime clock_settime64 settimeofday stime",
+    "CAP_SYS_TTY_CONFIG": "vhangup",
+}
+"""Allowed with a capability, which the kernel asks for too: the filter only takes away what nobody could use."""
+
+_CLONE_NEW = 0x7E020000
+"""Every CLONE_NEW* flag of clone(2): a new namespace needs CAP_SYS_ADMIN, and a new user namespace gives it."""
+_AF_ALG, _BETWEEN, _AF_VSOCK = 38, 39, 40
+"""Families of sockets to the kernel's cryptography and to the host of a virtual machine: neither is namespaced."""
+
+BY_ARGUMENT = (
+    ("socket", 0, _AF_ALG, "LT"),
+    ("socket", 0, _BETWEEN, "EQ"),
+    ("socket", 0, _AF_VSOCK, "GT"),
+    ("personality", 0, 0x0, "EQ"),  # PER_LINUX
+    ("personality", 0, 0x8, "EQ"),  # PER_LINUX32
+    ("personality", 0, 0x20000, "EQ"),  # UNAME26
+    ("personality", 0, 0x20008, "EQ"),  # both
+    ("personality", 0, 0xFFFFFFFF, "EQ"),  # only asks
+)
+"""Allowed where one argument is so: (call, index of the argument, value, comparison). Else EPERM."""
+
+ARCHITECTURES = {
+    "x86_64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+    "aarch64": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+}
+"""A machine's own calls, and those that its kernel knows for older programs."""
+
+
+def default(capabilities: list[str], machine: str = os.uname().machine) -> jsonfile.Text:
+    """`linux.seccomp` of the OCI config for a process whose bounding set is `capabilities`, a rule a line."""
+    names = [ALWAYS, OF_MACHINE.get(machine, "")]
+    names += [OF_CAPABILITY[name] for name in OF_CAPABILITY if name in capabilities]
+    rules = [_rule(text) for text in names if text]
+    rules += [
+        _rule(name, args=f'"args":[{{"index":{index},"value":{value},"op":"SCMP_CMP_{comparison}"}}]')
+        for name, index, value, comparison in BY_ARGUMENT
+    ]
+    if "CAP_SYS_ADMIN" not in capabilities:
+        # The flags of clone3 lie in memory, where a filter cannot look: programs are told to use clone.
+        rules.append(
+            _rule(
+                "clone", args=f'"args":[{{"index":0,"value":{_CLONE_NEW},"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}}]'
+            )
+        )
+        rules.append(_rule("clone3", action="ERRNO", args='"errnoRet":38'))
+    architectures = ",".join(f'"{name}"' for name in ARCHITECTURES.get(machine, []))
+    lines = ",\n      ".join(rules)
+    return jsonfile.Text(
+        '{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,'
+        f'"architectures":[{architectures}],"syscalls":[\n      {lines}\n    ]}}'
+    )
+
+
+def _rule(names: str, action: str = "ALLOW", args: str = "") -> str:
+    quoted = names.replace(" ", '","')
+    return f'{{"names":["{quoted}"],"action":"SCMP_ACT_{action}"{"," + args if args else ""}}}'

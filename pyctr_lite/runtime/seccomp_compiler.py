@@ -1,0 +1,168 @@
+"""From a seccomp profile of the OCI config to a classic BPF program, by libseccomp.
+
+`pyseccomp` binds Debian's libseccomp2 by ctypes, with the interface of libseccomp's own Python binding. That one
+(python3-seccomp) is compiled for Debian's own Python alone; a virtual environment of another Python lacks it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+from pyctr_lite import thirdparty
+from pyctr_lite.errors import InvalidArgument, PyctrError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+thirdparty.enable()
+try:
+    import pyseccomp
+except RuntimeError:
+    raise PyctrError(
+        "libseccomp.so.2 is not there: no seccomp filter can be made",
+        "apt-get install libseccomp2, or --security-opt seccomp=unconfined",
+    ) from None
+
+_ACTIONS = {
+    "SCMP_ACT_KILL": pyseccomp.KILL_THREAD,
+    "SCMP_ACT_KILL_THREAD": pyseccomp.KILL_THREAD,
+    "SCMP_ACT_KILL_PROCESS": pyseccomp.KILL_PROCESS,
+    "SCMP_ACT_TRAP": pyseccomp.TRAP,
+    "SCMP_ACT_ALLOW": pyseccomp.ALLOW,
+    "SCMP_ACT_LOG": pyseccomp.LOG,
+}
+_WITH_NUMBER = {"SCMP_ACT_ERRNO": pyseccomp.ERRNO, "SCMP_ACT_TRACE": pyseccomp.TRACE}
+_COMPARISONS = {
+    "SCMP_CMP_" + name: getattr(pyseccomp, name) for name in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")
+}
+_ARCHITECTURES = {
+    "SCMP_ARCH_" + name: number for name, number in vars(pyseccomp.Arch).items() if not name.startswith("_")
+}
+_PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
+_NEVER = -1
+"""libseccomp's number for a name that it does not know; other negative ones are of calls that an arch lacks."""
+_BINARY_TREE = 2
+"""How libseccomp sorts the calls (SCMP_FLTATR_CTL_OPTIMIZE): the kernel takes it in half the time of a list."""
+_X32 = 0x40000000
+"""The bit of the x32 calls, which share x86-64's audit architecture (arch/x86/include/uapi/asm/unistd.h)."""
+
+
+def refused(what: str) -> InvalidArgument:
+    """What to raise of a profile that asks for what we do not have."""
+    return InvalidArgument(f"seccomp: {what} is not supported", "OCI runtime spec, config-linux.md, Seccomp")
+
+
+def compile(profile: dict[str, Any]) -> bytes:
+    """The program for `linux.seccomp`. Names that libseccomp does not know are passed over, as runc does.
+
+    Fails with InvalidArgument for actions, comparisons, architectures that there are not.
+    """
+    for name in ("listenerPath", "listenerMetadata"):
+        if profile.get(name):
+            raise refused(name)
+    default = _action(profile.get("defaultAction"), profile.get("defaultErrnoRet"))
+    architectures = [pyseccomp.system_arch()]
+    for name in profile.get("architectures") or []:
+        if (number := _architecture(name)) not in architectures:
+            architectures.append(number)
+    made = pyseccomp.SyscallFilter(default)
+    made.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _BINARY_TREE)
+    for number in architectures[1:]:  # it begins with the machine's own
+        made.add_arch(number)
+    names: list[str] = []
+    for rule in profile.get("syscalls") or []:
+        named = rule.get("names") or []
+        names += named
+        action = _action(rule.get("action"), rule.get("errnoRet"))
+        if action != default:
+            for name in named:
+                _add(made, name, action, [_argument(item) for item in rule.get("args") or []])
+    program = _exported(made)
+    if profile["defaultAction"] in _PERMISSIVE or default == pyseccomp.ERRNO(errno.ENOSYS):
+        return program
+    return _newer_calls(names, architectures) + program
+
+
+def _action(name: Any, number: int | None) -> int:
+    if name in _WITH_NUMBER:
+        return int(_WITH_NUMBER[name](errno.EPERM if number is None else number))
+    if name not in _ACTIONS:
+        raise refused(f"action {name!r}")
+    return int(_ACTIONS[name])
+
+
+def _architecture(name: str) -> int:
+    if name not in _ARCHITECTURES:
+        raise refused(f"architecture {name!r}")
+    return int(_ARCHITECTURES[name])
+
+
+def _argument(item: dict[str, Any]) -> tuple[int, Any]:
+    if item.get("op") not in _COMPARISONS:
+        raise refused(f"comparison {item.get('op')!r}")
+    values = (item.get("value", 0), item.get("valueTwo", 0))
+    return item["index"], pyseccomp.Arg(item["index"], _COMPARISONS[item["op"]], *values)
+
+
+def _add(made: Any, name: str, action: int, arguments: list[tuple[int, Any]]) -> None:
+    """One rule; conditions on one argument are alternatives, each a rule; of different arguments all must hold."""
+    number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
+    if number == _NEVER:
+        return
+    indices = [index for index, _ in arguments]
+    together = [[argument for _, argument in arguments]]
+    if len(set(indices)) < len(indices):
+        together = [[argument] for _, argument in arguments]
+    for conditions in together:
+        try:
+            made.add_rule(action, number, *conditions)
+        except OSError as error:
+            raise InvalidArgument(f"seccomp: libseccomp refuses the rule for {name}: {error.strerror}") from None
+
+
+def _exported(made: Any) -> bytes:
+    fd = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    with open(fd, "r+b") as file:
+        made.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+_LD_NR, _LD_ARCH = (0x20, 0, 0, 0), (0x20, 0, 0, 4)
+_JEQ, _JGT, _JGE, _JA, _RET = 0x15, 0x25, 0x35, 0x05, 0x06
+
+
+def _newer_calls(names: list[str], architectures: list[int]) -> bytes:
+    """A head for a program: a call whose number is beyond all that its profile names gets ENOSYS.
+
+    A profile cannot name the calls of kernels to come. EPERM would be told to users as an error, where ENOSYS
+    lets a C library fall back to the older call (runc does so since 1.0.0-rc93).
+    """
+    last = {
+        number: max(0, *(pyseccomp.resolve_syscall(number, name) for name in [*names, "read"]))
+        for number in architectures
+    }
+    x86_64, x32 = pyseccomp.Arch.X86_64, pyseccomp.Arch.X32
+    blocks: list[tuple[int, list[tuple[int, int, int, int]]]] = []
+    for number in architectures:
+        if number == x32:
+            continue
+        block = [_LD_NR]
+        if number == x86_64:
+            # x32 calls: to their own comparison, or past everything to the program.
+            block += [(_JGE, 0, 1, _X32)]
+            block += [(_JGT, 1, 2, last[x32])] if x32 in last else [(_JA, 0, 0, 2)]
+        block += [(_JGT, 0, 1, last[number]), (_RET, 0, 0, pyseccomp.ERRNO(errno.ENOSYS))]
+        blocks.append((number, block))
+    lines: list[tuple[int, int, int, int]] = [_LD_ARCH]
+    for number, block in blocks:
+        lines += [(_JEQ, 0, len(block) + 1, number), *block, (_JA, 0, 0, 0)]
+    ends = len(lines)
+    fixed = [
+        (code, yes, no, ends - index - 1) if (code, value) == (_JA, 0) else (code, yes, no, value)
+        for index, (code, yes, no, value) in enumerate(lines)
+    ]
+    return b"".join(struct.pack("<HBBI", *line) for line in fixed)

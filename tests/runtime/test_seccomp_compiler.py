@@ -1,0 +1,176 @@
+"""The BPF program for a profile, asked call by call as the kernel would ask it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import struct
+from typing import Any
+
+import pyseccomp
+import pytest
+
+from pyctr_lite.engine import seccomp_profile
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.runtime import seccomp_compiler
+
+Arch = pyseccomp.Arch
+EPERM, ENOSYS = pyseccomp.ERRNO(errno.EPERM), pyseccomp.ERRNO(errno.ENOSYS)
+
+
+def answer(program: bytes, number: int, arch: int, *arguments: int) -> int:
+    """What a program returns for a call: the classic BPF that the kernel allows here (seccomp(2))."""
+    # x32's calls are told apart from x86-64's by their number.
+    arch = Arch.X86_64 if arch == Arch.X32 else arch
+    data = struct.pack("<IIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
+    lines = list(struct.iter_unpack("<HBBI", program))
+    at, value = 0, 0
+    while True:
+        code, yes, no, k = lines[at]
+        at += 1
+        if code == 0x20:
+            (value,) = struct.unpack_from("<I", data, k)
+        elif code == 0x54:
+            value &= k
+        elif code == 0x06:
+            return int(k)
+        elif code == 0x05:
+            at += k
+        else:
+            holds = {0x15: value == k, 0x25: value > k, 0x35: value >= k, 0x45: bool(value & k)}[code]
+            at += yes if holds else no
+
+
+def asked(program: bytes, name: str, arch: int, *arguments: int) -> int:
+    return answer(program, pyseccomp.resolve_syscall(arch, name), arch, *arguments)
+
+
+def default(machine: str, *capabilities: str) -> bytes:
+    return seccomp_compiler.compile(json.loads(seccomp_profile.default(list(capabilities), machine)))
+
+
+MACHINES = {"x86_64": [Arch.X86_64, Arch.X86, Arch.X32], "aarch64": [Arch.AARCH64, Arch.ARM]}
+CASES = [(machine, arch) for machine, archs in MACHINES.items() for arch in archs]
+
+
+@pytest.mark.parametrize(("machine", "arch"), CASES)
+def test_every_call_is_answered_as_the_default_profile_says(machine: str, arch: int) -> None:
+    program = default(machine, "CAP_SYS_CHROOT")
+    allowed = {*seccomp_profile.ALWAYS.split(), *seccomp_profile.OF_MACHINE[machine].split(), "chroot"}
+    by_argument = {"socket", "personality", "clone", "clone3"}
+    base = 0x40000000 if arch == Arch.X32 else 0
+    last = max(pyseccomp.resolve_syscall(arch, name) for name in allowed | by_argument)
+    known = 0
+    for number in range(base, base + 700):
+        try:
+            name = pyseccomp.resolve_syscall(arch, number).decode()
+        except ValueError:
+            name = ""
+        found = answer(program, number, arch)
+        if number > last:
+            assert found == ENOSYS, (name, number)
+        elif name not in by_argument and name not in ("newfstatat", "fstatat64"):
+            assert found == (pyseccomp.ALLOW if name in allowed else EPERM), (name, number)
+            known += bool(name)
+    assert known > 300
+
+
+@pytest.mark.parametrize(("machine", "arch"), CASES)
+def test_arguments_decide(machine: str, arch: int) -> None:
+    program = default(machine)
+    if arch != Arch.X86:  # there socket goes through socketcall too, whose arguments lie in memory
+        assert asked(program, "socket", arch, 2) == pyseccomp.ALLOW
+        assert asked(program, "socket", arch, 38) == EPERM  # AF_ALG
+        assert asked(program, "socket", arch, 40) == EPERM  # AF_VSOCK
+    assert asked(program, "personality", arch, 0xFFFFFFFF) == pyseccomp.ALLOW
+    assert asked(program, "personality", arch, 0x0400000) == EPERM  # READ_IMPLIES_EXEC
+    assert asked(program, "clone", arch, 17) == pyseccomp.ALLOW
+    assert asked(program, "clone", arch, 0x10000000) == EPERM  # CLONE_NEWUSER
+    assert asked(program, "clone3", arch) == ENOSYS
+
+
+@pytest.mark.parametrize(("machine", "arch"), CASES)
+def test_a_capability_brings_its_calls(machine: str, arch: int) -> None:
+    for capability, names in seccomp_profile.OF_CAPABILITY.items():
+        program = default(machine, capability)
+        for name in names.split():
+            if pyseccomp.resolve_syscall(arch, name) >= 0:
+                assert asked(program, name, arch) == pyseccomp.ALLOW, (capability, name)
+    assert asked(default(machine, "CAP_SYS_ADMIN"), "clone", arch, 0x10000000) == pyseccomp.ALLOW
+    assert asked(default(machine), "mount", arch) == EPERM
+
+
+def test_another_machines_calls_kill() -> None:
+    assert answer(default("x86_64"), 0, Arch.AARCH64) == pyseccomp.KILL_THREAD
+
+
+def compiled(**profile: Any) -> bytes:
+    return seccomp_compiler.compile({"architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"], **profile})
+
+
+def test_actions_numbers_and_conditions_are_those_of_the_spec() -> None:
+    rules = [
+        {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5},
+        {"names": ["chdir", "no_such_call"], "action": "SCMP_ACT_KILL_PROCESS"},
+        {"names": ["fchdir"], "action": "SCMP_ACT_TRAP"},
+        {"names": ["chroot"], "action": "SCMP_ACT_LOG"},
+        {
+            "names": ["dup3"],
+            "action": "SCMP_ACT_ERRNO",
+            "args": [{"index": index, "value": 7, "op": "SCMP_CMP_EQ"} for index in (0, 1)],
+        },
+        {
+            "names": ["kill"],
+            "action": "SCMP_ACT_ERRNO",
+            "args": [{"index": 1, "value": number, "op": "SCMP_CMP_EQ"} for number in (9, 15)],
+        },
+    ]
+    program = compiled(defaultAction="SCMP_ACT_ALLOW", syscalls=rules)
+    arch = Arch.X86_64
+    assert asked(program, "mkdir", arch) == pyseccomp.ERRNO(5)
+    assert asked(program, "chdir", arch) == pyseccomp.KILL_PROCESS
+    assert asked(program, "fchdir", arch) == pyseccomp.TRAP
+    assert asked(program, "chroot", arch) == pyseccomp.LOG
+    assert asked(program, "dup3", arch, 7, 7) == EPERM  # of different arguments all must hold
+    assert asked(program, "dup3", arch, 7, 8) == pyseccomp.ALLOW
+    assert asked(program, "kill", arch, 1, 15) == EPERM  # of the same one, any
+    assert asked(program, "kill", arch, 1, 1) == pyseccomp.ALLOW
+    assert answer(program, 5000, arch) == pyseccomp.ALLOW  # who allows by default allows what is new
+
+
+def test_a_newer_call_gets_enosys_unless_the_default_is_to_allow() -> None:
+    rules = [{"names": ["read", "openat2"], "action": "SCMP_ACT_ALLOW"}]
+    for default_action, newer in (("SCMP_ACT_ERRNO", ENOSYS), ("SCMP_ACT_KILL", ENOSYS)):
+        program = compiled(defaultAction=default_action, syscalls=rules)
+        for arch in (Arch.X86_64, Arch.AARCH64):
+            assert asked(program, "openat2", arch) == pyseccomp.ALLOW
+            assert asked(program, "faccessat2", arch) == newer
+            assert asked(program, "keyctl", arch) == (EPERM if default_action == "SCMP_ACT_ERRNO" else 0)
+    # Without x32 among the architectures its calls are of none.
+    assert answer(compiled(defaultAction="SCMP_ACT_ERRNO", syscalls=rules), 0x40000000, Arch.X86_64) in (0, EPERM)
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ({"defaultAction": "SCMP_ACT_NOTIFY"}, "action 'SCMP_ACT_NOTIFY'"),
+        ({}, "action None"),
+        ({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x"}, "listenerPath"),
+        (
+            {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_PDP11"]},
+            "architecture 'SCMP_ARCH_PDP11'",
+        ),
+        (
+            {
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [
+                    {"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "op": "LIKE"}]}
+                ],
+            },
+            "comparison 'LIKE'",
+        ),
+    ],
+)
+def test_what_we_do_not_have_is_refused(profile: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        seccomp_compiler.compile(profile)
