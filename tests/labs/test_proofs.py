@@ -96,7 +96,7 @@ def test_a_starter_has_the_signature_and_the_docstring_of_the_runtime_s_function
     starter = find(ast.parse((manifest.STARTERS / exercise.place).read_text()), [exercise.name])
     assert signature(starter) == signature(runtime)
     solved = find(ast.parse((SOLVED / exercise.place).read_text()), [exercise.name])
-    assert ast.unparse(solved.args) == ast.unparse(starter.args)
+    assert signature(solved).partition("\n")[0] == signature(starter).partition("\n")[0]
 
 
 def find(tree: ast.AST, path: list[str]) -> ast.FunctionDef:
@@ -116,7 +116,7 @@ def test_nothing_but_its_place_refers_to_the_runtime_s_function(exercise: manife
 
     owner = exercise.owner()
     original = vars(owner)[exercise.name]
-    others = [found for found in gc.get_referrers(original) if found is not vars(owner) and not is_ours(found)]
+    others = [found for found in gc.get_referrers(original) if found != dict(vars(owner)) and not is_ours(found)]
     assert others == []
 
 
