@@ -34,7 +34,7 @@ def main() -> int:
         if argument == "number":
             one.add_argument("number", type=int)
         elif argument == "exercise":
-            one.add_argument("exercise")
+            one.add_argument("exercise", nargs="+" if verb == "check" else None)
         elif argument:
             one.add_argument("--work", type=Path, default=manifest.CHECKOUT)
             one.add_argument("--output", type=Path, default=manifest.CHECKOUT / "build/grade.json")

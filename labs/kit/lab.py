@@ -37,16 +37,18 @@ def run(number: int, labs: Path) -> int:
     return 0 if full else 1
 
 
-def check(id: str, labs: Path) -> int:
-    """Check one exercise, as `check("3.2")` of a notebook does."""
-    exercise = manifest.find(id)
-    report = session.check([exercise], labs)
+def check(ids: list[str], labs: Path) -> int:
+    """Check some exercises, as `check("3.2")` of a notebook does."""
+    report = session.check([manifest.find(id) for id in ids], labs)
     console = screen.console()
-    if report.full:
-        console.print(f"{id} {exercise.title}: passed, {exercise.points}/{exercise.points} points", style="green")
-        return 0
-    console.print(screen.explain(report.results[0]))
-    return 1
+    for result in report.results:
+        exercise = result.exercise
+        if result.state == "passed":
+            line = f"{exercise.id} {exercise.title}: passed, {result.points}/{exercise.points} points"
+            console.print(line, style="green")
+        else:
+            console.print(screen.explain(result))
+    return 0 if report.full else 1
 
 
 def _part(report: session.Report, lab: manifest.Lab) -> session.Report:

@@ -36,7 +36,7 @@ def pyctr(words: str) -> None:
 
 
 def output(words: str) -> str:
-    """As `pyctr`, but give what it writes, for a cell that looks at it."""
+    """As `pyctr`, but give what it writes, as it is, for a cell that looks at it."""
     return _run([sys.executable, "-m", "pyctr_lite", *_labs(), *shlex.split(words)], str(manifest.CHECKOUT))[0]
 
 
@@ -45,9 +45,9 @@ def isolated(line: str, cell: str) -> None:
     _show([sys.executable, "-c", cell], str(manifest.CHECKOUT))
 
 
-def check(id: str) -> None:
-    """Check one exercise of the labs, as `make labN` does: `check("3.2")`."""
-    _show([sys.executable, "-m", "labs.kit", "check", id], str(manifest.CHECKOUT), status=False)
+def check(*ids: str) -> None:
+    """Check exercises of the labs, as `make labN` does: `check("3.2")`."""
+    _show([sys.executable, "-m", "labs.kit", "check", *ids], str(manifest.CHECKOUT), status=False)
 
 
 def yours() -> None:
@@ -62,6 +62,7 @@ def _labs() -> list[str]:
 
 def _show(command: list[str], directory: str, *, status: bool = True) -> None:
     text, code = _run(command, directory)
+    text = _tidy(text)
     if text:
         print(text, end="" if text.endswith("\n") else "\n")
     if code and status:
@@ -92,7 +93,7 @@ def _run(command: list[str], directory: str) -> tuple[str, int]:
         process.communicate()
         raise
     code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-    return _tidy(data.decode(errors="replace")), code
+    return data.decode(errors="replace"), code
 
 
 def _tidy(text: str) -> str:

@@ -62,7 +62,11 @@ def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[C
             os.close(directory)
     if before is None:
         return [Change("A", path), *below]
-    if below or differs(os.lstat(before), status) or _capability(before) != _capability(_path(upper, name)):
+    if (
+        below
+        or differs(os.lstat(before), status)
+        or file_capability(before) != file_capability(_path(upper, name))
+    ):
         return [Change("C", path), *below]
     return []
 
@@ -126,7 +130,7 @@ def _time_differs(before: os.stat_result, after: os.stat_result) -> bool:
     return one != other
 
 
-def _capability(path: str) -> bytes:
+def file_capability(path: str) -> bytes:
     """The file capabilities of a path (capabilities(7)), empty where it has none."""
     try:
         return os.getxattr(path, "security.capability", follow_symlinks=False)

@@ -1,0 +1,20 @@
+"""The prefix is put before the whole path."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from pyctr_lite.commit import header
+from pyctr_lite.rootfs import whiteout
+
+if TYPE_CHECKING:
+    from pyctr_lite.commit.layer import LayerWriter
+
+HINT = "it lies where the file lay"
+
+
+def add_whiteout(self: LayerWriter, place: bytes, name: bytes) -> None:
+    marker = whiteout.PREFIX + place + name
+    self.stream.write(header.entry_header(marker, header.REGULAR, mode=0o600))
