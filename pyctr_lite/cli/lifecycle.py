@@ -112,7 +112,7 @@ def remove(context: Context) -> int:
 def prune(context: Context) -> int:
     """Remove all containers that do not run."""
     from pyctr_lite.cli import filters, prompt, units
-    from pyctr_lite.engine import inspect
+    from pyctr_lite.rootfs import walk
 
     flags = context.flags
     chosen = filters.of_prune(flags.filter)
@@ -122,7 +122,7 @@ def prune(context: Context) -> int:
     for container in context.engine.containers.list():
         if container.state.running or not chosen(container):
             continue
-        size = inspect.disk_usage(f"{container.directory}/upper")
+        size = walk.disk_usage(f"{container.directory}/upper")
         try:
             container.remove()
         except Conflict:

@@ -120,12 +120,12 @@ _layer_sizes: dict[str, int] = {}
 
 def _size(container: Container, whole: bool) -> str:
     from pyctr_lite.cli import units
-    from pyctr_lite.engine import inspect
+    from pyctr_lite.rootfs import walk
 
-    used = inspect.disk_usage(f"{container.directory}/upper")
+    used = walk.disk_usage(f"{container.directory}/upper")
     for layer in container.record.layers:
         if layer not in _layer_sizes:
-            _layer_sizes[layer] = inspect.disk_usage(layer)
+            _layer_sizes[layer] = walk.disk_usage(layer)
     below = sum(_layer_sizes[layer] for layer in container.record.layers)
     return f"{units.human_size(used, 3)} (virtual {units.human_size(used + below, 3)})"
 

@@ -135,9 +135,9 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
 
 def _size(directory: str) -> str:
     from pyctr_lite.cli import units
-    from pyctr_lite.volumes import store
+    from pyctr_lite.rootfs import walk
 
-    return units.human_size(store.disk_usage(directory), 3)
+    return units.human_size(walk.disk_usage(directory), 3)
 
 
 def _boolean(text: str) -> bool:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyctr_lite.rootfs import whiteout
+from pyctr_lite.rootfs import walk, whiteout
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -28,7 +28,9 @@ def changes(upper: str, lowers: list[str]) -> Iterator[Change]:
     """
     fd = os.open(upper, _DIRECTORY & ~os.O_NOFOLLOW)
     try:
-        yield from sorted(directory_changes(fd, lowers, ""), key=lambda change: os.fsencode(change.path))
+        with walk.Deep():
+            found = directory_changes(fd, lowers, "")
+        yield from sorted(found, key=lambda change: os.fsencode(change.path))
     finally:
         os.close(fd)
 

@@ -15,7 +15,7 @@ from pyctr_lite.commit import header
 from pyctr_lite.commit.stream import DigestStream, LayerDigest, Writable
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain
-from pyctr_lite.rootfs import whiteout
+from pyctr_lite.rootfs import walk, whiteout
 
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,7 +43,8 @@ def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None =
     layer = LayerWriter(output, source_date_epoch)
     root = os.open(upper, _DIRECTORY & ~os.O_NOFOLLOW)
     try:
-        layer.add_entries(root, b"")
+        with walk.Deep():
+            layer.add_entries(root, b"")
     finally:
         os.close(root)
     digest = layer.finish()

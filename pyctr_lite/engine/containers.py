@@ -11,6 +11,7 @@ from pyctr_lite.cgroups import group as groups
 from pyctr_lite.engine import attach, etc_files, events, lock, record, removal, signals, spec
 from pyctr_lite.errors import Conflict, NotFound
 from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import walk
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import state as runtime_state
 
@@ -251,7 +252,7 @@ class Container:
         removal.unmount_rootfs(self.directory)
         gone = f"{self.directory}.removing"
         explain.step(f'rename("{self.directory}", "{gone}")', os.rename, self.directory, gone)
-        explain.step(f'remove the tree "{gone}"', removal.remove_tree, gone)
+        explain.step(f'remove the tree "{gone}"', walk.remove_tree, gone)
         self.engine.names.release(self.name, self.id)
         if volumes:
             for mount in self.record.mounts:

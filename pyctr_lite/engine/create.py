@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite.engine import accounts, image_view, lock, record, removal, signals, spec
+from pyctr_lite.engine import accounts, image_view, lock, record, signals, spec
 from pyctr_lite.engine.containers import Container
 from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.rootfs import walk
 from pyctr_lite.runtime import program
 
 TYPE_CHECKING = False
@@ -72,7 +73,7 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
         if container is not None:
             container.remove_files(volumes=True)
         else:
-            removal.remove_tree(directory)
+            walk.remove_tree(directory)
             engine.names.release(name, id)
         raise
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite import jsonfile, linux
-from pyctr_lite.rootfs import overlay, target
+from pyctr_lite.rootfs import overlay, target, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,5 @@ class ImageView:
         try:
             os.rename(temporary, self.directory)
         except OSError:  # another process was first
-            from shutil import rmtree
-
-            rmtree(temporary)
+            walk.remove_tree(temporary)
         return accounts

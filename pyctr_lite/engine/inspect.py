@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from pyctr_lite.errors import NotFound
+from pyctr_lite.rootfs import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
         },
     }
     if size:
-        shown["SizeRw"] = disk_usage(f"{directory}/upper")
-        shown["SizeRootFs"] = shown["SizeRw"] + sum(disk_usage(layer) for layer in record.layers)
+        shown["SizeRw"] = walk.disk_usage(f"{directory}/upper")
+        shown["SizeRootFs"] = shown["SizeRw"] + sum(walk.disk_usage(layer) for layer in record.layers)
     return shown
 
 
@@ -140,23 +139,3 @@ def _host_config(item: Container) -> dict[str, Any]:
         "BlkioDeviceReadBps": [{"Path": path, "Rate": rate} for path, rate in options.device_read_bps] or None,
         "BlkioDeviceWriteBps": [{"Path": path, "Rate": rate} for path, rate in options.device_write_bps] or None,
     }
-
-
-def disk_usage(path: str) -> int:
-    """The bytes of the files under a directory, a file with several names once."""
-    total, seen = 0, set()
-    stack = [path]
-    while stack:
-        try:
-            entries = os.scandir(stack.pop())
-        except FileNotFoundError:
-            continue
-        with entries:
-            for entry in entries:
-                found = entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(entry.path)
-                elif found.st_ino not in seen:
-                    seen.add(found.st_ino)
-                    total += found.st_size
-    return total

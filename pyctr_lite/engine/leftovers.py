@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
-from pyctr_lite.engine import removal
 from pyctr_lite.engine.lock import Lock
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import mountinfo
+from pyctr_lite.rootfs import walk
 
 if TYPE_CHECKING:
     from pyctr_lite.engine.engine import Engine
@@ -92,7 +92,7 @@ def _run_directories(engine: Engine) -> Iterator[Leftover]:
     for name in _list(engine.paths.run):
         if name.startswith("view-") and not _lives(name.rpartition("-")[2]):
             path = f"{engine.paths.run}/{name}"
-            yield Leftover("run directory", path, partial(removal.remove_tree, path))
+            yield Leftover("run directory", path, partial(walk.remove_tree, path))
 
 
 def _half_containers(engine: Engine) -> Iterator[Leftover]:
@@ -105,7 +105,7 @@ def _half_containers(engine: Engine) -> Iterator[Leftover]:
             half = not os.path.exists(f"{path}/container.json")
             left = half and _is_settled(path) and not Lock.is_held(f"{path}/lock")
         if left:
-            yield Leftover("container", path, partial(removal.remove_tree, path))
+            yield Leftover("container", path, partial(walk.remove_tree, path))
 
 
 def _names(engine: Engine) -> Iterator[Leftover]:
@@ -133,14 +133,14 @@ def _half_volumes(engine: Engine) -> Iterator[Leftover]:
     if left and not Lock.is_held(top):  # who makes a volume holds the lock
         for name in left:
             path = f"{top}/{name}"
-            yield Leftover("volume", path, partial(removal.remove_tree, path))
+            yield Leftover("volume", path, partial(walk.remove_tree, path))
 
 
 def _init_layers(engine: Engine) -> Iterator[Leftover]:
     for name in _list(engine.paths.init_layers):
         if name.endswith(".tmp") and not _lives(name.split(".")[-2]):
             path = f"{engine.paths.init_layers}/{name}"
-            yield Leftover("init layer", path, partial(removal.remove_tree, path))
+            yield Leftover("init layer", path, partial(walk.remove_tree, path))
 
 
 def _remove_group(engine: Engine, id: str) -> None:
@@ -153,7 +153,7 @@ def _remove_group(engine: Engine, id: str) -> None:
 
 def _remove_idle(engine: Engine, id: str, path: str) -> None:
     if _is_idle(engine, id):
-        removal.remove_tree(path)
+        walk.remove_tree(path)
 
 
 def _sweep_staging(engine: Engine) -> None:

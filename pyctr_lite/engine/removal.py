@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from pyctr_lite import linux
 
@@ -20,18 +19,3 @@ def unmount_rootfs(directory: str) -> None:
             linux.umount2(f"{directory}/rootfs", linux.MNT_DETACH)
     except FileNotFoundError:
         pass
-
-
-def remove_tree(path: str) -> None:
-    """Remove a directory with all that is in it, never following a link."""
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                remove_tree(entry.path)
-            else:
-                os.unlink(entry.path)
-    try:
-        os.rmdir(path)
-    except PermissionError:
-        os.chmod(path, stat.S_IRWXU)
-        os.rmdir(path)

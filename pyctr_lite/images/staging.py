@@ -9,10 +9,10 @@ import errno
 import fcntl
 import os
 import secrets
-import shutil
 from typing import TYPE_CHECKING
 
 from pyctr_lite.images import blob, image
+from pyctr_lite.rootfs import walk
 
 if TYPE_CHECKING:
     from pyctr_lite.images.store import ImageStore
@@ -39,7 +39,10 @@ class Staging:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        try:
+            walk.remove_tree(self.path)
+        except OSError:
+            pass  # for the next writer's sweep
         os.close(self._fd)
 
     def new_path(self) -> str:
@@ -69,7 +72,7 @@ def sweep(root: str) -> None:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path)
+            walk.remove_tree(path)
         except BlockingIOError:
             pass  # its process lives
         finally:

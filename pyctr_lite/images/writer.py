@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference, staging, unpack
+from pyctr_lite.rootfs import walk
 
 if TYPE_CHECKING:
     from pyctr_lite.images.image import Image, Layer
@@ -174,4 +174,4 @@ def _place_directories(store: ImageStore, layers: Sequence[Layer | NewLayer], un
         directory = f"{store.layers}/{chain[7:]}"
         if isinstance(layer, staging.NewLayer) and layer.directory and not os.path.isdir(directory):
             unpack.place(layer.directory, directory)
-            undo.callback(shutil.rmtree, directory)
+            undo.callback(walk.remove_tree, directory)

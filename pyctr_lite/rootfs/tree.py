@@ -12,7 +12,7 @@ import stat
 
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
-from pyctr_lite.rootfs import whiteout
+from pyctr_lite.rootfs import walk, whiteout
 
 _MOST_OPEN = 256
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -73,7 +73,7 @@ class Tree:
             if stat.S_ISLNK(status.st_mode):
                 self.forget()
             return whiteout.is_whiteout(status)
-        _remove_directory(dirfd, name)
+        walk.remove_tree(name, dirfd)
         self.forget()
         return False
 
@@ -133,18 +133,3 @@ def _open_below(lower: str, path: bytes) -> int | None:
         return None
     finally:
         os.close(root)
-
-
-def _remove_directory(dirfd: int, name: bytes) -> None:
-    fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=dirfd)
-    try:
-        with os.scandir(fd) as entries:
-            children = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for child, is_directory in children:
-            if is_directory:
-                _remove_directory(fd, child)
-            else:
-                os.unlink(child, dir_fd=fd)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=dirfd)

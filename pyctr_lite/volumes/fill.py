@@ -9,6 +9,7 @@ import stat
 
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.rootfs import walk
 
 _TEMPORARY = ".pyctr_lite-filling"
 """The one name, at the volume's top, under which a file is written before it gets its own."""
@@ -41,7 +42,8 @@ def fill_volume(data_directory: str, rootfs: str | int, path: str) -> bool:
             os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             target = os.open(data_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                _Copy(target).copy_directory(source, target)
+                with walk.Deep():
+                    _Copy(target).copy_directory(source, target)
             finally:
                 os.close(target)
             os.unlink(marker)

@@ -8,6 +8,7 @@ import time
 
 from pyctr_lite import jsonfile, linux, near
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes import names
 
 TYPE_CHECKING = False
@@ -172,7 +173,7 @@ class VolumeStore:
         for volume in self.list():
             if volume.name in used or not (all or volume.anonymous) or not (chosen is None or chosen(volume)):
                 continue
-            size = disk_usage(volume.mountpoint)
+            size = walk.disk_usage(volume.mountpoint)
             self.remove(volume.name, force=True)
             removed.append(volume.name)
             freed += size
@@ -199,22 +200,6 @@ class VolumeStore:
         return lock
 
 
-def disk_usage(directory: str) -> int:
-    """Bytes of the files below a directory, a file with several names counted once."""
-    seen: set[tuple[int, int]] = set()
-    total, pending = 0, [directory]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif (status.st_dev, status.st_ino) not in seen:
-                    seen.add((status.st_dev, status.st_ino))
-                    total += status.st_size
-    return total
-
-
 def _check_options(options: dict[str, str]) -> None:
     for option in options:
         if option not in ("type", "o", "device"):
@@ -230,10 +215,7 @@ def _check_options(options: dict[str, str]) -> None:
 
 def _delete(path: str) -> None:
     """Delete a tree that another process may be deleting too."""
-    from shutil import rmtree
-
-    def pass_over_missing(_function: object, _path: str, info: Any) -> None:
-        if not isinstance(info[1], FileNotFoundError):
-            raise info[1]
-
-    rmtree(path, onerror=pass_over_missing)
+    try:
+        walk.remove_tree(path)
+    except FileNotFoundError:
+        pass

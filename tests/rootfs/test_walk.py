@@ -1,0 +1,95 @@
+"""Trees deeper than a path, Python's calls or the open descriptors reach."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite.commit import diff, layer
+from pyctr_lite.rootfs import walk
+
+NAME = "a-name-of-19-letters"
+
+
+def dig(top: Path, depth: int, name: str = NAME) -> None:
+    """Directories one in another, as a program in a container can make them: each path is one name long."""
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=fd)
+        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)
+
+
+def test_a_tree_deeper_than_any_path_is_removed(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    dig(top, 3000)
+    dig(top, 5, "beside")
+    (top / "link").symlink_to(tmp_path / "kept")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    before = os.listdir("/proc/self/fd")
+    walk.remove_tree(str(top))
+    assert not top.exists()
+    assert (tmp_path / "kept" / "file").exists()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    with pytest.raises(FileNotFoundError):
+        walk.remove_tree(str(top))
+
+
+def test_two_remove_one_tree_at_the_same_time(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    for number in range(60):
+        (top / str(number) / "below").mkdir(parents=True)
+        (top / str(number) / "below" / "file").touch()
+    failed: list[BaseException] = []
+
+    def remove() -> None:
+        try:
+            walk.remove_tree(str(top))
+        except FileNotFoundError:
+            pass  # the other was first
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=remove) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert not top.exists()
+
+
+def test_the_usage_of_a_deep_tree_counts_each_file_once(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    dig(top, 1500)
+    (top / "one").write_bytes(b"x" * 1000)
+    os.link(top / "one", top / "two")
+    assert walk.disk_usage(str(top)) == 1000
+    assert walk.disk_usage(str(tmp_path / "nothing")) == 0
+    walk.remove_tree(str(top))  # pytest's own removal does not reach the bottom
+
+
+def test_deep_changes_are_told_and_packed(tmp_path: Path) -> None:
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    dig(upper, 1200, "d")
+    written = bytearray()
+
+    class Output:
+        def write(self, data: bytes | bytearray | memoryview) -> int:
+            written.extend(data)
+            return len(data)
+
+    layer.write_layer(str(upper), Output())
+    assert b"/d/d/file" in written
+    assert len(list(diff.changes(str(upper), []))) == 1201
+    walk.remove_tree(str(upper))
