@@ -25,6 +25,7 @@ _NUMBERS = {
     "memory": ("memory", "limit"),
     "memory_swap": ("memory", "swap"),
     "memory_reservation": ("memory", "reservation"),
+    "oom_kill_disable": ("memory", "disableOOMKiller"),
     "pids": ("pids", "limit"),
     "blkio_weight": ("blockIO", "weight"),
 }
@@ -41,10 +42,10 @@ class Limits:
     `cpu_quota` (µs of CPU time per period; -1: no limit) and `cpu_period` (µs, 1000 to 1000000);
     `cpu_shares` (weight 2 to 262144, 1024 is the default: version 1's scale); `cpuset_cpus`, `cpuset_mems`
     ("0-2,4"); `memory`, `memory_swap` (memory and swap together, as Docker and OCI count) and
-    `memory_reservation` in bytes (-1: no limit); `pids` (tasks; -1: no limit); `blkio_weight` (10 to 1000);
-    four lists of rates for disks; `hugepages`: (page size as "2MB", bytes); `unified`: files of version 2
-    and their texts; `devices`: OCI's rules of which device nodes may be used, in order.
-    Source: OCI runtime-spec config-linux.md.
+    `memory_reservation` in bytes (-1: no limit); `oom_kill_disable`: who needs more memory waits for it;
+    `pids` (tasks; -1: no limit); `blkio_weight` (10 to 1000); four lists of rates for disks; `hugepages`: (page
+    size as "2MB", bytes); `unified`: files of version 2 and their texts; `devices`: OCI's rules of which device
+    nodes may be used, in order. Source: OCI runtime-spec config-linux.md.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Limits:
         "memory",
         "memory_reservation",
         "memory_swap",
+        "oom_kill_disable",
         "pids",
         "unified",
     )
@@ -78,6 +80,7 @@ class Limits:
         memory: int | None = None,
         memory_swap: int | None = None,
         memory_reservation: int | None = None,
+        oom_kill_disable: bool = False,
         pids: int | None = None,
         blkio_weight: int | None = None,
         device_read_bps: Rates | None = None,
@@ -91,6 +94,7 @@ class Limits:
         self.cpu_quota, self.cpu_period, self.cpu_shares = cpu_quota, cpu_period, cpu_shares
         self.cpuset_cpus, self.cpuset_mems = cpuset_cpus, cpuset_mems
         self.memory, self.memory_swap, self.memory_reservation = memory, memory_swap, memory_reservation
+        self.oom_kill_disable = oom_kill_disable
         self.pids = pids
         self.blkio_weight = blkio_weight
         self.device_read_bps, self.device_write_bps = device_read_bps or [], device_write_bps or []

@@ -71,6 +71,8 @@ def memory(limits: Limits) -> Files:
         lines.append(("memory", "memory.memsw.limit_in_bytes", str(swap)))
     if limits.memory_reservation is not None:
         lines.append(("memory", "memory.soft_limit_in_bytes", str(limits.memory_reservation)))
+    if limits.oom_kill_disable:
+        lines.append(("memory", "memory.oom_control", "1"))
     return lines
 
 

@@ -74,6 +74,8 @@ def memory(limits: Limits) -> Files:
     as it is: the kernel kills one process, as it does under version 1.
     """
     check.memory(limits)
+    if limits.oom_kill_disable:
+        raise InvalidArgument("cgroup v2 cannot disable the OOM killer", "leave --oom-kill-disable out")
     lines: Files = []
     swap = limits.memory_swap
     if swap is None and limits.memory == -1:

@@ -9,6 +9,7 @@ from pyctr_lite.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -19,6 +20,10 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set")
     if flags.memory is not None and flags.memory < 6 << 20:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if flags.memory is not None and flags.memory < (flags.memory_reservation or 0):
+        raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
+    if (flags.dns or flags.dns_search or flags.dns_option) and (flags.network or "").startswith("container:"):
+        raise InvalidArgument("conflicting options: dns and the network mode", "the other container's is used")
     if flags.memory_swap is not None and flags.memory is None and flags.memory_swap > 0:
         raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit", "add -m")
     if flags.memory_swap and 0 < flags.memory_swap < (flags.memory or 0):
@@ -36,7 +41,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         user=flags.user or "",
         workdir=_absolute(flags.workdir or ""),
         env=[*env_files(flags.env_file), *flags.env],
-        labels=dict(_label(item) for item in flags.label),
+        labels=_labels(flags),
         stdin=flags.interactive,
         tty=flags.tty,
         remove=flags.rm,
@@ -45,7 +50,8 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         tmpfs=flags.tmpfs,
         memory=flags.memory,
         memory_swap=flags.memory_swap or None,
-        memory_reservation=flags.memory_reservation,
+        memory_reservation=flags.memory_reservation or None,
+        oom_kill_disable=flags.oom_kill_disable,
         nano_cpus=flags.cpus,
         cpu_quota=flags.cpu_quota,
         cpu_period=flags.cpu_period,
@@ -71,8 +77,15 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         stop_signal=flags.stop_signal or "",
         stop_timeout=flags.stop_timeout,
         add_hosts=flags.add_host,
+        dns=flags.dns,
+        dns_search=flags.dns_search,
+        dns_options=flags.dns_option,
+        ulimits=flags.ulimit,
+        sysctls=dict(flags.sysctl),
+        devices=flags.device,
+        device_rules=flags.device_cgroup_rule,
         group_add=flags.group_add,
-        shm_size=flags.shm_size,
+        shm_size=flags.shm_size or None,
         lxcfs=flags.lxcfs,
     )
 
@@ -148,6 +161,26 @@ def _absolute(path: str) -> str:
     if path and not path.startswith("/"):
         raise InvalidArgument(f"the working directory '{path}' is invalid, it needs to be an absolute path")
     return path
+
+
+def late(name: str) -> Callable[[str], Any]:
+    """A conversion of `container_values`, which is imported when it is called."""
+
+    def convert(text: str) -> Any:
+        from pyctr_lite.cli import container_values
+
+        return getattr(container_values, name)(text)
+
+    return convert
+
+
+def _labels(flags: Any) -> dict[str, str]:
+    files = []
+    if flags.label_file:
+        from pyctr_lite.cli import container_values
+
+        files = container_values.label_files(flags.label_file)
+    return dict(_label(item) for item in [*files, *flags.label])
 
 
 def device_rate(text: str) -> tuple[str, int]:

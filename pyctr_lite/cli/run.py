@@ -6,7 +6,7 @@ import os
 import sys
 
 from pyctr_lite.cli import container_options, terminal
-from pyctr_lite.cli.container_options import device_rate
+from pyctr_lite.cli.container_options import device_rate, late
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
 
@@ -29,6 +29,13 @@ _SHARED = (
     Option("cpus", "cpus", "Number of CPUs"),
     Option("cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
     Option("cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+    Option("device", "list", "Add a host device to the container", convert=late("device")),
+    Option(
+        "device-cgroup-rule",
+        "list",
+        "Add a rule to the cgroup allowed devices list",
+        convert=late("device_rule"),
+    ),
     Option(
         "device-read-bps",
         "list",
@@ -41,6 +48,9 @@ _SHARED = (
         "Limit write rate (bytes per second) to a device",
         convert=device_rate,
     ),
+    Option("dns", "list", "Set custom DNS servers", convert=late("address")),
+    Option("dns-option", "list", "Set DNS options", aliases=("dns-opt",)),
+    Option("dns-search", "list", "Set custom DNS search domains", convert=late("domain")),
     Option("domainname", "string", "Container NIS domain name"),
     Option("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
     Option("env", "list", "Set environment variables", short="e"),
@@ -52,6 +62,7 @@ _SHARED = (
     Option("interactive", "bool", "Keep STDIN open even if not attached", short="i"),
     Option("ipc", "string", "IPC mode to use (private, host, container:ID)"),
     Option("label", "list", "Set meta data on a container", short="l"),
+    Option("label-file", "list", "Read in a line delimited file of labels"),
     Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …) by lxcfs"),
     Option("memory", "bytes", "Memory limit", short="m"),
     Option("memory-reservation", "bytes", "Memory soft limit"),
@@ -67,6 +78,7 @@ _SHARED = (
     Option(
         "no-new-privileges", "bool", "Keep what runs inside from gaining privileges (a setuid program does not)"
     ),
+    Option("oom-kill-disable", "bool", "Disable OOM Killer"),
     Option("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
     Option("pid", "string", "PID namespace to use (host, container:ID)"),
     Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
@@ -78,8 +90,10 @@ _SHARED = (
     Option("shm-size", "bytes", "Size of /dev/shm"),
     Option("stop-signal", "string", "Signal to stop the container"),
     Option("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
+    Option("sysctl", "list", "Sysctl options", convert=late("sysctl")),
     Option("tmpfs", "list", "Mount a tmpfs directory"),
     Option("tty", "bool", "Allocate a pseudo-TTY", short="t"),
+    Option("ulimit", "list", "Ulimit options", convert=late("ulimit")),
     Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
     Option("uts", "string", "UTS namespace to use (host)"),
     Option("volume", "list", "Bind mount a volume", short="v"),
@@ -160,6 +174,12 @@ def _create(context: Context) -> Container:
         os.write(cidfile, container.id.encode())
         os.close(cidfile)
     _warn_of_platform(context, container)
+    if options.oom_kill_disable and not options.memory:
+        print(
+            "WARNING: OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources.",
+            file=sys.stderr,
+        )
     return container
 
 

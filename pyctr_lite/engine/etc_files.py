@@ -39,6 +39,8 @@ def write(container: Container) -> None:
         domain = f".{options.domainname}" if options.domainname else ""
         alias = f"{hostname}{domain} {hostname}" if domain else hostname
         hosts += f"127.0.1.1\t{alias}\n"
+    if options.dns or options.dns_search or options.dns_options:
+        resolv = _resolv(resolv, options.dns, options.dns_search, options.dns_options)
     hosts += "".join(f"{address}\t{name}\n" for name, address in map(parse_host, options.add_hosts))
     for name, text in (("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolv)):
         with open(f"{directory}/{name}", "w", errors="surrogateescape") as file:
@@ -46,16 +48,29 @@ def write(container: Container) -> None:
             os.fchmod(file.fileno(), 0o644)
 
 
+def _resolv(text: str, servers: list[str], search: list[str], options: list[str]) -> str:
+    """A resolv.conf with what is given in place of its own lines of that kind (resolv.conf(5))."""
+    given = {
+        "nameserver": [f"nameserver {server}" for server in servers],
+        "search": [f"search {' '.join(search)}"] if search and search != ["."] else [],
+        "options": [f"options {' '.join(options)}"] if options else [],
+    }
+    replaced = {"nameserver": servers, "search": search, "domain": search, "options": options}
+    kept = [line for line in text.splitlines() if not replaced.get((line.split() or [""])[0])]
+    return "\n".join([*kept, *given["nameserver"], *given["search"], *given["options"], ""])
+
+
 def parse_host(text: str) -> tuple[str, str]:
     """The name and the address of `--add-host NAME:ADDRESS`. Fails with InvalidArgument."""
     name, separator, address = text.partition("=" if "=" in text else ":")
     address = address.strip("[]")
-    if not name or not separator or not _is_address(address):
+    if not name or not separator or not is_address(address):
         raise InvalidArgument(f'invalid argument "{text}" for "--add-host": bad format', "it is NAME:ADDRESS")
     return name, address
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IP address of either version."""
     import _socket
 
     for family in (_socket.AF_INET, _socket.AF_INET6):

@@ -133,6 +133,7 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
             "inheritable": [],
             "ambient": [],
         },
+        "rlimits": spec.rlimits(record.options),
         "noNewPrivileges": spec.no_new_privileges(record.options),
     }
 

@@ -118,12 +118,23 @@ def _host_config(item: Container) -> dict[str, Any]:
         "CapAdd": options.cap_add or None,
         "CapDrop": options.cap_drop or None,
         "GroupAdd": options.group_add or None,
+        "Dns": options.dns,
+        "DnsOptions": options.dns_options,
+        "DnsSearch": options.dns_search,
+        "Ulimits": [{"Name": name, "Hard": hard, "Soft": soft} for name, soft, hard in options.ulimits],
+        "Sysctls": options.sysctls,
+        "Devices": [
+            {"PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": access}
+            for host, inside, access in options.devices
+        ],
+        "DeviceCgroupRules": options.device_rules or None,
         "ExtraHosts": options.add_hosts or None,
         "Privileged": options.privileged,
         "SecurityOpt": options.security_opt or None,
         "ReadonlyRootfs": options.read_only,
         "Init": options.init,
         "ShmSize": options.shm_size if options.shm_size is not None else 64 << 20,
+        "OomKillDisable": options.oom_kill_disable,
         "OomScoreAdj": options.oom_score_adj or 0,
         "Memory": options.memory or 0,
         "MemorySwap": options.memory_swap or (2 * options.memory if options.memory else 0),

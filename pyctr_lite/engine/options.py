@@ -12,7 +12,8 @@ class ContainerOptions:
 
     Sizes are bytes, times seconds, `nano_cpus` is 10⁹ a CPU, `volumes`, `mounts`, `tmpfs` are texts in Docker's
     grammar of -v, --mount, --tmpfs; the namespace modes are "", "private", "host" or "container:REFERENCE"
-    (`network` also "none").
+    (`network` also "none"). `ulimits` are name, soft, hard (-1: none); `devices` path, path inside, access;
+    `device_rules` rules as in "c 1:3 rwm".
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -35,6 +36,7 @@ class ContainerOptions:
         "memory": None,
         "memory_swap": None,
         "memory_reservation": None,
+        "oom_kill_disable": False,
         "nano_cpus": None,
         "cpu_quota": None,
         "cpu_period": None,
@@ -60,7 +62,14 @@ class ContainerOptions:
         "stop_signal": "",
         "stop_timeout": None,
         "add_hosts": [],
+        "dns": [],
+        "dns_search": [],
+        "dns_options": [],
         "group_add": [],
+        "ulimits": [],
+        "sysctls": {},
+        "devices": [],
+        "device_rules": [],
         "shm_size": None,
         "lxcfs": False,
         "labs": "",

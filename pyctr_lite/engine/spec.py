@@ -49,6 +49,7 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
     options = record.options
     own_name = options.uts != "host" and "uts" not in joined  # another container keeps its own
     shows_all = options.privileged or "systempaths=unconfined" in options.security_opt
+    nodes, rules = _devices(options)
     args = [*(["/sbin/docker-init", "--"] if options.init else []), *record.args]
     return {
         "ociVersion": "1.0.2",
@@ -59,7 +60,7 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
             "env": record.env,
             "cwd": record.workdir,
             "capabilities": _capabilities(options),
-            "rlimits": [],
+            "rlimits": rlimits(options),
             "noNewPrivileges": no_new_privileges(options),
             **({} if options.oom_score_adj is None else {"oomScoreAdj": options.oom_score_adj}),
         },
@@ -75,8 +76,9 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
         "linux": {
             "namespaces": _namespaces(options, joined),
             "cgroupsPath": cgroups_path,
-            "resources": _resources(options),
-            "devices": [],
+            "resources": _resources(options, rules),
+            "devices": nodes,
+            **({"sysctl": options.sysctls} if options.sysctls else {}),
             "maskedPaths": [] if shows_all else MASKED_PATHS,
             "readonlyPaths": [] if shows_all else READONLY_PATHS,
             **({"seccomp": filter} if (filter := seccomp_profile(options)) else {}),
@@ -101,6 +103,26 @@ def capability_names(options: Any) -> list[str]:
         names = set()
     names = (names | adds) - drops - {"CAP_ALL"}
     return [name for name in held if name in names]
+
+
+def rlimits(options: Any) -> list[dict[str, Any]]:
+    """`process.rlimits`: -1 is the largest number, as the kernel has it (RLIM_INFINITY)."""
+    return [
+        {"type": f"RLIMIT_{name.upper()}", "hard": hard % 2**64, "soft": soft % 2**64}
+        for name, soft, hard in options.ulimits
+    ]
+
+
+def _devices(options: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The nodes to make beside the default ones, and the rules of their use."""
+    if not (options.devices or options.device_rules or options.privileged):
+        return [], devices.DEFAULT
+    from pyctr_lite.engine import device_nodes
+
+    if options.privileged:
+        return device_nodes.of_host(), [{"allow": True, "access": "rwm"}]
+    nodes, rules = device_nodes.asked(options.devices)
+    return nodes, [*devices.DEFAULT, *rules, *map(device_nodes.rule, options.device_rules)]
 
 
 def no_new_privileges(options: Any) -> bool:
@@ -251,7 +273,7 @@ def _propagation(record: Record) -> dict[str, str]:
     return {}
 
 
-def _resources(options: Any) -> dict[str, Any]:
+def _resources(options: Any, device_rules: list[dict[str, Any]]) -> dict[str, Any]:
     limit = limits.Limits()
     limit.memory = options.memory
     limit.memory_swap = options.memory_swap
@@ -268,8 +290,8 @@ def _resources(options: Any) -> dict[str, Any]:
     limit.blkio_weight = options.blkio_weight
     limit.device_read_bps = [_rate(item) for item in options.device_read_bps]
     limit.device_write_bps = [_rate(item) for item in options.device_write_bps]
-    rules = [{"allow": True, "access": "rwm"}] if options.privileged else devices.DEFAULT
-    return limit.to_oci() | {"devices": rules}
+    limit.oom_kill_disable = options.oom_kill_disable
+    return limit.to_oci() | {"devices": device_rules}
 
 
 def _rate(item: list[Any]) -> tuple[int, int, int]:

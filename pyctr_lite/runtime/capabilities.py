@@ -89,12 +89,11 @@ def limit_bounding_set(capabilities: dict[str, Any]) -> None:
             linux.prctl(linux.PR_CAPBSET_DROP, number)
 
 
-def regain(name: str) -> None:
-    """Make a capability effective that is permitted; one that is not permitted stays away."""
+def regain() -> None:
+    """Make effective what is permitted: setresuid(2) to a user who is not root takes that away."""
     effective, permitted, inheritable = linux.capget()
-    wanted = effective | mask([name]) & permitted
-    if wanted != effective:
-        linux.capset(wanted, permitted, inheritable)
+    if effective != permitted:
+        linux.capset(permitted, permitted, inheritable)
 
 
 def apply(capabilities: dict[str, Any]) -> None:

@@ -42,7 +42,6 @@ def become(process: dict[str, Any]) -> None:
 
     It keeps the capabilities that it has until `confine`.
     """
-    _set_rlimits(process.get("rlimits") or [])
     user = process.get("user") or {}
     uid, gid = user.get("uid", 0), user.get("gid", 0)
     _give_pipes(uid, gid)
@@ -54,20 +53,21 @@ def become(process: dict[str, Any]) -> None:
 
 
 def confine(process: dict[str, Any], filter: seccomps.Filter | None) -> None:
-    """Give up the capabilities that the program is not to have, and go under its filter of system calls: the last
-    step before the exec, for a filter need not allow more than that.
+    """Go under the program's limits and its filter of system calls, and give up the capabilities that it is not to
+    have: the last step before the exec, which alone the limits and the filter need to allow.
 
     Without no_new_privs only CAP_SYS_ADMIN may install a filter, so then it comes before the capabilities go.
     """
-    sets = process.get("capabilities") or {}
-    if process.get("noNewPrivileges"):
+    rlimits, late = process.get("rlimits") or [], bool(process.get("noNewPrivileges"))
+    if rlimits or filter is not None:
+        capabilities.regain()
+    _set_rlimits(rlimits)
+    if late:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     elif filter is not None:
-        capabilities.regain("CAP_SYS_ADMIN")  # which setresuid took from the effective set
         filter.install()
-        filter = None
-    capabilities.apply(sets)
-    if filter is not None:
+    capabilities.apply(process.get("capabilities") or {})
+    if late and filter is not None:
         filter.install()
 
 
@@ -114,7 +114,7 @@ def reset_signals() -> None:
 
 def _set_rlimits(limits: list[dict[str, Any]]) -> None:
     for limit in limits:
-        number = getattr(resource, limit["type"], None)
+        number = _RLIMIT_LOCKS if limit["type"] == "RLIMIT_LOCKS" else getattr(resource, limit["type"], None)
         if number is None:
             raise InvalidArgument(f"rlimit {limit['type']}: no such limit")
         try:
@@ -125,6 +125,10 @@ def _set_rlimits(limits: list[dict[str, Any]]) -> None:
                 f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}",
                 f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE",
             ) from None
+
+
+_RLIMIT_LOCKS = 10
+"""Which Python does not name (include/uapi/asm-generic/resource.h)."""
 
 
 def _rlimit(value: int) -> int:

@@ -1,0 +1,92 @@
+"""The texts of the rarer flags of `run` and `create` as the engine's values. Imported where one is given."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from pyctr_lite.cli import values
+from pyctr_lite.errors import InvalidArgument
+
+ULIMITS = (
+    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
+).split()
+
+
+def ulimit(text: str) -> list[object]:
+    """Name, soft and hard limit of "nofile=1024:2048"; -1 is no limit. Fails with ValueError in Docker's words."""
+    name, equals, limits = text.partition("=")
+    if not equals:
+        raise ValueError(f"invalid ulimit argument: {text}")
+    if name not in ULIMITS:
+        raise ValueError(f"invalid ulimit type: {name}")
+    soft, colon, hard = limits.partition(":")
+    numbers = [values.integer(part) for part in ((soft, hard) if colon else (soft,))]
+    if len(numbers) == 2 and numbers[1] != -1 and (numbers[0] == -1 or numbers[0] > numbers[1]):
+        raise ValueError("ulimit soft limit must be less than or equal to hard limit: "
+                         f"{numbers[0]} > {numbers[1]}")  # fmt: skip
+    return [name, numbers[0], numbers[-1]]
+
+
+def device(text: str) -> list[str]:
+    """Path on the host, path inside and access of "/dev/sda:/dev/xvdc:r". Fails with InvalidArgument."""
+    host, *rest = text.split(":")
+    access = rest.pop() if rest and _is_access(rest[-1]) else "rwm"
+    inside = rest.pop() if rest else host
+    if rest or not host.startswith("/") or not inside.startswith("/"):
+        raise InvalidArgument("it is /dev/PATH[:/PATH/INSIDE][:rwm]")
+    return [host, os.path.normpath(inside), access]
+
+
+def device_rule(text: str) -> str:
+    """The text of a rule "c 1:3 rwm". Fails with InvalidArgument where it is none."""
+    from pyctr_lite.engine import device_nodes
+
+    device_nodes.rule(text)
+    return text
+
+
+def sysctl(text: str) -> tuple[str, str]:
+    """Name and value of "net.core.somaxconn=1024"."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InvalidArgument("it is NAME=VALUE, as in net.core.somaxconn=1024")
+    return name, value
+
+
+def address(text: str) -> str:
+    """An IP address of either version. Fails with ValueError in Docker's words."""
+    from pyctr_lite.engine import etc_files
+
+    if not etc_files.is_address(text.strip()):
+        raise ValueError(f"{text} is not an ip address")
+    return text.strip()
+
+
+def domain(text: str) -> str:
+    """A domain to search in; "." is for none."""
+    if text != "." and not re.fullmatch(r"([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\.?)+", text):
+        raise InvalidArgument("not a domain")
+    return text
+
+
+def label_files(paths: list[str]) -> list[str]:
+    """The labels in files of `--label-file`: NAME=VALUE or NAME a line, # begins a comment."""
+    found = []
+    for path in paths:
+        try:
+            with open(path, errors="surrogateescape") as file:
+                lines = [line.lstrip() for line in file.read().splitlines()]
+        except OSError as error:
+            raise InvalidArgument(f"open {path}: {os.strerror(error.errno or 0).lower()}") from None
+        for line in lines:
+            if line and not line.startswith("#"):
+                name = line.partition("=")[0]
+                if not name or any(letter.isspace() for letter in name):
+                    raise InvalidArgument(f"invalid label '{name}' in {path}: contains whitespaces")
+                found.append(line)
+    return found
+
+
+def _is_access(text: str) -> bool:
+    return bool(text) and set(text) <= set("rwm") and len(set(text)) == len(text)
