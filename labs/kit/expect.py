@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -80,6 +81,10 @@ def told(error: BaseException) -> str:
     if isinstance(error, CheckFailed | ReferenceCalled):
         return str(error)
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if timeout := re.match(r"Failed: Timeout .*?([\d.]+)s", text):
+        text = (
+            f"it did not end within {float(timeout[1]):g} s, and was stopped: what does it wait for, or loop on?"
+        )
     line = _learners_line(error)
     return f"{text}\n    {line}" if line else text
 

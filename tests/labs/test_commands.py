@@ -1,0 +1,153 @@
+"""The commands behind make's targets, as a learner and a teacher meet them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from labs.kit import manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXERCISES = manifest.exercises()
+
+
+@pytest.fixture
+def kit(labs: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`kit("lab", "5")` on the test's own labs."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "labs.kit", "--labs", str(labs), *words]
+        return subprocess.run(
+            command, cwd=manifest.CHECKOUT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
+def test_a_lab_of_starters_is_to_do_and_says_where_to_begin(
+    kit: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = kit("lab", "5")
+    assert done.returncode == 1
+    assert "0/100" in done.stdout
+    assert "Next: 5.1" in done.stdout
+    assert "make hint EX=5.1" in done.stdout
+    assert f"0 of {len(EXERCISES)} functions of the engine are yours." in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_failing_exercise_is_explained_before_what_is_to_do(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    solve(manifest.find("5.3"), "def add_whiteout(self, place, name):\n    pass")
+    done = kit("lab", "5")
+    assert done.returncode == 1
+    assert "was it written?" in " ".join(done.stdout.split())
+    assert "make trace EX=5.3" in done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_a_full_lab_ends_with_0(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    for exercise in manifest.find_lab(5).exercises:
+        solve(exercise)
+    done = kit("lab", "5")
+    assert "100/100" in done.stdout, done.stdout + done.stderr
+    assert "Lab 5 is complete." in done.stdout
+    assert done.returncode == 0
+
+
+def test_one_exercise_alone(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    assert kit("check", "5.1").returncode == 1
+    solve(manifest.find("5.1"))
+    done = kit("check", "5.1")
+    assert (done.returncode, done.stdout) == (0, "5.1 What the layers below show: passed, 15/15 points\n")
+
+
+def test_hints_come_one_by_one_and_stay(kit: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    hints = manifest.find("5.1").hints
+    for count in (1, 2, 3, 3):
+        shown = " ".join(kit("hint", "5.1").stdout.split())
+        assert [" ".join(hint.split()) in shown for hint in hints] == [number < count for number in range(3)]
+
+
+def test_an_unknown_exercise_or_lab_is_one_clear_line(
+    kit: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = kit("hint", "9.9")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no exercise 9.9" in done.stderr
+    assert "no lab 9" in kit("lab", "9").stderr
+
+
+def test_reset_brings_the_starter_back_and_keeps_the_work(
+    kit: Callable[..., subprocess.CompletedProcess[str]], labs: Path, solve: Callable[..., None]
+) -> None:
+    place = manifest.find("5.1").place
+    starter = (labs / place).read_text()
+    works = []
+    for _ in range(3):  # again and again within a second
+        solve(manifest.find("5.1"))
+        works.append((labs / place).read_text())
+        assert kit("reset", "5").returncode == 0
+        assert (labs / place).read_text() == starter
+    kept = [path.read_text() for path in (labs / "backups").glob("*/diff.py")]
+    assert kept == works
+    assert "nothing to do" in kit("reset", "5").stdout
+
+
+def test_solution_shows_both(kit: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    shown = kit("solution", "5.1").stdout
+    assert 'raise Todo("5.1")' in shown
+    assert "is_whiteout(status)" in shown
+
+
+def test_trace_marks_the_learners_steps(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    assert "only the runtime's" not in kit("trace", "5.3").stdout
+    solve(manifest.find("5.3"))
+    shown = kit("trace", "5.3").stdout
+    assert "only the runtime's" in shown  # it tells of the whiteout that it writes
+    assert "whiteout" in shown
+
+
+def test_grade_writes_what_a_program_reads(
+    kit: Callable[..., subprocess.CompletedProcess[str]], labs: Path, solve: Callable[..., None], tmp_path: Path
+) -> None:
+    solve(manifest.find("5.1"))
+    report = tmp_path / "grade.json"
+    done = kit("grade", "--work", str(labs), "--output", str(report))
+    graded = json.loads(report.read_text())
+    assert (done.returncode, graded["points"]) == (1, 15)
+    assert graded["of"] == sum(exercise.points for exercise in EXERCISES)
+    states = {line["id"]: line["state"] for line in graded["exercises"]}
+    assert states == {exercise.id: "passed" if exercise.id == "5.1" else "to do" for exercise in EXERCISES}
+
+
+def test_grade_takes_only_the_exercises_files_and_no_link(
+    kit: Callable[..., subprocess.CompletedProcess[str]], labs: Path, solve: Callable[..., None], tmp_path: Path
+) -> None:
+    """A repository that brings checks of its own, and a link to a file of the teacher's."""
+    (labs / "lab5_commit/test_commit.py").write_text("def test_5_1_all_is_well(): pass\n")
+    (labs / "conftest.py").write_text("raise SystemExit(0)\n")
+    solved = tmp_path / "elsewhere.py"
+    solve(manifest.find("5.1"))
+    (labs / "lab5_commit/diff.py").rename(solved)
+    (labs / "lab5_commit/diff.py").symlink_to(solved)
+    report = tmp_path / "grade.json"
+    done = kit("grade", "--work", str(labs), "--output", str(report))
+    graded = json.loads(report.read_text())
+    assert graded["points"] == 0
+    assert "lab5_commit/diff.py" in graded["refused"][0]
+    assert "the starter is graded instead" in done.stdout
