@@ -6,12 +6,15 @@ import json
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from labs.kit import manifest, screen, session
 
+VM = Path("/var/lib/pyctr_vm/is_the_vm")
+"""Marks the course's VM (vagrant/provision.sh)."""
 MOST_BYTES = 1 << 20
 """A learner's file larger than this is refused: it is no function."""
 
@@ -20,7 +23,15 @@ def grade(work: Path, output: Path) -> int:
     """Check every exercise with the files of `work` (a checkout, or its labs directory): 0 only when full.
 
     Only the files that exercises live in are taken from there; checks, hints and engine are this checkout's.
+    Others' code is run as root: so it is done in the course's VM only, or where TRUSTED=1 says that it may be.
     """
+    if work.resolve() != manifest.CHECKOUT and not VM.exists() and os.environ.get("TRUSTED") != "1":
+        print(
+            f"grading runs the code in {work} as root: do it in the VM (vagrant up), "
+            "or with TRUSTED=1 on a machine that may be lost",
+            file=sys.stderr,
+        )
+        return 2
     with tempfile.TemporaryDirectory(prefix="pyctr_lite-grade-") as directory:
         labs = Path(directory)
         refused = _take_files(work / "labs" if (work / "labs").is_dir() else work, labs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import manifest
+from labs.kit import grade, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,8 +123,13 @@ def test_trace_marks_the_learners_steps(
 
 
 def test_grade_writes_what_a_program_reads(
-    kit: Callable[..., subprocess.CompletedProcess[str]], labs: Path, solve: Callable[..., None], tmp_path: Path
+    kit: Callable[..., subprocess.CompletedProcess[str]],
+    labs: Path,
+    solve: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("TRUSTED", "1")
     solve(manifest.find("5.1"))
     report = tmp_path / "grade.json"
     done = kit("grade", "--work", str(labs), "--output", str(report))
@@ -135,10 +140,30 @@ def test_grade_writes_what_a_program_reads(
     assert states == {exercise.id: "passed" if exercise.id == "5.1" else "to do" for exercise in EXERCISES}
 
 
+def test_grade_runs_others_code_only_in_the_vm_or_where_it_is_trusted(
+    kit: Callable[..., subprocess.CompletedProcess[str]],
+    labs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if grade.VM.exists():
+        pytest.skip("this is the VM")
+    monkeypatch.delenv("TRUSTED", raising=False)
+    done = kit("grade", "--work", str(labs), "--output", str(tmp_path / "grade.json"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "do it in the VM" in done.stderr
+    assert not (tmp_path / "grade.json").exists()
+
+
 def test_grade_takes_only_the_exercises_files_and_no_link(
-    kit: Callable[..., subprocess.CompletedProcess[str]], labs: Path, solve: Callable[..., None], tmp_path: Path
+    kit: Callable[..., subprocess.CompletedProcess[str]],
+    labs: Path,
+    solve: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A repository that brings checks of its own, and a link to a file of the teacher's."""
+    monkeypatch.setenv("TRUSTED", "1")
     (labs / "lab5_commit/test_commit.py").write_text("def test_5_1_all_is_well(): pass\n")
     (labs / "conftest.py").write_text("raise SystemExit(0)\n")
     solved = tmp_path / "elsewhere.py"
