@@ -14,8 +14,8 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 
 
 def directory(given: str) -> str:
-    """The labs directory that `--labs` or `--labs=DIR` names. Fails with InvalidArgument where there is none."""
-    found = os.path.abspath(given or f"{CHECKOUT}/labs")
+    """The labs directory of `--labs=DIR`, or the checkout's own ("@"). Fails with InvalidArgument without one."""
+    found = f"{CHECKOUT}/labs" if given == "@" else os.path.abspath(given)
     if not os.path.isdir(found):
         raise InvalidArgument(f"--labs: no directory {found}", "give that of the lab folders: --labs=DIR")
     return found
