@@ -18,6 +18,9 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
     _check_modes(flags)
     if flags.cpus is not None and (flags.cpu_quota is not None or flags.cpu_period is not None):
         raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set")
+    most = os.cpu_count() or 1  # flags.cpus are billionths
+    if flags.cpus and not 10**7 <= flags.cpus <= most * 10**9:
+        raise InvalidArgument(f"Range of CPUs is from 0.01 to {most}.00, as there are only {most} CPUs available")
     if flags.memory is not None and flags.memory < 6 << 20:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
     if flags.memory is not None and flags.memory < (flags.memory_reservation or 0):
@@ -102,7 +105,7 @@ def _check_modes(flags: Any) -> None:
         value = getattr(flags, name)
         if (
             not value
-            or value in modes
+            or (value in modes and not value.endswith(":"))
             or any(mode.endswith(":") and value.startswith(mode) and value != mode for mode in modes)
         ):
             continue
@@ -154,6 +157,10 @@ def env_files(paths: list[str]) -> list[str]:
 
 def _label(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
+    if not name.strip():
+        raise InvalidArgument(f"invalid label '{text}': empty name")
+    if name.split() != [name]:
+        raise InvalidArgument(f"label '{text}' contains whitespaces", "its value may, its name not")
     return name, value
 
 

@@ -6,6 +6,7 @@ import os
 
 from pyctr_lite.engine import accounts, image_view, lock, record, signals, spec
 from pyctr_lite.engine.containers import Container
+from pyctr_lite.engine.options import split_variable
 from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.rootfs import walk
 from pyctr_lite.runtime import program
@@ -108,7 +109,7 @@ def _args(options: ContainerOptions, config: dict[str, Any]) -> list[str]:
         entrypoint = config.get("Entrypoint") or []
         command = options.command or config.get("Cmd") or []
     args = [*entrypoint, *command]
-    if not args or not args[0]:
+    if not args:
         raise InvalidArgument("no command specified", "the image names none: give one after it")
     return args
 
@@ -119,7 +120,7 @@ def _environment(options: ContainerOptions, config: dict[str, Any], hostname: st
     if options.tty:
         variables["TERM"] = "xterm"
     for item in [*(config.get("Env") or []), *options.env]:
-        name, equals, value = item.partition("=")
+        name, equals, value = split_variable(item)
         variables[name] = value if equals else os.environ.get(name)
     return [f"{name}={value}" for name, value in variables.items() if value is not None]
 

@@ -77,15 +77,26 @@ class Containers:
         self._engine.learn(container.record.options.labs)
         return container
 
-    def list(self, *, all: bool = True) -> list[Container]:
-        """All containers, the newest first; without `all` those that run."""
+    def list(self, *, all: bool = True, sweep: bool = True) -> list[Container]:
+        """All containers, the newest first; without `all` those that run.
+
+        What a killed command left of one on its way in or out is removed, unless `sweep` is false.
+        """
         found = []
-        for id in self._engine.names.ids():
+        whole = True
+        for id in self._engine.names.directories():
+            if len(id) != names.ID_LENGTH:
+                whole = False  # it is being removed
+                continue
             try:
                 if all or record.State.read(self._engine.paths.container(id)).running:
                     container = containers.Container.load(self._engine, id)
                     if all or container.state.running:
                         found.append(container)
             except (NotFound, FileNotFoundError):
-                pass  # removed meanwhile
+                whole = False  # removed meanwhile, or being made
+        if sweep and not whole:
+            from pyctr_lite.engine import leftovers
+
+            leftovers.sweep_containers(self._engine)
         return sorted(found, key=lambda container: str(container.record.created), reverse=True)

@@ -50,7 +50,7 @@ def write(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, s
         os.makedirs(paths.run, 0o711, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, jsonfile.dumps(event).encode() + b"\n")
+        os.write(fd, jsonfile.dumps(event).encode(errors="surrogateescape") + b"\n")
         if os.fstat(fd).st_size > MAX_BYTES and os.path.samestat(os.fstat(fd), os.stat(path)):  # not done yet
             os.rename(path, path + ".1")
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.engine import accounts, attach, events, pump, spec
+from pyctr_lite.engine.options import split_variable
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import target
@@ -100,7 +101,7 @@ def _pump(
 def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
     """The `process` object for an exec: the container's own, changed by the options."""
     record = container.record
-    if not options.command or not options.command[0]:
+    if not options.command:
         raise InvalidArgument("no command specified")
     account = record.account
     if options.user:
@@ -115,7 +116,7 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
     if options.tty:
         variables.setdefault("TERM", "xterm")
     for item in options.env:
-        name, equals, value = item.partition("=")
+        name, equals, value = split_variable(item)
         if equals:
             variables[name] = value
         elif name in os.environ:

@@ -46,7 +46,7 @@ class Leftover:
 
 def find(engine: Engine) -> list[Leftover]:
     """All that is left, in the order in which it can be removed. It repairs dead containers' records."""
-    engine.containers.list()
+    engine.containers.list(sweep=False)
     return [
         *_mounts(engine),
         *_groups(engine),
@@ -57,6 +57,16 @@ def find(engine: Engine) -> list[Leftover]:
         *_half_volumes(engine),
         *_init_layers(engine),
     ]
+
+
+def sweep_containers(engine: Engine) -> None:
+    """Remove what is left of containers whose making or removal was cut off, as far as it can be removed."""
+    for kind in (_mounts, _half_containers, _names):  # each looks when the one before has removed what it found
+        for left in kind(engine):
+            try:
+                left.remove()
+            except OSError:
+                pass  # another command sweeps too, or it cannot be removed: `doctor` tells
 
 
 def _mounts(engine: Engine) -> Iterator[Leftover]:

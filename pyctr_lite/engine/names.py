@@ -19,6 +19,7 @@ _PEOPLE = (
     "lovelace mccarthy mcilroy moore naur nygaard perlman postel ritchie shannon spence stallman thompson "
     "torvalds turing wilkes wirth"
 ).split()
+ID_LENGTH = 64
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
@@ -75,8 +76,12 @@ class Names:
 
     def ids(self) -> list[str]:
         """The ids of all containers."""
+        return [name for name in self.directories() if len(name) == ID_LENGTH]
+
+    def directories(self) -> list[str]:
+        """The names of all directories of containers: the ids, and others for those that are being removed."""
         try:
-            return [name for name in os.listdir(self.containers) if len(name) == 64]
+            return os.listdir(self.containers)
         except FileNotFoundError:
             return []
 
@@ -108,5 +113,7 @@ class Names:
 
 def check(name: str) -> None:
     """Refuse a name that Docker would refuse: [a-zA-Z0-9][a-zA-Z0-9_.-]+."""
+    if len(name) > 255:
+        raise InvalidArgument(f"Invalid container name ({name[:20]}…), it is longer than 255 characters")
     if len(name) < 2 or not name[0].isalnum() or not set(name) <= _ALLOWED:
         raise InvalidArgument(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyctr_lite.errors import InvalidArgument
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -115,3 +117,11 @@ class ExecOptions:
     ) -> None:
         self.command, self.env, self.user, self.workdir = command, env or [], user, workdir
         self.stdin, self.tty, self.detach, self.privileged = stdin, tty, detach, privileged
+
+
+def split_variable(item: str) -> tuple[str, str, str]:
+    """NAME=VALUE or NAME in its parts. Fails with InvalidArgument where there is no name."""
+    name, equals, value = item.partition("=")
+    if not name:
+        raise InvalidArgument(f"invalid environment variable: {item}", "it is NAME=VALUE or NAME")
+    return name, equals, value

@@ -64,9 +64,10 @@ def parse(text: str) -> Reference:
     if not _is_domain(domain):
         raise _invalid(text)
     if path != path.lower() and _is_path(path.lower()):
+        written = path if path in text else path.removeprefix("library/")
         raise InvalidArgument(
             f"invalid reference format: repository name ({path}) must be lowercase: {text!r}",
-            f"Write {text.replace(path, path.lower())}.",
+            f"Write {text.replace(written, written.lower())}.",
         )
     if not _is_path(path) or len(domain) + len(path) > 254:
         raise _invalid(text)

@@ -45,7 +45,11 @@ def make_mountpoint(root_fd: int, path: str, *, directory: bool) -> int:
     Fails with ENOTDIR or EISDIR where the other kind is there.
     """
     if directory:
-        return make_directory(root_fd, path)
+        try:
+            return make_directory(root_fd, path)
+        except NotADirectoryError:
+            text = "cannot mount a directory on a file, or below one"
+            raise NotADirectoryError(errno.ENOTDIR, text, path) from None
     try:
         fd = open_in_root(root_fd, path)
     except FileNotFoundError:

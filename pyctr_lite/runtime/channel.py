@@ -1,7 +1,8 @@
 """The line between the launcher and the container's first process, until its program runs.
 
-A pair of SOCK_SEQPACKET sockets: one message a packet, JSON, with descriptors by SCM_RIGHTS. An exec
-closes the child's end, which the parent sees as the end of messages.
+A pair of SOCK_SEQPACKET sockets: one message a packet, JSON, with descriptors by SCM_RIGHTS; a long one is
+several packets, all but the last with a "+" before. An exec closes the child's end, which the parent sees as the
+end of messages.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_PIECE = 32 << 10
+"""Bytes of a packet: a few of them fit into a socket's buffer."""
+
+
 class Channel:
     """One end. Closed by `close`, or by the exec of its process."""
 
@@ -28,13 +33,17 @@ class Channel:
         """Send one message. Fails with BrokenPipeError where the other side has gone."""
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
         payload = jsonfile.dumps(message).encode(errors="surrogateescape")
+        while len(payload) > _PIECE:
+            self.sock.send(b"+" + payload[:_PIECE], _socket.MSG_NOSIGNAL)
+            payload = payload[_PIECE:]
         self.sock.sendmsg([payload], rights, _socket.MSG_NOSIGNAL)
 
     def receive(self) -> tuple[dict[str, Any], list[int]] | None:
         """The next message and its descriptors, or None when the other side has closed."""
-        try:
-            payload, ancillary = self._receive()
-        except ConnectionResetError:  # the other side ended before it read all of ours: what it said is still here
+        payload, ancillary = self._receive()
+        pieces = []
+        while payload[:1] == b"+":
+            pieces.append(payload[1:])
             payload, ancillary = self._receive()
         fds: list[int] = []
         for level, kind, data in ancillary:
@@ -42,10 +51,14 @@ class Channel:
                 fds.extend(struct.unpack(f"{len(data) // 4}i", data))
         if not payload:
             return None
-        return jsonfile.loads(payload), fds
+        return jsonfile.loads(b"".join([*pieces, payload])), fds
 
     def _receive(self) -> tuple[bytes, list[Any]]:
-        return self.sock.recvmsg(1 << 16, _socket.CMSG_SPACE(16 * 4), _socket.MSG_CMSG_CLOEXEC)[:2]
+        arguments = (_PIECE + 1, _socket.CMSG_SPACE(16 * 4), _socket.MSG_CMSG_CLOEXEC)
+        try:
+            return self.sock.recvmsg(*arguments)[:2]
+        except ConnectionResetError:  # the other side ended before it read all of ours: what it said is still here
+            return self.sock.recvmsg(*arguments)[:2]
 
     def close(self) -> None:
         """Close this end; again is fine."""
@@ -114,6 +127,8 @@ def raise_error(message: dict[str, Any]) -> None:
     if kind is not None:
         raise kind(message["message"], message["hint"])
     trace = [(file, line, function) for file, line, function in message["trace"]]
+    while len(trace) > 1 and trace[-1][0].endswith("/linux/call.py"):
+        trace.pop()  # all system calls fail there: who made this one says more
     from pyctr_lite import blame
 
     where = blame.line(trace)

@@ -33,6 +33,8 @@ def find(name: str, env: list[str]) -> str:
 
     Fails with ProgramError, 127 where there is none and 126 where it is not executable.
     """
+    if not name:
+        raise ProgramError('exec: "": executable file not found in $PATH', "its name is empty", 127)
     if "/" in name:
         _check_executable(name, name)
         return name

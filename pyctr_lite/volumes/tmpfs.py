@@ -26,7 +26,7 @@ def merge_options(options: list[str]) -> list[str]:
     """The options in order, each kind once. Fails with InvalidArgument for one that a tmpfs does not take."""
     merged: dict[str, str] = {}
     for option in options:
-        name, equals, _ = option.partition("=")
+        name, equals, value = option.partition("=")
         kind = (name if name in _VALUES else None) if equals else _FLAGS.get(option)
         if option == "defaults":
             continue
@@ -35,9 +35,21 @@ def merge_options(options: list[str]) -> list[str]:
                 f'invalid tmpfs option "{name}"',
                 "Options are rw, ro, exec, suid, dev, size=64m, mode=1777, uid=, gid=.",
             )
+        if equals and not _is_value(name, value):
+            raise InvalidArgument(f'invalid tmpfs option "{option}"', "It is as in size=64m, mode=1777, uid=1000.")
         merged.pop(kind, None)
         merged[kind] = option
     return list(merged.values())
+
+
+def _is_value(name: str, value: str) -> bool:
+    """Whether the kernel takes a value (tmpfs(5)): it only says EINVAL, and not of which."""
+    if name == "mode":
+        return 0 < len(value) <= 5 and set(value) <= set("01234567")
+    if name == "mpol":
+        return value != ""
+    number = value[:-1] if name in ("size", "nr_inodes", "nr_blocks") and value[-1:] in tuple("kKmMgG%") else value
+    return number.isascii() and number.isdecimal()
 
 
 def parse_size(text: str) -> int:

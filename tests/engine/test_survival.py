@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_lite.cgroups import hierarchy
+from pyctr_lite.engine import lock
 from tests.conftest import Pyctr
 from tests.leaks import cgroup_name
 
@@ -223,3 +224,23 @@ def test_much_output_arrives_whole_and_costs_the_monitor_no_memory(pyctr: Pyctr)
         assert int(memory) < 40_000
         size = 1 + len(rest) + sum(len(chunk) for chunk in iter(lambda: cli.stdout.read(1 << 20), b""))
     assert size == megabytes << 20
+
+
+def test_what_a_killed_run_or_rm_left_the_next_ps_removes_and_nothing_that_is_being_made(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "box", "busybox", "true", check=True)
+    containers, names = pyctr.root / "containers", pyctr.root / "names"
+    old = {"removing": containers / ("1" * 64 + ".removing"), "half": containers / ("2" * 64)}
+    young = {"removing": containers / ("3" * 64 + ".removing"), "half": containers / ("4" * 64)}
+    held = containers / ("5" * 64)
+    for directory in (*old.values(), *young.values(), held):
+        (directory / "upper/etc").mkdir(parents=True)
+        (directory / "upper/etc/file").touch()
+    (names / "gone").symlink_to("2" * 64)
+    with lock.Lock(str(held / "lock")):
+        for directory in (*old.values(), held):
+            os.utime(directory, (0, 0))
+        os.utime(names / "gone", (0, 0), follow_symlinks=False)
+        assert pyctr("ps", "-a", "--format", "{{.Names}}", check=True).stdout == "box\n"
+        assert not any(directory.exists() for directory in old.values())
+        assert all(directory.exists() for directory in (*young.values(), held))
+    assert sorted(os.listdir(names)) == ["box"]

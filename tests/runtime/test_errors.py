@@ -123,16 +123,20 @@ def test_a_missing_source_of_a_bind(box: Box) -> None:
 @pytest.mark.parametrize(
     ("mount", "number", "call"),
     [
-        ({"destination": "/x", "type": "tmpfs", "source": "x", "options": ["size=lots"]}, errno.EINVAL, "mount"),
-        ({"destination": "/x", "type": "moonfs", "source": "x"}, errno.ENODEV, "mount"),
-        ({"destination": "/bin/sh/x", "type": "tmpfs", "source": "x"}, errno.ENOTDIR, "openat2"),
+        ({"destination": "/x", "type": "tmpfs", "source": "x", "options": ["size=lots"]}, errno.EINVAL, "mount: "),
+        ({"destination": "/x", "type": "moonfs", "source": "x"}, errno.ENODEV, "mount: "),
+        (
+            {"destination": "/bin/sh/x", "type": "tmpfs", "source": "x"},
+            errno.ENOTDIR,
+            "cannot mount a directory on",
+        ),
     ],
 )
 def test_a_mount_that_the_kernel_refuses(box: Box, mount: dict[str, Any], number: int, call: str) -> None:
     box.config["mounts"].append(mount)
     found, path, message, _ = child_error(box)
     assert (found, path) == (number, mount["destination"])
-    assert message.startswith(call + ": ")
+    assert message.startswith(call)
     assert message.endswith(mount["destination"])
 
 

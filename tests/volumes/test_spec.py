@@ -209,7 +209,10 @@ def test_tmpfs_options_are_merged_the_last_one_wins(text: str, options: list[str
     assert attributes(mount, "type", "target", "options", "readonly") == ("tmpfs", "/t", options, readonly)
 
 
-@pytest.mark.parametrize("text", ["/t:colour", "/t:size", "/t:exec=1", "/t:lowerdir=/etc", "t", "/", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["/t:colour", "/t:size", "/t:exec=1", "/t:size=x", "/t:mode=8", "/t:uid=", "/t:lowerdir=/etc", "t", "/", ""],
+)
 def test_tmpfs_refuses_what_is_no_option_or_no_path(text: str) -> None:
     with pytest.raises(InvalidArgument):
         spec.parse_tmpfs(text)

@@ -1,0 +1,77 @@
+"""What `run` and `exec` say of values that cannot be: one line, the right code, and nothing is left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Pyctr
+
+LONG = "a" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["-e", "=x"], "invalid environment variable: =x"),
+        (["-l", "=x"], "invalid label '=x': empty name"),
+        (["-l", "a b=x"], "label 'a b=x' contains whitespaces"),
+        (["--cpus", "-1"], "Range of CPUs is from 0.01 to "),
+        (["--cpus", "0.009"], "Range of CPUs is from 0.01 to "),
+        (["--cpus", "100000"], "Range of CPUs is from 0.01 to "),
+        (["--pid", "container:"], "invalid pid mode: container:"),
+        (["--network", "container:"], "invalid network mode: container:"),
+        (["--name", LONG], "Invalid container name (aaaaaaaaaaaaaaaaaaaa…), it is longer than 255 characters"),
+        (["--tmpfs", "/t:size=much"], 'invalid tmpfs option "size=much"'),
+        (["--tmpfs", "/t:mode=999"], 'invalid tmpfs option "mode=999"'),
+        (["--tmpfs", "/t:uid="], 'invalid tmpfs option "uid="'),
+        (["-v", "/etc:/etc/hostname"], "cannot mount a directory on a file, or below one: /etc/hostname"),
+        (["-v", "/etc:/etc/passwd/below"], "cannot mount a directory on a file, or below one: /etc/passwd/below"),
+        (["-v", "/etc/hostname:/etc"], "cannot mount a file on a directory: /etc"),
+        (["-v", f"/etc:/{LONG}"], "openat2: File name too long: /aaaa"),
+        (["-w", f"/{LONG}"], "working directory /aaaa"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_value_that_cannot_be_is_told_in_one_line(pyctr: Pyctr, flags: list[str], text: str) -> None:
+    done = pyctr("run", *flags, "busybox", "true")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith(f"pyctr_lite: {text}")
+    assert done.stderr.count("\n") <= 2  # the line and a hint
+    assert "call.py" not in done.stderr
+    for id in pyctr("ps", "-aq", check=True).stdout.split():  # as with Docker: made, and not started
+        assert pyctr("inspect", "-f", "{{.State.Status}}", id, check=True).stdout == "created\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "text"),
+    [
+        ("", 127, 'exec: "": executable file not found in $PATH'),
+        (LONG, 127, f'exec: "{LONG}": executable file not found in $PATH'),
+        (f"/{LONG}", 127, f'exec: "/{LONG}": stat /{LONG}: file name too long'),
+    ],
+    ids=["empty", "long", "long path"],
+)
+def test_a_program_s_name_may_be_empty_or_longer_than_a_packet(
+    pyctr: Pyctr, program: str, code: int, text: str
+) -> None:
+    done = pyctr("run", "--rm", "busybox", program)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (code, f"pyctr_lite: {text}")
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "1000", check=True)
+    done = pyctr("exec", "box", program)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (code, f"pyctr_lite: {text}")
+
+
+def test_exec_refuses_a_variable_without_a_name(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "1000", check=True)
+    done = pyctr("exec", "-e", "=x", "box", "env")
+    assert (done.returncode, done.stdout) == (126, "")
+    assert done.stderr.startswith("pyctr_lite: invalid environment variable: =x\n")
+
+
+def test_a_label_may_be_no_utf_8(pyctr: Pyctr) -> None:
+    pyctr("run", "--name", "box", "-l", "name=\udcff", "busybox", "true", check=True)
+    assert pyctr("inspect", "-f", "{{.Config.Labels.name}}", "box", check=True).stdout == "\udcff\n"
+    assert '"create"' in pyctr("events", "--since", "1h", "--until", "0s", "--format", "json", check=True).stdout
