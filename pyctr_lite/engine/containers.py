@@ -275,10 +275,7 @@ class Container:
         runtime_state.remove(self.runtime)
 
     def _repair(self) -> None:
-        """Its process has gone and its monitor too: record that, and remove what they left on the host.
-
-        With --rm that is all of it: then it fails with NotFound.
-        """
+        """Record that process and monitor have gone, and remove what they left; with --rm all, and NotFound."""
         held = self.lock.fd >= 0
         try:
             if not held:
