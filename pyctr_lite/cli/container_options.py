@@ -77,6 +77,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         security_opt=_security(flags),
         read_only=flags.read_only,
         init=flags.init,
+        restart=_restart(flags),
         stop_signal=flags.stop_signal or "",
         stop_timeout=flags.stop_timeout,
         add_hosts=flags.add_host,
@@ -113,6 +114,18 @@ def _check_modes(flags: Any) -> None:
         raise InvalidArgument(f"invalid {name} mode: {value}", hint)
     if flags.pull not in ("missing", "never"):
         raise InvalidArgument(f"--pull {flags.pull}: there is no registry client yet", "load or import the image")
+
+
+def _restart(flags: Any) -> str:
+    """The restart policy, "" for none."""
+    if not flags.restart or flags.restart == "no":
+        return ""
+    from pyctr_lite.engine import restart
+
+    restart.parse(flags.restart)
+    if flags.rm:
+        raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
+    return str(flags.restart)
 
 
 def _security(flags: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""`start`, `stop`, `restart`, `kill`, `pause`, `unpause`, `wait`, `rm`, `container prune`.  [hot]"""
+"""`start`, `stop`, `restart`, `kill`, `pause`, `unpause`, `wait`, `rm`.  [hot]"""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def start(context: Context) -> int:
     flags = context.flags
     terminal.parse_keys(flags.detach_keys)
     run.explain_to_stderr(flags.explain)
+    if flags.restart_policies:
+        from pyctr_lite.engine import restart
+
+        if flags.arguments or flags.attach or flags.interactive:
+            raise InvalidArgument("--restart-policies takes no container, and no other flag")
+        found = context.engine.containers.list()
+        wanted = [it.name for it in found if restart.after_boot(it.record.options.restart, it.state)]
+        return several.each(context, wanted, lambda reference: _start_detached(context, reference))
+    if not flags.arguments:
+        raise COMMANDS["start"].error('"pyctr_lite start" requires at least 1 argument.')
     if not flags.attach and not flags.interactive:
         return several.each(context, flags.arguments, lambda reference: _start_detached(context, reference))
     if len(flags.arguments) > 1:
@@ -109,32 +119,6 @@ def remove(context: Context) -> int:
     )
 
 
-def prune(context: Context) -> int:
-    """Remove all containers that do not run."""
-    from pyctr_lite.cli import filters, prompt, units
-    from pyctr_lite.rootfs import walk
-
-    flags = context.flags
-    chosen = filters.of_prune(flags.filter)
-    if not flags.force and not prompt.confirm("This will remove all stopped containers."):
-        return 0
-    removed, freed = [], 0
-    for container in context.engine.containers.list():
-        if container.state.running or not chosen(container):
-            continue
-        size = walk.disk_usage(f"{container.directory}/upper")
-        try:
-            container.remove()
-        except Conflict:
-            continue  # it was started meanwhile
-        removed.append(container.id)
-        freed += size
-    if removed:
-        print("Deleted Containers:", *removed, "", sep="\n")
-    print(f"Total reclaimed space: {units.human_size(freed)}")
-    return 0
-
-
 def _each(context: Context, act: Callable[[Container], object]) -> int:
     containers = context.engine.containers
     return several.each(context, context.flags.arguments, lambda reference: act(containers.get(reference)))
@@ -204,7 +188,7 @@ _TIME = Option(
 COMMANDS = {
     "start": Command(
         "start",
-        "CONTAINER [CONTAINER...]",
+        "[CONTAINER...]",
         "Start one or more stopped containers",
         (
             Option("attach", "bool", "Attach STDOUT/STDERR and forward signals", short="a"),
@@ -216,11 +200,13 @@ COMMANDS = {
             ),
             _EXPLAIN,
             Option("interactive", "bool", "Attach container's STDIN", short="i"),
+            Option("restart-policies", "bool", "Start what a restart policy wants to run: for the machine's boot"),
             Option("sig-proxy", "bool", "Proxy received signals to the process", default=True, hidden=True),
         ),
         action=start,  # type: ignore[arg-type]
         aliases=("container start",),
         example="pyctr_lite start -ai web",
+        differs="--restart-policies is ours: without a daemon a boot script calls it (README).",
     ),
     "stop": Command(
         "stop",
@@ -285,16 +271,5 @@ COMMANDS = {
         action=remove,  # type: ignore[arg-type]
         aliases=("container rm", "container remove"),
         example="pyctr_lite rm -f -v web",
-    ),
-    "container prune": Command(
-        "container prune",
-        "",
-        "Remove all stopped containers",
-        (
-            Option("filter", "list", "Provide filter values (label=<key>[=<value>], until=<time>)"),
-            Option("force", "bool", "Do not prompt for confirmation", short="f"),
-        ),
-        action=prune,  # type: ignore[arg-type]
-        example="pyctr_lite container prune -f",
     ),
 }

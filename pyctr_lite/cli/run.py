@@ -85,6 +85,9 @@ _SHARED = (
     Option("privileged", "bool", "Give extended privileges to this container"),
     Option("pull", "string", "Pull image before running (missing, never)", default="missing"),
     Option("read-only", "bool", "Mount the container's root filesystem as read only"),
+    Option(
+        "restart", "string", "Restart policy to apply when a container exits (no, on-failure[:max], always, …)"
+    ),
     Option("rm", "bool", "Automatically remove the container when it exits"),
     Option("security-opt", "list", "Security options: no-new-privileges, seccomp=FILE, seccomp=unconfined"),
     Option("shm-size", "bytes", "Size of /dev/shm"),

@@ -39,7 +39,7 @@ VERBS = {
     "volume inspect": "volume",
     "volume rm": "volume",
     "volume prune": "volume",
-    "container prune": "lifecycle",
+    "container prune": "container_prune",
     "info": "system",
     "version": "system",
     "doctor": "system",

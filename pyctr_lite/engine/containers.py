@@ -19,8 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.engine.engine import Engine
 
-UNKNOWN_EXIT = 255  # nobody saw it: the monitor was killed before the container ended
-
 
 class Container:
     """A container of an engine. `state` is as it was read; `refresh` reads it again and repairs it."""
@@ -41,7 +39,7 @@ class Container:
             container = cls(engine, record.Record.read(directory), record.State.read(directory))
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(f"No such container: {id[:12]}") from None
-        if container.state.running and not container._alive():
+        if container.state.running and not container.alive():
             container._repair()
         return container
 
@@ -61,7 +59,7 @@ class Container:
             self.state = record.State.read(self.directory)
         except FileNotFoundError:
             raise NotFound(f"No such container: {self.id[:12]}") from None
-        if self.state.running and not self._alive():
+        if self.state.running and not self.alive():
             self._repair()
         return self.state
 
@@ -101,6 +99,7 @@ class Container:
                 raise Conflict(f"cannot start a paused container, try unpause instead: {self.name}")
             if state.running:
                 return None
+            state.ManuallyStopped, state.RestartCount = False, 0
             self._end_half_started()
             if removal.is_mounted(self.directory):
                 raise Conflict(f"the root of container {self.name} is mounted on the host", "umount it first")
@@ -116,7 +115,7 @@ class Container:
 
     def attach(self) -> attach.Attachment:
         """Connect to what it writes, and to its stdin. Fails with Conflict where it does not run."""
-        if not self.refresh().running:
+        if not self.refresh().Pid:
             raise Conflict(f"cannot attach to a stopped container, start it first: {self.name}")
         try:
             return attach.connect(self.runtime, output=True)
@@ -128,6 +127,9 @@ class Container:
         state = self.refresh()
         if not state.running:
             raise Conflict(f"cannot kill container: {self.name}: container is not running")
+        deadly = signal in (_signal.SIGKILL, signals.number(self.record.stop_signal))
+        if deadly and self.record.options.restart and not self._is_left_running():
+            return
         events.emit(self.paths, "kill", self.record, signal=str(signal))  # before "die" can be
         signals.send(self.state, signal)
         if signal == _signal.SIGKILL and state.Status == "paused":
@@ -145,6 +147,8 @@ class Container:
         """
         state = self.refresh()
         if not state.running:
+            return
+        if self.record.options.restart and not self._is_left_running():
             return
         if timeout is None:
             given = self.record.options.stop_timeout
@@ -184,6 +188,11 @@ class Container:
                 return 0
             if not state.running:
                 return int(state.ExitCode)
+            if state.Status == "restarting":
+                from pyctr_lite.engine import restart
+
+                restart.wait(self)
+                continue
             try:
                 connection = attach.connect(self.runtime, output=False)
             except OSError:
@@ -203,8 +212,8 @@ class Container:
             state = self.refresh()
             if state.Status == "paused":
                 raise Conflict(f"container {self.name} is already paused")
-            if not state.running:
-                raise Conflict(f"container {self.name} is not running")
+            if not state.Pid:
+                raise Conflict(f"container {self.name} is {'restarting' if state.running else 'not running'}")
             self.group.freeze()
             state.Status = "paused"
             state.write(self.directory)
@@ -259,40 +268,30 @@ class Container:
                 if mount.get("Anonymous"):
                     self.engine.volumes.remove(mount["Name"], force=True)
 
-    def _alive(self) -> bool:
+    def _is_left_running(self) -> bool:
+        """Whether, with its restart policy kept from acting, there is still a process to end."""
+        from pyctr_lite.engine import restart
+
+        return restart.forbid(self)
+
+    def alive(self) -> bool:
+        """Whether its process or its monitor lives, whatever its state says."""
         pids = ((self.state.Pid, self.state.PidStart), (self.state.MonitorPid, self.state.MonitorStart))
         return any(runtime_state.alive(pid, started) for pid, started in pids)
 
     def _end_half_started(self) -> None:
         """Remove what a monitor that was killed while it started the container left on the host."""
         if os.path.isdir(self.runtime):
-            self._clean()
+            self.clean()
 
-    def _clean(self) -> None:
+    def clean(self) -> None:
+        """Remove what it left on the host: whoever is in its group, the group, the runtime's state."""
         if self.group.exists():
             self.group.kill()
             self.group.remove()
         runtime_state.remove(self.runtime)
 
     def _repair(self) -> None:
-        """Record that process and monitor have gone, and remove what they left; with --rm all, and NotFound."""
-        held = self.lock.fd >= 0
-        try:
-            if not held:
-                self.lock.acquire()
-            self.state = record.State.read(self.directory)
-            if not self.state.running or self._alive():
-                return  # the monitor recorded the end just before it ended, or another command was here first
-            self._clean()
-            if self.record.options.remove:
-                self.remove_files(volumes=True)
-                raise NotFound(f"No such container: {self.id[:12]}")
-            self.state.Status, self.state.Pid, self.state.PidStart = "exited", 0, 0
-            self.state.ExitCode, self.state.FinishedAt = UNKNOWN_EXIT, record.now()
-            self.state.Error = "the monitor was killed before it could see how the container ended"
-            self.state.write(self.directory)
-        except FileNotFoundError:
-            raise NotFound(f"No such container: {self.id[:12]}") from None
-        finally:
-            if not held:
-                self.lock.release()
+        from pyctr_lite.engine import repair
+
+        repair.record_end(self)

@@ -47,7 +47,7 @@ class Engine:
     def running_pid(self, reference: str) -> int:
         """The first process of a running container. Fails with Conflict where it does not run."""
         container = self.containers.get(reference)
-        if not container.state.running:
+        if not container.state.Pid:
             raise Conflict(f"cannot join namespace of a non running container: {container.name}", "start it first")
         return int(container.state.Pid)
 

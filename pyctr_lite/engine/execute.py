@@ -146,6 +146,8 @@ def _filter(container: Container) -> seccomp.Filter | None:
 
 def _pid(container: Container) -> int:
     state = container.refresh()
+    if state.Status == "restarting":
+        raise Conflict(f"container {container.name} is restarting, wait until the container is running")
     if state.Status == "paused":
         raise Conflict(f"container {container.name} is paused, unpause it before exec")
     if not state.running:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyctr_lite.engine import restart
 from pyctr_lite.errors import NotFound
 from pyctr_lite.rootfs import walk
 
@@ -113,7 +114,9 @@ def _host_config(item: Container) -> dict[str, Any]:
         "UTSMode": options.uts,
         "CgroupnsMode": options.cgroupns or "private",
         "Cgroup": item.paths.group(item.id),
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": dict(
+            zip(("Name", "MaximumRetryCount"), restart.parse(options.restart or "no"), strict=True)
+        ),
         "AutoRemove": options.remove,
         "CapAdd": options.cap_add or None,
         "CapDrop": options.cap_drop or None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _signal
 import gc
 import os
+import time
 
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import events as cgroup_events
@@ -75,7 +76,7 @@ def _detach(channel: channels.Channel, lock: Lock) -> None:
 
 
 class Monitor:
-    """The life of one start of a container."""
+    """What watches over a container from its start until it is not to run any more."""
 
     def __init__(
         self,
@@ -85,13 +86,22 @@ class Monitor:
         channel: channels.Channel,
         foreground: bool,
     ) -> None:
-        self.container, self.bundle, self.lock, self.channel = container, bundle, lock, channel
+        self.container, self.bundle, self.lock = container, bundle, lock
+        self.channel: channels.Channel | None = channel
+        """The line to the starter, until the program runs."""
         self.foreground = foreground
         self.directory = container.runtime
         self.oom_kills = 0
+        self.delay = 0.0
+        """Seconds that its restart policy waited before it was started (`restart`)."""
 
     def run(self, size: tuple[int, int]) -> None:
-        """Create, start, pump, record."""
+        """Create, start, pump, record; and that again as often as the container's restart policy says."""
+        while self._live(size) and self._wait_to_restart():
+            size = (0, 0)
+
+    def _live(self, size: tuple[int, int]) -> bool:
+        """One start and one end: whether another is to follow."""
         options = self.container.record.options
         try:
             stdio, ends = pump.make_stdio(options.tty, options.stdin, size)
@@ -102,7 +112,7 @@ class Monitor:
                 os.close(fd)
         except BaseException as error:
             self._failed(error)
-            return
+            return False
         try:
             watch = cgroup_events.OomWatch(group)
             mover = self._make_pump(launched, ends)
@@ -111,10 +121,13 @@ class Monitor:
             launched.destroy()
             _clean(group, self.directory)
             self._failed(error)
-            return
+            return False
+        began = time.monotonic()
         mover.watched[watch.fileno()] = lambda: self._count_oom(watch)
         self._started(launched.pid)
-        mover.clients.insert(0, pump.Client(self.channel.sock))
+        if self.channel is not None:
+            mover.clients.insert(0, pump.Client(self.channel.sock))
+            self.channel = None
         if explain.sink is not None:
             os.close(explain.sink)
             explain.stop()
@@ -127,13 +140,14 @@ class Monitor:
         self._count_oom(watch)
         watch.close()
         _, status = os.waitpid(launched.pid, 0)
-        self._ended(mover, group, pump.exit_code(status))
+        launched.close()
+        return self._ended(mover, group, pump.exit_code(status), time.monotonic() - began)
 
     def _make_pump(self, launched: launch.Launched, ends: tuple[int, int, int]) -> pump.Pump:
         log = logs.LogWriter(f"{self.container.directory}/log.jsonl")
         mover = pump.of_process(launched.pidfd, launched.console, ends, log)
         launched.console = -1
-        mover.stdin_once = self.foreground and not self.container.record.options.tty
+        mover.stdin_once = self.foreground and self.channel is not None and not self.container.record.options.tty
         mover.listener = attach.listen(self.directory)
         return mover
 
@@ -152,29 +166,69 @@ class Monitor:
         message = channels.describe_error(error)
         state = self.container.state
         state.Error, state.ExitCode = message["message"], message.get("exit_code") or 128
+        if state.Status == "restarting":
+            state.Status, state.FinishedAt, state.MonitorPid, state.MonitorStart = "exited", record.now(), 0, 0
         state.write(self.container.directory)
         self.lock.release()
         self._tell(message)
 
     def _tell(self, message: dict[str, Any]) -> None:
         """Tell the starter, if it still lives: killed, it harms nothing."""
+        if self.channel is None:
+            return  # the starter has gone long since: this is a restart
         try:
             self.channel.send(message)
         except OSError:
             pass
 
-    def _ended(self, mover: pump.Pump, group: groups.Group, code: int) -> None:
+    def _wait_to_restart(self) -> bool:
+        """Wait as long as the policy has it, with the lock at the end; False where `stop` or `rm` came first."""
+        from pyctr_lite.engine import watch
+        from pyctr_lite.errors import NotFound
+
+        container, deadline = self.container, time.monotonic() + self.delay
+        try:
+            with watch.Watch(container.directory) as changes:
+                while self._is_ours(record.State.read(container.directory)):
+                    if (left := deadline - time.monotonic()) <= 0:
+                        break
+                    changes.wait(left)
+            self.lock.acquire()
+            container.state = record.State.read(container.directory)
+        except (FileNotFoundError, NotFound):
+            return False
+        if not self._is_ours(container.state):
+            self.lock.release()
+            return False
+        try:
+            self.bundle = container.write_bundle()
+        except Exception as error:
+            self._failed(error)
+            return False
+        return True
+
+    @staticmethod
+    def _is_ours(state: record.State) -> bool:
+        return bool(state.Status == "restarting" and state.MonitorPid == os.getpid())
+
+    def _ended(self, mover: pump.Pump, group: groups.Group, code: int, ran: float) -> bool:
         mover.close()
         if mover.log is not None:
             mover.log.close()
         self.lock.acquire()
-        container, state = self.container, self.container.state
+        container, policy = self.container, self.container.record.options.restart
+        if policy:
+            container.state = record.State.read(container.directory)  # `stop` says in it that it was asked to
+        state = container.state
         _clean(group, self.directory)
         if mover.listener is not None:
             mover.listener.close()
         state.Status, state.Pid, state.PidStart, state.ExitCode = "exited", 0, 0, code
-        state.MonitorPid = state.MonitorStart = 0
         state.OOMKilled, state.FinishedAt = self.oom_kills > 0, record.now()
+        self.oom_kills = 0
+        again = bool(policy) and self._restarts(policy, ran)
+        if not again:
+            state.MonitorPid = state.MonitorStart = 0
         events.emit(container.paths, "die", container.record, exitCode=str(code))
         if container.record.options.remove:
             container.remove_files(volumes=True)
@@ -183,6 +237,18 @@ class Monitor:
             state.write(container.directory)
         self.lock.release()
         mover.finish(jsonfile.dumps({"ExitCode": code, "OOMKilled": state.OOMKilled, "Error": ""}).encode())
+        return again
+
+    def _restarts(self, policy: str, ran: float) -> bool:
+        """Note that the container is to be restarted, if it is."""
+        from pyctr_lite.engine import restart
+
+        state = self.container.state
+        if not restart.after_exit(policy, state):
+            return False
+        self.delay = restart.next_delay(self.delay, ran)
+        state.Status, state.RestartCount = "restarting", state.RestartCount + 1
+        return True
 
     def _count_oom(self, watch: cgroup_events.OomWatch) -> None:
         kills = watch.read()

@@ -61,6 +61,7 @@ class ContainerOptions:
         "security_opt": [],
         "read_only": False,
         "init": False,
+        "restart": "",
         "stop_signal": "",
         "stop_timeout": None,
         "add_hosts": [],

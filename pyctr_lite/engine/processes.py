@@ -45,7 +45,10 @@ def network_bytes(container: Container) -> tuple[int, int]:
 
 
 def _check_running(container: Container) -> None:
-    if not container.refresh().running:
+    state = container.refresh()
+    if state.Status == "restarting":
+        raise Conflict(f"container {container.name} is restarting, wait until the container is running")
+    if not state.running:
         raise Conflict(f"container {container.name} is not running")
 
 

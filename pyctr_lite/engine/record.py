@@ -71,6 +71,7 @@ class State:
         "StartedAt": NEVER,
         "FinishedAt": NEVER,
         "RestartCount": 0,
+        "ManuallyStopped": False,  # since it was last started by hand; no restart policy acts against that
         "PidStart": 0,  # clock ticks since boot: with the pid, no other process
         "MonitorPid": 0,
         "MonitorStart": 0,
@@ -98,8 +99,8 @@ class State:
 
     @property
     def running(self) -> bool:
-        """Whether it has a process; a paused one has."""
-        return self.Status in ("running", "paused")
+        """Whether it runs, as Docker counts: a paused one does, and one whose restart policy waits to act."""
+        return self.Status in ("running", "paused", "restarting")
 
     def inspect(self) -> dict[str, Any]:
         """As Docker shows it."""

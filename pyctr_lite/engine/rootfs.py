@@ -18,7 +18,9 @@ def mount(container: Container) -> str:
     """
     path = f"{container.directory}/rootfs"
     with container.lock:
-        if container.refresh().running:
+        if container.refresh().Status == "restarting":
+            raise Conflict(f"container {container.name} is restarting", "stop it first")
+        if container.state.running:
             raise Conflict(
                 f"container {container.name} is running: its root is mounted in its own mount namespace",
                 f"look at it by /proc/{container.state.Pid}/root",

@@ -31,6 +31,8 @@ def number(text: str) -> int:
 
 def open_pidfd(state: State) -> int | None:
     """A descriptor of a container's first process, never of a later one with its pid; None if it has ended."""
+    if state.Pid == 0:  # its restart policy waits to act
+        return None
     try:
         pidfd = os.pidfd_open(state.Pid)
     except ProcessLookupError:

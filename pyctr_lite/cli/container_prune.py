@@ -1,0 +1,51 @@
+"""`container prune`."""
+
+from __future__ import annotations
+
+from pyctr_lite.cli import filters, prompt, units
+from pyctr_lite.cli.flags import Command, Option
+from pyctr_lite.errors import Conflict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.cli.main import Context
+
+
+def prune(context: Context) -> int:
+    """Remove all containers that do not run."""
+    from pyctr_lite.rootfs import walk
+
+    flags = context.flags
+    chosen = filters.of_prune(flags.filter)
+    if not flags.force and not prompt.confirm("This will remove all stopped containers."):
+        return 0
+    removed, freed = [], 0
+    for container in context.engine.containers.list():
+        if container.state.running or not chosen(container):
+            continue
+        size = walk.disk_usage(f"{container.directory}/upper")
+        try:
+            container.remove()
+        except Conflict:
+            continue  # it was started meanwhile
+        removed.append(container.id)
+        freed += size
+    if removed:
+        print("Deleted Containers:", *removed, "", sep="\n")
+    print(f"Total reclaimed space: {units.human_size(freed)}")
+    return 0
+
+
+COMMANDS = {
+    "container prune": Command(
+        "container prune",
+        "",
+        "Remove all stopped containers",
+        (
+            Option("filter", "list", "Provide filter values (label=<key>[=<value>], until=<time>)"),
+            Option("force", "bool", "Do not prompt for confirmation", short="f"),
+        ),
+        action=prune,  # type: ignore[arg-type]
+        example="pyctr_lite container prune -f",
+    ),
+}

@@ -1,0 +1,232 @@
+"""`run --restart` with real containers: what is started again, what a user's hand stops, what outlives a boot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import Pyctr
+
+
+def state(pyctr: Pyctr, name: str = "box") -> dict[str, Any]:
+    shown = pyctr("inspect", "-f", '{"s":{{json .State}},"n":{{.RestartCount}}}', name, check=True).stdout
+    value = json.loads(shown)
+    return value["s"] | {"RestartCount": value["n"]}  # type: ignore[no-any-return]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Look until something holds; the test's own time limit ends what never does."""
+    while not holds():
+        time.sleep(0.01)
+
+
+def start(pyctr: Pyctr, policy: str, script: str, *flags: str) -> None:
+    words = ["--name", "box", "--restart", policy, *flags, "busybox", "sh", "-c", script]
+    pyctr("run", "-d", *words, check=True)
+
+
+def actions(pyctr: Pyctr) -> list[str]:
+    lines = pyctr("events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}", check=True).stdout
+    return lines.split()
+
+
+def test_on_failure_counts_its_restarts_and_gives_up(pyctr: Pyctr) -> None:
+    start(pyctr, "on-failure:2", "echo run; exit 3")
+    until(lambda: state(pyctr)["Status"] == "exited")
+    last = state(pyctr)
+    assert (last["ExitCode"], last["RestartCount"], last["Running"]) == (3, 2, False)
+    assert pyctr("logs", "box").stdout == "run\n" * 3
+    assert actions(pyctr) == ["create", *["start", "die"] * 3]
+    assert pyctr("inspect", "-f", "{{json .HostConfig.RestartPolicy}}", "box").stdout == (
+        '{"Name":"on-failure","MaximumRetryCount":2}\n'
+    )
+
+
+@pytest.mark.parametrize("policy", ["on-failure", "no"])
+def test_success_is_no_failure(pyctr: Pyctr, policy: str) -> None:
+    start(pyctr, policy, "echo run")
+    pyctr("wait", "box", check=True)
+    last = state(pyctr)
+    assert (last["Status"], last["RestartCount"]) == ("exited", 0)
+
+
+def test_always_starts_again_after_success_and_after_a_death(pyctr: Pyctr) -> None:
+    start(pyctr, "always", "test -e /done && exec sleep 60; touch /done")
+    until(lambda: state(pyctr)["Status"] == "running" and state(pyctr)["RestartCount"] == 1)
+    before = state(pyctr)
+    os.kill(before["Pid"], signal.SIGKILL)  # by nobody of ours
+    until(lambda: state(pyctr)["Status"] == "running" and state(pyctr)["RestartCount"] == 2)
+    assert state(pyctr)["Pid"] not in (0, before["Pid"])
+    assert pyctr("exec", "box", "true").returncode == 0
+
+
+@pytest.mark.parametrize("words", [["stop", "-t", "0"], ["kill"], ["kill", "-s", "TERM"]])
+@pytest.mark.parametrize("policy", ["always", "unless-stopped"])
+def test_a_hand_that_stops_it_wins(pyctr: Pyctr, policy: str, words: list[str]) -> None:
+    start(pyctr, policy, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done")
+    until(lambda: pyctr("logs", "box").stdout == "ready\n")
+    pyctr(*words, "box", check=True)
+    pyctr("wait", "box", check=True)
+    last = state(pyctr)
+    assert (last["Status"], last["RestartCount"], last["Pid"]) == ("exited", 0, 0)
+    pyctr("start", "box", check=True)
+    assert state(pyctr)["Status"] == "running"
+
+
+def test_another_signal_is_no_hand_that_stops_it(pyctr: Pyctr) -> None:
+    start(pyctr, "always", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.01; done")
+    until(lambda: pyctr("logs", "box").stdout == "ready\n")
+    pyctr("kill", "-s", "USR1", "box", check=True)
+    until(lambda: state(pyctr)["RestartCount"] == 1 and state(pyctr)["Status"] == "running")
+
+
+def waiting(pyctr: Pyctr) -> dict[str, Any]:
+    """A container that waits for its next start, for seconds."""
+    start(pyctr, "always", "exit 4")
+    until(lambda: state(pyctr)["RestartCount"] >= 5 and state(pyctr)["Status"] == "restarting")
+    return state(pyctr)
+
+
+def test_while_it_waits_it_counts_as_running_and_says_so(pyctr: Pyctr) -> None:
+    now = waiting(pyctr)
+    assert (now["Running"], now["Restarting"], now["Pid"], now["ExitCode"]) == (True, True, 0, 4)
+    assert pyctr("ps", "--format", "{{.Status}}").stdout.startswith("Restarting (4) ")
+    assert pyctr("ps", "-q", "--filter", "status=restarting").stdout != ""
+    for words in (["exec", "box", "true"], ["top", "box"], ["pause", "box"]):
+        done = pyctr(*words)
+        assert done.returncode != 0
+        assert "restarting" in done.stderr
+    done = pyctr("rm", "box")
+    assert (done.returncode, "container is restarting" in done.stderr) == (1, True)
+    assert "0.00%" in pyctr("stats", "--no-stream", "box", check=True).stdout
+    assert pyctr("start", "box").returncode == 0  # it runs already, in Docker's sense
+
+
+@pytest.mark.parametrize("words", [["stop"], ["kill"], ["rm", "-f"]])
+def test_what_waits_to_be_restarted_is_stopped_at_once(pyctr: Pyctr, words: list[str]) -> None:
+    waiting(pyctr)
+    pyctr(*words, "box", check=True)
+    if words[0] == "rm":
+        assert pyctr("ps", "-aq").stdout == ""
+        return
+    last = state(pyctr)
+    assert (last["Status"], last["ExitCode"], last["Running"]) == ("exited", 4, False)
+    assert pyctr("wait", "box").stdout == "4\n"
+
+
+def test_wait_on_one_that_is_restarted_waits_for_its_next_end(pyctr: Pyctr) -> None:
+    waiting(pyctr)
+    before = state(pyctr)["RestartCount"]
+    assert pyctr("wait", "box").stdout == "4\n"
+    assert state(pyctr)["RestartCount"] > before or state(pyctr)["Status"] == "running"
+
+
+def test_a_start_by_hand_begins_the_count_anew(pyctr: Pyctr) -> None:
+    start(pyctr, "on-failure:1", "exit 3")
+    until(lambda: state(pyctr)["Status"] == "exited")
+    assert state(pyctr)["RestartCount"] == 1
+    pyctr("start", "box", check=True)
+    until(lambda: state(pyctr)["Status"] == "exited")
+    assert state(pyctr)["RestartCount"] == 1
+    assert actions(pyctr).count("start") == 4
+
+
+def test_the_client_in_the_foreground_ends_with_the_first_life(pyctr: Pyctr) -> None:
+    done = pyctr("run", "--name", "box", "--restart", "on-failure:1", "busybox", "sh", "-c", "echo once; exit 3")
+    assert (done.returncode, done.stdout) == (3, "once\n")
+    until(lambda: state(pyctr)["Status"] == "exited")
+    assert pyctr("logs", "box").stdout == "once\nonce\n"
+
+
+def test_a_follower_of_the_log_sees_every_life(pyctr: Pyctr) -> None:
+    start(pyctr, "on-failure:2", "echo life; exit 3")
+    assert pyctr("logs", "-f", "box").stdout == "life\n" * 3
+
+
+def test_a_start_that_fails_ends_the_policy(pyctr: Pyctr) -> None:
+    start(pyctr, "always", "rm /bin/sh")
+    until(lambda: state(pyctr)["Status"] == "exited")
+    last = state(pyctr)
+    assert (last["ExitCode"], last["RestartCount"], last["Restarting"]) == (127, 1, False)
+    assert "executable file not found" in last["Error"]
+
+
+def test_a_monitor_that_was_killed_while_it_waited_is_repaired(pyctr: Pyctr) -> None:
+    waiting(pyctr)
+    (id,) = pyctr("ps", "-aq", "--no-trunc").stdout.split()
+    record = json.loads((pyctr.root / "containers" / id / "state.json").read_text())
+    os.kill(record["MonitorPid"], signal.SIGKILL)
+    until(lambda: not os.path.exists(f"/proc/{record['MonitorPid']}") or _is_zombie(record["MonitorPid"]))
+    last = state(pyctr)
+    assert (last["Status"], last["ExitCode"]) == ("exited", 4)
+    assert "monitor was killed" in last["Error"]
+
+
+def _is_zombie(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_boot_starts_what_its_policy_wants(pyctr: Pyctr) -> None:
+    for name, policy in (("kept", "always"), ("un", "unless-stopped"), ("once", "no"), ("hand", "unless-stopped")):
+        words = ["--name", name, "--restart", policy, "busybox", "sleep", "60"]
+        pyctr("run", "-d", *words, check=True)
+    pyctr("create", "--name", "fresh", "--restart", "always", "busybox", "sleep", "60", check=True)
+    pyctr("stop", "-t", "0", "hand", check=True)
+    # The power goes: every process of ours and theirs at once, and what is in the run directory.
+    for name in ("kept", "un", "once"):
+        id = pyctr("inspect", "-f", "{{.Id}}", name).stdout.strip()
+        record = json.loads((pyctr.root / "containers" / id / "state.json").read_text())
+        for pid in (record["MonitorPid"], record["Pid"]):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: _is_gone(record["Pid"]) and _is_gone(record["MonitorPid"]))  # noqa: B023
+    shutil.rmtree(pyctr.root / "run")
+    done = pyctr("start", "--restart-policies", check=True)
+    assert sorted(done.stdout.split()) == ["kept", "un"]
+    assert sorted(pyctr("ps", "--format", "{{.Names}}").stdout.split()) == ["kept", "un"]
+    assert pyctr("start", "--restart-policies", check=True).stdout == ""
+
+
+def _is_gone(pid: int) -> bool:
+    return not os.path.exists(f"/proc/{pid}") or _is_zombie(pid)
+
+
+def test_what_does_not_go_together_is_refused(pyctr: Pyctr) -> None:
+    done = pyctr("run", "--rm", "--restart", "always", "busybox", "true")
+    assert (done.returncode, "both --restart and --rm" in done.stderr) == (125, True)
+    assert pyctr("run", "--rm", "--restart", "no", "busybox", "true").returncode == 0
+    assert "unknown policy" in pyctr("run", "--restart", "maybe", "busybox", "true").stderr
+    assert "requires at least 1 argument" in pyctr("start").stderr
+    assert "takes no container" in pyctr("start", "--restart-policies", "box").stderr
+
+
+def test_many_restarts_do_not_grow_the_monitor(pyctr: Pyctr) -> None:
+    start(pyctr, "always", "trap 'exit 0' USR1; while :; do sleep 0.01; done")
+    (id,) = pyctr("ps", "-q", "--no-trunc").stdout.split()
+    file = pyctr.root / "containers" / id / "state.json"
+
+    def monitor() -> tuple[int, int, int]:
+        pid = json.loads(file.read_text())["MonitorPid"]
+        with open(f"/proc/{pid}/smaps_rollup") as rollup:
+            private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private_Dirty"))
+        return pid, private, len(os.listdir(f"/proc/{pid}/fd"))
+
+    def again(count: int) -> None:
+        os.kill(state(pyctr)["Pid"], signal.SIGKILL)
+        until(lambda: state(pyctr)["Status"] == "running" and state(pyctr)["RestartCount"] == count)
+
+    again(1)
+    first = monitor()
+    for count in (2, 3, 4, 5):
+        again(count)
+    last = monitor()
+    assert last[0] == first[0]
+    assert last[2] == first[2]  # descriptors
+    assert last[1] < first[1] + 300  # kB
