@@ -112,6 +112,13 @@ def _check_modes(flags: Any) -> None:
             continue
         hint = f"--{name} takes {', '.join(mode + 'ID' if mode.endswith(':') else mode for mode in modes)}"
         raise InvalidArgument(f"invalid {name} mode: {value}", hint)
+    if (flags.network or "").startswith("container:"):
+        for name in ("hostname", "add_host"):
+            if getattr(flags, name):
+                raise InvalidArgument(
+                    f"conflicting options: --{name.replace('_', '-')} and --network {flags.network}",
+                    "names belong to the container whose network it is",
+                )
     if flags.pull not in ("missing", "never"):
         raise InvalidArgument(f"--pull {flags.pull}: there is no registry client yet", "load or import the image")
 

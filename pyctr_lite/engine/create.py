@@ -40,7 +40,7 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
     joined = {mode: engine.resolve_mode(getattr(options, mode)) for mode in ("network", "pid", "ipc", "uts")}
     for mode, value in joined.items():
         setattr(options, mode, value)
-    hostname = _hostname(options, id)
+    hostname = _hostname(engine, options, id)
     stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
     signals.number(stop_signal)
     directory = _make_directory(engine, id)
@@ -125,9 +125,11 @@ def _environment(options: ContainerOptions, config: dict[str, Any], hostname: st
     return [f"{name}={value}" for name, value in variables.items() if value is not None]
 
 
-def _hostname(options: ContainerOptions, id: str) -> str:
+def _hostname(engine: Engine, options: ContainerOptions, id: str) -> str:
     if options.uts == "host" or (options.network == "host" and not options.hostname):
         return os.uname().nodename
+    if options.network.startswith("container:"):  # one network, one name, as Docker has it
+        return str(engine.containers.get(options.network.partition(":")[2]).record.hostname)
     name: str = options.hostname or id[:_SHORT_ID]
     if len(name.encode()) > 64:
         raise InvalidArgument(f"invalid hostname {name!r}: longer than 64 bytes")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _MOUNT_KEYS = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
 
 
+_NO_ADDRESS = {"IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "MacAddress": ""}
+"""What Docker says of a container without a bridge: templates that ask for an address find none, not an error."""
+
+
 def container(item: Container, *, size: bool = False) -> dict[str, Any]:
     """What `docker inspect` shows of a container, as far as it applies here."""
     record, options, directory = item.record, item.record.options, item.directory
@@ -55,7 +59,8 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
         "NetworkSettings": {
             "SandboxKey": f"/proc/{item.state.Pid}/ns/net" if item.state.Pid else "",
             "Ports": {},
-            "Networks": {options.network if options.network in ("none", "host") else "none": {}},
+            **_NO_ADDRESS,
+            "Networks": {options.network if options.network in ("none", "host") else "none": _NO_ADDRESS},
         },
     }
     if size:

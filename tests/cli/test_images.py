@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyctr_lite.cli import times
+from tests.images.archives import directory, entry, tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -426,3 +428,34 @@ def test_bootstrap_is_the_same_image_each_time(pyctr: Pyctr) -> None:
 def test_a_suite_that_does_not_exist_is_mmdebstraps_error(pyctr: Pyctr, needs: Callable[[str], str]) -> None:
     needs("mmdebstrap")
     assert "invalid suite" in one_line(pyctr("image", "bootstrap", "debian", "--suite", "../x"))
+
+
+def test_an_image_of_125_layers_is_loaded_run_and_committed(pyctr: Pyctr, tmp_path: Path) -> None:
+    pyctr("save", "-o", tmp_path / "busybox.tar", "busybox", check=True)
+    with tarfile.open(tmp_path / "busybox.tar") as archive:
+
+        def read(name: str) -> bytes:
+            file = archive.extractfile(name)
+            assert file is not None
+            return file.read()
+
+        (manifest,) = json.loads(read("manifest.json"))
+        config, layers = json.loads(read(manifest["Config"])), [read(name) for name in manifest["Layers"]]
+    for index in range(1, 125):
+        whiteout = [entry(f"d/.wh.f{index - 1}")] if index % 2 else []
+        layers.append(tar(directory("d"), entry(f"d/f{index}", str(index).encode()), *whiteout))
+    config["rootfs"]["diff_ids"] = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+    config["history"] = []
+    names = [f"{index}.tar" for index in range(len(layers))]
+    manifest = {"Config": "config.json", "RepoTags": ["many:1"], "Layers": names}
+    content = tar(
+        entry("manifest.json", json.dumps([manifest]).encode()),
+        entry("config.json", json.dumps(config).encode()),
+        *(entry(name, layer) for name, layer in zip(names, layers, strict=True)),
+    )
+    (tmp_path / "many.tar").write_bytes(content)
+    pyctr("load", "-i", tmp_path / "many.tar", check=True)
+    pyctr("run", "--name", "box", "many:1", "sh", "-c", "rm /d/f124; echo new > /d/f1", check=True)
+    pyctr("commit", "box", "many:2", check=True)
+    shown = pyctr("run", "--rm", "many:2", "sh", "-c", "cat /d/f1; ls /d | wc -l", check=True).stdout
+    assert shown.split() == ["new", "62"]  # the odd ones of 1 to 124

@@ -150,3 +150,11 @@ def test_image_inspect_finds_images_only(pyctr: Pyctr) -> None:
     done = pyctr("image", "inspect", "web")
     assert (done.returncode, done.stdout) == (1, "[]\n")
     assert done.stderr.splitlines()[0] == "pyctr_lite: No such image: web:latest"
+
+
+@pytest.mark.parametrize("network", ["none", "host"])
+def test_a_container_without_a_bridge_has_an_empty_address(pyctr: Pyctr, network: str) -> None:
+    pyctr("create", "--name", "box", "--network", network, "busybox", "true", check=True)
+    networks = "{{range $name, $value := .Networks}}{{$name}}:{{$value.IPAddress}}{{end}}"
+    template = "{{with .NetworkSettings}}{{.IPAddress}}<" + networks + ">{{end}}"
+    assert pyctr("inspect", "-f", template, "box", check=True).stdout == f"<{network}:>\n"

@@ -282,3 +282,13 @@ def test_explain_is_text_for_a_reader_and_nothing_without_it(pyctr: Pyctr) -> No
     assert pyctr("run", "--rm", "busybox", "true").stderr == ""
     wrong = pyctr("run", "--rm", "--explain=loud", "busybox", "true")
     assert (wrong.returncode, "it is text or json" in wrong.stderr) == (125, True)
+
+
+def test_who_shares_a_container_s_network_has_its_host_name(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "first", "-h", "shared", "busybox", "sleep", "1000", check=True)
+    shown = shell(pyctr, "hostname; grep shared /etc/hosts | wc -l", "--network", "container:first")
+    assert shown.split() == ["shared", "1"]
+    for flags in (["-h", "own"], ["--add-host", "a:1.2.3.4"]):
+        done = pyctr("run", "--rm", "--network", "container:first", *flags, "busybox", "true")
+        assert done.returncode == 125
+        assert done.stderr.startswith("pyctr_lite: conflicting options: --")

@@ -1,0 +1,64 @@
+"""Overlays of many layers: the kernel takes one page of options, which forty paths fill."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctr_lite import linux
+from pyctr_lite.rootfs import overlay
+
+
+@contextlib.contextmanager
+def mounted(tmp_path: Path, lowers: list[Path], *, writable: bool) -> Iterator[Path]:
+    """The overlay of some layers, the top one first."""
+    merged, upper, work = (tmp_path / name for name in ("merged", "upper", "work"))
+    for directory in (merged, upper, work):
+        directory.mkdir()
+    changes = (str(upper), str(work)) if writable else ("", "")
+    overlay.mount_overlay([str(lower) for lower in lowers], *changes, str(merged))
+    try:
+        yield merged
+    finally:
+        linux.umount2(str(merged), 0)
+
+
+def make_layers(tmp_path: Path, number: int) -> list[Path]:
+    """Layers with a file each and one that all have, the top one first; paths are as long as the store's."""
+    layers = []
+    for index in range(number):
+        layer = tmp_path / f"{index:064x}"
+        layer.mkdir()
+        (layer / f"of-{index}").touch()
+        (layer / "of-each").write_text(str(index))
+        layers.append(layer)
+    return layers[::-1]
+
+
+@pytest.mark.parametrize("writable", [True, False])
+@pytest.mark.parametrize("number", [2, 40, 120, 200])
+def test_many_layers_are_one_tree(tmp_path: Path, number: int, writable: bool) -> None:
+    with mounted(tmp_path, make_layers(tmp_path, number), writable=writable) as merged:
+        assert {path.name for path in merged.iterdir()} == {*(f"of-{index}" for index in range(number)), "of-each"}
+        assert (merged / "of-each").read_text() == str(number - 1)
+        if writable:
+            (merged / "of-0").unlink()
+            assert not (merged / "of-0").exists()
+
+
+def test_more_than_one_page_of_descriptors_is_refused_and_not_cut_off(tmp_path: Path) -> None:
+    layers = make_layers(tmp_path, 300)
+    (tmp_path / "target").mkdir()
+    with pytest.raises(OSError, match="300 layers are too many for one overlay"):
+        overlay.mount_overlay([str(layer) for layer in layers], "", "", str(tmp_path / "target"))
+
+
+def test_what_options_give_a_meaning_may_be_in_a_path(tmp_path: Path) -> None:
+    odd = tmp_path / "a:b,c\\d"
+    odd.mkdir()
+    layers = make_layers(odd, 2)
+    with mounted(odd, layers, writable=True) as merged:
+        assert (merged / "of-each").read_text() == "1"
