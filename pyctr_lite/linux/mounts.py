@@ -7,7 +7,7 @@ import errno
 import os
 
 from pyctr_lite.linux import call
-from pyctr_lite.linux.constants import AT_FDCWD, decode_flags
+from pyctr_lite.linux.constants import AT_FDCWD, decode_flags, decode_value
 
 __all__ = ["mount", "mount_setattr", "move_mount", "open_tree", "openat2", "pivot_root", "umount2"]
 
@@ -117,8 +117,9 @@ def mount_setattr(
     attr = _MountAttr(set, clear, propagation, userns_fd)
     call.make(
         lambda: (
-            f"mount_setattr({dirfd}, {call.quoted(path)}, {decode_flags(('AT_',), flags)}, "
-            f"set={decode_flags(('MOUNT_ATTR_',), set)}, propagation={decode_flags(('MS_',), propagation)})"
+            f"mount_setattr({decode_value('AT_FDCWD', dirfd)}, {call.quoted(path)}, "
+            f"{decode_flags(('AT_',), flags)}, set={decode_flags(('MOUNT_ATTR_',), set)}, "
+            f"propagation={decode_flags(('MS_',), propagation)})"
         ),
         path,
         call.syscall,

@@ -171,7 +171,7 @@ def prctl(option: int, argument: int = 0) -> int:
 def prctl_ambient(operation: int, capability: int = 0) -> None:
     """Raise or clear ambient capabilities (PR_CAP_AMBIENT of prctl(2), capabilities(7))."""
     call.make(
-        lambda: f"prctl(PR_CAP_AMBIENT, {operation}, {capability})",
+        lambda: f"prctl(PR_CAP_AMBIENT, {constants.decode_value('PR_CAP_AMBIENT_', operation)}, {capability})",
         None,
         call.libc.prctl,
         constants.PR_CAP_AMBIENT,

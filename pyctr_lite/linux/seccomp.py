@@ -5,12 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from pyctr_lite.linux import call
-
-SECCOMP_SET_MODE_FILTER = 1
-SECCOMP_FILTER_FLAG_TSYNC = 0x1
-SECCOMP_FILTER_FLAG_LOG = 0x2
-SECCOMP_FILTER_FLAG_SPEC_ALLOW = 0x4
+from pyctr_lite.linux import call, constants
 
 _NR_SECCOMP = 277 if os.uname().machine == "aarch64" else 317
 INSTRUCTION = 8
@@ -30,11 +25,14 @@ def set_mode_filter(program: bytes, flags: int = 0) -> None:
     count = len(program) // INSTRUCTION
     argument = _SockFprog(count, program)
     call.make(
-        lambda: f"seccomp(SECCOMP_SET_MODE_FILTER, {flags:#x}, {count} instructions)",
+        lambda: (
+            f"seccomp(SECCOMP_SET_MODE_FILTER, {constants.decode_flags(('SECCOMP_FILTER_FLAG_',), flags)}, "
+            f"{count} instructions)"
+        ),
         None,
         call.syscall,
         _NR_SECCOMP,
-        SECCOMP_SET_MODE_FILTER,
+        constants.SECCOMP_SET_MODE_FILTER,
         flags,
         ctypes.byref(argument),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_lite import linux
-from pyctr_lite.linux import call, explain
+from pyctr_lite.linux import call, explain, seccomp
 from pyctr_lite.rootfs import overlay
 from pyctr_lite.volumes import bind
 from tests.conftest import Pyctr
@@ -58,6 +59,32 @@ def test_a_step_is_told_as_json(told: Callable[..., Told]) -> None:
         "call": 'mount("overlay", "/no/where", "overlay", 0, "lowerdir=/no/a:/no/b")',
         "result": "-1 ENOENT",
     }
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda: linux.prctl_ambient(linux.PR_CAP_AMBIENT_CLEAR_ALL),
+            "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0) = 0 ",
+        ),
+        (
+            lambda: linux.mount_setattr(linux.AT_FDCWD, "/no", linux.AT_RECURSIVE, set=linux.MOUNT_ATTR_RDONLY),
+            'mount_setattr(AT_FDCWD, "/no", AT_RECURSIVE, set=MOUNT_ATTR_RDONLY, propagation=0) = -1 ENOENT ',
+        ),
+        (
+            lambda: seccomp.set_mode_filter(b"", linux.SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+            "seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, 0 instructions) = -1 EINVAL ",
+        ),
+    ],
+    ids=["prctl", "mount_setattr", "seccomp"],
+)
+def test_numbers_have_the_kernel_s_names(told: Callable[..., Told], call: Callable[[], None], text: str) -> None:
+    lines = told()
+    with contextlib.suppress(OSError):
+        call()
+    [line] = lines()
+    assert text in line
 
 
 def test_the_error_survives_its_narration(told: Callable[..., Told]) -> None:
