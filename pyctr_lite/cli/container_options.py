@@ -77,6 +77,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         security_opt=_security(flags),
         read_only=flags.read_only,
         init=flags.init,
+        **_log(flags),
         restart=_restart(flags),
         stop_signal=flags.stop_signal or "",
         stop_timeout=flags.stop_timeout,
@@ -121,6 +122,15 @@ def _check_modes(flags: Any) -> None:
                 )
     if flags.pull not in ("missing", "never"):
         raise InvalidArgument(f"--pull {flags.pull}: there is no registry client yet", "load or import the image")
+
+
+def _log(flags: Any) -> dict[str, Any]:
+    """The options about the log; none where nothing is asked for."""
+    if not flags.log_opt and not flags.log_driver:
+        return {}
+    from pyctr_lite.cli import container_values
+
+    return container_values.log(flags.log_driver or "json-file", flags.log_opt)
 
 
 def _restart(flags: Any) -> str:

@@ -70,6 +70,36 @@ def domain(text: str) -> str:
     return text
 
 
+def log(driver: str, texts: list[str]) -> dict[str, object]:
+    """The engine's options for --log-driver and each NAME=VALUE of --log-opt. Fails with InvalidArgument."""
+    if driver not in ("json-file", "none"):
+        raise InvalidArgument(
+            f"logger: no log driver named '{driver}' is registered", "there are json-file and none"
+        )
+    given = dict(text.partition("=")[::2] for text in texts)
+    for name in given:
+        if driver == "none" or name not in ("max-size", "max-file"):
+            raise InvalidArgument(
+                f"unknown log opt '{name}' for {driver} log driver", "there are max-size, max-file"
+            )
+    size, files = given.get("max-size", "-1"), given.get("max-file", "1")
+    if "max-file" in given and "max-size" not in given:
+        raise InvalidArgument("max-file cannot be set without max-size")
+    if not files.isdecimal() or int(files) < 1:
+        raise InvalidArgument(f"max-file cannot be less than 1: '{files}'")
+    options: dict[str, object] = {"log_driver": driver, "log_options": given, "log_max_files": int(files)}
+    return options | ({} if size == "-1" else {"log_max_size": _decimal_size(size)})
+
+
+def _decimal_size(text: str) -> int:
+    """Bytes of "10m" where m is a million, as Docker reads it here and nowhere else (go-units' FromHumanSize)."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", text.lower())
+    size = int(float(found[1]) * 1000 ** "_kmgtp".index(found[2] or "_")) if found else 0
+    if size < 1:
+        raise InvalidArgument(f"invalid max-size: '{text}': it must be a positive number", "as in 10m")
+    return size
+
+
 def label_files(paths: list[str]) -> list[str]:
     """The labels in files of `--label-file`: NAME=VALUE or NAME a line, # begins a comment."""
     found = []

@@ -6,7 +6,7 @@ import os
 
 from pyctr_lite.cli import times
 from pyctr_lite.cli.flags import Command, Option
-from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.errors import Conflict, InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def logs(context: Context) -> int:
     flags = context.flags
     since, until = moment("since", flags.since), moment("until", flags.until)
     container = context.engine.containers.get(flags.arguments[0])
+    if container.record.options.log_driver == "none":
+        raise Conflict(f"the log of {container.name} is not kept", "it was made with --log-driver none")
     entries: Iterable[Entry | None]
     if flags.follow:
         entries = log_reader.follow(container, tail=flags.tail, until=until)

@@ -63,6 +63,8 @@ _SHARED = (
     Option("ipc", "string", "IPC mode to use (private, host, container:ID)"),
     Option("label", "list", "Set meta data on a container", short="l"),
     Option("label-file", "list", "Read in a line delimited file of labels"),
+    Option("log-driver", "string", "Logging driver for the container (json-file, none)"),
+    Option("log-opt", "list", "Log driver options: max-size=10m, max-file=3"),
     Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …) by lxcfs"),
     Option("memory", "bytes", "Memory limit", short="m"),
     Option("memory-reservation", "bytes", "Memory soft limit"),

@@ -32,7 +32,7 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
         "ResolvConfPath": f"{directory}/resolv.conf",
         "HostnamePath": f"{directory}/hostname",
         "HostsPath": f"{directory}/hosts",
-        "LogPath": f"{directory}/log.jsonl",
+        "LogPath": "" if options.log_driver == "none" else f"{directory}/log.jsonl",
         "Name": "/" + record.name,
         "RestartCount": item.state.RestartCount,
         "Driver": "overlay2",
@@ -119,6 +119,7 @@ def _host_config(item: Container) -> dict[str, Any]:
         "UTSMode": options.uts,
         "CgroupnsMode": options.cgroupns or "private",
         "Cgroup": item.paths.group(item.id),
+        "LogConfig": {"Type": options.log_driver or "json-file", "Config": options.log_options},
         "RestartPolicy": dict(
             zip(("Name", "MaximumRetryCount"), restart.parse(options.restart or "no"), strict=True)
         ),

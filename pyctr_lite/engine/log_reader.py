@@ -29,34 +29,57 @@ class Entry:
 
 
 class LogReader:
-    """A place in a log. A line that is not whole yet is left for the next time. A context manager."""
+    """A place in a log, across its files. A line that is not whole yet is left for the next time.
+
+    A context manager.
+    """
 
     def __init__(self, path: str, *, tail: int | None = None) -> None:
         """Begin at the start, or with `tail` so many lines before the end. A log that is not there is empty."""
-        self._partial = b""
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # it was never started
-            self._fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._path, self._partial = path, b""
+        self._fds = _open_files(path, since=-1)
+        """The files from here on, the oldest first. Open, they can be read when the writer has removed them."""
         if tail is not None:
-            os.lseek(self._fd, tail_position(self._fd, tail), os.SEEK_SET)
+            missing = tail
+            for index in reversed(range(len(self._fds))):
+                position, missing = tail_position(self._fds[index], missing)
+                os.lseek(self._fds[index], position, os.SEEK_SET)
+                if not missing:
+                    self._close_before(index)
+                    break
 
     def entries(self) -> Iterator[Entry]:
         """The entries from here to where the log ends now."""
-        while chunk := os.read(self._fd, _BLOCK):
-            *lines, self._partial = (self._partial + chunk).split(b"\n")
-            for line in lines:
-                try:
-                    entry = Entry(line)
-                except (ValueError, TypeError, KeyError):
-                    continue  # the disk was full, or the power went, in the middle of it
-                yield entry
+        while self._fds or self._take_newer():
+            while chunk := os.read(self._fds[0], _BLOCK):
+                *lines, self._partial = (self._partial + chunk).split(b"\n")
+                for line in lines:
+                    try:
+                        entry = Entry(line)
+                    except (ValueError, TypeError, KeyError):
+                        continue  # the disk was full, or the power went, in the middle of it
+                    yield entry
+            if len(self._fds) > 1:
+                self._close_before(1)
+                self._partial = b""
+            elif not self._take_newer():
+                return
+            # With newer files the writer has left this one: what it wrote to it since is read before.
 
     def close(self) -> None:
         """Read no more; again is fine."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._close_before(len(self._fds))
+
+    def _take_newer(self) -> bool:
+        """Open what has been begun since the last file that is open."""
+        newer = _open_files(self._path, since=self._fds[-1] if self._fds else -1)
+        self._fds += newer
+        return bool(newer)
+
+    def _close_before(self, index: int) -> None:
+        for fd in self._fds[:index]:
+            os.close(fd)
+        del self._fds[:index]
 
     def __enter__(self) -> LogReader:
         return self
@@ -65,8 +88,36 @@ class LogReader:
         self.close()
 
 
-def tail_position(fd: int, count: int) -> int:
-    """Where the last `count` lines of a file begin, in bytes; found from the end, however long the file is."""
+def _open_files(path: str, since: int) -> list[int]:
+    """Descriptors of a log's files, the oldest first; only those newer than the file of `since` (-1: all)."""
+    found: list[int] = []
+    seen = [os.fstat(since)] if since >= 0 else []
+    number = 0
+    while True:
+        try:
+            fd = os.open(f"{path}.{number}" if number else path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if number:  # the first is missing for a moment while the writer begins a new one
+                break
+        else:
+            status = os.fstat(fd)
+            if since >= 0 and os.path.samestat(status, seen[0]):
+                os.close(fd)
+                break
+            if any(os.path.samestat(status, other) for other in seen):  # it was renamed meanwhile
+                os.close(fd)
+            else:
+                found.insert(0, fd)
+                seen.append(status)
+        number += 1
+    return found
+
+
+def tail_position(fd: int, count: int) -> tuple[int, int]:
+    """Where the last `count` lines of a file begin, in bytes, and how many are missing because it is shorter.
+
+    Found from the end, however long the file is.
+    """
     position = os.lseek(fd, 0, os.SEEK_END)
     while position > 0:
         start = max(0, position - _BLOCK)
@@ -74,10 +125,10 @@ def tail_position(fd: int, count: int) -> int:
         at = len(block)
         while (at := block.rfind(b"\n", 0, at)) >= 0:
             if count == 0:
-                return start + at + 1
+                return start + at + 1, 0
             count -= 1
         position = start
-    return 0
+    return 0, count
 
 
 def read(path: str, *, tail: int | None = None) -> Iterator[Entry]:

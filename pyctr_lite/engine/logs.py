@@ -1,4 +1,7 @@
-"""Writing a container's log: a JSON object a line, as Docker's json-file driver does."""
+"""Writing a container's log: a JSON object a line, as Docker's json-file driver does.
+
+With --log-opt max-size a full file is named log.jsonl.1, what was that log.jsonl.2, and so on up to max-file.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,16 @@ MAX_LINE = 16 * 1024
 
 
 class LogWriter:
-    """Writes the chunks of stdout and stderr as lines with their time."""
+    """Writes the chunks of stdout and stderr as lines with their time.
 
-    def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    No file is larger than `max_size` bytes (0: no limit), but for a single line that is; there are at most
+    `max_files` of them.
+    """
+
+    def __init__(self, path: str, max_size: int = 0, max_files: int = 1) -> None:
+        self.path, self.max_size, self.max_files = path, max_size, max_files
+        self._fd = self._open()
+        self._size = os.fstat(self._fd).st_size
         self._partial = {"stdout": b"", "stderr": b""}
 
     def write(self, stream: str, data: bytes) -> None:
@@ -56,9 +65,35 @@ class LogWriter:
         content = text.encode(errors="surrogateescape")
         try:
             while content:
-                content = content[os.write(self._fd, content) :]
+                end = len(content)
+                if self.max_size:
+                    end = content.rfind(b"\n", 0, max(0, self.max_size - self._size)) + 1
+                    if not end and self._size:
+                        self._rotate()
+                        continue
+                    end = end or content.index(b"\n") + 1
+                written = os.write(self._fd, content[:end] if end < len(content) else content)
+                self._size += written
+                content = content[written:]
         except OSError:
             pass  # a full disk must not stop the container
+
+    def _rotate(self) -> None:
+        """Begin a new file; the oldest goes. Whoever reads one of them goes on reading it."""
+        names = [self.path, *(f"{self.path}.{number}" for number in range(1, self.max_files))]
+        for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
+            try:
+                os.rename(newer, older)
+            except FileNotFoundError:
+                pass  # there were not so many yet
+        if self.max_files == 1:
+            os.unlink(self.path)
+        fd = self._open()
+        os.close(self._fd)
+        self._fd, self._size = fd, 0
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
 
 
 _HEAD = '{"log":"'

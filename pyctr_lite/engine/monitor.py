@@ -144,10 +144,13 @@ class Monitor:
         return self._ended(mover, group, pump.exit_code(status), time.monotonic() - began)
 
     def _make_pump(self, launched: launch.Launched, ends: tuple[int, int, int]) -> pump.Pump:
-        log = logs.LogWriter(f"{self.container.directory}/log.jsonl")
+        options, log = self.container.record.options, None
+        if options.log_driver != "none":
+            path = f"{self.container.directory}/log.jsonl"
+            log = logs.LogWriter(path, options.log_max_size, options.log_max_files)
         mover = pump.of_process(launched.pidfd, launched.console, ends, log)
         launched.console = -1
-        mover.stdin_once = self.foreground and self.channel is not None and not self.container.record.options.tty
+        mover.stdin_once = self.foreground and self.channel is not None and not options.tty
         mover.listener = attach.listen(self.directory)
         return mover
 

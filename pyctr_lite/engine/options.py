@@ -15,7 +15,7 @@ class ContainerOptions:
     Sizes are bytes, times seconds, `nano_cpus` is 10⁹ a CPU, `volumes`, `mounts`, `tmpfs` are texts in Docker's
     grammar of -v, --mount, --tmpfs; the namespace modes are "", "private", "host" or "container:REFERENCE"
     (`network` also "none"). `ulimits` are name, soft, hard (-1: none); `devices` path, path inside, access;
-    `device_rules` rules as in "c 1:3 rwm".
+    `log_options` are as they were given, the two after them what they say; `device_rules` rules as in "c 1:3 rwm".
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -61,6 +61,10 @@ class ContainerOptions:
         "security_opt": [],
         "read_only": False,
         "init": False,
+        "log_driver": "",
+        "log_options": {},
+        "log_max_size": 0,
+        "log_max_files": 1,
         "restart": "",
         "stop_signal": "",
         "stop_timeout": None,

@@ -21,7 +21,7 @@ def tail(content: bytes, count: int, block: int = log_reader._BLOCK) -> bytes:
     before, log_reader._BLOCK = log_reader._BLOCK, block
     try:
         os.write(fd, content)
-        return content[log_reader.tail_position(fd, count) :]
+        return content[log_reader.tail_position(fd, count)[0] :]
     finally:
         log_reader._BLOCK = before
         os.close(fd)

@@ -1,0 +1,123 @@
+"""`run --log-opt` and `--log-driver`: a log that does not grow without bound, and that `logs` reads as one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pyctr
+
+LIMITS = ["--log-opt", "max-size=10k", "--log-opt", "max-file=3"]
+
+
+def log_files(pyctr: Pyctr, name: str = "box") -> dict[str, int]:
+    """The files of a container's log, and their sizes."""
+    path = Path(pyctr("inspect", "-f", "{{.LogPath}}", name, check=True).stdout.strip())
+    return {file.name: file.stat().st_size for file in sorted(path.parent.glob(path.name + "*"))}
+
+
+def test_a_log_is_cut_into_files_and_read_as_one(pyctr: Pyctr) -> None:
+    pyctr("run", "--name", "box", *LIMITS, "busybox", "seq", "1", "1000", check=True)
+    files = log_files(pyctr)
+    assert list(files) == ["log.jsonl", "log.jsonl.1", "log.jsonl.2"]
+    assert all(0 < size <= 10_000 for size in files.values())
+    kept = pyctr("logs", "box", check=True).stdout.split()
+    assert kept == [str(number) for number in range(1001 - len(kept), 1001)]
+    assert len(kept) > 200
+    assert pyctr("logs", "--tail", "190", "box").stdout.split() == kept[-190:]  # more than a file has
+    config = json.loads(pyctr("inspect", "-f", "{{json .HostConfig.LogConfig}}", "box").stdout)
+    assert config == {"Type": "json-file", "Config": {"max-size": "10k", "max-file": "3"}}
+
+
+def test_without_limits_all_is_kept_in_one_file(pyctr: Pyctr) -> None:
+    pyctr("run", "--name", "box", "busybox", "seq", "1", "1000", check=True)
+    assert list(log_files(pyctr)) == ["log.jsonl"]
+    assert len(pyctr("logs", "box").stdout.split()) == 1000
+    config = json.loads(pyctr("inspect", "-f", "{{json .HostConfig.LogConfig}}", "box").stdout)
+    assert config == {"Type": "json-file", "Config": {}}
+
+
+def test_a_restart_goes_on_in_the_same_files(pyctr: Pyctr) -> None:
+    pyctr("run", "--name", "box", *LIMITS, "busybox", "seq", "1", "150", check=True)
+    for _ in range(4):
+        pyctr("start", "-a", "box", check=True)
+    assert all(size <= 10_000 for size in log_files(pyctr).values())
+    assert pyctr("logs", "--tail", "151", "box").stdout.split() == ["150", *map(str, range(1, 151))]
+
+
+def test_a_follower_goes_with_the_log_from_file_to_file(pyctr: Pyctr) -> None:
+    script = (
+        "i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); [ $((i % 50)) = 0 ] && usleep 100000; done; read wait"
+    )
+    pyctr("run", "-d", "-i", "--name", "box", *LIMITS, "busybox", "sh", "-c", script, check=True)
+    command = pyctr.command("logs", "-f", "box")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        seen = [int(follower.stdout.readline()) for _ in range(400)]
+        pyctr("kill", "box", check=True)
+        assert follower.wait() == 0
+    assert seen == list(range(400))
+    assert "log.jsonl.1" in log_files(pyctr)
+
+
+def test_a_flood_grows_neither_the_log_nor_our_memory(pyctr: Pyctr) -> None:
+    flood = f"yes {'x' * 99} | head -c 40000000; echo done; sleep 60"
+    limits = ["--log-opt", "max-size=1m", "--log-opt", "max-file=2"]
+    pyctr("run", "-d", "--name", "box", *limits, "busybox", "sh", "-c", flood, check=True)
+    (id,) = pyctr("ps", "-q", "--no-trunc").stdout.split()
+    monitor = json.loads((pyctr.root / "containers" / id / "state.json").read_text())["MonitorPid"]
+
+    def peak() -> int:
+        with open(f"/proc/{monitor}/status") as status:
+            return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+
+    before = peak()
+    with subprocess.Popen(pyctr.command("logs", "-f", "--tail", "1", "box"), stdout=subprocess.PIPE) as follower:
+        assert follower.stdout is not None
+        for line in follower.stdout:
+            if line == b"done\n":
+                break
+        assert peak() < before + 2000  # kB
+        assert sum(log_files(pyctr).values()) <= 2_000_000
+        pyctr("kill", "box", check=True)
+        follower.stdout.read()
+
+
+def test_a_log_that_is_not_kept_cannot_be_read(pyctr: Pyctr) -> None:
+    done = pyctr("run", "--name", "box", "--log-driver", "none", "busybox", "echo", "seen")
+    assert done.stdout == "seen\n"
+    shown = pyctr("inspect", "-f", "{{.HostConfig.LogConfig.Type}} [{{.LogPath}}]", "box").stdout
+    assert shown == "none []\n"
+    done = pyctr("logs", "box")
+    assert (done.returncode, "is not kept" in done.stderr) == (1, True)
+    assert not list(pyctr.root.glob("containers/*/log*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--log-opt", "max-file=3"], "max-file cannot be set without max-size"),
+        (["--log-opt", "max-size=0"], "must be a positive number"),
+        (["--log-opt", "max-size=ten"], "invalid max-size: 'ten'"),
+        (["--log-opt", "max-size=1m", "--log-opt", "max-file=0"], "max-file cannot be less than 1"),
+        (["--log-opt", "max-age=1"], "unknown log opt 'max-age' for json-file log driver"),
+        (["--log-driver", "none", "--log-opt", "max-size=1m"], "unknown log opt 'max-size' for none log driver"),
+        (["--log-driver", "syslog"], "no log driver named 'syslog'"),
+    ],
+)
+def test_what_there_is_not_is_refused(pyctr: Pyctr, words: list[str], text: str) -> None:
+    done = pyctr("run", *words, "busybox", "true")
+    assert (done.returncode, text in done.stderr) == (125, True)
+    assert pyctr("ps", "-aq").stdout == ""
+
+
+def test_a_size_is_decimal_as_docker_has_it() -> None:
+    from pyctr_lite.cli import container_values
+
+    sizes = {"1k": 1000, "10m": 10**7, "1.5g": 1_500_000_000, "512": 512, "2 MB": 2 * 10**6, "3kib": 3000}
+    for text, size in sizes.items():
+        assert container_values.log("json-file", [f"max-size={text}"])["log_max_size"] == size
+    assert "log_max_size" not in container_values.log("json-file", ["max-size=-1"])

@@ -1,0 +1,119 @@
+"""A log of several files: never larger than asked for, read as one, also while it turns round."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyctr_lite.engine import log_reader
+from pyctr_lite.engine.logs import LogWriter
+
+
+def files(path: Path) -> list[Path]:
+    """The files of a log, the oldest first."""
+    return sorted(path.parent.glob(path.name + "*"), key=lambda file: int(file.suffix[1:] or 0)
+                  if file.suffix != ".jsonl" else 0, reverse=True)  # fmt: skip
+
+
+def texts(path: Path, tail: int | None = None) -> list[str]:
+    return [entry.text for entry in log_reader.read(str(path), tail=tail)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.jsonl"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_no_file_is_larger_and_there_are_no_more_than_asked_for(path: Path, plain: bool) -> None:
+    writer = LogWriter(str(path), 1000, 3)
+    lines = [f"line {number}{'' if plain else ' ☃'}\n" for number in range(200)]
+    writer.write("stdout", "".join(lines).encode())  # far more than a file in one chunk
+    writer.close()
+    assert [file.name for file in files(path)] == ["log.jsonl.2", "log.jsonl.1", "log.jsonl"]
+    assert all(0 < file.stat().st_size <= 1000 for file in files(path))
+    kept = texts(path)
+    assert kept == lines[-len(kept) :]
+    assert len(kept) > 20
+
+
+def test_one_file_begins_anew(path: Path) -> None:
+    writer = LogWriter(str(path), 300, 1)
+    for number in range(50):
+        writer.write("stdout", b"%d\n" % number)
+    writer.close()
+    assert files(path) == [path]
+    assert path.stat().st_size <= 300
+    assert texts(path)[-1] == "49\n"
+
+
+def test_without_a_limit_there_is_one_file_that_grows(path: Path) -> None:
+    writer = LogWriter(str(path))
+    writer.write("stdout", b"x\n" * 5000)
+    writer.close()
+    assert files(path) == [path]
+    assert len(texts(path)) == 5000
+
+
+def test_a_line_that_is_longer_than_a_file_is_kept_whole(path: Path) -> None:
+    writer = LogWriter(str(path), 100, 3)
+    for line in (b"a" * 500, b"short", b"b" * 600):
+        writer.write("stdout", line + b"\n")
+    writer.close()
+    assert texts(path) == ["a" * 500 + "\n", "short\n", "b" * 600 + "\n"]
+
+
+def test_a_new_writer_goes_on_where_the_last_one_stopped(path: Path) -> None:
+    for number in range(20):  # a restart each
+        writer = LogWriter(str(path), 400, 2)
+        writer.write("stdout", b"life %d\n" % number)
+        writer.close()
+    assert all(file.stat().st_size <= 400 for file in files(path))
+    assert texts(path)[-3:] == ["life 17\n", "life 18\n", "life 19\n"]
+
+
+@given(st.lists(st.integers(0, 30), max_size=25), st.integers(1, 4), st.integers(0, 40))
+def test_the_tail_reaches_over_files(tmp_path_factory: pytest.TempPathFactory, chunks: list[int],
+                                     most: int, count: int) -> None:  # fmt: skip
+    path = tmp_path_factory.mktemp("log") / "log.jsonl"
+    writer = LogWriter(str(path), 400, most)
+    numbers = itertools.count()
+    for chunk in chunks:
+        writer.write("stdout", b"".join(b"%d\n" % next(numbers) for _ in range(chunk)))
+    writer.close()
+    kept = texts(path)
+    assert texts(path, tail=count) == kept[max(0, len(kept) - count) :]
+    assert [int(text) for text in kept] == list(range(sum(chunks) - len(kept), sum(chunks)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=40))
+def test_a_reader_that_keeps_up_misses_nothing(tmp_path_factory: pytest.TempPathFactory,
+                                               steps: list[tuple[int, bool]]) -> None:  # fmt: skip
+    """Between two looks at most 3 of 5 files are begun: then each line is seen once, in order."""
+    path = tmp_path_factory.mktemp("log") / "log.jsonl"
+    writer, seen, numbers = LogWriter(str(path), 300, 5), [], itertools.count()
+    with log_reader.LogReader(str(path)) as reader:
+        for chunk, look in steps:
+            writer.write("stdout", b"".join(b"%d\n" % next(numbers) for _ in range(chunk)))
+            if look or chunk > 6 or len(list(path.parent.iterdir())) > 3:
+                seen += [int(entry.text) for entry in reader.entries()]
+        writer.close()
+        seen += [int(entry.text) for entry in reader.entries()]
+    assert seen == list(range(next(numbers)))
+
+
+def test_a_reader_that_was_left_behind_goes_on_with_the_oldest_there_is(path: Path) -> None:
+    writer = LogWriter(str(path), 300, 2)
+    writer.write("stdout", b"first\n")
+    with log_reader.LogReader(str(path)) as reader:
+        assert [entry.text for entry in reader.entries()] == ["first\n"]
+        writer.write("stdout", b"".join(b"%d\n" % number for number in range(100)))
+        rest = [int(entry.text) for entry in reader.entries()]
+    writer.close()
+    assert rest == sorted(set(rest))
+    assert rest[-1] == 99
+    assert len(rest) < 100
