@@ -1,0 +1,118 @@
+"""JupyterLab as a person meets it: a real server, a headless Chromium, a notebook opened and run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from labs.kit import manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "a-token-of-the-test"
+SECONDS = 120
+_EXECUTE = """
+const [command, done] = arguments;
+window.jupyterapp.commands.execute(command).then(() => done(null), error => done(String(error)));
+"""
+_PANEL = "document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)')"
+
+
+@contextlib.contextmanager
+def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
+    """Start what `make notebook` starts; gives its address. It ends with all its kernels."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(manifest.CHECKOUT / "make/notebook.sh"), str(port), "", "--LabApp.expose_app_in_browser=True"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            env={**environment, "PYCTR_NOTEBOOK_TOKEN": TOKEN},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(address, log)
+        yield address
+    finally:
+        server.send_signal(signal.SIGTERM)  # it ends its kernels
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def _wait_for(address: str, log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/api", timeout=10).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise AssertionError(log.read_text()) from error
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
+    """A headless browser with a profile of its own."""
+    options = webdriver.ChromeOptions()
+    for argument in (
+        "headless=new no-sandbox disable-dev-shm-usage disable-gpu no-first-run disable-background-networking "
+        "disable-component-update disable-sync window-size=1400,1000"
+    ).split():
+        options.add_argument(f"--{argument}")
+    options.add_argument(f"--user-data-dir={profile}")
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    driver.set_script_timeout(SECONDS)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def run_all(driver: webdriver.Chrome, address: str, notebook: str) -> None:
+    """Open a notebook and run all its cells, as "Run All Cells" of the menu does."""
+    driver.get(f"{address}/lab/tree/{notebook}?reset&token={TOKEN}")
+    wait(driver, f"return !!window.jupyterapp && !!{_PANEL} && !!{_PANEL}.querySelector('.jp-CodeCell')")
+    wait(
+        driver, "return window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+    )
+    for command in ("notebook:clear-all-cell-outputs", "notebook:run-all-cells"):
+        failure = driver.execute_async_script(_EXECUTE, command)
+        assert failure is None, f"{command}: {failure}"
+
+
+def wait(driver: webdriver.Chrome, script: str) -> None:
+    """Until a script says so."""
+    deadline = time.monotonic() + SECONDS
+    while not driver.execute_script(script):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {SECONDS} s: {script}")
+        time.sleep(0.1)
+
+
+def outputs(driver: webdriver.Chrome) -> list[dict[str, Any]]:
+    """All outputs of the notebook that is open: from its model, for only what is near the screen is drawn."""
+    found: list[dict[str, Any]] = driver.execute_script(
+        "return [...window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells]"
+        ".filter(cell => cell.cell_type === 'code').flatMap(cell => cell.toJSON().outputs)"
+    )
+    return found
