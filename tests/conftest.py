@@ -37,7 +37,7 @@ def leaves_nothing(tmp_path: Path) -> Iterator[None]:
     """Prove after every test that no mount, cgroup, process, link or file was left; remove what was."""
     before, running = Snapshot.take(tmp_path), children()
     yield
-    left = wait_for_children(besides=running, seconds=2)
+    left = wait_for_children(besides=running, seconds=20)
     found = [f"process {pid}: {command}" for pid, command in left.items()]
     end(left)
     after = Snapshot.take(tmp_path)

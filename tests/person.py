@@ -24,7 +24,7 @@ class Person:
         """Type; "\\x03" is Ctrl-C."""
         os.write(self.master, keys.encode())
 
-    def sees(self, text: str, *, seconds: float = 10) -> str:
+    def sees(self, text: str, *, seconds: float = 30) -> str:
         """Wait until a text is shown; what was shown up to its end, which is then done with."""
         deadline = time.monotonic() + seconds
         while text not in self.shown:
@@ -33,7 +33,7 @@ class Person:
         before, _, self.shown = self.shown.partition(text)
         return before + text
 
-    def leaves(self, *, seconds: float = 10) -> int:
+    def leaves(self, *, seconds: float = 30) -> int:
         """Wait for the command's end: its exit status."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):

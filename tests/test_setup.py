@@ -64,7 +64,9 @@ def test_uninstall_takes_everything_away_and_can_be_repeated(checkout: Path) -> 
     done = on_a_machine(
         checkout,
         """make/setup.sh --quiet links
-        mkdir -p /var/lib/pyctr_lite/containers /run/pyctr_lite build
+        mkdir -p /var/lib/pyctr_lite/containers /var/lib/pyctr_lite/volumes/deep /run/pyctr_lite build
+        python3 -c 'import os; os.chdir("/var/lib/pyctr_lite/volumes/deep")
+for _ in range(2000): os.mkdir("deep"); os.chdir("deep")'
         mount -t tmpfs tmpfs /var/lib/pyctr_lite/containers
         touch /var/lib/pyctr_lite/containers/file
         python3 -IB make/uninstall.py; python3 -IB make/uninstall.py

@@ -62,7 +62,7 @@ class Inside:
                 os._exit(status)
         self.pidfd = os.pidfd_open(self.pid)
 
-    def ended(self, seconds: float = 10) -> bool:
+    def ended(self, seconds: float = 60) -> bool:
         """Wait for its end, at most so long."""
         return bool(select.select([self.pidfd], [], [], seconds)[0])
 
@@ -110,7 +110,7 @@ class Counter:
     def value(self) -> int:
         return int(struct.unpack("q", self.memory[:8])[0])
 
-    def grows(self, seconds: float = 5) -> bool:
+    def grows(self, seconds: float = 60) -> bool:
         """Whether it moves within so many seconds."""
         before, deadline = self.value(), time.monotonic() + seconds
         while self.value() == before and time.monotonic() < deadline:

@@ -44,11 +44,11 @@ def test_a_memory_limit_kills_and_the_kill_is_counted_and_told(
     assert select.select([watch], [], [], 0)[0] == []
     assert watch.read() == 0
     assert inside(group, use_64_mib).wait() == -signal.SIGKILL
-    assert select.select([watch], [], [], 5)[0] == [watch]
+    assert select.select([watch], [], [], 60)[0] == [watch]
     assert watch.read() == 1
     assert group.oom_kills() == 1
     assert inside(group, use_64_mib).wait() == -signal.SIGKILL
-    assert select.select([watch], [], [], 5)[0] == [watch]
+    assert select.select([watch], [], [], 60)[0] == [watch]
     assert watch.read() == 1
     assert watch.read() == 0
     watch.close()
@@ -182,7 +182,7 @@ def test_a_write_rate_slows_the_disk_down(group: Group, inside: Callable[..., In
             os.write(fd, page)
         return min(int((time.monotonic() - began) * 100), 255)
 
-    assert min(inside(group, write).wait() for _ in range(3)) < 25  # others use the disk, too
+    assert any(inside(group, write).wait() < 25 for _ in range(20))  # others use the disk, too
     group.apply(Limits(device_write_bps=[(major, minor, MIB)]))
     assert inside(group, write).wait() >= 25  # 512 KiB at 1 MiB/s, less what the kernel lets through at first
 
@@ -274,7 +274,7 @@ def test_a_controller_cannot_be_enabled_below_a_group_that_has_processes(
     below = Group(f"{group.path}/below", group.hierarchy.only(2))
     os.mkdir(f"{group.v2}/below")  # `create` would enable what there is, and then the group above takes no process
     process = inside(group, signal.pause)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while process.pid not in group.pids() and time.monotonic() < deadline:
         time.sleep(0.001)
     with pytest.raises(InvalidArgument, match=r"cannot enable.*hugetlb") as error:
@@ -294,7 +294,7 @@ def test_a_container_that_split_its_group_is_joined_where_its_process_is(
     leaf.create()
     leaf.apply(Limits(hugepages=[(size, 4 * MIB)]))
     first, second = inside(leaf, signal.pause), inside(None, signal.pause)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while first.pid not in leaf.pids() and time.monotonic() < deadline:
         time.sleep(0.001)
     with pytest.raises(OSError, match=r"cgroup\.procs") as error:

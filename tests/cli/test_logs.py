@@ -128,6 +128,8 @@ def test_follow_ends_when_the_container_is_removed_and_misses_nothing(pyctr: Pyc
 
 def test_follow_with_tail_and_until(pyctr: Pyctr) -> None:
     run(pyctr, "web", "echo 1; echo 2; sleep 1000")
+    while pyctr("logs", "web").stdout != "1\n2\n":
+        pass
     end = f"{time.time() + 0.3:.3f}"
     assert pyctr("logs", "-f", "-n", "1", "--until", end, "web").stdout == "2\n"
     assert time.time() >= float(end)
@@ -145,7 +147,7 @@ def test_follow_ends_when_the_monitor_and_the_container_were_killed(pyctr: Pyctr
         assert found is not None
         os.kill(int(found[1]), signal.SIGKILL)
         os.kill(pid, signal.SIGKILL)
-        assert following.wait(10) == 0
+        assert following.wait(60) == 0
     assert pyctr("inspect", "-f", "{{.State.ExitCode}}", "web").stdout == "255\n"
     assert pyctr("logs", "web").stdout == "hello\n"
 

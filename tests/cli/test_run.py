@@ -247,7 +247,7 @@ def test_stop_signal_and_stop_timeout_hold_for_stop(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "deaf", "--stop-timeout", "0", "busybox", "sleep", "60", check=True)
     while not pyctr("logs", "heard").stdout:
         pass
-    pyctr("stop", "heard", "deaf", check=True, timeout=5)
+    pyctr("stop", "heard", "deaf", check=True, timeout=9)  # without --stop-timeout it is ten
     assert pyctr("wait", "heard", "deaf").stdout == "8\n137\n"
     pyctr("rm", "heard", "deaf", check=True)
     assert "invalid signal: NOSUCH" in refused(pyctr, "--stop-signal", "NOSUCH", "busybox")

@@ -64,7 +64,7 @@ def test_a_signal_reaches_the_program_past_input_that_waits(pyctr: Pyctr) -> Non
         zeros.stdout.close()
         assert running.stdout.readline() == b"ready\n"
         running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=10) == 9
+        assert running.wait(timeout=60) == 9
         zeros.kill()
 
 
@@ -77,7 +77,7 @@ def test_signals_of_the_client_are_the_programs_unless_told_otherwise(pyctr: Pyc
             assert running.stdout is not None
             assert running.stdout.readline() == b"ready\n"
             running.send_signal(getattr(signal, name))
-            assert running.wait(timeout=10) == code
+            assert running.wait(timeout=60) == code
     assert len(pyctr("ps", "-q").stdout.split()) == 1  # without the proxy only the client has gone
 
 
@@ -109,7 +109,7 @@ def test_a_reader_that_comes_late_gets_all_and_holds_nobody_up(pyctr: Pyctr) -> 
         assert running.stdout is not None
         got = len(running.stdout.read1(1))
         running.send_signal(signal.SIGSTOP)
-        assert pyctr("wait", "late", timeout=10).stdout == "3\n"
+        assert pyctr("wait", "late", timeout=60).stdout == "3\n"
         pyctr("rm", "late", check=True)
         time.sleep(0.1)
         running.send_signal(signal.SIGCONT)

@@ -162,7 +162,7 @@ def wait_for_end(pidfd: int) -> None:
     """Wait until a process has ended."""
     import select
 
-    select.select([pidfd], [], [], 10)
+    select.select([pidfd], [], [], 60)
     os.close(pidfd)
 
 

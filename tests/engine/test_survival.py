@@ -32,7 +32,7 @@ def end_of(pid: int) -> None:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    select.select([pidfd], [], [], 10)
+    select.select([pidfd], [], [], 60)
     os.close(pidfd)
 
 
