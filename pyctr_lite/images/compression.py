@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -13,6 +14,9 @@ from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
 if TYPE_CHECKING:
     from pyctr_lite.rootfs.tar import Readable
 
+MOST = 64 << 30
+MOST_VARIABLE = "PYCTR_LITE_MOST_DECOMPRESSED"
+"""Against bombs: 64 GiB that come out of 64 MiB."""
 _MAGIC = {
     "gzip": b"\x1f\x8b\x08",
     "zstd": b"\x28\xb5\x2f\xfd",
@@ -109,14 +113,33 @@ def _zstandard() -> Any:
     return zstandard
 
 
+def most() -> int:
+    """The most bytes that one stream may decompress to: MOST, or what the environment says instead."""
+    given = os.environ.get(MOST_VARIABLE) or str(MOST)
+    if not given.isdecimal():
+        raise InvalidArgument(f"{MOST_VARIABLE}={given}: it is a number of bytes")
+    return int(given)
+
+
 class _Checked:
-    """A decompressor whose many errors are one."""
+    """A decompressor whose many errors are one, and that gives out no more than `most` bytes."""
 
     def __init__(self, plain: Any, kind: str) -> None:
         self._plain, self._kind = plain, kind
+        self._left = most()
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; none at the end."""
+        data = self._decompressed(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise BrokenArchive(
+                f"{self._kind} data that is more than {most()} bytes decompressed",
+                f"a decompression bomb? {MOST_VARIABLE}=BYTES in the environment sets another limit",
+            )
+        return data
+
+    def _decompressed(self, size: int) -> bytes:
         try:
             data: bytes = self._plain.read(size)
         except (EOFError, ValueError, zlib.error) as error:
