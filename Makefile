@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
 	lab1 lab2 lab3 lab4 lab5 check hint reset watch grade solution trace clean-lab notebook \
-	labs-check notebooks-test notebooks-refresh
+	labs-check notebooks-test notebooks-refresh box test-vm url ready-venv
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/bin
@@ -80,8 +80,19 @@ lint: ready-dev ## format, lint, types and the import contract
 format: ready-dev ## let ruff format the code
 	@$(VENV)/ruff format . && $(VENV)/ruff check --fix .
 
+box: ready-venv ## build the VM's box from Debian's packages, for libvirt and QEMU: build/box (ARGS=--raw)
+	@make/setup.sh --quiet root packages box
+	@$(VENV)/python vagrant/box.py $(ARGS)
+
+test-vm: ready-dev ready-course ## a real `vagrant up` of that box, and in it what only a VM can show (FULL=1: everything)
+	@make/setup.sh --quiet root packages box packages vm packages browser
+	@PYCTR_SLOW=10 $(VENV)/python -m tests.vm $(if $(FULL),--full) $(ARGS)
+
+url: ## where JupyterLab in the VM is
+	@echo "there is no VM of this checkout: vagrant up (or, right here: make notebook)" >&2; exit 1
+
 test-tools: ## install the tools that the tests compare with
-	@make/setup.sh --quiet packages test
+	@make/setup.sh --quiet packages test $(if $(wildcard /var/lib/pyctr_vm/is_the_vm),,packages browser)
 
 uninstall: ## stop and remove all containers, images, volumes, links, .venv (apt's packages stay)
 	@python=$$(command -v /usr/bin/python3 || command -v python3) && $$python -IB make/uninstall.py

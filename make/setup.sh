@@ -110,7 +110,7 @@ step_launcher() {
         ln -sf pyctr_lite "$venv/bin/pyctr"
     fi
     # Start-up time depends on the bytecode being there, also for a user who may not write here.
-    if [ ! -e "$venv/stamp-bytecode" ] || [ -n "$(find pyctr_lite -name '*.py' -newer "$venv/stamp-bytecode" -print -quit)" ]; then
+    if [ ! -e "$venv/stamp-bytecode" ] || [ ! -d pyctr_lite/__pycache__ ] || [ -n "$(find pyctr_lite -name '*.py' -newer "$venv/stamp-bytecode" -print -quit)" ]; then
         : >"$venv/stamp-bytecode.new"
         "$venv/bin/python" -m compileall -q pyctr_lite || fail "pyctr_lite does not compile"
         "$venv/bin/python" -IS -X no_debug_ranges -c 'import sys; sys.path.append(sys.argv[1])

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from labs.kit import manifest
+from labs.kit import manifest, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 TOKEN = "a-token-of-the-test"
-SECONDS = 120
+SECONDS = 120 * session.SLOWNESS
 _EXECUTE = """
 const [command, done] = arguments;
 window.jupyterapp.commands.execute(command).then(() => done(null), error => done(String(error)));
@@ -47,7 +47,7 @@ def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_for(address, log)
+        wait_for_server(address, log)
         yield address
     finally:
         server.send_signal(signal.SIGTERM)  # it ends its kernels
@@ -58,11 +58,12 @@ def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
             server.wait()
 
 
-def _wait_for(address: str, log: Path) -> None:
+def wait_for_server(address: str, log: Path) -> None:
+    """Until it answers. Fails with AssertionError that shows the log."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            urllib.request.urlopen(f"{address}/api", timeout=10).close()
+            urllib.request.urlopen(f"{address}/api", timeout=60).close()
             return
         except OSError as error:
             if time.monotonic() > deadline:
@@ -81,6 +82,7 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
         options.add_argument(f"--{argument}")
     options.add_argument(f"--user-data-dir={profile}")
     driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    driver.set_page_load_timeout(SECONDS)
     driver.set_script_timeout(SECONDS)
     try:
         yield driver
@@ -88,9 +90,9 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
-def run_all(driver: webdriver.Chrome, address: str, notebook: str) -> None:
+def run_all(driver: webdriver.Chrome, address: str, notebook: str, token: str = TOKEN) -> None:
     """Open a notebook and run all its cells, as "Run All Cells" of the menu does."""
-    driver.get(f"{address}/lab/tree/{notebook}?reset&token={TOKEN}")
+    driver.get(f"{address}/lab/tree/{notebook}?reset&token={token}")
     wait(driver, f"return !!window.jupyterapp && !!{_PANEL} && !!{_PANEL}.querySelector('.jp-CodeCell')")
     wait(
         driver, "return window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"

@@ -1,0 +1,142 @@
+"""A checkout as a person has it on a laptop, and the machine that its Vagrantfile brings up."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+SSH_TRIES = 3
+"""A forwarded port resets once now and then, right after a provisioner."""
+
+
+class Machine:
+    """The virtual machine of a copy of this checkout, in `directory`: what tests do there, nobody loses."""
+
+    def __init__(self, directory: Path, kvm: bool) -> None:
+        self.checkout = directory / "checkout"
+        self.log = directory / "log.txt"
+        box = REPOSITORY / "build/box"
+        self.environment = {
+            **os.environ,
+            "VAGRANT_HOME": str(directory / "vagrant"),  # a person's own boxes are left alone
+            "VAGRANT_CHECKPOINT_DISABLE": "1",
+            "VAGRANT_DEFAULT_PROVIDER": "libvirt",
+            "VAGRANT_NO_COLOR": "1",
+            "PYCTR_VM_BOX": "pyctr_lite",
+            "PYCTR_VM_BOX_URL": f"file://{box}/box.json",
+            "PYCTR_VM_DRIVER": "kvm" if kvm else "qemu",
+            "LC_ALL": "C.UTF-8",
+        }
+        for name in ("VM", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):  # of the make that runs the tests
+            self.environment.pop(name, None)
+        copy_checkout(self.checkout)
+
+    def vagrant(self, *words: str, seconds: float = 900) -> str:
+        """Run `vagrant WORD…` in the checkout: what it printed. Fails as `make` does."""
+        return self.run("vagrant", *words, seconds=seconds)
+
+    def make(self, *words: str, seconds: float = 900, status: int | None = 0) -> str:
+        """Type `make WORD…` on the laptop. Fails with AssertionError for another exit status than `status`."""
+        return self.run("make", *words, seconds=seconds, status=status)
+
+    def inside(self, command: str, seconds: float = 900, status: int | None = 0) -> str:
+        """Run a shell command in the machine, as root."""
+        config = self.checkout / ".vagrant/pyctr/ssh-config"
+        quoted = command.replace("'", "'\\''")
+        words = ("ssh", "-F", str(config), "vm", f"sudo sh -c '{quoted}'")
+        for _ in range(SSH_TRIES - 1):
+            text, ended = self._run(words, seconds)
+            if ended != 255 or len(text) > 200:  # 255 is also the status where a signal ended the program there
+                return self._checked(words, text, ended, status)
+            time.sleep(5)
+        return self.run(*words, seconds=seconds, status=status)
+
+    def run(self, *words: str, seconds: float, status: int | None = 0) -> str:
+        text, ended = self._run(words, seconds)
+        return self._checked(words, text, ended, status)
+
+    def at_terminal(self, *words: str, keys: bytes, after: str, seconds: float = 300) -> tuple[str, int]:
+        """Run a program at a terminal and press `keys` once it has printed `after`: its output and exit status."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.checkout)
+            os.execvpe(words[0], list(words), {**self.environment, "TERM": "xterm-256color"})
+        text, pressed, deadline = b"", False, time.monotonic() + seconds
+        try:
+            while time.monotonic() < deadline:
+                if not select.select([terminal], [], [], 1)[0]:
+                    continue
+                try:
+                    chunk = os.read(terminal, 1 << 16)
+                except OSError:  # EIO: the other side is closed
+                    break
+                if not chunk:
+                    break
+                text += chunk
+                if not pressed and after.encode() in text:
+                    os.write(terminal, keys)
+                    pressed = True
+            else:
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            os.close(terminal)
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        shown = text.decode(errors="replace")
+        self._note(words, shown, ended)
+        assert pressed, f"{' '.join(words)} did not print {after!r}:\n{shown[-2000:]}"
+        return shown, ended
+
+    def _run(self, words: tuple[str, ...], seconds: float) -> tuple[str, int]:
+        process = subprocess.Popen(
+            words,
+            cwd=self.checkout,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            text, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            text, _ = process.communicate()
+            text += f"\n(ended after {seconds:.0f} s)"
+        self._note(words, text, process.returncode)
+        return text, process.returncode
+
+    def _checked(self, words: tuple[str, ...], text: str, ended: int, status: int | None) -> str:
+        tail = "\n".join(text.splitlines()[-60:])
+        assert status is None or ended == status, f"{' '.join(words)}: exit status {ended}, not {status}\n{tail}"
+        return text
+
+    def _note(self, words: tuple[str, ...], text: str, ended: int) -> None:
+        with open(self.log, "a") as log:
+            log.write(f"\n=== {time.strftime('%H:%M:%S')} {' '.join(words)} -> {ended}\n{text}")
+
+
+def copy_checkout(target: Path) -> None:
+    """Copy what git tracks, or would, to a directory of its own, with the history: a clone as it is now."""
+    if target.exists():
+        shutil.rmtree(target)
+    subprocess.run(["git", "clone", "--quiet", "--local", "--no-checkout", REPOSITORY, target], check=True)
+    subprocess.run(["git", "-C", target, "reset", "--quiet"], check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    for name in set(os.fsdecode(listed.stdout).split("\0")) - {""}:
+        if os.path.lexists(REPOSITORY / name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, target / name, follow_symlinks=False)

@@ -1,0 +1,242 @@
+"""The steps of `make test-vm`, in order: each a function whose first line is its name in the table."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from tests.notebooks import browser
+from tests.vm.machine import REPOSITORY, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Step = Callable[[Machine], str | None]
+
+PYTEST = "cd /vagrant && CI= .venv/bin/python -m pytest -q -p no:cacheprovider"
+LAB = 3
+CHOSEN = ("01", "02", "06")
+SURVIVAL = "moment or quick_program or parallel"
+"""Tests that start a hundred containers: minutes under emulation, and no matter of the cgroup version."""
+
+
+def up(machine: Machine) -> str:
+    """vagrant up: boots, is provisioned, every line of make doctor is green"""
+    text = machine.vagrant("up")
+    assert "✗" not in text, "make doctor found something:\n" + "\n".join(
+        line for line in text.splitlines() if "✗" in line
+    )
+    assert "Ready" in text
+    url_in(text)
+    hierarchies = machine.inside("stat -fc %T /sys/fs/cgroup").strip()
+    assert hierarchies == "cgroup2fs"
+    return machine.inside("uname -r").strip()
+
+
+def provision_again(machine: Machine) -> None:
+    """vagrant provision again changes nothing"""
+    text = machine.vagrant("provision")
+    changed = [line for line in text.splitlines() if "[vm]" in line or "[setup]" in line]
+    assert not changed, "\n".join(changed)
+
+
+def words(machine: Machine) -> None:
+    """make's words go into the machine, its exit status comes back, values with blanks arrive"""
+    assert "JupyterLab: http://127.0.0.1:" in machine.make("url")
+    assert "No rule to make target" in machine.make("no-such-word", status=2)
+    text = machine.make("test", "TESTS=tests/vm/nothing.py", "ARGS=--co -k 'a and b'", status=2)
+    assert "file or directory not found: tests/vm/nothing.py" in text
+    assert "Wrong expression" not in text
+
+
+def terminal(machine: Machine) -> None:
+    """at a terminal colours arrive, Ctrl-C ends what runs there, run -it gives a shell"""
+    shown, ended = machine.at_terminal(
+        "make", "test", "TESTS=tests/engine/test_survival.py", "ARGS=-v", keys=b"\x03", after="::test_"
+    )
+    assert ended != 0
+    assert "\x1b[" in shown
+    deadline = time.monotonic() + 60
+    while machine.inside("pgrep -fc '[p]ytest.*test_survival'", status=None).strip() != "0":
+        assert time.monotonic() < deadline, "pytest goes on in the machine after Ctrl-C"
+        time.sleep(1)
+    config = str(machine.checkout / ".vagrant/pyctr/ssh-config")
+    shown, ended = machine.at_terminal(
+        *("ssh", "-F", config, "-t", "vm", "sudo pyctr_lite run -it --rm busybox"),
+        keys=b"echo pid-$$; exit 7\n",
+        after="/ # ",
+    )
+    assert "pid-1" in shown
+    assert ended == 7
+
+
+def same_files(machine: Machine) -> None:
+    """what is written on one side is read on the other"""
+    (machine.checkout / "notebooks/from_host.txt").write_text("from the laptop\n")
+    assert machine.inside("cat /vagrant/notebooks/from_host.txt") == "from the laptop\n"
+    machine.inside("echo from the machine >/vagrant/notebooks/from_vm.txt")
+    assert (machine.checkout / "notebooks/from_vm.txt").read_text() == "from the machine\n"
+    for name in ("from_host", "from_vm"):
+        (machine.checkout / f"notebooks/{name}.txt").unlink()
+
+
+def limits(machine: Machine) -> None:
+    """lxcfs shows the limit, version 2 kills at it, no disk opens, systemd is untouched"""
+    run = "pyctr_lite run --rm"
+    shown = machine.inside(f"{run} --lxcfs -m 64m busybox grep MemTotal /proc/meminfo")
+    assert shown.split()[1] == "65536"
+    machine.inside(f"{run} -m 32m --memory-swap 32m busybox tail /dev/zero", status=137)
+    disk = machine.inside(f'{run} busybox sh -c "mknod /d b 254 0; dd if=/d of=/dev/null bs=1 count=1"', status=1)
+    assert "Operation not permitted" in disk
+    machine.inside('test -z "$(ls -d /sys/fs/cgroup/pyctr_lite/*/ 2>/dev/null)"')
+    assert machine.inside("systemctl is-system-running", status=None).strip() == "running"
+
+
+def notebook_in_browser(machine: Machine) -> str:
+    """JupyterLab in Chromium, through the forwarded port, runs the first notebook"""
+    address, _, token = url_in(machine.make("url")).partition("/lab?token=")
+    first = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))[0].name
+    browser.wait_for_server(address, machine.log)  # the forwarded port may reset once
+    with browser.chromium(machine.log.parent / "chromium") as driver:
+        try:
+            browser.run_all(driver, address, f"notebooks/{first}", token)
+            found = browser.outputs(driver)
+        finally:
+            driver.save_screenshot(str(machine.log.parent / "notebook.png"))
+    assert found
+    assert [output for output in found if output["output_type"] == "error" or output.get("name") == "stderr"] == []
+    return first
+
+
+def notebooks(machine: Machine) -> str:
+    """notebooks of the chapters that cgroup version 2 and systemd change, under nbval"""
+    chosen = [
+        path.name for path in sorted((machine.checkout / "notebooks").glob("*.ipynb")) if path.name[:2] in CHOSEN
+    ]
+    assert chosen
+    for name in chosen:
+        code = f'import sys; from labs.kit import notebooks as n; sys.exit(n.run([n.NOTEBOOKS / "{name}"]) or 0)'
+        machine.inside(f"cd /vagrant && .venv/bin/python -c '{code}'", seconds=1200)
+    return " ".join(name[:2] for name in chosen)
+
+
+def lab_to_do(machine: Machine) -> None:
+    """make lab3 with the starter: to do"""
+    text = machine.make(f"lab{LAB}", status=2)
+    assert "to do" in text, text[-2000:]
+
+
+def lab_solved(machine: Machine) -> None:
+    """make lab3 solved on the laptop: full"""
+    solve(machine, LAB)
+    text = machine.make(f"lab{LAB}")
+    assert f"Lab {LAB} is complete" in text, text[-2000:]
+
+
+def engine_tests(machine: Machine) -> str:
+    """cgroup, life cycle and OCI tests on pure cgroup version 2"""
+    places = "tests/cgroups tests/oracle tests/runtime tests/engine/test_doctor.py tests/cli/test_lifecycle.py"
+    return passed_in(machine.inside(f"{PYTEST} {places} -k 'not ({SURVIVAL})'", seconds=1500))
+
+
+def whole_suite(machine: Machine) -> str:
+    """make test, all of it, in the machine"""
+    return passed_in(machine.make("test", seconds=4 * 3600))
+
+
+def every_notebook(machine: Machine) -> None:
+    """make notebooks-test, all of them, in the machine"""
+    machine.make("notebooks-test", seconds=2 * 3600)
+
+
+def halt(machine: Machine) -> None:
+    """vagrant halt"""
+    machine.vagrant("halt")
+
+
+def up_copied(machine: Machine) -> None:
+    """vagrant up again, with a copied folder: JupyterLab is back at its address"""
+    machine.environment["PYCTR_VM_SYNC"] = "rsync"
+    address = url_in(machine.vagrant("up")).partition("/lab?")[0]
+    browser.wait_for_server(address, machine.log)
+
+
+def no_work_is_lost(machine: Machine) -> None:
+    """an edit in the machine survives vagrant rsync and provision, and comes home"""
+    edit(machine, "before rsync")
+    machine.vagrant("rsync")
+    assert "before rsync" in machine.inside(f"cat /vagrant/{WORK}")
+    machine.vagrant("provision")
+    assert "before rsync" in read(machine)
+    edit(machine, "before a word")
+    machine.make("url")
+    assert "before a word" in read(machine)
+    (machine.checkout / WORK).write_text("newer on the laptop\n")
+    machine.make("url")
+    assert machine.inside(f"cat /vagrant/{WORK}") == "newer on the laptop\n"
+    assert "before a word" in machine.inside(f"cat /vagrant/build/replaced/*/{WORK}")
+
+
+def no_work_is_lost_by_a_reload(machine: Machine) -> None:
+    """an edit in the machine survives vagrant reload"""
+    edit(machine, "before reload")
+    machine.vagrant("reload")
+    assert "before reload" in read(machine)
+    assert "before reload" in machine.inside(f"cat /vagrant/{WORK}")
+
+
+def destroy(machine: Machine) -> None:
+    """vagrant destroy: an edit made just before comes home first, nothing is left"""
+    edit(machine, "before destroy")
+    machine.vagrant("destroy", "-f")
+    assert "before destroy" in read(machine)
+    assert "not created" in machine.vagrant("status")
+
+
+WORK = "labs/work.txt"
+
+
+def edit(machine: Machine, text: str) -> None:
+    machine.inside(f"echo {text} >>/vagrant/{WORK}")
+
+
+def read(machine: Machine) -> str:
+    return (machine.checkout / WORK).read_text()
+
+
+def url_in(text: str) -> str:
+    found = re.search(r"JupyterLab: (http://127\.0\.0\.1:\d+/lab\?token=\w+)", text)
+    assert found, "no address of JupyterLab in:\n" + text[-1000:]
+    return found[1]
+
+
+def passed_in(text: str) -> str:
+    """The closing line of pytest; at least a test must have passed."""
+    last = text.strip().splitlines()[-1]
+    assert re.search(r"\d+ passed", last), last
+    assert "failed" not in last, last
+    return last.strip("= ")
+
+
+def solve(machine: Machine, number: int) -> None:
+    """Put the solved functions of a lab into the laptop's starters, as a learner would write them."""
+    from labs.kit import manifest
+    from labs.kit.solution import of_file
+
+    for exercise in manifest.find_lab(number).exercises:
+        path = machine.checkout / "labs" / exercise.place
+        starter = of_file(path, exercise.name)
+        solved = of_file(REPOSITORY / "tests/labs/solved" / exercise.place, exercise.name)
+        assert starter, exercise.place
+        assert solved, exercise.place
+        path.write_text(path.read_text().replace(starter, solved))
+
+
+BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, limits]
+COURSE: list[Step] = [notebook_in_browser, lab_to_do, lab_solved]
+END: list[Step] = [halt, up_copied, no_work_is_lost]
+USUAL: list[Step] = [*BEGIN, *COURSE, notebooks, engine_tests, *END, destroy]
+FULL: list[Step] = [*BEGIN, *COURSE, every_notebook, whole_suite, *END, no_work_is_lost_by_a_reload, destroy]
+NEEDED: list[Step] = [up, up_copied]
+"""Without these the steps after them cannot be done."""

@@ -1,0 +1,78 @@
+#!/bin/bash
+# Makes a Debian the course's machine; the checkout is at /vagrant. Run by `vagrant up` and `vagrant provision`,
+# and, with the word "bake", in the chroot in which `make box` builds a disk. Each step looks first, so a second
+# run changes nothing.
+set -eu
+bake=${1:-}
+vm=/var/lib/pyctr_vm
+export DEBIAN_FRONTEND=noninteractive
+cd /vagrant
+
+say() { printf '[vm] %s\n' "$*"; }
+
+# install_file MODE SOURCE TARGET: exit status 1 where the target is the same already
+install_file() {
+    if cmp -s "$2" "$3" && [ "$(stat -c %a "$3")" = "$1" ]; then return 1; fi
+    install -D -m "$1" "$2" "$3"
+    say "installed $3"
+}
+
+# What everything below needs of a public box.
+missing=
+for command in make git rsync curl; do
+    command -v $command >/dev/null || missing="$missing $command"
+done
+if [ -n "$missing" ]; then
+    say "installing$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $missing bash-completion man-db </dev/null >/dev/null
+fi
+
+# The folder /vagrant is the laptop's: its .venv is another machine's, and may not even know symbolic links.
+# This machine's own lies on its own disk, and is bound over it.
+mkdir -p $vm
+touch $vm/is_the_vm
+install_file 755 vagrant/ready.sh /usr/local/sbin/pyctr-vm-ready || true
+install_file 755 vagrant/url.sh /usr/local/sbin/pyctr-vm-url || true
+/usr/local/sbin/pyctr-vm-ready
+make/setup.sh --quiet root packages setup venv extra dev extra course launcher links image
+
+# JupyterLab: a token of this machine's own, made once; a box that is copied must not carry one.
+if ! grep -qs '^PYCTR_NOTEBOOK_TOKEN=.' $vm/notebook.env && [ "$bake" != bake ]; then
+    umask_before=$(umask)
+    umask 077
+    echo "PYCTR_NOTEBOOK_TOKEN=$(od -An -N 24 -tx1 /dev/urandom | tr -d ' \n')" >$vm/notebook.env
+    umask "$umask_before"
+fi
+if install_file 644 vagrant/pyctr-notebook.service /etc/systemd/system/pyctr-notebook.service && [ "$bake" != bake ]; then
+    systemctl daemon-reload
+fi
+install_file 644 vagrant/login.sh /etc/profile.d/pyctr_vm.sh || true
+
+# The oracles of the tests are programs here, not services.
+for unit in docker.service docker.socket containerd.service podman.service podman.socket podman-auto-update.timer \
+    podman-auto-update.service podman-restart.service podman-clean-transient.service; do
+    if [ -e "/lib/systemd/system/$unit" ] && [ "$(systemctl is-enabled $unit 2>/dev/null)" != masked ]; then
+        systemctl --quiet mask $unit
+        [ "$bake" = bake ] || systemctl --quiet stop $unit
+        say "masked $unit"
+    fi
+done
+
+# Where the processor is emulated, the labs and notebooks wait longer before they call something hung.
+if [ "$bake" != bake ] && [ "$(systemd-detect-virt)" = qemu ] && ! grep -qs '^PYCTR_SLOW=' /etc/environment; then
+    echo PYCTR_SLOW=20 >>/etc/environment
+    echo 'Defaults env_keep += "PYCTR_SLOW"' >/etc/sudoers.d/pyctr_vm
+    chmod 440 /etc/sudoers.d/pyctr_vm
+    say "the processor is emulated: PYCTR_SLOW=20"
+fi
+
+if [ "$bake" = bake ]; then
+    install_file 644 vagrant/pyctr-standalone.service /etc/systemd/system/pyctr-standalone.service || true
+    systemctl --quiet enable pyctr-standalone
+    # Slow where the processor is emulated: done here, once.
+    /vagrant/.venv/bin/python -c 'import matplotlib.font_manager'
+    exit 0
+fi
+make doctor

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Prints where JupyterLab is, as the laptop's browser has it, once it answers: pyctr-vm-url [NOTEBOOK'S NUMBER]
+set -eu
+. /var/lib/pyctr_vm/notebook.env
+port=$(cat /var/lib/pyctr_vm/port 2>/dev/null || echo 8888)
+page=lab
+for notebook in /vagrant/notebooks/"${1:-none}"*.ipynb; do
+    if [ -e "$notebook" ]; then page=lab/tree/notebooks/${notebook##*/}; fi
+done
+systemctl is-active --quiet pyctr-notebook || systemctl start pyctr-notebook
+tries=0
+until curl -fs -o /dev/null "http://127.0.0.1:8888/api"; do
+    tries=$((tries + 1))
+    if [ $tries -gt 180 ] || ! systemctl is-active --quiet pyctr-notebook; then
+        echo "JupyterLab does not answer: journalctl -u pyctr-notebook" >&2
+        exit 1
+    fi
+    sleep 1
+done
+echo "JupyterLab: http://127.0.0.1:$port/$page?token=$PYCTR_NOTEBOOK_TOKEN"
