@@ -78,6 +78,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         read_only=flags.read_only,
         init=flags.init,
         **_log(flags),
+        healthcheck=_healthcheck(flags),
         restart=_restart(flags),
         stop_signal=flags.stop_signal or "",
         stop_timeout=flags.stop_timeout,
@@ -122,6 +123,26 @@ def _check_modes(flags: Any) -> None:
                 )
     if flags.pull not in ("missing", "never"):
         raise InvalidArgument(f"--pull {flags.pull}: there is no registry client yet", "load or import the image")
+
+
+def _healthcheck(flags: Any) -> dict[str, Any]:
+    """What is given of Docker's Config.Healthcheck."""
+    given = {
+        "Test": ["CMD-SHELL", flags.health_cmd] if flags.health_cmd else None,
+        "Interval": flags.health_interval,
+        "Timeout": flags.health_timeout,
+        "StartPeriod": flags.health_start_period,
+        "StartInterval": flags.health_start_interval,
+        "Retries": flags.health_retries,
+    }
+    check = {key: value for key, value in given.items() if value}
+    if (flags.health_retries or 0) < 0:
+        raise InvalidArgument("--health-retries cannot be negative")
+    if not flags.no_healthcheck:
+        return check
+    if check:
+        raise InvalidArgument("--no-healthcheck conflicts with --health-* options")
+    return {"Test": ["NONE"]}
 
 
 def _log(flags: Any) -> dict[str, Any]:

@@ -100,6 +100,16 @@ def _decimal_size(text: str) -> int:
     return size
 
 
+def duration(text: str) -> int:
+    """Nanoseconds of "1m30s"; 0, or at least a millisecond. Fails with ValueError in Docker's words."""
+    from pyctr_lite.cli import times
+
+    nanoseconds = times.duration(text)
+    if nanoseconds < 0 or 0 < nanoseconds < 10**6:
+        raise ValueError("it cannot be less than 1ms")
+    return nanoseconds
+
+
 def label_files(paths: list[str]) -> list[str]:
     """The labels in files of `--label-file`: NAME=VALUE or NAME a line, # begins a comment."""
     found = []

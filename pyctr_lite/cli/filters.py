@@ -18,7 +18,7 @@ Test = Callable[["Container"], bool]
 Values = dict[str, list[str]]
 
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
-PS_KEYS = ("ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "volume")
+PS_KEYS = ("ancestor", "before", "exited", "health", "id", "label", "name", "network", "since", "status", "volume")
 PRUNE_KEYS = ("label", "label!", "until")
 
 
@@ -117,6 +117,19 @@ def _status(engine: Engine, values: list[str]) -> Test:
     return lambda container: container.state.Status in values
 
 
+def _health(engine: Engine, values: list[str]) -> Test:
+    for value in values:
+        if value not in ("starting", "healthy", "unhealthy", "none"):
+            raise InvalidArgument(f"invalid filter 'health={value}'", "it is starting, healthy, unhealthy or none")
+    from pyctr_lite.engine import health
+
+    def test(container: Container) -> bool:
+        shown = health.state(container).get("Health") if container.record.options.healthcheck else None
+        return (shown or {}).get("Status", "none") in values
+
+    return test
+
+
 def _exited(engine: Engine, values: list[str]) -> Test:
     for value in values:
         if not value.removeprefix("-").isdecimal():
@@ -150,6 +163,7 @@ _TESTS: dict[str, Callable[[Engine, list[str]], Test]] = {
     "ancestor": _ancestor,
     "before": _before,
     "exited": _exited,
+    "health": _health,
     "id": lambda engine, values: lambda container: any(container.id.startswith(value) for value in values),
     "label": lambda engine, values: (
         lambda container: all(has_label(container.record.labels, value) for value in values)

@@ -130,6 +130,14 @@ def _size(container: Container, whole: bool) -> str:
     return f"{units.human_size(used, 3)} (virtual {units.human_size(used + below, 3)})"
 
 
+def _state(container: Container) -> dict[str, Any]:
+    if not container.record.options.healthcheck:
+        return container.state.inspect()
+    from pyctr_lite.engine import health
+
+    return health.state(container)
+
+
 def _mounts(container: Container, whole: bool) -> str:
     names = [str(mount.get("Name") or mount.get("Source") or "") for mount in container.record.mounts]
     return ",".join(name if whole else tables.shorten(name, 15) for name in names if name)
@@ -140,7 +148,7 @@ _FIELD_OF: dict[str, Any] = {
     "Command": _command,
     "CreatedAt": lambda container, whole: times.created_at(times.parse(container.record.created)),
     "RunningFor": lambda container, whole: times.ago(times.parse(container.record.created)),
-    "Status": lambda container, whole: times.status(container.state.inspect()),
+    "Status": lambda container, whole: times.status(_state(container)),
     "State": lambda container, whole: container.state.Status,
     "Ports": lambda container, whole: "",
     "Size": _size,

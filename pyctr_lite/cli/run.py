@@ -57,6 +57,14 @@ _SHARED = (
     Option("env-file", "list", "Read in a file of environment variables"),
     Option("explain", "string", "Narrate each kernel step: text or json", no_value="text"),
     Option("group-add", "list", "Add additional groups to join"),
+    Option("health-cmd", "string", "Command to run to check health"),
+    Option("health-interval", "string", "Time between running the check (ms|s|m|h)", convert=late("duration")),
+    Option("health-retries", "int", "Consecutive failures needed to report unhealthy"),
+    Option("health-start-interval", "string", "Time between checks in the start period", convert=late("duration")),
+    Option(
+        "health-start-period", "string", "Time for it to start before failures count", convert=late("duration")
+    ),
+    Option("health-timeout", "string", "Maximum time to allow one check to run", convert=late("duration")),
     Option("hostname", "string", "Container host name", short="h"),
     Option("init", "bool", "Run an init inside the container that forwards signals and reaps processes"),
     Option("interactive", "bool", "Keep STDIN open even if not attached", short="i"),
@@ -77,6 +85,7 @@ _SHARED = (
         "Connect a container to a network (none, host, container:ID)",
         aliases=("net",),
     ),
+    Option("no-healthcheck", "bool", "Disable any container-specified HEALTHCHECK"),
     Option(
         "no-new-privileges", "bool", "Keep what runs inside from gaining privileges (a setuid program does not)"
     ),

@@ -41,6 +41,12 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
     for mode, value in joined.items():
         setattr(options, mode, value)
     hostname = _hostname(engine, options, id)
+    if options.healthcheck or config.get("Healthcheck"):
+        from pyctr_lite.engine import health
+
+        options.healthcheck = health.resolve(options.healthcheck, config.get("Healthcheck") or {})
+        if options.healthcheck and config.get("Shell"):
+            options.healthcheck["Shell"] = config["Shell"]
     stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
     signals.number(stop_signal)
     directory = _make_directory(engine, id)

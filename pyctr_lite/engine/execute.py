@@ -35,7 +35,7 @@ class Running:
 
 def run(container: Container, options: ExecOptions, stdio: tuple[int, int, int]) -> Running:
     """Run a process with the caller's own descriptors. Fails with Conflict where the container does not run."""
-    process, filter = process_spec(container, options), _filter(container)
+    process, filter = process_spec(container, options), container_filter(container)
     launched = launch.execute_in(_pid(container), container.group, process, init.Stdio(stdio), filter)
     pidfd, launched.pidfd = launched.pidfd, -1
     launched.close()
@@ -46,7 +46,7 @@ def run(container: Container, options: ExecOptions, stdio: tuple[int, int, int])
 def run_apart(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 0)) -> attach.Attachment:
     """Run a process that outlives its caller, by a pump of its own: with a terminal, or detached."""
     pid, process = _pid(container), process_spec(container, options)
-    filter = _filter(container)
+    filter = container_filter(container)
     ours, theirs = channels.pair()
     if os.fork() == 0:
         try:
@@ -139,8 +139,8 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
     }
 
 
-def _filter(container: Container) -> seccomp.Filter | None:
-    """That of the container: --privileged gives a process of it capabilities, and no other calls."""
+def container_filter(container: Container) -> seccomp.Filter | None:
+    """The container's own: --privileged gives a process of it capabilities, and no other calls."""
     return seccomp.load(spec.seccomp_profile(container.record.options), container.paths.filters)
 
 

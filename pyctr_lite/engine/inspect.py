@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctr_lite.engine import restart
+from pyctr_lite.engine import health, restart
 from pyctr_lite.errors import NotFound
 from pyctr_lite.rootfs import walk
 
@@ -27,7 +27,7 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
         "Created": record.created,
         "Path": record.args[0],
         "Args": record.args[1:],
-        "State": item.state.inspect(),
+        "State": health.state(item),
         "Image": record.image,
         "ResolvConfPath": f"{directory}/resolv.conf",
         "HostnamePath": f"{directory}/hostname",
@@ -102,9 +102,17 @@ def config(item: Container) -> dict[str, Any]:
         "OnBuild": image_config.get("OnBuild"),
         "ExposedPorts": image_config.get("ExposedPorts"),
         "Labels": record.labels,
+        **_healthcheck(options.healthcheck, image_config.get("Healthcheck")),
         "StopSignal": options.stop_signal or image_config.get("StopSignal", ""),
         "StopTimeout": options.stop_timeout,
     }
+
+
+def _healthcheck(check: dict[str, Any], of_image: dict[str, Any] | None) -> dict[str, Any]:
+    """The check as `inspect` shows it; one that the image has and the container has not says so."""
+    if check:
+        return {"Healthcheck": {key: value for key, value in check.items() if key != "Shell"}}
+    return {"Healthcheck": {"Test": ["NONE"]}} if of_image else {}
 
 
 def _host_config(item: Container) -> dict[str, Any]:

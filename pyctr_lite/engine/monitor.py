@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pyctr_lite.cgroups import group as groups
     from pyctr_lite.engine.containers import Container
+    from pyctr_lite.engine.health_monitor import HealthMonitor
     from pyctr_lite.engine.lock import Lock
 
 
@@ -133,7 +134,10 @@ class Monitor:
             explain.stop()
         gc.freeze()  # what is there now stays: going through it would copy the pages shared with the starter
         gc.enable()
+        checks = self._health(mover)
         mover.run()
+        if checks is not None:
+            checks.end()
         if group.pids():
             group.kill()  # with the host's pid namespace others are left, who could write on for ever
         mover.drain()
@@ -153,6 +157,13 @@ class Monitor:
         mover.stdin_once = self.foreground and self.channel is not None and not options.tty
         mover.listener = attach.listen(self.directory)
         return mover
+
+    def _health(self, mover: pump.Pump) -> HealthMonitor | None:
+        if not self.container.record.options.healthcheck:
+            return None
+        from pyctr_lite.engine import health_monitor
+
+        return health_monitor.HealthMonitor(self.container, mover)
 
     def _started(self, pid: int) -> None:
         state = self.container.state

@@ -15,7 +15,8 @@ class ContainerOptions:
     Sizes are bytes, times seconds, `nano_cpus` is 10⁹ a CPU, `volumes`, `mounts`, `tmpfs` are texts in Docker's
     grammar of -v, --mount, --tmpfs; the namespace modes are "", "private", "host" or "container:REFERENCE"
     (`network` also "none"). `ulimits` are name, soft, hard (-1: none); `devices` path, path inside, access;
-    `log_options` are as they were given, the two after them what they say; `device_rules` rules as in "c 1:3 rwm".
+    `device_rules` rules as in "c 1:3 rwm"; `healthcheck` has the keys of Docker's Config.Healthcheck; of the log,
+    `log_options` are as they were given, the two after them what they say.
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -60,6 +61,7 @@ class ContainerOptions:
         "privileged": False,
         "security_opt": [],
         "read_only": False,
+        "healthcheck": {},
         "init": False,
         "log_driver": "",
         "log_options": {},

@@ -13,6 +13,7 @@ import _socket
 import os
 import select
 import struct
+import time
 
 from pyctr_lite.runtime import console, init
 
@@ -51,6 +52,9 @@ class Pump:
         self._input = b""
         self._input_ended = False
         self.watched: dict[int, Callable[[], None]] = {}
+        self.deadline: float | None = None
+        """When to call `at_deadline`, by time.monotonic()."""
+        self.at_deadline: Callable[[], None] | None = None
         for fd in [*outputs, stdin, terminal]:
             if fd >= 0:
                 os.set_blocking(fd, False)
@@ -76,6 +80,9 @@ class Pump:
                     self._read_client(client)
             if self.pidfd in ready:
                 break
+            if self.deadline is not None and time.monotonic() >= self.deadline and self.at_deadline is not None:
+                self.deadline = None
+                self.at_deadline()
 
     def drain(self) -> None:
         """Take the last output: no more than a pipe can hold, for others may go on writing to it."""
@@ -125,7 +132,8 @@ class Pump:
             poller.register(self.listener, select.POLLIN)
         for fd in self.watched:
             poller.register(fd, select.POLLIN)
-        return dict(poller.poll())
+        left = None if self.deadline is None else max(0, self.deadline - time.monotonic()) * 1000 + 1
+        return dict(poller.poll(left))
 
     def _read_output(self, fd: int) -> bool:
         """Take one chunk; False at the end or where there is none."""

@@ -1,0 +1,70 @@
+"""Health checks: what is asked (Docker's `Config.Healthcheck`), and what was found (`State.Health`).
+
+What was found lies in the container's directory as health.json, written by its monitor alone.
+"""
+
+from __future__ import annotations
+
+from pyctr_lite import jsonfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.containers import Container
+
+DEFAULTS = {
+    "Interval": 30 * 10**9,
+    "Timeout": 30 * 10**9,
+    "StartPeriod": 0,
+    "StartInterval": 5 * 10**9,
+    "Retries": 3,
+}
+"""Of what is not given; times in nanoseconds, as in Docker's JSON."""
+LOG_LENGTH = 5
+"""As many results are kept."""
+
+
+def resolve(given: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """The check of a container: what `run` was given, each part that it was not from the image; {} for none."""
+    check = dict(image) | {key: value for key, value in given.items() if value}
+    test = check.get("Test") or []
+    return {} if test[:1] in ([], ["NONE"]) else check
+
+
+def words(check: dict[str, Any], shell: list[str] | None) -> list[str]:
+    """The command of a check: CMD is run as it is, CMD-SHELL by the image's shell."""
+    kind, *rest = check["Test"]
+    return [*(shell or ["/bin/sh", "-c"]), *rest] if kind == "CMD-SHELL" else rest
+
+
+def new() -> dict[str, Any]:
+    """`State.Health` of a container that has just been started."""
+    return {"Status": "starting", "FailingStreak": 0, "Log": []}
+
+
+def judge(health: dict[str, Any], result: dict[str, Any], check: dict[str, Any], *, starting: bool) -> None:
+    """Enter a result. `starting`: within the start period: failures do not count until one was well."""
+    health["Log"] = [*health["Log"], result][-LOG_LENGTH:]
+    if result["ExitCode"] == 0:
+        health["Status"], health["FailingStreak"] = "healthy", 0
+    elif health["Status"] != "starting" or not starting:
+        health["FailingStreak"] += 1
+        if health["FailingStreak"] >= (check.get("Retries") or DEFAULTS["Retries"]):
+            health["Status"] = "unhealthy"
+
+
+def write(container: Container, health: dict[str, Any]) -> None:
+    """Replace what was found."""
+    jsonfile.write(f"{container.directory}/health.json", health)
+
+
+def state(container: Container) -> dict[str, Any]:
+    """A container's State as `inspect` and `ps` show it, with Health where it has a check and was started."""
+    shown: dict[str, Any] = container.state.inspect()
+    if container.record.options.healthcheck:
+        try:
+            shown["Health"] = jsonfile.read(f"{container.directory}/health.json")
+        except FileNotFoundError:
+            pass
+    return shown
