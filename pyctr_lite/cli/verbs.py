@@ -6,6 +6,7 @@ VERBS = {
     "run": "run",
     "create": "run",
     "exec": "exec",
+    "attach": "attach",
     "start": "lifecycle",
     "stop": "lifecycle",
     "restart": "lifecycle",
@@ -14,6 +15,9 @@ VERBS = {
     "unpause": "lifecycle",
     "wait": "lifecycle",
     "rm": "lifecycle",
+    "rename": "rename",
+    "cp": "copy",
+    "export": "copy",
     "ps": "ps",
     "logs": "logs",
     "inspect": "inspect",
@@ -47,7 +51,8 @@ VERBS = {
 """The verb, and its module in this package. A module has a Command for each of its verbs in `COMMANDS`."""
 
 _CONTAINER_VERBS = (
-    "run create exec start stop restart kill pause unpause wait rm logs inspect top stats diff commit"
+    "run create exec attach start stop restart kill pause unpause wait rm rename cp export logs inspect top stats "
+    "diff commit"
 ).split()
 ALIASES = {
     "image ls": "images",

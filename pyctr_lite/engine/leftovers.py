@@ -13,6 +13,7 @@ from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
 from pyctr_lite.engine.lock import Lock
+from pyctr_lite.engine.record import Record
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import walk
@@ -125,8 +126,16 @@ def _names(engine: Engine) -> Iterator[Leftover]:
             id = os.readlink(path)
         except OSError:
             continue
-        if not os.path.isdir(engine.paths.container(id)) and _is_settled(path):
+        if (not os.path.isdir(engine.paths.container(id)) or _is_anothers(engine, id, name)) and _is_settled(path):
             yield Leftover("name", path, partial(engine.names.release, name, id))
+
+
+def _is_anothers(engine: Engine, id: str, name: str) -> bool:
+    """Whether a name is one that a container has no more, or was not given in the end: `rename` was cut off."""
+    try:
+        return bool(Record.read(engine.paths.container(id)).name != name)
+    except FileNotFoundError:
+        return False
 
 
 def _staging(engine: Engine) -> Iterator[Leftover]:

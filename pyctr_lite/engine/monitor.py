@@ -230,6 +230,7 @@ class Monitor:
         if mover.log is not None:
             mover.log.close()
         self.lock.acquire()
+        self.container.record = record.Record.read(self.container.directory)  # `rename` and `update` change it
         container, policy = self.container, self.container.record.options.restart
         if policy:
             container.state = record.State.read(container.directory)  # `stop` says in it that it was asked to

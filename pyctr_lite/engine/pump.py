@@ -188,7 +188,7 @@ class Pump:
         elif kind == b"0" and self.stdin >= 0:
             self._input += data
             self._write_input()
-        elif kind == b"E":
+        elif kind == b"E" and self.stdin_once:  # else it is for the next client too
             self._end_input()
         elif kind == b"W" and self.terminal >= 0:
             console.set_size(self.terminal, *struct.unpack("HH", data))

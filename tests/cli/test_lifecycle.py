@@ -90,9 +90,11 @@ def test_start_a_alone_leaves_the_input_of_a_running_container_open(pyctr: Pyctr
             writer.stdin.write("hello\n")
             writer.stdin.flush()
             assert "hello\n" in iter(onlooker.stdout.readline, "")
-            writer.stdin.close()
+            writer.stdin.close()  # begun with -d, it keeps its own open for the next (Docker's StdinOnce)
+            assert [onlooker.stdout.readline() for _ in range(5)] == ["tick\n"] * 5
+            pyctr("kill", "cat", check=True)
         assert set(onlooker.stdout) <= {"tick\n"}
-        assert onlooker.wait() == 0
+        assert onlooker.wait() == 137
 
 
 def test_start_a_takes_one_container_only(pyctr: Pyctr) -> None:

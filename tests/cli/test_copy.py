@@ -1,0 +1,299 @@
+"""`cp` and `export`: what lands where, and that a hostile container leads nowhere."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pyctr
+
+
+@pytest.fixture(params=["running", "stopped"])
+def box(request: pytest.FixtureRequest, pyctr: Pyctr) -> str:
+    """A container with a volume, that runs or has run."""
+    pyctr("run", "-d", "--name", "box", "-v", "data:/data", "busybox", "sleep", "1000", check=True)
+    pyctr("exec", "box", "sh", "-c", "mkdir -p /tree/sub; echo one >/tree/one; ln -s one /tree/link", check=True)
+    if request.param == "stopped":
+        pyctr("kill", "box", check=True)
+    return "box"
+
+
+def tar_names(data: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return tar.getnames()
+
+
+def raw(pyctr: Pyctr, *words: str, input: bytes | None = None) -> bytes:
+    return subprocess.run(pyctr.command(*words), input=input, capture_output=True, check=True).stdout
+
+
+def test_a_file_is_copied_out_to_a_name_or_into_a_directory(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
+    for place in ("name", "dir", "dir/"):
+        done = pyctr("cp", "box:/tree/one", str(tmp_path / place), check=True)
+        assert done.stdout == done.stderr == ""
+    assert (tmp_path / "name").read_text() == (tmp_path / "dir/one").read_text() == "one\n"
+
+
+def test_a_directory_becomes_a_new_one_or_lands_in_one_or_gives_its_contents(
+    pyctr: Pyctr, box: str, tmp_path: Path
+) -> None:
+    for name in ("in", "contents"):
+        (tmp_path / name).mkdir()
+    pyctr("cp", "box:/tree", str(tmp_path / "new"), check=True)
+    pyctr("cp", "box:/tree", str(tmp_path / "in"), check=True)
+    pyctr("cp", "box:tree/.", str(tmp_path / "contents"), check=True)
+    for place in ("new", "in/tree", "contents"):
+        assert sorted(os.listdir(tmp_path / place)) == ["link", "one", "sub"]
+        assert os.readlink(tmp_path / place / "link") == "one"
+
+
+def test_a_file_and_a_tree_are_copied_in_and_belong_to_root(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+    source = tmp_path / "site"
+    (source / "css").mkdir(parents=True)
+    (source / "css/a").write_text("a")
+    (source / "b").write_text("b")
+    os.chown(source / "b", 1234, 1235)
+    os.chmod(source / "b", 0o4751)
+    os.utime(source / "b", (1_000_000_000, 1_000_000_000))
+    pyctr("cp", str(source), "box:/srv", check=True)
+    pyctr("cp", "-a", str(source), "box:/data", check=True)
+    pyctr("cp", str(source / "b"), "box:/data/name", check=True)
+    with tarfile.open(fileobj=io.BytesIO(raw(pyctr, "cp", "box:/srv/b", "-"))) as tar:
+        (member,) = tar.getmembers()
+        assert (member.uid, member.gid, member.mode, member.mtime) == (0, 0, 0o4751, 1_000_000_000)
+    with tarfile.open(fileobj=io.BytesIO(raw(pyctr, "cp", "box:/data", "-"))) as tar:
+        assert sorted(tar.getnames()) == [
+            "data",
+            "data/name",
+            "data/site",
+            "data/site/b",
+            "data/site/css",
+            "data/site/css/a",
+        ]
+        assert (tar.getmember("data/site/b").uid, tar.getmember("data/site/b").gid) == (1234, 1235)
+    assert (pyctr.root / "volumes/data/_data/name").read_text() == "b"
+
+
+def test_a_stream_of_tar_goes_in_and_comes_out(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x" * 100_000)
+    packed = subprocess.run(["tar", "-C", tmp_path, "-c", "x"], capture_output=True, check=True).stdout
+    raw(pyctr, "cp", "-", "box:/data", input=packed)
+    assert tar_names(raw(pyctr, "cp", "box:/data", "-")) == ["data", "data/x"]
+    assert tar_names(raw(pyctr, "cp", "box:/data/x", "-")) == ["x"]
+    assert sorted(tar_names(raw(pyctr, "cp", "box:/data/.", "-"))) == [".", "x"]
+
+
+def test_links_are_copied_as_links_unless_they_are_to_be_followed(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+    pyctr("cp", "box:/tree/link", str(tmp_path / "link"), check=True)
+    pyctr("cp", "-L", "box:/tree/link", str(tmp_path / "file"), check=True)
+    assert os.readlink(tmp_path / "link") == "one"
+    assert (tmp_path / "file").read_text() == "one\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["box:/nothing", "HERE"], "Could not find the file /nothing in container box"),
+        (["box:/tree/one/", "HERE"], "not a directory"),
+        (["box:/tree", "HERE/file"], "cannot copy directory"),
+        (["box:/tree/one", "HERE/none/"], "no such directory"),
+        (["box:/tree/one", "HERE/none/x"], 'invalid output path: directory "HERE/none" does not exist'),
+        (["box:/tree/one", "/dev/null"], "must be a directory or a regular file"),
+        (["HERE/none", "box:/"], "lstat HERE/none: no such file or directory"),
+        (["HERE/file", "box:/none/x"], "Could not find the file /none in container box"),
+        (["HERE/file", "box:/none/"], "no such directory"),
+        (["HERE", "box:/tree/one"], "cannot copy directory"),
+        (["-", "box:/none"], "Could not find the file /none in container box"),
+        (["HERE", "HERE"], "must specify at least one container source"),
+        (["box:/a", "box:/b"], "copying between containers is not supported"),
+        (["nobody:/a", "HERE"], "No such container: nobody"),
+    ],
+)
+def test_what_cannot_be_copied_is_told_and_nothing_is_made(
+    pyctr: Pyctr, tmp_path: Path, words: list[str], says: str
+) -> None:
+    pyctr("run", "--name", "box", "busybox", "sh", "-c", "mkdir /tree; echo one >/tree/one", check=True)
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "file").touch()
+    done = pyctr("cp", *(word.replace("HERE", str(here)) for word in words))
+    assert done.returncode == 1
+    assert says.replace("HERE", str(here)) in done.stderr
+    assert os.listdir(here) == ["file"]
+
+
+def test_a_directory_is_never_put_in_the_place_of_a_file_nor_the_reverse(pyctr: Pyctr, tmp_path: Path) -> None:
+    pyctr("run", "--name", "box", "busybox", "sh", "-c", "mkdir -p /d/x /f; touch /f/x", check=True)
+    (tmp_path / "x").mkdir()
+    assert 'cannot overwrite non-directory "x" with directory' in pyctr("cp", str(tmp_path / "x"), "box:/f").stderr
+    (tmp_path / "y").mkdir()
+    (tmp_path / "y/x").touch()
+    done = pyctr("cp", str(tmp_path / "y/x"), "box:/d")
+    assert (done.returncode, 'cannot overwrite directory "x" with non-directory' in done.stderr) == (1, True)
+
+
+def test_the_kernels_files_are_not_copied(pyctr: Pyctr, tmp_path: Path) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "1000", check=True)
+    done = pyctr("cp", "box:/proc/version", str(tmp_path))
+    assert (done.returncode, "/proc/version is the kernel's answer" in done.stderr) == (1, True)
+    names = tar_names(raw(pyctr, "cp", "box:/", "-"))
+    assert "proc" in names
+    assert [name for name in names if name.startswith(("proc/", "sys/", "dev/"))] == []
+
+
+def test_nothing_is_written_to_a_read_only_container_but_to_its_volumes(pyctr: Pyctr, tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    pyctr(
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--read-only",
+        "-v",
+        "vol:/v",
+        "-v",
+        "other:/r:ro",
+        "busybox",
+        "sleep",
+        "99",
+        check=True,
+    )
+    for _ in ("running", "stopped"):
+        assert "Read-only file system" in pyctr("cp", str(tmp_path / "x"), "box:/").stderr
+        assert "Read-only file system" in pyctr("cp", str(tmp_path / "x"), "box:/r").stderr
+        pyctr("cp", str(tmp_path / "x"), "box:/v", check=True)
+        pyctr("kill", "box")
+
+
+# --- hostile ---------------------------------------------------------------------------------------------
+
+
+def test_links_of_the_container_lead_nowhere_else(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+    """CVE-2018-15664: without a race."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "secret").write_text("of the host")
+    links = io.BytesIO()
+    with tarfile.open(fileobj=links, mode="w") as tar:
+        for name, target in {"abs": str(victim), "up": "../../../../../../" + str(victim)}.items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+    raw(pyctr, "cp", "-", "box:/", input=links.getvalue())
+    (tmp_path / "x").write_text("x")
+    for name in ("abs", "up"):
+        assert pyctr("cp", f"box:/{name}/secret", str(tmp_path / "got")).returncode == 1
+        assert pyctr("cp", "-L", f"box:/{name}", str(tmp_path / "got")).returncode == 1
+        assert pyctr("cp", str(tmp_path / "x"), f"box:/{name}/x").returncode == 1
+    assert os.listdir(victim) == ["secret"]
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_link_that_is_swapped_in_meanwhile_leads_nowhere_else(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2018-15664: a directory is exchanged for a link to the host, over and over, while we copy."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").write_text("of the host")
+    swap = (
+        f"mkdir -p /a {victim}; echo inside >/a/file; echo inside >{victim}/file; ln -s {victim} /b; echo ready; "
+        "while :; do mv /a /swap; mv /swap /a; mv /b /swap; mv /swap /b; done"
+    )
+    pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", swap, check=True)
+    with subprocess.Popen(pyctr.command("logs", "-f", "box"), stdout=subprocess.PIPE) as logs:
+        assert logs.stdout is not None
+        assert logs.stdout.readline() == b"ready\n"
+        logs.terminate()
+    (tmp_path / "file").write_text("ours")
+    worked = 0
+    for number in range(20):
+        got = tmp_path / f"got{number}"
+        if pyctr("cp", "-L", "box:/swap/file", str(got)).returncode == 0:
+            worked += 1
+            assert got.read_text() in ("inside\n", "ours")
+        pyctr("cp", str(tmp_path / "file"), "box:/swap/file")
+        pyctr("cp", str(tmp_path / "file"), "box:/swap/new")
+    assert os.listdir(victim) == ["file"]
+    assert (victim / "file").read_text() == "of the host"
+    assert worked > 0
+
+
+def test_nothing_of_the_container_is_run_or_loaded(
+    pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str]
+) -> None:
+    """CVE-2019-14271: no chroot, no program, and no library but those of the host."""
+    pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", "mkdir -p /lib; sleep 1000", check=True)
+    trace = tmp_path / "trace"
+    calls = "execve,execveat,chroot,pivot_root,mmap,openat,openat2"
+    command = [needs("strace"), "-f", "-y", "-e", f"trace={calls}", "-o", str(trace)]
+    for words in (["box:/etc", str(tmp_path / "etc")], [str(tmp_path / "trace"), "box:/t"]):
+        subprocess.run([*command, *pyctr.command("cp", *words)], check=True, capture_output=True)
+        lines = trace.read_text().splitlines()
+        assert lines
+        assert [line for line in lines if "chroot(" in line or "pivot_root(" in line] == []
+        mapped = [line for line in lines if "mmap(" in line and "PROT_EXEC" in line]
+        assert [line for line in mapped if "/upper/" in line or "/layers/" in line or "overlay" in line] == []
+        programs = [line for line in lines if "exec" in line.split("(")[0] and "= 0" in line]
+        assert [line for line in programs if "python" not in line and "pyctr_lite" not in line] == []
+
+
+def test_devices_and_setuid_bits_stay_inside(pyctr: Pyctr, tmp_path: Path) -> None:
+    bad = "mkdir /bad; mknod /bad/disk b 8 0; cp /bin/busybox /bad/su; chmod 6755 /bad/su; mkfifo /bad/pipe"
+    pyctr("run", "--name", "box", "busybox", "sh", "-c", bad, check=True)
+    done = pyctr("cp", "box:/bad", str(tmp_path / "out"), check=True)
+    assert done.stderr == "pyctr_lite: not copied: out/disk\n"
+    assert sorted(os.listdir(tmp_path / "out")) == ["pipe", "su"]
+    assert stat.S_IMODE((tmp_path / "out/su").stat().st_mode) == 0o755
+    pyctr("cp", "-a", "box:/bad/su", str(tmp_path / "kept"), check=True)
+    assert stat.S_IMODE((tmp_path / "kept").stat().st_mode) == 0o6755
+
+
+def test_a_link_that_an_earlier_copy_left_is_not_followed_by_the_next(pyctr: Pyctr, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "1000", check=True)
+    pyctr("exec", "box", "sh", "-c", f"mkdir /site; ln -s {victim} /site/x", check=True)
+    pyctr("cp", "box:/site/.", str(tmp_path / "site"), check=True)
+    pyctr("exec", "box", "sh", "-c", "rm /site/x; mkdir /site/x; echo bad >/site/x/file", check=True)
+    done = pyctr("cp", "box:/site/.", str(tmp_path / "site"))
+    assert done.returncode == 1
+    assert 'cannot overwrite non-directory "x" with directory' in done.stderr
+    assert os.listdir(victim) == []
+
+
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "/../out"])
+def test_a_stream_whose_names_lead_upwards_is_refused(pyctr: Pyctr, box: str, name: str) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo(name))
+    done = subprocess.run(pyctr.command("cp", "-", "box:/data"), input=data.getvalue(), capture_output=True)
+    assert done.returncode == 1
+    assert b"leads outside" in done.stderr
+
+
+# --- export ----------------------------------------------------------------------------------------------
+
+
+def test_export_is_the_root_without_what_is_mounted_in_it(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    pyctr("cp", str(tmp_path / "x"), "box:/data", check=True)
+    pyctr("export", "-o", str(tmp_path / "out.tar"), "box", check=True)
+    names = tar_names((tmp_path / "out.tar").read_bytes())
+    assert {"tree/one", "tree/link", "bin/busybox", "data", "proc", "etc/hosts"} <= set(names)
+    assert [name for name in names if name.startswith(("proc/", "sys/", "data/"))] == []
+    assert raw(pyctr, "export", "box") == (tmp_path / "out.tar").read_bytes()
+    pyctr("import", str(tmp_path / "out.tar"), "again", check=True)
+    assert pyctr("run", "--rm", "again", "/bin/busybox", "cat", "/tree/one", check=True).stdout == "one\n"
+
+
+def test_an_export_that_fails_leaves_no_half_archive(pyctr: Pyctr, tmp_path: Path) -> None:
+    assert pyctr("export", "-o", str(tmp_path / "out.tar"), "nobody").returncode == 1
+    assert pyctr("export", "-o", str(tmp_path / "none/out.tar"), "nobody").returncode == 1
+    assert os.listdir(tmp_path) == ["state"]
