@@ -101,6 +101,7 @@ def _check_modes(flags: Any) -> None:
         "network": ("none", "private", "host", "container:"),
         "pid": ("private", "host", "container:"),
         "ipc": ("private", "host", "none", "shareable", "container:"),
+        "userns": ("host",),  # what it is in any case: root inside is root outside, with fewer capabilities
         "uts": ("private", "host", "container:"),
         "cgroupns": ("private", "host"),
     }

@@ -109,6 +109,7 @@ _SHARED = (
     Option("tty", "bool", "Allocate a pseudo-TTY", short="t"),
     Option("ulimit", "list", "Ulimit options", convert=late("ulimit")),
     Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
+    Option("userns", "string", "User namespace to use (host)"),
     Option("uts", "string", "UTS namespace to use (host)"),
     Option("volume", "list", "Bind mount a volume", short="v"),
     Option("workdir", "string", "Working directory inside the container", short="w"),

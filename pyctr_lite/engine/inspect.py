@@ -125,6 +125,7 @@ def _host_config(item: Container) -> dict[str, Any]:
         "PidMode": options.pid,
         "IpcMode": options.ipc or "private",
         "UTSMode": options.uts,
+        "UsernsMode": "",
         "CgroupnsMode": options.cgroupns or "private",
         "Cgroup": item.paths.group(item.id),
         "LogConfig": {"Type": options.log_driver or "json-file", "Config": options.log_options},
