@@ -8,19 +8,32 @@ from pyctr_lite.errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyctr_lite.cli.main import Context
+    from pyctr_lite.engine.containers import Container
+    from pyctr_lite.engine.engine import Engine
 
 
 def prune(context: Context) -> int:
     """Remove all containers that do not run."""
-    from pyctr_lite.rootfs import walk
-
     flags = context.flags
     chosen = filters.of_prune(flags.filter)
     if not flags.force and not prompt.confirm("This will remove all stopped containers."):
         return 0
+    removed, freed = remove_stopped(context.engine, chosen)
+    if removed:
+        print("Deleted Containers:", *removed, "", sep="\n")
+    print(f"Total reclaimed space: {units.human_size(freed)}")
+    return 0
+
+
+def remove_stopped(engine: Engine, chosen: Callable[[Container], bool]) -> tuple[list[str], int]:
+    """Remove those of the chosen containers that do not run: their ids, and the bytes of their changes."""
+    from pyctr_lite.rootfs import walk
+
     removed, freed = [], 0
-    for container in context.engine.containers.list():
+    for container in engine.containers.list():
         if container.state.running or not chosen(container):
             continue
         size = walk.disk_usage(f"{container.directory}/upper")
@@ -30,10 +43,7 @@ def prune(context: Context) -> int:
             continue  # it was started meanwhile
         removed.append(container.id)
         freed += size
-    if removed:
-        print("Deleted Containers:", *removed, "", sep="\n")
-    print(f"Total reclaimed space: {units.human_size(freed)}")
-    return 0
+    return removed, freed
 
 
 COMMANDS = {

@@ -45,8 +45,8 @@ def ps(context: Context) -> int:
         for container in found:
             print(container.id if flags.no_trunc else container.id[:12])
         return 0
-    images = _Images(context.engine, flags.no_trunc)
-    fields = {name: field for name, field in _FIELD_OF.items() if name in wanted}
+    images = ImageNames(context.engine, flags.no_trunc)
+    fields = {name: field for name, field in FIELD_OF.items() if name in wanted}
     rows = []
     for container in found:
         row = {name: field(container, flags.no_trunc) for name, field in fields.items()}
@@ -75,7 +75,7 @@ def _choose(context: Context) -> list[Container]:
     return found[:last] if last > 0 else found
 
 
-class _Images:
+class ImageNames:
     """The name of each container's image; its id where the name has gone to another image meanwhile."""
 
     def __init__(self, engine: Any, whole: bool) -> None:
@@ -143,7 +143,7 @@ def _mounts(container: Container, whole: bool) -> str:
     return ",".join(name if whole else tables.shorten(name, 15) for name in names if name)
 
 
-_FIELD_OF: dict[str, Any] = {
+FIELD_OF: dict[str, Any] = {
     "ID": lambda container, whole: container.id if whole else container.id[:12],
     "Command": _command,
     "CreatedAt": lambda container, whole: times.created_at(times.parse(container.record.created)),

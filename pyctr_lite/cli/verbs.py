@@ -18,6 +18,7 @@ VERBS = {
     "rename": "rename",
     "cp": "copy",
     "export": "copy",
+    "update": "update",
     "ps": "ps",
     "logs": "logs",
     "inspect": "inspect",
@@ -38,12 +39,15 @@ VERBS = {
     "image bootstrap": "archives",
     "image inspect": "inspect",
     "image prune": "images",
+    "image tree": "image_tree",
     "volume create": "volume",
     "volume ls": "volume",
     "volume inspect": "volume",
     "volume rm": "volume",
     "volume prune": "volume",
     "container prune": "container_prune",
+    "system df": "space",
+    "system prune": "space",
     "info": "system",
     "version": "system",
     "doctor": "system",
@@ -51,8 +55,8 @@ VERBS = {
 """The verb, and its module in this package. A module has a Command for each of its verbs in `COMMANDS`."""
 
 _CONTAINER_VERBS = (
-    "run create exec attach start stop restart kill pause unpause wait rm rename cp export logs inspect top stats "
-    "diff commit"
+    "run create exec attach start stop restart kill pause unpause wait rm rename update cp export logs inspect "
+    "top stats diff commit"
 ).split()
 ALIASES = {
     "image ls": "images",
