@@ -7,22 +7,23 @@ import fcntl
 import os
 import stat
 
-from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.rootfs import walk
+from pyctr_lite.rootfs import target, walk
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _TEMPORARY = ".pyctr_lite-filling"
 """The one name, at the volume's top, under which a file is written before it gets its own."""
 
 
-def fill_volume(data_directory: str, rootfs: str | int, path: str) -> bool:
+def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
     """Copy what a root file system has at `path` into a volume's `_data`, if that is empty.
 
-    `rootfs` is the path (or a descriptor) of the mounted root file system; `path` is resolved inside it, so
-    that no symbolic link leads out. Owners, modes, times, xattrs, hard links, devices and holes are kept,
-    the directory's own too. A marker beside `_data` says that a copy was begun: one that was killed is taken
-    up again by the next call. A directory of the host (a volume made with `o=bind`) is left as it is.
-    Gives whether anything was copied.
+    `root_fd` is a descriptor of the mounted root; `path` is resolved inside it, so that no symbolic link
+    leads out. A marker, the file `filling` beside `_data`, says that a copy was begun: one that was killed is
+    taken up again by the next call. Of several calls at a time one copies, and the others wait for it. A
+    directory of the host (a volume made with `o=bind`, not called `_data`) is left as it is. Gives whether
+    anything was copied.
 
     Fails with InvalidArgument where `path` is a file.
     """
@@ -30,22 +31,24 @@ def fill_volume(data_directory: str, rootfs: str | int, path: str) -> bool:
     if name != "_data":  # not the store's: nothing of ours may lie beside it
         return False
     marker = os.path.join(volume, "filling")
-    lock = os.open(volume, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock = os.open(volume, _DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.listdir(data_directory) and not os.path.exists(marker):
             return False
-        source = _open_in_root(rootfs, path)
-        if source is None:
+        try:
+            source = target.open_in_root(root_fd, path, _DIRECTORY)
+        except FileNotFoundError:
             return False
+        except NotADirectoryError:
+            raise InvalidArgument(f"cannot mount volume over existing file, file exists {path}") from None
         try:
             os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            target = os.open(data_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            data = os.open(data_directory, _DIRECTORY)
             try:
-                with walk.Deep():
-                    _Copy(target).copy_directory(source, target)
+                copy_tree(source, data)
             finally:
-                os.close(target)
+                os.close(data)
             os.unlink(marker)
         finally:
             os.close(source)
@@ -54,18 +57,14 @@ def fill_volume(data_directory: str, rootfs: str | int, path: str) -> bool:
     return True
 
 
-def _open_in_root(rootfs: str | int, path: str) -> int | None:
-    """A descriptor of a directory of the root file system; None where there is nothing at `path`."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    root = os.open(rootfs, flags) if isinstance(rootfs, str) else os.dup(rootfs)
-    try:
-        return linux.openat2(root, path, flags, resolve=linux.RESOLVE_IN_ROOT)
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
-        raise InvalidArgument(f"cannot mount volume over existing file, file exists {path}") from None
-    finally:
-        os.close(root)
+def copy_tree(source: int, data: int) -> None:
+    """Copy what is in the directory `source` into the directory `data`, both descriptors; what is there stays.
+
+    Owners, modes, times, xattrs, hard links, devices and holes are kept, the directory's own too. No file is
+    there by its name before it is whole, so that a copy that was killed can be taken up again.
+    """
+    with walk.Deep():
+        _Copy(data).copy_directory(source, data)
 
 
 class _Copy:
@@ -96,7 +95,7 @@ class _Copy:
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def _copy_subdirectory(self, source: int, target: int, name: str, place: str) -> None:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = _DIRECTORY | os.O_NOFOLLOW
         try:
             os.mkdir(name, 0o700, dir_fd=target)
         except FileExistsError:

@@ -78,7 +78,7 @@ def parse_volume(text: str) -> MountSpec:
             "A path with a colon needs --mount type=bind,source=…,target=…",
         )
     source, target = (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
-    if len(parts) == 2 and _are_modes(target):
+    if len(parts) == 2 and are_modes(target):
         raise InvalidArgument(
             f"invalid volume specification: '{text}'",
             "An anonymous volume takes no options: give a source, or --mount.",
@@ -87,14 +87,7 @@ def parse_volume(text: str) -> MountSpec:
         source = os.path.abspath(source)
     spec = MountSpec("bind" if source.startswith("/") else "volume", source, target)
     spec.create_source = spec.type == "bind"
-    try:
-        if len(parts) == 3:
-            _set_modes(spec, parts[2])
-        _check(spec)
-    except InvalidArgument as error:
-        if error.message.startswith("invalid mount config"):
-            raise InvalidArgument(f"invalid volume specification: '{text}': {error.message}", error.hint) from None
-        raise
+    finish_volume(spec, text, parts[2] if len(parts) == 3 else "")
     return spec
 
 
@@ -154,13 +147,29 @@ def check_duplicates(specs: Iterable[MountSpec]) -> None:
 # --- -v ---------------------------------------------------------------------------------------------------
 
 
-def _are_modes(text: str) -> bool:
+def are_modes(text: str) -> bool:
+    """Whether a part of -v is its options: known words like `ro,rslave`, of each kind at most one."""
     kinds = [_MODES.get(word) for word in text.split(",")]
     return None not in kinds and len(set(kinds)) == len(kinds)
 
 
+def finish_volume(spec: MountSpec, text: str, modes: str) -> None:
+    """Set the options of a -v ("" where it has none), check all of it, and clean its paths up.
+
+    Fails with InvalidArgument, which tells `text`, the whole of it.
+    """
+    try:
+        if modes:
+            _set_modes(spec, modes)
+        _check(spec)
+    except InvalidArgument as error:
+        if error.message.startswith("invalid mount config"):
+            raise InvalidArgument(f"invalid volume specification: '{text}': {error.message}", error.hint) from None
+        raise
+
+
 def _set_modes(spec: MountSpec, text: str) -> None:
-    if not _are_modes(text):
+    if not are_modes(text):
         raise InvalidArgument(
             f"invalid mode: {text}", "Options are ro, rw, nocopy, z, Z and a propagation like rslave."
         )

@@ -19,6 +19,14 @@ def volume(tmp_path: Path) -> Volume:
     return VolumeStore(str(tmp_path)).create("data")
 
 
+def filled(data_directory: str, rootfs: Path, path: str) -> bool:
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return fill.fill_volume(data_directory, root_fd, path)
+    finally:
+        os.close(root_fd)
+
+
 def contents(directory: Path | str) -> dict[str, bytes]:
     """What its regular files hold."""
     found = {path.name: path for path in Path(directory).rglob("*") if path.is_file() and not path.is_symlink()}
@@ -64,7 +72,7 @@ def listing(directory: Path | str) -> str:
 
 
 def test_a_copy_is_equal_in_all_that_a_file_has(volume: Volume, rootfs: Path) -> None:
-    assert fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+    assert filled(volume.mountpoint, rootfs, "/srv")
     data = Path(volume.mountpoint)
     assert listing(data) == listing(rootfs / "srv")
     assert (data / "file").read_text() == "content"
@@ -77,36 +85,27 @@ def test_a_copy_is_equal_in_all_that_a_file_has(volume: Volume, rootfs: Path) ->
     assert os.listdir(data.parent) in (["_data", "volume.json"], ["volume.json", "_data"])
 
 
-def test_the_root_may_be_a_descriptor(volume: Volume, rootfs: Path) -> None:
-    fd = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        assert fill.fill_volume(volume.mountpoint, fd, "srv")
-    finally:
-        os.close(fd)
-    assert "file" in os.listdir(volume.mountpoint)
-
-
 def test_a_volume_with_files_is_left_as_it_is(volume: Volume, rootfs: Path) -> None:
     Path(volume.mountpoint, "own").write_text("x")
-    assert not fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+    assert not filled(volume.mountpoint, rootfs, "/srv")
     assert os.listdir(volume.mountpoint) == ["own"]
 
 
 def test_a_directory_of_the_host_is_left_as_it_is(rootfs: Path, tmp_path: Path) -> None:
     (tmp_path / "host/directory").mkdir(parents=True)
-    assert not fill.fill_volume(str(tmp_path / "host/directory"), str(rootfs), "/srv")
+    assert not filled(str(tmp_path / "host/directory"), rootfs, "/srv")
     assert [path.name for path in (tmp_path / "host").rglob("*")] == ["directory"]
 
 
 def test_nothing_is_copied_where_the_image_has_nothing(volume: Volume, rootfs: Path) -> None:
-    assert not fill.fill_volume(volume.mountpoint, str(rootfs), "/missing/place")
+    assert not filled(volume.mountpoint, rootfs, "/missing/place")
     assert os.listdir(volume.mountpoint) == []
     assert stat.S_IMODE(os.stat(volume.mountpoint).st_mode) == 0o755
 
 
 def test_a_file_in_the_image_is_no_place_for_a_volume(volume: Volume, rootfs: Path) -> None:
     with pytest.raises(InvalidArgument, match="cannot mount volume over existing file, file exists /srv/file"):
-        fill.fill_volume(volume.mountpoint, str(rootfs), "/srv/file")
+        filled(volume.mountpoint, rootfs, "/srv/file")
 
 
 def test_a_link_never_leads_out_of_the_image(volume: Volume, rootfs: Path, tmp_path: Path) -> None:
@@ -115,9 +114,9 @@ def test_a_link_never_leads_out_of_the_image(volume: Volume, rootfs: Path, tmp_p
     os.symlink(tmp_path / "secret", rootfs / "out")
     os.symlink("../../../../.." + str(tmp_path / "secret"), rootfs / "up")
     for path in ("/out", "/up", "/../secret"):
-        assert not fill.fill_volume(volume.mountpoint, str(rootfs), path)
+        assert not filled(volume.mountpoint, rootfs, path)
     os.symlink("/srv", rootfs / "within")
-    assert fill.fill_volume(volume.mountpoint, str(rootfs), "/within")
+    assert filled(volume.mountpoint, rootfs, "/within")
     assert "file" in os.listdir(volume.mountpoint)
 
 
@@ -138,8 +137,8 @@ def test_a_copy_that_was_killed_is_taken_up_again(
     with monkeypatch.context() as patch:
         patch.setattr(fill, "copy_content", killed_at_the_third)
         with pytest.raises(KeyboardInterrupt):
-            fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
-    assert fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
-    assert not fill.fill_volume(volume.mountpoint, str(rootfs), "/srv")
+            filled(volume.mountpoint, rootfs, "/srv")
+    assert filled(volume.mountpoint, rootfs, "/srv")
+    assert not filled(volume.mountpoint, rootfs, "/srv")
     assert listing(volume.mountpoint) == listing(rootfs / "srv")
     assert contents(volume.mountpoint) == contents(rootfs / "srv")
