@@ -1,0 +1,25 @@
+"""The remount gives only what is new: nosuid, nodev and noexec of the mount are gone."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import options
+from pyctr_lite.volumes import bind
+
+HINT = "the remount lost"
+
+
+def change_mount(
+    target: str, *, readonly: bool, propagation: str, flags: int = 0, readonly_recursive: bool = False
+) -> None:
+    if readonly:
+        flags |= linux.MS_RDONLY
+    if flags:
+        linux.mount(None, target, None, linux.MS_BIND | linux.MS_REMOUNT | flags)
+    if readonly and readonly_recursive:
+        linux.mount_setattr(linux.AT_FDCWD, target, linux.AT_RECURSIVE, set=linux.MOUNT_ATTR_RDONLY)
+    linux.mount(None, target, None, options.PROPAGATION[propagation])
