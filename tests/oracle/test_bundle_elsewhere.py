@@ -16,12 +16,18 @@ PROBE = (
     "ls /dev | grep -vE '^core$'; "
     "mount | sed 's/ type .*//; s/^[^ ]* on/on/' | grep -vE 'cgroup|/dev/console' | sort -u; "
     "head -c 1 /proc/kcore | wc -c; echo x >/proc/sys/kernel/domainname; echo y >/file && echo root is writable; "
-    "cat /etc/hostname; ulimit -n | grep -c .; exit 7"
+    "cat /etc/hostname; ulimit -n | grep -c .; ulimit -c | grep -c 0; df -k /dev/shm | tail -1; "
+    "cat /proc/sys/kernel/shmmni /proc/sys/net/ipv4/ip_unprivileged_port_start; "
+    "head -c 1 /dev/nought | wc -c; echo x >/dev/nought; exit 7"
 )
 OPTIONS = {
     "plain": [],
     "user": ["-u", "nobody", "-w", "/tmp", "-e", "A=b c"],
     "limits": ["-m", "64m", "--cpus", "0.5", "--pids-limit", "50", "--cpu-shares", "512"],
+    "resources": [
+        *("--device", "/dev/zero:/dev/nought:r", "--ulimit", "nofile=100:200", "--ulimit", "core=0"),
+        *("--sysctl", "kernel.shmmni=99", "--sysctl", "net.ipv4.ip_unprivileged_port_start=7", "--shm-size", "2m"),
+    ],
     "volumes": ["-v", "data:/data", "--tmpfs", "/scratch", "-v", "/etc:/host:ro", "--read-only"],
     "capabilities": ["--cap-drop", "all", "--cap-add", "chown", "-h", "other"],
     "unprivileged": ["--security-opt", "no-new-privileges", "-u", "nobody"],
