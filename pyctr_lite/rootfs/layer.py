@@ -72,7 +72,12 @@ def clean(name: bytes) -> bytes:
 
 
 def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
-    """Make what one entry describes."""
+    """Do what one entry says: make an inode, or hide something of the layers below.
+
+    `path` is the entry's cleaned name. Of two entries with one name the later wins; it takes the place of a
+    whiteout, too, and what that has hidden stays hidden. aufs's own bookkeeping is passed over.
+    Fails with BrokenArchive where the root is no directory, or a whiteout is aimed outside its directory.
+    """
     parent, _, name = path.rpartition(b"/")
     if not path:
         if entry.type != tar.DIRECTORY:
@@ -86,16 +91,19 @@ def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes
         whiteout.make(tree.directory(parent), whiteout.hidden_name(name))
     else:
         try:
-            _make(tree, tree.directory(parent), name, reader, entry)
-        except FileExistsError:  # of two entries with one name the later wins
+            make_inode(tree, tree.directory(parent), name, reader, entry)
+        except FileExistsError:
             was_whiteout = tree.remove(tree.directory(parent), name)
-            _make(tree, tree.directory(parent), name, reader, entry)
+            make_inode(tree, tree.directory(parent), name, reader, entry)
             if was_whiteout:
                 whiteout.make(tree.directory(parent), name)
 
 
-def _make(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry: tar.Entry) -> None:
-    """Make one inode. Fails with EEXIST where the name is taken, unless both are directories."""
+def make_inode(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry: tar.Entry) -> None:
+    """Make the inode that an entry describes, as `name` in the directory `dirfd`.
+
+    Fails with EEXIST where the name is taken, unless both are directories.
+    """
     if entry.type == tar.REGULAR:
         fd = os.open(name, _NEW_FILE, 0o600, dir_fd=dirfd)
         try:

@@ -11,11 +11,13 @@ from pyctr_lite.linux import explain
 def pivot_root(new_root: str) -> None:
     """Make the mount at `new_root` the caller's root, and detach the old root with all that is mounted on it.
 
-    The caller must be in a mount namespace of its own, whose mounts are not shared. `new_root` must be a
-    mount point. put_old may be the new root itself: the old root is then stacked on top of it, a descriptor
-    reaches it until it is detached, and no directory is needed for it. Fails with EINVAL where `new_root` is no
-    mount point or a mount is shared. Source: pivot_root(2), NOTES.
+    The caller must be in a mount namespace of its own. `new_root` must be a mount point, and neither it nor the
+    mount it lies on may be shared; others may be, and what is mounted on them stays mounted elsewhere.
+    Fails with EINVAL otherwise, or EBUSY for a directory of the root's own mount; the root is then as it was.
+    Source: pivot_root(2), NOTES.
     """
+    # put_old may be the new root itself: the old root is then stacked on top of it, a descriptor reaches it until
+    # it is detached, and no directory is needed for it.
     old_root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         explain.step(f'chdir("{new_root}")', os.chdir, new_root)

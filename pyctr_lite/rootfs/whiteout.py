@@ -30,11 +30,13 @@ def hidden_name(name: bytes) -> bytes:
 
 
 def make(dirfd: int, name: bytes) -> None:
-    """Hide `name` of the layers below: a character device 0:0, or, on a directory that is here, opacity."""
+    """Hide `name` of the layers below, in the directory `dirfd`: by a character device 0:0 of that name.
+
+    What this layer itself has under the name stays: a directory becomes opaque, anything else hides it already.
+    """
     try:
         os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=dirfd)
     except FileExistsError:
-        # The same layer has that name too: a whiteout hides only what is below.
         if stat.S_ISDIR(os.stat(name, dir_fd=dirfd, follow_symlinks=False).st_mode):
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
             try:
