@@ -1,0 +1,19 @@
+"""The last chdir is forgotten: the working directory is the host's."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+
+HINT = "Where do you stand at the end?"
+
+
+def pivot_root(new_root: str) -> None:
+    old = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.chdir(new_root)
+    linux.pivot_root(".", ".")
+    os.fchdir(old)
+    os.close(old)
+    linux.mount(None, ".", None, linux.MS_REC | linux.MS_SLAVE)
+    linux.umount2(".", linux.MNT_DETACH)

@@ -1,0 +1,32 @@
+"""The root is taken for one more directory to make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import BrokenArchive
+from pyctr_lite.rootfs import attributes, layer, tar, whiteout
+
+if TYPE_CHECKING:
+    from pyctr_lite.rootfs.tree import Tree
+
+HINT = "No such file or directory"
+
+
+def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
+    parent, _, name = path.rpartition(b"/")
+    if name == whiteout.OPAQUE_NAME:
+        whiteout.make_opaque(tree.directory(parent))
+        return
+    if name.startswith(whiteout.METADATA_PREFIX):
+        return
+    if name.startswith(whiteout.PREFIX):
+        whiteout.make(tree.directory(parent), whiteout.hidden_name(name))
+        return
+    try:
+        layer.make_inode(tree, tree.directory(parent), name, reader, entry)
+    except FileExistsError:
+        hidden = tree.remove(tree.directory(parent), name)
+        layer.make_inode(tree, tree.directory(parent), name, reader, entry)
+        if hidden:
+            whiteout.make(tree.directory(parent), name)

@@ -1,0 +1,20 @@
+"""Exercise 3.2, solved."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+
+
+def pivot_root(new_root: str) -> None:
+    back = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(new_root)
+        linux.pivot_root(".", ".")
+        os.fchdir(back)
+    finally:
+        os.close(back)
+    linux.mount(None, ".", None, linux.MS_SLAVE | linux.MS_REC)
+    linux.umount2(".", linux.MNT_DETACH)
+    os.chdir("/")
