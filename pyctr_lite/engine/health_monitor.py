@@ -29,7 +29,7 @@ class HealthMonitor:
         self.health = health.new()
         self.started = time.monotonic()
         self.prober = self.reader = -1
-        health.write(container, self.health)
+        self._write()
         self._wait()
 
     def end(self) -> None:
@@ -39,7 +39,7 @@ class HealthMonitor:
             os.kill(self.prober, 9)
             self._reap()
         self.health["Status"] = "unhealthy"
-        health.write(self.container, self.health)
+        self._write()
 
     def _wait(self) -> None:
         starting = self.health["Status"] == "starting" and self._in_start_period()
@@ -52,7 +52,13 @@ class HealthMonitor:
             self._wait()
             return
         self.reader, writer = os.pipe2(os.O_CLOEXEC)
-        self.prober = os.fork()
+        try:
+            self.prober = os.fork()
+        except OSError:  # the machine has too many processes: that says nothing of the container
+            os.close(self.reader)
+            os.close(writer)
+            self._wait()
+            return
         if self.prober == 0:
             try:
                 self._probe(writer)
@@ -80,11 +86,17 @@ class HealthMonitor:
         starting, before = self._in_start_period(), self.health["Status"]
         if parts:  # killed by somebody else, it has found nothing
             health.judge(self.health, jsonfile.loads(b"".join(parts)), self.check, starting=starting)
-            health.write(self.container, self.health)
+            self._write()
         if self.health["Status"] != before:
             action = f"health_status: {self.health['Status']}"
             events.emit(self.container.paths, action, self.container.record)
         self._wait()
+
+    def _write(self) -> None:
+        try:
+            health.write(self.container, self.health)
+        except OSError:
+            pass  # a full disk must not stop the container
 
     def _reap(self) -> None:
         del self.mover.watched[self.reader]

@@ -86,7 +86,7 @@ class LogWriter:
                 os.rename(newer, older)
             except FileNotFoundError:
                 pass  # there were not so many yet
-        if self.max_files == 1:
+        if self.max_files == 1 and os.path.exists(self.path):  # not where a full disk cut off the last attempt
             os.unlink(self.path)
         fd = self._open()
         os.close(self._fd)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyctr_lite import linux
 from pyctr_lite.engine import log_reader
 from pyctr_lite.engine.logs import LogWriter
 
@@ -117,3 +118,31 @@ def test_a_reader_that_was_left_behind_goes_on_with_the_oldest_there_is(path: Pa
     assert rest == sorted(set(rest))
     assert rest[-1] == 99
     assert len(rest) < 100
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_full_disk_loses_lines_and_a_free_one_takes_them_again(tmp_path: Path, most: int) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    linux.mount("tmpfs", str(disk), "tmpfs", 0, "size=16k,nr_inodes=6")
+    try:
+        writer = LogWriter(str(disk / "log.jsonl"), 4000, most)
+        (disk / "ballast").write_bytes(b"x" * (3 if most == 1 else 2) * 4096)
+        others = [disk / f"inode{number}" for number in range(6)]
+        try:
+            for other in others:
+                other.touch()
+        except OSError:
+            pass  # now there is not even a name left
+        for number in range(100):
+            writer.write("stdout", b"lost or kept %d\n" % number)
+        for path in (disk / "ballast", *others):
+            path.unlink(missing_ok=True)
+        for number in range(100):
+            writer.write("stdout", b"%d\n" % number)
+        writer.close()
+        kept = [text for text in texts(disk / "log.jsonl") if text[0].isdecimal()]
+        assert kept == [f"{number}\n" for number in range(100 - len(kept), 100)]
+        assert len(kept) > 10
+    finally:
+        linux.umount2(str(disk))
