@@ -6,6 +6,7 @@ does not, so it is used directly; where a Python lacks it, `json` itself is.
 
 from __future__ import annotations
 
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -160,3 +161,22 @@ def write(path: str, value: Any, mode: int = 0o644, *, durable: bool = False) ->
         except OSError:
             pass
         raise
+
+
+def overwrite(path: str, value: Any) -> None:
+    """Write into the block that a small JSON file has already: for a full disk, where `write` finds no room.
+
+    Fails with ENOSPC where the file is missing or has no such block, and leaves it as it is.
+    """
+    content = dumps(value).encode(errors="surrogateescape") + b"\n"
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path) from None
+    try:
+        if len(content) > os.fstat(fd).st_blocks * 512:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        os.pwrite(fd, content, 0)
+        os.ftruncate(fd, len(content))
+    finally:
+        os.close(fd)

@@ -43,17 +43,22 @@ def write(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, s
         "time": now // 10**9,
         "timeNano": now,
     }
-    path = f"{paths.run}/events.jsonl"
+    try:
+        _append(paths.run, jsonfile.dumps(event).encode(errors="surrogateescape") + b"\n")
+    except OSError:
+        pass  # a full disk must not stop a container
+
+
+def _append(directory: str, line: bytes) -> None:
+    path = f"{directory}/events.jsonl"
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
-        os.makedirs(paths.run, 0o711, exist_ok=True)
+        os.makedirs(directory, 0o711, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, jsonfile.dumps(event).encode(errors="surrogateescape") + b"\n")
+        os.write(fd, line)
         if os.fstat(fd).st_size > MAX_BYTES and os.path.samestat(os.fstat(fd), os.stat(path)):  # not done yet
             os.rename(path, path + ".1")
-    except OSError:
-        pass  # a full disk must not stop a container
     finally:
         os.close(fd)

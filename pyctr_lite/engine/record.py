@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 
 from pyctr_lite import jsonfile
@@ -94,8 +95,14 @@ class State:
         return cls(**jsonfile.read(f"{directory}/state.json"))
 
     def write(self, directory: str) -> None:
-        """Replace state.json."""
-        jsonfile.write(f"{directory}/state.json", {name: getattr(self, name) for name in self.DEFAULTS})
+        """Replace state.json; on a full disk it is written over, so that how a container ended is known."""
+        path, values = f"{directory}/state.json", {name: getattr(self, name) for name in self.DEFAULTS}
+        try:
+            jsonfile.write(path, values)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            jsonfile.overwrite(path, values)
 
     @property
     def running(self) -> bool:
