@@ -180,31 +180,10 @@ class Container:
         events.emit(self.paths, "restart", self.record)
 
     def wait(self) -> int:
-        """Wait until it has ended: its exit code."""
-        while True:
-            try:
-                state = self.refresh()
-            except NotFound:  # --rm
-                return 0
-            if not state.running:
-                return int(state.ExitCode)
-            if state.Status == "restarting":
-                from pyctr_lite.engine import restart
+        """Wait until it has ended: its exit code. One that another command starts again meanwhile has ended."""
+        from pyctr_lite.engine import wait
 
-                restart.wait(self)
-                continue
-            try:
-                connection = attach.connect(self.runtime, output=False)
-            except OSError:
-                with self.lock:
-                    pass  # a monitor that takes nobody any more is recording the end
-                if self.refresh().running:
-                    signals.wait_for_end(self.state)
-                continue
-            end = connection.wait()
-            connection.close()
-            if end is not None:
-                return int(end["ExitCode"])
+        return wait.until_ended(self)
 
     def pause(self) -> None:
         """Freeze all its processes. Fails with Conflict where it does not run, or is paused."""
@@ -235,26 +214,29 @@ class Container:
 
         Fails with Conflict while it runs, unless `force` kills it first.
         """
-        if self.refresh().running:
-            if not force:
-                raise Conflict(
-                    f"cannot remove container {self.name}: container is {self.state.Status}",
-                    "stop it first, or remove it with -f",
-                )
-            try:
-                self.kill()
-            except Conflict:
-                pass  # it has just ended
-            self.wait()
         try:
-            with self.lock:
-                if self.refresh().running:
-                    raise Conflict(f"cannot remove container {self.name}: it was started meanwhile")
-                self._end_half_started()
-                self.remove_files(volumes=volumes)
+            while not self._remove_stopped(volumes=volumes):
+                if not force:
+                    raise Conflict(
+                        f"cannot remove container {self.name}: container is {self.state.Status}",
+                        "stop it first, or remove it with -f",
+                    )
+                try:
+                    self.kill()
+                except Conflict:
+                    pass  # it has just ended
         except NotFound:
             return  # another command was first, or --rm
         events.emit(self.paths, "destroy", self.record)
+
+    def _remove_stopped(self, *, volumes: bool) -> bool:
+        """Remove it unless it runs: whether it did."""
+        with self.lock:
+            if self.refresh().running:
+                return False
+            self._end_half_started()
+            self.remove_files(volumes=volumes)
+        return True
 
     def remove_files(self, *, volumes: bool) -> None:
         """Take all of it off the disk; the name first is free when nothing else of it is left."""

@@ -111,6 +111,7 @@ def test_after_a_reboot_containers_have_exited_and_start_again(pyctr: Pyctr) -> 
 def test_killed_at_any_moment_of_a_start_nothing_is_left_that_rm_and_doctor_do_not_take(
     pyctr: Pyctr, victim: str, slowness: float
 ) -> None:
+    pyctr("run", "--rm", "busybox", "true", check=True)  # so that all directories are there
     for step in range(16):
         command = pyctr.command("run", "--name", f"box{step}", "busybox", "true")
         cli = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -173,17 +174,28 @@ def test_one_of_several_takes_the_name(pyctr: Pyctr) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("start", "start"), ("stop", "rm"), ("rm", "rm"), ("kill", "stop"), ("pause", "rm")]
+    ("one", "other"),
+    [
+        ("start", "start"),
+        ("stop", "rm"),
+        ("rm", "rm"),
+        ("kill", "stop"),
+        ("pause", "rm"),
+        ("commit", "rm"),
+        ("exec", "stop"),
+        ("exec", "rm"),
+        ("restart", "rm"),
+    ],
 )
 def test_two_commands_on_one_container_at_the_same_moment(pyctr: Pyctr, one: str, other: str) -> None:
-    words = {"stop": ["stop", "-t", "0"], "rm": ["rm", "-f"]}
+    words = {"stop": ["stop", "-t", "0"], "rm": ["rm", "-f"], "restart": ["restart", "-t", "0"]}
     for _ in range(4):
         pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
         if one == "start":
             pyctr("kill", "box", check=True)
         both = [
             subprocess.Popen(
-                pyctr.command(*words.get(verb, [verb]), "box"),
+                pyctr.command(*words.get(verb, [verb]), "box", *(["true"] if verb == "exec" else [])),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -192,7 +204,8 @@ def test_two_commands_on_one_container_at_the_same_moment(pyctr: Pyctr, one: str
         ]
         for process in both:
             error = process.communicate(timeout=30)[1]
-            assert process.returncode in (0, 1), error
+            assert process.returncode in (0, 1, 126, 137), error
+            assert len(error.splitlines()) <= 2, error
             assert "Traceback" not in error
             assert "a fault of" not in error
         pyctr("rm", "-f", "box")
@@ -205,9 +218,39 @@ def test_many_containers_start_in_parallel(pyctr: Pyctr) -> None:
         subprocess.Popen(
             pyctr.command("run", "--rm", "busybox", "echo", str(number)), stdout=subprocess.PIPE, text=True
         )
-        for number in range(30)
+        for number in range(50)
     ]
-    assert [start.communicate(timeout=60)[0] for start in starts] == [f"{number}\n" for number in range(30)]
+    assert [start.communicate(timeout=60)[0] for start in starts] == [f"{number}\n" for number in range(50)]
+
+
+@pytest.mark.timeout(300)
+def test_two_hundred_idle_ones_stay_up(pyctr: Pyctr) -> None:
+    command = " ".join(f"'{word}'" for word in pyctr.command("run", "-d", "busybox", "sleep", "1000"))
+    subprocess.run(["sh", "-c", f"seq 200 | xargs -P 4 -I{{}} {command} >/dev/null"], check=True)
+    ids = pyctr("ps", "-q", "--no-trunc").stdout.split()
+    assert len(set(ids)) == 200
+    assert pyctr("exec", ids[100], "echo", "alive").stdout == "alive\n"
+    assert len(pyctr("ps", "-q").stdout.split()) == 200
+    pyctr("rm", "-f", *ids, check=True, timeout=200)
+    assert pyctr("ps", "-aq").stdout == ""
+
+
+def test_ps_is_quick_with_a_thousand_stopped(pyctr: Pyctr) -> None:
+    """It takes less than a millisecond for each, and nothing grows with their square."""
+    id = pyctr("create", "--name", "box", "busybox", "true", check=True).stdout.strip()
+    for number in range(999):
+        other = f"{number:064x}"
+        directory = pyctr.root / "containers" / other
+        directory.mkdir()
+        for name in ("container.json", "state.json", "lock"):
+            text = (pyctr.root / "containers" / id / name).read_text()
+            (directory / name).write_text(text.replace(id, other).replace('"box"', f'"box{number}"'))
+        (pyctr.root / "names" / f"box{number}").symlink_to(other)
+    began = time.monotonic()
+    assert len(pyctr("ps", "-aq").stdout.split()) == 1000
+    took = time.monotonic() - began
+    assert len(pyctr("ps", "-q").stdout.split()) == 0
+    assert took < 3, "0.3 s on a quiet machine"
 
 
 def test_much_output_arrives_whole_and_costs_the_monitor_no_memory(pyctr: Pyctr) -> None:

@@ -1,0 +1,46 @@
+"""Waiting for a container's end: its monitor tells it, or its process where the monitor was killed."""
+
+from __future__ import annotations
+
+from pyctr_lite.engine import attach, signals
+from pyctr_lite.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.containers import Container
+
+
+def until_ended(container: Container) -> int:
+    """Wait until a container has ended: its exit code, 0 for one that is gone (--rm)."""
+    try:
+        while (code := _look(container)) is None:
+            pass
+    except NotFound:
+        return 0
+    return code
+
+
+def _look(container: Container) -> int | None:
+    """Its exit code where it has ended; else wait for news of it, and None."""
+    state = container.refresh()
+    if not state.running:
+        return int(state.ExitCode)
+    if state.Status == "restarting":
+        from pyctr_lite.engine import restart
+
+        restart.wait(container)
+        return None
+    try:
+        connection = attach.connect(container.runtime, output=False)
+    except OSError:
+        with container.lock:
+            pass  # a monitor that takes nobody any more is recording the end
+        now = container.refresh()
+        if now.Status != "restarting" and (now.Pid, now.PidStart) != (state.Pid, state.PidStart):
+            return int(now.ExitCode)  # it has ended, and may have been started again
+        if now.running:
+            signals.wait_for_end(now)
+        return None
+    end = connection.wait()
+    connection.close()
+    return None if end is None else int(end["ExitCode"])
