@@ -125,6 +125,12 @@ class Command:
         least = sum(not word.startswith("[") for word in words)
         return least, UNLIMITED if "..." in self.arguments else len(words)
 
+    def arity_error(self, rule: str) -> errors.UsageError:
+        """A UsageError for a wrong number of positionals, with the exit code that Docker's client has for it."""
+        error = self.error(f'"{PROGRAM} {self.name}" {rule}.')
+        error.exit_code = 1
+        return error
+
     def error(self, message: str, near: str = "") -> errors.UsageError:
         """A UsageError that points to this verb's help, and to what was perhaps meant."""
         see = f"See '{PROGRAM} {self.name} --help'."
@@ -263,4 +269,4 @@ def _check_arity(command: Command, number: int) -> None:
         rule = f"requires at most {most} argument{'s' * (most != 1)}"
     else:
         rule = f"requires at least {least} and at most {most} arguments"
-    raise command.error(f'"{PROGRAM} {command.name}" {rule}.')
+    raise command.arity_error(rule)

@@ -30,7 +30,7 @@ def start(context: Context) -> int:
         wanted = [it.name for it in found if restart.after_boot(it.record.options.restart, it.state)]
         return several.each(context, wanted, lambda reference: _start_detached(context, reference))
     if not flags.arguments:
-        raise COMMANDS["start"].error('"pyctr_lite start" requires at least 1 argument.')
+        raise COMMANDS["start"].arity_error("requires at least 1 argument")
     if not flags.attach and not flags.interactive:
         return several.each(context, flags.arguments, lambda reference: _start_detached(context, reference))
     if len(flags.arguments) > 1:

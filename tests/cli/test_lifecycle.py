@@ -407,7 +407,7 @@ def test_each_verb_needs_a_container_that_exists(pyctr: Pyctr) -> None:
         assert missing.returncode == 1
         assert missing.stderr.startswith("pyctr_lite: No such container: nosuch\n")
         none = pyctr(verb)
-        assert none.returncode == 125
+        assert none.returncode == 1
         assert f'"pyctr_lite {verb}" requires at least 1 argument.' in none.stderr
 
 
