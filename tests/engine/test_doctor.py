@@ -15,8 +15,9 @@ import pytest
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
-from pyctr_lite.engine import doctor, doctor_kernel, doctor_tools, info, leftovers
+from pyctr_lite.engine import doctor, doctor_filters, doctor_kernel, doctor_tools, info, leftovers
 from pyctr_lite.engine.engine import Engine
+from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.namespaces import kinds
 
@@ -64,9 +65,19 @@ def test_this_machine_is_ready_and_nothing_is_left_of_looking(engine: Engine) ->
     assert [fact for fact in found.values() if fact.needed and not fact.ok] == []
     assert all(fact.fix for fact in found.values() if not fact.ok)
     assert {kind.proc for kind in kinds.KINDS} <= set(found)
-    assert {"root", "kernel", "clone3", "openat2", "overlayfs", "memory", "swap", "pressure", "busybox"} <= set(
-        found
-    )
+    assert {
+        "root",
+        "kernel",
+        "clone3",
+        "openat2",
+        "overlayfs",
+        "seccomp",
+        "device rules",
+        "memory",
+        "swap",
+        "pressure",
+        "busybox",
+    } <= set(found)
     assert [mount.mountpoint for mount in mountinfo.mounts()] == mounts
     assert sorted(Path(engine.paths.root).rglob("*")) == before
     assert not groups.Group(f"{engine.paths.cgroup}-doctor-{os.getpid()}").exists()
@@ -317,3 +328,18 @@ def test_a_fault_of_a_monitor_is_told(engine: Engine) -> None:
 def test_a_state_directory_that_others_can_write_is_refused(engine: Engine, mode: int, ok: bool) -> None:
     os.chmod(engine.paths.root, mode)
     assert facts(engine)["root directory"].ok == ok
+
+
+def test_filters_that_the_machine_cannot_make_are_told_with_their_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_library(*_: object) -> None:
+        raise PyctrError("libseccomp.so.2 is not there")
+
+    def no_bpf(*_: object) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(doctor_filters.seccomp, "load", no_library)
+    monkeypatch.setattr(doctor_filters.bpf, "load_device_program", no_bpf)
+    seccomp, rules = doctor_filters.facts()
+    assert (seccomp.ok, seccomp.needed, "libseccomp.so.2 is not there" in seccomp.text) == (False, True, True)
+    assert (rules.ok, "takes no BPF program" in rules.text) == (False, True)
+    assert all("CONFIG_" in fact.fix for fact in (seccomp, rules))
