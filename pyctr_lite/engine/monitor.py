@@ -125,6 +125,7 @@ class Monitor:
             return False
         began = time.monotonic()
         mover.watched[watch.fileno()] = lambda: self._count_oom(watch)
+        checks = self._health(mover)  # who hears that it runs finds its health
         self._started(launched.pid)
         if self.channel is not None:
             mover.clients.insert(0, pump.Client(self.channel.sock))
@@ -134,7 +135,6 @@ class Monitor:
             explain.stop()
         gc.freeze()  # what is there now stays: going through it would copy the pages shared with the starter
         gc.enable()
-        checks = self._health(mover)
         mover.run()
         if checks is not None:
             checks.end()
