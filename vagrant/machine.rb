@@ -42,7 +42,7 @@ module Machine
     %w[/usr/libexec /usr/lib/qemu /usr/lib].none? { |place| File.exist?("#{place}/virtiofsd") }
   end
 
-  # vagrant-libvirt does not look whether the port is free, so we do; the one that is in use is kept.
+  # For libvirt: a free port, and the same one as long as the machine has it.
   def host_port
     saved = file("port")
     port = File.exist?(saved) ? File.read(saved).to_i : 0

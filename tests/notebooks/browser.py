@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 TOKEN = "a-token-of-the-test"
 SECONDS = 120 * session.SLOWNESS
 _EXECUTE = """
-const [command, done] = arguments;
-window.jupyterapp.commands.execute(command).then(() => done(null), error => done(String(error)));
+window.commandEnded = "";
+window.jupyterapp.commands.execute(arguments[0]).then(
+    () => { window.commandEnded = "well"; }, error => { window.commandEnded = String(error); });
 """
+_ENDED = "return window.commandEnded"
 _PANEL = "document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)')"
 
 
@@ -83,7 +85,6 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
     options.add_argument(f"--user-data-dir={profile}")
     driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
     driver.set_page_load_timeout(SECONDS)
-    driver.set_script_timeout(SECONDS)
     try:
         yield driver
     finally:
@@ -98,8 +99,9 @@ def run_all(driver: webdriver.Chrome, address: str, notebook: str, token: str = 
         driver, "return window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
     )
     for command in ("notebook:clear-all-cell-outputs", "notebook:run-all-cells"):
-        failure = driver.execute_async_script(_EXECUTE, command)
-        assert failure is None, f"{command}: {failure}"
+        driver.execute_script(_EXECUTE, command)
+        wait(driver, _ENDED)  # not in one call: the driver's connection gives each two minutes
+        assert driver.execute_script(_ENDED) == "well", command
 
 
 def wait(driver: webdriver.Chrome, script: str) -> None:

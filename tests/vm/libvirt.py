@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -91,7 +92,22 @@ def stop(directory: Path) -> None:
         pid_file = directory / f"{name}.pid"
         if pid_file.exists() and is_running(pid := int(pid_file.read_text()), name):
             end(pid)
+            remove_chains()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def remove_chains() -> None:
+    """Take away the firewall's chains, and the jumps to them, that libvirtd makes when it starts and leaves."""
+    for program in ("iptables", "ip6tables"):
+        for table in ("filter", "nat", "mangle"):
+            command = [program, "-w", "-t", table]
+            rules = subprocess.run([*command, "-S"], capture_output=True, text=True).stdout.splitlines()
+            jumps = [rule.split() for rule in rules if re.fullmatch(r"-A (?!LIBVIRT_)\S+ -j LIBVIRT_\w+", rule)]
+            chains = [rule.split()[1] for rule in rules if rule.startswith("-N LIBVIRT_")]
+            changes = [["-D", *jump[1:]] for jump in jumps]
+            changes += [[action, chain] for action in ("-F", "-X") for chain in chains]
+            for change in changes:
+                subprocess.run([*command, *change], capture_output=True)
 
 
 def virsh(*words: str) -> str:
