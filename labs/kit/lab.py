@@ -24,7 +24,7 @@ def run(number: int, labs: Path) -> int:
     own = _part(report, lab)
     console.print(screen.table(f"Lab {lab.number}  {lab.title}", own))
     console.print()
-    result = screen.first_open(own) or screen.first_open(report)
+    result = screen.first_open(own) or screen.first_open(_tried(report))
     full = result is None
     if result is not None:
         console.print(screen.explain(result))
@@ -53,6 +53,11 @@ def check(ids: list[str], labs: Path) -> int:
 
 def _part(report: session.Report, lab: manifest.Lab) -> session.Report:
     return session.Report([result for result in report.results if result.exercise.lab == lab.name])
+
+
+def _tried(report: session.Report) -> session.Report:
+    """Without what is to do: any lab may be done first, but one that was done may not break."""
+    return session.Report([result for result in report.results if result.state != "to do"])
 
 
 def _line_of_earlier(console: Console, lab: manifest.Lab, report: session.Report) -> None:

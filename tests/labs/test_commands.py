@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labs.kit import grade, manifest
+from labs.kit.solution import of_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,21 @@ def test_a_full_lab_ends_with_0(
     assert "100/100" in done.stdout, done.stdout + done.stderr
     assert "Lab 5 is complete." in done.stdout
     assert done.returncode == 0
+
+
+@pytest.mark.timeout(300)
+def test_a_lab_is_not_complete_where_an_earlier_one_breaks(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    for exercise in manifest.find_lab(5).exercises:
+        solve(exercise)
+    earlier = manifest.find("3.1")
+    solve(earlier, of_file(manifest.LABS / "lab3_rootfs/mistakes/3.1_colon_unescaped.py", earlier.name))
+    done = kit("lab", "5")
+    assert done.returncode == 1
+    assert "100/100" in done.stdout, done.stdout + done.stderr
+    assert "no longer: 3.1" in done.stdout
+    assert "How is it to know" in " ".join(done.stdout.split())
 
 
 def test_one_exercise_alone(
