@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pyctr_lite.digest import sha256
+
 DEFAULT_ROOT = "/var/lib/pyctr_lite"
 DEFAULT_RUN = "/run/pyctr_lite"
 
@@ -19,8 +21,6 @@ class Paths:
         if chosen == DEFAULT_ROOT:
             self.run, self.cgroup = DEFAULT_RUN, "/pyctr_lite"
         else:
-            from _sha256 import sha256  # type: ignore[import-not-found]  # hashlib costs 4 ms
-
             self.run = f"{chosen}/run"
             self.cgroup = f"/pyctr_lite-{sha256(os.fsencode(chosen)).hexdigest()[:8]}"
 

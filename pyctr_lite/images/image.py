@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyctr_lite.digest import sha256
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -54,16 +56,6 @@ def chain_ids(diff_ids: list[str]) -> list[str]:
     """`sha256(chain_id(below) + " " + diff_id)` for each layer, bottom first (OCI image-spec config.md)."""
     chains = diff_ids[:1]
     if len(diff_ids) > 1:
-        sha256 = _sha256()
         for diff_id in diff_ids[1:]:
             chains.append("sha256:" + sha256(f"{chains[-1]} {diff_id}".encode()).hexdigest())
     return chains
-
-
-def _sha256() -> Any:
-    """CPython's own sha256: hashlib takes 4 ms to import, for OpenSSL's."""
-    try:
-        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        from hashlib import sha256
-    return sha256

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite import jsonfile
+from pyctr_lite.digest import sha256
 from pyctr_lite.linux import constants, explain, seccomp
 from pyctr_lite.runtime import channel as channels
 
@@ -43,8 +44,6 @@ def load(profile: dict[str, Any] | jsonfile.Text | None, cache: str) -> Filter |
     the kernel changes: a newer libseccomp that knows more calls comes with that, or after a reboot.
     Fails with InvalidArgument for what cannot be compiled, PyctrError where libseccomp is missing.
     """
-    from _sha256 import sha256  # type: ignore[import-not-found]  # hashlib costs 4 ms
-
     if not profile:
         return None
     text = profile if isinstance(profile, jsonfile.Text) else jsonfile.dumps(profile)

@@ -1,0 +1,15 @@
+"""sha256 by CPython's own module, whatever its version calls it: hashlib takes 4 ms to import, for OpenSSL's."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hashlib import sha256 as sha256
+else:
+    try:
+        from _sha2 import sha256  # since 3.12
+    except ImportError:
+        try:
+            from _sha256 import sha256
+        except ImportError:  # another Python than CPython
+            from hashlib import sha256  # noqa: F401

@@ -1,0 +1,23 @@
+"""One sha256, by whichever module a Python has for it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+
+import pytest
+
+from pyctr_lite import digest
+
+
+@pytest.mark.parametrize("missing", [[], ["_sha2"], ["_sha256"], ["_sha2", "_sha256"]])
+def test_every_python_has_it(monkeypatch: pytest.MonkeyPatch, missing: list[str]) -> None:
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    try:
+        again = importlib.reload(digest)
+        assert again.sha256(b"x").hexdigest() == hashlib.sha256(b"x").hexdigest()
+    finally:
+        monkeypatch.undo()
+        importlib.reload(digest)
