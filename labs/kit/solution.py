@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import textwrap
 from pathlib import Path
 
 from rich.columns import Columns
@@ -21,7 +22,7 @@ def show(id: str, labs: Path) -> int:
     theirs = inspect.getsource(vars(exercise.owner())[exercise.name])
     mine = of_file(labs / exercise.place, exercise.name) or "# there is none"
     panels = [
-        Panel(Syntax(inspect.cleandoc(text), "python", word_wrap=True), title=title, title_align="left")
+        Panel(Syntax(textwrap.dedent(text), "python", word_wrap=True), title=title, title_align="left")
         for text, title in (
             (mine, f"yours: labs/{exercise.place}"),
             (theirs, f"the runtime's: {exercise.function}"),

@@ -124,7 +124,7 @@ def test_reset_brings_the_starter_back_and_keeps_the_work(
 
 def test_solution_shows_both(kit: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     shown = kit("solution", "5.1").stdout
-    assert 'raise Todo("5.1")' in shown
+    assert '│     raise Todo("5.1")' in shown
     assert "is_whiteout(status)" in shown
 
 
