@@ -12,7 +12,7 @@ need = $(or $($1),$(error $1 is missing: make $(MAKE_TARGET) $1=$(if $(filter EX
 export PYTHON
 export MAKE_TARGET = $(firstword $(MAKECMDGOALS))
 
-ENGINE := packages setup venv launcher links image lxcfs
+ENGINE := packages setup venv launcher links manual image lxcfs
 
 help: ## what there is
 	@echo "pyctr_lite: a container engine in Python, and the kit that teaches it"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings this machine and this checkout to the state that the Makefile's targets need, a step a word:
 #
-#   make/setup.sh [--quiet] STEP…      steps: root · packages GROUP · venv · extra NAME · launcher · links · image · lxcfs
+#   make/setup.sh [--quiet] STEP…      steps: root · packages GROUP · venv · extra NAME · launcher · links · manual · image · lxcfs
 #
 # Each step looks first and acts only on what is missing, so that running it again takes a fraction of a second.
 set -eu
@@ -135,6 +135,19 @@ step_links() {
     done
 }
 
+# The manual page: made again where a table of the command line is newer than it.
+step_manual() {
+    page=/usr/local/share/man/man1/pyctr_lite.1
+    if [ -e "$page" ]; then
+        [ -n "$(find pyctr_lite/cli -name '*.py' -newer "$page" | head -n 1)" ] || return 0
+    fi
+    need_root "writing $page"
+    mkdir -p "${page%/*}"
+    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pyctr_lite.cli.manual >"$page.new" || fail "the manual page could not be made"
+    mv "$page.new" "$page"
+    ln -sfn pyctr_lite.1 "${page%/*}/pyctr.1"
+}
+
 step_image() {
     "$launcher" image inspect busybox:latest >/dev/null 2>&1 && return 0
     need_root "making the image busybox:latest"
@@ -173,7 +186,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         packages) step_packages "$2"; shift ;;
         extra) step_extra "$2"; shift ;;
-        root | venv | launcher | links | image | lxcfs) "step_$1" ;;
+        root | venv | launcher | links | manual | image | lxcfs) "step_$1" ;;
         *) fail "no such step: $1" ;;
     esac
     shift

@@ -18,6 +18,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 LAUNCHER = CHECKOUT / ".venv/bin/pyctr_lite"
 LINKS = [Path("/usr/local/bin/pyctr_lite"), Path("/usr/local/bin/pyctr")]
+MANUAL = [Path("/usr/local/share/man/man1/pyctr.1"), Path("/usr/local/share/man/man1/pyctr_lite.1")]
 STATE, RUN = Path("/var/lib/pyctr_lite"), Path("/run/pyctr_lite")
 LXCFS = Path("/var/lib/lxcfs")
 GROUP = "pyctr_lite"
@@ -44,6 +45,8 @@ def main() -> int:
     remove_cgroups()
     stop_lxcfs()
     remove_links()
+    for page in MANUAL:
+        page.unlink(missing_ok=True)
     unmount_below(STATE, RUN)
     remove_trees()
     print("[uninstall] done. Packages that apt installed are left: see make/packages", file=sys.stderr)

@@ -53,8 +53,10 @@ def loads(text: str | bytes) -> Any:
         value, end = make_scanner(_ScannerOptions)(text, start)  # type: ignore[arg-type]
     except StopIteration as error:
         raise ValueError(f"not JSON at character {error.value}") from None
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
+    except (ValueError, SystemError) as error:
+        # Where json.decoder is not imported, the scanner of Python 3.11 does not find its error's class.
+        reason = "it ends in the middle, or has a character too many" if type(error) is SystemError else str(error)
+        raise ValueError(f"not JSON: {reason}") from None
     if text[end:].strip(" \t\n\r"):
         raise ValueError(f"more text after the JSON value, at character {end}")
     return value

@@ -10,7 +10,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 HIDE = "".join(
-    f"mount -t tmpfs tmpfs {place}; " for place in ("/usr/local/bin", "/run", "/var/lib", "/sys/fs/cgroup")
+    f"mount -t tmpfs tmpfs {place}; "
+    for place in ("/usr/local/bin", "/usr/local/share", "/run", "/var/lib", "/sys/fs/cgroup")
 )
 
 
@@ -43,6 +44,21 @@ def test_the_links_lead_to_the_checkout(checkout: Path) -> None:
         checkout, "make/setup.sh --quiet links; readlink /usr/local/bin/pyctr_lite /usr/local/bin/pyctr"
     )
     assert done.stdout.split() == [str(checkout / ".venv/bin/pyctr_lite")] * 2
+
+
+def test_the_manual_page_is_written_where_man_finds_it_and_goes_with_uninstall(checkout: Path) -> None:
+    shutil.copytree(REPOSITORY / "pyctr_lite", checkout / "pyctr_lite")
+    (checkout / ".venv/bin/python").symlink_to("/usr/bin/python3")
+    pages = "/usr/local/share/man/man1"
+    done = on_a_machine(
+        checkout,
+        f"""make/setup.sh --quiet manual; touch -d 2000-01-01 {pages}/pyctr.1; make/setup.sh --quiet manual
+        head -c 19 {pages}/pyctr_lite.1; echo; readlink {pages}/pyctr.1
+        python3 -IB make/uninstall.py; ls -A {pages}""",
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[:2] == ['.TH PYCTR_LITE 1 ""', "pyctr_lite.1"]
+    assert done.stdout.endswith("make/packages\n")
 
 
 @pytest.mark.parametrize("foreign", ["echo mine >/usr/local/bin/pyctr", "ln -s /bin/true /usr/local/bin/pyctr"])

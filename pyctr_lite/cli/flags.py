@@ -166,14 +166,17 @@ def parse(command: Command, words: Sequence[str]) -> Parsed:
 
     Where help is asked for, the number of positionals is not checked (`help` is then true).
     """
-    parsed = _parse_words(command, words)
+    parsed = parse_words(command, words)
     if not parsed.help:
         _check_arity(command, len(parsed.arguments))
     return parsed
 
 
-def _parse_words(command: Command, words: Sequence[str]) -> Parsed:
-    """pflag's parseArgs, parseLongArg and parseSingleShortArg (github.com/spf13/pflag, flag.go)."""
+def parse_words(command: Command, words: Sequence[str]) -> Parsed:
+    """Read words, however many positionals there are. Fails with UsageError.
+
+    As pflag's parseArgs, parseLongArg and parseSingleShortArg (github.com/spf13/pflag, flag.go).
+    """
     long = {option.name: option for option in command.options}
     long |= {alias: option for option in command.options for alias in option.aliases}
     short = {option.short: option for option in command.options if option.short}

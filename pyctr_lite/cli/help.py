@@ -61,8 +61,8 @@ def group_help(
 
 def options_help(options: Sequence[Option], columns: int) -> str:
     """A line or more for each option that is not hidden, sorted by name (pflag's FlagUsagesWrapped)."""
-    rows = [(_left(option), _right(option)) for option in sorted(options, key=lambda option: option.name)
-            if not option.hidden]  # fmt: skip
+    shown = sorted((option for option in options if not option.hidden), key=lambda option: option.name)
+    rows = [(option_left(option), option_right(option)) for option in shown]
     indent = max((len(left) for left, _ in rows), default=0) + 3
     lines = []
     for left, right in rows:
@@ -75,7 +75,8 @@ def options_help(options: Sequence[Option], columns: int) -> str:
     return "\n".join(lines)
 
 
-def _left(option: Option) -> str:
+def option_left(option: Option) -> str:
+    """How an option is spelled, and what it takes: `  -m, --memory bytes`."""
     short = f"-{option.short}, " if option.short else "    "
     value = option.metavar or {"cpus": "decimal", "memory-swap": "bytes", "bool": ""}.get(option.kind, option.kind)
     if option.no_value and option.kind != "bool":
@@ -83,7 +84,8 @@ def _left(option: Option) -> str:
     return f"  {short}--{option.name} {value}".rstrip()
 
 
-def _right(option: Option) -> str:
+def option_right(option: Option) -> str:
+    """What an option is for, and its default."""
     default = option.default
     if default is None or default is False or default == []:
         return option.help

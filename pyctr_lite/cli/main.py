@@ -20,7 +20,7 @@ GLOBAL_OPTIONS = (
     flags.Option("debug", "bool", "Show where in the source an error comes from", short="D"),
     flags.Option("version", "bool", "Print the version", short="v"),
 )
-_GLOBAL = flags.Command("", "[COMMAND] [ARG...]", "", GLOBAL_OPTIONS, interspersed=False)
+GLOBAL = flags.Command("", "[COMMAND] [ARG...]", "", GLOBAL_OPTIONS, interspersed=False)
 
 
 class Context:
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     debug = "--debug" in words or "-D" in words
     name = ""
     try:
-        parsed = flags.parse(_GLOBAL, words)
+        parsed = flags.parse(GLOBAL, words)
         name, count = verbs.find(parsed.arguments)
         if parsed.version and not name:
             from pyctr_lite import __version__

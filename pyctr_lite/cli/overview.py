@@ -6,7 +6,7 @@ from pyctr_lite import near
 from pyctr_lite.cli import flags, help, verbs
 from pyctr_lite.errors import UsageError
 
-_SUMMARY = "A container engine that is taught by building it: namespaces, cgroups, rootfs, volumes, commit."
+SUMMARY = "A container engine that is taught by building it: namespaces, cgroups, rootfs, volumes, commit."
 _COMMON = ("run", "exec", "ps", "images", "logs", "stop", "rm", "commit")
 
 
@@ -15,7 +15,7 @@ def show(parsed: flags.Parsed, options: tuple[flags.Option, ...]) -> int:
     words = parsed.arguments
     group = words[0] if words and words[0] in verbs.GROUPS else ""
     if words and not group:
-        raise _unknown(words[0], "", [name for name in verbs.VERBS if " " not in name])
+        raise _unknown(words[0], "", _single_words())
     if group:
         members = {
             name.split()[1]: name for name in (*verbs.VERBS, *verbs.ALIASES) if name.startswith(group + " ")
@@ -26,10 +26,10 @@ def show(parsed: flags.Parsed, options: tuple[flags.Option, ...]) -> int:
         print(help.group_help(f"pyctr_lite {group} COMMAND", f"Manage {group}s", [("Commands", rows)]), end="")
         return 0
     common = [(name, _summary(name)) for name in _COMMON]
-    rest = [(name, _summary(name)) for name in sorted(verbs.VERBS) if " " not in name and name not in _COMMON]
+    rest = [(name, _summary(name)) for name in sorted(_single_words()) if name not in _COMMON]
     groups = [(name, f"Manage {name}s" if name != "system" else "Manage pyctr_lite") for name in verbs.GROUPS]
     sections = [("Common Commands", common), ("Management Commands", groups), ("Commands", rest)]
-    print(help.group_help("pyctr_lite [OPTIONS] COMMAND", _SUMMARY, sections, options), end="")
+    print(help.group_help("pyctr_lite [OPTIONS] COMMAND", SUMMARY, sections, options), end="")
     return 0
 
 
@@ -39,6 +39,10 @@ def command(name: str) -> flags.Command:
     module = __import__(f"pyctr_lite.cli.{verbs.VERBS[name]}", fromlist=["COMMANDS"])
     found: flags.Command = module.COMMANDS[name]
     return found
+
+
+def _single_words() -> list[str]:
+    return [name for name in verbs.VERBS if " " not in name and not name.startswith("_")]
 
 
 def _summary(name: str) -> str:

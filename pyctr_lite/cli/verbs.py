@@ -51,8 +51,12 @@ VERBS = {
     "info": "system",
     "version": "system",
     "doctor": "system",
+    "completion": "completion",
+    "__complete": "completion",
 }
-"""The verb, and its module in this package. A module has a Command for each of its verbs in `COMMANDS`."""
+"""The verb, and its module in this package. A module has a Command for each of its verbs in `COMMANDS`.
+
+One that begins with an underscore is for programs, and in no list."""
 
 _CONTAINER_VERBS = (
     "run create exec attach start stop restart kill pause unpause wait rm rename update cp export logs inspect "

@@ -163,7 +163,7 @@ def test_what_cannot_be_committed_is_one_clear_line_and_changes_nothing(
 
 
 def test_commit_takes_one_container_and_one_name(pyctr: Pyctr) -> None:
-    assert pyctr("commit").returncode == 125
+    assert pyctr("commit").returncode == 1
     done = pyctr("commit", "a", "b", "c")
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert "requires at least 1 and at most 2 arguments." in done.stderr
