@@ -19,6 +19,8 @@ CHEAP = set(
     "_frozen_importlib_external".split()
 )
 """All that a quick verb may import besides our own modules."""
+if sys.version_info >= (3, 13):
+    CHEAP.add("linecache")  # Python's own -c, as the tests start it, keeps the lines of its program there
 
 
 def imported(root: Path, *words: str) -> set[str]:
