@@ -103,7 +103,7 @@ def test_a_missing_container_is_one_clear_line(pyctr: Pyctr) -> None:
 
 
 def test_follow_shows_lines_as_they_come_and_ends_with_the_container(pyctr: Pyctr) -> None:
-    run(pyctr, "cat", "cat; echo bye; exit 3", "-i")
+    run(pyctr, "cat", "read a; echo $a; read b; echo $b; echo bye; exit 3", "-i")
     with (
         subprocess.Popen(pyctr.command("logs", "-f", "cat"), stdout=subprocess.PIPE, text=True) as following,
         subprocess.Popen(
@@ -116,7 +116,6 @@ def test_follow_shows_lines_as_they_come_and_ends_with_the_container(pyctr: Pyct
             writer.stdin.write(line)
             writer.stdin.flush()
             assert following.stdout.readline() == line
-        writer.stdin.close()
         assert following.stdout.read() == "bye\n"
         assert following.wait() == 0
 
