@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pyctr_lite.cli import progress
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.cli.main import Context
 from pyctr_lite.errors import InvalidArgument
@@ -21,9 +22,10 @@ def import_(context: Context) -> int:
     name = flags.arguments[1] if len(flags.arguments) > 1 else None
     if source == "-" and sys.stdin.isatty():
         raise InvalidArgument("requested import from stdin, but stdin is a terminal", "Give a file, or a pipe.")
-    image = importer.import_rootfs(
-        context.engine.images, source, name, flags.change, flags.message, flags.platform
-    )
+    with progress.Progress("import") as shown:
+        image = importer.import_rootfs(
+            context.engine.images, source, name, flags.change, flags.message, flags.platform, shown.watch
+        )
     events.emit_image(context.engine.paths, "import", image.id, name or "")
     print(image.id)
     return 0
@@ -37,7 +39,9 @@ def load(context: Context) -> int:
     source = context.flags.input or "-"
     if source == "-" and sys.stdin.isatty():
         raise InvalidArgument("requested load from stdin, but stdin is empty", "Give a file with -i, or a pipe.")
-    for name in archive.load(context.engine.images, source):
+    with archive.open_source(source) as file, progress.Progress("load", quiet=context.flags.quiet) as shown:
+        loaded = archive.load(context.engine.images, shown.watch(file))
+    for name in loaded:
         events.emit_image(context.engine.paths, "load", context.engine.images.get(name).id, name)
         print(f"Loaded image ID: {name}" if name.startswith("sha256:") else f"Loaded image: {name}")
     return 0
@@ -55,7 +59,8 @@ def save(context: Context) -> int:
         suffixes = (kind for suffix, kind in _SUFFIXES.items() if (flags.output or "").endswith(suffix))
         compress = next(suffixes, "")
     output = flags.output or sys.stdout.buffer
-    archive.save(context.engine.images, flags.arguments, output, flags.format, compress)
+    with progress.Progress("save") as shown:
+        archive.save(context.engine.images, flags.arguments, output, flags.format, compress, shown.watch)
     return 0
 
 
@@ -116,7 +121,7 @@ COMMANDS = {
         "Load images from a tar archive or STDIN",
         (
             Option("input", "string", "Read from tar archive file, instead of STDIN", short="i"),
-            Option("quiet", "bool", "Suppress the load output (there is no progress to suppress)", short="q"),
+            Option("quiet", "bool", "Suppress the progress bar (there is one at a terminal only)", short="q"),
         ),
         action=load,  # type: ignore[arg-type]
         aliases=("image load",),

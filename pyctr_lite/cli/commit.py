@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyctr_lite.cli import run
+from pyctr_lite.cli import progress, run
 from pyctr_lite.cli.flags import Command, Option
 
 if TYPE_CHECKING:
@@ -17,14 +17,16 @@ def commit(context: Context) -> int:
 
     flags = context.flags
     run.explain_to_stderr(flags.explain)
-    image = engine_commit.commit(
-        context.engine.containers.get(flags.arguments[0]),
-        flags.arguments[1] if len(flags.arguments) > 1 else "",
-        message=flags.message or "",
-        author=flags.author or "",
-        changes=flags.change,
-        pause=flags.pause,
-    )
+    with progress.Progress("commit", quiet=bool(flags.explain)) as shown:
+        image = engine_commit.commit(
+            context.engine.containers.get(flags.arguments[0]),
+            flags.arguments[1] if len(flags.arguments) > 1 else "",
+            message=flags.message or "",
+            author=flags.author or "",
+            changes=flags.change,
+            pause=flags.pause,
+            watch=shown.watch,
+        )
     print(image.id)
     return 0
 

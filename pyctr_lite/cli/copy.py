@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pyctr_lite.cli import progress
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import InvalidArgument
 
@@ -31,7 +32,8 @@ def copy(context: Context) -> int:
                 raise InvalidArgument("cowardly refusing to copy to a terminal", "redirect it, or give a path")
             copies.to_stream(item, source, sys.stdout.buffer, follow=flags.follow_link)
             return 0
-        done = copies.out(item, source, destination, **how)
+        with progress.Progress("cp", quiet=flags.quiet) as bar:
+            done = copies.out(item, source, destination, **how, watch=bar.watch)
         shown = destination
     else:
         item = context.engine.containers.get(container)
@@ -39,7 +41,8 @@ def copy(context: Context) -> int:
         if source == "-":
             copies.from_stream(item, sys.stdin.buffer, destination, archive=flags.archive)
             return 0
-        done = copies.into(item, source, destination, **how)
+        with progress.Progress("cp", quiet=flags.quiet) as bar:
+            done = copies.into(item, source, destination, **how, watch=bar.watch)
     for name in done.skipped:
         print(f"pyctr_lite: not copied: {name}", file=sys.stderr)
     if not flags.quiet and os.isatty(1):
@@ -64,8 +67,8 @@ def export(context: Context) -> int:
     if os.path.exists(flags.output) and not os.path.isfile(flags.output):
         whole = flags.output  # a FIFO or a device
     try:
-        with open(whole, "wb") as file:
-            copies.export(item, file)
+        with open(whole, "wb") as file, progress.Progress("export") as shown:
+            copies.export(item, shown.watch(file))
     except BaseException:
         if whole != flags.output and os.path.exists(whole):
             os.unlink(whole)
@@ -91,7 +94,12 @@ COMMANDS = {
         (
             Option("archive", "bool", "Archive mode (copy all uid/gid information)", short="a"),
             Option("follow-link", "bool", "Always follow symbol link in SRC_PATH", short="L"),
-            Option("quiet", "bool", "Suppress the line at the end (there is one at a terminal only)", short="q"),
+            Option(
+                "quiet",
+                "bool",
+                "Suppress progress and the line at the end (there are some at a terminal only)",
+                short="q",
+            ),
         ),
         action=copy,  # type: ignore[arg-type]
         aliases=("container cp",),

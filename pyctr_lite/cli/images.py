@@ -57,7 +57,7 @@ def images(context: Context) -> int:
         if not image.references and not filters.patterns:
             names = [f"{_NONE}:{_NONE}"]
         rows += [_image_row(image, name, image_filters.created(image), flags.no_trunc) for name in names]
-    print(listing.text(rows, flags.format or ""), end="")
+    listing.show(rows, flags.format or "")
     return 0
 
 
@@ -118,7 +118,7 @@ def history(context: Context) -> int:
     if flags.quiet and not flags.format:
         print(*(row["ID"] for row in rows), sep="\n")
     else:
-        print(listing.text(rows, flags.format or ""), end="")
+        listing.show(rows, flags.format or "")
     return 0
 
 

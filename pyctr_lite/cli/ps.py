@@ -55,7 +55,7 @@ def ps(context: Context) -> int:
         if "labels" in wanted:
             row["labels"] = container.record.labels
         rows.append(row)
-    print(listing.text(rows, form), end="")
+    listing.show(rows, form, lambda number: not found[number].state.running)
     return 0
 
 

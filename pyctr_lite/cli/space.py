@@ -33,7 +33,7 @@ def df(context: Context) -> int:
     if flags.verbose and not form:
         print(_verbose(context, space), end="")
     else:
-        print(listing.text(_rows(space), form), end="")
+        listing.show(_rows(space), form)
     return 0
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from pyctr_lite.cli.templates import Template
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PADDING = 3
 """Spaces between two columns, and the least width of a column with them: as Docker's tabwriter has them."""
 MINIMUM = 10
+_BOLD, _FAINT, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 class Listing:
@@ -63,6 +64,21 @@ class Listing:
         header_line = header_template.render(self._context(dict(self.fields), label=_label_header))
         return align([line.split("\t") for line in "\n".join([header_line, *lines]).split("\n")])
 
+    def show(
+        self, rows: Sequence[dict[str, Any]], form: str = "", faint: Callable[[int], bool] | None = None
+    ) -> None:
+        """Print the rows in a format. At a terminal a table's header is bold.
+
+        Faint are there the rows of which `faint`, given their number, says that they matter less.
+        """
+        text = self.text(rows, form)
+        if (not form or form.startswith("table")) and has_styles():
+            header, *lines = text.splitlines()
+            if form in ("", "table") and faint is not None:
+                lines = [f"{_FAINT}{line}{_PLAIN}" if faint(number) else line for number, line in enumerate(lines)]
+            text = "".join(f"{line}\n" for line in (f"{_BOLD}{header}{_PLAIN}", *lines))
+        print(text, end="")
+
     def _context(self, row: dict[str, Any], label: Any = None) -> Any:
         """A row as a template sees it: sorted, as Docker's JSON of it is, and with the method `.Label`."""
         row = dict(sorted(row.items()))
@@ -73,6 +89,13 @@ class Listing:
         labels = row.get(self.labels, {})
         context = {name: value for name, value in row.items() if name != self.labels}
         return context | {"Label": Method(label or (lambda name: labels.get(name, "")))}
+
+
+def has_styles() -> bool:
+    """Whether who reads stdout sees bold and faint: a person at a terminal, not told otherwise (no-color.org)."""
+    import os
+
+    return os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _label_header(name: str) -> str:

@@ -66,7 +66,7 @@ def ls(context: Context) -> int:
         }
         for volume in found
     ]
-    print(listing.text(rows, flags.format or ""), end="")
+    listing.show(rows, flags.format or "")
     return 0
 
 

@@ -10,7 +10,8 @@ from pyctr_lite.images import writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from pyctr_lite.engine.containers import Container
     from pyctr_lite.images.image import Image
@@ -29,9 +30,11 @@ def commit(
     author: str = "",
     changes: list[str] | None = None,
     pause: bool = True,
+    watch: Callable[[Any], Any] = lambda file: file,
 ) -> Image:
     """Make an image of the container's image and its changes; with `pause` nothing changes meanwhile.
 
+    `watch` gives the file that the layer is written to instead, for one to see how far it is.
     Volumes and the files of the Init layer are not in it: they are mounts, the changes are the upper
     directory. Fails with InvalidArgument for a reference or a change that does not parse.
     """
@@ -53,7 +56,7 @@ def commit(
             parent = store.get(container.record.image)
             with store.staging() as staging:
                 with staging.open_blob() as blob:
-                    packed = layer.write_layer(f"{container.directory}/upper", blob)
+                    packed = layer.write_layer(f"{container.directory}/upper", watch(blob))
                 config = image_config.new_config(
                     parent.config,
                     inspect.config(container),

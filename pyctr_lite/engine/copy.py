@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.containers import Container
     from pyctr_lite.rootfs.tar import Readable
 
+Watch = Callable[["Readable"], "Readable"]
 _KERNELS = frozenset("proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs bpf binfmt_misc".split())
 """File systems whose files are answers of the kernel, not content."""
 
@@ -79,9 +80,18 @@ def from_stream(container: Container, stream: Readable, path: str, *, archive: b
 
 
 def out(
-    container: Container, path: str, destination: str, *, archive: bool = False, follow: bool = False
+    container: Container,
+    path: str,
+    destination: str,
+    *,
+    archive: bool = False,
+    follow: bool = False,
+    watch: Watch = lambda stream: stream,
 ) -> tree_unpack.Unpacker:
-    """Copy from a container to the host; with `archive` owners and setuid bits too. What was unpacked, and how."""
+    """Copy from a container to the host; with `archive` owners and setuid bits too. What was unpacked, and how.
+
+    `watch` gives the stream that is read instead, for one to see how far it is.
+    """
     with container_root.opened(container, mounts=True) as root_fd:
         source, closed = _inside(container, root_fd, path, follow)
         try:
@@ -95,9 +105,7 @@ def out(
             owner = None if archive else (os.geteuid(), os.getegid())
             unpacker = tree_unpack.Unpacker(base, owner=owner)
             try:
-                _transfer(
-                    lambda pipe: source.add_to(tree_archive.TreeArchive(pipe, closed), name), unpacker.unpack
-                )
+                _transfer(source, name, closed, unpacker, watch)
             finally:
                 os.close(base)
             return unpacker
@@ -106,7 +114,13 @@ def out(
 
 
 def into(
-    container: Container, path: str, destination: str, *, archive: bool = False, follow: bool = False
+    container: Container,
+    path: str,
+    destination: str,
+    *,
+    archive: bool = False,
+    follow: bool = False,
+    watch: Watch = lambda stream: stream,
 ) -> tree_unpack.Unpacker:
     """Copy from the host into a container; with `archive` owners too. What was unpacked, and how."""
     nofollow = 0 if follow or _asks_for_directory(path) else os.O_NOFOLLOW
@@ -125,7 +139,7 @@ def into(
             inside = (root_fd, base_path)
             unpacker = tree_unpack.Unpacker(base, owner=None if archive else (0, 0), inside=inside)
             try:
-                _transfer(lambda pipe: source.add_to(tree_archive.TreeArchive(pipe), name), unpacker.unpack)
+                _transfer(source, name, (), unpacker, watch)
             finally:
                 os.close(base)
             return unpacker
@@ -191,15 +205,17 @@ def _asks_for_directory(path: str) -> bool:
     return path.endswith("/") or os.path.basename(path) == "."
 
 
-def _transfer(pack: Callable[[Writable], None], unpack: Callable[[Readable], None]) -> None:
-    """Pack in one thread what is unpacked in this one."""
+def _transfer(
+    source: Source, name: str, closed: Collection[int], unpacker: tree_unpack.Unpacker, watch: Watch
+) -> None:
+    """Pack in another thread what is unpacked in this one."""
     failed: list[BaseException] = []
     reading, writing = os.pipe2(os.O_CLOEXEC)
 
     def feed() -> None:
         try:
             with open(writing, "wb") as pipe:
-                pack(pipe)
+                source.add_to(tree_archive.TreeArchive(pipe, closed), name)
         except BaseException as error:
             failed.append(error)
 
@@ -207,7 +223,7 @@ def _transfer(pack: Callable[[Writable], None], unpack: Callable[[Readable], Non
     packer.start()
     try:
         with open(reading, "rb", buffering=0) as pipe:
-            unpack(pipe)
+            unpacker.unpack(watch(pipe))
     except (PyctrError, OSError) as error:
         packer.join()
         if failed and isinstance(error, BrokenArchive) and not isinstance(failed[0], BrokenPipeError):

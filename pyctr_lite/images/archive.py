@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
@@ -50,16 +50,18 @@ def save(
     output: str | BinaryIO,
     format: str = "docker-archive",
     compress: str = "",
+    watch: Callable[[BinaryIO], BinaryIO] = lambda file: file,
 ) -> None:
     """Write images to a file or an open one; `compress` is "", "gzip" or "zstd". The same bytes each time.
 
+    `watch` gives the file that is written to instead, for one to see how far it is.
     A repository's name without a tag stands for all its tags, an ID for the image without a name.
     Fails with BrokenArchive where a blob is not what its digest says: a file is then not left behind.
     """
     if format not in FORMATS:
         raise InvalidArgument(f"unknown archive format: {format!r}", f"It is {' or '.join(FORMATS)}.")
     selected = archive_writer.select(store, names)
-    with _open_output(output) as file, compression.open_compressor(file, compress) as compressed:
+    with _open_output(output) as file, compression.open_compressor(watch(file), compress) as compressed:
         archive_writer.write_archive(store, selected, compressed, docker=format == "docker-archive")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument
@@ -25,10 +25,12 @@ def import_rootfs(
     changes: Sequence[str] = (),
     message: str = "",
     platform: str | None = None,
+    watch: Callable[[BinaryIO], BinaryIO] = lambda file: file,
 ) -> Image:
     """Make an image from a tar archive, plain or compressed: a path, "-" for standard input, or a file.
 
-    `changes` are Dockerfile instructions as of `commit -c`, `platform` is `os[/architecture[/variant]]`.
+    `changes` are Dockerfile instructions as of `commit -c`, `platform` is `os[/architecture[/variant]]`;
+    `watch` gives the file that is read instead, for one to see how far it is.
     Fails with BrokenArchive and leaves the store as it was where the archive is damaged or unsafe.
     """
     from pyctr_lite.commit import config as configs
@@ -46,7 +48,7 @@ def import_rootfs(
         hint = f"Use: curl -L {shown} | pyctr_lite import - NAME"
         raise InvalidArgument(f"import from a URL is not supported: {shown}", hint)
     with archive.open_source(source) as file:
-        return add_root_filesystem(store, file, config, names)
+        return add_root_filesystem(store, watch(file), config, names)
 
 
 def add_root_filesystem(
