@@ -138,7 +138,7 @@ def _learn(given: str) -> str:
 def _line_of_others(error: BaseException) -> str:
     from pyctr_lite import blame
 
-    return blame.line(blame.frames(error.__traceback__))
+    return blame.line(blame.frames(error.__traceback__)) or "\n  ".join(getattr(error, "__notes__", ()))
 
 
 def _run_verb(name: str, words: list[str], root: str | None, debug: bool, labs: str) -> int:

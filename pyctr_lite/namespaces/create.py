@@ -60,10 +60,11 @@ def spawn_joined(
                 os._exit(70)
             os.write(writer, f"{pid}".encode())
         except OSError as error:
-            text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}"
+            text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}\0{_places(error)}"
             os.write(writer, text.encode(errors="surrogateescape"))
         except BaseException as error:
-            os.write(writer, f"-0\0\0{type(error).__name__}: {error}".encode(errors="backslashreplace"))
+            text = f"-0\0\0{type(error).__name__}: {error}\0{_places(error)}"
+            os.write(writer, text.encode(errors="backslashreplace"))
         finally:
             os._exit(0)
     os.close(writer)
@@ -73,11 +74,34 @@ def spawn_joined(
         os.close(reader)
         os.waitpid(stage, 0)
     if answer.startswith("-"):
-        number, path, message = answer[1:].split("\0", 2)
-        raise OSError(int(number), message, path or None)
+        raise _failure(*answer[1:].split("\0", 3))
     if not answer:
         raise ChildProcessError(0, "the stage that joins namespaces was killed")
     return int(answer), os.pidfd_open(int(answer))
+
+
+def _places(error: BaseException) -> str:
+    """Where it was raised, the innermost place last. Source lines are left to the parent: `/` may be another."""
+    places, traceback = [], error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        places.append(f"{traceback.tb_lineno}:{code.co_name}:{code.co_filename}")
+        traceback = traceback.tb_next
+    return "\n".join(places)
+
+
+def _failure(number: str, path: str, message: str, places: str) -> OSError:
+    """What the stage met, with a note of whose line it was where that is not ours."""
+    from pyctr_lite import blame
+
+    trace = []
+    for place in places.split("\n"):
+        line, function, file = place.split(":", 2)
+        trace.append((file, int(line), function))
+    error = OSError(int(number), message, path or None)
+    if where := blame.line(trace):
+        error.add_note(where)
+    return error
 
 
 def _enter_time_namespace(offsets: dict[str, tuple[int, int]]) -> None:
