@@ -1,0 +1,23 @@
+"""A child whose program never ran ends as if all were well."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pyctr_lite import linux
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HINT = "how would the parent know that it failed?"
+
+
+def spawn(flags: int, child: Callable[[], None], cgroup_fd: int | None = None) -> tuple[int, int]:
+    pid, pidfd = linux.clone3(flags, cgroup_fd)
+    if pid == 0:
+        try:
+            child()
+        finally:
+            os._exit(0)
+    return pid, pidfd
