@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit import expect, manifest, swap
+from labs.kit import expect, manifest, sandbox, swap
 from pyctr_lite.cgroups import group as groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pyctr_lite.cgroups.hierarchy import Hierarchy
 
 TOKEN = os.environ.get("PYCTR_LABS_TOKEN", "by-hand")
 """What all cgroups of one run have in their names, for the sandbox to find them."""
@@ -81,20 +83,30 @@ class _Recorder:
 
 
 @pytest.fixture
-def group() -> Iterator[groups.Group]:
-    """A control group of the check's own, not made yet; killed and removed afterwards."""
-    made = groups.Group(f"/pyctr_lite-labs-{TOKEN}-{os.urandom(4).hex()}")
-    yield made
-    _end(made)
+def new_group() -> Iterator[Callable[..., groups.Group]]:
+    """`new_group(hierarchy)`: a control group of the check's own, not made yet; killed and removed afterwards."""
+    made: list[groups.Group] = []
+
+    def new(hierarchy: Hierarchy | None = None) -> groups.Group:
+        made.append(groups.Group(f"/pyctr_lite-labs-{TOKEN}-{os.urandom(4).hex()}", hierarchy))
+        return made[-1]
+
+    yield new
+    for group in made:
+        _end(group)
+
+
+@pytest.fixture
+def group(new_group: Callable[..., groups.Group]) -> groups.Group:
+    """One such group, in every hierarchy of the machine."""
+    return new_group()
 
 
 def _end(group: groups.Group) -> None:
-    """By hand, not by the functions under test."""
+    """By hand, not by the functions under test. First all is thawed: the frozen do not die in version 1."""
+    sandbox.thaw(group.directories)
     for directory in group.directories:
         for place, _, _ in os.walk(directory, topdown=False):
-            for name, text in (("cgroup.kill", "1"), ("freezer.state", "THAWED")):
-                if os.path.exists(f"{place}/{name}"):
-                    Path(f"{place}/{name}").write_text(text)
             if os.path.exists(f"{place}/cgroup.procs"):
                 for pid in Path(f"{place}/cgroup.procs").read_text().split():
                     os.kill(int(pid), 9)

@@ -7,6 +7,7 @@ removed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -21,7 +22,7 @@ from pyctr_lite.engine import paths
 from pyctr_lite.namespaces import create
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 PIDS = 400
 MEMORY = 1 << 30
@@ -68,6 +69,7 @@ def run(command: Sequence[str], output: Path, directory: Path, token: str, secon
             timed_out = not select.select([pidfd], [], [], seconds)[0]
         finally:
             os.kill(pid, 9)  # PID 1 of its namespace: all others in it are killed with it
+            thaw(str(top) for top in _groups(token))  # but for those that are frozen: it waits for them
             _, status = os.waitpid(pid, 0)
             os.close(pidfd)
         return Outcome(os.waitstatus_to_exitcode(status), timed_out, _forks_refused(group))
@@ -84,19 +86,32 @@ def _forks_refused(group: groups.Group) -> int:
 
 def remove_groups(name: str) -> None:
     """Remove every group at the top of a hierarchy that has this in its name, and all below it."""
-    for mount in hierarchy.detect().mounts:
-        for top in Path(mount.mountpoint).iterdir():
-            if top.is_dir() and name in top.name:
-                for place, _, _ in os.walk(top, topdown=False):
-                    _remove_group(Path(place))
+    found = _groups(name)
+    thaw(str(top) for top in found)
+    for top in found:
+        for place, _, _ in os.walk(top, topdown=False):
+            _remove_group(Path(place))
+
+
+def thaw(directories: Iterable[str]) -> None:
+    """Let the processes of groups and of those below them go on, in either version."""
+    for directory in directories:
+        for place, _, files in os.walk(directory):
+            for file, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                if file in files:
+                    with contextlib.suppress(OSError):  # it has gone meanwhile: ENOENT, ENODEV
+                        Path(place, file).write_text(text)
+
+
+def _groups(name: str) -> list[Path]:
+    tops = [top for mount in hierarchy.detect().mounts for top in Path(mount.mountpoint).iterdir()]
+    return [top for top in tops if top.is_dir() and name in top.name]
 
 
 def _remove_group(place: Path) -> None:
     deadline = time.monotonic() + 5
     while True:
         try:
-            if (place / "freezer.state").exists():
-                (place / "freezer.state").write_text("THAWED")
             for pid in (place / "cgroup.procs").read_text().split():
                 os.kill(int(pid), 9)
             place.rmdir()
