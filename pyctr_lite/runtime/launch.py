@@ -105,9 +105,15 @@ def create_container(
     state.make(directory)
     ours, theirs = channels.pair()
 
-    def child() -> None:
+    def child(enter: Callable[[], None] | None = None) -> None:
         ours.close()
-        init.guarded(theirs, lambda: init.start_container(bundle, directory, theirs, stdio, create_kinds, filter))
+
+        def body() -> None:
+            if enter is not None:
+                enter()
+            init.start_container(bundle, directory, theirs, stdio, create_kinds, filter)
+
+        init.guarded(theirs, body)
 
     launched: Launched | None = None
     try:
@@ -179,22 +185,24 @@ def execute_in(
 def _spawn(
     create_kinds: list[str],
     join_paths: dict[str, str],
-    child: Callable[[], None],
+    child: Callable[..., None],
     group: groups.Group,
     offsets: dict[str, Any],
 ) -> tuple[int, int]:
-    """The container's first process, in its namespaces and, before it does anything, in its cgroup."""
+    """The container's first process, in its namespaces and, before it does anything, in its cgroup.
+
+    `child` gets what it must call first to enter the group, if it is to enter by itself.
+    """
     # The cgroup namespace is made by the child itself, once it is in its group.
     flags = kinds.flags([kind for kind in create_kinds if kind != "cgroup"])
     if not join_paths and not flags & linux.CLONE_NEWTIME:
         born_in = group.fd_for_clone()
 
-        def enter_and_go_on() -> None:
+        def enter() -> None:
             group.enter(born_in_v2=born_in is not None)
-            child()
 
         try:
-            return create.spawn(flags, enter_and_go_on, born_in)
+            return create.spawn(flags, lambda: child(enter), born_in)
         finally:
             if born_in is not None:
                 os.close(born_in)
