@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,9 @@ def test_the_runtime_calls_the_learners_function_and_shows_its_line(
 ) -> None:
     prepare(pyctr, tmp_path)
     raising(exercise)
-    said = everyday(pyctr, labs, tmp_path) + in_a_user_namespace(labs, tmp_path, monkeypatch)
+    said = everyday(pyctr, labs, tmp_path) + both_versions(labs)
+    if not any(f"{exercise.place}, line" in text.replace(chr(34), "") for text in said):
+        said += in_a_user_namespace(pyctr, labs, tmp_path, monkeypatch)
     told = [text for text in said if f"sentinel {exercise.id}" in text]
     assert told, said
     assert any(f"{exercise.place}, line" in text.replace(chr(34), "") for text in told), told
@@ -84,7 +87,7 @@ def everyday(pyctr: Pyctr, labs: Path, tmp_path: Path) -> list[str]:
     return [pyctr(f"--labs={labs}", *words).stderr for words in lines]
 
 
-def in_a_user_namespace(labs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def in_a_user_namespace(pyctr: Pyctr, labs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the runtime alone says of a bundle whose root is somebody else outside."""
     activate = f"import sys; sys.path.append({str(manifest.CHECKOUT)!r})\nfrom pathlib import Path\n"
     activate += f"from labs.kit import swap\nswap.activate(Path({str(labs)!r}))\n"
@@ -92,7 +95,23 @@ def in_a_user_namespace(labs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     box = bundles.Box(tmp_path / "bundle")
     subprocess.run(["chown", "-R", "100000:100000", box.rootfs], check=True)
     box.linux["namespaces"].append({"type": "user"})
+    huge = hierarchy.detect().of("hugetlb")
+    box.linux["cgroupsPath"] = f"/{cgroup_name(pyctr.root)}/bundle"
+    if huge is not None and huge.version == 2:  # where version 2 has nothing else, this enables a controller
+        box.linux.setdefault("resources", {})["hugepageLimits"] = [{"pageSize": "2MB", "limit": 0}]
     for kind in ("uidMappings", "gidMappings"):
         box.linux[kind] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
     done = box.run("true")
     return [done.stderr]
+
+
+def both_versions(labs: Path) -> list[str]:
+    """What the limits' texts say, for the version too that this machine has not."""
+    limits = "Limits(cpu_quota=50000, memory=1 << 26)"
+    script = (
+        f"import sys; sys.path.append({str(manifest.CHECKOUT)!r})\nfrom pathlib import Path\n"
+        f"from labs.kit import swap\nswap.activate(Path({str(labs)!r}))\n"
+        "from pyctr_lite.cgroups import v1, v2\nfrom pyctr_lite.cgroups.limits import Limits\n"
+    )
+    calls = [f"{script}{version}.files({limits})" for version in ("v1", "v2")]
+    return [subprocess.run([sys.executable, "-c", call], capture_output=True, text=True).stderr for call in calls]

@@ -1,0 +1,30 @@
+"""True is returned though nothing had to be done: the engine would try again for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import kernelfile
+
+if TYPE_CHECKING:
+    from pyctr_lite.cgroups.hierarchy import HierarchyMount
+
+HINT = "the second time there was nothing left to do"
+
+
+def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
+    if controller not in mount.controllers:
+        return False
+    parts = path.split("/")[1:-1]
+    for depth in range(len(parts) + 1):
+        file = "/".join([mount.mountpoint, *parts[:depth], "cgroup.subtree_control"])
+        if controller in kernelfile.read(file).split():
+            continue
+        try:
+            kernelfile.write(file, f"+{controller}")
+        except OSError as error:
+            raise InvalidArgument(f"cannot enable {controller} in {file}: {error.strerror}", "") from error
+    return True

@@ -1,0 +1,32 @@
+"""open(…).write(…) without close loses the kernel's EBUSY."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import kernelfile
+
+if TYPE_CHECKING:
+    from pyctr_lite.cgroups.hierarchy import HierarchyMount
+
+HINT = "and nobody was told"
+
+
+def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
+    changed = False
+    if controller not in mount.controllers:
+        return False
+    parts = path.split("/")[1:-1]
+    for depth in range(len(parts) + 1):
+        file = "/".join([mount.mountpoint, *parts[:depth], "cgroup.subtree_control"])
+        if controller in kernelfile.read(file).split():
+            continue
+        try:
+            open(file, "w").write(f"+{controller}")  # noqa: SIM115
+        except OSError as error:
+            raise InvalidArgument(f"cannot enable {controller} in {file}: {error.strerror}", "") from error
+        changed = True
+    return changed

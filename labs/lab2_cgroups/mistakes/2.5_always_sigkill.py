@@ -1,0 +1,33 @@
+"""cgroup.kill is used whatever the signal is."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pyctr_lite.cgroups import freezer
+from pyctr_lite.linux import explain, kernelfile
+
+if TYPE_CHECKING:
+    from pyctr_lite.cgroups.group import Group
+
+HINT = "Which signal does cgroup.kill send?"
+
+
+def kill(group: Group, signal: int = 9) -> None:
+    try:
+        if group.v2:
+            kernelfile.write(f"{group.v2}/cgroup.kill", "1")
+            return
+        was_frozen = freezer.frozen(group)
+    except FileNotFoundError:
+        return
+    if not was_frozen:
+        freezer.freeze(group)
+    for pid in group.pids():
+        try:
+            os.kill(pid, signal)
+        except ProcessLookupError:
+            pass
+    if not was_frozen or (signal == 9 and not group.v2):
+        freezer.thaw(group)
