@@ -66,21 +66,21 @@ class Unpacker:
         if not path:
             return self.base
         if path in self._parents:
-            return self._parents[path]
+            fd = self._parents[path] = self._parents.pop(path)  # now the one used last
+            return fd
         if self.inside is None:
             fd = linux.openat2(self.base, os.fsdecode(path), os.O_PATH | os.O_DIRECTORY, 0, _BENEATH)
         else:
             root_fd, base_path = self.inside
             fd = target.make_directory(root_fd, f"{base_path}/{os.fsdecode(path)}")
         if len(self._parents) >= _MOST_OPEN:
-            self._forget()
+            self._forget(_MOST_OPEN // 2)  # not those used last: a hard link needs two at the same time
         self._parents[path] = fd
         return fd
 
-    def _forget(self) -> None:
-        for fd in self._parents.values():
-            os.close(fd)
-        self._parents.clear()
+    def _forget(self, number: int | None = None) -> None:
+        for path in list(self._parents)[:number]:
+            os.close(self._parents.pop(path))
 
     def _make(self, directory: int, path: bytes, entry: Entry, reader: tar.TarReader) -> None:
         name = path.rpartition(b"/")[2]
@@ -104,9 +104,13 @@ class Unpacker:
         if entry.type == tar.HARDLINK:
             source = clean(entry.linkname)
             parent = self._directory(source.rpartition(b"/")[0])
-            os.link(
-                source.rpartition(b"/")[2], name, src_dir_fd=parent, dst_dir_fd=directory, follow_symlinks=False
-            )
+            first = source.rpartition(b"/")[2]
+            try:
+                os.link(first, name, src_dir_fd=parent, dst_dir_fd=directory, follow_symlinks=False)
+            except FileNotFoundError:
+                if os.fsdecode(source) not in self.skipped:
+                    raise
+                self.skipped.append(os.fsdecode(path))
             return
         if entry.type == tar.SYMLINK:
             os.symlink(entry.linkname, name, dir_fd=directory)

@@ -50,8 +50,9 @@ class Tree:
         """The descriptor of a directory, made with its parents where it is missing. It stays the tree's."""
         if not path:
             return self.root
-        kept = self._parents.get(path)
+        kept = self._parents.pop(path, None)
         if kept is not None:
+            self._parents[path] = kept  # now the one used last
             return kept
         try:
             fd = self._open(path)
@@ -61,7 +62,10 @@ class Tree:
             self._make_directory(path)
             fd = self._open(path)
         if len(self._parents) >= _MOST_OPEN:
-            self.forget()
+            for old in list(self._parents)[
+                : _MOST_OPEN // 2
+            ]:  # not those used last: a hard link needs two at once
+                os.close(self._parents.pop(old))
         self._parents[path] = fd
         return fd
 

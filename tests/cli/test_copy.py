@@ -297,3 +297,35 @@ def test_an_export_that_fails_leaves_no_half_archive(pyctr: Pyctr, tmp_path: Pat
     assert pyctr("export", "-o", str(tmp_path / "out.tar"), "nobody").returncode == 1
     assert pyctr("export", "-o", str(tmp_path / "none/out.tar"), "nobody").returncode == 1
     assert os.listdir(tmp_path) == ["state"]
+
+
+def test_hard_links_between_many_directories_are_kept(pyctr: Pyctr, box: str) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for number in range(600):
+            tar.addfile(tarfile.TarInfo(f"many/{number}/file"))
+        for number in range(599):
+            member = tarfile.TarInfo(f"many/{number}/link")
+            member.type, member.linkname = tarfile.LNKTYPE, f"many/{(number * 7 + 300) % 600}/file"
+            tar.addfile(member)
+    raw(pyctr, "cp", "-", "box:/data", input=data.getvalue())
+    with tarfile.open(fileobj=io.BytesIO(raw(pyctr, "cp", "box:/data/many", "-"))) as tar:
+        members = tar.getmembers()
+    assert sum(member.islnk() for member in members) == 599
+    assert len(members) == 1 + 600 + 600 + 599
+
+
+def test_a_second_name_of_a_device_stays_inside_too(pyctr: Pyctr, tmp_path: Path) -> None:
+    pyctr(
+        "run",
+        "--name",
+        "box",
+        "busybox",
+        "sh",
+        "-c",
+        "mkdir /d; mknod /d/a c 1 3; ln /d/a /d/b; echo x >/d/c",
+        check=True,
+    )
+    done = pyctr("cp", "box:/d", str(tmp_path / "d"), check=True)
+    assert done.stderr.splitlines() == ["pyctr_lite: not copied: d/a", "pyctr_lite: not copied: d/b"]
+    assert os.listdir(tmp_path / "d") == ["c"]

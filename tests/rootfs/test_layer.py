@@ -40,6 +40,15 @@ def is_opaque(path: Path) -> bool:
 # --- entries and their attributes -------------------------------------------------------------------------
 
 
+def test_hard_links_lead_across_more_directories_than_are_kept_open(tmp_path: Path) -> None:
+    files = [entry(f"many/{number}/file", b"%d" % number) for number in range(600)]
+    links = [hardlink(f"many/{number}/link", f"many/{(number * 7 + 300) % 600}/file") for number in range(600)]
+    root = apply(tar(*files, *links), tmp_path / "layer")
+    assert all(
+        (root / f"many/{number}/link").read_text() == str((number * 7 + 300) % 600) for number in range(600)
+    )
+
+
 def test_every_kind_of_entry_becomes_that_kind_of_inode(tmp_path: Path) -> None:
     root = apply(
         tar(
