@@ -31,6 +31,7 @@ def main() -> int:
         "--full", action="store_true", help="every notebook and the whole test suite, in the machine"
     )
     parser.add_argument("--keep", action="store_true", help="leave the machine's folder for a look at it")
+    parser.add_argument("--only", metavar="STEP,…", help=f"some of {' '.join(map(name_of, steps.FULL))}")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is cleaned up then, too
     table = Table()
@@ -47,7 +48,7 @@ def main() -> int:
         with libvirt.running(BUILD / "libvirt", kvm):
             machine = Machine(BUILD, kvm)
             try:
-                run_steps(table, machine, options.full)
+                run_steps(table, machine, chosen_steps(options.full, options.only))
             finally:
                 leave_nothing(machine)
     finally:
@@ -61,9 +62,23 @@ def build_box() -> str:
     return f"{(BOX / 'pyctr_lite.box').stat().st_size >> 20} MB"
 
 
-def run_steps(table: Table, machine: Machine, full: bool) -> None:
-    for step in steps.FULL if full else steps.USUAL:
-        name = (step.__doc__ or step.__name__).splitlines()[0].rstrip(".")
+def name_of(step: steps.Step) -> str:
+    return step.__name__
+
+
+def chosen_steps(full: bool, only: str | None) -> list[steps.Step]:
+    """In their order; those that are named alone, and the first, without which there is no machine."""
+    names = (only or "").split(",")
+    every = list(dict.fromkeys([*steps.FULL, *steps.USUAL]))
+    if unknown := set(names) - set(map(name_of, every)) - {""}:
+        raise SystemExit(f"no such step: {' '.join(unknown)}")
+    named = [step for step in every if name_of(step) in names and step is not steps.up]
+    return [steps.up, *named] if only else steps.FULL if full else steps.USUAL
+
+
+def run_steps(table: Table, machine: Machine, chosen: list[steps.Step]) -> None:
+    for step in chosen:
+        name = (step.__doc__ or name_of(step)).splitlines()[0].rstrip(".")
         if not table.step(name, partial(step, machine)):
             tell_what_the_machine_said(machine)
             if step in steps.NEEDED:

@@ -38,15 +38,15 @@ class Machine:
             self.environment.pop(name, None)
         copy_checkout(self.checkout)
 
-    def vagrant(self, *words: str, seconds: float = 900) -> str:
+    def vagrant(self, *words: str, seconds: float = 1500) -> str:
         """Run `vagrant WORD…` in the checkout: what it printed. Fails as `make` does."""
         return self.run("vagrant", *words, seconds=seconds)
 
-    def make(self, *words: str, seconds: float = 900, status: int | None = 0) -> str:
+    def make(self, *words: str, seconds: float = 1500, status: int | None = 0) -> str:
         """Type `make WORD…` on the laptop. Fails with AssertionError for another exit status than `status`."""
         return self.run("make", *words, seconds=seconds, status=status)
 
-    def inside(self, command: str, seconds: float = 900, status: int | None = 0) -> str:
+    def inside(self, command: str, seconds: float = 1500, status: int | None = 0) -> str:
         """Run a shell command in the machine, as root."""
         config = self.checkout / ".vagrant/pyctr/ssh-config"
         quoted = command.replace("'", "'\\''")
