@@ -134,7 +134,9 @@ def run(context: Context) -> int:
     """Create a container, start it, and be its terminal unless it is detached."""
     flags = context.flags
     if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
-        raise InvalidArgument("the input device is not a TTY", "leave -t out where stdin is a pipe or a file")
+        error = InvalidArgument("the input device is not a TTY", "leave -t out where stdin is a pipe or a file")
+        error.exit_code = 1  # Docker's client says so before it asks for anything
+        raise error
     terminal.parse_keys(flags.detach_keys)
     explain_to_stderr(flags.explain)
     container = _create(context)

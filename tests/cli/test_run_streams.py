@@ -158,3 +158,10 @@ def test_the_monitor_holds_nothing_of_its_starter_and_stays_small(pyctr: Pyctr, 
     assert os.readlink(monitor / "cwd") == "/"
     resident = next(line for line in (monitor / "status").read_text().splitlines() if line.startswith("VmRSS"))
     assert int(resident.split()[1]) < 40_000
+
+
+def test_a_terminal_is_not_made_for_an_input_that_is_none(pyctr: Pyctr) -> None:
+    done = pyctr("run", "--rm", "-it", "busybox", "true")
+    assert (done.returncode, "the input device is not a TTY" in done.stderr) == (1, True)
+    assert pyctr("ps", "-aq").stdout == ""
+    assert pyctr("run", "--rm", "-t", "busybox", "true").returncode == 0
