@@ -46,21 +46,21 @@ def test_a_loop_without_end_is_stopped_and_its_line_is_told(
 def test_a_wait_that_no_alarm_ends_is_stopped_from_outside(tried: Callable[..., session.Result]) -> None:
     began = time.monotonic()
     result = tried(
-        "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True: pass", seconds=3
+        "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True: pass", seconds=15
     )
     assert result.state == "stopped"
-    assert "did not end within 3 s" in result.message
-    assert time.monotonic() - began < 15
+    assert "did not end within 15 s" in result.message
+    assert time.monotonic() - began < 60
 
 
 def test_a_fork_bomb_ends(tried: Callable[..., session.Result]) -> None:
-    result = tried("while True:\n    os.fork()", seconds=10)
+    result = tried("while True:\n    os.fork()", seconds=40)
     assert result.state in ("stopped", "failed")
     assert "made more than 400 processes" in result.message or "BlockingIOError" in result.message
 
 
 def test_what_takes_all_memory_is_killed(tried: Callable[..., session.Result]) -> None:
-    result = tried("return [bytearray(1 << 26) for _ in range(1000)]", seconds=30)
+    result = tried("return [bytearray(1 << 26) for _ in range(1000)]", seconds=150)
     assert (result.state, result.points) == ("stopped", 0)
     assert "more than 1024 MiB" in result.message
 
