@@ -143,8 +143,8 @@ def parse_io_stat(text: str) -> list[tuple[int, int, int, int]]:
     """Bytes read and written for each disk, of version 2's io.stat: `8:0 rbytes=1 wbytes=2 rios=…`."""
     result = []
     for line in text.splitlines():
-        device, *items = line.split()
-        values = dict(item.split("=", 1) for item in items if "=" in item)
+        device, _, rest = line.partition(" ")
+        values = dict(item.split("=", 1) for item in rest.split() if "=" in item)
         if "rbytes" in values and ":" in device:
             major, minor = device.split(":")
             result.append((int(major), int(minor), int(values["rbytes"]), int(values["wbytes"])))

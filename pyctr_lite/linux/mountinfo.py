@@ -44,7 +44,7 @@ class Mount:
 
 def parse(text: str) -> Iterator[Mount]:
     """The mounts of a mountinfo text, in the order in which the kernel lists them."""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines(): a path may hold what that takes for the end of a line
         if line:
             yield Mount(line)
 
