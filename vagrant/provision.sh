@@ -48,6 +48,9 @@ fi
 if install_file 644 vagrant/pyctr-notebook.service /etc/systemd/system/pyctr-notebook.service && [ "$bake" != bake ]; then
     systemctl daemon-reload
 fi
+pyctr_lite completion bash >/run/pyctr_lite.completion
+install_file 644 /run/pyctr_lite.completion /etc/bash_completion.d/pyctr_lite || true
+rm /run/pyctr_lite.completion
 install_file 644 vagrant/login.sh /etc/profile.d/pyctr_vm.sh || true
 
 # The oracles of the tests are programs here, not services.

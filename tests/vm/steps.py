@@ -51,7 +51,7 @@ def words(machine: Machine) -> None:
 
 
 def terminal(machine: Machine) -> None:
-    """at a terminal colours arrive, Ctrl-C ends what runs there, run -it gives a shell"""
+    """at a terminal colours arrive, Ctrl-C ends what runs there; run -it gives a shell"""
     shown, ended = machine.at_terminal(
         "make", "test", "TESTS=tests/engine/test_survival.py", "ARGS=-v", keys=b"\x03", after="::test_"
     )
@@ -86,6 +86,7 @@ def limits(machine: Machine) -> None:
     run = "pyctr_lite run --rm"
     shown = machine.inside(f"{run} --lxcfs -m 64m busybox grep MemTotal /proc/meminfo")
     assert shown.split()[1] == "65536"
+    machine.inside("grep -q '^complete .*pyctr_lite' /etc/bash_completion.d/pyctr_lite")
     machine.inside(f"{run} -m 32m --memory-swap 32m busybox tail /dev/zero", status=137)
     disk = machine.inside(f'{run} busybox sh -c "mknod /d b 254 0; dd if=/d of=/dev/null bs=1 count=1"', status=1)
     assert "Operation not permitted" in disk
