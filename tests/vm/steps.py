@@ -51,7 +51,7 @@ def words(machine: Machine) -> None:
 
 
 def terminal(machine: Machine) -> None:
-    """at a terminal colours arrive, Ctrl-C ends what runs there; run -it gives a shell"""
+    """at a terminal colours arrive, Ctrl-C ends what runs there, run -it gives a shell, TAB completes"""
     shown, ended = machine.at_terminal(
         "make", "test", "TESTS=tests/engine/test_survival.py", "ARGS=-v", keys=b"\x03", after="::test_"
     )
@@ -69,6 +69,10 @@ def terminal(machine: Machine) -> None:
     )
     assert "pid-1" in shown
     assert ended == 7
+    shown, _ = machine.at_terminal(
+        "ssh", "-F", config, "-t", "vm", keys=b"pyctr_lite vers\t; exit\n", after="vagrant@pyctr"
+    )
+    assert "pyctr_lite version" in shown
 
 
 def same_files(machine: Machine) -> None:
