@@ -84,7 +84,7 @@ def check(exercises: list[manifest.Exercise], labs: Path = manifest.LABS, second
     allowed = (seconds or SECONDS_A_RUN) * SLOWNESS
     try:
         outcome = sandbox.run(command, output, directory, token, allowed)
-        lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+        lines = _read(results)
         text = output.read_text(errors="replace") if output.exists() else ""
     finally:
         results.unlink(missing_ok=True)
@@ -96,6 +96,17 @@ def check(exercises: list[manifest.Exercise], labs: Path = manifest.LABS, second
     if not lines and exercises:
         raise RuntimeError(f"the checks could not be run (exit status {outcome.status}):\n{text}")
     return report
+
+
+def _read(results: Path) -> list[dict[str, Any]]:
+    """The lines that the checks wrote; one that was cut off, because its writer was killed, is none."""
+    lines = []
+    for line in results.read_text(errors="replace").splitlines() if results.exists() else []:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            continue
+    return lines
 
 
 def _result(exercise: manifest.Exercise, lines: list[dict[str, Any]]) -> Result:
