@@ -13,19 +13,22 @@ if TYPE_CHECKING:
 def until_ended(container: Container) -> int:
     """Wait until a container has ended: its exit code, 0 for one that is gone (--rm)."""
     try:
-        while (code := _look(container)) is None:
+        finished = container.refresh().FinishedAt
+        while (code := _look(container, finished)) is None:
             pass
     except NotFound:
         return 0
     return code
 
 
-def _look(container: Container) -> int | None:
-    """Its exit code where it has ended; else wait for news of it, and None."""
+def _look(container: Container, finished: str) -> int | None:
+    """Its exit code where it has ended since `finished`; else wait for news of it, and None."""
     state = container.refresh()
     if not state.running:
         return int(state.ExitCode)
     if state.Status == "restarting":
+        if state.FinishedAt != finished:
+            return int(state.ExitCode)  # a life too short to be seen
         from pyctr_lite.engine import restart
 
         restart.wait(container)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.open_files import has_open
 from tests.person import at_terminal
 
 if TYPE_CHECKING:
@@ -29,15 +29,14 @@ def test_attach_shows_what_comes_and_ends_with_the_exit_code(pyctr: Pyctr) -> No
 
 def wait_for_client(process: subprocess.Popen[bytes], *, catching: int = 0) -> None:
     """Wait until a command is connected to a monitor, and has a handler for a signal."""
-    directory = Path(f"/proc/{process.pid}")
-    while not any(os.readlink(fd).startswith("socket:") for fd in (directory / "fd").iterdir()):
+    while not has_open(process.pid, "socket:"):
         time.sleep(0.01)
-    while catching and not _caught(directory) >> (catching - 1) & 1:
+    while catching and not _caught(process.pid) >> (catching - 1) & 1:
         time.sleep(0.01)
 
 
-def _caught(directory: Path) -> int:
-    return int((directory / "status").read_text().partition("SigCgt:")[2].split()[0], 16)
+def _caught(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0], 16)
 
 
 def test_attach_gives_input_and_its_end_leaves_the_container_running(pyctr: Pyctr) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Pyctr
+from tests.open_files import has_open
 
 
 def state(pyctr: Pyctr, name: str = "box") -> dict[str, Any]:
@@ -122,6 +124,16 @@ def test_wait_on_one_that_is_restarted_waits_for_its_next_end(pyctr: Pyctr) -> N
     before = state(pyctr)["RestartCount"]
     assert pyctr("wait", "box").stdout == "4\n"
     assert state(pyctr)["RestartCount"] > before or state(pyctr)["Status"] == "running"
+
+
+def test_wait_hears_of_a_life_that_ended_while_it_did_not_look(pyctr: Pyctr) -> None:
+    count = waiting(pyctr)["RestartCount"]
+    process = subprocess.Popen(pyctr.command("wait", "box"), stdout=subprocess.PIPE)
+    until(lambda: has_open(process.pid, "anon_inode:inotify"))
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: state(pyctr)["RestartCount"] > count and state(pyctr)["Status"] == "restarting")
+    process.send_signal(signal.SIGCONT)
+    assert process.communicate(timeout=5) == (b"4\n", None)  # the next life begins later
 
 
 def test_a_start_by_hand_begins_the_count_anew(pyctr: Pyctr) -> None:
