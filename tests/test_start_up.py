@@ -1,4 +1,4 @@
-"""What the quick verbs import (DESIGN 11), and that the preloaded file is the same program."""
+"""What the quick verbs import (DESIGN 11), and that the preloaded files are the same program."""
 
 from __future__ import annotations
 
@@ -87,21 +87,21 @@ def test_a_container_runs_by_the_preloaded_code(preloaded: Path, root: Path) -> 
 def test_an_old_file_is_passed_over(preloaded: Path, root: Path, tmp_path: Path) -> None:
     import marshal
 
-    version, verbs, modules = marshal.loads(preloaded.read_bytes())
-    source, changed, size, code = modules["pyctr_lite.errors"]
-    old = tmp_path / "old"
-    old.write_bytes(
-        marshal.dumps((version, verbs, modules | {"pyctr_lite.errors": (source, changed - 1, size, code)}))
-    )
-    done = run_preloaded(old, root, "ps")
+    version, modules = marshal.loads(Path(f"{preloaded}-ps").read_bytes())
+    older = [
+        (name, source, changed - (name == "pyctr_lite.errors"), size, code)
+        for name, source, changed, size, code in modules
+    ]
+    assert older != modules
+    (tmp_path / "old-ps").write_bytes(marshal.dumps((version, older)))
+    done = run_preloaded(tmp_path / "old", root, "ps")
     assert (done.returncode, done.stderr) == (0, "False\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", None])
 def test_a_damaged_or_missing_file_is_passed_over(root: Path, tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / "file"
     if content is not None:
-        file.write_bytes(content)
-    done = run_preloaded(file, root, "ps")
+        (tmp_path / "file-ps").write_bytes(content)
+    done = run_preloaded(tmp_path / "file", root, "ps")
     assert (done.returncode, done.stderr) == (0, "False\n")
     assert os.listdir(tmp_path / "state")
