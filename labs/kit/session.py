@@ -74,7 +74,8 @@ def check(exercises: list[manifest.Exercise], labs: Path = manifest.LABS, second
     directory = Path(tempfile.mkdtemp(prefix="pyctr_lite-labs-"))
     results, output = Path(f"{directory}.jsonl"), Path(f"{directory}.log")
     command = [
-        *(sys.executable, "-B", "-m", "pytest", "-q", "-p", "labs.kit.plugin", "-p", "no:cacheprovider"),
+        *(sys.executable, "-B", "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "pytest_timeout"),
+        *("-p", "labs.kit.plugin", "-p", "no:cacheprovider"),
         *("-c", os.devnull, "--rootdir", str(manifest.LABS), "--import-mode=importlib", "--no-header"),
         *("--timeout", str(SECONDS_A_CHECK * SLOWNESS), "--timeout-method", "signal"),
         *("--labs", str(labs), "--results", str(results)),
