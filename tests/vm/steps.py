@@ -86,7 +86,7 @@ def same_files(machine: Machine) -> None:
 
 
 def limits(machine: Machine) -> None:
-    """lxcfs shows the limit, version 2 kills at it, no disk opens, systemd is untouched"""
+    """lxcfs shows the limit, version 2 kills at it, no disk opens, systemd is untouched, man tells of it"""
     run = "pyctr_lite run --rm"
     shown = machine.inside(f"{run} --lxcfs -m 64m busybox grep MemTotal /proc/meminfo")
     assert shown.split()[1] == "65536"
@@ -94,6 +94,7 @@ def limits(machine: Machine) -> None:
     machine.inside(f"{run} -m 32m --memory-swap 32m busybox tail /dev/zero", status=137)
     disk = machine.inside(f'{run} busybox sh -c "mknod /d b 254 0; dd if=/d of=/dev/null bs=1 count=1"', status=1)
     assert "Operation not permitted" in disk
+    assert "a container engine" in machine.inside("man -P cat pyctr_lite | head -5")
     machine.inside('test -z "$(ls -d /sys/fs/cgroup/pyctr_lite/*/ 2>/dev/null)"')
     assert machine.inside("systemctl is-system-running", status=None).strip() == "running"
 
