@@ -73,6 +73,7 @@ def test_signals_of_the_client_are_the_programs_unless_told_otherwise(pyctr: Pyc
     script = f"trap 'exit 7' {name[3:]}; echo ready; while :; do usleep 10000; done"
     for flags, code in ((["--sig-proxy=true"], 7), (["--sig-proxy=false"], -getattr(signal, name))):
         command = pyctr.command("run", *flags, "busybox", "sh", "-c", script)
+        command = ["env", "--default-signal", *command]  # under nohup SIGHUP would be ignored
         with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
             assert running.stdout is not None
             assert running.stdout.readline() == b"ready\n"
