@@ -23,7 +23,7 @@ def command(files: list[Path], *more: str) -> list[str]:
     """nbval's command line: outputs are compared, but for those of cells whose tag says otherwise."""
     return [
         *(sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:cacheprovider", "-c", os.devnull),
-        *("--rootdir", str(NOTEBOOKS), "--nbval-sanitize-with", str(NOTEBOOKS / "sanitize.cfg")),
+        *("--rootdir", str(NOTEBOOKS)),
         f"--nbval-cell-timeout={SECONDS_A_CELL * session.SLOWNESS:.0f}",
         *more,
         *map(str, files),
