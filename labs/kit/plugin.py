@@ -107,18 +107,7 @@ def _end(group: groups.Group) -> None:
     sandbox.thaw(group.directories)
     for directory in group.directories:
         for place, _, _ in os.walk(directory, topdown=False):
-            if os.path.exists(f"{place}/cgroup.procs"):
-                for pid in Path(f"{place}/cgroup.procs").read_text().split():
-                    os.kill(int(pid), 9)
-            deadline = time.monotonic() + 5
-            while True:
-                try:
-                    os.rmdir(place)
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.002)
+            sandbox.remove_group(Path(place))
 
 
 class Pyctr:

@@ -90,7 +90,24 @@ def remove_groups(name: str) -> None:
     thaw(str(top) for top in found)
     for top in found:
         for place, _, _ in os.walk(top, topdown=False):
-            _remove_group(Path(place))
+            remove_group(Path(place))
+
+
+def remove_group(place: Path) -> None:
+    """Kill what is in one group and remove it, by hand; one that has gone is fine. Those below it go first."""
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            for pid in (place / "cgroup.procs").read_text().split():
+                os.kill(int(pid), 9)
+            place.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except (OSError, ProcessLookupError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 def thaw(directories: Iterable[str]) -> None:
@@ -106,19 +123,3 @@ def thaw(directories: Iterable[str]) -> None:
 def _groups(name: str) -> list[Path]:
     tops = [top for mount in hierarchy.detect().mounts for top in Path(mount.mountpoint).iterdir()]
     return [top for top in tops if top.is_dir() and name in top.name]
-
-
-def _remove_group(place: Path) -> None:
-    deadline = time.monotonic() + 5
-    while True:
-        try:
-            for pid in (place / "cgroup.procs").read_text().split():
-                os.kill(int(pid), 9)
-            place.rmdir()
-            return
-        except FileNotFoundError:
-            return
-        except (OSError, ProcessLookupError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
