@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import subprocess
 import sys
@@ -18,8 +19,12 @@ from labs.kit import manifest, sandbox, screen
 from pyctr_lite.engine import paths
 
 Steps = list[dict[str, Any]]
-_RUN = ("run", "--name", "trace", "-m", "64m", "--pids-limit", "100", "-v", "data:/data:ro", "busybox")
+_RUN = ("run", "--name", "trace", "-h", "trace", *"-m 64m --pids-limit 100 -v data:/data:ro busybox".split())
 _SCRIPT = "echo new >/file; rm /bin/vi"
+_SILENT = ("chdir(", "fchdir(", "mkdir(", "rmdir(", "kill(")
+"""Steps of the runtime's own functions that are calls of Python's own: a learner who makes them is not heard."""
+
+_NOTE = "?  a call of Python's own, such as os.chdir: yours is told only if it is made by explain.step"
 
 
 def show(id: str, labs: Path) -> int:
@@ -30,7 +35,10 @@ def show(id: str, labs: Path) -> int:
     mine, error = _trace(verb, labs)
     theirs, _ = _trace(verb, None)
     console = screen.console()
-    console.print(_table(_of(mine, chapter), _of(theirs, chapter)))
+    shown, silent = _table(_of(mine, chapter), _of(theirs, chapter))
+    console.print(shown)
+    if silent:
+        console.print(_NOTE, markup=False)
     if error:
         console.print(error, style="red", markup=False)
     return 0
@@ -60,30 +68,46 @@ def _trace(verb: str, labs: Path | None) -> tuple[Steps, str]:
 
 
 def _general(step: dict[str, Any], root: str) -> dict[str, Any]:
-    """A step without what is another in every run: ids, pids, descriptors, the directory."""
-    call = re.sub(r"[0-9a-f]{64}", "<id>", step["call"].replace(root, "…"))
+    """A step without what is another in every run: ids, pids, descriptors, the directory and its group."""
+    call = step["call"].replace(root, "…").replace(paths.Paths(root).cgroup, "/…")
+    call = re.sub(r"[0-9a-f]{64}", "<id>", call)
+    call = re.sub(r"/run/view-\d+", "/run/view", call)
     call = re.sub(r"/proc/self/fd/\d+", "/proc/self/fd/N", call)
     return step | {"call": re.sub(r"\b(setns|kill|fchdir|openat2)\(\d+", r"\1(N", call)}
 
 
 def _of(steps: Steps, chapter: str) -> Steps:
-    return [step for step in steps if step["name"] == chapter]
+    """A chapter's steps, process by process: which of two comes first differs from run to run."""
+    of_chapter = [step for step in steps if step["name"] == chapter]
+    return sorted(of_chapter, key=lambda step: math.inf if step["pid"] == 1 else step["pid"])
 
 
-def _table(mine: Steps, theirs: Steps) -> Table:
-    """Both, step by step; what only one has is marked."""
+def _table(mine: Steps, theirs: Steps) -> tuple[Table, bool]:
+    """Both, step by step; what only one has is marked. And whether there is a step that yours may make unheard."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "whose", "step", "result"):
         shown.add_column(name)
+    for name in ("µs", "runtime's"):
+        shown.add_column(name, justify="right", no_wrap=True)
     one, other = [step["call"] for step in mine], [step["call"] for step in theirs]
+    silent = False
     for kind, a, b, c, d in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        for step in mine[a:b]:
+        for number, step in enumerate(mine[a:b]):
             whose = "yours" if step["module"].startswith("labs.") else "reference"
             sign, style = ("", "") if kind == "equal" else ("+", "green")
-            shown.add_row(sign, whose, Text(step["call"]), str(step["result"] or ""), style=style)
-        if kind != "equal":
-            for step in theirs[c:d]:
-                shown.add_row(
-                    "-", "only the runtime's", Text(step["call"]), str(step["result"] or ""), style="red"
-                )
-    return shown
+            beside = _microseconds(theirs[c + number]) if kind == "equal" else ""
+            shown.add_row(sign, whose, *_told(step), _microseconds(step), beside, style=style)
+        for step in theirs[c:d] if kind != "equal" else ():
+            quiet = step["call"].startswith(_SILENT)
+            silent |= quiet
+            sign, style = ("?", "dim") if quiet else ("-", "red")
+            shown.add_row(sign, "only the runtime's", *_told(step), "", _microseconds(step), style=style)
+    return shown, silent
+
+
+def _told(step: dict[str, Any]) -> tuple[Text, str]:
+    return Text(step["call"]), str(step["result"] or "")
+
+
+def _microseconds(step: dict[str, Any]) -> str:
+    return str(step["microseconds"])

@@ -83,7 +83,7 @@ class LayerWriter:
         elif kind == stat.S_IFREG:
             self.add_file(directory, name, place + name)
         elif whiteout.is_whiteout(status):
-            self.add_whiteout(place, name)
+            self.hide(place, name)
         elif kind != stat.S_IFSOCK:
             self.add_node(directory, name, place + name, status)
 
@@ -93,10 +93,18 @@ class LayerWriter:
         try:
             self.add_header(place, header.DIRECTORY, os.fstat(directory), xattrs=read_xattrs(directory))
             if whiteout.is_opaque(directory):
-                self.add_whiteout(place, whiteout.OPAQUE_NAME[len(whiteout.PREFIX) :])
+                self.hide(place, whiteout.OPAQUE_NAME[len(whiteout.PREFIX) :])
             self.add_entries(directory, place)
         finally:
             os.close(directory)
+
+    def hide(self, place: bytes, name: bytes) -> None:
+        """Add a whiteout, as a step that can be narrated."""
+        if explain.sink is None:
+            self.add_whiteout(place, name)
+        else:
+            marker = os.fsdecode(place + whiteout.PREFIX + name)
+            explain.step(f'whiteout "{marker}"', self.add_whiteout, place, name)
 
     def add_whiteout(self, place: bytes, name: bytes) -> None:
         """Say that `name` is deleted, by an empty file `.wh.<name>`.
@@ -104,8 +112,6 @@ class LayerWriter:
         It has no time: overlayfs makes one inode serve as many whiteouts, its time is that of the first.
         """
         marker = place + whiteout.PREFIX + name
-        if explain.sink is not None:
-            explain.narrate(f'whiteout "{os.fsdecode(marker)}"', time.perf_counter_ns())
         self.stream.write(header.entry_header(marker, header.REGULAR, mode=0o600))
 
     def add_file(self, directory: int, name: bytes, path: bytes) -> None:

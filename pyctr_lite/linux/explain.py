@@ -50,25 +50,33 @@ def stop() -> None:
 
 
 def step(text: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function of Python's own (`os.chdir` and the like) as a kernel step that can be narrated."""
+    """Call a function that narrates nothing itself (`os.chdir` and the like) as a step that can be narrated.
+
+    The step counts as made by the function's own module if that is of a chapter, as one by a learner is.
+    """
     if sink is None:
         return function(*args, **kwargs)
-    began = time.perf_counter_ns()
+    began, module = time.perf_counter_ns(), getattr(function, "__module__", None) or ""
     try:
         result = function(*args, **kwargs)
     except OSError as error:
-        narrate(text, began, f"-1 {errno.errorcode.get(error.errno or 0, str(error.errno))}")
+        narrate(text, began, f"-1 {errno.errorcode.get(error.errno or 0, str(error.errno))}", module)
         raise
-    narrate(text, began, result if isinstance(result, int) and not isinstance(result, bool) else None)
+    narrate(text, began, result if isinstance(result, int) and not isinstance(result, bool) else None, module)
     return result
 
 
-def narrate(text: str, began: int, result: object = None) -> None:
-    """Write one step: `[3 rootfs] mount("overlay", …)  = 0  412 µs`. `began` is of time.perf_counter_ns()."""
+def narrate(text: str, began: int, result: object = None, module: str = "") -> None:
+    """Write one step: `[3 rootfs] mount("overlay", …)  = 0  412 µs`. `began` is of time.perf_counter_ns().
+
+    `module` is whose step it is; by itself, or where that belongs to no chapter, it is the caller's.
+    """
     if sink is None:
         return
     microseconds = (time.perf_counter_ns() - began) // 1000
-    chapter, module = _place()
+    chapter = _chapter(module)
+    if not chapter:
+        chapter, module = _place()
     if as_json:
         from pyctr_lite import jsonfile
 
@@ -100,14 +108,21 @@ def _place() -> tuple[str, str]:
     while frame is not None:
         module: str = frame.f_globals.get("__name__", "")
         if not module.startswith("pyctr_lite.linux"):
-            for part in module.split("."):
-                if part in CHAPTERS:
-                    return part, module
-                for chapter in CHAPTERS:  # a learner's own: lab3_rootfs
-                    if part.startswith("lab") and part.endswith("_" + chapter):
-                        return chapter, module
+            if chapter := _chapter(module):
+                return chapter, module
             room = module.removeprefix("pyctr_lite.")
             if room.startswith(("runtime.", "images.", "engine.", "cli.")):
                 return _ROOMS.get(room, room.partition(".")[0]), module
         frame = frame.f_back
     return "runtime", ""
+
+
+def _chapter(module: str) -> str:
+    """The chapter of a module, the runtime's (pyctr_lite.rootfs.pivot) or a learner's (labs.lab3_rootfs.pivot)."""
+    for part in module.split("."):
+        if part in CHAPTERS:
+            return part
+        for chapter in CHAPTERS:
+            if part.startswith("lab") and part.endswith("_" + chapter):
+                return chapter
+    return ""

@@ -131,11 +131,36 @@ def test_solution_shows_both(kit: Callable[..., subprocess.CompletedProcess[str]
 def test_trace_marks_the_learners_steps(
     kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
 ) -> None:
-    assert "only the runtime's" not in kit("trace", "5.3").stdout
+    assert "yours" not in kit("trace", "5.3").stdout
     solve(manifest.find("5.3"))
-    shown = kit("trace", "5.3").stdout
-    assert "only the runtime's" in shown  # it tells of the whiteout that it writes
-    assert "whiteout" in shown
+    lines = [line.split() for line in kit("trace", "5.3").stdout.splitlines()]
+    assert [line[:3] for line in lines if "whiteout" in line] == [["yours", "whiteout", '"bin/.wh.vi"']]
+    assert "runtime's" in lines[0]  # the microseconds of both
+    assert all(number.isdecimal() for line in lines[1:] for number in line[-2:])
+
+
+@pytest.mark.parametrize("id", ["1.3", "2.3", "3.2", "4.3", "5.3"])
+def test_trace_of_a_right_solution_tells_of_no_difference(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None], id: str
+) -> None:
+    for exercise in manifest.find_lab(int(id[0])).exercises:
+        solve(exercise)
+    shown = kit("trace", id).stdout
+    assert "yours" in shown
+    assert [line for line in shown.splitlines() if line.startswith(("+", "-"))] == []
+
+
+def test_trace_says_which_steps_nobody_may_hear_of(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    solve(manifest.find("3.2"))
+    shown = kit("trace", "3.2").stdout
+    assert [line.split()[4] for line in shown.splitlines() if line.startswith("?  only")] == [
+        'chdir("…/containers/<id>/rootfs")',
+        "fchdir(old",
+        'chdir("/")',
+    ]
+    assert "?  a call of Python's own" in shown
 
 
 def test_grade_writes_what_a_program_reads(
