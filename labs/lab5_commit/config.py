@@ -29,14 +29,19 @@ def new_config(
     own already merged in; `diff_id` is the new layer's, or None where nothing changed, which leaves only a
     line of history; `created` is an RFC 3339 time; `created_by` is the container's command if not given.
     """
-    # The parts are there: `image_config.parse_change`, `.apply_changes`, `.history_entry`, `.IMAGE_KEYS`.
+    # The parts are there:
+    #   image_config.parse_change(text)               a ConfigChange of a text such as 'CMD ["sh"]'
+    #   image_config.apply_changes(config, changes)   a copy of `config`, changed by a list of ConfigChange
+    #   image_config.history_entry(created, created_by, author, comment, empty_layer=…)   a line of history
+    #   image_config.IMAGE_KEYS                       the keys that an image may carry
     # 1. Parse those changes that are text. Begin with a deep copy of `parent_config`: it belongs to another
-    #    image.
+    #    image. Of an import it is {}: whatever you look for in it may be missing.
     # 2. Set "created"; set "author" to the one given, or else leave the parent's.
     # 3. "config" is `container_config` with the changes applied, but only what an image may carry
     #    (`IMAGE_KEYS`), and nothing empty.
-    # 4. "rootfs" lists a diff_id for each layer, the lowest first: the parent's, then the new one if there is
-    #    one.
+    # 4. "rootfs" is {"type": "layers", "diff_ids": […]}, with a diff_id for each layer, the lowest first: the
+    #    parent's, then the new one if there is one.
     # 5. "history" has a line for each step: the parent's, then this one. It says which program made the layer
-    #    (`created_by`, or the container's command), and `empty_layer` where there is no new layer.
+    #    (`created_by`, or the container's command "Cmd", a list of words that may be missing or None), and
+    #    `empty_layer` where there is no new layer.
     raise Todo("5.6")

@@ -25,12 +25,14 @@ def lower_entry(lowers: list[str], name: str) -> str | None:
 
 def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[Change]:
     """The change that one entry of an upper directory stands for, and those below it."""
+    # `path` is the entry's own, as the user is told it: it ends in `name` already. A change is made with it:
+    # `Change("A", path)`.
     # 1. What is this entry? `os.stat(name, dir_fd=upper, follow_symlinks=False)`.
     # 2. What did the layers show as `name`? That is 5.1: call it as `diff.lower_entry(lowers, name)`.
     # 3. A whiteout: deleted (D), if there was something to delete. Nothing below it is shown.
-    # 4. A directory: `os.open(name, _DIRECTORY, dir_fd=upper)` and ask `diff.directory_changes(…)` for what
-    #    is below it, with `diff.lower_directories(lowers, name)` as its layers. Close the descriptor whatever
-    #    happens.
+    # 4. A directory: `fd = os.open(name, _DIRECTORY, dir_fd=upper)`, and the list of what changed below it is
+    #    `diff.directory_changes(fd, layers, path)`, with `diff.lower_directories(lowers, name)` as its layers.
+    #    Close the descriptor whatever happens.
     # 5. Was there nothing before? Added (A), then what is below.
     # 6. Is it changed? It is where something below it is, where `diff.differs(before, now)` says so of the
     #    two inodes, or where its `diff.file_capability(path)` is another. `/proc/self/fd/<upper>/<name>` is a

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from labs.kit.expect import equal, expect
+from labs.kit.expect import CheckFailed, equal, expect, told
 from pyctr_lite.commit import config, diff, header
 from pyctr_lite.commit.layer import LayerWriter
 from pyctr_lite.rootfs import whiteout
@@ -232,6 +232,18 @@ def test_5_4_the_order_is_not_the_file_systems(tmp_path: Path, monkeypatch: pyte
     equal(before, sorted(before), "the order of the names in the archive: by their bytes")
 
 
+def test_5_4_the_order_is_that_of_the_bytes(tmp_path: Path) -> None:
+    for name in (b"\xff", b"\xef\xbc\x81"):  # no UTF-8 at all, and U+FF01
+        with open(os.path.join(os.fsencode(tmp_path), name), "w"):
+            pass
+    equal(
+        [os.fsencode(name) for name in names_of(tmp_path)],
+        [b"\xef\xbc\x81", b"\xff"],
+        "two names, the second one is no UTF-8. Python's text has a stand-in for such a byte, U+DCFF, and that "
+        "comes before U+FF01: names as text have another order than as bytes. Which of them do you sort?",
+    )
+
+
 def test_5_4_a_name_that_has_gone_meanwhile_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +381,33 @@ def test_5_6_the_parents_config_is_not_touched() -> None:
     expect(
         repr(PARENT) == before,
         "the parent's own config was changed: another image is made of it. Is your copy a deep one?",
+    )
+
+
+def made_of_nothing(parent: dict[str, Any], container: dict[str, Any]) -> dict[str, Any]:
+    """A new config where much is missing that the function may look for."""
+    try:
+        return config.new_config(parent, container, "sha256:new", created="2026-01-01T00:00:00Z")
+    except (KeyError, TypeError) as error:
+        raise CheckFailed(
+            f"the parent's config is {parent}, as of an import, and the container's {container}, without a "
+            f"command. Which of the members that you look for may be missing?\n    {told(error)}"
+        ) from None
+
+
+def test_5_6_what_is_missing_is_no_error() -> None:
+    wanted = {
+        "created": "2026-01-01T00:00:00Z",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:new"]},
+        "history": [{"created": "2026-01-01T00:00:00Z"}],
+    }
+    equal(made_of_nothing({}, {}), wanted, "the config of an import, which has no parent")
+    equal(made_of_nothing({}, {"Cmd": None}), wanted, "a container whose Cmd is None")
+    equal(
+        made_of_nothing({"rootfs": {"diff_ids": ["sha256:base"]}}, {})["rootfs"],
+        {"type": "layers", "diff_ids": ["sha256:base", "sha256:new"]},
+        "rootfs, where the parent's says no type. OCI's config.md: the type must be set, to `layers`. By whom?",
     )
 
 

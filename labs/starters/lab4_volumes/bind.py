@@ -46,8 +46,8 @@ def bind_mount(
 
     Fails with ENOENT for a missing path, ENOTDIR where one is a directory and the other is none.
     """
-    # 1. Bind: `linux.mount(source, target, None, flags)` with MS_BIND. Take the mounts below along where
-    #    `recursive` says so: MS_REC.
+    # 1. Bind: `linux.mount(source, target, None, linux.MS_BIND)`. Where `recursive` says so, take the mounts below
+    #    along: `linux.MS_BIND | linux.MS_REC`. (Your argument `flags` is not for this call: see 3.)
     # 2. Try to give MS_RDONLY in the same call, and read in mount(2), "Creating a bind mount", why nothing comes
     #    of it.
     # 3. What else the new mount shall be is the next exercise's: `bind.change_mount(target, …)`. Hand on all that
@@ -60,9 +60,9 @@ def change_mount(
 ) -> None:
     """Make a mount what `bind_mount` says of the new one."""
     # 1. Is it to be read-only, or to have more flags? Then it takes a remount:
-    #    `linux.mount(None, target, None, flags)`. Two flags say "change what is there" and "change this mount
-    #    alone, not the file system with all its mounts": mount(2), "Remounting an existing mount". Without the
-    #    second one the source is read-only as well.
+    #    `linux.mount(None, target, None, linux.… | linux.… | …)`. Two of its flags say "change what is there" and
+    #    "change this mount alone, not the file system with all its mounts": mount(2), "Remounting an existing
+    #    mount". Without the second one the source is read-only as well.
     # 2. A remount sets all flags of a mount anew: what is not given is taken away. `bind.mount_flags(target)` are
     #    those that it has now.
     # 3. A remount never reaches the mounts below. Where they shall be read-only too, change the whole tree:
