@@ -58,10 +58,16 @@ class _Recorder:
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.failed: set[str] = set()
 
     def write(self, item: pytest.Item, outcome: str, **more: Any) -> None:
         line = {"exercise": exercise_of(item), "check": item.name, "outcome": outcome} | more
         os.write(self.fd, json.dumps(line).encode() + b"\n")
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """After its first failure an exercise is not checked any further: what hangs once would hang again."""
+        if exercise_of(item) in self.failed:
+            pytest.skip("an earlier check of the exercise has failed")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -77,6 +83,7 @@ class _Recorder:
             yield
         except BaseException as error:
             more = {"message": expect.told(error), "traceback": expect.whole_traceback(error)}
+            self.failed.add(exercise_of(item))
             self.write(item, "failed", seconds=time.monotonic() - began, **more)
             raise
         self.write(item, "passed", seconds=time.monotonic() - began)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit.expect import CheckFailed, equal, expect, in_child
+from labs.kit.expect import CheckFailed, equal, expect, in_child, told
 from pyctr_lite import linux
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.linux import mountinfo
@@ -27,7 +27,11 @@ OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def test_3_1_layers_then_upper_then_work() -> None:
-    equal(overlay.overlay_options(["/top", "/base"], "", ""), "lowerdir=/top:/base", "two layers, read-only")
+    equal(
+        overlay.overlay_options(["/top", "/base"], "", ""),
+        "lowerdir=/top:/base",
+        "two layers, read-only. The colon: is it part of a name here, or does it stand between two names?",
+    )
     equal(
         overlay.overlay_options(["/top", "/base"], "/up", "/work"),
         "lowerdir=/top:/base,upperdir=/up,workdir=/work",
@@ -52,6 +56,7 @@ def test_3_1_the_kernel_finds_layers_of_any_name(tmp_path: Path, name: str) -> N
             raise CheckFailed(
                 f"a layer lies in a directory called {name!r}, and the kernel says {errno.errorcode[error.errno]} "
                 f"({error.strerror}) to\n    {text}\n"
+                "Here a colon ends a layer, a comma ends an option, and a backslash marks what comes after it. "
                 "How is it to know which of these characters belong to a name?"
             ) from None
         found = (tmp_path / "merged/file").read_text()
@@ -244,15 +249,27 @@ def content(root_fd: int, path: str) -> str:
         return file.read()
 
 
+def opened(root_fd: int, path: str, about: str) -> None:
+    """That the path leads to the root's own file. EXDEV is told first: it has one cause."""
+    found = content(root_fd, path)
+    expect(
+        found != "EXDEV",
+        f"the path {path} gives EXDEV: the kernel was asked to refuse all that leads out of the directory "
+        "(RESOLVE_BENEATH does so), as `..` and a leading slash do. In a root of its own nothing leads out: which "
+        "flag takes the descriptor for `/`?",
+    )
+    equal(found, "image", about)
+
+
 def test_3_3_a_plain_path_is_opened(image: int) -> None:
     for path in ("etc/name", "/etc/name", "./etc//name"):
-        equal(content(image, path), "image", f"the file {path}: in the root that the descriptor is")
+        opened(image, path, f"the file {path}: in the root that the descriptor is")
     equal(content(image, "etc/missing"), "ENOENT", "a file that is not there")
 
 
 def test_3_3_dot_dot_stops_at_the_root(image: int) -> None:
     for path in ("../etc/name", "etc/../../../etc/name"):
-        equal(content(image, path), "image", f"{path}: in a root of its own `..` of / is /. Where does yours end?")
+        opened(image, path, f"{path}: in a root of its own `..` of / is /. Where does yours end?")
 
 
 def test_3_3_a_link_is_followed_inside_the_root(image: int) -> None:
@@ -262,7 +279,7 @@ def test_3_3_a_link_is_followed_inside_the_root(image: int) -> None:
         "up": "a link to ../../../etc/name: its `..` stop at the root, too",
     }
     for path, meaning in about.items():
-        equal(content(image, path), "image", meaning)
+        opened(image, path, meaning)
     equal(content(image, "outside"), "ENOENT", "a link to a path that only the host has")
 
 
@@ -541,6 +558,18 @@ def test_3_6_of_two_entries_with_one_name_the_later_wins(layers: Layers) -> None
     layers.apply(("file", b"first"), ("file", b"second"), ("dir/inside", b"x"), ("dir", b"a file by now"))
     equal((layers.layer / "file").read_bytes(), b"second", "a file that the archive has twice")
     expect((layers.layer / "dir").is_file(), "a file that comes after a directory of its name: it takes its place")
+
+
+def test_3_6_a_later_file_takes_a_directorys_place_further_down(layers: Layers) -> None:
+    try:
+        layers.apply(("sub/dir/inside", b"x"), ("sub/dir", b"a file by now"))
+    except OSError as error:
+        raise CheckFailed(
+            f"sub/dir/inside, and then a file sub/dir: {told(error)}\n"
+            "When it has removed a directory, the tree closes the descriptors that it has kept. How old is the "
+            "one of `sub` that you use then?"
+        ) from None
+    expect((layers.layer / "sub/dir").is_file(), "sub/dir/inside, and then a file sub/dir: it is no file")
 
 
 def test_3_6_what_takes_a_whiteouts_place_hides_on(layers: Layers) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HINT = "How is it to know which of these characters belong to a name?"
+HINT = "and a backslash marks what comes after it. How is it to know which of these characters belong to a name?"
 
 
 def overlay_options(lowers: list[str], upper: str, work: str) -> str:

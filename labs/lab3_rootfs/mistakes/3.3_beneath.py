@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite import linux
 
-HINT = "in the root that the descriptor is"
+HINT = "which flag takes the descriptor for `/`?"
 
 
 def open_in_root(root_fd: int, path: str, flags: int = linux.O_PATH) -> int:
