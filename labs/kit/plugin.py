@@ -65,9 +65,14 @@ class _Recorder:
         os.write(self.fd, json.dumps(line).encode() + b"\n")
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """After its first failure an exercise is not checked any further: what hangs once would hang again."""
+        """An exercise is checked with its own function alone: a fault is told of the one that has it.
+
+        After its first failure it is not checked any further: what hangs once would hang again.
+        """
+        assert swap.active is not None
         if exercise_of(item) in self.failed:
             pytest.skip("an earlier check of the exercise has failed")
+        swap.active.leave(exercise_of(item))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -118,18 +123,25 @@ def _end(group: groups.Group) -> None:
 
 
 class Pyctr:
-    """The real engine with the learner's functions in it: `pyctr("run", "--rm", "busybox", "true")`."""
+    """The real engine with the function of one exercise in it: `pyctr("run", "--rm", "busybox", "true")`."""
 
-    def __init__(self, root: Path, labs: str) -> None:
-        self.root, self.labs = root, labs
+    def __init__(self, root: Path, labs: str, exercise: str) -> None:
+        self.root, self.labs, self.exercise = root, labs, exercise
 
     def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command; `check` fails with what the engine says, which names the learner's line."""
         command = [sys.executable, "-m", "pyctr_lite", "--root", str(self.root), f"--labs={self.labs}", *words]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, swap.ONLY: self.exercise},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         if check and done.returncode:
             raise expect.CheckFailed(
-                f"with your functions in it, `pyctr_lite {' '.join(words)}` fails "
+                f"with your function in it, `pyctr_lite {' '.join(words)}` fails "
                 f"with exit status {done.returncode}:\n    {done.stderr.strip()}"
             )
         return done
@@ -146,8 +158,8 @@ def _engine() -> Path:
 
 @pytest.fixture
 def pyctr(_engine: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """The engine with the learner's functions and the image busybox; its containers are removed afterwards."""
-    engine = Pyctr(_engine, request.config.getoption("--labs"))
+    """The engine with the learner's function and the image busybox; its containers are removed afterwards."""
+    engine = Pyctr(_engine, request.config.getoption("--labs"), exercise_of(request.node))
     yield engine
     if ids := engine("ps", "-aq", check=False).stdout.split():
         engine("rm", "-f", "-v", *ids, check=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import linecache
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+ONLY = "PYCTR_LITE_LABS_ONLY"
+"""An environment variable with the id of the one exercise to put in; without it all that are written are."""
+
+
 @dataclass
 class Swapped:
-    """What was put in: `states` maps each exercise's id to "yours", "to do", "gone" or "broken".
+    """What was put in: `states` maps each exercise's id to "yours", "to do", "gone", "broken" or "left out".
 
     `errors` maps a file below the labs' directory to what is wrong with it.
     """
@@ -31,7 +36,8 @@ class Swapped:
     version: tuple[int, ...]
     states: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
-    originals: list[tuple[Any, str, Any]] = field(default_factory=list)
+    put_in: dict[str, tuple[Any, str, Any, Any]] = field(default_factory=dict)
+    """By id: the module or class, the function's name, the runtime's own, and the learner's."""
 
     @property
     def yours(self) -> list[str]:
@@ -40,8 +46,12 @@ class Swapped:
 
     def take_out(self) -> None:
         """Put the runtime's own functions back."""
-        for owner, name, original in self.originals:
-            setattr(owner, name, original)
+        self.leave("")
+
+    def leave(self, id: str) -> None:
+        """Leave the function of one exercise where it is; for all others put the runtime's own back."""
+        for each, (owner, name, original, learners) in self.put_in.items():
+            setattr(owner, name, learners if each == id else original)
 
 
 active: Swapped | None = None
@@ -79,35 +89,39 @@ def _changed(path: Path) -> int:
 
 def _put_in_file(swapped: Swapped, place: str, exercises: list[manifest.Exercise]) -> None:
     found = source.read(swapped.directory / place)
+    only = os.environ.get(ONLY)
     written = []
     for exercise in exercises:
         state = found.state(exercise.name)
-        swapped.states[exercise.id] = "yours" if state == "written" else state
         if state == "written":
+            state = "left out" if only and exercise.id != only else "yours"
+        swapped.states[exercise.id] = state
+        if state == "yours":
             written.append(exercise)
     if found.error:
         swapped.errors[place] = found.error
     if not written:
         return
     # Whoever takes the runtime's own function at the top of the file gets a guard: it scores nothing.
-    originals = []
+    originals = {}
     for exercise in written:
         owner = exercise.owner()
-        originals.append((owner, exercise.name, vars(owner)[exercise.name]))
+        originals[exercise.id] = (owner, exercise.name, vars(owner)[exercise.name])
         setattr(owner, exercise.name, _guard(exercise))
     try:
         module = _import(swapped.directory / place)
-        for owner, name, _ in originals:
-            setattr(owner, name, getattr(module, name))
+        put_in = {id: (*original, getattr(module, original[1])) for id, original in originals.items()}
     except BaseException as error:
-        for original in originals:
-            setattr(*original)
+        for owner, name, original in originals.values():
+            setattr(owner, name, original)
         if not isinstance(error, Exception | SystemExit):
             raise
         swapped.errors[place] = _told(error, swapped.directory / place)
         swapped.states |= dict.fromkeys((exercise.id for exercise in written), "broken")
     else:
-        swapped.originals += originals
+        for owner, name, _, learners in put_in.values():
+            setattr(owner, name, learners)
+        swapped.put_in |= put_in
 
 
 def _guard(exercise: manifest.Exercise) -> Callable[..., NoReturn]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,21 @@ def test_a_lab_is_not_complete_where_an_earlier_one_breaks(
     assert "100/100" in done.stdout, done.stdout + done.stderr
     assert "no longer: 3.1" in done.stdout
     assert "How is it to know" in " ".join(done.stdout.split())
+
+
+def test_a_fault_is_told_of_the_exercise_that_has_it(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    """Every container hangs with this one in the engine: the others are checked without it."""
+    for exercise in manifest.find_lab(1).exercises:
+        solve(exercise)
+    wrong = manifest.find("1.3")
+    solve(wrong, of_file(manifest.LABS / "lab1_namespaces/mistakes/1.3_waits_for_the_child.py", wrong.name))
+    began = time.monotonic()
+    shown = " ".join(kit("lab", "1").stdout.split())
+    assert "80/100" in shown
+    assert "who would move first?" in shown
+    assert time.monotonic() - began < 20
 
 
 def test_one_exercise_alone(
