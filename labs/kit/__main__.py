@@ -32,7 +32,7 @@ def main() -> int:
     ):
         one = verbs.add_parser(verb, help=help)
         if argument == "number":
-            one.add_argument("number", type=int)
+            one.add_argument("number")
         elif argument == "exercise":
             one.add_argument("exercise", nargs="+" if verb == "check" else None)
         elif argument:
@@ -64,9 +64,9 @@ def _run(given: argparse.Namespace) -> int:
     elif given.verb == "grade":
         code = module.grade(given.work, given.output)
     elif given.verb == "lab":
-        code = module.run(given.number, labs)
+        code = module.run(manifest.find_lab(given.number).number, labs)
     elif given.verb in ("watch", "reset"):
-        code = getattr(module, given.verb)(given.number, labs)
+        code = getattr(module, given.verb)(manifest.find_lab(given.number).number, labs)
     elif given.verb == "check":
         code = module.check(given.exercise, labs)
     else:

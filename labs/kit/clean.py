@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -33,10 +33,11 @@ def clean() -> int:
             console.print(f"unmounted {mount.mountpoint}")
     sandbox.remove_groups("pyctr_lite-labs-")
     for path in ours:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):  # a check that ends just now removes its own
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         console.print(f"removed {path}")
     subprocess.run([sys.executable, "-m", "pyctr_lite", "doctor", "--fix"], stdout=subprocess.DEVNULL)
     console.print("Clean.")

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labs.kit import ReferenceCalled
+from labs.kit import ReferenceCalled, manifest
 from pyctr_lite import blame, linux
 
 if TYPE_CHECKING:
@@ -104,5 +104,19 @@ def _learners_line(error: BaseException) -> str:
 
 
 def whole_traceback(error: BaseException) -> str:
-    """All of it, for VERBOSE=1."""
-    return "".join(traceback.format_exception(error))
+    """All of it that is the labs' or the runtime's, for VERBOSE=1: not pytest's frames, nor Python's own."""
+    shown = traceback.TracebackException.from_exception(error)
+    _cut(shown)
+    return "".join(shown.format())
+
+
+def _cut(shown: traceback.TracebackException) -> None:
+    frames = [frame for frame in shown.stack if _is_shown(Path(frame.filename))]
+    shown.stack = traceback.StackSummary.from_list(frames)
+    for earlier in (shown.__cause__, shown.__context__):
+        if earlier is not None:
+            _cut(earlier)
+
+
+def _is_shown(file: Path) -> bool:
+    return file.parent.name.startswith("lab") or file.is_relative_to(manifest.CHECKOUT / "pyctr_lite")

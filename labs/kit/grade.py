@@ -25,6 +25,9 @@ def grade(work: Path, output: Path) -> int:
     Only the files that exercises live in are taken from there; checks, hints and engine are this checkout's.
     Others' code is run as root: so it is done in the course's VM only, or where TRUSTED=1 says that it may be.
     """
+    if not work.is_dir():
+        print(f"there is no directory {work}: WORK is another checkout, or its labs directory", file=sys.stderr)
+        return 2
     if work.resolve() != manifest.CHECKOUT and not VM.exists() and os.environ.get("TRUSTED") != "1":
         print(
             f"grading runs the code in {work} as root: do it in the VM (vagrant up), "

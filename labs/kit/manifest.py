@@ -16,7 +16,7 @@ STARTERS = LABS / "starters"
 
 
 class NoSuchExercise(LookupError):
-    """An id that is not in the manifest."""
+    """An id or a number that is not in the manifest: one line, with what there is."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,29 @@ def exercises(labs: list[Lab] | None = None) -> list[Exercise]:
 
 def find(id: str) -> Exercise:
     """The exercise of an id. Fails with NoSuchExercise."""
-    known = exercises()
-    for exercise in known:
+    labs = load()
+    for exercise in exercises(labs):
         if exercise.id == id:
             return exercise
-    raise NoSuchExercise(f"there is no exercise {id}: they are {known[0].id} to {known[-1].id}")
+    for lab in labs:
+        if id == str(lab.number):
+            raise NoSuchExercise(f"{id} is a lab: make lab{id} checks it. Its exercises are {_range(lab)}")
+    raise NoSuchExercise(f"there is no exercise {id}: they are {', '.join(map(_range, labs))}")
 
 
-def find_lab(number: int) -> Lab:
+def find_lab(number: str | int) -> Lab:
     """The lab of a number. Fails with NoSuchExercise."""
-    for lab in load():
-        if lab.number == number:
+    labs = load()
+    for lab in labs:
+        if str(number) == str(lab.number):
             return lab
-    raise NoSuchExercise(f"there is no lab {number}: they are 1 to {len(load())}")
+    if any(exercise.id == number for exercise in exercises(labs)):
+        raise NoSuchExercise(f"{number} is an exercise: make check EX={number}. The labs are 1 to {len(labs)}")
+    raise NoSuchExercise(f"there is no lab {number}: they are 1 to {len(labs)}")
+
+
+def _range(lab: Lab) -> str:
+    return f"{lab.exercises[0].id} to {lab.exercises[-1].id}"
 
 
 def _lab(table: dict[str, Any]) -> Lab:

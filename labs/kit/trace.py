@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from labs.kit import manifest, sandbox, screen
+from labs.kit import manifest, sandbox, screen, session
 from pyctr_lite.engine import paths
 
 Steps = list[dict[str, Any]]
@@ -45,24 +46,27 @@ def show(id: str, labs: Path) -> int:
 
 
 def _trace(verb: str, labs: Path | None) -> tuple[Steps, str]:
-    """The steps of one verb, and what it says if it fails."""
-    with tempfile.TemporaryDirectory(prefix="pyctr_lite-trace-") as root:
-        engine = [sys.executable, "-m", "pyctr_lite", "--root", root]
-        learners = [f"--labs={labs}"] if labs else []
-        subprocess.run([*engine, "image", "bootstrap", "busybox"], check=True, stdout=subprocess.DEVNULL)
-        try:
-            script = ("sh", "-c", _SCRIPT)
-            if verb == "run":
-                words = [*learners, _RUN[0], "--explain=json", *_RUN[1:], *script]
-            else:
-                subprocess.run([*engine, *_RUN, *script], check=True)
-                words = [*learners, "commit", "--explain=json", "trace", "trace:1"]
-            done = subprocess.run([*engine, *words], capture_output=True, text=True)
-        finally:
-            subprocess.run([*engine, "rm", "-f", "-v", "trace"], capture_output=True)
-            sandbox.remove_groups(paths.Paths(root).cgroup.strip("/"))
-    lines = [line for line in done.stderr.splitlines() if line]
-    steps = [json.loads(line) for line in lines if line.startswith("{")]
+    """The steps of one verb, in the sandbox, and what it says if it fails or hangs."""
+    directory = Path(tempfile.mkdtemp(prefix="pyctr_lite-trace-"))
+    root, output = str(directory / "engine"), Path(f"{directory}.log")
+    engine = [sys.executable, "-m", "pyctr_lite", "--root", root]
+    script = ("sh", "-c", _SCRIPT)
+    words = [_RUN[0], "--explain=json", *_RUN[1:], *script]
+    subprocess.run([*engine, "image", "bootstrap", "busybox"], check=True, stdout=subprocess.DEVNULL)
+    if verb == "commit":
+        subprocess.run([*engine, *_RUN, *script], check=True)
+        words = ["commit", "--explain=json", "trace", "trace:1"]
+    learners = [f"--labs={labs}"] if labs else []
+    command = ["/bin/sh", "-c", '"$@" >/dev/null; exit $?', "sh", *engine, *learners, *words]
+    seconds = session.SECONDS_A_CHECK * session.SLOWNESS
+    try:
+        outcome = sandbox.run(command, output, directory, os.urandom(4).hex(), seconds)
+        lines = [line for line in output.read_text(errors="replace").splitlines() if line]
+    finally:
+        output.unlink(missing_ok=True)
+    if outcome.timed_out:
+        lines.append(f"it did not end within {seconds:.0f} s, and was stopped: what does it wait for, or loop on?")
+    steps = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
     rest = "\n".join(line for line in lines if not line.startswith("{"))
     return [_general(step, root) for step in steps], rest
 

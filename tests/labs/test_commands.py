@@ -116,10 +116,22 @@ def test_hints_come_one_by_one_and_stay(kit: Callable[..., subprocess.CompletedP
 def test_an_unknown_exercise_or_lab_is_one_clear_line(
     kit: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    done = kit("hint", "9.9")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "no exercise 9.9" in done.stderr
-    assert "no lab 9" in kit("lab", "9").stderr
+    for words, told in (
+        (
+            ("check", "9.9"),
+            "there is no exercise 9.9: they are 1.1 to 1.6, 2.1 to 2.6, 3.1 to 3.6, 4.1 to 4.5, 5.1 to 5.6",
+        ),
+        (("hint", "abc"), "there is no exercise abc: they are 1.1 to 1.6"),
+        (("check", "1"), "1 is a lab: make lab1 checks it. Its exercises are 1.1 to 1.6"),
+        (("trace", "5"), "5 is a lab: make lab5 checks it"),
+        (("lab", "9"), "there is no lab 9: they are 1 to 5"),
+        (("reset", "abc"), "there is no lab abc: they are 1 to 5"),
+        (("watch", "3.2"), "3.2 is an exercise: make check EX=3.2. The labs are 1 to 5"),
+        (("grade", "--work", "/nowhere"), "there is no directory /nowhere"),
+    ):
+        done = kit(*words)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), words
+        assert done.stderr.startswith(told)
 
 
 def test_reset_brings_the_starter_back_and_keeps_the_work(
@@ -164,6 +176,31 @@ def test_trace_of_a_right_solution_tells_of_no_difference(
     shown = kit("trace", id).stdout
     assert "yours" in shown
     assert [line for line in shown.splitlines() if line.startswith(("+", "-"))] == []
+
+
+def test_trace_of_what_hangs_ends(
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+) -> None:
+    wrong = manifest.find("1.3")
+    solve(wrong, of_file(manifest.LABS / "lab1_namespaces/mistakes/1.3_waits_for_the_child.py", wrong.name))
+    done = kit("trace", "1.3")
+    assert done.returncode == 0
+    assert "only the runtime's" in done.stdout
+    assert "did not end within" in done.stdout
+
+
+def test_verbose_shows_the_learners_traceback_and_not_pytests(
+    kit: Callable[..., subprocess.CompletedProcess[str]],
+    solve: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VERBOSE", "1")
+    solve(manifest.find("5.1"), "def lower_entry(lowers, name):\n    return lowers[99]\n")
+    shown = kit("check", "5.1").stdout
+    _, _, traceback = shown.partition("Traceback (most recent call last):")
+    assert "lab5_commit/diff.py" in traceback
+    assert traceback.count("File ") == 2  # the check's line, and the learner's
+    assert "site-packages" not in shown
 
 
 def test_trace_says_which_steps_nobody_may_hear_of(
