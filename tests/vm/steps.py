@@ -142,7 +142,10 @@ def lab_solved(machine: Machine) -> None:
 
 def engine_tests(machine: Machine) -> str:
     """cgroup, life cycle and OCI tests on pure cgroup version 2"""
-    places = "tests/cgroups tests/oracle tests/runtime tests/engine/test_doctor.py tests/cli/test_lifecycle.py"
+    places = (
+        "tests/cgroups tests/runtime tests/oracle/test_bundle_elsewhere.py tests/engine/test_doctor.py "
+        "tests/cli/test_lifecycle.py"
+    )
     return passed_in(machine.inside(f"{PYTEST} {places} -k 'not ({SURVIVAL})'", seconds=1500))
 
 
