@@ -165,46 +165,20 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
     options = record.options
     writable = options.privileged
     system = ["nosuid", "noexec", "nodev"]
-    mounts: list[dict[str, Any]] = [
-        {"destination": "/proc", "type": "proc", "source": "proc", "options": system},
-        {
-            "destination": "/dev",
-            "type": "tmpfs",
-            "source": "tmpfs",
-            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
-        },
-        {
-            "destination": "/dev/pts",
-            "type": "devpts",
-            "source": "devpts",
-            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        },
-        {
-            "destination": "/sys",
-            "type": "sysfs",
-            "source": "sysfs",
-            "options": [*system, "rw" if writable else "ro"],
-        },
-        {
-            "destination": "/sys/fs/cgroup",
-            "type": "cgroup",
-            "source": "cgroup",
-            "options": [*system, "relatime", "rw" if writable else "ro"],
-        },
-        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": system},
+    tty = ["mode=0620", "gid=5"]
+    mounts = [
+        _mount("/proc", "proc", "proc", system),
+        _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        _mount("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", *tty]),
+        _mount("/sys", "sysfs", "sysfs", [*system, "rw" if writable else "ro"]),
+        _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*system, "relatime", "rw" if writable else "ro"]),
+        _mount("/dev/mqueue", "mqueue", "mqueue", system),
     ]
     if options.ipc == "host":
         mounts.append(_bind("/dev/shm", "/dev/shm"))
     else:
         size = options.shm_size if options.shm_size is not None else 64 << 20
-        mounts.append(
-            {
-                "destination": "/dev/shm",
-                "type": "tmpfs",
-                "source": "shm",
-                "options": [*system, "mode=1777", f"size={size}"],
-            }
-        )
+        mounts.append(_mount("/dev/shm", "tmpfs", "shm", [*system, "mode=1777", f"size={size}"]))
     taken = {mount["Destination"] for mount in record.mounts}
     for name in ("resolv.conf", "hostname", "hosts"):
         if f"/etc/{name}" not in taken:
@@ -217,14 +191,7 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
     # What lies higher is mounted first, or it would hide what lies below it.
     for mount in sorted(record.mounts, key=lambda mount: mount["Destination"].count("/")):
         if mount["Type"] == "tmpfs":
-            mounts.append(
-                {
-                    "destination": mount["Destination"],
-                    "type": "tmpfs",
-                    "source": "tmpfs",
-                    "options": mount["Options"],
-                }
-            )
+            mounts.append(_mount(mount["Destination"], "tmpfs", "tmpfs", mount["Options"]))
         else:
             mounts.append(
                 _bind(
@@ -238,16 +205,15 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
     return mounts
 
 
+def _mount(destination: str, type: str, source: str, options: list[str]) -> dict[str, Any]:
+    return {"destination": destination, "type": type, "source": source, "options": options}
+
+
 def _bind(source: str, destination: str, *extra: str, recursive: bool = True) -> dict[str, Any]:
     propagation = (
         () if any("private" in item or "slave" in item or "shared" in item for item in extra) else ("rprivate",)
     )
-    return {
-        "destination": destination,
-        "type": "bind",
-        "source": source,
-        "options": ["rbind" if recursive else "bind", *propagation, *extra],
-    }
+    return _mount(destination, "bind", source, ["rbind" if recursive else "bind", *propagation, *extra])
 
 
 def _lxcfs_mounts() -> list[dict[str, Any]]:
