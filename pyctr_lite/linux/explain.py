@@ -22,6 +22,7 @@ CHAPTERS = ("namespaces", "cgroups", "rootfs", "volumes", "commit")
 _ROOMS = {
     "runtime.init": "namespaces",
     "runtime.filesystem": "rootfs",
+    "runtime.trees": "rootfs",
     "runtime.cgroupfs": "rootfs",
     "runtime.console": "rootfs",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctr_lite.linux import kernelfile
 
 TYPE_CHECKING = False
@@ -52,6 +54,19 @@ def parse(text: str) -> Iterator[Mount]:
 def mounts(pid: int | str = "self") -> list[Mount]:
     """The mounts that a process sees."""
     return list(parse(kernelfile.read(f"/proc/{pid}/mountinfo")))
+
+
+def of_path(path: str) -> Mount:
+    """The mount that a path of the caller's is on."""
+    path = os.path.realpath(path)
+    return max(
+        (
+            mount
+            for mount in mounts()
+            if path == mount.mountpoint or path.startswith(mount.mountpoint.rstrip("/") + "/")
+        ),
+        key=lambda mount: len(mount.mountpoint),
+    )
 
 
 def unescape(field: str) -> str:

@@ -119,7 +119,7 @@ def mount_setattr(
         lambda: (
             f"mount_setattr({decode_value('AT_FDCWD', dirfd)}, {call.quoted(path)}, "
             f"{decode_flags(('AT_',), flags)}, set={decode_flags(('MOUNT_ATTR_',), set)}, "
-            f"propagation={decode_flags(('MS_',), propagation)})"
+            f"propagation={decode_flags(('MS_',), propagation)}{f', userns_fd={userns_fd}' * bool(userns_fd)})"
         ),
         path,
         call.syscall,

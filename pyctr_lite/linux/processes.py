@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import time
 
@@ -23,12 +24,14 @@ __all__ = [
     "prctl",
     "prctl_ambient",
     "setdomainname",
+    "setfsids",
     "sethostname",
     "setns",
     "unshare",
 ]
 
 _NR_CLONE3, _NR_CLOSE_RANGE = 435, 436
+_NR_SETFSUID, _NR_SETFSGID = (151, 152) if os.uname().machine == "aarch64" else (122, 123)
 _NR_CAPGET, _NR_CAPSET, _NR_EXECVEAT, _NR_RT_SIGACTION = (
     (90, 91, 281, 134) if os.uname().machine == "aarch64" else (125, 126, 322, 13)
 )
@@ -131,6 +134,21 @@ def default_signal(number: int) -> None:
 
 _SIG_DFL = bytes(32)
 """The kernel's struct sigaction: SIG_DFL, no flags, no restorer, an empty mask."""
+
+
+def setfsids(uid: int, gid: int) -> None:
+    """Be somebody else for the files that the caller's thread makes and opens (setfsgid(2), setfsuid(2)).
+
+    Its capabilities stay in effect, where the kernel takes those for files away from who was root.
+    Fails with EPERM without CAP_SETUID and CAP_SETGID.
+    """
+    for name, number, id in (("setfsgid", _NR_SETFSGID, gid), ("setfsuid", _NR_SETFSUID, uid)):
+        call.make(lambda name=name, id=id: f"{name}({id})", None, call.syscall, number, id)  # type: ignore[misc]
+        if call.syscall(number, id) != id:  # it gives the id from before, and tells of no error
+            raise PermissionError(errno.EPERM, f"{name}({id}): {os.strerror(errno.EPERM)}")
+    effective, permitted, inheritable = capget()
+    if effective != permitted:
+        capset(permitted, permitted, inheritable)
 
 
 def sethostname(name: str) -> None:

@@ -14,6 +14,10 @@ class IdMap:
     def __init__(self, inside: int, outside: int, size: int) -> None:
         self.inside, self.outside, self.size = inside, outside, size
 
+    def outside_of(self, id: int) -> int | None:
+        """Who `id` is outside, None where it is not of these."""
+        return self.outside + id - self.inside if self.inside <= id < self.inside + self.size else None
+
     @classmethod
     def from_oci(cls, mapping: dict[str, int]) -> IdMap:
         """From an entry of `linux.uidMappings` (OCI runtime spec, config-linux.md)."""
@@ -52,3 +56,19 @@ def check(maps: list[IdMap]) -> None:
                     f"id map {item.inside}:{item.outside}:{item.size} overlaps, is empty or too large"
                 )
             ends = start + item.size
+
+
+def outside(pid: int, uid: int, gid: int) -> tuple[int, int]:
+    """Who a user and a group of a process's user namespace are for the caller.
+
+    Fails with InvalidArgument where they have no id there. Source: user_namespaces(7), /proc/pid/uid_map.
+    """
+    found = []
+    for file, id in (("uid_map", uid), ("gid_map", gid)):
+        lines = kernelfile.read(f"/proc/{pid}/{file}").splitlines()
+        maps = [IdMap(*map(int, line.split())) for line in lines]
+        ids = [there for item in maps if (there := item.outside_of(id)) is not None]
+        if not ids:
+            raise InvalidArgument(f"user {uid}:{gid} has no id in the container's user namespace")
+        found.append(ids[0])
+    return found[0], found[1]

@@ -10,7 +10,7 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.linux import explain
+from pyctr_lite.linux import explain, kernelfile
 from pyctr_lite.rootfs import target
 
 TYPE_CHECKING = False
@@ -83,12 +83,31 @@ def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gi
     except OSError as error:
         if error.errno != errno.EPERM:
             raise OSError(error.errno, f"mknod: {error.strerror}", path) from None
-        _bind_device(parent_fd, name, path)
+        _bind_device(parent_fd, name, _of_host(path, stat.S_IFMT(mode), number))
         return
     finally:
         os.umask(umask)
     if uid or gid:
         os.chown(name, uid, gid, dir_fd=parent_fd, follow_symlinks=False)
+
+
+def _of_host(path: str, kind: int, number: int) -> str:
+    """The path of the host's device of a number: the container's own, or the one that sysfs names."""
+    paths = [path]
+    try:
+        sysfs = f"/sys/dev/{'block' if kind == stat.S_IFBLK else 'char'}/{os.major(number)}:{os.minor(number)}"
+        lines = kernelfile.read(f"{sysfs}/uevent").splitlines()
+        paths += [f"/dev/{line[8:]}" for line in lines if line.startswith("DEVNAME=")]
+    except OSError:
+        pass  # a FIFO, or no such device
+    for each in paths:
+        try:
+            found = os.stat(each)
+        except OSError:
+            continue
+        if stat.S_IFMT(found.st_mode) == kind and found.st_rdev == number:
+            return each
+    raise OSError(errno.EPERM, "mknod: not in a user namespace, and the host has no such device to bind", path)
 
 
 def _bind_device(parent_fd: int, name: str, path: str) -> None:

@@ -52,15 +52,17 @@ PROPAGATION = {
 
 class MountOptions:
     """`flags` and `data` for mount(2); `propagation` needs a call of its own; `readonly_recursive`
-    makes the mounts below read-only too (mount_setattr(2)).
+    makes the mounts below read-only too (mount_setattr(2)); `idmap` is "idmap" where the mount is to have the ids
+    of the container's user namespace, "ridmap" where those below it are too.
     """
 
-    __slots__ = ("data", "flags", "propagation", "readonly_recursive")
+    __slots__ = ("data", "flags", "idmap", "propagation", "readonly_recursive")
 
     def __init__(self, options: list[str]) -> None:
         self.flags = 0
         self.propagation = ""
         self.readonly_recursive = False
+        self.idmap = ""
         data = []
         for option in options:
             if option in _FLAGS:
@@ -68,6 +70,8 @@ class MountOptions:
                 self.flags = self.flags & ~clear | add
             elif option in PROPAGATION:
                 self.propagation = option
+            elif option in ("idmap", "ridmap"):
+                self.idmap = option
             elif option == "rro":
                 self.flags |= linux.MS_RDONLY
                 self.readonly_recursive = True

@@ -116,6 +116,8 @@ def _check_isolation(config: dict[str, Any], path: str) -> None:
         (config.get("linux") or {}).get(name) for name in ("uidMappings", "gidMappings")
     ):
         raise InvalidArgument(f"{path}: a new user namespace needs uidMappings and gidMappings")
+    for mount in config.get("mounts") or []:
+        _check_ids(mount, path, "user" in seen)
     for name in (config.get("linux") or {}).get("sysctl") or {}:
         kind = sysctls.namespace(name)
         if kind not in seen:
@@ -123,3 +125,20 @@ def _check_isolation(config: dict[str, Any], path: str) -> None:
                 f"{path}: sysctl {name} would change the host",
                 f"it needs a {kind} namespace" if kind else "the kernel has one for all",
             )
+
+
+def _check_ids(mount: dict[str, Any], path: str, in_user_namespace: bool) -> None:
+    """Refuse ids that a mount cannot have, and what a user namespace must not do to the host."""
+    parsed, destination = options.MountOptions(mount.get("options") or []), mount.get("destination")
+    if mount.get("uidMappings") or mount.get("gidMappings"):
+        raise InvalidArgument(
+            f"{path}: mount {destination}: id mappings of its own are not supported yet",
+            "the option idmap gives it those of the container's user namespace",
+        )
+    if parsed.idmap and not in_user_namespace:
+        raise InvalidArgument(f"{path}: mount {destination}: {parsed.idmap} needs a user namespace")
+    if in_user_namespace and parsed.propagation in ("shared", "rshared"):
+        raise InvalidArgument(
+            f"{path}: mount {destination}: what is mounted in a user namespace cannot appear on the host",
+            f"{parsed.propagation.replace('shared', 'slave')} shows there what the host mounts",
+        )

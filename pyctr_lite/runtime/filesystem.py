@@ -25,16 +25,21 @@ _PROC_FILES = tuple(
 """What may be shown otherwise than the kernel does: lxcfs does so."""
 
 
+ROOT = "/"
+"""The key of the root among the mounts that the launcher made."""
+
+
 class RootFilesystem:
     """The root of one container, built in the container's own mount namespace.
 
     `stage` is a directory on the host with an empty directory `d` and an empty file `f`: a bind is made and
     changed there, by plain paths, and then moved to its place inside, which is held by a descriptor. So no
     link inside, swapped at the right moment, can send a mount elsewhere (CVE-2021-30465).
+    `trees` are mounts made before by the launcher, for a container in a user namespace (`trees`).
     """
 
-    def __init__(self, bundle: bundles.Bundle, stage: str) -> None:
-        self.bundle, self.stage = bundle, stage
+    def __init__(self, bundle: bundles.Bundle, stage: str, trees: dict[str, int]) -> None:
+        self.bundle, self.stage, self.trees = bundle, stage, trees
         self.config = bundle.config
         self.linux: dict[str, Any] = bundle.config.get("linux") or {}
         self.root_fd = -1
@@ -42,7 +47,7 @@ class RootFilesystem:
 
     def build(self) -> None:
         """Mount all that the bundle asks for. The caller has a mount namespace of its own."""
-        trees = self._open_shared_sources()
+        shared = self._open_shared_sources()
         # Until the root is entered nothing is shared: on a host whose `/` is shared, as systemd makes it, every
         # mount made here would appear there. A slave still hears of the host's mounts, and of their end.
         propagation = self.linux.get("rootfsPropagation") or "rslave"
@@ -51,9 +56,9 @@ class RootFilesystem:
         self._mount_root()
         needs_devices = True
         for mount in self.config.get("mounts") or []:
-            self._mount(mount, trees)
+            self._mount(mount, shared)
             if os.path.normpath(mount["destination"]) == "/dev":
-                needs_devices = not _is_bind(mount)
+                needs_devices = not is_bind(mount)
         if needs_devices:
             devices.make_devices(self.root_fd, self.linux.get("devices") or [])
 
@@ -72,8 +77,12 @@ class RootFilesystem:
 
     def enter(self) -> None:
         """Make it the caller's root, and close what must not be read or written in it."""
-        os.close(self.root_fd)
-        pivot.pivot_root(self.bundle.rootfs)
+        if ROOT in self.trees:
+            pivot.pivot_root(f"/proc/self/fd/{self.root_fd}")
+            os.close(self.root_fd)
+        else:
+            os.close(self.root_fd)
+            pivot.pivot_root(self.bundle.rootfs)
         propagation = self.linux.get("rootfsPropagation") or "private"
         if "private" not in propagation:
             linux.mount(None, "/", None, options.PROPAGATION[propagation] & ~linux.MS_REC)
@@ -86,20 +95,25 @@ class RootFilesystem:
 
     def _mount_root(self) -> None:
         rootfs, layers = self.bundle.rootfs, self.bundle.overlay
-        if layers is not None and not _is_mountpoint(rootfs):
+        if ROOT in self.trees:
+            # The way to the directory is closed to root of a user namespace: it is put over `/`.
+            self.root_fd = self.trees[ROOT]
+            linux.move_mount(self.root_fd, "", linux.AT_FDCWD, "/", linux.MOVE_MOUNT_F_EMPTY_PATH)
+            return
+        if layers is not None and not is_mountpoint(rootfs):
             overlay.mount_overlay(layers["lower"], layers["upper"], layers["work"], rootfs)
         else:
             linux.mount(rootfs, rootfs, None, linux.MS_BIND | linux.MS_REC)
             linux.mount(None, rootfs, None, linux.MS_PRIVATE)
         self.root_fd = os.open(rootfs, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def _mount(self, mount: dict[str, Any], trees: dict[str, int]) -> None:
+    def _mount(self, mount: dict[str, Any], shared: dict[str, int]) -> None:
         destination, fstype = mount["destination"], mount.get("type") or "none"
         parsed = options.MountOptions(mount.get("options") or [])
         if parsed.flags & linux.MS_BIND or fstype == "bind":
             if parsed.data:
                 raise InvalidArgument(f"mount {destination}: a bind has no option {parsed.data}")
-            self._bind(mount, parsed, trees)
+            self._bind(mount, parsed, shared)
             return
         if fstype == "cgroup":
             own = any("cgroup" in names for names in self.bundle.namespaces())
@@ -130,29 +144,26 @@ class RootFilesystem:
             finally:
                 os.close(mounted)
 
-    def _bind(self, mount: dict[str, Any], parsed: options.MountOptions, trees: dict[str, int]) -> None:
+    def _bind(self, mount: dict[str, Any], parsed: options.MountOptions, shared: dict[str, int]) -> None:
         destination = mount["destination"]
         source = self.bundle.path(mount["source"])
-        try:
-            directory = stat.S_ISDIR(os.stat(source).st_mode)
-        except OSError as error:
-            raise OSError(error.errno, f"cannot mount on {destination}: {error.strerror}", source) from None
+        made = self.trees.pop(destination, -1)
+        directory = stat.S_ISDIR((os.fstat(made) if made >= 0 else find_source(source, destination)).st_mode)
         fd = target.make_mountpoint(self.root_fd, destination, directory=directory)
         try:
             self._keep_out_of_proc(fd, destination)
+            if made >= 0:
+                flags = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
+                linux.move_mount(made, "", fd, "", flags, shown=destination)
+                os.close(made)
+                return
             place = f"{self.stage}/{'d' if directory else 'f'}"
-            changes: dict[str, Any] = {
-                "readonly": bool(parsed.flags & linux.MS_RDONLY),
-                "readonly_recursive": parsed.readonly_recursive,
-                "propagation": parsed.propagation or "rprivate",
-                "flags": parsed.flags & ~(linux.MS_BIND | linux.MS_REC | linux.MS_RDONLY),
-            }
-            if (tree := trees.pop(destination, -1)) >= 0:
+            if (tree := shared.pop(destination, -1)) >= 0:
                 linux.move_mount(tree, "", linux.AT_FDCWD, place, linux.MOVE_MOUNT_F_EMPTY_PATH)
                 os.close(tree)
-                bind.change_mount(place, **changes)
+                bind.change_mount(place, **changes(parsed))
             else:
-                bind.bind_mount(source, place, recursive=_is_recursive(parsed), **changes)
+                bind.bind_mount(source, place, recursive=is_recursive(parsed), **changes(parsed))
             linux.mount(place, f"/proc/self/fd/{fd}", None, linux.MS_MOVE, shown=destination)
         finally:
             os.close(fd)
@@ -162,9 +173,9 @@ class RootFilesystem:
         trees = {}
         for mount in self.config.get("mounts") or []:
             parsed = options.MountOptions(mount.get("options") or [])
-            if parsed.propagation in ("shared", "rshared") and _is_bind(mount):
+            if parsed.propagation in ("shared", "rshared") and is_bind(mount):
                 flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC
-                recursive = linux.AT_RECURSIVE if _is_recursive(parsed) else 0
+                recursive = linux.AT_RECURSIVE if is_recursive(parsed) else 0
                 trees[mount["destination"]] = linux.open_tree(self.bundle.path(mount["source"]), flags | recursive)
         return trees
 
@@ -186,14 +197,34 @@ class RootFilesystem:
             os.close(parent_fd)
 
 
-def _is_bind(mount: dict[str, Any]) -> bool:
+def is_bind(mount: dict[str, Any]) -> bool:
+    """Whether it shows what is there already, in place of a file system of its own."""
     return mount.get("type") == "bind" or any(option in ("bind", "rbind") for option in mount.get("options") or [])
 
 
-def _is_recursive(parsed: options.MountOptions) -> bool:
+def is_recursive(parsed: options.MountOptions) -> bool:
     """`bind` is of one mount, `rbind` and the type alone are of those below too."""
     return bool(parsed.flags & linux.MS_REC) or not parsed.flags & linux.MS_BIND
 
 
-def _is_mountpoint(path: str) -> bool:
+def changes(parsed: options.MountOptions) -> dict[str, Any]:
+    """What `bind.change_mount` makes of a bind with these options."""
+    return {
+        "readonly": bool(parsed.flags & linux.MS_RDONLY),
+        "readonly_recursive": parsed.readonly_recursive,
+        "propagation": parsed.propagation or "rprivate",
+        "flags": parsed.flags & ~(linux.MS_BIND | linux.MS_REC | linux.MS_RDONLY),
+    }
+
+
+def find_source(source: str, destination: str) -> os.stat_result:
+    """What is bound. Fails with the mount's place in the message."""
+    try:
+        return os.stat(source)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot mount on {destination}: {error.strerror}", source) from None
+
+
+def is_mountpoint(path: str) -> bool:
+    """Whether something is mounted there."""
     return os.stat(path).st_dev != os.stat(os.path.dirname(path)).st_dev

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pyctr_lite.runtime import bundle as bundles
 
 
+LATER = ("cgroup", "ipc")
+"""Namespaces that the child makes by itself; the second only in a user namespace."""
+
+
 class Stdio:
     """What becomes the program's descriptors 0, 1 and 2; with `terminal` they are a pty made inside."""
 
@@ -54,20 +58,22 @@ def start_container(
     stdio: Stdio,
     created: list[str],
     filter: seccomp.Filter | None,
+    gate: int,
 ) -> None:
     """Become the container: build its root, wait at the gate, execute its program.
 
-    `directory` is the runtime state directory, `created` the kinds of namespace that are new here.
+    `directory` is the runtime state directory, `created` the kinds of namespace that are new here, `gate` the
+    gate's descriptor: root of a user namespace may not reach it.
     """
     config = bundle.config
     joined = bundle.namespaces()[1]
-    gate = os.open(f"{directory}/gate", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     leave_launcher()
-    if "user" in created:
-        wait_for_launcher(channel)  # for the id maps: before them the child is nobody
-    if "user" in created or "user" in joined:
-        os.setresgid(0, 0, 0)  # what is made from here on belongs to somebody whom the namespace knows
-        os.setresuid(0, 0, 0)
+    trees: dict[str, int] = {}
+    if in_user_namespace(created, joined):
+        trees = wait_for_launcher(channel)  # for the id maps, before which the child is nobody, and for mounts
+        become_root()
+        if "ipc" in created:
+            linux.unshare(linux.CLONE_NEWIPC)  # only now: the message queues are whose process makes it
     if "cgroup" in created:
         linux.unshare(linux.CLONE_NEWCGROUP)  # only now, in the group that becomes the root of the view
     if config.get("hostname"):
@@ -77,7 +83,7 @@ def start_container(
     if "network" in created:
         network.bring_up_loopback()
     channels.seal_imports()
-    root = filesystem.RootFilesystem(bundle, directory)
+    root = filesystem.RootFilesystem(bundle, directory, trees)
     root.build()
     slave = -1
     if stdio.terminal:
@@ -90,7 +96,7 @@ def start_container(
     root.make_directory(config["process"]["cwd"])
     root.enter()
     path, env = find_program(config["process"])
-    if "user" not in created:
+    if not in_user_namespace(created, joined):
         wait_for_launcher(channel)
     channel.send({"type": "created"})
     _wait_at(gate, channel)
@@ -98,11 +104,18 @@ def start_container(
 
 
 def join_container(
-    spec: dict[str, Any], channel: channels.Channel, stdio: Stdio, filter: seccomp.Filter | None
+    spec: dict[str, Any],
+    channel: channels.Channel,
+    stdio: Stdio,
+    filter: seccomp.Filter | None,
+    *,
+    in_user_namespace: bool,
 ) -> None:
     """Run one more process in a container whose namespaces the caller has joined."""
     leave_launcher()
     wait_for_launcher(channel)
+    if in_user_namespace:
+        become_root()
     channels.seal_imports()
     slave = -1
     if stdio.terminal:
@@ -123,10 +136,28 @@ def leave_launcher() -> None:
     linux.close_range(3, linux.CLOSE_RANGE_CLOEXEC)
 
 
-def wait_for_launcher(channel: channels.Channel) -> None:
-    """Wait until the launcher has done what only it can do: id maps, limits, the OOM score."""
-    if channel.receive() is None:
-        raise SystemExit("the launcher has gone")
+def in_user_namespace(created: list[str], joined: dict[str, str]) -> bool:
+    """Whether the container has another user namespace than the launcher."""
+    return "user" in created or "user" in joined
+
+
+def become_root() -> None:
+    """Be root of the user namespace: what is made from here on belongs to somebody whom it knows."""
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def wait_for_launcher(channel: channels.Channel) -> dict[str, int]:
+    """Wait until the launcher has done what only it can do: id maps, limits, the OOM score, and mounts in a user
+    namespace: those by their destinations.
+    """
+    trees: dict[str, int] = {}
+    while (received := channel.receive()) is not None:
+        message, fds = received
+        if message["type"] == "go":
+            return trees
+        trees[message["destination"]] = fds[0]
+    raise SystemExit("the launcher has gone")
 
 
 def find_program(spec: dict[str, Any]) -> tuple[str, list[str]]:

@@ -103,6 +103,7 @@ def create_container(
     filter = seccomp.load(linux_config.get("seccomp"), filters)
     group = groups.Group(linux_config.get("cgroupsPath") or f"/pyctr_lite-{os.path.basename(directory)}")
     state.make(directory)
+    gate = state.wait_at_gate(directory)
     ours, theirs = channels.pair()
 
     def child(enter: Callable[[], None] | None = None) -> None:
@@ -111,7 +112,7 @@ def create_container(
         def body() -> None:
             if enter is not None:
                 enter()
-            init.start_container(bundle, directory, theirs, stdio, create_kinds, filter)
+            init.start_container(bundle, directory, theirs, stdio, create_kinds, filter, gate)
 
         init.guarded(theirs, body)
 
@@ -128,6 +129,11 @@ def create_container(
                 [idmap.IdMap.from_oci(item) for item in linux_config.get("uidMappings") or []],
                 [idmap.IdMap.from_oci(item) for item in linux_config.get("gidMappings") or []],
             )
+        if init.in_user_namespace(create_kinds, join_paths):
+            from pyctr_lite.runtime import trees
+
+            trees.send(bundle, directory, pid, ours)
+            _provide(pid, config["process"], stdio)
         # Meanwhile the child builds its root; its program runs only when the limits are there.
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
         process.set_oom_score(pid, config["process"])
@@ -141,6 +147,8 @@ def create_container(
         group.remove()
         state.remove(directory)
         raise
+    finally:
+        os.close(gate)
     return launched, group
 
 
@@ -157,7 +165,8 @@ def execute_in(
 
     def child() -> None:
         ours.close()
-        init.guarded(theirs, lambda: init.join_container(spec, theirs, stdio, filter))
+        inside = "user" in targets
+        init.guarded(theirs, lambda: init.join_container(spec, theirs, stdio, filter, in_user_namespace=inside))
 
     def before() -> None:
         group.enter()
@@ -169,6 +178,8 @@ def execute_in(
         launched = Launched(*create.spawn_joined(0, child, targets, before=before), ours, "")
         theirs.close()
         process.set_oom_score(launched.pid, spec)
+        if "user" in targets:
+            _provide(launched.pid, spec, stdio)
         launched.let_go()
         launched.wait_executed()
     except BaseException:
@@ -180,6 +191,13 @@ def execute_in(
     finally:
         join.close_all(targets)
     return launched
+
+
+def _provide(pid: int, spec: dict[str, Any], stdio: init.Stdio) -> None:
+    """Give a process in a user namespace what it has no right to take: its pipes, and higher limits."""
+    user = spec.get("user") or {}
+    process.give_pipes(stdio.fds, *idmap.outside(pid, user.get("uid", 0), user.get("gid", 0)))
+    process.raise_hard_limits(pid, spec)
 
 
 def _spawn(
@@ -194,7 +212,8 @@ def _spawn(
     `child` gets what it must call first to enter the group, if it is to enter by itself.
     """
     # The cgroup namespace is made by the child itself, once it is in its group.
-    flags = kinds.flags([kind for kind in create_kinds if kind != "cgroup"])
+    later = init.LATER if init.in_user_namespace(create_kinds, join_paths) else init.LATER[:1]
+    flags = kinds.flags([kind for kind in create_kinds if kind not in later])
     if not join_paths and not flags & linux.CLONE_NEWTIME:
         born_in = group.fd_for_clone()
 

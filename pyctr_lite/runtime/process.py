@@ -37,6 +37,16 @@ def set_oom_score(pid: int, process: dict[str, Any]) -> None:
         ) from None
 
 
+def give_pipes(fds: tuple[int, ...], uid: int, gid: int) -> None:
+    """Let the user reopen its pipes by /dev/stdout; files and devices that others own stay theirs."""
+    for fd in fds:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            try:
+                os.fchown(fd, uid, gid)
+            except OSError:
+                pass  # in a user namespace: the launcher has done it
+
+
 def become(process: dict[str, Any]) -> None:
     """Turn the caller into the process that the configuration describes, all but for directory and program.
 
@@ -44,7 +54,8 @@ def become(process: dict[str, Any]) -> None:
     """
     user = process.get("user") or {}
     uid, gid = user.get("uid", 0), user.get("gid", 0)
-    _give_pipes(uid, gid)
+    if uid != 0:
+        give_pipes((0, 1, 2), uid, gid)
     sets = process.get("capabilities") or {}
     capabilities.limit_bounding_set(sets)
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
@@ -112,19 +123,43 @@ def reset_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
 
 
+def raise_hard_limits(pid: int, process: dict[str, Any]) -> None:
+    """Raise the hard limits of a process in a user namespace to those of the program: from inside it cannot.
+
+    It sets them itself when only the exec is left.
+    """
+    for limit in process.get("rlimits") or []:
+        number = _rlimit_number(limit)
+        soft, hard = resource.prlimit(pid, number)
+        wanted = _rlimit(limit["hard"])
+        if hard >= 0 and (wanted < 0 or wanted > hard):
+            try:
+                resource.prlimit(pid, number, (soft, wanted))
+            except (ValueError, PermissionError) as error:
+                raise _limit_refused(limit, hard, error) from None
+
+
 def _set_rlimits(limits: list[dict[str, Any]]) -> None:
     for limit in limits:
-        number = _RLIMIT_LOCKS if limit["type"] == "RLIMIT_LOCKS" else getattr(resource, limit["type"], None)
-        if number is None:
-            raise InvalidArgument(f"rlimit {limit['type']}: no such limit")
+        number = _rlimit_number(limit)
         try:
             resource.setrlimit(number, (_rlimit(limit["soft"]), _rlimit(limit["hard"])))
         except (ValueError, PermissionError) as error:
-            hard = resource.getrlimit(number)[1]
-            raise PyctrError(
-                f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}",
-                f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE",
-            ) from None
+            raise _limit_refused(limit, resource.getrlimit(number)[1], error) from None
+
+
+def _limit_refused(limit: dict[str, Any], hard: int, error: Exception) -> PyctrError:
+    return PyctrError(
+        f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}",
+        f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE",
+    )
+
+
+def _rlimit_number(limit: dict[str, Any]) -> int:
+    number = _RLIMIT_LOCKS if limit["type"] == "RLIMIT_LOCKS" else getattr(resource, limit["type"], None)
+    if number is None:
+        raise InvalidArgument(f"rlimit {limit['type']}: no such limit")
+    return int(number)
 
 
 _RLIMIT_LOCKS = 10
@@ -133,18 +168,6 @@ _RLIMIT_LOCKS = 10
 
 def _rlimit(value: int) -> int:
     return -1 if value >= 2**63 else value  # RLIM_INFINITY
-
-
-def _give_pipes(uid: int, gid: int) -> None:
-    """Let the user reopen its pipes by /dev/stdout; files and devices that others own stay theirs."""
-    if uid == 0:
-        return
-    for fd in (0, 1, 2):
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            try:
-                os.fchown(fd, uid, gid)
-            except OSError:
-                pass  # in a user namespace: it is of somebody, or for somebody, whom that does not know
 
 
 def _set_ids(uid: int, gid: int, groups: list[int]) -> None:

@@ -58,6 +58,11 @@ def read(directory: str) -> dict[str, Any] | None:
     return state
 
 
+def wait_at_gate(directory: str) -> int:
+    """A descriptor of the gate for the process that is to wait at it."""
+    return os.open(f"{directory}/gate", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def open_gate(directory: str) -> None:
     """Let the created process go on to its program. Fails with ProcessLookupError where none waits."""
     try:

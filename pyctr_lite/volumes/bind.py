@@ -72,12 +72,7 @@ def check_propagation(source: str, propagation: str) -> None:
     wanted = propagation.removeprefix("r")
     if wanted not in ("shared", "slave"):
         return
-    path = os.path.realpath(source)
-    _, mount = max(
-        (len(mount.mountpoint), mount)
-        for mount in mountinfo.mounts()
-        if path == mount.mountpoint or path.startswith(mount.mountpoint.rstrip("/") + "/")
-    )
+    mount = mountinfo.of_path(source)
     kinds = {word.partition(":")[0] for word in mount.propagation}
     if not kinds & ({"shared"} if wanted == "shared" else {"shared", "master"}):
         raise InvalidArgument(

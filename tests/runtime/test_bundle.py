@@ -52,9 +52,29 @@ def add(*path: str | int, value: object) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def bind(*options: str, user: bool = False, **more: object) -> Callable[[dict[str, Any]], None]:
+    """A bind with these options, in a user namespace of the container's own or not."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["mounts"] = [{"destination": "/x", "source": "/", "type": "bind", "options": options, **more}]
+        if user:
+            maps = [{"containerID": 0, "hostID": 100000, "size": 1}]
+            config["linux"] = {"namespaces": [{"type": "mount"}, {"type": "user"}]}
+            config["linux"].update(uidMappings=maps, gidMappings=maps)
+
+    return change
+
+
+def test_a_bind_in_a_user_namespace(tmp_path: Path) -> None:
+    load(tmp_path, bind("rbind", "idmap", user=True))
+    load(tmp_path, bind("rbind", "rslave", "ridmap", user=True))
+    load(tmp_path, bind("rbind", "rshared"))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (bind("rbind", user=True, uidMappings=[{}]), "id mappings of its own are not supported"),
         (add("ociVersion", value="2.0.0"), "ociVersion '2.0.0' is not supported"),
         (add("ociVersion", value=None), "ociVersion None"),
         (add("process", value={}), "process.args is missing"),
@@ -96,6 +116,8 @@ def test_what_cannot_be_run_as_it_is_is_refused(
             add("linux", "namespaces", value=[{"type": "mount"}, {"type": "user"}]),
             "needs uidMappings and gidMappings",
         ),
+        (bind("rbind", "rshared", user=True), "cannot appear on the host"),
+        (bind("rbind", "idmap"), "idmap needs a user namespace"),
     ],
 )
 def test_what_would_change_the_host_is_refused(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import pytest
 
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.namespaces import idmap
+from pyctr_lite.runtime import bundle, process
 from tests.runtime.bundles import Box
 
 USER = {"type": "user"}
@@ -39,38 +42,131 @@ def in_user_namespace(box: Box) -> None:
     subprocess.run(["chown", "-R", "-h", "100000:100000", box.rootfs], check=True)
 
 
-def test_root_of_a_user_namespace_is_somebody_else_outside(open_box: Box) -> None:
-    in_user_namespace(open_box)
+def test_root_of_a_user_namespace_is_somebody_else_outside(box: Box) -> None:
+    in_user_namespace(box)
     script = "id -u; cat /proc/self/uid_map | tr -s ' '; echo x >/new; ls -ln /new | tr -s ' ' | cut -d' ' -f3,4"
-    assert open_box.shell(script) == "0\n 0 100000 65536\n0 0\n"
-    made = (open_box.rootfs / "new").stat()
+    assert box.shell(script) == "0\n 0 100000 65536\n0 0\n"
+    made = (box.rootfs / "new").stat()
     assert (made.st_uid, made.st_gid) == (100000, 100000)
 
 
-def test_without_a_user_namespace_root_is_root_outside_too(open_box: Box) -> None:
-    assert open_box.shell("id -u; echo x >/new") == "0\n"
-    assert (open_box.rootfs / "new").stat().st_uid == 0
+def test_without_a_user_namespace_root_is_root_outside_too(box: Box) -> None:
+    assert box.shell("id -u; echo x >/new") == "0\n"
+    assert (box.rootfs / "new").stat().st_uid == 0
 
 
-def test_a_user_namespace_has_devices_a_terminal_and_a_plain_user(open_box: Box) -> None:
-    in_user_namespace(open_box)
-    assert open_box.shell("echo x >/dev/null; head -c 2 /dev/zero | wc -c; ls -l /dev/full | cut -c1") == "2\nc\n"
-    open_box.process["user"] = {"uid": 33, "gid": 34, "additionalGids": [35]}
-    assert open_box.shell("id") == "uid=33 gid=34 groups=35\n"
-    open_box.process["user"] = {"uid": 70000, "gid": 0}
-    assert "70000:0 has no id" in open_box.fails("true")["message"]
-    open_box.process["user"] = {"uid": 0, "gid": 0}
-    assert open_box.run("tty", terminal=True).stdout == "/dev/pts/0\n"
+def test_a_user_namespace_has_devices_a_terminal_and_a_plain_user(box: Box) -> None:
+    in_user_namespace(box)
+    assert box.shell("echo x >/dev/null; head -c 2 /dev/zero | wc -c; ls -l /dev/full | cut -c1") == "2\nc\n"
+    box.process["user"] = {"uid": 33, "gid": 34, "additionalGids": [35]}
+    assert box.shell("id") == "uid=33 gid=34 groups=35\n"
+    box.process["user"] = {"uid": 70000, "gid": 0}
+    assert "70000:0 has no id" in box.fails("true")["message"]
+    box.process["user"] = {"uid": 0, "gid": 0}
+    assert box.run("tty", terminal=True).stdout == "/dev/pts/0\n"
 
 
-def test_no_file_of_the_host_is_owned_in_a_user_namespace(open_box: Box) -> None:
-    in_user_namespace(open_box)
-    secret = open_box.rootfs / "secret"
+def test_the_message_queues_of_a_user_namespace_are_its_roots(box: Box) -> None:
+    in_user_namespace(box)
+    assert box.shell("stat -c %u /dev/mqueue") == "0\n"
+
+
+def test_a_bind_has_the_ids_of_the_disk_only_with_idmap(box: Box, tmp_path: Path) -> None:
+    in_user_namespace(box)
+    for name in ("as_it_is", "mapped"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "of_seven").touch()
+        os.chown(tmp_path / name / "of_seven", 7, 8)
+        options = ["rbind", *(["idmap"] if name == "mapped" else [])]
+        box.config["mounts"].append(
+            {"destination": f"/{name}", "type": "bind", "source": str(tmp_path / name), "options": options}
+        )
+    script = "stat -c '%u %g' /as_it_is/of_seven /mapped/of_seven; touch /mapped/new"
+    assert box.shell(script) == "65534 65534\n7 8\n"
+    assert (tmp_path / "mapped/new").stat().st_uid == 0
+    assert "ermission denied" in box.run("touch", "/as_it_is/new").stderr
+
+
+def test_a_read_only_bind_is_read_only_in_a_user_namespace(box: Box, tmp_path: Path) -> None:
+    in_user_namespace(box)
+    (tmp_path / "data").mkdir()
+    mount = {"destination": "/x", "type": "bind", "source": str(tmp_path / "data"), "options": ["ro", "idmap"]}
+    box.config["mounts"].append(mount)
+    assert "Read-only" in box.run("touch", "/x/new").stderr
+    mount["options"] = ["rw", "idmap"]
+    assert box.run("touch", "/x/new").returncode == 0
+
+
+def test_layers_keep_their_ids_on_disk_in_a_user_namespace(box: Box, tmp_path: Path) -> None:
+    box.linux["namespaces"].append(USER)
+    box.linux.update(uidMappings=MAPS, gidMappings=MAPS)
+    for name in ("upper", "work", "empty"):
+        (tmp_path / name).mkdir()
+    os.rename(box.rootfs, tmp_path / "lower")
+    box.rootfs.mkdir()
+    os.chown(tmp_path / "lower/tmp", 3, 4)
+    (tmp_path / "lower/etc/file").touch()
+    layers = {"lower": [str(tmp_path / name) for name in ("empty", "lower")]}
+    layers |= {name: str(tmp_path / name) for name in ("upper", "work")}
+    box.config["annotations"] = {bundle.OVERLAY_ANNOTATION: json.dumps(layers)}
+    for held in ("bounding", "effective", "permitted"):
+        box.process["capabilities"][held].append("CAP_CHOWN")
+    script = "stat -c '%u %g' /tmp; rm /etc/file; touch /new; chown 5:6 /new; chown 9 /tmp"
+    assert box.shell(script) == "3 4\n"
+    found = {name: (tmp_path / "upper" / name).lstat() for name in ("new", "tmp", "etc", "etc/file")}
+    assert {name: (item.st_uid, item.st_gid) for name, item in found.items()} == {
+        "new": (5, 6), "tmp": (9, 4), "etc": (0, 0), "etc/file": (0, 0),
+    }  # fmt: skip
+    assert found["etc/file"].st_rdev == 0
+
+
+def test_root_of_a_user_namespace_ends_no_process_of_the_host(box: Box) -> None:
+    box.join("pid", None)
+    with holder("--uts") as pid:
+        assert box.run("kill", "-0", str(pid)).returncode == 0
+        in_user_namespace(box)
+        assert "not permitted" in box.run("kill", "-9", str(pid)).stderr
+
+
+def test_a_device_that_the_host_lacks_cannot_be_had_in_a_user_namespace(box: Box) -> None:
+    in_user_namespace(box)
+    box.linux["devices"] = [{"path": "/dev/none", "type": "c", "major": 249, "minor": 7777}]
+    error = box.fails("true")
+    assert ("mknod: not in a user namespace" in error["message"], error["path"]) == (True, "/dev/none")
+
+
+def test_a_file_system_without_idmapped_mounts_is_told_of(box: Box) -> None:
+    in_user_namespace(box)
+    bind = {"destination": "/x", "type": "bind", "source": "/proc/version", "options": ["bind", "idmap"]}
+    box.config["mounts"].append(bind)
+    error = box.fails("true")
+    assert error["message"] == "the ids of /proc/version cannot be mapped: proc has no idmapped mounts here"
+    assert "--userns host" in error["hint"]
+
+
+def test_hard_limits_of_a_user_namespaces_process_are_raised_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, now = [], {resource.RLIMIT_NOFILE: (10, 20), resource.RLIMIT_CORE: (0, -1), resource.RLIMIT_CPU: (1, 9)}
+
+    def prlimit(pid: int, number: int, limits: tuple[int, int] | None = None) -> tuple[int, int]:
+        if limits is not None:
+            calls.append((pid, number, limits))
+        return now[number]
+
+    monkeypatch.setattr(resource, "prlimit", prlimit)
+    limits = [("NOFILE", 30), ("CORE", 5), ("CPU", 2**64 - 1), ("NOFILE", 20)]
+    spec = {"rlimits": [{"type": f"RLIMIT_{name}", "soft": 1, "hard": hard} for name, hard in limits]}
+    process.raise_hard_limits(7, spec)
+    assert calls == [(7, resource.RLIMIT_NOFILE, (10, 30)), (7, resource.RLIMIT_CPU, (1, -1))]
+
+
+def test_no_file_of_the_host_is_owned_in_a_user_namespace(box: Box) -> None:
+    in_user_namespace(box)
+    secret = box.rootfs / "secret"
     secret.write_text("x")
     secret.chmod(0o600)
-    assert "ermission denied" in open_box.run("cat", "/secret").stderr
+    assert "ermission denied" in box.run("cat", "/secret").stderr
     os.chown(secret, 100000, 100000)
-    assert open_box.run("cat", "/secret").stdout == "x"
+    assert box.run("cat", "/secret").stdout == "x"
 
 
 @pytest.mark.parametrize(
@@ -96,15 +192,15 @@ def test_a_pid_namespace_is_joined_by_its_path(box: Box) -> None:
     assert box.shell("echo $$") == "1\n"
 
 
-def test_a_user_namespace_is_joined_by_its_path_with_namespaces_that_are_its_own(open_box: Box) -> None:
-    subprocess.run(["chown", "-R", "-h", "100000:100000", open_box.rootfs], check=True)
+def test_a_user_namespace_is_joined_by_its_path_with_namespaces_that_are_its_own(box: Box) -> None:
+    subprocess.run(["chown", "-R", "-h", "100000:100000", box.rootfs], check=True)
     with holder("--user") as pid:
         maps = [idmap.IdMap.from_oci(item) for item in MAPS]
         idmap.write_maps(pid, maps, maps)
-        open_box.join("user", f"/proc/{pid}/ns/user")
-        text = open_box.shell("id -u; cat /proc/self/uid_map | tr -s ' '; echo x >/new; mkdir /dev/mine")
+        box.join("user", f"/proc/{pid}/ns/user")
+        text = box.shell("id -u; cat /proc/self/uid_map | tr -s ' '; echo x >/new; mkdir /dev/mine")
         assert text == "0\n 0 100000 65536\n"
-    assert (open_box.rootfs / "new").stat().st_uid == 100000
+    assert (box.rootfs / "new").stat().st_uid == 100000
 
 
 def test_a_missing_namespace_to_join_is_named(box: Box) -> None:
