@@ -191,7 +191,8 @@ class VolumeStore:
 
     def _lock(self) -> int:
         """Wait until no other process changes the store, and delete what a killed one left half-way."""
-        os.makedirs(self.directory, 0o711, exist_ok=True)
+        os.makedirs(self.directory, 0o700, exist_ok=True)
+        os.chmod(self.directory, 0o700)  # a setuid file of root in a volume is not for the host's users
         lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in os.listdir(self.directory):
