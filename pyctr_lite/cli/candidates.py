@@ -26,7 +26,7 @@ _VALUES = {
     "pull": ("missing", "never"),
     "restart": ("always", "no", "on-failure", "unless-stopped"),
     "security-opt": ("no-new-privileges", "seccomp="),
-    "userns": ("host",),
+    "userns": ("auto", "auto:size=", "container:", "host"),
     "uts": ("host",),
 }
 _FILES = frozenset(("cidfile", "device", "env-file", "input", "label-file", "labs", "output", "root"))

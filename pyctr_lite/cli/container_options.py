@@ -70,6 +70,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         pid=flags.pid or "",
         ipc=flags.ipc or "",
         uts=flags.uts or "",
+        userns=flags.userns or "",
         cgroupns=flags.cgroupns or "",
         cap_add=_capabilities(flags.cap_add),
         cap_drop=_capabilities(flags.cap_drop),
@@ -101,7 +102,7 @@ def _check_modes(flags: Any) -> None:
         "network": ("none", "private", "host", "container:"),
         "pid": ("private", "host", "container:"),
         "ipc": ("private", "host", "none", "shareable", "container:"),
-        "userns": ("host",),  # what it is in any case: root inside is root outside, with fewer capabilities
+        "userns": ("host", "auto", "auto:size=", "container:"),
         "uts": ("private", "host", "container:"),
         "cgroupns": ("private", "host"),
     }
@@ -109,11 +110,11 @@ def _check_modes(flags: Any) -> None:
         value = getattr(flags, name)
         if (
             not value
-            or (value in modes and not value.endswith(":"))
-            or any(mode.endswith(":") and value.startswith(mode) and value != mode for mode in modes)
+            or (value in modes and value[-1] not in ":=")
+            or any(mode[-1] in ":=" and value.startswith(mode) and value != mode for mode in modes)
         ):
             continue
-        hint = f"--{name} takes {', '.join(mode + 'ID' if mode.endswith(':') else mode for mode in modes)}"
+        hint = f"--{name} takes {', '.join(mode + {':': 'ID', '=': 'N'}.get(mode[-1], '') for mode in modes)}"
         raise InvalidArgument(f"invalid {name} mode: {value}", hint)
     if (flags.network or "").startswith("container:"):
         for name in ("hostname", "add_host"):

@@ -109,7 +109,7 @@ _SHARED = (
     Option("tty", "bool", "Allocate a pseudo-TTY", short="t"),
     Option("ulimit", "list", "Ulimit options", convert=late("ulimit")),
     Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
-    Option("userns", "string", "User namespace to use (host)"),
+    Option("userns", "string", "User namespace to use (host, auto, auto:size=N, container:ID)"),
     Option("uts", "string", "UTS namespace to use (host)"),
     Option("volume", "list", "Bind mount a volume", short="v"),
     Option("workdir", "string", "Working directory inside the container", short="w"),
@@ -126,7 +126,11 @@ _RUN_ONLY = (
 )
 _DIFFERS = (
     "The default network is a namespace of its own with lo up: no bridge yet. "
-    "--explain, --lxcfs and --no-new-privileges are ours."
+    "--explain, --lxcfs and --no-new-privileges are ours. "
+    "--userns is as podman has it: auto gives the container 65536 host ids that no other container has, of those "
+    'of the user "containers" in /etc/subuid and /etc/subgid, else from 2147483648 on; its root is the first. '
+    "Files on disk keep the ids that are seen inside; the host's own in a -v /DIR:/DIR are nobody's. It does not "
+    "go with --privileged, nor with the host's network, PID or IPC namespace."
 )
 
 

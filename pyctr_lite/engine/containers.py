@@ -76,7 +76,7 @@ class Container:
         """Derive config.json and the files of /etc from the record, as things stand now (DESIGN 1)."""
         joined = {
             mode: self.engine.running_pid(value.partition(":")[2])
-            for mode in ("network", "pid", "ipc", "uts")
+            for mode in spec.JOINABLE
             if (value := getattr(self.record.options, mode)).startswith("container:")
             and (self.state.Status != "created" or self.engine.can_join(value))
         }
@@ -103,7 +103,7 @@ class Container:
             self._end_half_started()
             if removal.is_mounted(self.directory):
                 raise Conflict(f"the root of container {self.name} is mounted on the host", "umount it first")
-            for mode in ("network", "pid", "ipc", "uts"):
+            for mode in spec.JOINABLE:
                 value = getattr(self.record.options, mode)
                 if value.startswith("container:"):
                     self.engine.running_pid(value.partition(":")[2])

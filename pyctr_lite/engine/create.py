@@ -37,9 +37,13 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
         from pyctr_lite.engine import mounts
 
         specs = mounts.parse(options, list(config.get("Volumes") or {}))
-    joined = {mode: engine.resolve_mode(getattr(options, mode)) for mode in ("network", "pid", "ipc", "uts")}
+    joined = {mode: engine.resolve_mode(getattr(options, mode)) for mode in spec.JOINABLE}
     for mode, value in joined.items():
         setattr(options, mode, value)
+    if options.userns not in ("", "host"):
+        from pyctr_lite.engine import user_namespace
+
+        user_namespace.check(engine, options, account)
     hostname = _hostname(engine, options, id)
     if options.healthcheck or config.get("Healthcheck"):
         from pyctr_lite.engine import health
@@ -75,7 +79,10 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
             else [],
         )
         container = Container(engine, made, record.State())
-        container.write_new()
+        if options.userns in ("", "host"):
+            container.write_new()
+        else:
+            user_namespace.write_new(container)
     except BaseException:
         if container is not None:
             container.remove_files(volumes=True)

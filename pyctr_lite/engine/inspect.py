@@ -115,6 +115,12 @@ def _healthcheck(check: dict[str, Any], of_image: dict[str, Any] | None) -> dict
     return {"Healthcheck": {"Test": ["NONE"]}} if of_image else {}
 
 
+def _id_mappings(ids: list[int] | None) -> dict[str, Any]:
+    """As podman shows the maps of a user namespace; without one there are none."""
+    mapping = [f"0:{ids[0]}:{ids[1]}"] if ids else []
+    return {"IDMappings": {"UidMap": mapping, "GidMap": mapping}} if ids else {}
+
+
 def _host_config(item: Container) -> dict[str, Any]:
     options = item.record.options
     return {
@@ -125,7 +131,8 @@ def _host_config(item: Container) -> dict[str, Any]:
         "PidMode": options.pid,
         "IpcMode": options.ipc or "private",
         "UTSMode": options.uts,
-        "UsernsMode": "",
+        "UsernsMode": options.userns,
+        **_id_mappings(item.record.id_range),
         "CgroupnsMode": options.cgroupns or "private",
         "Cgroup": item.paths.group(item.id),
         "LogConfig": {"Type": options.log_driver or "json-file", "Config": options.log_options},

@@ -14,9 +14,10 @@ class ContainerOptions:
 
     Sizes are bytes, times seconds, `nano_cpus` is 10⁹ a CPU, `volumes`, `mounts`, `tmpfs` are texts in Docker's
     grammar of -v, --mount, --tmpfs; the namespace modes are "", "private", "host" or "container:REFERENCE"
-    (`network` also "none"). `ulimits` are name, soft, hard (-1: none); `devices` path, path inside, access;
-    `device_rules` rules as in "c 1:3 rwm"; `healthcheck` has the keys of Docker's Config.Healthcheck; of the log,
-    `log_options` are as they were given, the two after them what they say.
+    (`network` also "none"; `userns` is "", "host", "auto", "auto:size=N" or "container:REFERENCE"). `ulimits` are
+    name, soft, hard (-1: none); `devices` path, path inside, access; `device_rules` rules as in "c 1:3 rwm";
+    `healthcheck` has the keys of Docker's Config.Healthcheck; of the log, `log_options` are as they were given,
+    the two after them what they say.
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -55,6 +56,7 @@ class ContainerOptions:
         "pid": "",
         "ipc": "",
         "uts": "",
+        "userns": "",
         "cgroupns": "",
         "cap_add": [],
         "cap_drop": [],

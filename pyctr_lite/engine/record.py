@@ -35,7 +35,7 @@ class Record:
         "stop_signal",
         "mounts",  # with the keys of `inspect`
     )
-    __slots__ = (*FIELDS, "options")
+    __slots__ = (*FIELDS, "id_range", "options")
 
     if TYPE_CHECKING:
 
@@ -47,6 +47,8 @@ class Record:
         self.options = options
         for name in self.FIELDS:
             setattr(self, name, fields[name])
+        self.id_range: list[int] | None = fields.get("id_range")
+        """The first host id and how many, of one with a user namespace of its own."""
 
     @classmethod
     def read(cls, directory: str) -> Record:
@@ -57,6 +59,8 @@ class Record:
     def write(self, directory: str) -> None:
         """Replace container.json."""
         content = {name: getattr(self, name) for name in self.FIELDS}
+        if self.id_range:
+            content["id_range"] = self.id_range
         jsonfile.write(f"{directory}/container.json", content | {"options": self.options.to_json()})
 
 

@@ -36,6 +36,8 @@ MASKED_PATHS = [
     "/sys/firmware",
 ]
 READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+JOINABLE = ("network", "pid", "ipc", "uts", "userns")
+"""The options that may say "container:ID"."""
 _NAMESPACES = {"network": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
 TINI, LXCFS = "/usr/bin/tini-static", "/var/lib/lxcfs"
 """What --init and --lxcfs bind in from the host."""
@@ -52,7 +54,7 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
     nodes, rules = _devices(options)
     args = [*(["/sbin/docker-init", "--"] if options.init else []), *record.args]
     return {
-        "ociVersion": "1.0.2",
+        "ociVersion": "1.2.0" if record.id_range else "1.0.2",  # the first with the option idmap
         "process": {
             "terminal": options.tty,
             "user": record.account,
@@ -75,6 +77,7 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
         },
         "linux": {
             "namespaces": _namespaces(options, joined),
+            **(_user_namespace(record.id_range, joined) if record.id_range else {}),
             "cgroupsPath": cgroups_path,
             "resources": _resources(options, rules),
             "devices": nodes,
@@ -158,14 +161,24 @@ def _namespaces(options: Any, joined: dict[str, int]) -> list[dict[str, str]]:
             entries.append({"type": kind, "path": f"/proc/{joined[option]}/ns/{name}"})
         else:
             entries.append({"type": kind})
+    if "userns" in joined:
+        entries.append({"type": "user", "path": f"/proc/{joined['userns']}/ns/user"})
+    elif options.userns not in ("", "host"):
+        entries.append({"type": "user"})
     return entries
+
+
+def _user_namespace(ids: list[int], joined: dict[str, int]) -> dict[str, Any]:
+    """The maps of a new user namespace; one that is joined has them."""
+    mapping = [{"containerID": 0, "hostID": ids[0], "size": ids[1]}]
+    return {} if "userns" in joined else {"uidMappings": mapping, "gidMappings": mapping}
 
 
 def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
     options = record.options
     writable = options.privileged
     system = ["nosuid", "noexec", "nodev"]
-    tty = ["mode=0620", "gid=5"]
+    tty = ["mode=0620", *(["gid=5"] if record.id_range is None or record.id_range[1] > 5 else [])]
     mounts = [
         _mount("/proc", "proc", "proc", system),
         _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
@@ -173,16 +186,18 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
         _mount("/sys", "sysfs", "sysfs", [*system, "rw" if writable else "ro"]),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*system, "relatime", "rw" if writable else "ro"]),
         _mount("/dev/mqueue", "mqueue", "mqueue", system),
-    ]
+    ]  # fmt: skip
     if options.ipc == "host":
         mounts.append(_bind("/dev/shm", "/dev/shm"))
     else:
         size = options.shm_size if options.shm_size is not None else 64 << 20
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", [*system, "mode=1777", f"size={size}"]))
+    idmap = ["idmap"] if record.id_range else []  # on disk our own files have the ids that are seen inside
     taken = {mount["Destination"] for mount in record.mounts}
     for name in ("resolv.conf", "hostname", "hosts"):
         if f"/etc/{name}" not in taken:
-            mounts.append(_bind(f"{directory}/{name}", f"/etc/{name}", "ro" if options.read_only else "rw"))
+            access = "ro" if options.read_only else "rw"
+            mounts.append(_bind(f"{directory}/{name}", f"/etc/{name}", access, *idmap))
     if options.init:
         mounts.append(_bind(TINI, "/sbin/docker-init", "ro"))
     if options.lxcfs:
@@ -199,6 +214,7 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
                     mount["Destination"],
                     "rw" if mount["RW"] else "rro" if mount.get("ReadOnlyRecursive") else "ro",
                     mount["Propagation"] or "rprivate",
+                    *(idmap if mount.get("IdMap") else []),
                     recursive=mount.get("Recursive", True),
                 )
             )
