@@ -159,13 +159,14 @@ class LayerWriter:
     ) -> None:
         """Write the header of an inode."""
         mtime = status.st_mtime_ns // 10**9
+        uid, gid = self.owner(status)
         self.stream.write(
             header.entry_header(
                 path,
                 type,
                 mode=stat.S_IMODE(status.st_mode),
-                uid=status.st_uid,
-                gid=status.st_gid,
+                uid=uid,
+                gid=gid,
                 size=size,
                 mtime=mtime if self.latest is None else min(mtime, self.latest),
                 linkname=linkname,
@@ -173,6 +174,10 @@ class LayerWriter:
                 xattrs=xattrs,
             )
         )
+
+    def owner(self, status: os.stat_result) -> tuple[int, int]:
+        """The user and the group that the header names."""
+        return status.st_uid, status.st_gid
 
     def add_data(self, fd: int, status: os.stat_result) -> None:
         """Write exactly as many bytes as the header says, even if the file changes meanwhile; holes unread."""

@@ -47,6 +47,14 @@ def opened(container: Container, *, mounts: bool) -> Iterator[int]:
         yield fd
 
 
+def id_range(container: Container) -> list[int] | None:
+    """Whose the files in it are for us: the host ids of a user namespace, None where they are as on disk.
+
+    Those of a container that does not run are as on disk.
+    """
+    return container.record.id_range if container.state.Pid else None
+
+
 def _of_running(container: Container) -> int:
     """The root as the container's first process has it (proc(5), /proc/pid/root)."""
     state = container.state

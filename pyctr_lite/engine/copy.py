@@ -48,7 +48,7 @@ class Source:
 def export(container: Container, output: Writable) -> None:
     """Write the container's root file system as a tar stream, without what is mounted in it."""
     with container_root.opened(container, mounts=False) as root_fd:
-        archive = tree_archive.TreeArchive(output)
+        archive = tree_archive.TreeArchive(output, id_range=container_root.id_range(container))
         archive.add_contents(root_fd)
         archive.finish()
 
@@ -58,7 +58,8 @@ def to_stream(container: Container, path: str, output: Writable, *, follow: bool
     with container_root.opened(container, mounts=True) as root_fd:
         source, closed = _inside(container, root_fd, path, follow)
         try:
-            source.add_to(tree_archive.TreeArchive(output, closed), "." if source.contents else source.name)
+            archive = tree_archive.TreeArchive(output, closed, id_range=container_root.id_range(container))
+            source.add_to(archive, "." if source.contents else source.name)
         finally:
             os.close(source.fd)
 
@@ -72,7 +73,9 @@ def from_stream(container: Container, stream: Readable, path: str, *, archive: b
             )
         base = target.open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY)
         try:
-            unpacker = tree_unpack.Unpacker(base, owner=None if archive else (0, 0), inside=(root_fd, path))
+            ids = container_root.id_range(container)
+            owner = None if archive else (0, 0)
+            unpacker = tree_unpack.Unpacker(base, owner=owner, inside=(root_fd, path), id_range=ids)
             unpacker.unpack(stream)
             return unpacker.bytes
         finally:
@@ -105,7 +108,7 @@ def out(
             owner = None if archive else (os.geteuid(), os.getegid())
             unpacker = tree_unpack.Unpacker(base, owner=owner)
             try:
-                _transfer(source, name, closed, unpacker, watch)
+                _transfer(source, name, closed, unpacker, watch, container_root.id_range(container))
             finally:
                 os.close(base)
             return unpacker
@@ -136,8 +139,9 @@ def into(
                 base = target.open_in_root(root_fd, base_path, os.O_PATH | os.O_DIRECTORY)
             except (FileNotFoundError, NotADirectoryError):
                 raise NotFound(f"Could not find the file {base_path} in container {container.name}") from None
-            inside = (root_fd, base_path)
-            unpacker = tree_unpack.Unpacker(base, owner=None if archive else (0, 0), inside=inside)
+            inside, ids = (root_fd, base_path), container_root.id_range(container)
+            owner = None if archive else (0, 0)
+            unpacker = tree_unpack.Unpacker(base, owner=owner, inside=inside, id_range=ids)
             try:
                 _transfer(source, name, (), unpacker, watch)
             finally:
@@ -206,16 +210,21 @@ def _asks_for_directory(path: str) -> bool:
 
 
 def _transfer(
-    source: Source, name: str, closed: Collection[int], unpacker: tree_unpack.Unpacker, watch: Watch
+    source: Source,
+    name: str,
+    closed: Collection[int],
+    unpacker: tree_unpack.Unpacker,
+    watch: Watch,
+    id_range: list[int] | None = None,
 ) -> None:
-    """Pack in another thread what is unpacked in this one."""
+    """Pack in another thread what is unpacked in this one; `id_range` is of the source's owners."""
     failed: list[BaseException] = []
     reading, writing = os.pipe2(os.O_CLOEXEC)
 
     def feed() -> None:
         try:
             with open(writing, "wb") as pipe:
-                source.add_to(tree_archive.TreeArchive(pipe, closed), name)
+                source.add_to(tree_archive.TreeArchive(pipe, closed, id_range=id_range), name)
         except BaseException as error:
             failed.append(error)
 

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Collection
 
 from pyctr_lite.commit import header, layer, stream
-from pyctr_lite.rootfs import walk
+from pyctr_lite.rootfs import idmapped, walk
 
 _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _NODES = {
@@ -20,6 +20,10 @@ _NODES = {
     stat.S_IFBLK: header.BLOCK_DEVICE,
     stat.S_IFIFO: header.FIFO,
 }
+
+
+_NOBODY = 65534
+"""What the kernel shows for an id that has none (/proc/sys/kernel/overflowuid)."""
 
 
 class _PlainStream(stream.DigestStream):
@@ -32,12 +36,17 @@ class _PlainStream(stream.DigestStream):
 
 
 class TreeArchive(layer.LayerWriter):
-    """A tar stream in the making. `closed` are the st_dev of file systems of which only the top is taken."""
+    """A tar stream in the making. `closed` are the st_dev of file systems of which only the top is taken.
 
-    def __init__(self, output: stream.Writable, closed: Collection[int] = ()) -> None:
+    `id_range` is the first host id and how many where owners are to be those that a user namespace has for them.
+    """
+
+    def __init__(
+        self, output: stream.Writable, closed: Collection[int] = (), *, id_range: list[int] | None = None
+    ) -> None:
         super().__init__(output, None)
         self.stream = _PlainStream(output)
-        self.closed = closed
+        self.closed, self.id_range = closed, id_range
         self.bytes = 0
         """The bytes of the files so far."""
 
@@ -63,6 +72,16 @@ class TreeArchive(layer.LayerWriter):
         finally:
             os.close(fd)
 
+    def owner(self, status: os.stat_result) -> tuple[int, int]:
+        """The owner, or as it is seen in the user namespace, where others' files are nobody's."""
+        if self.id_range is None:
+            return status.st_uid, status.st_gid
+        first, count = self.id_range
+        uid, gid = (
+            id - first if first <= id < first + count else _NOBODY for id in (status.st_uid, status.st_gid)
+        )
+        return uid, gid
+
     def _add(self, place: int, path: bytes) -> None:
         status = os.fstat(place)
         kind = stat.S_IFMT(status.st_mode)
@@ -80,7 +99,7 @@ class TreeArchive(layer.LayerWriter):
     def _add_directory(self, place: int, path: bytes, status: os.stat_result) -> None:
         directory = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self.add_header(path, header.DIRECTORY, status, xattrs=layer.read_xattrs(directory))
+            self.add_header(path, header.DIRECTORY, status, xattrs=self._xattrs(directory))
             if status.st_dev not in self.closed:
                 self.add_entries(directory, path.removeprefix(b"./"))
         finally:
@@ -90,8 +109,14 @@ class TreeArchive(layer.LayerWriter):
         fd = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             status = os.fstat(fd)
-            self.add_header(path, header.REGULAR, status, size=status.st_size, xattrs=layer.read_xattrs(fd))
+            self.add_header(path, header.REGULAR, status, size=status.st_size, xattrs=self._xattrs(fd))
             self.add_data(fd, status)
             self.bytes += status.st_size
         finally:
             os.close(fd)
+
+    def _xattrs(self, fd: int) -> dict[str, bytes]:
+        xattrs, name = layer.read_xattrs(fd), "security.capability"
+        if self.id_range is not None and name in xattrs:
+            xattrs[name] = idmapped.capability_inside(xattrs[name], self.id_range[0])
+        return xattrs

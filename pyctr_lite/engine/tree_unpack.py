@@ -11,8 +11,8 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.errors import BrokenArchive, Conflict
-from pyctr_lite.rootfs import tar, target, whiteout
+from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument
+from pyctr_lite.rootfs import idmapped, tar, target, whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +31,18 @@ class Unpacker:
     `owner` is whose all becomes, None as the archive says. `inside` is a container's root and the path of `base`
     in it: names in the archive may then go through links in there, and devices are made. Else the directory is
     the host's: nothing in it is followed, devices are skipped, and no file gains setuid bits or capabilities.
+    `id_range` is the first host id and how many of the user namespace whose owners those are.
     """
 
     def __init__(
-        self, base: int, *, owner: tuple[int, int] | None = None, inside: tuple[int, str] | None = None
+        self,
+        base: int,
+        *,
+        owner: tuple[int, int] | None = None,
+        inside: tuple[int, str] | None = None,
+        id_range: list[int] | None = None,
     ) -> None:
-        self.base, self.owner, self.inside = base, owner, inside
+        self.base, self.owner, self.inside, self.id_range = base, owner, inside, id_range
         self.skipped: list[str] = []
         self.bytes = 0
         self._parents: dict[bytes, int] = {}
@@ -47,6 +53,8 @@ class Unpacker:
         reader = tar.TarReader(stream)
         umask = os.umask(0)  # modes are given as a thing is made: a chmod by name could be led astray
         try:
+            if self.id_range:  # nobody else's files can be made in an idmapped mount
+                linux.setfsids(self.id_range[0], self.id_range[0])
             for entry in reader:
                 path = clean(entry.name)
                 if not path:
@@ -58,6 +66,8 @@ class Unpacker:
             for path, entry in directories.items():
                 self._set_time(path, entry)
         finally:
+            if self.id_range:
+                linux.setfsids(os.geteuid(), os.getegid())
             os.umask(umask)
             self._forget()
 
@@ -161,13 +171,24 @@ class Unpacker:
         for name, value in entry.xattrs.items():
             if name.startswith(whiteout.OVERLAY_XATTRS) or (self.inside is None and not name.startswith("user.")):
                 continue
+            if self.id_range and name == "security.capability":
+                value = idmapped.capability_outside(value, self.id_range[0])
             try:
                 os.setxattr(fd, name, value)
             except OSError:
                 self.skipped.append(f"{os.fsdecode(entry.name)}: {name}")
 
     def _owner(self, entry: Entry) -> tuple[int, int]:
-        return (entry.uid, entry.gid) if self.owner is None else self.owner
+        owner = (entry.uid, entry.gid) if self.owner is None else self.owner
+        if self.id_range is None:
+            return owner
+        first, count = self.id_range
+        if max(owner) >= count:
+            raise InvalidArgument(
+                f"{os.fsdecode(entry.name)}: id {max(owner)} has no host id",
+                f"the container's user namespace has {count}: --userns auto:size=N gives it more",
+            )
+        return owner[0] + first, owner[1] + first
 
     def _set_time(self, path: bytes, entry: Entry) -> None:
         parent, _, name = path.rpartition(b"/")

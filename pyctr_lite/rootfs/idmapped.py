@@ -61,6 +61,20 @@ def mount_overlay(
         linux.umount2(stage, linux.MNT_DETACH)
 
 
+def capability_inside(value: bytes, root: int) -> bytes:
+    """A security.capability that a file has for us, as it is on disk: without the `root` of the user namespace."""
+    of_root = value[3:4] == b"\3" and value[20:24] == root.to_bytes(4, "little")
+    return value[:3] + b"\2" + value[4:20] if of_root else value
+
+
+def capability_outside(value: bytes, root: int) -> bytes:
+    """The reverse: what to set, for a file to have a security.capability on disk.
+
+    Source: capabilities(7), "File capability extended attribute versioning".
+    """
+    return value[:3] + b"\3" + value[4:20] + root.to_bytes(4, "little") if value[3:4] == b"\2" else value
+
+
 def _attach(path: str, place: str, userns_fd: int) -> str:
     """Show a directory idmapped at a place: before Linux 6.15 an overlay takes no layer that is not attached."""
     os.mkdir(place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tarfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +389,51 @@ def test_its_life_is_that_of_any_other(pyctr: Pyctr) -> None:
     pyctr("rm", "box", check=True)
     code = pyctr("run", "--name", "fails", "--restart", "on-failure:1", *USERNS, "busybox", "sh", "-c", "exit 3")
     assert (code.returncode, pyctr("wait", "fails").stdout) == (3, "3\n")
+
+
+def test_files_are_copied_with_the_ids_that_are_seen_inside(pyctr: Pyctr, tmp_path: Path) -> None:
+    detached(pyctr, "box")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/file").write_text("x")
+    os.chown(tmp_path / "d/file", 7, 8)
+    pyctr("cp", tmp_path / "d", "box:/plain", check=True)
+    pyctr("cp", "-a", tmp_path / "d", "box:/kept", check=True)
+    names = ("stat", "-c", "%u %g", "/plain", "/plain/file", "/kept/file")
+    assert pyctr("exec", "box", *names, check=True).stdout == "0 0\n0 0\n7 8\n"
+    assert (upper(pyctr, "box") / "kept/file").stat().st_uid == 7
+    for running in (True, False):
+        out = subprocess.run(pyctr.command("cp", "box:/kept", "-"), capture_output=True, check=True).stdout
+        with tarfile.open(fileobj=BytesIO(out)) as archive:
+            assert (archive.getmember("kept/file").uid, archive.getmember("kept/file").gid) == (7, 8)
+        whole = subprocess.run(pyctr.command("export", "box"), capture_output=True, check=True).stdout
+        with tarfile.open(fileobj=BytesIO(whole)) as archive:
+            assert archive.getmember("bin/busybox").uid == 0
+        pyctr("cp", "-a", "box:/kept/file", tmp_path / f"back-{running}", check=True)
+        assert (tmp_path / f"back-{running}").stat().st_uid == 7
+        pyctr("stop", "-t", "0", "box", check=True)
+    os.chown(tmp_path / "d/file", 70000, 8)
+    pyctr("start", "box", check=True)
+    told = pyctr("cp", "-a", tmp_path / "d", "box:/far").stderr
+    assert "d/file: id 70000 has no host id" in told or "file: id 70000 has no host id" in told
+
+
+def test_the_capabilities_of_a_file_are_those_of_the_disk(pyctr: Pyctr) -> None:
+    """For us the kernel shows them with the root of the user namespace (version 3)."""
+    pyctr("create", "--name", "box", *USERNS, "busybox", "sleep", "1000", check=True)
+    held, name = bytes.fromhex("0100000200200000000000000000000000000000"), "security.capability"  # CAP_NET_RAW
+    (upper(pyctr, "box") / "x").mkdir()
+    (upper(pyctr, "box") / "x/busybox").write_bytes(Path("/bin/busybox").read_bytes())
+    (upper(pyctr, "box") / "x/busybox").chmod(0o755)
+    os.setxattr(upper(pyctr, "box") / "x/busybox", name, held)
+    pyctr("start", "box", check=True)
+    words = ("/x/busybox", "grep", "CapEff", "/proc/self/status")
+    assert pyctr("exec", "-u", "1000", "box", *words).stdout == "CapEff:\t0000000000002000\n"
+    out = subprocess.run(pyctr.command("cp", "box:/x", "-"), capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=BytesIO(out)) as archive:
+        kept = archive.getmember("x/busybox").pax_headers[f"SCHILY.xattr.{name}"]
+    assert kept.encode(errors="surrogateescape") == held
+    subprocess.run(pyctr.command("cp", "-a", "-", "box:/tmp"), input=out, check=True, capture_output=True)
+    assert os.getxattr(upper(pyctr, "box") / "tmp/x/busybox", name) == held
 
 
 def test_a_killed_start_leaves_nothing_that_stays(pyctr: Pyctr) -> None:
