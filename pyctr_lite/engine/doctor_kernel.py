@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from pyctr_lite import linux
 from pyctr_lite.engine.fact import Fact
+from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux.constants import AT_EMPTY_PATH
-from pyctr_lite.namespaces import kinds
+from pyctr_lite.namespaces import create, idmap, kinds
+from pyctr_lite.rootfs import idmapped
 from pyctr_lite.rootfs import overlay as overlays
 from pyctr_lite.runtime import capabilities
 
@@ -28,6 +31,10 @@ _FEATURES = {
     "SYS_TIME": "no container sets the clock",
     "SYS_MODULE": "no kernel module is loaded",
 }
+
+
+_SOMEBODY = 2**31
+"""A user of the host who owns nothing."""
 
 
 def facts() -> Iterator[Fact]:
@@ -76,26 +83,37 @@ def namespaces() -> Iterator[Fact]:
 
 
 def overlay(root: str) -> Iterator[Fact]:
-    """An overlay is mounted once, in a child's own mount namespace, where the containers' would lie."""
+    """An overlay is mounted once, in a child's own mount namespace, where the containers' would lie; and one whose
+    ids are those of a user namespace.
+    """
     base = root
     while not os.path.isdir(base):
         base = os.path.dirname(base)
     fix = f"modprobe overlay; {base} must be on ext4, xfs, btrfs or tmpfs, and not itself on an overlay"
+    problem = _try_in(base, _mount_overlay)
+    yield Fact("rootfs", "overlayfs", not problem, problem or f"mounted, written to and unmounted on {base}", fix)
+    if not problem:
+        problem = _try_in(base, _mount_idmapped)
+        text = problem or "an overlay can have the ids of a user namespace: --userns auto"
+        fix = f"without it there is no --userns auto: {base} must be on ext4, xfs, btrfs, or tmpfs (Linux 6.3)"
+        yield Fact("rootfs", "idmapped mounts", not problem, text, fix, needed=False)
+
+
+def _try_in(base: str, act: Callable[[str], object]) -> str:
+    """Call a function in a child with an empty directory, which is removed: what went wrong, "" for nothing."""
     try:
         place = tempfile.mkdtemp(prefix=".pyctr_lite-doctor-", dir=base)
     except OSError as error:
-        yield Fact("rootfs", "overlayfs", False, f"{base}: {error.strerror}", fix)
-        return
+        return f"{base}: {error.strerror}"
     try:
-        problem = in_child(partial(_mount_overlay, place))
+        for name in ("lower", "upper", "work", "merged"):
+            os.mkdir(f"{place}/{name}")
+        return in_child(partial(act, place))
     finally:
         shutil.rmtree(place)
-    yield Fact("rootfs", "overlayfs", not problem, problem or f"mounted, written to and unmounted on {base}", fix)
 
 
 def _mount_overlay(place: str) -> None:
-    for name in ("lower", "upper", "work", "merged"):
-        os.mkdir(f"{place}/{name}")
     with open(f"{place}/lower/gone", "w"):
         pass
     linux.unshare(linux.CLONE_NEWNS)
@@ -109,6 +127,27 @@ def _mount_overlay(place: str) -> None:
         linux.umount2(merged, linux.MNT_DETACH)
     if not os.path.isdir(f"{place}/upper/new") or os.stat(f"{place}/upper/gone").st_rdev != 0:
         raise OSError(errno.EIO, "what was changed is not in the upper directory")
+
+
+def _mount_idmapped(place: str) -> None:
+    pid, pidfd = create.spawn(linux.CLONE_NEWUSER, lambda: signal.pause())
+    try:
+        maps = [idmap.IdMap(0, _SOMEBODY, 1)]
+        idmap.write_maps(pid, maps, maps)
+        userns_fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        linux.unshare(linux.CLONE_NEWNS)
+        linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
+        layers, root = [f"{place}/lower"], (_SOMEBODY, _SOMEBODY)
+        merged = idmapped.mount_overlay(
+            layers, f"{place}/upper", f"{place}/work", f"{place}/merged", userns_fd, root
+        )
+        os.mkdir("new", dir_fd=merged)
+        seen, on_disk = os.stat("new", dir_fd=merged).st_uid, os.stat(f"{place}/upper/new").st_uid
+        if (seen, on_disk) != (_SOMEBODY, 0):
+            raise OSError(errno.EIO, f"a directory of user {_SOMEBODY} is one of user {on_disk} on disk, not of 0")
+    finally:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def in_child(act: Callable[[], object]) -> str:
@@ -132,6 +171,8 @@ def _attempt(act: Callable[[], object]) -> str:
         act()
     except OSError as error:
         return error.strerror or str(error)
+    except PyctrError as error:
+        return error.message
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""

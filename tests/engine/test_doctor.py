@@ -71,6 +71,7 @@ def test_this_machine_is_ready_and_nothing_is_left_of_looking(engine: Engine) ->
         "clone3",
         "openat2",
         "overlayfs",
+        "idmapped mounts",
         "seccomp",
         "device rules",
         "memory",
@@ -121,9 +122,10 @@ def test_what_fails_in_a_child_is_told() -> None:
 
 
 def test_overlay_is_tried_where_containers_would_lie(tmp_path: Path) -> None:
-    (fact,) = doctor_kernel.overlay(str(tmp_path / "not/made/yet"))
-    assert fact.ok
+    fact, idmapped = doctor_kernel.overlay(str(tmp_path / "not/made/yet"))
+    assert (fact.ok, idmapped.ok) == (True, True)
     assert str(tmp_path) in fact.text
+    assert list(tmp_path.iterdir()) == []
     (fact,) = doctor_kernel.overlay("/proc/no/such")  # an upper directory cannot be there
     assert not fact.ok
     assert "/proc" in fact.text
