@@ -129,8 +129,8 @@ _DIFFERS = (
     "--explain, --lxcfs and --no-new-privileges are ours. "
     "--userns is as podman has it: auto gives the container 65536 host ids that no other container has, of those "
     'of the user "containers" in /etc/subuid and /etc/subgid, else from 2147483648 on; its root is the first. '
-    "Files on disk keep the ids that are seen inside; the host's own in a -v /DIR:/DIR are nobody's. It does not "
-    "go with --privileged, nor with the host's network, PID or IPC namespace."
+    "Files on disk keep the ids that are seen inside; the host's own in a -v /DIR:/DIR are nobody's, but in a "
+    "-v /DIR:/DIR:idmap. It does not go with --privileged, nor with the host's network, PID or IPC namespace."
 )
 
 

@@ -57,6 +57,7 @@ def _resolve(item: spec.MountSpec, volumes: store.VolumeStore, fill: Callable[[s
         return mount | {
             "Propagation": item.propagation,
             "Recursive": item.recursive,
+            "IdMap": item.idmap,
             "ReadOnlyRecursive": item.readonly_recursive,
         }
     volume = _volume(item, volumes)
@@ -64,7 +65,7 @@ def _resolve(item: spec.MountSpec, volumes: store.VolumeStore, fill: Callable[[s
     if not item.nocopy and not item.subpath:
         fill(source, item.target)
     return mount | {"Name": volume.name, "Source": source, "Driver": "local", "Anonymous": volume.anonymous,
-                    "IdMap": not volume.options.get("device")}  # fmt: skip
+                    "IdMap": item.idmap or not volume.options.get("device")}  # fmt: skip
 
 
 def _volume(item: spec.MountSpec, volumes: store.VolumeStore) -> store.Volume:

@@ -144,5 +144,6 @@ _SWITCHES: dict[str, Callable[[MountSpec, bool], None]] = {
     **dict.fromkeys(("readonly", "ro"), lambda spec, value: setattr(spec, "readonly", value)),
     "bind-create-src": lambda spec, value: setattr(spec, "create_source", value),
     "bind-nonrecursive": lambda spec, value: setattr(spec, "recursive", not value),
+    "idmap": lambda spec, value: setattr(spec, "idmap", value),
     "volume-nocopy": lambda spec, value: setattr(spec, "nocopy", value),
 }

@@ -15,7 +15,7 @@ PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 
 # The kinds of -v's third part; of each kind one word is allowed.
 _MODES = {
-    "ro": "access", "rw": "access", "z": "label", "Z": "label", "nocopy": "copy",
+    "ro": "access", "rw": "access", "z": "label", "Z": "label", "nocopy": "copy", "idmap": "ids",
     "consistent": "consistency", "cached": "consistency", "delegated": "consistency",
     **dict.fromkeys(PROPAGATIONS, "propagation"),
 }  # fmt: skip
@@ -26,6 +26,7 @@ class MountSpec:
 
     __slots__ = (
         "create_source",  # bind: make a missing host directory (-v), or fail (--mount)
+        "idmap",  # bind: in a user namespace its files keep the ids that they have on disk, as a volume's do
         "labels",  # volume: for one that is made now
         "nocopy",  # volume: leave it empty on first use
         "options",  # tmpfs: all its mount options, as OCI's config.json has them
@@ -49,6 +50,7 @@ class MountSpec:
         self.recursive = True
         self.readonly_recursive = True
         self.create_source = False
+        self.idmap = False
         self.nocopy = False
         self.subpath = ""
         self.labels: dict[str, str] = {}
@@ -171,7 +173,7 @@ def finish_volume(spec: MountSpec, text: str, modes: str) -> None:
 def _set_modes(spec: MountSpec, text: str) -> None:
     if not are_modes(text):
         raise InvalidArgument(
-            f"invalid mode: {text}", "Options are ro, rw, nocopy, z, Z and a propagation like rslave."
+            f"invalid mode: {text}", "Options are ro, rw, nocopy, idmap, z, Z and a propagation like rslave."
         )
     for word in text.split(","):
         kind = _MODES[word]
@@ -183,6 +185,7 @@ def _set_modes(spec: MountSpec, text: str) -> None:
             spec.propagation = word
         spec.readonly = spec.readonly or word == "ro"
         spec.nocopy = spec.nocopy or word == "nocopy"
+        spec.idmap = spec.idmap or word == "idmap"
 
 
 # --- --mount ----------------------------------------------------------------------------------------------

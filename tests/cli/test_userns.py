@@ -187,6 +187,15 @@ def test_two_that_are_made_at_once_have_different_ranges(pyctr: Pyctr) -> None:
     assert len({range_of(pyctr, id)[0] for id in ids}) == 6
 
 
+def test_what_has_no_range_left_is_refused_and_leaves_nothing(pyctr: Pyctr) -> None:
+    words = ("--userns", f"auto:size={2**31 - 1}", "-v", "/anonymous", "busybox", "cat", "/proc/self/uid_map")
+    out = pyctr("run", "--name", "all", *words, check=True).stdout
+    assert out.split() == ["0", str(FIRST), str(2**31 - 1)]
+    assert "no 65536 host ids in a row are free" in fails(pyctr, "run", *USERNS, "-v", "/x", "busybox")
+    assert len(pyctr("ps", "-aq").stdout.split()) == len(pyctr("volume", "ls", "-q").stdout.split()) == 1
+    assert len(list((pyctr.root / "containers").iterdir())) == 1
+
+
 def test_the_ranges_are_those_of_the_user_containers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lines = {
         "/etc/subuid": "me:100000:65536\ncontainers:1000000:200000\n",
@@ -314,10 +323,25 @@ def test_files_of_the_host_are_nobodys(pyctr: Pyctr, tmp_path: Path) -> None:
     assert (tmp_path / "secret").read_text() == "x"
 
 
+def test_files_of_the_host_have_their_ids_where_that_is_asked_for(pyctr: Pyctr, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0o700)
+    (tmp_path / "d/secret").write_text("x")
+    for flags in (("-v", f"{tmp_path}/d:/x:idmap"), ("--mount", f"type=bind,src={tmp_path}/d,dst=/x,idmap")):
+        assert run_with(pyctr, flags, "sh", "-c", "cat /x/secret; stat -c %u /x; touch /x/new") == "x0\n"
+        assert (tmp_path / "d/new").stat().st_uid == 0
+        (tmp_path / "d/new").unlink()
+    plain = ("-v", f"{tmp_path}/d:/x:ro,idmap", "busybox", "cat", "/x/secret")
+    assert pyctr("run", "--rm", *plain, check=True).stdout == "x"  # no user namespace: no other ids
+    assert "ead-only" in pyctr("run", "--rm", *USERNS, *plain[:3], "touch", "/x/new").stderr
+    told = fails(pyctr, "run", *USERNS, "-v", "/proc/sys:/x:idmap", "busybox", "true")
+    assert "the ids of /proc/sys cannot be mapped: proc has no idmapped mounts here" in told
+    pyctr("rm", *pyctr("ps", "-aq").stdout.split())
+
+
 # --- from inside to the outside ---------------------------------------------------------------------------
 
 
-def test_a_setuid_file_of_root_inside_gives_the_host_nothing(pyctr: Pyctr) -> None:
+def test_a_setuid_file_of_root_inside_gives_the_host_nothing(pyctr: Pyctr, tmp_path: Path) -> None:
     """On disk it is root's: so no plain user may come near, neither by the disk nor by the process."""
     pid = detached(pyctr, "box", "-v", "data:/d")
     script = "for path in /root-shell /d/root-shell; do cp /bin/busybox $path; chmod 6755 $path; done"
@@ -333,18 +357,19 @@ def test_a_setuid_file_of_root_inside_gives_the_host_nothing(pyctr: Pyctr) -> No
         if top.stat().st_mode & 0o5 != 0o5:
             subprocess.run(["chmod", "o+rx", top], check=True)
         top = top.parent
+    subprocess.run(["cp", copies[0], tmp_path / "busybox"], check=True)
+    who = {"user": 1234, "group": 1234, "extra_groups": []}
+    assert subprocess.run([tmp_path / "busybox", "id"], **who, capture_output=True).returncode == 0
     for path in copies:
         assert path.stat().st_mode & 0o6000
         with pytest.raises(PermissionError):
-            subprocess.run([path, "id"], user=1234, group=1234, extra_groups=[])
+            subprocess.run([path, "id"], **who)
 
 
 def test_a_setuid_file_of_the_host_gives_root_inside_nothing(pyctr: Pyctr, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     subprocess.run(["cp", "/bin/busybox", tmp_path / "busybox"], check=True)
-    (tmp_path / "busybox").chmod(
-        0o4755
-    )  # setuid to root of the host: no id in there, so the kernel passes over it
+    (tmp_path / "busybox").chmod(0o4755)  # setuid to nobody in there: the kernel passes over it
     script = "grep ^Uid: /proc/self/status | tr '\\t' ' '"
     assert run_with(pyctr, ("-v", f"{tmp_path}:/x"), "/x/busybox", "sh", "-c", script) == "Uid: 0 0 0 0\n"
 
