@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from tests.leaks import Snapshot, cgroup_name, children, end, end_groups, wait_f
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.dockerd import DockerDaemon
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -153,6 +156,27 @@ def needs() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def docker_daemon(needs: Callable[[str], str]) -> Iterator[DockerDaemon]:
+    """Docker's own daemon, one for all tests of a module. Skips them, in its words, where it does not start."""
+    from tests import dockerd
+
+    needs("docker"), needs("dockerd")
+    directory = Path(tempfile.mkdtemp(prefix="docker-"))  # the path of a socket may have 107 characters
+    running = children()
+    daemon = dockerd.DockerDaemon(directory / "daemon", f"pyctr-docker-{os.getpid()}")
+    try:
+        try:
+            daemon.wait()
+        except RuntimeError as error:
+            pytest.skip(str(error))
+        yield daemon
+    finally:
+        daemon.stop()
+        end(wait_for_children(besides=running, seconds=20))
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

@@ -136,9 +136,8 @@ def _end_group(top: Path) -> None:
 
 def children() -> dict[int, str]:
     """Our children that run, with their command lines; those that have ended are reaped."""
-    mine = os.getpid()
-    found = {}
-    for pid in (int(name) for task in os.listdir("/proc/self/task") for name in _children_of(mine, task)):
+    found: dict[int, str] = {}
+    for pid in children_of(os.getpid()):
         if pid in found:
             continue
         try:
@@ -153,6 +152,14 @@ def children() -> dict[int, str]:
         else:
             found[pid] = command or "?"
     return found
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process, of whichever of its threads they are; none of one that has ended."""
+    try:
+        return [int(child) for task in os.listdir(f"/proc/{pid}/task") for child in _children_of(pid, task)]
+    except OSError:
+        return []
 
 
 def _children_of(pid: int, task: str) -> list[str]:

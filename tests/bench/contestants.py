@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tests import leaks
 from tests.bench import timing
-from tests.bench.workplace import CGROUP, DockerDaemon
+from tests.bench.workplace import CGROUP
+from tests.dockerd import DockerDaemon
 
 if TYPE_CHECKING:
     from tests.bench.workplace import Workplace
@@ -239,9 +240,9 @@ class Docker(Engine):
 
     def __init__(self, work: Workplace) -> None:
         super().__init__(work)
-        self.program = find("docker")
+        find("docker")
         find("dockerd")
-        self.daemon = DockerDaemon(work.path / "docker")
+        self.daemon = DockerDaemon(work.path / "docker", CGROUP)
         try:
             self.daemon.wait()
         except RuntimeError:
@@ -249,7 +250,7 @@ class Docker(Engine):
             raise
 
     def command(self, *arguments: str) -> list[str]:
-        return [self.program, "-H", f"unix://{self.daemon.socket}", *arguments]
+        return self.daemon.command(*arguments)
 
     def version(self) -> str:
         return output(self.command("version", "--format", "{{.Server.Version}}")) + " (its daemon runs already)"

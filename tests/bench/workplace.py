@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import select
 import shutil
 import signal
 import subprocess
@@ -119,61 +118,3 @@ class Workplace:
             os.close(ready)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-
-
-class DockerDaemon:
-    """A dockerd of our own: own directories and socket, no bridge, no packet filter, mounts of its own."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.socket = place, place / "docker.sock"
-        place.mkdir()
-        self.log = (place / "log").open("wb")
-        arguments = {
-            "data-root": place / "data",
-            "exec-root": place / "exec",
-            "pidfile": place / "pid",
-            "host": f"unix://{self.socket}",
-            "bridge": "none",
-            "iptables": "false",
-            "ip6tables": "false",
-            "ip-forward": "false",
-            "ip-masq": "false",
-            "cgroup-parent": f"/{CGROUP}",
-            "exec-opt": "native.cgroupdriver=cgroupfs",
-            "log-level": "warn",
-        }
-        self.process = subprocess.Popen(
-            ["unshare", "--mount", "dockerd", *(f"--{name}={value}" for name, value in arguments.items())],
-            stdin=subprocess.DEVNULL,
-            stdout=self.log,
-            stderr=self.log,
-        )
-
-    def wait(self, seconds: float = 30) -> None:
-        """Until it answers. Fails with RuntimeError and the daemon's last words where it does not."""
-        command = ["/usr/bin/docker", "-H", f"unix://{self.socket}", "version"]
-        ended = os.pidfd_open(self.process.pid)
-        for _ in range(int(seconds * 5)):
-            if subprocess.run(command, capture_output=True).returncode == 0:
-                break
-            if select.select([ended], [], [], 0.2)[0]:
-                raise RuntimeError(
-                    "dockerd does not start: " + (self.place / "log").read_text().strip().splitlines()[-1]
-                )
-        else:
-            raise RuntimeError("dockerd does not answer")
-        os.close(ended)
-
-    def processes(self) -> list[int]:
-        """dockerd and its containerd, which all containers share."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [self.process.pid, *map(int, children)]
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
-import tempfile
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,32 +14,16 @@ from tests.images.samples import LAYERS
 from tests.images.test_oracles import run, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.dockerd import DockerDaemon
 
 
 @pytest.fixture
-def docker(needs: Callable[[str], str]) -> Iterator[Callable[..., str]]:
-    """docker, with a daemon of this test's own, that touches no network and no mounts."""
-    client, daemon = needs("docker"), needs("dockerd")
-    directory = Path(tempfile.mkdtemp(prefix="docker-"))
-    host = f"unix://{directory}/sock"
-    command = [
-        daemon, "-H", host, "--data-root", directory / "data", "--exec-root", directory / "exec",
-        "--pidfile", directory / "pid", "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false",
-        "--ip-forward=false", "--bridge=none",
-    ]  # fmt: skip
-    with open(directory / "log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while subprocess.run([client, "-H", host, "version"], capture_output=True, check=False).returncode:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.skip(f"no Docker daemon runs here: {(directory / 'log').read_text()[-500:]}")
-        yield lambda *arguments: run(client, "-H", host, *arguments)
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(directory)
+def docker(docker_daemon: DockerDaemon) -> Callable[..., str]:
+    """docker, with a daemon of this module's own."""
+    return lambda *arguments: run(*docker_daemon.command(*arguments))
 
 
 def test_docker_loads_what_we_save_and_we_load_what_it_saves(

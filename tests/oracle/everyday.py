@@ -1,15 +1,17 @@
 """Docker command lines of everyday use, in scenarios: each begins with no container and one image, busybox.
 
 A line is what is typed behind `docker`; `<<` gives it the rest as its input, HERE is a directory of the host. In
-a pair the second is why podman's output or exit code is its own: such a line is run on both sides too, and must
-still differ. A reason that names podman's version holds for that one.
+a tuple the line is followed by reasons why podman's or Docker's output or exit code is another than ours; each
+begins with whose it is. Such a line is run on both sides too, and must still differ. A reason that names a version
+("podman 4.3 …") is one of that version.
 """
 
 from __future__ import annotations
 
-Line = str | tuple[str, str]
+Line = str | tuple[str, ...]
 
 _TOTAL = "podman prints no total"
+_SAME = "podman, for the same reason"
 _LATEST = "podman completes the image's name"
 
 SCENARIOS: dict[str, list[Line]] = {
@@ -46,7 +48,10 @@ SCENARIOS: dict[str, list[Line]] = {
         "run --rm --ulimit nofile=64:64 --ulimit nproc=99:99 busybox sh -c 'ulimit -n'",
         "run --rm --sysctl kernel.shmmni=100 busybox cat /proc/sys/kernel/shmmni",
         "run --rm --network none busybox ls /sys/class/net",
-        "run --rm --stop-signal 99999 busybox true",
+        (
+            "run --rm --stop-signal 99999 busybox true",
+            "Docker takes any number, and fails at the stop",
+        ),
         ("run", "podman ends with 125 where arguments are missing, Docker's client with 1"),
     ],
     "the life of a container": [
@@ -73,7 +78,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "kill web",
         "restart -t 5 web",
         "rename web site",
-        ("inspect -f '{{.Name}}' site", "Docker's names begin with a slash here"),
+        ("inspect -f '{{.Name}}' site", "podman's names have no slash before them here"),
         "rm site",
         "rm -f site",
         "rm -f site",
@@ -87,7 +92,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "run -d --name box busybox sleep 1000",
         "exec box echo hello",
         "exec box sh -c 'exit 7'",
-        "exec box nosuchprogram",
+        ("exec box nosuchprogram", "Docker 20.10 ends with 126, as no other, and says it on stdout"),
         "exec box false",
         "exec -i box cat << input of exec",
         "exec -e A=1 box sh -c 'echo $A'",
@@ -167,7 +172,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "tag nosuch mine:2",
         "tag busybox UPPER:1",
         ("images --format '{{.Tag}}' mine", "podman lists every name of an image that has one that fits"),
-        ("images --filter reference=mine --format '{{.Tag}}'", "the same"),
+        ("images --filter reference=mine --format '{{.Tag}}'", _SAME),
         "images --filter dangling=true -q",
         "image inspect -f '{{json .Config.Cmd}}' mine:1",
         "image inspect nosuch",
@@ -175,8 +180,8 @@ SCENARIOS: dict[str, list[Line]] = {
         "diff maker",
         "commit -c 'CMD [\"cat\", \"/made\"]' -c 'ENV A=b' maker made:1",
         ("commit -m 'a message' maker said:1", "podman takes a message only with --format docker"),
-        ("history --format '{{.Comment}}' said:1", "the same"),
-        ("rmi said:1", "the same"),
+        ("history --format '{{.Comment}}' said:1", _SAME, "Docker's busybox has an import's comment"),
+        ("rmi said:1", _SAME),
         "run --rm made:1",
         "run --rm made:1 sh -c 'echo $A; ls /etc/group'",
         "image inspect -f '{{json .Config.Cmd}}' made:1",
@@ -223,6 +228,6 @@ SCENARIOS: dict[str, list[Line]] = {
         "volume rm data",
         "volume rm data",
         ("volume rm -f data", "podman does not print what is missing"),
-        ("volume prune -f", "podman 4.3 prunes named volumes too"),
+        ("volume prune -f", "podman 4.3 prunes named volumes too", "Docker 20.10 prunes named volumes too"),
     ],
 }

@@ -1,4 +1,4 @@
-"""What someone who knows Docker types all day, through us and through podman: the same exit codes and output.
+"""What someone who knows Docker types all day, through us, podman and Docker: the same exit codes and output.
 
 Not compared are ids, and the words of errors (only that there are some). What podman has in general is put right
 before: it ends with 125 or 2 where Docker's client ends with 1 for a request that failed, and its image names have
@@ -20,11 +20,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Pyctr
+from tests.dockerd import DockerDaemon
 from tests.leaks import children, end_groups, wait_for_children
 from tests.oracle import everyday
 
 GROUP = "pyctr-everyday"
 LEAST = 150
+NO_NETWORK = ("--network", "none")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,10 @@ class Outcome:
 
 
 class Side:
-    """One of the two: how a command line is run."""
+    """One of those who are compared: how a command line is run. `options` are what `run` and `create` need."""
+
+    failures: tuple[int, ...] = ()
+    """The exit codes of a request that failed, of any command but `run`, besides Docker's 1."""
 
     def __init__(
         self, prefix: list[str], here: Path, options: tuple[str, ...] = (), env: dict[str, str] | None = None
@@ -53,10 +58,8 @@ class Side:
     def __call__(self, line: str) -> Outcome:
         command, _, given = line.partition(" << ")
         words = shlex.split(command.replace("HERE", str(self.here)))
-        if words[0] in ("run", "create") and self.options and "--network" not in words:
-            words[1:1] = ["--network", "none"]
         if words[0] in ("run", "create") and len(words) > 1:
-            words[1:1] = self.options
+            words[1:1] = self.options if "--network" in words else (*self.options, *NO_NETWORK)
         done = subprocess.run(
             [*self.prefix, *words],
             env=self.env,
@@ -66,13 +69,20 @@ class Side:
             text=True,
             timeout=60,
         )
-        code = done.returncode
-        if self.options and words[0] != "run" and code in (2, 125, 255):
-            code = 1
-        return Outcome(code, normal(done.stdout.replace(str(self.here), "HERE")), bool(code and done.stderr))
+        code = 1 if words[0] != "run" and done.returncode in self.failures else done.returncode
+        output = normal(done.stdout.replace(str(self.here), "HERE"))
+        if words[0] == "diff":
+            output = "\n".join(sorted(output.splitlines()))  # Docker has no order
+        elif words[0] == "top":
+            output = re.sub(r"\b\d+ *", "PID ", output)
+        return Outcome(code, output, bool(code and done.stderr))
 
     def all(self, lines: list[str]) -> list[Outcome]:
         return [self(line) for line in lines]
+
+
+class Podman(Side):
+    failures = (2, 125, 255)
 
 
 def normal(text: str) -> str:
@@ -120,11 +130,29 @@ def podman(podman_store: tuple[list[str], dict[str, str]], tmp_path: Path) -> It
     """podman; what it leaves running is gone before the test's end is looked at."""
     command, environment = podman_store
     before = children()
-    yield Side(command, tmp_path / "podman", ("--cgroup-parent", f"/{GROUP}"), environment)
+    yield Podman(command, tmp_path / "podman", ("--cgroup-parent", f"/{GROUP}"), environment)
     for words in (["rm", "-f", "-a", "-v", "-t", "0"], ["volume", "prune", "-f"]):
         subprocess.run([*command, *words], env=environment, capture_output=True, check=True)
     wait_for_children(besides=before, seconds=20)
     end_groups(GROUP, only_empty=False)
+
+
+@pytest.fixture(scope="module")
+def docker_image(docker_daemon: DockerDaemon, busybox_tar: Path) -> None:
+    """The same busybox, with Docker's daemon."""
+    words = ["import", "-c", 'CMD ["sh"]', str(busybox_tar), "busybox:latest"]
+    subprocess.run(docker_daemon.command(*words), capture_output=True, check=True)
+
+
+@pytest.fixture
+def docker(docker_daemon: DockerDaemon, docker_image: None, tmp_path: Path) -> Iterator[Side]:
+    """Docker, and nobody's settings; what it leaves running is gone before the test's end is looked at."""
+    before = children()
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DOCKER_CONFIG": str(tmp_path / "config")}
+    yield Side(docker_daemon.command(), tmp_path / "docker", env=environment)
+    docker_daemon.clear(besides="busybox:latest")
+    wait_for_children(besides=before, seconds=20)
+    end_groups(docker_daemon.group, only_empty=True)
 
 
 @pytest.fixture
@@ -134,28 +162,38 @@ def ours(pyctr: Pyctr, tmp_path: Path) -> Side:
 
 @pytest.mark.parametrize("scenario", everyday.SCENARIOS)
 def test_everyday_command_lines_do_what_they_do_with_podman(ours: Side, podman: Side, scenario: str) -> None:
-    version = podman("--version").output.split()[-1]
-    lines = everyday.SCENARIOS[scenario]
-    texts = [line if isinstance(line, str) else line[0] for line in lines]
+    compare(ours, podman, scenario, "podman", podman("--version").output.split()[-1])
+
+
+@pytest.mark.parametrize("scenario", everyday.SCENARIOS)
+def test_everyday_command_lines_do_what_they_do_with_docker(ours: Side, docker: Side, scenario: str) -> None:
+    compare(ours, docker, scenario, "Docker", docker("version --format '{{.Server.Version}}'").output)
+
+
+def compare(ours: Side, theirs: Side, scenario: str, name: str, version: str) -> None:
+    """Run a scenario on both sides at once: each line does the same, or differs for a reason that is listed."""
+    lines = [(line,) if isinstance(line, str) else line for line in everyday.SCENARIOS[scenario]]
     with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(side.all, texts) for side in (ours, podman)]
+        both = [pool.submit(side.all, [text for text, *_ in lines]) for side in (ours, theirs)]
         outcomes = list(zip(lines, *(each.result() for each in both), strict=True))
     wrong = []
-    for line, mine, theirs in outcomes:
-        if isinstance(line, str) and mine != theirs:
-            wrong.append(f"{line}\n  we: {mine}\n  podman: {theirs}")
-        elif not isinstance(line, str) and mine == theirs and holds_for(line[1], version):
-            wrong.append(f"{line[0]}\n  is listed as different ({line[1]}), and is not")
+    for (text, *reasons), mine, other in outcomes:
+        own = [reason for reason in reasons if reason.startswith(name)]
+        if not own and mine != other:
+            wrong.append(f"{text}\n  we: {mine}\n  {name}: {other}")
+        elif mine == other and any(holds_for(reason, version) for reason in own):
+            wrong.append(f"{text}\n  is listed as different ({', '.join(own)}), and is not")
     assert not wrong, "\n" + "\n".join(wrong)
 
 
 def holds_for(reason: str, version: str) -> bool:
-    """Whether a reason is one of this version of podman."""
-    named = re.search(r"podman (\d+\.\d+)", reason)
+    """Whether a reason is one of this version: "podman 4.3 has no …" is not one of podman 5."""
+    named = re.match(r"\w+ (\d+\.\d+)", reason)
     return named is None or version.startswith(named[1] + ".")
 
 
 def test_there_are_as_many_lines_as_the_engine_is_to_be_measured_by() -> None:
     lines = [line for scenario in everyday.SCENARIOS.values() for line in scenario]
     assert sum(isinstance(line, str) for line in lines) >= LEAST
-    assert all(line[1] for line in lines if not isinstance(line, str))
+    reasons = [reason for line in lines if not isinstance(line, str) for reason in line[1:]]
+    assert all(reason.startswith(("podman", "Docker")) for reason in reasons)
