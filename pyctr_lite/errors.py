@@ -35,6 +35,14 @@ class UsageError(PyctrError):
     exit_code = 125
 
 
+class BadFilter(UsageError):
+    """A `--filter` that is no `key=value`: the command line is wrong, whatever the filters are."""
+
+    def __init__(self, text: str) -> None:
+        what = "bad format of filter (expected name=value)"
+        super().__init__(f'invalid argument "{text}" for "-f, --filter" flag: {what}')
+
+
 class BrokenArchive(PyctrError):
     """An archive, blob or layer that is damaged, lies about itself, or tries to leave its root."""
 

@@ -77,7 +77,7 @@ def _formatter(form: str) -> Callable[[Event], str]:
         return jsonfile.dumps
     if not form:
         return _line
-    template = templates.Template(form)
+    template = templates.of_flag(form)
 
     def render(event: Event) -> str:
         fields = {"Status": "", "ID": "", "From": ""}  # of a volume there are none

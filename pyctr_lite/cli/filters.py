@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_lite.cli import times
 from pyctr_lite.engine import record
-from pyctr_lite.errors import InvalidArgument, NotFound
+from pyctr_lite.errors import BadFilter, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from pyctr_lite.engine.containers import Container
@@ -23,14 +23,12 @@ PRUNE_KEYS = ("label", "label!", "until")
 
 
 def parse(texts: Iterable[str], keys: Iterable[str]) -> Values:
-    """The values of each key of `key=value` texts. Fails with InvalidArgument in Docker's words."""
+    """The values of each key of `key=value` texts. Fails with BadFilter, InvalidArgument in Docker's words."""
     values: Values = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise InvalidArgument(
-                f'invalid argument "{text}" for "--filter" flag: bad format of filter (expected name=value)'
-            )
+            raise BadFilter(text)
         key = key.strip().lower()
         if key not in keys:
             raise InvalidArgument(f"invalid filter '{key}'", f"filters are {', '.join(keys)}")

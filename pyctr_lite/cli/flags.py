@@ -133,7 +133,7 @@ class Command:
 
     def error(self, message: str, near: str = "") -> errors.UsageError:
         """A UsageError that points to this verb's help, and to what was perhaps meant."""
-        see = f"See '{PROGRAM} {self.name} --help'."
+        see = f"See '{f'{PROGRAM} {self.name}'.strip()} --help'."
         return errors.UsageError(message, f"Did you mean {near}? {see}" if near else see)
 
 

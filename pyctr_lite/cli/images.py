@@ -200,6 +200,7 @@ COMMANDS = {
         "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
         "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
         action=tag,  # type: ignore[arg-type]
+        interspersed=False,
         aliases=("image tag",),
         example="pyctr_lite tag busybox mine:1",
     ),

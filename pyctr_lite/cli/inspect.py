@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.engine import Engine
 
 _FORMAT = Option("format", "string", "Format output: 'json' or a Go template", short="f")
+_SIZE = "Display total file sizes"
 
 
 def inspect(context: Context) -> int:
@@ -40,6 +41,11 @@ def inspect(context: Context) -> int:
     return show(context, find)
 
 
+def inspect_container(context: Context) -> int:
+    """Show containers, and nothing else of the same name."""
+    return show(context, lambda reference: _container(context.engine, reference, context.flags.size))
+
+
 def inspect_image(context: Context) -> int:
     """Show images."""
     return show(context, lambda reference: _image(context.engine, reference, False))
@@ -49,7 +55,7 @@ def show(context: Context, find: Callable[[str], Any]) -> int:
     """Print what each argument is, as one JSON array or by a template; tell what was not found, then 1."""
     flags = context.flags
     form = flags.format or ""
-    template = templates.Template(form) if form not in ("", "json") else None
+    template = templates.of_flag(form) if form not in ("", "json") else None
     found: list[Any] = []
     missing: list[PyctrError] = []
     for reference in flags.arguments:
@@ -107,12 +113,19 @@ COMMANDS = {
         "Return low-level information on containers, images and volumes",
         (
             _FORMAT,
-            Option("size", "bool", "Display total file sizes if the type is container", short="s"),
+            Option("size", "bool", f"{_SIZE} if the type is container", short="s"),
             Option("type", "string", "Only inspect objects of the given type (container, image, volume)"),
         ),
         action=inspect,  # type: ignore[arg-type]
-        aliases=("container inspect",),
         example="pyctr_lite inspect --format '{{ .State.Pid }}' web",
+    ),
+    "container inspect": Command(
+        "container inspect",
+        "CONTAINER [CONTAINER...]",
+        "Display detailed information on one or more containers",
+        (_FORMAT, Option("size", "bool", _SIZE, short="s")),
+        action=inspect_container,  # type: ignore[arg-type]
+        example="pyctr_lite container inspect --format '{{ .State.Pid }}' web",
     ),
     "image inspect": Command(
         "image inspect",

@@ -1,4 +1,4 @@
-"""`pyctr_lite`, `pyctr_lite --help`, `pyctr_lite GROUP` and a verb that does not exist."""
+"""`pyctr_lite`, `pyctr_lite --help`, `pyctr_lite help VERB`, `pyctr_lite GROUP` and a verb that does not exist."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ _COMMON = ("run", "exec", "ps", "images", "logs", "stop", "rm", "commit")
 def show(parsed: flags.Parsed, options: tuple[flags.Option, ...]) -> int:
     """Print the help of the program or of a group. Fails with UsageError for what is no verb."""
     words = parsed.arguments
+    if words[:1] == ["help"]:
+        words = words[1:]
+        name, _ = verbs.find(words)
+        if name:
+            print(help.command_help(command(name)), end="")
+            return 0
     group = words[0] if words and words[0] in verbs.GROUPS else ""
     if words and not group:
         raise _unknown(words[0], "", _single_words())
@@ -53,4 +59,6 @@ def _unknown(word: str, group: str, known: list[str]) -> UsageError:
     whole = f"pyctr_lite {group}".strip()
     found = near.nearest(word, known)
     hint = f"Did you mean {found}? " if found else ""
-    return UsageError(f"'{word}' is not a {whole} command.", f"{hint}See '{whole} --help'.")
+    error = UsageError(f"'{word}' is not a {whole} command.", f"{hint}See '{whole} --help'.")
+    error.exit_code = 1
+    return error

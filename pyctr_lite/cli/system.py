@@ -156,7 +156,7 @@ def _print_formatted(values: dict[str, Any], form: str) -> int:
     if form == "json":
         print(jsonfile.dumps(values))
     else:
-        print(templates.Template(form).render(templates.as_go(values)))
+        print(templates.of_flag(form).render(templates.as_go(values)))
     return 0
 
 

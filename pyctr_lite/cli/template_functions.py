@@ -24,6 +24,27 @@ class Map(dict[str, Any]):
         return "" if all(isinstance(value, str) for value in self.values()) else None
 
 
+class NilMap(Map):
+    """A Go map that is nil: as an empty one, but its JSON is null."""
+
+
+class NilSlice(list[Any]):
+    """A Go slice that is nil: as an empty one, but its JSON is null."""
+
+
+class NilPointer:
+    """A Go pointer that is nil: not the value that there is not, and not printed as that."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return "<nil>"
+
+
+NIL = NilPointer()
+
+
 @dataclass(frozen=True)
 class Method:
     """A value that a template calls with arguments: `.Label "name"`."""
@@ -145,9 +166,15 @@ def _truncate(text: str, length: int) -> str:
 
 
 def _json(value: Any) -> str:
+    return jsonfile.dumps(_as_json(value))
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, NilMap | NilSlice | NilPointer):
+        return None
     if isinstance(value, dict):
-        value = {key: item for key, item in value.items() if not isinstance(item, Method)}
-    return jsonfile.dumps(value)
+        return {key: _as_json(item) for key, item in value.items() if not isinstance(item, Method)}
+    return [_as_json(item) for item in value] if isinstance(value, list) else value
 
 
 def _first(value: Any, *_: Any) -> Any:

@@ -13,11 +13,30 @@ from typing import Any
 
 from pyctr_lite import near
 from pyctr_lite.cli import go_format, template_functions, template_nodes, template_parser
-from pyctr_lite.cli.template_functions import ANY, INT, STRING, STRINGS, Function, Map, Method, truth
+from pyctr_lite.cli.template_functions import (
+    ANY,
+    INT,
+    NIL,
+    STRING,
+    STRINGS,
+    Function,
+    Map,
+    Method,
+    NilMap,
+    NilSlice,
+    truth,
+)
 from pyctr_lite.cli.template_tokens import TemplateError
 
-MAPS = {"Annotations", "Data", "ExposedPorts", "Labels", "Networks", "Options", "Ports", "Sysctls", "Volumes"}
+MAPS = set("Annotations Data ExposedPorts Labels Networks Options Ports Sysctls Tmpfs Volumes".split())
 """The keys in Docker's JSON whose objects are maps, not structs."""
+SLICES = set(
+    "Binds BlkioDeviceReadBps BlkioDeviceWriteBps CapAdd CapDrop Cmd DeviceCgroupRules Entrypoint ExecIDs "
+    "ExtraHosts GroupAdd OnBuild SecurityOpt".split()
+)
+"""The keys whose null is a slice that is nil."""
+POINTERS = {"Init", "MemorySwappiness", "OomKillDisable", "PidsLimit", "StopTimeout"}
+"""The keys whose null is a pointer that is nil."""
 
 
 class Template:
@@ -43,19 +62,28 @@ class Template:
         return {name for node in _operands(self.body) for name in getattr(node, "names", ())}
 
 
+def of_flag(form: str) -> Template:
+    """The template of `inspect -f` and its like: the exit code is 64 where it is none, as with Docker's client."""
+    try:
+        return Template(form)
+    except TemplateError as error:
+        error.exit_code = 64
+        raise
+
+
 def as_go(value: Any, maps: set[str] = MAPS) -> Any:
-    """A JSON value with `Map` for the objects under the keys that hold Go maps, sorted as Go sorts them."""
+    """A JSON value with what its keys tell of Go's types: `Map` for a map, sorted as Go sorts it, nil ones too."""
     if isinstance(value, dict):
-        return type(value)(
-            (
-                key,
-                Map(sorted(as_go(item, maps).items()))
-                if key in maps and isinstance(item, dict)
-                else as_go(item, maps),
-            )
-            for key, item in value.items()
-        )
+        return type(value)((key, _member(key, item, maps)) for key, item in value.items())
     return [as_go(item, maps) for item in value] if isinstance(value, list) else value
+
+
+def _member(key: str, value: Any, maps: set[str]) -> Any:
+    if value is None:
+        return NilMap() if key in maps else NilSlice() if key in SLICES else NIL if key in POINTERS else None
+    if key in maps and isinstance(value, dict):
+        return Map(sorted(as_go(value, maps).items()))
+    return as_go(value, maps)
 
 
 def _operands(part: Any) -> Iterator[template_nodes.Node]:

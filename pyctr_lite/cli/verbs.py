@@ -45,6 +45,7 @@ VERBS = {
     "volume inspect": "volume",
     "volume rm": "volume",
     "volume prune": "volume",
+    "container inspect": "inspect",
     "container prune": "container_prune",
     "system df": "space",
     "system prune": "space",
@@ -59,7 +60,7 @@ VERBS = {
 One that begins with an underscore is for programs, and in no list."""
 
 _CONTAINER_VERBS = (
-    "run create exec attach start stop restart kill pause unpause wait rm rename update cp export logs inspect "
+    "run create exec attach start stop restart kill pause unpause wait rm rename update cp export logs "
     "top stats diff commit"
 ).split()
 ALIASES = {

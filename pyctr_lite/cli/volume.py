@@ -76,7 +76,7 @@ def inspect(context: Context) -> int:
 
     flags = context.flags
     form = flags.format or ""
-    template = templates.Template(form) if form not in ("", "json") else None
+    template = templates.of_flag(form) if form not in ("", "json") else None
     found, missing = [], []
     for name in flags.arguments:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctr_lite.engine import health, restart
 from pyctr_lite.errors import NotFound
 from pyctr_lite.rootfs import walk
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctr_lite.engine.containers import Container
+    from pyctr_lite.engine.options import ContainerOptions
 
 _MOUNT_KEYS = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
 
@@ -22,6 +25,7 @@ _NO_ADDRESS = {"IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "MacAddress": "
 def container(item: Container, *, size: bool = False) -> dict[str, Any]:
     """What `docker inspect` shows of a container, as far as it applies here."""
     record, options, directory = item.record, item.record.options, item.directory
+    memory = {os.path.normpath(place) for place in _tmpfs(options)}
     shown = {
         "Id": record.id,
         "Created": record.created,
@@ -53,7 +57,9 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
             },
         },
         "Mounts": [
-            {key: mount[key] for key in _MOUNT_KEYS if mount.get(key) not in (None,)} for mount in record.mounts
+            {key: mount[key] for key in _MOUNT_KEYS if mount.get(key) is not None}
+            for mount in record.mounts
+            if mount["Type"] != "tmpfs" or mount["Destination"] not in memory
         ],
         "Config": config(item),
         "NetworkSettings": {
@@ -82,7 +88,8 @@ def config(item: Container) -> dict[str, Any]:
     else:
         entrypoint = image_config.get("Entrypoint")
         command = options.command or image_config.get("Cmd")
-    given: dict[str, Any] = {mount["Destination"]: {} for mount in record.mounts if mount["Type"] == "volume"}
+    volumes: dict[str, Any] = {**(image_config.get("Volumes") or {})}
+    volumes |= {path: {} for path in options.volumes if ":" not in path}  # those with a name are not an image's
     return {
         "Hostname": record.hostname,
         "Domainname": options.domainname,
@@ -96,7 +103,7 @@ def config(item: Container) -> dict[str, Any]:
         "Env": [item for item in record.env if not item.startswith(("HOSTNAME=", "TERM="))],
         "Cmd": command,
         "Image": record.image_name,
-        "Volumes": given or None,
+        "Volumes": volumes or None,
         "WorkingDir": options.workdir or image_config.get("WorkingDir", ""),
         "Entrypoint": entrypoint,
         "OnBuild": image_config.get("OnBuild"),
@@ -121,12 +128,17 @@ def _id_mappings(ids: list[int] | None) -> dict[str, Any]:
     return {"IDMappings": {"UidMap": mapping, "GidMap": mapping}} if ids else {}
 
 
+def _tmpfs(options: ContainerOptions) -> dict[str, str]:
+    """What `--tmpfs` asked for: the options of each place. Docker does not count these among the mounts."""
+    return {place: given for place, _, given in (text.partition(":") for text in options.tmpfs)}
+
+
 def _host_config(item: Container) -> dict[str, Any]:
     options = item.record.options
     return {
-        "Binds": options.volumes or None,
+        "Binds": [text for text in options.volumes if ":" in text] or None,
         "Mounts": options.mounts,
-        "Tmpfs": options.tmpfs or None,
+        "Tmpfs": _tmpfs(options) or None,
         "NetworkMode": options.network or "private",
         "PidMode": options.pid,
         "IpcMode": options.ipc or "private",

@@ -58,6 +58,8 @@ class Names:
 
     def find(self, reference: str) -> str:
         """The id for a name, a whole id or the start of one. Fails with NotFound that names what is near."""
+        if not reference:
+            raise InvalidArgument("the name of a container is empty")
         name = reference.removeprefix("/")
         if name and "/" not in name:
             try:
@@ -67,7 +69,7 @@ class Names:
             except OSError:
                 pass
         ids = self.ids()
-        found = [id for id in ids if id.startswith(reference)] if reference else []
+        found = [id for id in ids if id.startswith(reference)]
         if len(found) == 1:
             return found[0]
         if found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.errors import BadFilter, InvalidArgument
 from pyctr_lite.volumes.store import Volume
 
 KEYS = ("dangling", "driver", "label", "label!", "name")
@@ -13,13 +13,13 @@ KEYS = ("dangling", "driver", "label", "label!", "name")
 def volume_filter(filters: Iterable[str], used: set[str]) -> Callable[[Volume], bool]:
     """A test for the volumes that `key=value` filters let through; `used` are the names in use.
 
-    Of one key any value will do, except that of labels all must be there. Fails with InvalidArgument.
+    Of one key any value will do, except that of labels all must be there. Fails with BadFilter, InvalidArgument.
     """
     values: dict[str, list[str]] = {}
     for text in filters:
         key, equals, value = text.partition("=")
         if not equals:
-            raise InvalidArgument(f"invalid argument {text!r}: bad format of filter (expected name=value)")
+            raise BadFilter(text)
         if key not in KEYS:
             raise InvalidArgument(f"invalid filter '{key}'", f"Filters are {', '.join(KEYS)}.")
         values.setdefault(key, []).append(value)

@@ -151,7 +151,7 @@ def test_images_as_json_and_with_digests(pyctr: Pyctr, root: Path) -> None:
         (["images", "--nope"], 125, "unknown flag: --nope"),
         (["images", "one", "two"], 1, "requires at most 1 argument"),
         (["images", "-f", "colour=red"], 1, "invalid filter 'colour'"),
-        (["images", "-f", "dangling"], 1, "bad format of filter"),
+        (["images", "-f", "dangling"], 125, "bad format of filter"),
         (["images", "-f", "dangling=maybe"], 1, "invalid filter 'dangling=maybe'"),
         (["images", "-f", "before=nope"], 1, "No such image: nope:latest"),
         (["images", "--format", "{{.Nope}}"], 1, "template parsing error"),

@@ -326,6 +326,7 @@ def test_rm_leaves_nothing_and_the_name_is_free(pyctr: Pyctr, root: Path) -> Non
 def test_rm_does_what_it_can_and_tells_of_the_rest(pyctr: Pyctr) -> None:
     make(pyctr, "aa", "true")
     run(pyctr, "web")
+    assert pyctr("rm", "-f", "").returncode == 1  # as where a script's variable is empty
     done = pyctr("rm", "aa", "web", "webb")
     assert (done.returncode, done.stdout) == (1, "aa\n")
     assert done.stderr == (

@@ -191,7 +191,6 @@ def test_filters(pyctr: Pyctr) -> None:
     [
         ("status=asleep", "invalid filter 'status=asleep'"),
         ("colour=red", "invalid filter 'colour'"),
-        ("running", 'invalid argument "running" for "--filter" flag: bad format of filter (expected name=value)'),
         ("exited=soon", "invalid filter 'exited=soon'"),
         ("before=nosuch", "No such container: nosuch"),
     ],
@@ -200,6 +199,13 @@ def test_a_filter_that_is_none_is_one_clear_line(pyctr: Pyctr, given: str, messa
     done = pyctr("ps", "--filter", given)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[0] == f"pyctr_lite: {message}"
+
+
+def test_a_filter_without_a_value_is_a_wrong_command_line(pyctr: Pyctr) -> None:
+    done = pyctr("ps", "--filter", "running")
+    assert (done.returncode, done.stdout) == (125, "")
+    why = "bad format of filter (expected name=value)"
+    assert done.stderr == f'pyctr_lite: invalid argument "running" for "-f, --filter" flag: {why}\n'
 
 
 def test_ps_imports_nothing_slow(pyctr: Pyctr, root: Path) -> None:

@@ -91,7 +91,12 @@ def test_info_tells_the_machines_facts(pyctr: Pyctr, root: Path) -> None:
         (["info", "extra"], 1, "accepts no arguments"),
         (["version", "--nope"], 125, "unknown flag: --nope"),
         (["info", "-f", "{{.Nope}}"], 1, "Nope"),
+        (["info", "-f", "{{.Nope"], 64, "unclosed action"),
         (["doctor", "--fixx"], 125, "unknown flag: --fixx"),
+        (["runn"], 1, "'runn' is not a pyctr_lite command"),
+        (["help", "runn"], 1, "'runn' is not a pyctr_lite command"),
+        (["container", "runn"], 1, "'runn' is not a pyctr_lite container command"),
+        (["--runn"], 125, "unknown flag: --runn"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(pyctr: Pyctr, arguments: list[str], code: int, message: str) -> None:
@@ -99,6 +104,12 @@ def test_what_is_wrong_is_told_in_one_line(pyctr: Pyctr, arguments: list[str], c
     assert done.returncode == code
     assert message in done.stderr.splitlines()[0]
     assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("verb", [[], ["run"], ["volume"], ["volume", "ls"], ["container", "ls"]])
+def test_help_is_a_verb_too(pyctr: Pyctr, verb: list[str]) -> None:
+    asked = pyctr("help", *verb)
+    assert (asked.returncode, asked.stdout) == (0, pyctr(*verb, "--help").stdout)
 
 
 def test_doctor_says_ready_with_one_line_a_fact(pyctr: Pyctr) -> None:

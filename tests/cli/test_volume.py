@@ -147,15 +147,16 @@ def test_a_volume_that_is_a_directory_of_the_host(pyctr: Pyctr, tmp_path: Path) 
         (["create", "a/b"], 1, "includes invalid characters for a local volume name"),
         (["create", "-o", "size=1", "x1"], 1, 'invalid option: "size"'),
         (["ls", "-f", "colour=red"], 1, "invalid filter 'colour'"),
+        (["ls", "-f", "dangling"], 125, "bad format of filter (expected name=value)"),
         (["ls", "-f", "dangling=maybe"], 1, "invalid filter 'dangling=maybe'"),
         (["ls", "--format", "{{.Nope}}", "--nope"], 125, "unknown flag: --nope"),
         (["rm"], 1, "requires at least 1 argument"),
         (["rm", "nope"], 1, "get nope: no such volume"),
         (["inspect"], 1, "requires at least 1 argument"),
-        (["inspect", "-f", "{{"], 1, "template parsing error"),
+        (["inspect", "-f", "{{"], 64, "template parsing error"),
         (["prune", "-f", "--filter", "all=maybe"], 1, "invalid filter 'all=maybe'"),
         (["prune", "-af", "--filter", "all=1"], 1, "cannot specify both --all and --filter all=1"),
-        (["shrink"], 125, "'shrink' is not a pyctr_lite volume command"),
+        (["shrink"], 1, "'shrink' is not a pyctr_lite volume command"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
