@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.cli import times
 from pyctr_lite.engine import record
@@ -84,20 +84,21 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def _ancestor(engine: Engine, values: list[str]) -> Test:
-    """Containers of an image or of one that was made of it: their layers begin with its layers."""
-    chains = set()
+    """Containers of an image or of one that was made of it: its layers and its history begin with that one's."""
+    ancestors = []
     for value in values:
         try:
-            chains.add(engine.images.get(value).chain_ids[-1])
+            ancestors.append(_origin(engine, value))
         except NotFound:
             pass  # nothing comes from it
     known: dict[str, bool] = {}
 
     def comes_from(image: str) -> bool:
         try:
-            return bool(chains & set(engine.images.get(image).chain_ids))
+            chain, history = _origin(engine, image)
         except NotFound:
             return False
+        return any(chain[: len(first)] == first and history[: len(then)] == then for first, then in ancestors)
 
     def test(container: Container) -> bool:
         image = container.record.image
@@ -106,6 +107,11 @@ def _ancestor(engine: Engine, values: list[str]) -> Test:
         return known[image]
 
     return test
+
+
+def _origin(engine: Engine, image: str) -> tuple[list[str], list[Any]]:
+    found = engine.images.get(image)
+    return list(found.chain_ids), found.config.get("history") or []
 
 
 def _status(engine: Engine, values: list[str]) -> Test:

@@ -27,6 +27,9 @@ _TYPES = {
     stat.S_IFIFO: header.FIFO,
 }
 
+EMPTY_DIFF_ID = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+"""The diff_id of a layer with nothing in it: the two blocks of zeros that end a tar archive."""
+
 
 def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None = None) -> LayerDigest:
     """Write the layer of an upper directory to `output`, uncompressed, and give its digest.

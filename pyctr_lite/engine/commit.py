@@ -35,8 +35,9 @@ def commit(
     """Make an image of the container's image and its changes; with `pause` nothing changes meanwhile.
 
     `watch` gives the file that the layer is written to instead, for one to see how far it is.
-    Volumes and the files of the Init layer are not in it: they are mounts, the changes are the upper
-    directory. Fails with InvalidArgument for a reference or a change that does not parse.
+    Where no file changed there is no new layer. Volumes and the files of the Init layer are not in it: they are
+    mounts, the changes are the upper directory. Fails with InvalidArgument for a reference or a change that
+    does not parse.
     """
     if reference:
         writer.parse_name(reference)
@@ -57,19 +58,19 @@ def commit(
             with store.staging() as staging:
                 with staging.open_blob() as blob:
                     packed = layer.write_layer(f"{container.directory}/upper", watch(blob))
+                changed = packed.diff_id != layer.EMPTY_DIFF_ID
                 config = image_config.new_config(
                     parent.config,
                     inspect.config(container),
-                    packed.diff_id,
+                    packed.diff_id if changed else None,
                     created=record.now(),
                     author=author,
                     message=message,
                     changes=changes or [],
                     created_by=" ".join(container.record.args),
                 )
-                image = store.add_image(
-                    config, [*parent.layers, staging.plain_layer(blob)], [reference] if reference else []
-                )
+                new_layers = [staging.plain_layer(blob)] if changed else []
+                image = store.add_image(config, [*parent.layers, *new_layers], [reference] if reference else [])
     finally:
         if paused:
             try:

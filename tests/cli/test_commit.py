@@ -96,6 +96,16 @@ def test_a_commit_of_a_commit_adds_a_layer_and_a_line_of_history(pyctr: Pyctr) -
     assert history[:2] == ["second", "first"]
 
 
+def test_a_commit_without_changed_files_adds_no_layer(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "same", "busybox", "true", check=True)
+    pyctr("commit", "-c", 'CMD ["echo", "hi"]', "same", "one", check=True)
+    layers = pyctr("image", "inspect", "-f", "{{json .RootFS.Layers}}", "busybox", "one", check=True).stdout
+    assert len(set(layers.splitlines())) == 1
+    assert pyctr("history", "--format", "{{.Size}}", "one").stdout.splitlines()[0] == "0B"
+    assert pyctr("run", "--rm", "one", check=True).stdout == "hi\n"
+    assert len(pyctr("rmi", "one", check=False).stdout.splitlines()) == 2  # untagged, and the image itself
+
+
 def test_the_config_is_the_container_s_and_the_changes_come_on_top(pyctr: Pyctr) -> None:
     changed(pyctr, "web", "true", "-e", "A=b", "-w", "/tmp", "-l", "colour=red", "-u", "7")
     flags = [
