@@ -1,0 +1,104 @@
+"""Death at every step that `--explain` tells: whoever is killed, the records tell the truth, and nothing stays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.test_survival import children_of, end_of, groups
+
+if TYPE_CHECKING:
+    from tests.conftest import Pyctr
+
+REPOSITORY = Path(__file__).parents[2]
+# The command line; at the n-th step of all its processes together it says so, and waits.
+STOPPING = """
+import mmap, os, sys
+sys.path.append(sys.argv.pop(1))
+at, other = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+from pyctr_lite.cli.main import entry
+from pyctr_lite.linux import explain
+steps = mmap.mmap(-1, 8)
+def narrate(*_):
+    count = int.from_bytes(steps[:], "little") + 1
+    steps[:] = count.to_bytes(8, "little")
+    if count == at:
+        os.write(explain.sink, b"x")
+        os.read(explain.sink, 1)
+explain.sink, explain.narrate = other, narrate
+entry()
+"""
+
+
+def killed_at(pyctr: Pyctr, step: int, victim: str, *words: str) -> int | None:
+    """Run a command and kill one of its processes at a step: its pid, 0 where it was not there (yet, or any more).
+
+    None where there was no such step: the command has ended by itself.
+    """
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            program = [sys.executable, "-c", STOPPING, str(REPOSITORY), str(step), str(theirs.fileno())]
+            cli = subprocess.Popen(
+                [*program, "--root", str(pyctr.root), *words],
+                pass_fds=[theirs.fileno()],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        reached = ours.recv(1) == b"x"
+        monitor = next(iter(children_of(cli.pid)), 0)
+        container = next(iter(children_of(monitor)), 0)
+        chosen = {"cli": cli.pid, "monitor": monitor, "container": container}[victim]
+        if reached and chosen:
+            os.kill(chosen, signal.SIGKILL)
+            if victim == "cli":
+                cli.wait()
+        with contextlib.suppress(BrokenPipeError):
+            ours.send(b"x")  # the others go on
+    cli.wait(timeout=20)
+    for pid in (container, monitor):
+        if pid:
+            end_of(pid)
+    return chosen if reached else None
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("victim", ["cli", "monitor", "container"])
+def test_killed_at_any_step_of_a_run(pyctr: Pyctr, victim: str) -> None:
+    pyctr("run", "--rm", "busybox", "true", check=True)  # so that all directories are there
+    words = ("run", "-v", "data:/data", "-m", "64m", "busybox", "true")
+    step = killed = 0
+    while (pid := killed_at(pyctr, step + 1, victim, *words)) is not None:
+        assert pyctr("ps", "-q", check=True).stdout == ""  # all its processes have ended
+        step, killed = step + 1, killed + bool(pid)
+    assert killed > 50
+    if left := pyctr("ps", "-aq").stdout.split():
+        pyctr("rm", "-f", *left, check=True)
+    for directory in (pyctr.root / "containers").iterdir():  # half made: settled long ago, as doctor counts it
+        os.utime(directory, (0, 0))
+    for name in (pyctr.root / "names").iterdir():
+        os.utime(name, (0, 0), follow_symlinks=False)
+    pyctr("doctor", "--fix")
+    assert list((pyctr.root / "containers").iterdir()) == []
+    assert list((pyctr.root / "run/containers").iterdir()) == []
+    assert groups(pyctr.root) == []
+    assert pyctr("run", "--rm", "-v", "data:/data", "busybox", "echo", "again").stdout == "again\n"
+
+
+def test_killed_at_any_step_of_a_commit(pyctr: Pyctr) -> None:
+    pyctr("run", "--name", "box", "busybox", "sh", "-c", "mkdir /d; echo new >/d/file; rm /etc/passwd", check=True)
+    step = 0
+    while killed_at(pyctr, step + 1, "cli", "commit", "box", "made"):
+        assert pyctr("images", "-q", "made").stdout == ""
+        step += 1
+    assert step
+    assert pyctr("run", "--rm", "made", "cat", "/d/file").stdout == "new\n"
+    assert not list((pyctr.root / "images").rglob("staging/*"))
