@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.errors import BadFilter, Conflict, InvalidArgument, NotFound
 from pyctr_lite.volumes import filters
 from pyctr_lite.volumes.store import ANONYMOUS_LABEL, VolumeStore
 
@@ -175,7 +175,10 @@ def test_filters_let_through(store: VolumeStore, texts: list[str], names: list[s
     assert [volume.name for volume in store.list() if lets_through(volume)] == names
 
 
-@pytest.mark.parametrize("text", ["dangling", "dangling=perhaps", "colour=red"])
-def test_a_filter_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument):
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("dangling", BadFilter), ("dangling=perhaps", InvalidArgument), ("colour=red", InvalidArgument)],
+)
+def test_a_filter_that_is_none_is_refused(text: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
         filters.volume_filter([text], set())
