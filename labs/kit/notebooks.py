@@ -22,7 +22,8 @@ SECONDS_A_CELL = 120
 def command(files: list[Path], *more: str) -> list[str]:
     """nbval's command line: outputs are compared, but for those of cells whose tag says otherwise."""
     return [
-        *(sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:cacheprovider", "-c", os.devnull),
+        *(sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "nbval.plugin", "--nbval"),
+        *("-p", "no:cacheprovider", "-c", os.devnull),
         *("--rootdir", str(NOTEBOOKS)),
         f"--nbval-cell-timeout={SECONDS_A_CELL * session.SLOWNESS:.0f}",
         *more,
