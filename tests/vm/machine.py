@@ -10,6 +10,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SSH_TRIES = 3
@@ -62,8 +66,13 @@ class Machine:
         text, ended = self._run(words, seconds)
         return self._checked(words, text, ended, status)
 
-    def at_terminal(self, *words: str, keys: bytes, after: str, seconds: float = 300) -> tuple[str, int]:
-        """Run a program at a terminal and press `keys` once it has printed `after`: its output and exit status."""
+    def at_terminal(
+        self, *words: str, keys: bytes | Callable[[str], bytes], after: str, seconds: float = 300
+    ) -> tuple[str, int]:
+        """Run a program at a terminal and press `keys` once it has printed `after`: its output and exit status.
+
+        `keys` may be a function of what it has printed, which gives them.
+        """
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.checkout)
@@ -81,7 +90,7 @@ class Machine:
                     break
                 text += chunk
                 if not pressed and after.encode() in text:
-                    os.write(terminal, keys)
+                    os.write(terminal, keys if isinstance(keys, bytes) else keys(text.decode(errors="replace")))
                     pressed = True
             else:
                 os.kill(pid, signal.SIGKILL)
