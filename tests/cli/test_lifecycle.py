@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.open_files import has_open
 from tests.person import at_terminal
 
 if TYPE_CHECKING:
@@ -307,8 +308,12 @@ def test_wait_prints_each_exit_code_and_tells_of_a_missing_one(pyctr: Pyctr) -> 
 
 
 def test_wait_sees_the_exit_code_of_a_container_that_is_removed_at_its_end(pyctr: Pyctr) -> None:
-    run(pyctr, "job", "sh", "-c", "sleep 0.3; exit 3", flags=("--rm",))
-    assert pyctr("wait", "job").stdout == "3\n"
+    run(pyctr, "job", "sh", "-c", "until [ -e /go ]; do usleep 10000; done; exit 3", flags=("--rm",))
+    process = subprocess.Popen(pyctr.command("wait", "job"), stdout=subprocess.PIPE)
+    while not has_open(process.pid, "socket:"):
+        time.sleep(0.01)
+    pyctr("exec", "job", "touch", "/go", check=True)
+    assert process.communicate(timeout=60) == (b"3\n", None)
     assert pyctr("ps", "-aq").stdout == ""
 
 
