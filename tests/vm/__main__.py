@@ -31,7 +31,7 @@ def main() -> int:
         "--full", action="store_true", help="every notebook and the whole test suite, in the machine"
     )
     parser.add_argument("--keep", action="store_true", help="leave the machine's folder for a look at it")
-    parser.add_argument("--only", metavar="STEP,…", help=f"some of {' '.join(map(name_of, steps.FULL))}")
+    parser.add_argument("--only", metavar="STEP,…", help=f"some of {' '.join(map(name_of, steps.EVERY))}")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is cleaned up then, too
     table = Table()
@@ -69,10 +69,9 @@ def name_of(step: steps.Step) -> str:
 def chosen_steps(full: bool, only: str | None) -> list[steps.Step]:
     """In their order; those that are named alone, and the first, without which there is no machine."""
     names = (only or "").split(",")
-    every = list(dict.fromkeys([*steps.FULL, *steps.USUAL]))
-    if unknown := set(names) - set(map(name_of, every)) - {""}:
+    if unknown := set(names) - set(map(name_of, steps.EVERY)) - {""}:
         raise SystemExit(f"no such step: {' '.join(unknown)}")
-    named = [step for step in every if name_of(step) in names and step is not steps.up]
+    named = [step for step in steps.EVERY if name_of(step) in names and step is not steps.up]
     return [steps.up, *named] if only else steps.FULL if full else steps.USUAL
 
 

@@ -262,10 +262,13 @@ def solve(machine: Machine, number: int) -> None:
 BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, limits]
 COURSE: list[Step] = [notebook_in_browser, lab_to_do, lab_solved]
 END: list[Step] = [halt, up_copied, no_work_is_lost]
-USUAL: list[Step] = [*BEGIN, *COURSE, notebooks, engine_tests, *END, destroy]
-FULL: list[Step] = [
-    *(*BEGIN, *COURSE, every_notebook, whole_suite, *END),
+EVERY: list[Step] = [
+    *(*BEGIN, *COURSE, notebooks, every_notebook, engine_tests, whole_suite, *END),
     *(no_work_is_lost_by_a_reload, destroy, plain_qemu),
 ]
+"""In the order in which they can be done."""
+LONG: list[Step] = [every_notebook, whole_suite, no_work_is_lost_by_a_reload, plain_qemu]
+USUAL: list[Step] = [step for step in EVERY if step not in LONG]
+FULL: list[Step] = [step for step in EVERY if step not in (notebooks, engine_tests)]
 NEEDED: list[Step] = [up, up_copied]
 """Without these the steps after them cannot be done."""
