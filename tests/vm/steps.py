@@ -211,7 +211,9 @@ def plain_qemu(machine: Machine) -> None:
     (box / "pyctr_lite.qcow2").symlink_to(REPOSITORY / "build/box/pyctr_lite.qcow2")
 
     def look(shown: str) -> bytes:
-        browser.wait_for_server(url_in(shown).partition("/lab?")[0], machine.log)
+        found = re.search(r"JupyterLab: (http://127\.0\.0\.1:\d+)/lab", shown)
+        assert found
+        browser.wait_for_server(found[1], machine.log)
         return b"\x01x"  # ends QEMU
 
     with socket.socket() as probe:
