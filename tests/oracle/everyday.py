@@ -353,6 +353,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "run -d --name up busybox sh -c 'trap \"exit 7\" TERM; while :; do usleep 20000; done'",
         "rename bb up",
         ("start nobody bb", _ALL_OR_NONE),
+        "wait bb",  # it ends at once, but not before the next command begins
         "start -a bb up",
         "pause bb",
         "kill -s SIGWINCH up",
@@ -435,7 +436,8 @@ SCENARIOS: dict[str, list[Line]] = {
         "rmi kept:2",
         "rmi -f nosuch",
         "rmi",
-        "rm holds user",
+        "rm holds",
+        "rm user",
         "rmi kept:2",
         "save nosuch",
         "load -i HERE/nosuch",
