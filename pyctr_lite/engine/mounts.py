@@ -64,8 +64,13 @@ def _resolve(item: spec.MountSpec, volumes: store.VolumeStore, fill: Callable[[s
     source = volume.subdirectory(item.subpath) if item.subpath else volume.source
     if not item.nocopy and not item.subpath:
         fill(source, item.target)
-    return mount | {"Name": volume.name, "Source": source, "Driver": "local", "Anonymous": volume.anonymous,
-                    "IdMap": item.idmap or not volume.options.get("device")}  # fmt: skip
+    return mount | {
+        "Name": volume.name,
+        "Source": source,
+        "Driver": "local",
+        "Anonymous": volume.anonymous,
+        "IdMap": item.idmap or not volume.options.get("device"),
+    }
 
 
 def _volume(item: spec.MountSpec, volumes: store.VolumeStore) -> store.Volume:

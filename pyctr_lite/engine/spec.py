@@ -186,7 +186,7 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
         _mount("/sys", "sysfs", "sysfs", [*system, "rw" if writable else "ro"]),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*system, "relatime", "rw" if writable else "ro"]),
         _mount("/dev/mqueue", "mqueue", "mqueue", system),
-    ]  # fmt: skip
+    ]
     if options.ipc == "host":
         mounts.append(_bind("/dev/shm", "/dev/shm"))
     else:
