@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyctr_lite import jsonfile
 from pyctr_lite.cli import filters, logs, templates
 from pyctr_lite.cli.flags import Command, Option
+from pyctr_lite.cli.template_tokens import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,6 +27,14 @@ _GO_NAMES = {
     "timeNano": "TimeNano",
 }
 """A template sees the fields of Go's struct, JSON has these keys."""
+_EMPTY: Event = {
+    "Type": "",
+    "Action": "",
+    "Actor": {"ID": "", "Attributes": {}},
+    "scope": "",
+    "time": 0,
+    "timeNano": 0,
+}
 
 
 def events(context: Context) -> int:
@@ -84,6 +93,11 @@ def _formatter(form: str) -> Callable[[Event], str]:
         fields |= {_GO_NAMES.get(key, key): value for key, value in event.items()}
         return template.render(templates.as_go(fields, templates.MAPS | {"Attributes"}))
 
+    try:
+        render(_EMPTY)  # so that a field that no event has is told at once, not with the first event
+    except TemplateError as error:
+        error.exit_code = 64
+        raise
     return render
 
 

@@ -189,6 +189,11 @@ def test_the_events_do_not_grow_for_ever(pyctr: Pyctr) -> None:
             'invalid argument "start" for "-f, --filter" flag: bad format of filter (expected name=value)',
         ),
         (("--format", "{{.Action"), 64, "template parsing error: template: :1: unclosed action"),
+        (
+            ("--format", "{{.Colour}}", "--until", "0s"),
+            64,
+            'template parsing error: template: :1:2: executing "" at <.Colour>: map has no entry for key "Colour"',
+        ),
     ],
 )
 def test_a_bad_value_is_one_clear_line(pyctr: Pyctr, flags: tuple[str, ...], code: int, message: str) -> None:
