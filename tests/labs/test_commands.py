@@ -13,6 +13,7 @@ import pytest
 
 from labs.kit import grade, manifest
 from labs.kit.solution import of_file
+from tests.person import at_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,20 @@ def test_one_exercise_alone(
     solve(manifest.find("5.1"))
     done = kit("check", "5.1")
     assert (done.returncode, done.stdout) == (0, "5.1 What the layers below show: passed, 15/15 points\n")
+
+
+def test_a_lab_is_checked_again_on_each_save(labs: Path, solve: Callable[..., None]) -> None:
+    with at_terminal([sys.executable, "-m", "labs.kit", "--labs", str(labs), "watch", "5"]) as person:
+        person.sees("0/100")
+        person.sees("waiting for a change in labs/lab5_commit")
+        solve(manifest.find("5.1"))
+        person.sees("15/100")
+        person.sees("waiting for a change")
+        solve(manifest.find("5.4"))
+        person.sees("30/100")
+        person.sees("waiting for a change")
+        person.press("\x03")
+        assert person.leaves() == 130
 
 
 def test_hints_come_one_by_one_and_stay(kit: Callable[..., subprocess.CompletedProcess[str]]) -> None:
