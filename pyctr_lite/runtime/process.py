@@ -149,10 +149,10 @@ def _set_rlimits(limits: list[dict[str, Any]]) -> None:
 
 
 def _limit_refused(limit: dict[str, Any], hard: int, error: Exception) -> PyctrError:
-    return PyctrError(
-        f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}",
-        f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE",
-    )
+    hint = f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE"
+    if limit["type"] == "RLIMIT_NOFILE":
+        hint += ", and nobody may have more than `sysctl fs.nr_open` says"
+    return PyctrError(f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}", hint)
 
 
 def _rlimit_number(limit: dict[str, Any]) -> int:
