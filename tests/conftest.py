@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.dockerd import DockerDaemon
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+SLOWNESS = float(os.environ.get("PYCTR_SLOW", "1"))
+"""How many times longer things may take than on a usual machine: the VM sets it where it is emulated."""
 
 # No example has a deadline, for the machine may be busy; in CI the same examples are tried every time.
 hypothesis.settings.register_profile(
@@ -43,6 +45,14 @@ def pytest_sessionstart() -> None:
     """
     linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs, and inherited
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let a test take longer where everything does: its limit is for one that hangs."""
+    for item in items if SLOWNESS > 1 else ():
+        own = item.get_closest_marker("timeout")
+        seconds = own.args[0] if own else float(config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(seconds * SLOWNESS), append=False)
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +124,7 @@ class Pyctr:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=timeout,
+            timeout=timeout * SLOWNESS,
             env={**os.environ, **env} if env else None,
             cwd=cwd,
         )

@@ -41,6 +41,11 @@ class DockerClient:
             timeout=30,
         )
 
+    def version(self) -> int:
+        """The first number of the client's version: 20, 28."""
+        done = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True)
+        return int(done.stdout.partition("version ")[2].partition(".")[0])
+
     def complaint(self, *arguments: str) -> str:
         """The first line that the client says of a command line, or "" where it went to ask the server."""
         first = next(iter(self(*arguments).stderr.strip().splitlines()), "")
