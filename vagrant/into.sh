@@ -10,6 +10,14 @@ there() { ssh -F $config "$@"; }
 is_up() { [ -s $config ] && there -o ConnectTimeout=5 vm sudo pyctr-vm-ready </dev/null 2>/dev/null; }
 # A copied folder (no two-way one): each word sees the files as they are, and leaves them so.
 exchange() { [ ! -e .vagrant/pyctr/holds-work ] || sh vagrant/exchange.sh $config; }
+# For `make watch`, which waits for saves: as long as it runs. A TERM is heard between two exchanges.
+go_on_exchanging() {
+    trap exit TERM
+    while kill -0 $$ 2>/dev/null; do
+        exchange >/dev/null || true
+        sleep 2
+    done
+}
 
 command -v vagrant >/dev/null || {
     say "error: Vagrant is not installed: see vagrant/README.md; on Linux, sudo make $* needs none"
@@ -29,10 +37,13 @@ quoted=
 for word in "$@"; do
     quoted="$quoted '$(printf %s "$word" | sed "s/'/'\\\\''/g")'"
 done
+watching=
+case " $* " in *" watch "*) [ ! -e .vagrant/pyctr/holds-work ] || { go_on_exchanging & watching=$!; } ;; esac
 terminal=-T
 if [ -t 0 ] && [ -t 1 ]; then terminal=-t; fi
 status=0
 there $terminal vm "cd /vagrant && exec sudo ${NO_COLOR:+NO_COLOR=1} make --no-print-directory$quoted" || status=$?
+[ -z "$watching" ] || { kill $watching && wait $watching || true; }
 exchange
 # What root made in the folder belongs to whom the folder belongs to.
 there vm "sudo sh -c 'owner=\$(stat -c %u:%g /vagrant); [ \$owner = 0:0 ] || find /vagrant -xdev -user root -exec chown -h \$owner {} +'" </dev/null

@@ -49,7 +49,10 @@ def _new_directory(parent: Path, name: str) -> Path:
 
 
 def _replace(source: Path, target: Path) -> None:
-    """Put a copy in place in one step: a reset that is cut off leaves the old file or the new one."""
+    """Put a copy in place in one step: a reset that is cut off leaves the old file or the new one.
+
+    Its time is now: of a copied folder the newer version of a file is taken (vagrant/exchange.sh).
+    """
     temporary = target.with_name(f".{target.name}.new")
-    shutil.copy2(source, temporary)
+    shutil.copy(source, temporary)
     temporary.replace(target)

@@ -84,7 +84,7 @@ def test_a_lab_is_not_complete_where_an_earlier_one_breaks(
 
 
 def test_a_fault_is_told_of_the_exercise_that_has_it(
-    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
+    kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None], slowness: float
 ) -> None:
     """Every container hangs with this one in the engine: the others are checked without it."""
     for exercise in manifest.find_lab(1).exercises:
@@ -95,7 +95,7 @@ def test_a_fault_is_told_of_the_exercise_that_has_it(
     shown = " ".join(kit("lab", "1").stdout.split())
     assert "80/100" in shown
     assert "who would move first?" in shown
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 20 * slowness
 
 
 def test_one_exercise_alone(
@@ -158,8 +158,10 @@ def test_reset_brings_the_starter_back_and_keeps_the_work(
     for _ in range(3):  # again and again within a second
         solve(manifest.find("5.1"))
         works.append((labs / place).read_text())
+        saved = (labs / place).stat().st_mtime_ns
         assert kit("reset", "5").returncode == 0
         assert (labs / place).read_text() == starter
+        assert (labs / place).stat().st_mtime_ns > saved
     kept = [path.read_text() for path in (labs / "backups").glob("*/diff.py")]
     assert kept == works
     assert "nothing to do" in kit("reset", "5").stdout
