@@ -12,6 +12,10 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
+
+PATIENCE = 30 * float(os.environ.get("PYCTR_SLOW", "1"))
+"""Seconds that a person waits for anything to show: longer where the machine is emulated."""
 
 
 class Person:
@@ -24,7 +28,7 @@ class Person:
         """Type; "\\x03" is Ctrl-C."""
         os.write(self.master, keys.encode())
 
-    def sees(self, text: str, *, seconds: float = 30) -> str:
+    def sees(self, text: str, *, seconds: float = PATIENCE) -> str:
         """Wait until a text is shown; what was shown up to its end, which is then done with."""
         deadline = time.monotonic() + seconds
         while text not in self.shown:
@@ -33,7 +37,7 @@ class Person:
         before, _, self.shown = self.shown.partition(text)
         return before + text
 
-    def leaves(self, *, seconds: float = 30) -> int:
+    def leaves(self, *, seconds: float = PATIENCE) -> int:
         """Wait for the command's end: its exit status."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):
@@ -55,11 +59,15 @@ class Person:
 
 
 @contextlib.contextmanager
-def at_terminal(command: list[str]) -> Iterator[Person]:
+def at_terminal(
+    command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Iterator[Person]:
     """Start a command on a terminal of its own; at the end it is killed if it still runs."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen(["setsid", "--ctty", "--wait", *command], stdin=slave, stdout=slave, stderr=slave)
+    process = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *command], stdin=slave, stdout=slave, stderr=slave, cwd=cwd, env=env
+    )
     os.close(slave)
     try:
         yield Person(process, master)

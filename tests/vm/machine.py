@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import shutil
 import signal
 import subprocess
@@ -12,8 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.person import at_terminal
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import contextlib
+
+    from tests.person import Person
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SSH_TRIES = 3
@@ -66,41 +68,10 @@ class Machine:
         text, ended = self._run(words, seconds)
         return self._checked(words, text, ended, status)
 
-    def at_terminal(
-        self, *words: str, keys: bytes | Callable[[str], bytes], after: str, seconds: float = 300
-    ) -> tuple[str, int]:
-        """Run a program at a terminal and press `keys` once it has printed `after`: its output and exit status.
-
-        `keys` may be a function of what it has printed, which gives them.
-        """
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.chdir(self.checkout)
-            os.execvpe(words[0], list(words), {**self.environment, "TERM": "xterm-256color"})
-        text, pressed, deadline = b"", False, time.monotonic() + seconds
-        try:
-            while time.monotonic() < deadline:
-                if not select.select([terminal], [], [], 1)[0]:
-                    continue
-                try:
-                    chunk = os.read(terminal, 1 << 16)
-                except OSError:  # EIO: the other side is closed
-                    break
-                if not chunk:
-                    break
-                text += chunk
-                if not pressed and after.encode() in text:
-                    os.write(terminal, keys if isinstance(keys, bytes) else keys(text.decode(errors="replace")))
-                    pressed = True
-            else:
-                os.kill(pid, signal.SIGKILL)
-        finally:
-            os.close(terminal)
-        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        shown = text.decode(errors="replace")
-        self._note(words, shown, ended)
-        assert pressed, f"{' '.join(words)} did not print {after!r}:\n{shown[-2000:]}"
-        return shown, ended
+    def at_terminal(self, *words: str) -> contextlib.AbstractContextManager[Person]:
+        """Start a program at a terminal on the laptop, for a person to see and press keys."""
+        environment = {**self.environment, "TERM": "xterm-256color"}
+        return at_terminal(list(words), cwd=self.checkout, env=environment)
 
     def _run(self, words: tuple[str, ...], seconds: float) -> tuple[str, int]:
         process = subprocess.Popen(

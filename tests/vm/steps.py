@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
 from typing import TYPE_CHECKING
 
+from labs.kit import manifest
+from labs.kit.solution import of_file
 from tests.notebooks import browser
 from tests.vm.machine import REPOSITORY, Machine
 
@@ -53,27 +56,42 @@ def words(machine: Machine) -> None:
 
 def terminal(machine: Machine) -> None:
     """at a terminal colours arrive, Ctrl-C ends what runs there, run -it gives a shell, TAB completes"""
-    shown, ended = machine.at_terminal(
-        "make", "test", "TESTS=tests/engine/test_survival.py", "ARGS=-v", keys=b"\x03", after="::test_"
-    )
-    assert ended != 0
-    assert "\x1b[" in shown
+    with machine.at_terminal("make", "test", "TESTS=tests/engine/test_survival.py", "ARGS=-v") as person:
+        person.sees("\x1b[")
+        person.sees("::test_")
+        person.press("\x03")
+        assert person.leaves() != 0
     deadline = time.monotonic() + 60
     while machine.inside("pgrep -fc '[p]ytest.*test_survival'", status=None).strip() != "0":
         assert time.monotonic() < deadline, "pytest goes on in the machine after Ctrl-C"
         time.sleep(1)
-    config = str(machine.checkout / ".vagrant/pyctr/ssh-config")
-    shown, ended = machine.at_terminal(
-        *("ssh", "-F", config, "-t", "vm", "sudo pyctr_lite run -it --rm busybox"),
-        keys=b"echo pid-$$; exit 7\n",
-        after="/ # ",
-    )
-    assert "pid-1" in shown
-    assert ended == 7
-    shown, _ = machine.at_terminal(
-        "ssh", "-F", config, "-t", "vm", keys=b"pyctr_lite vers\t; exit\n", after="vagrant@pyctr"
-    )
-    assert "pyctr_lite version" in shown
+    login = ("ssh", "-F", str(machine.checkout / ".vagrant/pyctr/ssh-config"), "-t", "vm")
+    with machine.at_terminal(*login, "sudo pyctr_lite run -it --rm busybox") as person:
+        person.sees("/ # ")
+        person.press("echo pid-$$; exit 7\n")
+        person.sees("pid-1")
+        assert person.leaves() == 7
+    with machine.at_terminal(*login) as person:
+        person.sees("vagrant@pyctr")
+        person.press("pyctr_lite vers\t; exit\n")
+        person.sees("pyctr_lite version")
+        person.leaves()
+
+
+def watch(machine: Machine) -> None:
+    """make watch at a terminal checks again when a file is saved on the laptop"""
+    exercise = manifest.find("5.1")
+    file = machine.checkout / "labs" / exercise.place
+    starter = file.read_text()
+    with machine.at_terminal("make", "watch", "LAB=5") as person:
+        person.sees("to do")
+        person.sees("waiting for a change")
+        solve(machine, exercise)
+        person.sees("passed")
+        person.sees("waiting for a change")
+        person.press("\x03")
+        assert person.leaves() != 0
+    file.write_text(starter)
 
 
 def same_files(machine: Machine) -> None:
@@ -136,7 +154,8 @@ def lab_to_do(machine: Machine) -> None:
 
 def lab_solved(machine: Machine) -> None:
     """make lab3 solved on the laptop: full"""
-    solve(machine, LAB)
+    for exercise in manifest.find_lab(LAB).exercises:
+        solve(machine, exercise)
     text = machine.make(f"lab{LAB}")
     assert f"Lab {LAB} is complete" in text, text[-2000:]
 
@@ -196,6 +215,52 @@ def no_work_is_lost_by_a_reload(machine: Machine) -> None:
     assert "before reload" in machine.inside(f"cat /vagrant/{WORK}")
 
 
+def no_work_is_lost_by_a_halt(machine: Machine) -> None:
+    """an edit just before vagrant halt comes home; a word starts it again, its port being taken at another one"""
+    edit(machine, "before halt")
+    machine.vagrant("halt")
+    assert "before halt" in read(machine)
+    port = int((machine.checkout / ".vagrant/pyctr/port").read_text())
+    with socket.create_server(("127.0.0.1", port)):
+        text = machine.make("url")
+    assert "the VM is not up" in text
+    assert f":{port}/" not in url_in(text)
+    browser.wait_for_server(url_in(text).partition("/lab?")[0], machine.log)
+
+
+def no_work_is_lost_when_it_goes_down(machine: Machine) -> None:
+    """a machine that went down by itself is not destroyed: the next vagrant up brings its edits home"""
+    edit(machine, "before poweroff")
+    machine.inside("sync; systemctl poweroff", status=None)
+    deadline = time.monotonic() + 120
+    while "shutoff" not in machine.vagrant("status"):
+        assert time.monotonic() < deadline, "the machine goes on"
+        time.sleep(2)
+    text = machine.run("vagrant", "destroy", "-f", seconds=300, status=1)
+    assert "without bringing home what was edited" in text
+    assert "before poweroff" not in read(machine)
+    machine.vagrant("up")
+    assert "before poweroff" in read(machine)
+
+
+def watch_copied(machine: Machine) -> None:
+    """make watch does so with a copied folder, too"""
+    watch(machine)
+
+
+def results_come_home(machine: Machine) -> None:
+    """with a copied folder, what make grade and make reset write is on the laptop, too"""
+    file = machine.checkout / "labs" / manifest.find("5.1").place
+    text = file.read_text() + "# saved on the laptop\n"
+    file.write_text(text)
+    machine.make("grade", status=None)
+    grades = json.loads((machine.checkout / "build/grade.json").read_text())
+    assert grades["of"] == sum(exercise.points for exercise in manifest.exercises())
+    machine.make("reset", "LAB=5")
+    assert file.read_text() == (manifest.STARTERS / manifest.find("5.1").place).read_text()
+    assert [path.read_text() for path in (machine.checkout / "labs/backups").glob("*/diff.py")] == [text]
+
+
 def destroy(machine: Machine) -> None:
     """vagrant destroy: an edit made just before comes home first, nothing is left"""
     edit(machine, "before destroy")
@@ -210,16 +275,16 @@ def plain_qemu(machine: Machine) -> None:
     box.mkdir(parents=True)
     (box / "pyctr_lite.qcow2").symlink_to(REPOSITORY / "build/box/pyctr_lite.qcow2")
 
-    def look(shown: str) -> bytes:
-        found = re.search(r"JupyterLab: (http://127\.0\.0\.1:\d+)/lab", shown)
-        assert found
-        browser.wait_for_server(found[1], machine.log)
-        return b"\x01x"  # ends QEMU
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    machine.at_terminal("sh", "vagrant/qemu.sh", port, keys=look, after="lab?token=", seconds=900)
+    with machine.at_terminal("sh", "vagrant/qemu.sh", port) as person:
+        shown = person.sees("lab?token=", seconds=900)
+        found = re.search(r"JupyterLab: (http://127\.0\.0\.1:\d+)/lab", shown)
+        assert found
+        browser.wait_for_server(found[1], machine.log)
+        person.press("\x01x")  # ends QEMU
+        person.leaves()
 
 
 WORK = "labs/work.txt"
@@ -230,7 +295,8 @@ def edit(machine: Machine, text: str) -> None:
 
 
 def read(machine: Machine) -> str:
-    return (machine.checkout / WORK).read_text()
+    path = machine.checkout / WORK
+    return path.read_text() if path.exists() else ""
 
 
 def url_in(text: str) -> str:
@@ -240,36 +306,41 @@ def url_in(text: str) -> str:
 
 
 def passed_in(text: str) -> str:
-    """The closing line of pytest; at least a test must have passed."""
-    last = text.strip().splitlines()[-1]
+    """The closing line of pytest; at least a test must have passed. What was skipped is said, and why."""
+    *lines, last = text.strip().splitlines()
+    print("\n".join(f"  {line}" for line in lines if line.startswith("SKIPPED")), flush=True)
     assert re.search(r"\d+ passed", last), last
     assert "failed" not in last, last
     return last.strip("= ")
 
 
-def solve(machine: Machine, number: int) -> None:
-    """Put the solved functions of a lab into the laptop's starters, as a learner would write them."""
-    from labs.kit import manifest
-    from labs.kit.solution import of_file
-
-    for exercise in manifest.find_lab(number).exercises:
-        path = machine.checkout / "labs" / exercise.place
-        starter = of_file(path, exercise.name)
-        solved = of_file(REPOSITORY / "tests/labs/solved" / exercise.place, exercise.name)
-        assert starter, exercise.place
-        assert solved, exercise.place
-        path.write_text(path.read_text().replace(starter, solved))
+def solve(machine: Machine, exercise: manifest.Exercise) -> None:
+    """Put the solved function of an exercise into the laptop's starter, as a learner would write it."""
+    path = machine.checkout / "labs" / exercise.place
+    starter = of_file(path, exercise.name)
+    solved = of_file(REPOSITORY / "tests/labs/solved" / exercise.place, exercise.name)
+    assert starter, exercise.place
+    assert solved, exercise.place
+    path.write_text(path.read_text().replace(starter, solved))
 
 
-BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, limits]
+BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, watch, limits]
 COURSE: list[Step] = [notebook_in_browser, lab_to_do, lab_solved]
 END: list[Step] = [halt, up_copied, no_work_is_lost]
+LONG_END: list[Step] = [
+    *(
+        watch_copied,
+        results_come_home,
+        no_work_is_lost_by_a_reload,
+        no_work_is_lost_by_a_halt,
+        no_work_is_lost_when_it_goes_down,
+    ),
+]
 EVERY: list[Step] = [
-    *(*BEGIN, *COURSE, notebooks, every_notebook, engine_tests, whole_suite, *END),
-    *(no_work_is_lost_by_a_reload, destroy, plain_qemu),
+    *(*BEGIN, *COURSE, notebooks, every_notebook, engine_tests, whole_suite, *END, *LONG_END, destroy, plain_qemu),
 ]
 """In the order in which they can be done."""
-LONG: list[Step] = [every_notebook, whole_suite, no_work_is_lost_by_a_reload, plain_qemu]
+LONG: list[Step] = [watch, every_notebook, whole_suite, *LONG_END, plain_qemu]
 USUAL: list[Step] = [step for step in EVERY if step not in LONG]
 FULL: list[Step] = [step for step in EVERY if step not in (notebooks, engine_tests)]
 NEEDED: list[Step] = [up, up_copied]
