@@ -73,10 +73,11 @@ def forbid(container: Container) -> bool:
         return bool(state.running)
 
 
-def wait(container: Container) -> None:
-    """Wait while a container waits to be restarted."""
+def wait(container: Container, finished: str) -> None:
+    """Wait while a container waits to be restarted after the life that ended at `finished`."""
     with watch.Watch(container.directory) as changes:
-        if container.refresh().Status != "restarting":
+        now = container.refresh()
+        if now.Status != "restarting" or now.FinishedAt != finished:
             return
         try:
             pidfd = os.pidfd_open(container.state.MonitorPid)

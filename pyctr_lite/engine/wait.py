@@ -31,7 +31,7 @@ def _look(container: Container, finished: str) -> int | None:
             return int(state.ExitCode)  # a life too short to be seen
         from pyctr_lite.engine import restart
 
-        restart.wait(container)
+        restart.wait(container, finished)
         return None
     try:
         connection = attach.connect(container.runtime, output=False)

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from pyctr_lite.engine import restart
+from pyctr_lite.engine.engine import Engine
 from tests.conftest import Pyctr
 from tests.open_files import has_open
 
@@ -134,6 +136,13 @@ def test_wait_hears_of_a_life_that_ended_while_it_did_not_look(pyctr: Pyctr) -> 
     until(lambda: state(pyctr)["RestartCount"] > count and state(pyctr)["Status"] == "restarting")
     process.send_signal(signal.SIGCONT)
     assert process.communicate(timeout=5) == (b"4\n", None)  # the next life begins later
+
+
+def test_a_wait_for_the_next_life_is_over_where_that_was_lived_already(pyctr: Pyctr) -> None:
+    """It ended before the watch was there, and the one after it is seconds away."""
+    count = waiting(pyctr)["RestartCount"]
+    restart.wait(Engine(str(pyctr.root)).containers.get("box"), finished="2024-05-01T10:00:00Z")
+    assert state(pyctr)["RestartCount"] == count
 
 
 def test_a_start_by_hand_begins_the_count_anew(pyctr: Pyctr) -> None:
