@@ -328,13 +328,11 @@ BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, watch, li
 COURSE: list[Step] = [notebook_in_browser, lab_to_do, lab_solved]
 END: list[Step] = [halt, up_copied, no_work_is_lost]
 LONG_END: list[Step] = [
-    *(
-        watch_copied,
-        results_come_home,
-        no_work_is_lost_by_a_reload,
-        no_work_is_lost_by_a_halt,
-        no_work_is_lost_when_it_goes_down,
-    ),
+    watch_copied,
+    results_come_home,
+    no_work_is_lost_by_a_reload,
+    no_work_is_lost_by_a_halt,
+    no_work_is_lost_when_it_goes_down,
 ]
 EVERY: list[Step] = [
     *(*BEGIN, *COURSE, notebooks, every_notebook, engine_tests, whole_suite, *END, *LONG_END, destroy, plain_qemu),
