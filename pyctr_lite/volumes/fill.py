@@ -1,4 +1,11 @@
-"""A new volume's first content: what the image has at the place where the volume is mounted."""
+"""A new volume's first content: what the image has at the place where the volume is mounted.
+
+Another container may hold the volume while it is filled, and put links in the way. So nothing is copied, linked,
+owned or given a mode where a container can reach it. The copy is made beside `_data`, in the volume's own
+directory, with no link followed; only when it is whole are its top entries moved into `_data`, each in one step and
+never over what is there (rename(2), link(2)). The image's layers are read-only, so the source does not change
+meanwhile. `_data` itself is only used by its descriptor.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +14,15 @@ import fcntl
 import os
 import stat
 
-from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.rootfs import target, walk
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-_TEMPORARY = ".pyctr_lite-filling"
-"""The one name, at the volume's top, under which a file is written before it gets its own."""
+_COPYING, _COPIED = "copying", "copied"
+"""The directory beside `_data` that the copy is made in, and its name once the copy is whole."""
+_TREE, _LINKS = "tree", "links"
+"""In it: the copy, and the files with several names, by number, until they have all their names."""
 
 
 def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
@@ -44,7 +53,7 @@ def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
             raise InvalidArgument(f"cannot mount volume over existing file, file exists {path}") from None
         try:
             os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            data = os.open(data_directory, _DIRECTORY)
+            data = os.open(data_directory, _DIRECTORY | os.O_NOFOLLOW)
             try:
                 copy_tree(source, data)
             finally:
@@ -58,90 +67,149 @@ def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
 
 
 def copy_tree(source: int, data: int) -> None:
-    """Copy what is in the directory `source` into the directory `data`, both descriptors; what is there stays.
+    """Copy what is in the directory `source` into a volume's `_data`, both descriptors; what is there stays.
 
-    Owners, modes, times, xattrs, hard links, devices and holes are kept, the directory's own too. No file is
-    there by its name before it is whole, so that a copy that was killed can be taken up again.
+    Owners, modes, times, xattrs, hard links, devices and holes are kept, the directory's own too. Each entry
+    appears whole. A copy that was killed is taken up again: made anew or, if it was whole, moved on.
+    Raises PyctrError if another file system is mounted on `_data`.
     """
-    with walk.Deep():
-        _Copy(data).copy_directory(source, data)
+    volume = os.open("..", _DIRECTORY, dir_fd=data)
+    try:
+        if not _exists(_COPIED, volume):
+            if _exists(_COPYING, volume):
+                walk.remove_tree(_COPYING, volume)
+            _copy_beside(source, volume)
+            os.rename(_COPYING, _COPIED, src_dir_fd=volume, dst_dir_fd=volume)
+        tree = os.open(f"{_COPIED}/{_TREE}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=volume)
+        try:
+            _publish(tree, data)
+        finally:
+            os.close(tree)
+        walk.remove_tree(_COPIED, volume)  # with what had no place in `_data`
+    finally:
+        os.close(volume)
+    _copy_attributes(source, data)
+
+
+def _copy_beside(source: int, volume: int) -> None:
+    for name in (_COPYING, f"{_COPYING}/{_TREE}", f"{_COPYING}/{_LINKS}"):
+        os.mkdir(name, 0o700, dir_fd=volume)
+    links = os.open(f"{_COPYING}/{_LINKS}", _DIRECTORY, dir_fd=volume)
+    try:
+        _Copy(links).copy(os.dup(source), os.open(f"{_COPYING}/{_TREE}", _DIRECTORY, dir_fd=volume))
+    finally:
+        os.close(links)
+
+
+def _publish(tree: int, data: int) -> None:
+    """Move each entry of one directory into another that a container may hold, except to names that are taken."""
+    for name in os.listdir(tree):
+        try:
+            if stat.S_ISDIR(os.stat(name, dir_fd=tree, follow_symlinks=False).st_mode):
+                os.rename(name, name, src_dir_fd=tree, dst_dir_fd=data)
+            else:  # rename(2) would replace another file
+                os.link(name, name, src_dir_fd=tree, dst_dir_fd=data, follow_symlinks=False)
+                os.unlink(name, dir_fd=tree)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                text = (
+                    "cannot fill a volume with what the image has there: another file system is mounted on _data"
+                )
+                raise PyctrError(text, "fill it by hand, and mount it with nocopy") from None
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
 
 
 class _Copy:
-    """One copy of a tree, from directory descriptor to directory descriptor."""
+    """One copy of a tree, with one descriptor in each tree and no recursion: a tree may be 10,000 levels deep.
 
-    def __init__(self, top: int) -> None:
-        self.top = top
-        self.links: dict[tuple[int, int], str] = {}  # a file with several names: where its copy is
+    `links` is the directory in which a file with several names is made first: a link from there needs no path.
+    """
+
+    def __init__(self, links: int) -> None:
+        self.links = links
+        self.seen: dict[tuple[int, int], str] = {}  # a file with several names: what its copy is called in `links`
+
+    def copy(self, source: int, copy: int) -> None:
+        """Copy a directory's entries and then, on the way back, what it is itself. Closes both descriptors."""
         try:
-            os.unlink(_TEMPORARY, dir_fd=top)
-        except FileNotFoundError:
-            pass
+            pending = [self._copy_files(source, copy)]
+            while True:
+                if pending[-1]:
+                    name = pending[-1].pop()
+                    os.mkdir(name, 0o700, dir_fd=copy)
+                    source, copy = _exchange(source, name), _exchange(copy, name)
+                    pending.append(self._copy_files(source, copy))
+                    continue
+                _copy_attributes(source, copy)  # now: its time changes with each new entry
+                pending.pop()
+                if not pending:
+                    return
+                source, copy = _exchange(source, ".."), _exchange(copy, "..")  # nobody moves either meanwhile
+        finally:
+            os.close(source)
+            os.close(copy)
 
-    def copy_directory(self, source: int, target: int, place: str = "") -> None:
-        """Copy a directory's entries, then what it is itself: its time changes with each new entry."""
+    def _copy_files(self, source: int, copy: int) -> list[str]:
+        """Copy the entries of a directory that are not directories, and return the names of those that are."""
+        below = []
         for name in os.listdir(source):
             status = os.stat(name, dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                self._copy_subdirectory(source, target, name, place + name + "/")
-            elif _exists(name, target):  # it is whole, of a copy that was killed
-                self.links.setdefault((status.st_dev, status.st_ino), place + name)
+                below.append(name)
+            elif status.st_nlink == 1:
+                _copy_file(source, name, status, copy, name)
             else:
-                self._copy_entry(source, target, name, place + name, status)
-        status = os.fstat(source)
-        _copy_xattrs(source, target)
-        os.fchown(target, status.st_uid, status.st_gid)
-        os.fchmod(target, stat.S_IMODE(status.st_mode))
-        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+                identity = (status.st_dev, status.st_ino)
+                if identity not in self.seen:
+                    self.seen[identity] = str(len(self.seen))
+                    _copy_file(source, name, status, self.links, self.seen[identity])
+                first = self.seen[identity]
+                os.link(first, name, src_dir_fd=self.links, dst_dir_fd=copy, follow_symlinks=False)
+        return below
 
-    def _copy_subdirectory(self, source: int, target: int, name: str, place: str) -> None:
-        flags = _DIRECTORY | os.O_NOFOLLOW
-        try:
-            os.mkdir(name, 0o700, dir_fd=target)
-        except FileExistsError:
-            pass
-        below_source = os.open(name, flags, dir_fd=source)
-        try:
-            below_target = os.open(name, flags, dir_fd=target)
-            try:
-                self.copy_directory(below_source, below_target, place)
-            finally:
-                os.close(below_target)
-        finally:
-            os.close(below_source)
 
-    def _copy_entry(self, source: int, target: int, name: str, place: str, status: os.stat_result) -> None:
-        identity = (status.st_dev, status.st_ino)
-        if identity in self.links:
-            os.link(self.links[identity], name, src_dir_fd=self.top, dst_dir_fd=target, follow_symlinks=False)
-            return
-        if stat.S_ISREG(status.st_mode):
-            self._copy_file(source, name)
-        elif stat.S_ISLNK(status.st_mode):
-            os.symlink(os.readlink(name, dir_fd=source), _TEMPORARY, dir_fd=self.top)
-        else:
-            os.mknod(_TEMPORARY, status.st_mode, status.st_rdev, dir_fd=self.top)
-        copy = f"/proc/self/fd/{self.top}/{_TEMPORARY}"
-        os.chown(copy, status.st_uid, status.st_gid, follow_symlinks=False)
-        if not stat.S_ISLNK(status.st_mode):
-            os.chmod(copy, stat.S_IMODE(status.st_mode))  # after chown(2), which clears setuid
-        _copy_xattrs(f"/proc/self/fd/{source}/{name}", copy)
-        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
-        os.rename(_TEMPORARY, name, src_dir_fd=self.top, dst_dir_fd=target)
-        if status.st_nlink > 1:
-            self.links[identity] = place
+def _exchange(fd: int, name: str) -> int:
+    """Open a directory seen from another, which is closed."""
+    other = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+    os.close(fd)
+    return other
 
-    def _copy_file(self, source: int, name: str) -> None:
+
+def _copy_file(source: int, name: str, status: os.stat_result, directory: int, new_name: str) -> None:
+    """Copy anything that is not a directory, under a new name, into a directory that no container reaches."""
+    if stat.S_ISREG(status.st_mode):
         reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            writer = os.open(_TEMPORARY, flags, 0o600, dir_fd=self.top)
+            writer = os.open(new_name, flags, 0o600, dir_fd=directory)
             try:
                 copy_content(reader, writer)
+                _copy_attributes(reader, writer)
             finally:
                 os.close(writer)
         finally:
             os.close(reader)
+        return
+    if stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(name, dir_fd=source), new_name, dir_fd=directory)
+    else:
+        os.mknod(new_name, status.st_mode, status.st_rdev, dir_fd=directory)
+    os.chown(new_name, status.st_uid, status.st_gid, dir_fd=directory, follow_symlinks=False)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(new_name, stat.S_IMODE(status.st_mode), dir_fd=directory)  # after chown(2), which clears setuid
+    _copy_xattrs(f"/proc/self/fd/{source}/{name}", f"/proc/self/fd/{directory}/{new_name}")
+    times = (status.st_atime_ns, status.st_mtime_ns)
+    os.utime(new_name, ns=times, dir_fd=directory, follow_symlinks=False)
+
+
+def _copy_attributes(source: int, copy: int) -> None:
+    """Give an open file or directory the owner, mode, xattrs and times of another."""
+    status = os.fstat(source)
+    os.fchown(copy, status.st_uid, status.st_gid)
+    os.fchmod(copy, stat.S_IMODE(status.st_mode))  # after chown(2), which clears setuid
+    _copy_xattrs(source, copy)  # after chown(2), which clears capabilities
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def copy_content(reader: int, writer: int) -> None:

@@ -103,7 +103,9 @@ class VolumeStore:
         lock = self._lock()
         try:
             building = os.path.join(self.directory, f".{name}.creating")
-            os.makedirs(os.path.join(building, "_data"))
+            for directory in (building, os.path.join(building, "_data")):
+                os.mkdir(directory)
+                os.chmod(directory, 0o755)  # whatever the caller's umask: users of containers go through it
             created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             record = {"Name": name, "CreatedAt": created, "Labels": labels, "Options": options}
             jsonfile.write(os.path.join(building, "volume.json"), record)

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.errors import InvalidArgument
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes import fill
 from pyctr_lite.volumes.store import Volume, VolumeStore
+from tests.rootfs.test_walk import dig
+from tests.volumes.private import in_mount_namespace
 
 
 @pytest.fixture
@@ -142,3 +146,77 @@ def test_a_copy_that_was_killed_is_taken_up_again(
     assert not filled(volume.mountpoint, rootfs, "/srv")
     assert listing(volume.mountpoint) == listing(rootfs / "srv")
     assert contents(volume.mountpoint) == contents(rootfs / "srv")
+
+
+def test_a_copy_that_was_killed_while_it_was_moved_into_place_is_finished(
+    volume: Volume, rootfs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, links = os.link, 0
+
+    def killed_at_the_last(*args: str, **kwargs: int) -> None:
+        nonlocal links
+        if kwargs.get("dst_dir_fd") and os.path.samestat(
+            os.stat(volume.mountpoint), os.stat(kwargs["dst_dir_fd"])
+        ):
+            links += 1
+            if links == 4:
+                raise KeyboardInterrupt
+        link(*args, **kwargs)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", killed_at_the_last)
+        with pytest.raises(KeyboardInterrupt):
+            filled(volume.mountpoint, rootfs, "/srv")
+    assert 3 <= len(os.listdir(volume.mountpoint)) < len(os.listdir(rootfs / "srv"))
+    assert filled(volume.mountpoint, rootfs, "/srv")
+    assert listing(volume.mountpoint) == listing(rootfs / "srv")
+    assert sorted(os.listdir(Path(volume.mountpoint).parent)) == ["_data", "volume.json"]
+
+
+def descend(top: Path | str, depth: int) -> int:
+    """A descriptor of the directory at the end of d/d/d/…"""
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    return fd
+
+
+def test_a_tree_deeper_than_any_path_is_copied(volume: Volume, rootfs: Path) -> None:
+    dig(rootfs / "srv", 10_000, "d")
+    bottom = descend(rootfs / "srv", 10_000)
+    os.link("file", "file-again", src_dir_fd=bottom, dst_dir_fd=bottom)
+    os.close(bottom)
+    opened = os.listdir("/proc/self/fd")
+    assert filled(volume.mountpoint, rootfs, "/srv")
+    assert len(os.listdir("/proc/self/fd")) == len(opened)
+    bottom = descend(volume.mountpoint, 10_000)
+    assert sorted(os.listdir(bottom)) == ["file", "file-again"]
+    assert os.stat("file", dir_fd=bottom).st_nlink == 2
+    os.close(bottom)
+    for top in (volume.mountpoint, str(rootfs)):
+        walk.remove_tree(top)  # pytest's own removal does not reach the bottom
+
+
+def test_a_volume_on_another_file_system_is_refused_in_one_line(tmp_path: Path, rootfs: Path) -> None:
+    def refused() -> str:
+        volume = VolumeStore(str(tmp_path)).create("mounted")
+        linux.mount("tmpfs", volume.mountpoint, "tmpfs")
+        with pytest.raises(PyctrError) as caught:
+            filled(volume.mountpoint, rootfs, "/srv")
+        return caught.value.message
+
+    assert "another file system is mounted on _data" in in_mount_namespace(refused)
+
+
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_the_callers_umask_does_not_show_in_a_volume(tmp_path: Path, rootfs: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        volume = VolumeStore(str(tmp_path / "store")).create("data")
+        assert stat.S_IMODE(os.stat(volume.mountpoint).st_mode) == 0o755
+        filled(volume.mountpoint, rootfs, "/srv")
+    finally:
+        os.umask(before)
+    assert listing(volume.mountpoint) == listing(rootfs / "srv")
