@@ -54,6 +54,16 @@ def encoded(text: str | None) -> bytes | None:
     return None if text is None else os.fsencode(text)
 
 
+def of_descriptor(path: str | None) -> str | None:
+    """A path as the narration shows it: that of /proc/self/fd/N as the path of what is open there."""
+    if path is None or explain.sink is None or not path.startswith("/proc/self/fd/"):
+        return path
+    try:
+        return os.readlink(path)
+    except OSError:
+        return path
+
+
 def quoted(text: str | None) -> str:
     """A path or text as the narration shows it."""
     return "NULL" if text is None else f'"{text}"'

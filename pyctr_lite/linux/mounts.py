@@ -32,8 +32,8 @@ def mount(
     """
     call.make(
         lambda: (
-            f"mount({call.quoted(source)}, {call.quoted(shown or target)}, {call.quoted(fstype)}, "
-            f"{decode_flags(('MS_',), flags)}, {call.quoted(data)})"
+            f"mount({call.quoted(call.of_descriptor(source))}, {call.quoted(shown or target)}, "
+            f"{call.quoted(fstype)}, {decode_flags(('MS_',), flags)}, {call.quoted(data)})"
         ),
         shown or target,
         call.libc.mount,
@@ -68,10 +68,10 @@ def pivot_root(new_root: str, put_old: str) -> None:
     )
 
 
-def open_tree(path: str, flags: int, dirfd: int = AT_FDCWD) -> int:
+def open_tree(path: str, flags: int, dirfd: int = AT_FDCWD, *, shown: str = "") -> int:
     """A descriptor of a mount, with OPEN_TREE_CLONE of a detached copy of it (open_tree(2))."""
     return call.make(
-        lambda: f"open_tree({call.quoted(path)}, {decode_flags(('OPEN_TREE_', 'AT_'), flags)})",
+        lambda: f"open_tree({call.quoted(shown or path)}, {decode_flags(('OPEN_TREE_', 'AT_'), flags)})",
         path,
         call.syscall,
         _NR_OPEN_TREE,

@@ -30,6 +30,7 @@ def clone_mount(path: str, userns_fd: int, *, recursive: bool = False, idmap_rec
         os.close(fd)
         if error.errno != errno.EINVAL:
             raise
+        path = os.path.realpath(path)  # it may be that of a descriptor
         raise PyctrError(
             f"the ids of {path} cannot be mapped: {mountinfo.of_path(path).fstype} has no idmapped mounts here",
             "run it with --userns host, or have it on ext4, xfs, btrfs, or tmpfs (Linux 6.3)",

@@ -9,6 +9,7 @@ from pyctr_lite.errors import InvalidArgument, NotFound
 from pyctr_lite.namespaces import kinds
 from pyctr_lite.rootfs import options
 from pyctr_lite.runtime import sysctls
+from pyctr_lite.volumes import sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,23 +18,41 @@ if TYPE_CHECKING:
 OVERLAY_ANNOTATION = "org.pyctr_lite.overlay"
 """An annotation with the layers to mount as the root where it is not mounted yet: JSON, `lower` (top first),
 `upper`, `work`. Other runtimes pass over it: for them `pyctr_lite mount` mounts the root first."""
+SOURCES_ANNOTATION = "org.pyctr_lite.sources"
+"""An annotation with what the sources of some mounts stand for: JSON, for each source a directory and a path that
+must not lead out of it (`sources`). For other runtimes `pyctr_lite mount` mounts that on the source first."""
 
 
 class Bundle:
     """A bundle that has been read and checked."""
 
-    __slots__ = ("config", "directory", "overlay", "rootfs")
+    __slots__ = ("config", "directory", "overlay", "rootfs", "sources")
 
     def __init__(self, directory: str, config: dict[str, Any]) -> None:
         self.directory, self.config = os.path.abspath(directory), config
         _check(config, os.path.join(directory, "config.json"))
         self.rootfs = self.path(config["root"]["path"])
-        annotation = (config.get("annotations") or {}).get(OVERLAY_ANNOTATION)
-        self.overlay: dict[str, Any] | None = jsonfile.loads(annotation) if annotation else None
+        annotations = config.get("annotations") or {}
+        layers, parts = annotations.get(OVERLAY_ANNOTATION), annotations.get(SOURCES_ANNOTATION)
+        self.overlay: dict[str, Any] | None = jsonfile.loads(layers) if layers else None
+        self.sources: dict[str, list[str]] = jsonfile.loads(parts) if parts else {}
 
     def path(self, path: str) -> str:
         """A path of the configuration; a relative one starts at the bundle."""
         return os.path.join(self.directory, path)
+
+    def open_source(self, mount: dict[str, Any]) -> int:
+        """Open what a bind shows, as a place only: this descriptor is what is looked at and what is mounted.
+
+        Only in the mount namespace that it is mounted in: the kernel binds nothing of another one.
+        Raises what went wrong, with the mount's destination in the message.
+        """
+        source, destination = mount["source"], mount["destination"]
+        try:
+            return sources.open_source(*self.sources.get(source) or [self.path(source)])
+        except OSError as error:
+            text = f"cannot mount on {destination}: {error.strerror}"
+            raise OSError(error.errno, text, error.filename) from None
 
     def namespaces(self) -> tuple[list[str], dict[str, str]]:
         """The kinds to create, and the paths of those to join by kind."""

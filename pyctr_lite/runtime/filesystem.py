@@ -146,27 +146,29 @@ class RootFilesystem:
 
     def _bind(self, mount: dict[str, Any], parsed: options.MountOptions, shared: dict[str, int]) -> None:
         destination = mount["destination"]
-        source = self.bundle.path(mount["source"])
-        made = self.trees.pop(destination, -1)
-        directory = stat.S_ISDIR((os.fstat(made) if made >= 0 else find_source(source, destination)).st_mode)
+        made, tree = self.trees.pop(destination, -1), shared.pop(destination, -1)
+        source = max(made, tree)  # one of them, or neither
+        if source < 0:
+            source = self.bundle.open_source(mount)
+        directory = stat.S_ISDIR(os.fstat(source).st_mode)
         fd = target.make_mountpoint(self.root_fd, destination, directory=directory)
         try:
             self._keep_out_of_proc(fd, destination)
             if made >= 0:
                 flags = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
                 linux.move_mount(made, "", fd, "", flags, shown=destination)
-                os.close(made)
                 return
             place = f"{self.stage}/{'d' if directory else 'f'}"
-            if (tree := shared.pop(destination, -1)) >= 0:
+            if tree >= 0:
                 linux.move_mount(tree, "", linux.AT_FDCWD, place, linux.MOVE_MOUNT_F_EMPTY_PATH)
-                os.close(tree)
                 bind.change_mount(place, **changes(parsed))
             else:
-                bind.bind_mount(source, place, recursive=is_recursive(parsed), **changes(parsed))
+                opened = f"/proc/self/fd/{source}"
+                bind.bind_mount(opened, place, recursive=is_recursive(parsed), **changes(parsed))
             linux.mount(place, f"/proc/self/fd/{fd}", None, linux.MS_MOVE, shown=destination)
         finally:
             os.close(fd)
+            os.close(source)
 
     def _open_shared_sources(self) -> dict[str, int]:
         """Copies of the mounts that stay shared with the host, taken before the rest becomes a slave of it."""
@@ -174,9 +176,11 @@ class RootFilesystem:
         for mount in self.config.get("mounts") or []:
             parsed = options.MountOptions(mount.get("options") or [])
             if parsed.propagation in ("shared", "rshared") and is_bind(mount):
-                flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC
+                flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
                 recursive = linux.AT_RECURSIVE if is_recursive(parsed) else 0
-                trees[mount["destination"]] = linux.open_tree(self.bundle.path(mount["source"]), flags | recursive)
+                source = self.bundle.open_source(mount)
+                trees[mount["destination"]] = linux.open_tree("", flags | recursive, source, shown=mount["source"])
+                os.close(source)
         return trees
 
     def _keep_out_of_proc(self, fd: int, destination: str) -> None:
@@ -215,14 +219,6 @@ def changes(parsed: options.MountOptions) -> dict[str, Any]:
         "propagation": parsed.propagation or "rprivate",
         "flags": parsed.flags & ~(linux.MS_BIND | linux.MS_REC | linux.MS_RDONLY),
     }
-
-
-def find_source(source: str, destination: str) -> os.stat_result:
-    """What is bound. Fails with the mount's place in the message."""
-    try:
-        return os.stat(source)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot mount on {destination}: {error.strerror}", source) from None
 
 
 def is_mountpoint(path: str) -> bool:

@@ -58,9 +58,11 @@ def _send(bundle: bundles.Bundle, stage: str, pid: int, channel: channels.Channe
     userns_fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     for mount in bundle.config.get("mounts") or []:
         if filesystem.is_bind(mount):
-            tree = _bind(bundle.path(mount["source"]), mount, stage, userns_fd)
+            source = bundle.open_source(mount)
+            tree = _bind(source, mount, stage, userns_fd)
             channel.send({"type": "tree", "destination": mount["destination"]}, (tree,))
             os.close(tree)
+            os.close(source)
     # The root comes last: from then on the caller is somebody else.
     tree = _root(bundle, stage, pid, userns_fd)
     channel.send({"type": "tree", "destination": filesystem.ROOT}, (tree,))
@@ -77,15 +79,17 @@ def _root(bundle: bundles.Bundle, stage: str, pid: int, userns_fd: int) -> int:
     )
 
 
-def _bind(source: str, mount: dict[str, Any], stage: str, userns_fd: int) -> int:
-    directory = stat.S_ISDIR(filesystem.find_source(source, mount["destination"]).st_mode)
+def _bind(source: int, mount: dict[str, Any], stage: str, userns_fd: int) -> int:
+    directory = stat.S_ISDIR(os.fstat(source).st_mode)
     parsed = options.MountOptions(mount.get("options") or [])
     recursive = filesystem.is_recursive(parsed)
     if parsed.idmap:
         below = parsed.idmap == "ridmap"
-        tree = idmapped.clone_mount(source, userns_fd, recursive=recursive, idmap_recursive=below)
+        path = f"/proc/self/fd/{source}"
+        tree = idmapped.clone_mount(path, userns_fd, recursive=recursive, idmap_recursive=below)
     else:
-        tree = linux.open_tree(source, _COPY | (linux.AT_RECURSIVE if recursive else 0))
+        flags = _COPY | linux.AT_EMPTY_PATH | (linux.AT_RECURSIVE if recursive else 0)
+        tree = linux.open_tree("", flags, source, shown=mount["source"])
     # To be changed a mount must be attached; to be sent, it must not.
     place = f"{stage}/{'d' if directory else 'f'}"
     linux.move_mount(tree, "", linux.AT_FDCWD, place, linux.MOVE_MOUNT_F_EMPTY_PATH)

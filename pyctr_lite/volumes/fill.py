@@ -2,8 +2,8 @@
 
 Another container may hold the volume while it is filled, and put links in the way. So nothing is copied, linked,
 owned or given a mode where a container can reach it. The copy is made beside `_data`, in the volume's own
-directory, with no link followed; only when it is whole are its top entries moved into `_data`, each in one step and
-never over what is there (rename(2), link(2)). The image's layers are read-only, so the source does not change
+directory, with no link followed; only when it is whole are its top entries moved into `_data`, each in one step
+and never over what is there (rename(2), link(2)). The image's layers are read-only, so the source does not change
 meanwhile. `_data` itself is only used by its descriptor.
 """
 
