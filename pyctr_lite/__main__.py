@@ -1,7 +1,5 @@
 """`python -m pyctr_lite`."""
 
-import sys
+from pyctr_lite.cli.main import entry
 
-from pyctr_lite.cli.main import main
-
-sys.exit(main())
+entry()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyctr_lite.cli import progress, run
+from pyctr_lite.cli import output, progress, run
 from pyctr_lite.cli.flags import Command, Option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def diff(context: Context) -> int:
     from pyctr_lite.engine import commit as engine_commit
 
     for change in engine_commit.changes(context.engine.containers.get(context.flags.arguments[0])):
-        print(change.kind, change.path)
+        print(change.kind, output.one_line(change.path))
     return 0
 
 

@@ -30,7 +30,8 @@ def complete(context: Context) -> int:
 
     words = context.flags.arguments or [""]
     for candidate in candidates.of(words, context.root):
-        print(candidate)
+        if candidate.isprintable():  # it is to be typed into a terminal
+            print(candidate)
     return 0
 
 

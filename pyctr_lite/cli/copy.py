@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pyctr_lite.cli import progress
+from pyctr_lite.cli import output, progress
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import InvalidArgument
 
@@ -44,7 +44,7 @@ def copy(context: Context) -> int:
         with progress.Progress("cp", quiet=flags.quiet) as bar:
             done = copies.into(item, source, destination, **how, watch=bar.watch)
     for name in done.skipped:
-        print(f"pyctr_lite: not copied: {name}", file=sys.stderr)
+        output.complain(f"not copied: {name}")
     if not flags.quiet and os.isatty(1):
         from pyctr_lite.cli import units
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
-from pyctr_lite.cli import filters, logs, templates
+from pyctr_lite.cli import filters, logs, output, templates
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.cli.template_tokens import TemplateError
 
@@ -48,7 +49,8 @@ def events(context: Context) -> int:
     found: Iterable[Event] = event_reader.follow(context.engine.paths, history=since is not None, until=until)
     for event in found:
         if (since or 0) <= event["timeNano"] <= (until or event["timeNano"]) and chosen(event):
-            print(shown(event), flush=True)
+            output.styled(shown(event) + "\n")
+            sys.stdout.flush()
     return 0
 
 
@@ -85,7 +87,7 @@ def _formatter(form: str) -> Callable[[Event], str]:
     if form in ("json", "{{json .}}"):
         return jsonfile.dumps
     if not form:
-        return _line
+        return lambda event: output.one_line(_line(event))
     template = templates.of_flag(form)
 
     def render(event: Event) -> str:

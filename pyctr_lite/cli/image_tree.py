@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from pyctr_lite.cli import tables, units
+from pyctr_lite.cli import output, tables, units
 from pyctr_lite.cli.flags import Command, Option
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ def tree(context: Context) -> int:
             level = node.children
         if node is not None and image.id not in [other.id for other in node.images]:
             node.images.append(image)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that has no lines
     for root in roots.values():
         _show(root, "", "", flags.no_trunc)
     return 0
@@ -47,7 +44,7 @@ def tree(context: Context) -> int:
 
 def _show(node: _Node, before: str, below: str, whole: bool) -> None:
     id = node.chain_id.removeprefix("sha256:")
-    made_by = node.created_by if whole else tables.shorten(node.created_by, _CREATED_BY_LENGTH)
+    made_by = output.one_line(node.created_by if whole else tables.shorten(node.created_by, _CREATED_BY_LENGTH))
     names = [name for image in node.images for name in image.references or [f"<none> {image.id[7:19]}"]]
     words = [id if whole else id[:12], units.human_size(node.layer.size, 3), made_by]
     print(before + "  ".join(word for word in words if word) + (f"  [{', '.join(names)}]" if names else ""))

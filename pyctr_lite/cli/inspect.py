@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite import jsonfile, near
-from pyctr_lite.cli import several, templates
+from pyctr_lite import near
+from pyctr_lite.cli import output, several, templates
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.cli.template_tokens import TemplateError
 from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
@@ -68,9 +68,9 @@ def show(context: Context, find: Callable[[str], Any]) -> int:
             missing.append(error)
             break  # what is asked of one is asked of all
     if template is None:
-        print(jsonfile.dumps(found, indent=None if form else 4))
-    elif found:
-        print(*found, sep="\n")
+        output.show_json(found, None if form else 4)
+    for text in found if template is not None else ():
+        output.styled(f"{text}\n")
     for each in missing:
         several.tell(context, each)
     return 1 if missing else 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from pyctr_lite.cli import times
+from pyctr_lite.cli import output, times
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import Conflict, InvalidArgument
 
@@ -34,16 +32,16 @@ def logs(context: Context) -> int:
         entries = log_reader.read(f"{container.directory}/log.jsonl", tail=flags.tail)
     first = "" if since is None else record.timestamp(since)
     last = "~" if until is None else record.timestamp(until)  # RFC 3339 sorts as text
-    output = _Output()
+    streams = _Output()
     try:
         for entry in entries:
             if entry is None:
-                output.flush()
+                streams.flush()
             elif first <= entry.time <= last:
                 before = (entry.time + " " if flags.timestamps else "") + (" " if flags.details else "")
-                output.write(1 if entry.stream == "stdout" else 2, before + entry.text)
+                streams.write(1 if entry.stream == "stdout" else 2, before + entry.text)
     finally:
-        output.flush()
+        streams.flush()
     return 0
 
 
@@ -76,8 +74,7 @@ class _Output:
     def flush(self) -> None:
         data = "".join(self._parts).encode(errors="surrogateescape")
         self._parts, self._size = [], 0
-        while data:
-            data = data[os.write(self._fd, data) :]
+        output.write_all(self._fd, data)
 
 
 def _lines(text: str) -> int | None:

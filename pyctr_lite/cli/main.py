@@ -6,7 +6,7 @@ import os
 import sys
 
 from pyctr_lite import errors
-from pyctr_lite.cli import flags, verbs
+from pyctr_lite.cli import flags, output, verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more at its end
+        output.lose_unwritten(1)
         return 1
     except (errors.PyctrError, OSError) as error:
         if debug:
@@ -76,22 +76,19 @@ def main(argv: list[str] | None = None) -> int:
             raise
         line = _line_of_others(error)
         fault = f"\n  {line}" if line else " (a fault of pyctr_lite: --debug shows where)"
-        print(f"pyctr_lite: {type(error).__name__}: {error}{fault}", file=sys.stderr)
+        output.complain(f"{type(error).__name__}: {error}", fault)
         return 125 if name in ("run", "exec") else 1
 
 
 def entry() -> None:
     """What the command `pyctr_lite` calls. Ends the process at once: nothing is left for Python to clean up."""
     _open_standard_descriptors()
+    output.prepare()
     try:
         code = main()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (BrokenPipeError, ValueError):
-        code = 1
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    os._exit(code)
+    os._exit(output.finish(code))
 
 
 def _open_standard_descriptors() -> None:
@@ -105,13 +102,12 @@ def _open_standard_descriptors() -> None:
 
 def report(error: errors.PyctrError | OSError, name: str) -> int:
     """Print an error as one line, and its hint as another: the exit code that belongs to it."""
-    sys.stdout.flush()
+    if output.lose_unwritten(1) and isinstance(error, output.WriteError):
+        return 1  # it has been said
     message, hint, code = _text(error), getattr(error, "hint", ""), getattr(error, "exit_code", None)
     if isinstance(error, OSError):
         hint = _line_of_others(error)
-    print(f"pyctr_lite: {message}", file=sys.stderr)
-    if hint:
-        print(f"  {hint}", file=sys.stderr)
+    output.complain(message, f"\n  {hint}" if hint else "")
     if code is not None:
         return int(code)
     return 125 if name == "run" else 1
@@ -131,7 +127,7 @@ def _learn(given: str) -> str:
 
     directory = learners.directory(given)
     for error in learners.activate(directory).values():
-        print(f"pyctr_lite: --labs: {error}\n  (the runtime's own functions are used instead)", file=sys.stderr)
+        output.complain(f"--labs: {error}", "\n  (the runtime's own functions are used instead)")
     return directory
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from pyctr_lite import thirdparty
+from pyctr_lite.cli import output
 
 AFTER = 1.0
 """Seconds: what is done sooner shows nothing."""
@@ -69,9 +70,16 @@ class Progress:
             progress.DownloadColumn(),
             progress.TransferSpeedColumn(),
         ]
-        screen = console.Console(stderr=True)
-        # Without a thread of its own: some of what is shown may fork.
-        self._bar = progress.Progress(*columns, console=screen, transient=True, auto_refresh=False)
+        screen = console.Console(file=output.raw_stream(2))
+        # Without a thread of its own: some of what is shown may fork. Without our streams: they stay safe.
+        self._bar = progress.Progress(
+            *columns,
+            console=screen,
+            transient=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._task = self._bar.add_task(self.verb, total=self._total or None)
         self._bar.start()
 

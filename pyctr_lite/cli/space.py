@@ -84,7 +84,7 @@ def _verbose(context: Context, space: Space) -> str:
     volumes = [["VOLUME NAME", "LINKS", "SIZE"]]
     volumes += [[volume.name, str(links), units.human_size(size, 3)] for volume, size, links in space.volumes]
     sections = {"Images": images, "Containers": containers, "Local Volumes": volumes}
-    return "\n".join(f"{title} space usage:\n\n{tables.align(rows)}" for title, rows in sections.items())
+    return "\n".join(f"{title} space usage:\n\n{tables.aligned(rows)}" for title, rows in sections.items())
 
 
 def prune(context: Context) -> int:

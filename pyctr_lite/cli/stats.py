@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite.cli import tables, units
+from pyctr_lite.cli import output, tables, units
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import NotFound, PyctrError
 
@@ -45,7 +45,7 @@ def stats(context: Context) -> int:
     live = os.isatty(1) and not flags.no_stream
     meter = _Meter(flags.no_trunc)
     if live:
-        print(_HOME + _CLEAR_BELOW, end="")
+        output.styled(_HOME + _CLEAR_BELOW)
     else:
         found = _containers(context)
         meter.rows(found)  # the first look is what the second is compared with
@@ -56,7 +56,8 @@ def stats(context: Context) -> int:
         text = listing.text(meter.rows(found), form)
         if live:
             text = _HOME + text.replace("\n", f"{_CLEAR_LINE}\n") + _CLEAR_BELOW
-        print(text, end="", flush=True)
+        output.styled(text)
+        sys.stdout.flush()
         if flags.no_stream or (flags.arguments and not found):
             return 0
         _pause()
@@ -146,7 +147,7 @@ def top(context: Context) -> int:
     if options:
         print(_top_by_ps(container, options), end="")
     else:
-        print(tables.align([processes.TITLES, *processes.top(container)], 20), end="")
+        print(tables.aligned([processes.TITLES, *processes.top(container)], 20), end="")
     return 0
 
 
@@ -169,7 +170,7 @@ def _top_by_ps(container: Container, options: list[str]) -> str:
         raise PyctrError("Couldn't find PID field in ps output", "let ps show it: -o pid,…")
     last = len(names) - 1
     rows = [line.split(None, last) for line in lines]
-    return tables.align([names, *(row for row in rows if row[names.index("PID")] in pids)], 20)
+    return tables.aligned([names, *(row for row in rows if row[names.index("PID")] in pids)], 20)
 
 
 COMMANDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pyctr_lite import jsonfile
+from pyctr_lite.cli import output
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.cli.main import Context
 
@@ -93,10 +93,8 @@ def doctor(context: Context) -> int:
     facts = doctors.examine(engine)
     missing = [fact for fact in facts if fact.needed and not fact.ok]
     if flags.json:
-        print(jsonfile.dumps([_as_json(fact) for fact in facts], indent=4))
+        output.show_json([_as_json(fact) for fact in facts], 4)
         return 1 if missing else code
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✓
     width = max(len(fact.name) for fact in facts)
     area = ""
     for fact in facts:
@@ -154,9 +152,9 @@ def _print_formatted(values: dict[str, Any], form: str) -> int:
     from pyctr_lite.cli import templates
 
     if form == "json":
-        print(jsonfile.dumps(values))
+        output.show_json(values)
     else:
-        print(templates.of_flag(form).render(templates.as_go(values)))
+        output.styled(templates.of_flag(form).render(templates.as_go(values)) + "\n")
     return 0
 
 

@@ -5,6 +5,8 @@ The plain table needs no template; the templates are imported where one is asked
 
 from __future__ import annotations
 
+from pyctr_lite.cli import output
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,12 +50,13 @@ class Listing:
     def text(self, rows: Iterable[dict[str, Any]], form: str = "") -> str:
         """The rows in a format: "" and "table" are the plain table, "json" is an object a line.
 
-        Fails with TemplateError where the format is no template, or asks for a field that is not there.
+        On a terminal no cell of a table has a control character; a template's text is as the template makes it.
+        Raises TemplateError if the format is not a template, or asks for a field that is not there.
         """
         template_text = _template_text(form)
         if not template_text:
             header = [self.fields[name] for name in self.shown]
-            return align([header, *([row[name] for name in self.shown] for row in rows)])
+            return aligned([header, *([row[name] for name in self.shown] for row in rows)])
         template = _template(template_text)
         lines = [template.render(self._context(row)) for row in rows]
         if not form.startswith("table"):
@@ -62,7 +65,7 @@ class Listing:
 
         header_template = _template(template_text, template_functions.HEADER_FUNCTIONS)
         header_line = header_template.render(self._context(dict(self.fields), label=_label_header))
-        return align([line.split("\t") for line in "\n".join([header_line, *lines]).split("\n")])
+        return aligned([line.split("\t") for line in "\n".join([header_line, *lines]).split("\n")])
 
     def show(
         self, rows: Sequence[dict[str, Any]], form: str = "", faint: Callable[[int], bool] | None = None
@@ -77,7 +80,7 @@ class Listing:
             if form in ("", "table") and faint is not None:
                 lines = [f"{_FAINT}{line}{_PLAIN}" if faint(number) else line for number, line in enumerate(lines)]
             text = "".join(f"{line}\n" for line in (f"{_BOLD}{header}{_PLAIN}", *lines))
-        print(text, end="")
+        output.styled(text)
 
     def _context(self, row: dict[str, Any], label: Any = None) -> Any:
         """A row as a template sees it: sorted, as Docker's JSON of it is, and with the method `.Label`."""
@@ -114,6 +117,11 @@ def _template(text: str, functions: Any = None) -> Template:
     from pyctr_lite.cli import template_functions, templates
 
     return templates.Template(text, functions or template_functions.FUNCTIONS)
+
+
+def aligned(rows: Sequence[Sequence[str]], minimum: int = MINIMUM) -> str:
+    """`align`, with every cell made safe to show if stdout is a terminal."""
+    return align([[output.one_line(cell) for cell in row] for row in rows], minimum)
 
 
 def align(rows: Sequence[Sequence[str]], minimum: int = MINIMUM) -> str:

@@ -11,6 +11,7 @@ import struct
 import termios
 
 from pyctr_lite import jsonfile
+from pyctr_lite.cli import output
 from pyctr_lite.errors import InvalidArgument, PyctrError
 
 TYPE_CHECKING = False
@@ -83,7 +84,7 @@ def follow(
         if saved is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
         if detached:
-            _write(2, b"read escape sequence\n")
+            output.write_all(2, b"read escape sequence\n")
         attachment.close()
 
 
@@ -133,7 +134,7 @@ class _Loop:
             if events & ~select.POLLOUT:
                 kind, data = self.attachment.receive()
                 if kind in ("1", "2"):
-                    _write(int(kind), data)
+                    output.write_all(int(kind), data)
                 elif kind == "X":
                     return int(jsonfile.loads(data)["ExitCode"])
                 elif not kind:
@@ -182,13 +183,3 @@ class _Loop:
                 else:
                     out += key
         return out
-
-
-def _write(fd: int, data: bytes) -> None:
-    while data:
-        try:
-            data = data[os.write(fd, data) :]
-        except BlockingIOError:
-            poller = select.poll()
-            poller.register(fd, select.POLLOUT)
-            poller.poll()

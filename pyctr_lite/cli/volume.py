@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyctr_lite import jsonfile
-from pyctr_lite.cli import several, tables
+from pyctr_lite.cli import output, several, tables
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.cli.main import Context
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
@@ -85,9 +84,9 @@ def inspect(context: Context) -> int:
             missing.append(error)
     if template is not None:
         for value in found:
-            print(template.render(templates.as_go(value)))
+            output.styled(template.render(templates.as_go(value)) + "\n")
     else:
-        print(jsonfile.dumps(found, indent=None if form else 4))
+        output.show_json(found, None if form else 4)
     for each in missing:
         several.tell(context, each)
     return 1 if missing else 0

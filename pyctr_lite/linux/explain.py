@@ -34,12 +34,18 @@ as_json = False
 _shorten: Callable[[str], str] = str
 """Cuts ids of 64 digits to 12 for a reader; a program gets them whole."""
 
+_visible: Callable[[str], str] = str
+"""Shows control characters if the reader is a terminal: paths and names come from images."""
+
 
 def start(fd: int, *, json: bool = False) -> None:
     """Narrate every kernel step from here on to a descriptor, a line each."""
-    global sink, as_json, _shorten
+    global sink, as_json, _shorten, _visible
     import re  # now: once a container's root is entered nothing may be imported
 
+    from pyctr_lite import screen
+
+    _visible = (screen.visible_json if json else screen.visible) if os.isatty(fd) else str
     _shorten = lambda text: re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)  # noqa: E731
     sink, as_json = fd, json
 
@@ -98,7 +104,7 @@ def narrate(text: str, began: int, result: object = None, module: str = "") -> N
         outcome = "" if result is None else f" = {result}"
         line = f"{'[' + place + ']':<14} {_shorten(text)}{outcome}  {microseconds} µs"
     try:
-        os.write(sink, line.encode(errors="backslashreplace") + b"\n")
+        os.write(sink, _visible(line).encode(errors="backslashreplace") + b"\n")
     except OSError:
         pass  # the reader has gone; the container must not mind
 

@@ -131,10 +131,10 @@ def raise_error(message: dict[str, Any]) -> None:
         trace.pop()  # all system calls fail there: who made this one says more
     from pyctr_lite import blame
 
-    where = blame.line(trace)
-    if not where and trace:
-        where = f"at {os.path.basename(trace[-1][0])}:{trace[-1][1]} in {trace[-1][2]}"
-    raise ChildError(message["message"], where, message["errno"], message["path"], trace)
+    error = ChildError(message["message"], blame.line(trace), message["errno"], message["path"], trace)
+    if trace:  # a note is shown with a traceback, so with --debug
+        error.add_note(f"at {os.path.basename(trace[-1][0])}:{trace[-1][1]} in {trace[-1][2]}")
+    raise error
 
 
 def seal_imports() -> None:

@@ -75,3 +75,11 @@ def test_a_label_may_be_no_utf_8(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "box", "-l", "name=\udcff", "busybox", "true", check=True)
     assert pyctr("inspect", "-f", "{{.Config.Labels.name}}", "box", check=True).stdout == "\udcff\n"
     assert '"create"' in pyctr("events", "--since", "1h", "--until", "0s", "--format", "json", check=True).stdout
+
+
+def test_where_in_our_source_an_error_arose_is_for_debug_only(pyctr: Pyctr) -> None:
+    words = ["run", "--rm", "--sysctl", "net.core.somaxconn=junk", "busybox", "true"]
+    usual, debug = pyctr(*words), pyctr("--debug", *words)
+    assert usual.returncode == 125
+    assert ".py" not in usual.stderr
+    assert "\nat " in debug.stderr
