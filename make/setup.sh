@@ -5,6 +5,7 @@
 #
 # Each step looks first and acts only on what is missing, so that running it again takes a fraction of a second.
 set -eu
+umask 022 # what is installed is for every user of this machine
 cd "$(dirname "$0")/.."
 checkout=$PWD
 venv=$checkout/.venv

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 from labs.kit import manifest
+from pyctr_lite import caller
 
 
 def main() -> int:
     """Run one command; a wrong id or a missing file is one clear line."""
+    caller.settle()
     parser = argparse.ArgumentParser(
         prog="labs.kit", description="The labs' commands, as the Makefile calls them."
     )

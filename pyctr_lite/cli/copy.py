@@ -63,18 +63,10 @@ def export(context: Context) -> int:
             raise InvalidArgument("cowardly refusing to save to a terminal. Use the -o flag or redirect")
         copies.export(item, sys.stdout.buffer)
         return 0
-    whole = f"{flags.output}.{os.getpid()}.tmp"  # a file of that name is a whole archive
-    if os.path.exists(flags.output) and not os.path.isfile(flags.output):
-        whole = flags.output  # a FIFO or a device
-    try:
-        with open(whole, "wb") as file, progress.Progress("export") as shown:
-            copies.export(item, shown.watch(file))
-    except BaseException:
-        if whole != flags.output and os.path.exists(whole):
-            os.unlink(whole)
-        raise
-    if whole != flags.output:
-        os.rename(whole, flags.output)
+    from pyctr_lite.images import archive
+
+    with archive.open_output(flags.output) as file, progress.Progress("export") as shown:
+        copies.export(item, shown.watch(file))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pyctr_lite import errors
+from pyctr_lite import caller, errors
 from pyctr_lite.cli import flags, output, verbs
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def entry() -> None:
     """What the command `pyctr_lite` calls. Ends the process at once: nothing is left for Python to clean up."""
-    _open_standard_descriptors()
+    caller.settle()
     output.prepare()
     try:
         code = main()
@@ -91,26 +91,36 @@ def entry() -> None:
     os._exit(output.finish(code))
 
 
-def _open_standard_descriptors() -> None:
-    """Where the caller has closed 0, 1 or 2: else the next file that is opened would be taken for it."""
-    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        if getattr(sys, name) is None:
-            null = os.open(os.devnull, os.O_RDWR)
-            setattr(sys, name, os.fdopen(null, mode, closefd=False))
-            assert null == fd
-
-
 def report(error: errors.PyctrError | OSError, name: str) -> int:
     """Print an error as one line, and its hint as another: the exit code that belongs to it."""
     if output.lose_unwritten(1) and isinstance(error, output.WriteError):
         return 1  # it has been said
     message, hint, code = _text(error), getattr(error, "hint", ""), getattr(error, "exit_code", None)
-    if isinstance(error, OSError):
+    if limit := _limit(error):
+        hint = limit
+    elif isinstance(error, OSError):
         hint = _line_of_others(error)
     output.complain(message, f"\n  {hint}" if hint else "")
     if code is not None:
         return int(code)
     return 125 if name == "run" else 1
+
+
+def _limit(error: errors.PyctrError | OSError) -> str:
+    """What of the caller's surroundings an error comes from, and what to do: its limits, its directory."""
+    import errno
+
+    number = getattr(error, "errno", 0)  # one of a child before its program ran has it too
+    if number == errno.EMFILE:
+        return "the limit of open files here is too low for this: raise it (ulimit -n 1024)"
+    if number == errno.EFBIG:
+        return "the limit of a file's size here is too low for this: raise it (ulimit -f unlimited)"
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            return "the current directory has been removed: change to another, or give absolute paths"
+    return ""
 
 
 def need_root() -> None:
@@ -160,4 +170,4 @@ def _text(error: errors.PyctrError | OSError) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

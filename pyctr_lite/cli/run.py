@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from pyctr_lite import caller
 from pyctr_lite.cli import container_options, terminal
 from pyctr_lite.cli.container_options import device_rate, late
 from pyctr_lite.cli.flags import Command, Option
@@ -172,7 +173,9 @@ def _create(context: Context) -> Container:
     flags = context.flags
     if flags.cidfile:
         try:
-            cidfile = os.open(flags.cidfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            mode = 0o666 & ~caller.umask
+            cidfile = os.open(flags.cidfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            os.fchmod(cidfile, mode)
         except FileExistsError:
             raise Conflict(
                 f"container ID file found, make sure the other container isn't running or delete {flags.cidfile}"

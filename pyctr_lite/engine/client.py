@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from pyctr_lite import jsonfile
-from pyctr_lite.engine import attach, containers, engine, options
+from pyctr_lite.engine import attach, containers, engine
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.runtime import channel as channels
 
@@ -61,9 +61,9 @@ class Client:
     def start(self, image: str, command: list[str] | None = None, **given: Any) -> containers.Container:
         """Run a command in a new container in the background: the container."""
         given |= {"image": image, "command": command or [], "labs": self.labs}
-        container = self.engine.containers.create(options.ContainerOptions(**given))
-        self._ask({"do": "start", "id": container.id, "foreground": False}).close()
-        return self.engine.containers.get(container.id)
+        message, attachment = self._answer({"do": "run", "options": given, "foreground": False})
+        attachment.close()
+        return self.engine.containers.get(message["id"])
 
     def exec(self, container: str, command: list[str], *, input: bytes = b"", **given: Any) -> Result:
         """Run one more command in a running container; `given` are the arguments of ExecOptions."""
@@ -94,6 +94,10 @@ class Client:
         self.close()
 
     def _ask(self, request: dict[str, Any]) -> attach.Attachment:
+        return self._answer(request)[1]
+
+    def _answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], attach.Attachment]:
+        """Have the helper do something: what it says, and the attachment (an ended one if it gives none)."""
         with self._lock:
             channel = self._channel or self._start_helper()
             try:
@@ -114,8 +118,8 @@ class Client:
         if not fds:
             left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             right.close()
-            return attach.Attachment(left)
-        return attach.Attachment(socket.socket(fileno=fds[0]))
+            return message, attach.Attachment(left)
+        return message, attach.Attachment(socket.socket(fileno=fds[0]))
 
     def _start_helper(self) -> channels.Channel:
         if self._helper is not None and self._channel is not None:

@@ -10,6 +10,7 @@ import _signal
 import _socket
 import os
 
+from pyctr_lite import caller
 from pyctr_lite.engine import engine, execute, options
 from pyctr_lite.engine import monitor as monitor  # forks need it imported before
 from pyctr_lite.errors import PyctrError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def main(fd: int, root: str) -> None:
     """Serve the requests of one owner until it has gone."""
+    caller.settle()
     for number in (_signal.SIGINT, _signal.SIGHUP):
         _signal.signal(number, _signal.SIG_IGN)  # those of the terminal are the owner's
     channel = channels.Channel(_socket.socket(fileno=fd))

@@ -61,7 +61,7 @@ def save(
     if format not in FORMATS:
         raise InvalidArgument(f"unknown archive format: {format!r}", f"It is {' or '.join(FORMATS)}.")
     selected = archive_writer.select(store, names)
-    with _open_output(output) as file, compression.open_compressor(watch(file), compress) as compressed:
+    with open_output(output) as file, compression.open_compressor(watch(file), compress) as compressed:
         archive_writer.write_archive(store, selected, compressed, docker=format == "docker-archive")
 
 
@@ -85,8 +85,8 @@ def open_source(source: str | BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _open_output(output: str | BinaryIO) -> Iterator[BinaryIO]:
-    """An open file as it is; a path's file complete or not at all."""
+def open_output(output: str | BinaryIO) -> Iterator[BinaryIO]:
+    """An open file as it is; a path's file complete or not at all, and its owner's alone, as Docker's are."""
     if not isinstance(output, str):
         yield output
         return
@@ -96,11 +96,11 @@ def _open_output(output: str | BinaryIO) -> Iterator[BinaryIO]:
                 yield file
             return
         temporary = f"{output}.{os.getpid()}.tmp"
-        file = _open(temporary, "xb")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         raise NotFound(f"no such directory: {os.path.dirname(output)}") from None
     try:
-        with file:
+        with open(fd, "wb") as file:
             yield file
         os.rename(temporary, output)
     except BaseException:
