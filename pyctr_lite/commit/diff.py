@@ -1,15 +1,23 @@
-"""What a container has changed: its upper directory against the layers below, as `docker diff` shows it."""
+"""What a container has changed: its upper directory against the layers below, as `docker diff` shows it.
+
+The container may run, and change what is compared. Nothing is read but names, inodes and one attribute, each
+below its directory's descriptor and with no link followed; the layers below belong to nobody but the store.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import walk, whiteout
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LONG_PATH = 4096
+_MOST_LONG_PATHS = 1 << 28
+"""How many characters the paths longer than 4096 may have in all: each change has the whole of its path."""
 
 
 @dataclass(frozen=True)
@@ -25,28 +33,91 @@ def changes(upper: str, lowers: list[str]) -> Iterator[Change]:
 
     A file that was copied up but is as before is no change; a directory is changed where its owner or mode
     is, or anything in it. Of a deleted directory only itself is shown, not what was in it.
+    Raises InvalidArgument if the paths need too much memory: a tree can be deeper than any path.
     """
-    fd = os.open(upper, _DIRECTORY & ~os.O_NOFOLLOW)
+    fd = os.open(upper, walk.DIRECTORY & ~os.O_NOFOLLOW)
     try:
-        with walk.Deep():
-            found = directory_changes(fd, lowers, "")
-        yield from sorted(found, key=lambda change: os.fsencode(change.path))
+        yield from sorted(directory_changes(fd, lowers, ""), key=lambda change: os.fsencode(change.path))
     finally:
         os.close(fd)
 
 
 def directory_changes(upper: int, lowers: list[str], path: str) -> list[Change]:
-    """The changes below one directory, open as `upper`; `lowers` are the directories that it is merged with."""
-    found: list[Change] = []
-    names = os.listdir(upper)
-    for name in names:
+    """The changes below one directory, open as `upper`; `lowers` are the directories that it is merged with.
+
+    Without recursion, though `entry_changes` calls it for a directory: that is asked only on the way back up, and
+    answered with what was found below.
+    """
+    ready: list[Change] | None = getattr(_ready, "changes", None)
+    return _Comparison(lowers, path).changes_below(upper) if ready is None else ready
+
+
+_ready = threading.local()
+"""`changes` are those below the directory that a comparison comes back from, while `entry_changes` looks at it."""
+
+
+class _Comparison:
+    """One comparison of an upper directory with the layers below it, which go down and up along with it."""
+
+    def __init__(self, lowers: list[str], path: str) -> None:
+        self.merged = [walk.Way(os.open(lower, walk.DIRECTORY & ~os.O_NOFOLLOW), keep=0) for lower in lowers]
+        self.path = path
+        self.below: list[Change] = []
+        """The changes below the directory that the visit has come back from."""
+        self._long_paths = 0
+
+    def changes_below(self, upper: int) -> list[Change]:
+        """All changes below a directory."""
+        layers = self.merged
         try:
-            found += entry_changes(upper, name, lowers, f"{path}/{name}")
-        except FileNotFoundError:
-            pass  # deleted meanwhile, in a container that runs
-    if whiteout.is_opaque(upper):
-        found += [Change("D", f"{path}/{name}") for name in lower_names(lowers) - set(names)]
-    return found
+            walk.visit(os.dup(upper), self._enter)
+        finally:
+            for layer in layers:
+                layer.close()
+        return self.below
+
+    def _enter(self, way: walk.Way) -> Iterator[str]:
+        """Compare the directory that is visited now, after each directory in it, whose name is yielded."""
+        merged = self.merged
+        found: list[Change] = []
+        names = os.listdir(way.fd)
+        for name in names:
+            try:
+                is_directory = stat.S_ISDIR(os.stat(name, dir_fd=way.fd, follow_symlinks=False).st_mode)
+                self.below = []
+                if is_directory:
+                    shown = lower_directories(_paths(merged), name)
+                    self.merged = [layer for layer in merged if _path(layer.fd, name) in shown]
+                    for layer in self.merged:
+                        layer.down(name)
+                    length = len(self.path)
+                    self.path += f"/{name}"
+                    yield name
+                    self.path = self.path[:length]
+                    for layer in self.merged:
+                        layer.up()
+                _ready.changes = self.below
+                try:
+                    found += entry_changes(way.fd, name, _paths(merged), self._full_path(name))
+                finally:
+                    _ready.changes = None
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # deleted or replaced meanwhile, in a container that runs
+        if whiteout.is_opaque(way.fd):
+            gone = sorted(lower_names(_paths(merged)) - set(names))
+            found += [Change("D", f"{self.path}/{name}") for name in gone]
+        self.merged, self.below = merged, found
+
+    def _full_path(self, name: str) -> str:
+        path = f"{self.path}/{name}"
+        if len(path) > _LONG_PATH:
+            self._long_paths += len(path)
+            if self._long_paths > _MOST_LONG_PATHS:
+                raise InvalidArgument(
+                    f"{path[:60]}...: too deep to list: this path has {len(path)} characters",
+                    "commit and export can still pack them.",
+                )
+        return path
 
 
 def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[Change]:
@@ -57,7 +128,7 @@ def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[C
         return [Change("D", path)] if before else []
     below = []
     if stat.S_ISDIR(status.st_mode):
-        directory = os.open(name, _DIRECTORY, dir_fd=upper)
+        directory = os.open(name, walk.DIRECTORY, dir_fd=upper)
         try:
             below = directory_changes(directory, lower_directories(lowers, name), path)
         finally:
@@ -117,7 +188,7 @@ def lower_names(lowers: list[str]) -> set[str]:
 
 
 def _is_opaque(path: str) -> bool:
-    directory = os.open(path, _DIRECTORY)
+    directory = os.open(path, walk.DIRECTORY)
     try:
         return whiteout.is_opaque(directory)
     finally:
@@ -138,6 +209,11 @@ def file_capability(path: str) -> bytes:
         return os.getxattr(path, "security.capability", follow_symlinks=False)
     except OSError:
         return b""
+
+
+def _paths(layers: list[walk.Way]) -> list[str]:
+    """The layers' directories as paths that are short however deep they lie."""
+    return [f"/proc/self/fd/{layer.fd}" for layer in layers]
 
 
 def _path(directory: int, name: str) -> str:

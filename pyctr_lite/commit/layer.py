@@ -1,5 +1,10 @@
 """A container's changes as a layer: a tar stream of its overlay upper directory (OCI image-spec layer.md).
 
+The container may run, and change what is read (`commit --pause=false`). It cannot lead us anywhere, for each
+inode is opened once below its directory's descriptor, as a place (O_PATH) and with no link followed; what it is
+says fstat(2), and only a regular file is read, through that descriptor. Nor can it break the archive: of a file
+as many bytes are written as its header says, zeros if it has become shorter.
+
 Holes of sparse files are written as zeros: pax has a form for them, but what Docker and podman use to write a
 layer again byte by byte does not keep it, and the digest would be another. They cost no reading.
 """
@@ -17,15 +22,25 @@ from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk, whiteout
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _CHUNK = 1 << 20
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_TYPES = {
+_PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_NODES = {
     stat.S_IFLNK: header.SYMLINK,
     stat.S_IFCHR: header.CHARACTER,
     stat.S_IFBLK: header.BLOCK_DEVICE,
     stat.S_IFIFO: header.FIFO,
 }
+_LONG_PATH = 4096
+_MOST_PATH = 1 << 18
+_MOST_LONG_PATHS = 1 << 32
+"""An archive repeats the whole path in each entry: of a million directories, one in another, it would have a
+terabyte. Headers of 1 MiB are the largest that readers take (`tar.MOST_METADATA`, Go's archive/tar)."""
+_MOST_XATTRS = 1 << 18
+_MOST_HOLES = 8 << 30
 
 EMPTY_DIFF_ID = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 """The diff_id of a layer with nothing in it: the two blocks of zeros that end a tar archive."""
@@ -44,10 +59,9 @@ def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None =
         source_date_epoch = int(os.environ["SOURCE_DATE_EPOCH"])
     began = time.perf_counter_ns()
     layer = LayerWriter(output, source_date_epoch)
-    root = os.open(upper, _DIRECTORY & ~os.O_NOFOLLOW)
+    root = os.open(upper, walk.DIRECTORY & ~os.O_NOFOLLOW)
     try:
-        with walk.Deep():
-            layer.add_entries(root, b"")
+        layer.add_entries(root, b"")
     finally:
         os.close(root)
     digest = layer.finish()
@@ -59,10 +73,19 @@ def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None =
 class LayerWriter:
     """A layer in the making: its stream and digest, and the files that have several names."""
 
+    whiteouts = True
+    """Whether deletions are written as whiteouts, and other names like theirs refused."""
+
     def __init__(self, output: Writable, latest: int | None) -> None:
         self.stream = DigestStream(output)
         self.latest = latest
         self.links: dict[tuple[int, int], bytes] = {}
+        self.place = bytearray()
+        """The path of the directory that is being added, a slash at its end; empty for the top."""
+        self.holes = 0
+        """The bytes of holes that were written as zeros."""
+        self._names: list[bytes] | None = None
+        self._long_paths = 0
 
     def add_entries(self, directory: int, place: bytes) -> None:
         """Add what is in a directory, in the order of the names' bytes."""
@@ -73,33 +96,128 @@ class LayerWriter:
                 pass  # deleted meanwhile, in a container that was not paused
 
     def add_entry(self, directory: int, name: bytes, place: bytes) -> None:
-        """Add one inode, by what it is."""
-        if name.startswith(whiteout.PREFIX):
+        """Add one inode, by what it is, with all below it; `place` is the path of its directory.
+
+        Raises FileNotFoundError if it is gone.
+        """
+        if self._names is not None:  # it is `_sorted` that asks, for the order
+            self._names.append(name)
+            return
+        self.place = bytearray(place)
+        if self.add_inode(directory, name):
+            self.place += name + b"/"
+            try:
+                below = os.open(name, walk.DIRECTORY, dir_fd=directory)
+            except NotADirectoryError:
+                raise FileNotFoundError(errno.ENOENT, "replaced meanwhile", os.fsdecode(name)) from None
+            self.add_tree(below)
+
+    def add_tree(self, directory: int) -> None:
+        """Add a directory, whose path is `place`, with all below it. Its descriptor is closed."""
+        walk.visit(directory, self._add_here)
+
+    def _add_here(self, way: walk.Way) -> Iterator[bytes]:
+        """Add the directory that is visited now, and what is in it; yield the names of directories."""
+        if not self.add_directory(way.fd):
+            return
+        for name in self._sorted(way.fd):
+            try:
+                is_directory = self.add_inode(way.fd, name)
+            except FileNotFoundError:
+                continue
+            if is_directory:
+                length = len(self.place)
+                self.place += name + b"/"
+                yield name
+                del self.place[length:]
+
+    def _sorted(self, directory: int) -> list[bytes]:
+        """The names in a directory, in the order in which `add_entries` adds them."""
+        names: list[bytes] = []
+        self._names = names
+        try:
+            self.add_entries(directory, bytes(self.place))
+        finally:
+            self._names = None
+        return names
+
+    def add_directory(self, directory: int) -> bool:
+        """Add a directory, with the mark of an opaque one; whether what is in it is to be added, too."""
+        self.add_header(self.path(b""), header.DIRECTORY, os.fstat(directory), xattrs=self.xattrs(directory))
+        if whiteout.is_opaque(directory):
+            self.hide(bytes(self.place), whiteout.OPAQUE_NAME[len(whiteout.PREFIX) :])
+        return True
+
+    def add_inode(self, directory: int, name: bytes) -> bool:
+        """Add one inode of a directory; True for another directory, which is left to be visited.
+
+        It is opened once, as a place (O_PATH, no link followed), and all that is written is that inode's.
+        """
+        if self.whiteouts and name.startswith(whiteout.PREFIX):
             raise InvalidArgument(
-                f"/{os.fsdecode(place + name)}: a layer cannot hold a name that begins with .wh.",
+                f"/{os.fsdecode(bytes(self.place) + name)}: a layer cannot hold a name that begins with .wh.",
                 "Such a name says that a file was deleted. Rename or remove it, then commit again.",
             )
-        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        kind = stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFDIR:
-            self.add_directory(directory, name, place + name + b"/")
-        elif kind == stat.S_IFREG:
-            self.add_file(directory, name, place + name)
-        elif whiteout.is_whiteout(status):
-            self.hide(place, name)
-        elif kind != stat.S_IFSOCK:
-            self.add_node(directory, name, place + name, status)
-
-    def add_directory(self, parent: int, name: bytes, place: bytes) -> None:
-        """Add a directory, with the mark of an opaque one, and all below it."""
-        directory = os.open(name, _DIRECTORY, dir_fd=parent)
+        fd = os.open(name, _PLACE, dir_fd=directory)
         try:
-            self.add_header(place, header.DIRECTORY, os.fstat(directory), xattrs=read_xattrs(directory))
-            if whiteout.is_opaque(directory):
-                self.hide(place, whiteout.OPAQUE_NAME[len(whiteout.PREFIX) :])
-            self.add_entries(directory, place)
+            status = os.fstat(fd)
+            if self.whiteouts and whiteout.is_whiteout(status):
+                self.path(whiteout.PREFIX + name)
+                self.hide(bytes(self.place), name)
+                return False
+            if stat.S_ISDIR(status.st_mode):
+                return True
+            self.add_place(fd, status, self.path(name))
+            return False
         finally:
-            os.close(directory)
+            os.close(fd)
+
+    def add_place(self, place: int, status: os.stat_result, path: bytes) -> None:
+        """Add what a descriptor (O_PATH) is of: anything but a directory. Sockets are passed over."""
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFSOCK:
+            return
+        by_descriptor = f"/proc/self/fd/{place}"
+        xattrs = self.xattrs(by_descriptor)
+        if self.add_link(path, status, xattrs):
+            return
+        if kind != stat.S_IFREG:
+            target = os.readlink(b"", dir_fd=place) if kind == stat.S_IFLNK else b""
+            is_device = kind in (stat.S_IFCHR, stat.S_IFBLK)
+            device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0)
+            self.add_header(path, _NODES[kind], status, linkname=target, device=device, xattrs=xattrs)
+            return
+        fd = os.open(by_descriptor, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.add_file(fd, path, status, xattrs)
+        finally:
+            os.close(fd)
+
+    def add_link(self, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> bool:
+        """Add a hard link, if this inode was added under another name.
+
+        The xattrs are repeated: who unpacks gives the link its owner, and that takes the file's capabilities.
+        """
+        if status.st_nlink == 1:
+            return False
+        first = self.links.setdefault((status.st_dev, status.st_ino), path)
+        if first == path:
+            return False
+        self.add_header(path, header.HARDLINK, status, linkname=first, xattrs=xattrs)
+        return True
+
+    def add_file(self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
+        """Add a regular file. Raises InvalidArgument if holes of more than 8 GiB would become zeros."""
+        if status.st_blocks * 512 < status.st_size:
+            self.holes += status.st_size - sum(length for _, length in data_pieces(fd, status.st_size))
+            if self.holes > _MOST_HOLES:
+                raise InvalidArgument(
+                    f"/{os.fsdecode(path)}: a sparse file of {status.st_size} bytes: a layer has zeros for its "
+                    f"holes, and the most for all is {_MOST_HOLES}",
+                    "Remove it, or keep it in a volume.",
+                )
+        self.add_header(path, header.REGULAR, status, size=status.st_size, xattrs=xattrs)
+        self.add_data(fd, status)
 
     def hide(self, place: bytes, name: bytes) -> None:
         """Add a whiteout, as a step that can be narrated."""
@@ -116,38 +234,6 @@ class LayerWriter:
         """
         marker = place + whiteout.PREFIX + name
         self.stream.write(header.entry_header(marker, header.REGULAR, mode=0o600))
-
-    def add_file(self, directory: int, name: bytes, path: bytes) -> None:
-        """Add a regular file, or where it was added under another name, a link to that."""
-        fd = os.open(name, _FILE, dir_fd=directory)
-        try:
-            status = os.fstat(fd)
-            if self.add_link(path, status):
-                return
-            self.add_header(path, header.REGULAR, status, size=status.st_size, xattrs=read_xattrs(fd))
-            self.add_data(fd, status)
-        finally:
-            os.close(fd)
-
-    def add_node(self, directory: int, name: bytes, path: bytes, status: os.stat_result) -> None:
-        """Add a symbolic link, a device or a FIFO."""
-        kind = stat.S_IFMT(status.st_mode)
-        target = os.readlink(name, dir_fd=directory) if kind == stat.S_IFLNK else b""
-        is_device = kind in (stat.S_IFCHR, stat.S_IFBLK)
-        device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0)
-        xattrs = read_xattrs(b"/proc/self/fd/%d/%s" % (directory, name))
-        if not self.add_link(path, status):
-            self.add_header(path, _TYPES[kind], status, linkname=target, device=device, xattrs=xattrs)
-
-    def add_link(self, path: bytes, status: os.stat_result) -> bool:
-        """Add a hard link, if this inode was added under another name."""
-        if status.st_nlink == 1:
-            return False
-        first = self.links.setdefault((status.st_dev, status.st_ino), path)
-        if first == path:
-            return False
-        self.add_header(path, header.HARDLINK, status, linkname=first)
-        return True
 
     def add_header(
         self,
@@ -181,6 +267,22 @@ class LayerWriter:
     def owner(self, status: os.stat_result) -> tuple[int, int]:
         """The user and the group that the header names."""
         return status.st_uid, status.st_gid
+
+    def path(self, name: bytes) -> bytes:
+        """The path of a name in the directory that is being added. Raises InvalidArgument if it is too long."""
+        path = bytes(self.place + name)
+        if len(path) > _LONG_PATH:
+            self._long_paths += len(path)
+            if len(path) > _MOST_PATH or self._long_paths > _MOST_LONG_PATHS:
+                raise InvalidArgument(
+                    f"/{os.fsdecode(path[:60])}...: a path of {len(path)} bytes is too long for an archive",
+                    f"The most is {_MOST_PATH}, and {_MOST_LONG_PATHS} for all paths longer than {_LONG_PATH}.",
+                )
+        return path
+
+    def xattrs(self, file: int | str) -> dict[str, bytes]:
+        """The extended attributes that the header has."""
+        return read_xattrs(file)
 
     def add_data(self, fd: int, status: os.stat_result) -> None:
         """Write exactly as many bytes as the header says, even if the file changes meanwhile; holes unread."""
@@ -217,17 +319,39 @@ def next_data(fd: int, position: int, size: int) -> tuple[int, int]:
         return size, size
 
 
-def read_xattrs(file: int | bytes) -> dict[str, bytes]:
-    """The extended attributes that belong into a layer: not overlayfs's own, nor the host's SELinux label."""
-    follow = isinstance(file, int)
+def data_pieces(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """The (offset, length) of each piece of data in a file: what lies between them are holes."""
+    position = 0
+    while position < size:
+        start, end = next_data(fd, position, size)
+        if start < end:
+            yield start, end - start
+        position = max(end, position + 1)
+
+
+def read_xattrs(file: int | str) -> dict[str, bytes]:
+    """The extended attributes that belong into a layer: not overlayfs's own, nor the host's SELinux label.
+
+    Raises InvalidArgument if they are too large for the header of an archive.
+    """
     try:
-        names = os.listxattr(file, follow_symlinks=follow)
+        names = os.listxattr(file)
     except OSError as error:
         if error.errno != errno.ENOTSUP:
             raise
         return {}
-    return {
-        name: os.getxattr(file, name, follow_symlinks=follow)
-        for name in names
-        if not name.startswith(whiteout.OVERLAY_XATTRS) and name != "security.selinux"
-    }
+    found = {}
+    total = 0
+    for name in names:
+        if name.startswith(whiteout.OVERLAY_XATTRS) or name == "security.selinux":
+            continue
+        try:
+            found[name] = os.getxattr(file, name)
+        except OSError as error:
+            if error.errno != errno.ENODATA:  # removed meanwhile
+                raise
+            continue
+        total += len(name) + len(found[name])
+        if total > _MOST_XATTRS:
+            raise InvalidArgument(f"extended attributes of more than {_MOST_XATTRS} bytes fit into no archive")
+    return found

@@ -11,16 +11,7 @@ import stat
 from collections.abc import Collection
 
 from pyctr_lite.commit import header, layer, stream
-from pyctr_lite.rootfs import idmapped, walk
-
-_PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_NODES = {
-    stat.S_IFLNK: header.SYMLINK,
-    stat.S_IFCHR: header.CHARACTER,
-    stat.S_IFBLK: header.BLOCK_DEVICE,
-    stat.S_IFIFO: header.FIFO,
-}
-
+from pyctr_lite.rootfs import idmapped
 
 _NOBODY = 65534
 """What the kernel shows for an id that has none (/proc/sys/kernel/overflowuid)."""
@@ -41,6 +32,8 @@ class TreeArchive(layer.LayerWriter):
     `id_range` is the first host id and how many where owners are to be those that a user namespace has for them.
     """
 
+    whiteouts = False
+
     def __init__(
         self, output: stream.Writable, closed: Collection[int] = (), *, id_range: list[int] | None = None
     ) -> None:
@@ -52,25 +45,33 @@ class TreeArchive(layer.LayerWriter):
 
     def add_top(self, place: int, name: bytes) -> None:
         """Add what a descriptor (O_PATH) is of, and all below it, under a name: "." is the archive's own top."""
-        with walk.Deep():
-            self._add(place, name)
+        status = os.fstat(place)
+        if stat.S_ISDIR(status.st_mode):
+            self.place = bytearray(name + b"/")
+            self.add_tree(_opened(place))
+        else:
+            self.add_place(place, status, name)
 
     def add_contents(self, place: int) -> None:
         """Add what is in a directory, without the directory."""
-        directory = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = _opened(place)
         try:
-            with walk.Deep():
-                self.add_entries(directory, b"")
+            self.add_entries(directory, b"")
         finally:
             os.close(directory)
 
-    def add_entry(self, directory: int, name: bytes, place: bytes) -> None:
-        """Add one inode of a directory, with all below it."""
-        fd = os.open(name, _PLACE, dir_fd=directory)
-        try:
-            self._add(fd, place + name)
-        finally:
-            os.close(fd)
+    def add_directory(self, directory: int) -> bool:
+        """Add a directory; whether what is in it is to be added, too."""
+        status = os.fstat(directory)
+        self.add_header(self.path(b""), header.DIRECTORY, status, xattrs=self.xattrs(directory))
+        if self.place == b"./":
+            self.place.clear()
+        return status.st_dev not in self.closed
+
+    def add_file(self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
+        """Add a regular file."""
+        super().add_file(fd, path, status, xattrs)
+        self.bytes += status.st_size
 
     def owner(self, status: os.stat_result) -> tuple[int, int]:
         """The owner, or as it is seen in the user namespace, where others' files are nobody's."""
@@ -82,41 +83,13 @@ class TreeArchive(layer.LayerWriter):
         )
         return uid, gid
 
-    def _add(self, place: int, path: bytes) -> None:
-        status = os.fstat(place)
-        kind = stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFDIR:
-            self._add_directory(place, path + b"/", status)
-        elif kind == stat.S_IFREG:
-            if not self.add_link(path, status):
-                self._add_file(place, path)
-        elif kind != stat.S_IFSOCK and not self.add_link(path, status):
-            target = os.readlink(b"", dir_fd=place) if kind == stat.S_IFLNK else b""
-            is_device = kind in (stat.S_IFCHR, stat.S_IFBLK)
-            device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0)
-            self.add_header(path, _NODES[kind], status, linkname=target, device=device)
-
-    def _add_directory(self, place: int, path: bytes, status: os.stat_result) -> None:
-        directory = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self.add_header(path, header.DIRECTORY, status, xattrs=self._xattrs(directory))
-            if status.st_dev not in self.closed:
-                self.add_entries(directory, path.removeprefix(b"./"))
-        finally:
-            os.close(directory)
-
-    def _add_file(self, place: int, path: bytes) -> None:
-        fd = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            status = os.fstat(fd)
-            self.add_header(path, header.REGULAR, status, size=status.st_size, xattrs=self._xattrs(fd))
-            self.add_data(fd, status)
-            self.bytes += status.st_size
-        finally:
-            os.close(fd)
-
-    def _xattrs(self, fd: int) -> dict[str, bytes]:
-        xattrs, name = layer.read_xattrs(fd), "security.capability"
+    def xattrs(self, file: int | str) -> dict[str, bytes]:
+        """The extended attributes, capabilities as they are in the user namespace."""
+        xattrs, name = super().xattrs(file), "security.capability"
         if self.id_range is not None and name in xattrs:
             xattrs[name] = idmapped.capability_inside(xattrs[name], self.id_range[0])
         return xattrs
+
+
+def _opened(place: int) -> int:
+    return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,10 +79,58 @@ def test_the_usage_of_a_deep_tree_counts_each_file_once(tmp_path: Path) -> None:
     walk.remove_tree(str(top))  # pytest's own removal does not reach the bottom
 
 
+def test_a_visit_holds_few_descriptors_and_comes_back_to_each_directory(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    dig(top, 300, "d")
+    dig(top, 2, "e")
+    seen: list[tuple[int, int]] = []
+    before = len(os.listdir("/proc/self/fd"))
+
+    def enter(way: walk.Way) -> Iterator[str]:
+        inode = os.fstat(way.fd).st_ino
+        seen.append((inode, len(os.listdir("/proc/self/fd")) - before))
+        for name in sorted(os.listdir(way.fd)):
+            yield name  # a file, too: that is passed over
+            assert os.fstat(way.fd).st_ino == inode
+
+    walk.visit(os.open(top, os.O_RDONLY | os.O_DIRECTORY), enter)
+    assert len({inode for inode, _ in seen}) == 303
+    assert max(number for _, number in seen) < 70
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("depth", [3, 100])
+def test_a_directory_that_is_moved_away_leads_nowhere_else(tmp_path: Path, depth: int) -> None:
+    top, elsewhere = tmp_path / "top", tmp_path / "elsewhere"
+    top.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    dig(top, depth, "d")
+    entered = 0
+
+    def enter(way: walk.Way) -> Iterator[str]:
+        nonlocal entered
+        entered += 1
+        if entered == depth + 1:
+            os.rename("../../d", elsewhere / "d", src_dir_fd=way.fd)
+        names = os.listdir(way.fd)
+        assert "kept" not in names
+        yield from names
+        assert "kept" not in os.listdir(way.fd)
+
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    if depth < 64:  # those above are still open
+        walk.visit(fd, enter)
+    else:
+        with pytest.raises(FileNotFoundError, match="moved while it was gone through"):
+            walk.visit(fd, enter)
+
+
 def test_deep_changes_are_told_and_packed(tmp_path: Path) -> None:
     upper = tmp_path / "upper"
     upper.mkdir()
-    dig(upper, 1200, "d")
+    dig(upper, 10_000, "d")
     written = bytearray()
 
     class Output:
@@ -91,5 +140,7 @@ def test_deep_changes_are_told_and_packed(tmp_path: Path) -> None:
 
     layer.write_layer(str(upper), Output())
     assert b"/d/d/file" in written
-    assert len(list(diff.changes(str(upper), []))) == 1201
+    found = list(diff.changes(str(upper), []))
+    assert len(found) == 10_001
+    assert found[-1] == diff.Change("A", "/d" * 10_000 + "/file")
     walk.remove_tree(str(upper))
