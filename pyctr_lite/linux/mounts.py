@@ -9,7 +9,16 @@ import os
 from pyctr_lite.linux import call
 from pyctr_lite.linux.constants import AT_FDCWD, decode_flags, decode_value
 
-__all__ = ["mount", "mount_setattr", "move_mount", "open_tree", "openat2", "pivot_root", "umount2"]
+__all__ = [
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "openat2",
+    "pivot_root",
+    "statfs_type",
+    "umount2",
+]
 
 # Given out after the tables of x86-64 and arm64 were unified (asm-generic/unistd.h): the same for both.
 _NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_OPENAT2, _NR_MOUNT_SETATTR = 428, 429, 437, 442
@@ -158,3 +167,10 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
             # A rename anywhere on the system meanwhile: the kernel could not be sure, and asks for another try.
             if error.errno not in (errno.EAGAIN, errno.EINTR):
                 raise
+
+
+def statfs_type(path: str) -> int:
+    """Return the number of the file system that a path is on, one of include/uapi/linux/magic.h (statfs(2))."""
+    found = (ctypes.c_long * 15)()  # struct statfs: 120 bytes, the type comes first
+    call.look("statfs", path, call.libc.statfs, call.encoded(path), ctypes.byref(found))
+    return found[0]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "capbset_read",
     "capget",
     "capset",
     "clone3",
@@ -184,6 +185,17 @@ def prctl(option: int, argument: int = 0) -> int:
         option,
         *(ctypes.c_ulong(value) for value in (argument, 0, 0, 0)),
     )
+
+
+def capbset_read() -> int:
+    """Return the caller's bounding set of capabilities as a bit mask (PR_CAPBSET_READ of prctl(2))."""
+    held = 0
+    for number in range(64):
+        has = call.libc.prctl(constants.PR_CAPBSET_READ, number, 0, 0, 0)
+        if has < 0:
+            break  # EINVAL: the kernel has no capability with this number, nor any greater one
+        held |= has << number
+    return held
 
 
 def prctl_ambient(operation: int, capability: int = 0) -> None:

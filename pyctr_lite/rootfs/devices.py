@@ -15,6 +15,7 @@ from pyctr_lite.rootfs import target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 DEFAULT_DEVICES = (
@@ -35,9 +36,14 @@ DEFAULT_LINKS = (
 _TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
-def make_devices(root_fd: int, devices: list[dict[str, Any]]) -> None:
+def make_devices(
+    root_fd: int,
+    devices: list[dict[str, Any]],
+    check: Callable[[int, int, str], None] = lambda root_fd, directory_fd, path: None,
+) -> None:
     """Make the default devices and links, and those of `linux.devices`, in the root that `root_fd` is.
 
+    `check` is called with the root, a device's directory and its path, and raises if no device may be there.
     In a user namespace mknod(2) is EPERM: the host's own device is bound in instead.
     """
     listed = {os.path.normpath(device["path"]) for device in devices}
@@ -61,6 +67,7 @@ def make_devices(root_fd: int, devices: list[dict[str, Any]]) -> None:
         path = os.path.normpath(device["path"])
         parent_fd = target.make_directory(root_fd, os.path.dirname(path))
         try:
+            check(root_fd, parent_fd, path)
             mode = _TYPES[device["type"]] | device.get("fileMode", 0o666) & 0o7777
             number = os.makedev(device.get("major", 0), device.get("minor", 0))
             _make_device(parent_fd, path, mode, number, device.get("uid", 0), device.get("gid", 0))

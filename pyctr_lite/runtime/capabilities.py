@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pyctr_lite import linux
-from pyctr_lite.linux import kernelfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,17 +57,12 @@ NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
 
 
 def bounding_set() -> list[str]:
-    """The capabilities that the caller's bounding set has: more than these nothing started by it can get."""
-    held = _bounding_mask()
+    """Return the names in the caller's bounding set: a process that the caller starts cannot get any other.
+
+    The kernel is asked by prctl(2): a file such as /proc/self/status would be the container's own inside one.
+    """
+    held = linux.capbset_read()
     return [name for name, number in NUMBERS.items() if held >> number & 1]
-
-
-def _bounding_mask() -> int:
-    try:
-        status = kernelfile.read("/proc/self/status")
-    except FileNotFoundError:  # in a container without /proc
-        return sum(linux.prctl(linux.PR_CAPBSET_READ, number) << number for number in NUMBERS.values())
-    return int(status.partition("CapBnd:")[2].split(None, 1)[0], 16)
 
 
 def mask(names: list[str]) -> int:
@@ -83,7 +77,7 @@ def mask(names: list[str]) -> int:
 def limit_bounding_set(capabilities: dict[str, Any]) -> None:
     """Drop from the bounding set all that `process.capabilities.bounding` does not name."""
     keep = mask(capabilities.get("bounding", []))
-    drop = _bounding_mask() & ~keep
+    drop = linux.capbset_read() & ~keep
     for number in range(drop.bit_length()):
         if drop >> number & 1:
             linux.prctl(linux.PR_CAPBSET_DROP, number)

@@ -8,6 +8,7 @@ from pyctr_lite import linux
 from pyctr_lite.cgroups import hierarchy
 from pyctr_lite.linux import kernelfile
 from pyctr_lite.rootfs import masks, target
+from pyctr_lite.runtime import kernelplaces
 
 
 def mount_cgroups(root_fd: int, destination: str, flags: int, *, own_namespace: bool) -> None:
@@ -20,6 +21,7 @@ def mount_cgroups(root_fd: int, destination: str, flags: int, *, own_namespace: 
     own_path = "" if own_namespace else kernelfile.read("/proc/self/cgroup").splitlines()[0].split(":", 2)[2]
     fd = target.make_mountpoint(root_fd, destination, directory=True)
     try:
+        kernelplaces.check(root_fd, fd, destination, "cgroup")
         place = f"/proc/self/fd/{fd}"
         if found.kind != "v2":
             linux.mount("cgroup", place, "tmpfs", flags & ~linux.MS_RDONLY, "mode=755,size=64k", shown=destination)

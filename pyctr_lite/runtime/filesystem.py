@@ -10,19 +10,12 @@ from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import devices, masks, options, overlay, pivot, target
 from pyctr_lite.runtime import bundle as bundles
-from pyctr_lite.runtime import cgroupfs, console, process
+from pyctr_lite.runtime import cgroupfs, console, kernelplaces, process
 from pyctr_lite.volumes import bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-_PROC_FILES = tuple(
-    "/proc/" + name
-    for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime", "net/dev")
-)
-"""What may be shown otherwise than the kernel does: lxcfs does so."""
 
 
 ROOT = "/"
@@ -43,7 +36,6 @@ class RootFilesystem:
         self.config = bundle.config
         self.linux: dict[str, Any] = bundle.config.get("linux") or {}
         self.root_fd = -1
-        self.proc_device = -1
 
     def build(self) -> None:
         """Mount all that the bundle asks for. The caller has a mount namespace of its own."""
@@ -54,13 +46,17 @@ class RootFilesystem:
         kind = linux.MS_PRIVATE if "private" in propagation else linux.MS_SLAVE
         linux.mount(None, "/", None, kind | linux.MS_REC)
         self._mount_root()
-        needs_devices = True
+        needs_devices, has_proc = True, False
         for mount in self.config.get("mounts") or []:
             self._mount(mount, shared)
-            if os.path.normpath(mount["destination"]) == "/dev":
+            place = os.path.normpath(mount["destination"])
+            has_proc = has_proc or place == "/proc"
+            if place == "/dev":
                 needs_devices = not is_bind(mount)
         if needs_devices:
-            devices.make_devices(self.root_fd, self.linux.get("devices") or [])
+            devices.make_devices(self.root_fd, self.linux.get("devices") or [], kernelplaces.check_device)
+        if has_proc:
+            kernelplaces.check_proc(self.root_fd)
 
     def open_console(self) -> tuple[int, int]:
         """A terminal in the container's devpts, shown as /dev/console: its master and its slave."""
@@ -121,15 +117,20 @@ class RootFilesystem:
             return
         if fstype in ("proc", "sysfs"):
             self._refuse_link(destination)
-        fd = target.make_mountpoint(self.root_fd, destination, directory=True)
+        fd = self._make_place(destination, directory=True)
         try:
+            kernelplaces.check(self.root_fd, fd, destination, fstype)
             self._attach(mount.get("source") or fstype, fd, fstype, parsed, destination)
         finally:
             os.close(fd)
-        if fstype == "proc":
-            fd = target.open_in_root(self.root_fd, destination)
-            self.proc_device = os.fstat(fd).st_dev
-            os.close(fd)
+
+    def _make_place(self, destination: str, *, directory: bool) -> int:
+        """Make a mount point where the image lacks it. In /proc and /sys nothing can be made."""
+        try:
+            return target.make_mountpoint(self.root_fd, destination, directory=directory)
+        except OSError:
+            kernelplaces.check_text(destination)
+            raise
 
     def _attach(self, source: str, fd: int, fstype: str, parsed: options.MountOptions, destination: str) -> None:
         place = f"/proc/self/fd/{fd}"
@@ -151,9 +152,9 @@ class RootFilesystem:
         if source < 0:
             source = self.bundle.open_source(mount)
         directory = stat.S_ISDIR(os.fstat(source).st_mode)
-        fd = target.make_mountpoint(self.root_fd, destination, directory=directory)
+        fd = self._make_place(destination, directory=directory)
         try:
-            self._keep_out_of_proc(fd, destination)
+            kernelplaces.check(self.root_fd, fd, destination, "", f"/proc/self/fd/{source}")
             if made >= 0:
                 flags = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
                 linux.move_mount(made, "", fd, "", flags, shown=destination)
@@ -182,12 +183,6 @@ class RootFilesystem:
                 trees[mount["destination"]] = linux.open_tree("", flags | recursive, source, shown=mount["source"])
                 os.close(source)
         return trees
-
-    def _keep_out_of_proc(self, fd: int, destination: str) -> None:
-        """Refuse a bind over /proc, by whatever link it came there: the masks rely on it (CVE-2019-16884)."""
-        if os.fstat(fd).st_dev != self.proc_device or destination in _PROC_FILES:
-            return
-        raise InvalidArgument(f"cannot mount on {destination}: it lies inside /proc of the container")
 
     def _refuse_link(self, destination: str) -> None:
         parent, name = os.path.split(os.path.normpath(destination))
