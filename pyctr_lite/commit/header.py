@@ -46,7 +46,7 @@ def entry_header(
         if not 0 <= value <= most:
             records[key] = b"%d" % value
     for xattr in sorted(xattrs or ()):
-        records[b"SCHILY.xattr." + xattr.encode(errors="surrogateescape")] = (xattrs or {})[xattr]
+        records[b"SCHILY.xattr." + _pax_key(xattr)] = (xattrs or {})[xattr]
     block = _block(name, type, mode, uid, gid, size, mtime, linkname, device)
     return _pax_header(name, records) + block if records else block
 
@@ -91,6 +91,11 @@ def _pax_header(name: bytes, records: Mapping[bytes, bytes]) -> bytes:
     data = b"".join(_record(key, value) for key, value in records.items())
     shown = b"PaxHeaders.0/" + _ascii(name.rstrip(b"/").rpartition(b"/")[2])[:80]
     return _block(shown, b"x", 0o644, 0, 0, len(data), 0, b"", (0, 0)) + data + bytes(-len(data) % BLOCK)
+
+
+def _pax_key(xattr: str) -> bytes:
+    """The name of an extended attribute in a pax key, which ends at the first `=`: as GNU tar writes it."""
+    return xattr.encode(errors="surrogateescape").replace(b"%", b"%25").replace(b"=", b"%3D")
 
 
 def _record(key: bytes, value: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""Compressed streams, known by their first bytes: gzip, zstd, bzip2, xz."""
+"""Compressed streams, known by their first bytes: gzip, zstd, bzip2, xz, each of any number of parts.
+
+No more than `most` bytes come out of one, and none takes more than MAX_MEMORY to unpack, whatever it asks for.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,21 @@ _MAGIC = {
     "bzip2": b"BZh",
     "xz": b"\xfd7zXZ\0",
 }
+_SKIPPABLE = b"\x2a\x4d\x18"
+"""After a first byte of 0x50 to 0x5f: a frame that zstd passes over (RFC 8878, 3.1.2); pzstd begins with one."""
+_UNSUPPORTED = {
+    "lz4": b"\x04\x22\x4d\x18",
+    "lzip": b"LZIP\1",
+    "lzop": b"\x89LZO\0",
+    "compress": b"\x1f\x9d",
+    "lzma": b"\x5d\0\0\x80\0\xff",
+    "zip": b"PK\x03\x04",
+    "7-Zip": b"7z\xbc\xaf\x27\x1c",
+}
+"""Docker and podman do not take these either."""
+MAX_MEMORY = 256 << 20
+"""Bytes. `xz -9` needs 65 MiB; a header can ask for 4 GiB."""
+_CHUNK = 1 << 16
 MEDIA_TYPE_SUFFIX = {"": "", "gzip": "+gzip", "zstd": "+zstd"}
 
 
@@ -31,6 +49,7 @@ class Peeked:
 
     def __init__(self, stream: Readable, start: bytes) -> None:
         self.stream, self._start = stream, start
+        self.start = start
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, by default a chunk; none at the end."""
@@ -42,7 +61,9 @@ class Peeked:
 
 
 def detect(start: bytes) -> str:
-    """The compression that a stream's first bytes tell: "gzip", "zstd", "bzip2", "xz", "" for none."""
+    """The compression of a stream by its first 6 bytes: "gzip", "zstd", "bzip2", "xz", "" for none."""
+    if start[1:4] == _SKIPPABLE and start[0] >> 4 == 5:
+        return "zstd"
     return next((name for name, magic in _MAGIC.items() if start.startswith(magic)), "")
 
 
@@ -56,12 +77,19 @@ def peek(stream: Readable) -> tuple[Peeked, str]:
 
 @contextlib.contextmanager
 def open_decompressed(stream: Readable) -> Iterator[Readable]:
-    """The plain bytes of a stream; a `Peeked` of it where it is not compressed.
+    """The plain bytes of a stream; a `Peeked` of it if it is not compressed.
 
-    Reading fails with BrokenArchive where the compressed data is damaged or ends in the middle.
+    Raises BrokenArchive for a compression that is known but not supported. Reading raises BrokenArchive if the
+    compressed data is damaged or ends in the middle.
     """
     peeked, kind = peek(stream)
     if not kind:
+        for name, magic in _UNSUPPORTED.items():
+            if peeked.start.startswith(magic):
+                raise BrokenArchive(
+                    f"the archive is compressed by {name}, which is not supported",
+                    "Unpack it first, or compress it by gzip, zstd, bzip2 or xz.",
+                )
         yield peeked
         return
     with _open(kind, peeked) as plain:
@@ -96,9 +124,38 @@ def _open(kind: str, stream: Peeked) -> Any:
         import bz2
 
         return bz2.BZ2File(cast(BinaryIO, stream))
-    import lzma
+    return contextlib.nullcontext(_Xz(stream))
 
-    return lzma.LZMAFile(cast(BinaryIO, stream))
+
+class _Xz:
+    """The streams of an xz file, one after another, with zeros between and after them (xz(5), 2)."""
+
+    def __init__(self, stream: Peeked) -> None:
+        self._stream, self._input = stream, b""
+        self._start()
+
+    def _start(self) -> None:
+        import lzma
+
+        self._part = lzma.LZMADecompressor(lzma.FORMAT_XZ, MAX_MEMORY)
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        while True:
+            if self._part.eof:
+                self._input = (self._part.unused_data or self._input).lstrip(b"\0")
+                while not self._input and (more := self._stream.read(_CHUNK)):
+                    self._input = more.lstrip(b"\0")
+                if not self._input:
+                    return b""
+                self._start()
+            if self._part.needs_input and not self._input:
+                self._input = self._stream.read(_CHUNK)
+                if not self._input:
+                    raise EOFError("it ends in the middle")
+            data, self._input = self._part.decompress(self._input, size), b""
+            if data:
+                return data
 
 
 def _zstandard() -> Any:

@@ -1,6 +1,7 @@
 """The files of an image archive: one pass over the stream, each file staged as a blob with its digest.
 
 So an archive can come through a pipe, in any order, compressed or not, and no name in it is a path on disk.
+What is kept of it in memory is bounded: the number of its files, and the length of their names.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _MOST_JSON = 16 << 20
 _MOST_LINKS = 8
+_MAX_FILES = 1 << 16
+_MAX_NAME = 4096
 
 
 class Contents:
@@ -31,6 +34,10 @@ class Contents:
             reader = tar.TarReader(plain)
             for entry in reader:
                 name = layers.clean(entry.name)
+                if max(len(name), len(entry.linkname)) > _MAX_NAME:
+                    raise BrokenArchive(f"{entry}: a name of more than {_MAX_NAME} bytes in an image archive")
+                if len(self._files) + len(self._links) >= _MAX_FILES:
+                    raise BrokenArchive(f"more than {_MAX_FILES} files in an image archive")
                 if entry.type == tar.REGULAR:
                     with stage.open_blob() as written:
                         for data in reader.data():

@@ -1,7 +1,11 @@
-"""Unpacks a layer: a tar stream of changes onto a directory in the form that overlayfs reads.
+"""Unpack a layer: a tar stream of changes onto a directory in the form that overlayfs reads.
 
 OCI image-spec layer.md. Nothing outside the directory is ever touched, whatever the archive says: its names
-are cleaned here, and resolved by the kernel below the directory (see `tree`).
+are cleaned here, and the kernel resolves the parent of each below the directory, to a descriptor (see `tree`).
+All that follows is done with that descriptor and a last component, by calls that do not follow a link there:
+mkdirat, mknodat, symlinkat, linkat without AT_SYMLINK_FOLLOW, openat with O_EXCL or O_NOFOLLOW. Nobody else can
+put a link there meanwhile: the directory is in the store's staging, which is closed to all but its owner and
+which no container sees; an unpacked layer is only ever a read-only part of an overlay.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import os
 import stat
 
 from pyctr_lite.errors import BrokenArchive
-from pyctr_lite.rootfs import attributes, tar, whiteout
+from pyctr_lite.rootfs import attributes, aufs, tar, whiteout
 from pyctr_lite.rootfs.tree import Tree
 
 TYPE_CHECKING = False
@@ -21,7 +25,18 @@ if TYPE_CHECKING:
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # What the kernel says where the archive is at fault, and not the disk or our privileges.
 _ARCHIVES_FAULT = frozenset(
-    (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EXDEV, errno.EINVAL, errno.ENAMETOOLONG)
+    (
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.EXDEV,
+        errno.EINVAL,
+        errno.ENAMETOOLONG,
+        errno.EMLINK,
+        errno.E2BIG,  # an xattr's value of more than 64 KiB
+        errno.ERANGE,  # an xattr's name of more than 255 bytes
+    )
 )
 
 
@@ -36,21 +51,23 @@ def apply_layer(stream: tar.Readable, directory: str, lowers: Sequence[str] = ()
     reader = tar.TarReader(stream)
     with Tree(directory, list(lowers)) as tree:
         tree.take_root_attributes()
-        directories: dict[bytes, int] = {}
         for entry in reader:
             try:
+                if aufs.is_bookkeeping(entry.name):
+                    _keep_pseudo_link(tree, reader, entry)
+                    continue
                 path = clean(entry.name)
+                if not path:
+                    tree.settle()
                 apply_entry(tree, reader, entry, path)
             except OSError as error:
                 if error.errno not in _ARCHIVES_FAULT:
                     raise
                 raise BrokenArchive(f"{entry}: {error.strerror}") from error
-            if entry.type == tar.DIRECTORY:
-                directories[path] = entry.mtime
         reader.drain()
+        tree.remove_scratch(aufs.PSEUDO_LINKS)
         if whiteout.is_opaque(tree.root):
-            whiteout.hide_below(tree.root, tree.lowers)
-        _set_times(tree, {**tree.times_below, **directories})
+            whiteout.hide_below(tree.directory(b""), tree.lowers)
 
 
 def clean(name: bytes) -> bytes:
@@ -113,7 +130,8 @@ def make_inode(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry
             os.close(fd)
         return
     if entry.type == tar.HARDLINK:
-        _link(tree, dirfd, name, entry)  # its attributes are those of the file that it is
+        _link(tree, dirfd, name, entry)
+        attributes.set_xattrs(dirfd, name, entry)  # its other attributes are those of the file that it is
         return
     if entry.type == tar.DIRECTORY:
         try:
@@ -132,12 +150,20 @@ def make_inode(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry
 
 
 def _link(tree: Tree, dirfd: int, name: bytes, entry: tar.Entry) -> None:
-    """Make a hard link to a file of the same layer."""
-    parent, _, source = clean(entry.linkname).rpartition(b"/")
+    """Make a hard link to a file of the same layer, or to one that aufs kept beside it."""
+    path = aufs.pseudo_link(entry.linkname) or clean(entry.linkname)
+    parent, _, source = path.rpartition(b"/")
     directory = tree.directory(parent, make=False)
     if stat.S_ISDIR(os.stat(source or b".", dir_fd=directory, follow_symlinks=False).st_mode):
         raise BrokenArchive(f"{entry}: a hard link to a directory")
     os.link(source, name, src_dir_fd=directory, dst_dir_fd=dirfd, follow_symlinks=False)
+
+
+def _keep_pseudo_link(tree: Tree, reader: tar.TarReader, entry: tar.Entry) -> None:
+    """Keep a file of aufs's directory of hard links until the end of the layer; pass over all else of aufs's."""
+    path = aufs.pseudo_link(entry.name)
+    if path and entry.type != tar.DIRECTORY:
+        apply_entry(tree, reader, entry, path)
 
 
 def _write_data(fd: int, reader: tar.TarReader, entry: tar.Entry) -> None:
@@ -158,15 +184,3 @@ def _write_data(fd: int, reader: tar.TarReader, entry: tar.Entry) -> None:
 
 def _is_zero(part: memoryview) -> bool:
     return part[0] == 0 and len(part) >= tar.BLOCK and not bytes(part).strip(b"\0")
-
-
-def _set_times(tree: Tree, directories: dict[bytes, int]) -> None:
-    """Set the directories' times, last of all: making an entry in one has changed them."""
-    for path, mtime in directories.items():
-        parent, _, name = path.rpartition(b"/")
-        try:
-            dirfd = tree.directory(parent, make=False)
-            if stat.S_ISDIR(os.stat(name or b".", dir_fd=dirfd, follow_symlinks=False).st_mode):
-                os.utime(name or b".", ns=(mtime, mtime), dir_fd=dirfd, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            pass  # a later entry has replaced it

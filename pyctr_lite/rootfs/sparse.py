@@ -1,4 +1,7 @@
-"""Where the data of sparse files lies: GNU tar's old format, and its pax formats 0.0, 0.1 and 1.0."""
+"""Where the data of sparse files lies: GNU tar's old format, and its pax formats 0.0, 0.1 and 1.0.
+
+A map has at most MAX_MAP bytes in the archive: without a limit a small archive takes all memory (CVE-2025-58183).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from pyctr_lite.rootfs import tarfield
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Pieces = list[tuple[int, int]]
 
-_MOST_PIECES = 1 << 20
+MAX_MAP = 1 << 20
+_BLOCK = 512
 
 
 def gnu_map(header: bytes, next_block: Callable[[], bytes]) -> tuple[Pieces, int]:
@@ -19,25 +23,22 @@ def gnu_map(header: bytes, next_block: Callable[[], bytes]) -> tuple[Pieces, int
     real_size = tarfield.number(header[483:495], "sparse size")
     pieces = _table(header[386:482])
     more = header[482]
+    next_block = _limited(next_block)
     while more:
         block = next_block()
         pieces += _table(block[:504])
         more = block[504]
-        if len(pieces) > _MOST_PIECES:
-            raise BrokenArchive("a sparse file with too many pieces")
     return pieces, real_size
 
 
-def pax_map(pax: dict[bytes, bytes], next_byte: Callable[[], bytes]) -> tuple[Pieces, int, bytes]:
+def pax_map(pax: dict[bytes, bytes], next_block: Callable[[], bytes]) -> tuple[Pieces, int, bytes]:
     """The pieces, the real size and the name from GNU.sparse.* records; 1.0 has the map before the data."""
     size = tarfield.decimal(
         pax.get(b"GNU.sparse.realsize", pax.get(b"GNU.sparse.size", b"")), b"GNU.sparse.realsize"
     )
     if pax.get(b"GNU.sparse.major") == b"1":
-        count = _line(next_byte)
-        if count > _MOST_PIECES:
-            raise BrokenArchive("a sparse file with too many pieces")
-        numbers = [_line(next_byte) for _ in range(2 * count)]
+        lines = _numbers(_limited(next_block))
+        numbers = [next(lines) for _ in range(2 * next(lines))]
     else:
         text = pax.get(b"GNU.sparse.map", b"").strip(b",")
         numbers = [tarfield.decimal(field, b"GNU.sparse.map") for field in text.split(b",")] if text else []
@@ -64,10 +65,26 @@ def _table(table: bytes) -> Pieces:
     ]
 
 
-def _line(next_byte: Callable[[], bytes]) -> int:
-    digits = b""
-    while (byte := next_byte()) != b"\n":
-        digits += byte
-        if len(digits) > 20:
-            break
-    return tarfield.decimal(digits, b"sparse map")
+def _numbers(next_block: Callable[[], bytes]) -> Iterator[int]:
+    """The numbers of a map in decimal digits, one a line; it ends with a block, so none of the data is read."""
+    rest = b""
+    while True:
+        *lines, rest = (rest + next_block()).split(b"\n")
+        for line in lines:
+            yield tarfield.decimal(line, b"sparse map")
+        if len(rest) > _BLOCK:
+            raise BrokenArchive("broken sparse map: it has no numbers")
+
+
+def _limited(next_block: Callable[[], bytes]) -> Callable[[], bytes]:
+    """The same blocks, but not more than a map may have."""
+    left = MAX_MAP // _BLOCK
+
+    def block() -> bytes:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise BrokenArchive(f"a sparse file with a map of more than {MAX_MAP} bytes")
+        return next_block()
+
+    return block

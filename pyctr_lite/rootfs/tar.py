@@ -1,4 +1,8 @@
-"""Reads a tar stream entry by entry: ustar, pax and GNU (tar(5), POSIX.1-2008 pax).
+"""Read a tar stream entry by entry: ustar, pax and GNU (tar(5), POSIX.1-2008 pax).
+
+The memory it needs does not depend on the archive: what lies before an entry (pax headers, GNU long names,
+the map of a sparse file) is at most MAX_METADATA bytes in all, and of global headers only the few fields of an
+entry are kept. The work per byte does not grow with what was read before.
 
 Python's `tarfile` is not used for layers: its names are text and its times floats, it keeps every entry in
 memory, takes headers of any size, and costs four times as much an entry.
@@ -24,13 +28,21 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 CHUNK = 1 << 20
-MOST_METADATA = 1 << 20
-"""The most bytes that one pax or GNU long-name header may have (Go's archive/tar has the same limit)."""
+MAX_METADATA = 1 << 20
+"""Max bytes of all the pax and GNU long-name headers of one entry (Go's archive/tar has it for each header)."""
+MAX_NAME = 1 << 18
+"""Max bytes of a name: enough for a directory 10,000 levels deep, whose path no system call would take."""
+MAX_XATTR_NAMES = 1 << 16
+"""Max bytes of the names of one file's extended attributes (XATTR_LIST_MAX of limits.h)."""
 
 REGULAR, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
-_TYPES = {b"\0": REGULAR, b"7": REGULAR, b"S": REGULAR, b"D": DIRECTORY}
+_DUMPDIR = b"D"  # a directory of a GNU incremental archive: its data are the names that it had
+_TYPES = {b"\0": REGULAR, b"7": REGULAR, b"S": REGULAR, _DUMPDIR: DIRECTORY}
 _WITHOUT_DATA = frozenset((HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
 _ZEROS = bytes(BLOCK)
+_FIELDS = frozenset((b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"))
+_XATTR = b"SCHILY.xattr."
+_MAX_SHOWN = 256  # bytes of a name in a message
 _MOST_SECONDS = (1 << 63) // 10**9 - 1
 
 
@@ -48,7 +60,8 @@ class Entry:
         """For a sparse file the (offset, length) of each piece of data, else None."""
 
     def __str__(self) -> str:
-        return repr(self.name)[1:]
+        name = self.name if len(self.name) <= _MAX_SHOWN else self.name[:_MAX_SHOWN] + b"..."
+        return repr(name)[1:]
 
 
 class TarReader:
@@ -59,12 +72,13 @@ class TarReader:
         self._buffer = memoryview(b"")
         self._unread = 0  # bytes of the current entry's data
         self._padding = 0
-        self._globals: dict[bytes, bytes] = {}
+        self._globals: dict[bytes, bytes] = {}  # only keys of _FIELDS
         self._current = "the first header"
 
     def __iter__(self) -> Iterator[Entry]:
         """Fails with BrokenArchive where the stream is no tar, is damaged, or ends in the middle."""
         pax: dict[bytes, bytes] = {}
+        metadata = 0
         while True:
             header = self._next_header()
             if header is None:
@@ -74,8 +88,11 @@ class TarReader:
             kind = header[156:157]
             if kind in b"xXgLKV" and kind:
                 size = tarfield.number(header[124:136], "size")
-                if size > MOST_METADATA:
-                    raise BrokenArchive(f"a tar header of {size} bytes, the most is {MOST_METADATA}")
+                metadata += BLOCK + size
+                if not 0 <= size <= MAX_METADATA or metadata > MAX_METADATA + BLOCK:
+                    raise BrokenArchive(
+                        f"tar headers of more than {MAX_METADATA} bytes for one entry, after {self._current}"
+                    )
                 content = bytes(self._take(size))
                 self._take(-size % BLOCK)
                 if kind == b"L":
@@ -83,19 +100,21 @@ class TarReader:
                 elif kind == b"K":
                     pax[b"linkpath"] = content.partition(b"\0")[0]
                 elif kind == b"g":
-                    self._globals.update(tarfield.pax_records(content))
+                    records = tarfield.pax_records(content)
+                    self._globals |= {key: value for key, value in records.items() if key in _FIELDS}
                 elif kind != b"V":
                     pax.update(tarfield.pax_records(content))
                 continue
             entry = _entry(header, {**self._globals, **pax} if self._globals else pax)
-            pax_now, pax = pax, {}
+            pax_now, pax, metadata = pax, {}, 0
             self._current = str(entry)
-            self._unread = 0 if entry.type in _WITHOUT_DATA else entry.size
+            self._unread = 0 if entry.type in _WITHOUT_DATA and kind != _DUMPDIR else entry.size
             self._padding = -self._unread % BLOCK
             if kind == b"S":
                 entry.pieces, entry.size = sparse.gnu_map(header, lambda: bytes(self._take(BLOCK)))
             elif pax_now and any(key.startswith(b"GNU.sparse.") for key in pax_now):
                 self._read_sparse_map(entry, pax_now)
+                self._current = str(entry)
             if entry.pieces is not None:
                 sparse.check(entry.pieces, entry.size, self._unread)
             yield entry
@@ -130,20 +149,16 @@ class TarReader:
         return header
 
     def _read_sparse_map(self, entry: Entry, pax: dict[bytes, bytes]) -> None:
-        """A pax sparse file: its map may be the beginning of its data, padded to a block."""
-        used = 0
+        """A pax sparse file: its map may be the first blocks of its data."""
 
-        def next_byte() -> bytes:
-            nonlocal used
-            used += 1
-            return bytes(self._take(1))
+        def next_block() -> bytes:
+            if self._unread < BLOCK:
+                raise BrokenArchive(f"{entry}: broken sparse map")
+            self._unread -= BLOCK
+            return bytes(self._take(BLOCK))
 
-        entry.pieces, entry.size, name = sparse.pax_map(pax, next_byte)
+        entry.pieces, entry.size, name = sparse.pax_map(pax, next_block)
         entry.name = name or entry.name
-        used += len(self._take(-used % BLOCK))
-        if used > self._unread:
-            raise BrokenArchive(f"{entry}: broken sparse map")
-        self._unread -= used
 
     def _take(self, size: int) -> memoryview:
         """Exactly so many bytes."""
@@ -187,6 +202,8 @@ def _entry(block: bytes, pax: dict[bytes, bytes]) -> Entry:
         entry.type = DIRECTORY  # as tar of version 7 wrote them
     if entry.type != REGULAR and entry.type not in _WITHOUT_DATA:
         raise BrokenArchive(f"{entry}: unknown entry type {kind!r}")
+    if len(entry.name) > MAX_NAME or len(entry.linkname) > MAX_NAME:
+        raise BrokenArchive(f"{entry.name[:40]!r}…: a name of more than {MAX_NAME} bytes")
     if entry.size < 0 or not (0 <= entry.uid < 0xFFFFFFFF and 0 <= entry.gid < 0xFFFFFFFF):
         raise BrokenArchive(f"{entry}: size {entry.size}, owner {entry.uid}:{entry.gid} is out of range")
     entry.mtime = max(-_MOST_SECONDS * 10**9, min(entry.mtime, _MOST_SECONDS * 10**9))
@@ -194,9 +211,15 @@ def _entry(block: bytes, pax: dict[bytes, bytes]) -> Entry:
 
 
 def _apply_pax(entry: Entry, pax: dict[bytes, bytes]) -> None:
+    names = 0
     for key, value in pax.items():
-        if key.startswith(b"SCHILY.xattr."):
-            entry.xattrs[key[13:].decode(errors="surrogateescape")] = value
+        if key.startswith(_XATTR):
+            names += len(key) - len(_XATTR) + 1
+            if names > MAX_XATTR_NAMES:
+                raise BrokenArchive(
+                    f"{entry}: extended attributes with more than {MAX_XATTR_NAMES} bytes of names"
+                )
+            entry.xattrs[tarfield.xattr_name(key[len(_XATTR) :])] = value
         elif not value:
             continue  # an empty value takes a record back
         elif key == b"path":

@@ -1,4 +1,4 @@
-"""The fields of tar headers: numbers, times, pax records (tar(5))."""
+"""The fields of tar headers: numbers, times, pax records, names of extended attributes (tar(5))."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pyctr_lite.errors import BrokenArchive
 def pax_records(content: bytes) -> dict[bytes, bytes]:
     """The records `length key=value\\n` of an extended header (pax(1), section pax Extended Header)."""
     records: dict[bytes, bytes] = {}
+    pieces: list[bytes] = []  # of a sparse map of version 0.0, whose keys repeat
     start = 0
     while start < len(content) and content[start]:
         length, space, _ = content[start : start + 20].partition(b" ")
@@ -16,11 +17,19 @@ def pax_records(content: bytes) -> dict[bytes, bytes]:
         key, equals, value = record[:-1].partition(b"=")
         if end > len(content) or not record.endswith(b"\n") or not equals or not key:
             raise BrokenArchive("broken pax header")
-        if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):  # version 0.0 repeats them
-            key, value = b"GNU.sparse.map", records.get(b"GNU.sparse.map", b"") + b"," + value
-        records[key] = value
+        if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
+            pieces.append(value)
+        else:
+            records[key] = value
         start = end
+    if pieces:
+        records[b"GNU.sparse.map"] = b",".join(pieces)
     return records
+
+
+def xattr_name(key: bytes) -> str:
+    """The name of an extended attribute in a pax key, which has no `=`: GNU tar writes that as %3D, `%` as %25."""
+    return key.replace(b"%3D", b"=").replace(b"%25", b"%").decode(errors="surrogateescape")
 
 
 def number(field: bytes | memoryview, what: str) -> int:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from pyctr_lite.errors import BrokenArchive, InvalidArgument
 from pyctr_lite.images import archive, compression, importer
 from pyctr_lite.images.image import Image
 from pyctr_lite.images.store import ImageStore
-from tests.images.archives import entry, tar
+from tests.images.archives import config, digest, docker_archive, entry, tar
 
 MEGABYTE = 1 << 20
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -64,6 +65,61 @@ def test_the_limit_is_a_number(store: ImageStore, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(compression.MOST_VARIABLE, "64g")
     with pytest.raises(InvalidArgument, match="number of bytes"):
         importer.import_rootfs(store, io.BytesIO(gzip.compress(tar(entry("x")))), "x")
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_stream_of_several_parts_is_read_whole(store: ImageStore, kind: str) -> None:
+    """As `cat` and parallel compressors make them; for zstd also with frames that are to be skipped (pzstd)."""
+    plain = tar(entry("a", bytes(range(256)) * 1000))
+    parts = [plain[:5000], plain[5000:5001], plain[5001:]]
+    pad = b"\0" * 512 if kind in ("gzip", "xz") else b""
+    stream = pad.join(COMPRESSORS[kind](part) for part in parts) + pad
+    image = importer.import_rootfs(store, io.BytesIO(stream), "parts")
+    assert image.layers[0].digest == digest(plain)
+
+
+@pytest.mark.parametrize("first", [0x50, 0x57, 0x5F])
+def test_frames_that_zstd_skips_may_stand_anywhere(store: ImageStore, first: int) -> None:
+    skipped = bytes([first]) + b"\x2a\x4d\x18" + (9).to_bytes(4, "little") + b"anything."
+    plain = tar(entry("a", b"content" * 1000))
+    stream = skipped + skipped + COMPRESSORS["zstd"](plain[:600]) + skipped + COMPRESSORS["zstd"](plain[600:])
+    assert importer.import_rootfs(store, io.BytesIO(stream), "skip").layers[0].digest == digest(plain)
+    loaded = archive.load(
+        store, io.BytesIO(docker_archive([stream + skipped], ["skip:2"], config_content=config(digest(plain))))
+    )
+    [layer] = store.get(loaded[0]).layers
+    assert layer.media_type.endswith("+zstd")
+    assert Path(store.layer_directories(store.get("skip:2"))[0], "a").read_bytes() == b"content" * 1000
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_compressed_stream_that_is_cut_off_is_refused(store: ImageStore, kind: str) -> None:
+    stream = COMPRESSORS[kind](tar(entry("a", os.urandom(100_000))))
+    for length in (len(stream) // 2, len(stream) - 6000):
+        with pytest.raises(BrokenArchive, match=r"in the middle|ended before|is empty"):
+            importer.import_rootfs(store, io.BytesIO(stream[:length]), "cut")
+
+
+UNSUPPORTED = {
+    "lz4": b"\x04\x22\x4d\x18\x64\x40\xa7",
+    "lzip": b"LZIP\1\x0c",
+    "compress": b"\x1f\x9d\x90",
+    "lzma": lzma.compress(b"x", lzma.FORMAT_ALONE),
+    "zip": b"PK\x03\x04\x14\0",
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_other_compressions_are_named(store: ImageStore, name: str) -> None:
+    with pytest.raises(BrokenArchive, match=f"compressed by {name}, which is not supported") as raised:
+        importer.import_rootfs(store, io.BytesIO(UNSUPPORTED[name] + bytes(1000)), "other")
+    assert "gzip, zstd, bzip2 or xz" in raised.value.hint
+
+
+@pytest.mark.parametrize("first", ["LZIP", "PK", "]", "BZ"])
+def test_a_plain_archive_whose_first_name_looks_compressed_is_plain(store: ImageStore, first: str) -> None:
+    plain = tar(entry(first, b"x"))
+    assert importer.import_rootfs(store, io.BytesIO(plain), "plain").layers[0].digest == digest(plain)
 
 
 def test_a_file_that_claims_to_be_huge_costs_nothing(store: ImageStore) -> None:

@@ -313,3 +313,87 @@ def test_the_stream_is_read_to_its_end_for_the_sake_of_its_digest(tmp_path: Path
     stream: Any = io.BytesIO(tar(entry("f")) + b"what follows" * 10000)
     layer.apply_layer(stream, str(tmp_path))
     assert stream.read() == b""
+
+
+# --- what aufs left in old layers ---------------------------------------------------------------------------
+
+
+_CAPABILITY = b"\1\0\0\2\0\x20\0\0" + bytes(12)  # cap_net_raw+ep (linux/capability.h, vfs_cap_data)
+
+
+@pytest.mark.parametrize("top", ["", "./", "/"])
+def test_files_that_aufs_kept_for_hard_links_are_found_and_are_not_in_the_layer(tmp_path: Path, top: str) -> None:
+    """As docker wrote layers on aufs: the file is under `/.wh..wh.plnk`, and all its names are links to that."""
+    plnk = f"{top}.wh..wh.plnk"
+    root = apply(
+        tar(
+            directory("bin", mtime=5),
+            directory(f"{top}.wh..wh.aufs"),
+            directory(plnk, mode=0o700),
+            directory(f"{top}.wh..wh.orph"),
+            entry(f"{top}.wh..wh.orph/left", b"x"),
+            entry(f"{plnk}/12.34", b"shell", mode=0o4755, uid=7, mtime=9),
+            entry(f"{plnk}/56.78", type=tarfile.FIFOTYPE),
+            hardlink("bin/sh", f"{plnk}/12.34"),
+            hardlink("bin/ash", f"{plnk}/12.34"),
+            hardlink("fifo", f"{plnk}/56.78"),
+            directory(".", mtime=3),
+        ),
+        tmp_path / "layer",
+    )
+    assert names(root) == ["bin", "bin/ash", "bin/sh", "fifo"]
+    status = (root / "bin/sh").stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_mtime, status.st_nlink) == (0o4755, 7, 9, 2)
+    assert status.st_ino == (root / "bin/ash").stat().st_ino
+    assert (root / "bin/sh").read_bytes() == b"shell"
+    assert ((root / "bin").stat().st_mtime, root.stat().st_mtime) == (5, 3)
+
+
+def test_a_link_cannot_lead_into_what_aufs_kept(tmp_path: Path) -> None:
+    root = apply(
+        tar(
+            symlink("l", ".wh..wh.plnk"),
+            entry(".wh..wh.plnk/1.1", b"x"),
+            entry("l/2.2", b"y"),
+            hardlink("a", "l/1.1"),
+            entry(".wh..wh.plnk/d/../3.3", b"z"),
+            hardlink("b", ".wh..wh.plnk/3.3"),
+        ),
+        tmp_path / "layer",
+    )
+    assert names(root) == ["a", "b", "l"]
+
+
+def test_the_attributes_of_a_hard_link_are_those_of_the_file(tmp_path: Path) -> None:
+    """docker gives them to each link again, so that a file has its capability if only one entry names it."""
+    capability = {"SCHILY.xattr.security.capability": _CAPABILITY.decode("latin-1")}
+    for number, (first, second) in enumerate([(capability, {}), ({}, capability), (capability, capability)]):
+        link = entry("b", type=tarfile.LNKTYPE, linkname="a", pax_headers=second)
+        root = apply(tar(entry("a", b"x", pax_headers=first), link), tmp_path / f"layer-{number}")
+        assert os.getxattr(root / "a", "security.capability") == _CAPABILITY
+        assert (root / "a").stat().st_nlink == 2
+
+
+def test_the_times_of_directories_are_the_archives_in_whatever_order_it_has_them(tmp_path: Path) -> None:
+    root = apply(
+        tar(
+            entry("a/b/early", b"x"),
+            directory("a", mtime=1),
+            directory("a/b", mtime=2),
+            entry("a/b/c/d", b"x"),
+            directory("other", mtime=4),
+            entry("other/x", b"x"),
+            entry("a/b/late", b"x"),
+            symlink("to-b", "a/b"),
+            entry("to-b/later", b"x"),
+            directory("a/b/c", mtime=3),
+            entry("a/b/c/d", b"again"),
+            entry("a/b/c/.wh.gone"),
+            directory("a/e", mtime=6),
+            entry("a/e", b"no directory any more"),
+            directory("", mtime=5),
+        ),
+        tmp_path / "layer",
+    )
+    times = {name: (root / name).stat().st_mtime for name in ("a", "a/b", "a/b/c", "other", ".")}
+    assert times == {"a": 1, "a/b": 2, "a/b/c": 3, "other": 4, ".": 5}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyctr_lite.rootfs import tar
+from pyctr_lite.commit.layer import write_layer
+from pyctr_lite.rootfs import layer, tar
 from tests.images import archives
 
 Found = tuple[bytes, bytes, bytes, int, int, int, int, bytes]
@@ -91,3 +93,55 @@ def test_a_global_pax_header_holds_for_all_that_follow_and_a_local_one_for_the_n
         archives.header("g", b"g", b"12 uid=1000\n") + archives.pax("a", {"uid": "7"}) + archives.header("b", b"0")
     )
     assert [(name, uid) for name, _, _, _, uid, *_ in read(content)] == [(b"a", 7), (b"b", 1000)]
+
+
+@pytest.mark.parametrize("format", ["gnu", "oldgnu", "posix"])
+def test_an_incremental_archive_of_gnu_tar_is_unpacked_with_a_directory_that_was_renamed(
+    tmp_path: Path, format: str
+) -> None:
+    """Its directories have the names in them as their data: what was renamed, and what has gone."""
+    tree = tmp_path / "tree"
+    (tree / "old/below").mkdir(parents=True)
+    (tree / "gone").mkdir()
+    (tree / "old/file").write_bytes(b"old")
+    command = ["tar", f"--format={format}", f"--listed-incremental={tmp_path}/snapshot", "-C", tree, "-c", "."]
+    for number, expected in enumerate(
+        [{"old", "old/below", "old/file", "gone"}, {"new", "new/below", "new/more"}]
+    ):
+        done = subprocess.run(command, capture_output=True, check=True)
+        for name, unpack in (("ours", layer.apply_layer), ("theirs", _gnu_unpack)):
+            target = tmp_path / f"{name}-{number}"
+            target.mkdir()
+            unpack(io.BytesIO(done.stdout), str(target))
+            assert {str(path.relative_to(target)) for path in target.rglob("*")} == expected
+        if not number:
+            (tree / "old").rename(tree / "new")
+            (tree / "new/more").write_bytes(b"new" * 1000)
+            (tree / "gone").rmdir()
+
+
+def _gnu_unpack(content: io.BytesIO, target: str) -> None:
+    subprocess.run(["tar", "-C", target, "-x"], input=content.getvalue(), check=True)
+
+
+XATTRS = {"user.a=b%c": b"=%=", "user.%3D": b"1", "user.%253D=": b"2", "user.plain": b"3"}
+
+
+@pytest.mark.parametrize("writer", ["GNU tar", "commit"])
+def test_extended_attributes_with_an_equals_sign_in_their_name_are_read_back(tmp_path: Path, writer: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_bytes(b"content")
+    for name, value in XATTRS.items():
+        os.setxattr(source / "file", name, value)
+    archive = io.BytesIO()
+    if writer == "commit":
+        write_layer(str(source), archive)
+    else:
+        command = ["tar", "--format=posix", "--xattrs", "-C", source, "-c", "file"]
+        archive.write(subprocess.run(command, capture_output=True, check=True).stdout)
+    archive.seek(0)
+    (tmp_path / "target").mkdir()
+    layer.apply_layer(archive, str(tmp_path / "target"))
+    found = tmp_path / "target/file"
+    assert {name: os.getxattr(found, name) for name in os.listxattr(found)} == XATTRS
