@@ -13,6 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+MAX_DEPTH = 100
+"""How deep arrays and objects may be nested: Python's own limit is its call stack, and depends on the caller."""
+
 try:
     from _json import encode_basestring, make_scanner
 except ImportError:  # another Python than CPython
@@ -31,9 +34,15 @@ class _ScannerOptions:
     strict = True
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
     parse_int = int
     memo: dict[str, str] = {}
+
+    @staticmethod
+    def parse_float(digits: str) -> float:
+        number = float(digits)
+        if number in (float("inf"), float("-inf")):
+            raise ValueError(f"{digits[:40]} is out of range")
+        return number
 
     @staticmethod
     def parse_constant(name: str) -> float:
@@ -41,13 +50,15 @@ class _ScannerOptions:
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of a JSON text. Fails with ValueError that names the offset."""
+    """Parse a JSON text. Raises ValueError, with the offset, if it is not JSON or nested more than MAX_DEPTH."""
     if isinstance(text, bytes):
         text = text.decode(errors="surrogateescape")
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(text)
     if make_scanner is None:
         import json
 
-        return json.loads(text)
+        return json.loads(text, parse_float=_ScannerOptions.parse_float)
     start = len(text) - len(text.lstrip(" \t\n\r"))
     try:
         value, end = make_scanner(_ScannerOptions)(text, start)  # type: ignore[arg-type]
@@ -62,24 +73,42 @@ def loads(text: str | bytes) -> Any:
     return value
 
 
+def _check_depth(text: str) -> None:
+    """Raise ValueError if brackets outside strings are nested too deep: the scanner would call itself for each."""
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
+    depth = 0
+    for part in outside.replace("{", "[").split("[")[1:]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"not JSON that we read: nested more than {MAX_DEPTH} deep")
+        depth -= part.count("]") + part.count("}")
+
+
 def dumps(value: Any, indent: int | None = None) -> str:
-    """The JSON text of a value, in the order of its keys; with `indent`, one member a line."""
+    """Return the JSON text of a value, in the order of its keys; with `indent`, one member per line.
+
+    Raises ValueError if the value is nested too deep, TypeError if it holds anything that JSON does not have.
+    """
     if make_scanner is None:
         import json
 
-        value = _with_texts_read(value)
+        value = _with_texts_read(value, 0)
         return json.dumps(value, indent=indent, ensure_ascii=False, separators=None if indent else (",", ":"))
     out: list[str] = []
     _write(value, out, indent, 0)
     return "".join(out)
 
 
-def _with_texts_read(value: Any) -> Any:
+def _with_texts_read(value: Any, depth: int) -> Any:
     if isinstance(value, Text):
         return loads(value)
+    if not isinstance(value, dict | list | tuple) or not value:
+        return value
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
-        return {key: _with_texts_read(item) for key, item in value.items()}
-    return [_with_texts_read(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _with_texts_read(item, depth + 1) for key, item in value.items()}
+    return [_with_texts_read(item, depth + 1) for item in value]
 
 
 def _write(value: Any, out: list[str], indent: int | None, depth: int) -> None:
@@ -117,6 +146,8 @@ def _write_members(
     if not members:
         out.append(brackets)
         return
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
     out.append(brackets[0])
     for number, (key, item) in enumerate(members):
         if number:

@@ -40,11 +40,15 @@ def load(context: Context) -> int:
     if source == "-" and sys.stdin.isatty():
         raise InvalidArgument("requested load from stdin, but stdin is empty", "Give a file with -i, or a pipe.")
     with archive.open_source(source) as file, progress.Progress("load", quiet=context.flags.quiet) as shown:
-        loaded = archive.load(context.engine.images, shown.watch(file))
+        loaded = archive.load(context.engine.images, shown.watch(file), _note)
     for name in loaded:
         events.emit_image(context.engine.paths, "load", context.engine.images.get(name).id, name)
         print(f"Loaded image ID: {name}" if name.startswith("sha256:") else f"Loaded image: {name}")
     return 0
+
+
+def _note(line: str) -> None:
+    print(f"pyctr_lite: {line}", file=sys.stderr)
 
 
 def save(context: Context) -> int:

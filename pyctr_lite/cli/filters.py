@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.cli import times
 from pyctr_lite.engine import record
-from pyctr_lite.errors import BadFilter, InvalidArgument, NotFound
+from pyctr_lite.errors import BadFilter, BrokenArchive, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from pyctr_lite.engine.containers import Container
@@ -89,14 +89,14 @@ def _ancestor(engine: Engine, values: list[str]) -> Test:
     for value in values:
         try:
             ancestors.append(_origin(engine, value))
-        except NotFound:
+        except (NotFound, BrokenArchive):
             pass  # nothing comes from it
     known: dict[str, bool] = {}
 
     def comes_from(image: str) -> bool:
         try:
             chain, history = _origin(engine, image)
-        except NotFound:
+        except (NotFound, BrokenArchive):
             return False
         return any(chain[: len(first)] == first and history[: len(then)] == then for first, then in ancestors)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from pyctr_lite.cli import tables
@@ -44,7 +45,9 @@ def images(context: Context) -> int:
     digests = ("Digest",) if flags.digests else ()
     shown = ("Repository", "Tag", *digests, "ID", "CreatedSince", "Size")
     listing = tables.Listing(_FIELDS, shown)
-    found = [image for image in store.list() if filters.lets_through(image)]
+    known, broken = store.survey()
+    found = [image for image in known if filters.lets_through(image)]
+    _warn(broken)
     found = sorted(found, key=image_filters.created, reverse=True)
     if flags.quiet and not flags.format:
         ids = [image.id for image in found if filters.names(image) or not filters.patterns]
@@ -61,6 +64,35 @@ def images(context: Context) -> int:
     return 0
 
 
+def _warn(broken: Any) -> None:
+    """Report the images that cannot be read, a line for each: they harm no other."""
+    from pyctr_lite.images import writer
+
+    for descriptor, error in broken:
+        name = writer.name_of(descriptor) or descriptor["digest"]
+        print(f"pyctr_lite: image {name} is broken: {error.message}", file=sys.stderr)
+    if broken:
+        print(
+            "  remove it by `pyctr_lite rmi`, or all that are broken by `pyctr_lite doctor --fix`", file=sys.stderr
+        )
+
+
+def verify(context: Context) -> int:
+    """Check images, by default all: their documents, and every blob against its digest. 1 if any is broken."""
+    from pyctr_lite.cli import several
+    from pyctr_lite.images import verification
+
+    store = context.engine.images
+    code = 0
+    for name, error in verification.verify(store, context.flags.arguments):
+        if error is None:
+            print(f"{name}: OK", flush=True)
+        else:
+            code = 1
+            several.tell(context, error)
+    return code
+
+
 def _image_row(image: Any, name: str, created: int, whole: bool) -> dict[str, str]:
     from pyctr_lite.cli import times, units
 
@@ -70,7 +102,7 @@ def _image_row(image: Any, name: str, created: int, whole: bool) -> dict[str, st
         "Containers": "N/A",
         "CreatedAt": times.created_at(created) if created else "N/A",
         "CreatedSince": times.ago(created) if created else "N/A",
-        "Digest": image.digest,
+        "Digest": image.names.get(name, image.digest),
         "ID": image.id if whole else image.id[7:19],
         "Repository": repository,
         "SharedSize": "N/A",
@@ -227,6 +259,14 @@ COMMANDS = {
         action=history,  # type: ignore[arg-type]
         aliases=("image history",),
         example="pyctr_lite history --no-trunc busybox",
+    ),
+    "image verify": Command(
+        "image verify",
+        "[IMAGE...]",
+        "Check images: their documents, and every blob against its digest",
+        action=verify,  # type: ignore[arg-type]
+        example="pyctr_lite image verify",
+        differs="Docker has no such verb.",
     ),
     "image prune": Command(
         "image prune",

@@ -210,8 +210,8 @@ def _create(context: Context) -> Container:
 def _warn_of_platform(context: Context, container: Container) -> None:
     from pyctr_lite.images import store
 
-    config, ours = context.engine.images.read_json(container.record.image), store.architecture()
-    if (config.get("os", "linux"), config.get("architecture", ours)) != ("linux", ours):
+    config, ours = context.engine.images.config(container.record.image), store.architecture()
+    if not store.is_ours(config):
         print(
             f"WARNING: The requested image's platform ({config.get('os')}/{config.get('architecture')}) does not "
             f"match the detected host platform (linux/{ours})",

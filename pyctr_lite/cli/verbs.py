@@ -39,6 +39,7 @@ VERBS = {
     "image bootstrap": "archives",
     "image inspect": "inspect",
     "image prune": "images",
+    "image verify": "images",
     "image tree": "image_tree",
     "volume create": "volume",
     "volume ls": "volume",

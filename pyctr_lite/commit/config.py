@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,9 @@ IMAGE_KEYS = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir",
     "Labels", "StopSignal", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell",
 )  # fmt: skip
+
+_LAST_SECOND = 253402300799
+"""9999-12-31T23:59:59Z, the last time that RFC 3339 can write."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,39 @@ def new_config(
     if created_by is None:
         created_by = " ".join(container_config.get("Cmd") or [])
     image["history"] = [
-        *(image.get("history") or []),
+        *_matching(image.get("history") or [], len(diff_ids), parent_config.get("created")),
         history_entry(created, created_by, author, message, empty_layer=diff_id is None),
     ]
     return image
+
+
+def _matching(history: list[dict[str, Any]], layers: int, created: str | None) -> list[dict[str, Any]]:
+    """Return a parent's history with an entry for each of its layers, as the OCI spec has it and buildah needs it.
+
+    Where it says nothing of a layer, an entry says that; what it has too many is marked as without a layer.
+    """
+    entries = [dict(entry) for entry in history]
+    made = [entry for entry in entries if not entry.get("empty_layer")]
+    for entry in made[layers:]:
+        entry["empty_layer"] = True
+    unknown = {
+        **({"created": created} if created else {}),
+        "comment": "not recorded in the parent image's history",
+    }
+    return [*(dict(unknown) for _ in range(layers - len(made))), *entries]
+
+
+def created_now() -> str:
+    """Return the time as image configs have it; that of SOURCE_DATE_EPOCH if set, for the same digest each time.
+
+    Raises InvalidArgument if the variable is not a number of seconds.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 13 and int(epoch) <= _LAST_SECOND):
+        raise InvalidArgument(f"SOURCE_DATE_EPOCH={epoch}: it is a number of seconds since 1970")
+    seconds, fraction = (int(epoch), 0) if epoch else divmod(time.time_ns(), 10**9)
+    clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return clock + (f".{fraction:09d}Z" if fraction else "Z")
 
 
 def history_entry(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 import signal
 from collections.abc import Callable
 from typing import Any
 
+from pyctr_lite import jsonfile
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
 
@@ -169,7 +169,7 @@ def _program(config: Config, text: str) -> list[str]:
 def _json_list(text: str) -> list[str] | None:
     """The strings of a JSON list; None where the text is none: `[ -f x ]` is a test for the shell."""
     try:
-        value = json.loads(text) if text.lstrip().startswith("[") else None
+        value = jsonfile.loads(text) if text.lstrip().startswith("[") else None
     except ValueError:
         return None
     if not isinstance(value, list):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite.commit import config as image_config
 from pyctr_lite.commit import diff, layer
-from pyctr_lite.engine import events, inspect, record
+from pyctr_lite.engine import events, inspect
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.images import writer
 
@@ -63,7 +63,7 @@ def commit(
                     parent.config,
                     inspect.config(container),
                     packed.diff_id if changed else None,
-                    created=record.now(),
+                    created=image_config.created_now(),
                     author=author,
                     message=message,
                     changes=changes or [],

@@ -163,7 +163,7 @@ class Container:
                 _signal.pidfd_send_signal(pidfd, signal)
                 poller = select.poll()
                 poller.register(pidfd, select.POLLIN)
-                if not poller.poll(None if timeout < 0 else timeout * 1000):
+                if not poller.poll(None if timeout < 0 else min(timeout * 1000, 2**31 - 1)):
                     _signal.pidfd_send_signal(pidfd, _signal.SIGKILL)
             except ProcessLookupError:
                 pass

@@ -25,10 +25,10 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
     """Make a container of an image. Fails with NotFound without the image, Conflict where the name is taken."""
     image = engine.images.get(options.image)
     _check_helpers(options)
-    config: dict[str, Any] = image.config.get("config") or {}
+    config: dict[str, Any] = image.config.get("config") or {}  # of the shape documents.CONFIG
     args = _args(options, config)
     layers = list(reversed(engine.images.layer_directories(image)))
-    view = image_view.ImageView(engine.paths, image.chain_ids[-1], layers)
+    view = image_view.ImageView(engine.paths, (image.chain_ids or [image_view.NO_LAYERS])[-1], layers)
     user = options.user or config.get("User") or ""
     account = accounts.resolve(user, options.group_add, view.passwd, view.group)
     id = os.urandom(32).hex()
@@ -36,7 +36,7 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
     if asked:
         from pyctr_lite.engine import mounts
 
-        specs = mounts.parse(options, list(config.get("Volumes") or {}))
+        specs = mounts.parse(options, _volumes(config))
     joined = {mode: engine.resolve_mode(getattr(options, mode)) for mode in spec.JOINABLE}
     for mode, value in joined.items():
         setattr(options, mode, value)
@@ -69,7 +69,7 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
             layers=[view.init_layer, *layers],
             args=args,
             env=_environment(options, config, hostname),
-            workdir=options.workdir or config.get("WorkingDir") or "/",
+            workdir=options.workdir or _clean(config.get("WorkingDir") or "/"),
             account=account,
             labels=(config.get("Labels") or {}) | options.labels,
             hostname=hostname,
@@ -121,18 +121,37 @@ def _args(options: ContainerOptions, config: dict[str, Any]) -> list[str]:
     else:
         entrypoint = config.get("Entrypoint") or []
         command = options.command or config.get("Cmd") or []
+    if entrypoint == [""]:  # Docker's way to say that there is none
+        entrypoint = []
     args = [*entrypoint, *command]
     if not args:
         raise InvalidArgument("no command specified", "the image names none: give one after it")
     return args
 
 
+def _clean(path: str) -> str:
+    """A path of an image, as from its root: nothing leads above it, as Docker has it."""
+    return "/" + os.path.normpath("/" + path).lstrip("/")
+
+
+def _volumes(config: dict[str, Any]) -> list[str]:
+    """The places of an image's volumes, each once."""
+    places = list(dict.fromkeys(_clean(path) for path in config.get("Volumes") or {}))
+    if "/" in places:
+        raise InvalidArgument("the image has a volume on /, which cannot be one", "Its config.Volumes is wrong.")
+    return places
+
+
 def _environment(options: ContainerOptions, config: dict[str, Any], hostname: str) -> list[str]:
-    """The variables of the image, changed by -e; `-e NAME` takes the caller's, and none where it has none."""
+    """Return the variables of the image, changed by -e; `-e NAME` takes the caller's, if it has one."""
     variables: dict[str, str | None] = {"PATH": program.DEFAULT_PATH, "HOSTNAME": hostname}
     if options.tty:
         variables["TERM"] = "xterm"
-    for item in [*(config.get("Env") or []), *options.env]:
+    for item in config.get("Env") or []:  # an image is not given the caller's variables, whatever it names
+        name, equals, value = item.partition("=")
+        if name and equals:
+            variables[name] = value
+    for item in options.env:
         name, equals, value = split_variable(item)
         variables[name] = value if equals else os.environ.get(name)
     return [f"{name}={value}" for name, value in variables.items() if value is not None]

@@ -6,6 +6,7 @@ What was found lies in the container's directory as health.json, written by its 
 from __future__ import annotations
 
 from pyctr_lite import jsonfile
+from pyctr_lite.errors import BrokenArchive, InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +27,20 @@ LOG_LENGTH = 5
 
 
 def resolve(given: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
-    """The check of a container: what `run` was given, each part that it was not from the image; {} for none."""
-    check = dict(image) | {key: value for key, value in given.items() if value}
-    test = check.get("Test") or []
-    return {} if test[:1] in ([], ["NONE"]) else check
+    """Return the check of a container: what `run` was given, each other part from the image; {} for none.
+
+    A test that is not of a known kind is none, as in Docker. Raises InvalidArgument, with the field's path, if
+    what was given is not of its shape: a wrong one would end the monitor.
+    """
+    from pyctr_lite.images import documents, shape
+
+    try:
+        check: dict[str, Any] = shape.check(documents.HEALTHCHECK, given, "health check")
+    except BrokenArchive as error:
+        raise InvalidArgument(error.message) from None
+    check = image | {key: value for key, value in check.items() if value}
+    kind, *rest = check.get("Test") or [""]
+    return check if kind in ("CMD", "CMD-SHELL") and rest else {}
 
 
 def words(check: dict[str, Any], shell: list[str] | None) -> list[str]:

@@ -8,6 +8,7 @@ import time
 
 from pyctr_lite.engine import execute, record
 from pyctr_lite.engine.options import ExecOptions
+from pyctr_lite.engine.pump import MAX_POLL
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.runtime import init, launch
 
@@ -55,7 +56,9 @@ def _run(container: Container, command: list[str], deadline: float) -> tuple[int
         poller.register(launched.pidfd, select.POLLIN)
         if open_:
             poller.register(reader, select.POLLIN)
-        ready = dict(poller.poll(max(0, deadline - time.monotonic()) * 1000))
+        ready = dict(poller.poll(min(MAX_POLL, max(0, deadline - time.monotonic()) * 1000)))
+        if not ready and time.monotonic() < deadline:
+            continue
         if not ready:
             os.kill(launched.pid, 9)
             os.waitpid(launched.pid, 0)

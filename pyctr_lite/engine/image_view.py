@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.paths import Paths
 
 
+NO_LAYERS = "scratch"
+"""In the place of the chain id of an image without layers."""
+
+
 class ImageView:
     """The Init layer of an image and the texts of its account files, found once for each image.
 
@@ -36,9 +40,12 @@ class ImageView:
         place = f"{self.paths.run}/view-{os.getpid()}"
         os.makedirs(place, 0o700, exist_ok=True)
         try:
-            # A read-only overlay has at least two layers.
-            lowers = self.layers if len(self.layers) > 1 else [*self.layers, place]
-            overlay.mount_overlay(lowers, "", "", place)
+            if not self.layers:
+                linux.mount("tmpfs", place, "tmpfs", linux.MS_RDONLY, "mode=755")
+            else:
+                # A read-only overlay has at least two layers.
+                lowers = self.layers if len(self.layers) > 1 else [*self.layers, place]
+                overlay.mount_overlay(lowers, "", "", place)
             try:
                 return linux.open_tree(place, linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC)
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.engine import health, restart
-from pyctr_lite.errors import NotFound
+from pyctr_lite.errors import BrokenArchive, NotFound
 from pyctr_lite.rootfs import walk
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def config(item: Container) -> dict[str, Any]:
     record, options = item.record, item.record.options
     try:
         image_config: dict[str, Any] = item.engine.images.get(record.image).config.get("config") or {}
-    except NotFound:
+    except (NotFound, BrokenArchive):
         image_config = {}
     if options.entrypoint is not None:
         entrypoint = [options.entrypoint] if options.entrypoint else None

@@ -41,7 +41,7 @@ def image(engine: Engine, item: Image) -> dict[str, Any]:
     return {
         "Id": item.id,
         "RepoTags": item.references,
-        "RepoDigests": [f"{name}@{item.digest}" for name in dict.fromkeys(map(_repository, item.references))],
+        "RepoDigests": list(dict.fromkeys(f"{_repository(name)}@{digest}" for name, digest in item.names.items())),
         "Parent": "",
         "Comment": history[-1].get("comment", ""),
         "Created": item.created,

@@ -30,6 +30,7 @@ KINDS = {
     "staging": "staged images",
     "volume": "half volumes",
     "init layer": "init layers",
+    "image": "broken images",
 }
 """Each kind and its plural, in the order of removal: a directory only when nothing is mounted in it."""
 SETTLED = 60
@@ -57,6 +58,7 @@ def find(engine: Engine) -> list[Leftover]:
         *_staging(engine),
         *_half_volumes(engine),
         *_init_layers(engine),
+        *_images(engine),
     ]
 
 
@@ -160,6 +162,25 @@ def _init_layers(engine: Engine) -> Iterator[Leftover]:
         if name.endswith(".tmp") and not _lives(name.split(".")[-2]):
             path = f"{engine.paths.init_layers}/{name}"
             yield Leftover("init layer", path, partial(walk.remove_tree, path))
+
+
+def _images(engine: Engine) -> Iterator[Leftover]:
+    """Images that cannot be read, as an older version or another tool put them there, without a container."""
+    from pyctr_lite.engine import usage
+    from pyctr_lite.images import removal
+
+    try:
+        broken = removal.broken(engine.images, usage.Usage(engine).of_image)
+    except PyctrError:
+        return  # index.json itself is damaged: nothing in it can be told from the rest
+    for name in broken:
+        yield Leftover("image", name, partial(_remove_image, engine, name))
+
+
+def _remove_image(engine: Engine, name: str) -> None:
+    from pyctr_lite.engine import usage
+
+    engine.images.remove(name, in_use=usage.Usage(engine).of_image)
 
 
 def _remove_group(engine: Engine, id: str) -> None:

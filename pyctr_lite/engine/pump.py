@@ -27,6 +27,9 @@ CHUNK = 32 * 1024
 PIPE_MAX = 1 << 20
 """The most that a pipe holds (/proc/sys/fs/pipe-max-size)."""
 
+MAX_POLL = 2**31 - 1
+"""The longest wait of poll(2), in milliseconds: 24 days. After it the deadline is looked at again."""
+
 
 class Client:
     """One attached client. `pending` are packets it was too slow to take: while there are any, no more is read."""
@@ -133,7 +136,7 @@ class Pump:
         for fd in self.watched:
             poller.register(fd, select.POLLIN)
         left = None if self.deadline is None else max(0, self.deadline - time.monotonic()) * 1000 + 1
-        return dict(poller.poll(left))
+        return dict(poller.poll(None if left is None else min(left, MAX_POLL)))
 
     def _read_output(self, fd: int) -> bool:
         """Take one chunk; False at the end or where there is none."""

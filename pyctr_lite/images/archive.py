@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 FORMATS = ("docker-archive", "oci-archive")
 
 
-def load(store: ImageStore, source: str | BinaryIO) -> list[str]:
+def load(store: ImageStore, source: str | BinaryIO, note: Callable[[str], None] = lambda line: None) -> list[str]:
     """Add the images of an archive (a path, "-" for standard input, or a file): their names, or ID without one.
 
-    Fails with BrokenArchive and leaves the store as it was where anything in the archive is damaged, lies about
-    its digest, or is unsafe.
+    `note` is called with a line for each part of it that is passed over: no image, or one for another machine.
+    Raises BrokenArchive and leaves the store as it was if anything in the archive is damaged, lies about its
+    digest, or is unsafe.
     """
     with open_source(source) as file, store.staging() as stage:
         archive = contents.Contents(file, stage)
@@ -30,8 +31,7 @@ def load(store: ImageStore, source: str | BinaryIO) -> list[str]:
         if "manifest.json" in archive:
             candidates = list(candidate.docker_images(archive, unpacked))
         elif "index.json" in archive:
-            index = contents.json(archive.file("index.json"), "index.json")
-            candidates = list(candidate.oci_images(archive, unpacked, contents.items(index, "manifests")))
+            candidates = list(candidate.oci_images(archive, unpacked, note))
         else:
             raise BrokenArchive(
                 "no image archive: it has neither manifest.json nor index.json",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive, InvalidArgument
-from pyctr_lite.images import blob
+from pyctr_lite.images import blob, writer
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference as references
 
@@ -77,11 +77,7 @@ def _named(store: ImageStore, name: str) -> Iterator[tuple[Image, references.Ref
 def _index(store: ImageStore, selected: Selected) -> dict[str, Any]:
     manifests: list[dict[str, Any]] = []
     for image, chosen in selected:
-        descriptor = {
-            "mediaType": store.read_json(image.digest).get("mediaType") or images.MANIFEST,
-            "digest": image.digest,
-            "size": os.stat(store.blob_path(image.digest)).st_size,
-        }
+        descriptor = writer.describe(store, image.digest)
         names = [reference.canonical() for reference in chosen]
         manifests += [
             {**descriptor, "annotations": {"io.containerd.image.name": name, images.REF_NAME: name}}

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from pyctr_lite.commit import config as configs
 from pyctr_lite.errors import InvalidArgument, NotFound
 from pyctr_lite.images import busybox as busyboxes
 from pyctr_lite.images import debian, importer
@@ -58,12 +59,12 @@ def bootstrap_debian(store: ImageStore, suite: str = "", reference: str = "") ->
     if not suite.replace("-", "").isalnum():
         raise InvalidArgument(f"invalid suite: {suite!r}", "It is a release's name, as bookworm or trixie.")
     config: dict[str, Any] = {
-        "created": importer.now(),
+        "created": configs.created_now(),
         "architecture": stores.architecture(),
         "os": "linux",
         "config": {"Env": [busyboxes.PATH], "Cmd": ["bash"]},
         "history": [
-            {"created": importer.now(), "created_by": f"pyctr_lite image bootstrap debian --suite {suite}"}
+            {"created": configs.created_now(), "created_by": f"pyctr_lite image bootstrap debian --suite {suite}"}
         ],
     }
     with debian.root_filesystem(suite) as archive:

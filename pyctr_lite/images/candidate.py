@@ -6,11 +6,11 @@ Every digest is checked, every layer unpacked in a staging directory: what is wr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
-from pyctr_lite.images import blob, compression, contents, reference, unpack, writer
+from pyctr_lite.images import blob, compression, contents, documents, reference, unpack, writer
 from pyctr_lite.images import image as images
 from pyctr_lite.images import store as stores
 from pyctr_lite.images.staging import NewLayer
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pyctr_lite.images.contents import Contents
     from pyctr_lite.images.staging import Staging
     from pyctr_lite.images.store import ImageStore
+
+_MAX_DEPTH = 4
 
 
 class Candidate:
@@ -31,35 +33,31 @@ class Candidate:
 
 
 class Unpacked:
-    """Layers that are unpacked while an archive is staged, each chain id once."""
+    """Layers that are unpacked while an archive is staged, each chain id once; every blob is verified."""
 
     def __init__(self, store: ImageStore, stage: Staging) -> None:
         self._store, self._stage = store, stage
         self._directories: dict[str, str] = {}
+        self._verified: set[tuple[str, str]] = set()
 
     def layers(self, files: list[blob.BlobWriter], config: dict[str, Any]) -> list[NewLayer]:
-        """The staged layers of an image, unpacked, each checked against its diff_id."""
-        rootfs = config.get("rootfs")
-        diff_ids = contents.items(rootfs, "diff_ids")
-        if len(diff_ids) != len(files) or not all(
-            isinstance(diff_id, str) and reference.is_digest(diff_id) for diff_id in diff_ids
-        ):
+        """Return the staged layers of an image, unpacked, each checked against its diff_id."""
+        diff_ids = config["rootfs"].get("diff_ids") or []
+        if len(diff_ids) != len(files):
             raise BrokenArchive(f"broken image archive: {len(files)} layers, but {len(diff_ids)} diff_ids")
         lowers: list[str] = []
         new: list[NewLayer] = []
         for file, diff_id, chain in zip(files, diff_ids, images.chain_ids(diff_ids), strict=True):
-            with open(file.path, "rb", buffering=0) as stream:
-                kind = compression.detect(stream.read(6))
             directory = f"{self._store.layers}/{chain[7:]}"
             if not os.path.isdir(directory):
                 directory = self._directories.get(chain) or self._unpack(file, diff_id, lowers)
                 self._directories[chain] = directory
-            elif not kind:
-                blob.check(diff_id, file.digest, "a layer")
+            self._verify(file, diff_id)
             lowers.append(directory)
-            staged = self._directories.get(chain)
+            with open(file.path, "rb", buffering=0) as stream:
+                kind = compression.detect(stream.read(6))
             media_type = images.LAYER + compression.MEDIA_TYPE_SUFFIX.get(kind, f"+{kind}")
-            new.append(NewLayer(file, diff_id, media_type, staged))
+            new.append(NewLayer(file, diff_id, media_type, self._directories.get(chain)))
         return new
 
     def _unpack(self, file: blob.BlobWriter, diff_id: str, lowers: list[str]) -> str:
@@ -69,52 +67,138 @@ class Unpacked:
                 found = unpack.unpack(stream, target, lowers)
             except PyctrError as error:
                 raise BrokenArchive(f"layer {diff_id}: {error.message}", error.hint) from error
-        blob.check(diff_id, found or file.digest, "a layer")
+        self._check(file, diff_id, found)
         return target
+
+    def _verify(self, file: blob.BlobWriter, diff_id: str) -> None:
+        """Check a blob whose layer was unpacked before, from another blob: it will be kept, saved and unpacked."""
+        if (file.digest, diff_id) in self._verified:
+            return
+        with open(file.path, "rb", buffering=0) as stream, compression.open_decompressed(stream) as plain:
+            reader = blob.HashingReader(plain)
+            reader.drain()
+        self._check(file, diff_id, reader.digest)
+
+    def _check(self, file: blob.BlobWriter, diff_id: str, found: str) -> None:
+        blob.check(diff_id, found or file.digest, "a layer")
+        self._verified.add((file.digest, diff_id))
 
 
 def docker_images(archive: Contents, unpacked: Unpacked) -> Iterator[Candidate]:
-    """The images of manifest.json (moby image/tarexport)."""
-    manifest = contents.json(archive.file("manifest.json"), "manifest.json")
-    if not isinstance(manifest, list):
-        raise BrokenArchive("broken image archive: manifest.json is no list")
+    """Yield the images of manifest.json (moby image/tarexport)."""
+    manifest = contents.document(documents.DOCKER_MANIFEST, archive.file("manifest.json"), "manifest.json")
     for item in manifest:
-        path = contents.text(item, "Config")
+        path = item["Config"]
         config = archive.file(path)
         named = os.path.basename(path).removesuffix(".json")
         if reference.is_digest(f"sha256:{named}"):
             blob.check(f"sha256:{named}", config.digest, f"config {path}")
-        files = [archive.file(str(name)) for name in contents.items(item, "Layers")]
-        layers = unpacked.layers(files, _config(config))
-        names = [writer.parse_name(str(tag)).familiar() for tag in contents.items(item, "RepoTags")]
+        files = [archive.file(name) for name in item.get("Layers") or []]
+        layers = unpacked.layers(files, contents.document(documents.IMAGE, config, f"config {path}"))
+        names = [writer.parse_name(tag).familiar() for tag in item.get("RepoTags") or []]
         yield Candidate(contents.content(config), layers, names, None)
 
 
-def oci_images(archive: Contents, unpacked: Unpacked, descriptors: list[dict[str, Any]]) -> Iterator[Candidate]:
-    """The images of index.json, of each nested index the one for this machine; its bytes are kept."""
-    for descriptor in descriptors:
-        names = _names(descriptor)
-        manifest_file = archive.blob(descriptor)
-        manifest = contents.json(manifest_file, "a manifest")
-        for _ in range(4):
-            if not contents.items(manifest, "manifests"):
-                break
-            manifest_file = archive.blob(stores.choose_platform(contents.items(manifest, "manifests")))
-            manifest = contents.json(manifest_file, "a manifest")
-        config_descriptor = manifest.get("config") if isinstance(manifest, dict) else None
-        if not isinstance(config_descriptor, dict):
-            raise BrokenArchive("broken image archive: a manifest without a config")
-        config = archive.blob(config_descriptor)
-        files = [archive.blob(layer) for layer in contents.items(manifest, "layers")]
-        layers = unpacked.layers(files, _config(config))
-        yield Candidate(contents.content(config), layers, names, contents.content(manifest_file))
+def oci_images(archive: Contents, unpacked: Unpacked, note: Callable[[str], None]) -> Iterator[Candidate]:
+    """Yield the images of index.json, for each name the one for this machine; manifests' bytes are kept.
+
+    Raises NotFound if all its images are for other machines.
+    """
+    if "oci-layout" in archive:
+        layout = contents.document(documents.LAYOUT, archive.file("oci-layout"), "oci-layout")
+        if layout["imageLayoutVersion"] != "1.0.0":
+            raise BrokenArchive(
+                f"image layout version {layout['imageLayoutVersion']} is not supported, only 1.0.0"
+            )
+    index = contents.document(documents.INDEX, archive.file("index.json"), "index.json")
+    by_names: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for descriptor in index["manifests"]:
+        by_names.setdefault(tuple(_names(descriptor)), []).append(descriptor)
+    selection = _Selection(archive, note)
+    for names, descriptors in by_names.items():
+        for found in selection.select(descriptors, alone=bool(names)):
+            files = [archive.blob(layer) for layer in found.manifest.get("layers") or []]
+            layers = unpacked.layers(files, found.config)
+            yield Candidate(contents.content(found.config_file), layers, list(names), contents.content(found.file))
+    if selection.others and not selection.count:
+        raise stores.not_ours(selection.others)
+    if not selection.count:
+        raise BrokenArchive("there is no image in the archive")
 
 
-def _config(written: blob.BlobWriter) -> dict[str, Any]:
-    value = contents.json(written, "the config")
-    if not isinstance(value, dict):
-        raise BrokenArchive("broken image archive: a config that is no object")
-    return value
+class _Found:
+    """A manifest of an archive that is an image's, with its config."""
+
+    def __init__(self, archive: Contents, file: blob.BlobWriter, manifest: dict[str, Any]) -> None:
+        self.file, self.manifest = file, manifest
+        self.config_file = archive.blob(manifest["config"])
+        name = f"image config {self.config_file.digest}"
+        self.config: dict[str, Any] = contents.document(documents.IMAGE, self.config_file, name)
+
+
+class _Selection:
+    """Chooses among descriptors: the images for this machine. What is passed over is noted aloud."""
+
+    def __init__(self, archive: Contents, note: Callable[[str], None]) -> None:
+        self._archive, self._note = archive, note
+        self.count = 0
+        self.others: list[dict[str, Any]] = []
+        """The platforms of the images for other machines."""
+
+    def select(self, descriptors: list[dict[str, Any]], *, alone: bool) -> list[_Found]:
+        """Return the images for this machine; `alone`: one at most, the first.
+
+        A single image is returned whatever its platform is, as Docker loads it.
+        """
+        found, others = self._look(descriptors, 0)
+        if not found and len(others) == 1 and isinstance(others[0][1], _Found):
+            found, others = [others[0][1]], []
+        for extra in found[1:] if alone else ():
+            self._note(f"passed over manifest {extra.file.digest}: the name stands for an image already")
+        for platform, _ in others:
+            self._note(f"passed over an image for {platform.get('os')}/{platform.get('architecture')}")
+        self.others += [platform for platform, _ in others]
+        found = found[:1] if alone else found
+        self.count += len(found)
+        return found
+
+    def _look(
+        self, descriptors: list[dict[str, Any]], depth: int
+    ) -> tuple[list[_Found], list[tuple[dict[str, Any], _Found | None]]]:
+        """The images among descriptors, and the platforms of the others, with the image if it was looked at."""
+        found: list[_Found] = []
+        others: list[tuple[dict[str, Any], _Found | None]] = []
+        for descriptor in descriptors:
+            digest, platform = descriptor["digest"], descriptor.get("platform") or {}
+            if not documents.leads_to_image(descriptor):
+                kind = descriptor.get("artifactType") or descriptor["mediaType"]
+                self._note(f"passed over {digest}, which is not an image: {kind}, platform {_show(platform)}")
+                continue
+            if not stores.is_ours(platform) and (depth or len(descriptors) > 1):
+                others.append((platform, None))
+                continue
+            file = self._archive.blob(descriptor)
+            manifest = contents.document(documents.MANIFEST_OR_INDEX, file, f"manifest {digest}")
+            if "manifests" in manifest:
+                if depth == _MAX_DEPTH:
+                    raise BrokenArchive(f"{digest}: more than {_MAX_DEPTH} indexes, one in another")
+                below, foreign = self._look(manifest["manifests"], depth + 1)
+                found += below[:1]
+                others += foreign if not below else []
+            elif not documents.is_image(manifest):
+                kind = manifest.get("artifactType") or manifest["config"]["mediaType"]
+                self._note(f"passed over {digest}, which is not an image: {kind}")
+            else:
+                image = _Found(self._archive, file, manifest)
+                if stores.is_ours(image.config):
+                    found.append(image)
+                else:
+                    others.append((image.config, image))
+        return found, others
+
+
+def _show(platform: dict[str, Any]) -> str:
+    return f"{platform.get('os') or 'any'}/{platform.get('architecture') or 'any'}"
 
 
 def _names(descriptor: dict[str, Any]) -> list[str]:

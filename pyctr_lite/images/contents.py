@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive
-from pyctr_lite.images import blob, compression, reference
+from pyctr_lite.images import blob, compression, shape
 from pyctr_lite.rootfs import layer as layers
 from pyctr_lite.rootfs import tar
 
 if TYPE_CHECKING:
     from pyctr_lite.images.staging import Staging
 
-_MOST_JSON = 16 << 20
 _MOST_LINKS = 8
 _MAX_FILES = 1 << 16
 _MAX_NAME = 4096
@@ -64,44 +62,21 @@ class Contents:
         raise BrokenArchive(f"the archive lacks {name}, which it refers to")
 
     def blob(self, descriptor: dict[str, Any]) -> blob.BlobWriter:
-        """The blob that an OCI descriptor stands for, digest and size checked."""
-        digest = text(descriptor, "digest")
-        if not reference.is_digest(digest):
-            raise BrokenArchive(f"broken image archive: {digest!r} is not a digest")
+        """Return the blob that an OCI descriptor stands for, digest and size checked."""
+        digest = descriptor["digest"]
         found = self.file(f"blobs/{digest.replace(':', '/')}")
         blob.check(digest, found.digest, f"blob {digest}")
-        if descriptor.get("size", found.size) != found.size:
+        if descriptor["size"] != found.size:
             raise BrokenArchive(f"blob {digest} has {found.size} bytes, not {descriptor['size']}")
         return found
 
 
+def document(shape_: Any, written: blob.BlobWriter, name: str) -> Any:
+    """Return the value of a staged JSON file by its shape. Raises BrokenArchive, with its name."""
+    return shape.read_file(shape_, written.path, name)
+
+
 def content(written: blob.BlobWriter) -> bytes:
-    """The bytes of a staged file that is to be JSON."""
-    if written.size > _MOST_JSON:
-        raise BrokenArchive(f"a JSON file of {written.size} bytes, the most is {_MOST_JSON}")
+    """Return the bytes of a staged file that was read as a document."""
     with open(written.path, "rb") as file:
-        return file.read()
-
-
-def json(written: blob.BlobWriter, name: str) -> Any:
-    """The value in a staged JSON file."""
-    try:
-        return jsonfile.loads(content(written))
-    except ValueError as error:
-        raise BrokenArchive(f"{name} is damaged: {error}") from None
-
-
-def text(value: Any, key: str) -> str:
-    """A string member of a JSON object. Fails with BrokenArchive where there is none."""
-    member = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(member, str):
-        raise BrokenArchive(f"broken image archive: no {key} where one is needed")
-    return member
-
-
-def items(value: Any, key: str) -> list[Any]:
-    """A list member of a JSON object; empty where it is missing or null."""
-    member = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(member, list | None):
-        raise BrokenArchive(f"broken image archive: {key} is no list")
-    return member or []
+        return file.read(shape.MAX_SIZE + 1)

@@ -6,7 +6,11 @@ from pyctr_lite.digest import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    # Familiar names, each with the digest of the manifest that it stands for.
+    Names = dict[str, str]
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -30,18 +34,38 @@ class Layer:
 class Image:
     """An image of the store. `id` is the config's digest, `digest` the manifest's, `config` OCI's object.
 
-    `references` are familiar names ("busybox:latest"), none for a dangling image. `size` is in bytes, of the
-    layers' blobs as they are stored.
+    `config` is of the shape `documents.IMAGE`. An image is its config: manifests that list its layers compressed
+    in other ways are the same image, under other names. `size` is in bytes, of the layers' blobs as stored.
     """
 
-    __slots__ = ("config", "created", "digest", "id", "layers", "references", "size")
+    __slots__ = ("_names", "config", "created", "digest", "id", "layers", "size")
 
     def __init__(
-        self, id: str, digest: str, config: dict[str, Any], layers: list[Layer], references: list[str]
+        self,
+        id: str,
+        digest: str,
+        config: dict[str, Any],
+        layers: list[Layer],
+        names: Names | Callable[[], Names],
     ) -> None:
-        self.id, self.digest, self.config, self.layers, self.references = id, digest, config, layers, references
+        self.id, self.digest, self.config, self.layers, self._names = id, digest, config, layers, names
         self.created: str = config.get("created") or ""
         self.size = sum(layer.size for layer in layers)
+
+    @property
+    def names(self) -> Names:
+        """The familiar names ("busybox:latest"), none for a dangling image, each with its manifest's digest.
+
+        They are looked up when first asked for: it takes a look at every image of the store.
+        """
+        if not isinstance(self._names, dict):
+            self._names = self._names()
+        return self._names
+
+    @property
+    def references(self) -> list[str]:
+        """The familiar names."""
+        return list(self.names)
 
     @property
     def chain_ids(self) -> list[str]:

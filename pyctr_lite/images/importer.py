@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from pyctr_lite.commit import config as configs
 from pyctr_lite.errors import BrokenArchive, InvalidArgument
 from pyctr_lite.images import archive, unpack, writer
 from pyctr_lite.images import store as stores
@@ -33,16 +32,14 @@ def import_rootfs(
     `watch` gives the file that is read instead, for one to see how far it is.
     Fails with BrokenArchive and leaves the store as it was where the archive is damaged or unsafe.
     """
-    from pyctr_lite.commit import config as configs
-
     names = [writer.parse_name(reference).familiar()] if reference else []
     parsed = [configs.parse_change(change) for change in changes]
     shown = source if isinstance(source, str) else "-"
     config: dict[str, Any] = {
-        "created": now(),
+        "created": configs.created_now(),
         **parse_platform(platform),
         "config": configs.apply_changes({}, parsed),
-        "history": [{"created": now(), "comment": message or f"Imported from {shown}"}],
+        "history": [{"created": configs.created_now(), "comment": message or f"Imported from {shown}"}],
     }
     if "://" in shown:
         hint = f"Use: curl -L {shown} | pyctr_lite import - NAME"
@@ -64,15 +61,6 @@ def add_root_filesystem(
         config["rootfs"] = {"type": "layers", "diff_ids": [written.digest]}
         new = NewLayer(written, written.digest, directory=target)
         return writer.add_image(store, config, [new], references)
-
-
-def now() -> str:
-    """The time as image configs have it; SOURCE_DATE_EPOCH where that is set, for the same digest each time."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if epoch:
-        time = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def parse_platform(text: str | None) -> dict[str, str]:

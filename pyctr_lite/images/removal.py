@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument
-from pyctr_lite.images import reference, writer
+from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound, PyctrError
+from pyctr_lite.images import image as images
+from pyctr_lite.images import reference, shape, writer
 
 if TYPE_CHECKING:
     from pyctr_lite.images.image import Image
@@ -36,8 +37,8 @@ def remove(
     with writer.locked(store):
         try:
             image = store.get(name)
-        except BrokenArchive:
-            return _remove_broken(store, name)
+        except (BrokenArchive, NotFound, InvalidArgument) as error:
+            return _remove_broken(store, name, error, force, in_use)
         users = list(in_use(image)) if in_use else []
         by_name = _name_in(image, name)
         if by_name and len(image.references) > 1:
@@ -60,9 +61,9 @@ def prune(
     removed: Removed = []
     with writer.locked(store):
         before = _blob_bytes(store)
-        writer.write_index(
-            store, [each for each in store.descriptors() if writer.name_of(each) or _reads(store, each)]
-        )
+        unreadable = [each for each, _ in store.survey()[1] if not _users(store, each, in_use)]
+        kept = [each for each in store.descriptors() if writer.name_of(each) or each not in unreadable]
+        writer.write_index(store, _without_spare(store, kept))
         for image in store.list():
             if not (all or not image.references) or (chosen and not chosen(image)):
                 continue
@@ -108,65 +109,159 @@ def _check(image: Image, by_name: str, users: list[str], running: list[str], for
 def _untag(store: ImageStore, names: Iterable[str]) -> Removed:
     """Take names away; an image that had no other stays in the index without one."""
     names = list(names)
-    kept = [each for each in store.descriptors() if writer.name_of(each) not in names]
-    for descriptor in store.descriptors():
+    if not names:
+        return []
+    before = store.descriptors()
+    kept = [each for each in before if writer.name_of(each) not in names]
+    for descriptor in before:
         if all(descriptor["digest"] != other["digest"] for other in kept):
             kept.append(writer.without_name(descriptor))
-    if names:
-        writer.write_index(store, kept)
+    kept = _without_spare(store, kept)
+    writer.write_index(store, kept)
+    _remove_unneeded(store, before, kept)
     return [("Untagged", name) for name in names]
+
+
+def _without_spare(store: ImageStore, descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out descriptors without a name whose image has a name by another manifest: nobody would miss them."""
+    images = [(each, _image_id(store, each)) for each in descriptors]
+    named = {image for each, image in images if writer.name_of(each)}
+    return [each for each, image in images if writer.name_of(each) or not image or image not in named]
+
+
+def _image_id(store: ImageStore, descriptor: dict[str, Any]) -> str:
+    """The image that a descriptor leads to, "" if it is broken."""
+    try:
+        return str(store.manifest(descriptor)[0]["config"]["digest"])
+    except PyctrError:
+        return ""
 
 
 def _delete(store: ImageStore, image: Image) -> Removed:
     """Delete an image without names: first from the index, then the blobs and layers no other image has."""
-    gone: list[dict[str, Any]] = []
-    kept: list[dict[str, Any]] = []
-    for descriptor in store.descriptors():
-        blobs, _ = _needs(store, [descriptor])
-        (gone if image.id in blobs else kept).append(descriptor)
-    blobs_before, chains_before = _needs(store, gone)
+    before = store.descriptors()
+    kept = [each for each in before if _image_id(store, each) != image.id]
     writer.write_index(store, kept)
-    blobs, chains = _needs(store, kept)
-    for digest in sorted(blobs_before - blobs):
-        _unlink(store.blob_path(digest))
-    chains_gone = [chain for chain in reversed(image.chain_ids) if chain not in chains]
-    _remove_directories(store, {*chains_gone, *(chains_before - chains)})
+    chains_gone = _remove_unneeded(store, before, kept, image.chain_ids)
     return [("Deleted", image.id), *(("Deleted", chain) for chain in chains_gone)]
 
 
+def _remove_unneeded(
+    store: ImageStore,
+    before: list[dict[str, Any]],
+    kept: list[dict[str, Any]],
+    chains: Sequence[str] = (),
+) -> list[str]:
+    """Remove the blobs and layers that only those descriptors need that were there `before` and are not `kept`.
+
+    Returns which of `chains` are gone, the top first.
+    """
+    gone = [each for each in before if all(each["digest"] != other["digest"] for other in kept)]
+    if not gone:
+        return []
+    blobs_before, chains_before = _needs(store, gone)
+    blobs, chains_needed = _needs(store, kept)
+    chains_gone = [chain for chain in reversed(chains) if chain not in chains_needed]
+    for digest in sorted(blobs_before - blobs):
+        _unlink(store.blob_path(digest))
+    _remove_directories(store, {*chains_gone, *(chains_before - chains_needed)})
+    return chains_gone
+
+
 def _needs(store: ImageStore, descriptors: Iterable[dict[str, Any]]) -> tuple[set[str], set[str]]:
-    """The blobs and the chain ids that descriptors lead to; a damaged image's as far as they can be read."""
+    """The blobs and the chain ids that descriptors lead to; a damaged image's as far as they can be read.
+
+    What cannot be read by its shape is read for the digests in it: nothing that an image may need is removed with
+    another one.
+    """
     blobs: set[str] = set()
     chains: set[str] = set()
-    waiting = list(descriptors)
+    waiting = [descriptor["digest"] for descriptor in descriptors]
     while waiting:
-        descriptor = waiting.pop()
-        blobs.add(descriptor["digest"])
-        try:
-            manifest = store.read_json(descriptor["digest"])
-            waiting += manifest.get("manifests") or []
-            if "config" in manifest:
-                blobs |= {manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])}
-                chains |= set(store.image(descriptor["digest"], manifest, []).chain_ids)
-        except BrokenArchive:
+        digest = waiting.pop()
+        if digest in blobs or not reference.is_digest(digest):
             continue
+        blobs.add(digest)
+        manifest = _read(store, digest)
+        waiting += _digests(manifest.get("manifests"))
+        config = _digests([manifest.get("config")])
+        blobs |= {*config, *_digests(manifest.get("layers"))}
+        for identity in config:
+            rootfs = _read(store, identity).get("rootfs")
+            diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+            if isinstance(diff_ids, list) and all(isinstance(diff_id, str) for diff_id in diff_ids):
+                chains |= set(images.chain_ids(diff_ids))
     return blobs, chains
 
 
-def _reads(store: ImageStore, descriptor: dict[str, Any]) -> bool:
+def _read(store: ImageStore, digest: str) -> dict[str, Any]:
+    """The object in a blob, {} if there is none."""
     try:
-        manifest, digest = store.manifest(descriptor)
-        store.image(digest, manifest, [])
+        return store.read(shape.Object({}), digest, "blob")
     except BrokenArchive:
-        return False
-    return True
+        return {}
 
 
-def _remove_broken(store: ImageStore, name: str) -> Removed:
-    """Take the name of a damaged image out of the index: what of it is left goes with `prune`."""
-    familiar = reference.parse(name).familiar()
-    writer.write_index(store, [each for each in store.descriptors() if writer.name_of(each) != familiar])
-    return [("Untagged", familiar)]
+def _digests(descriptors: Any) -> list[str]:
+    """The digests in what should be a list of descriptors."""
+    found = (
+        [each.get("digest") for each in descriptors if isinstance(each, dict)]
+        if isinstance(descriptors, list)
+        else []
+    )
+    return [digest for digest in found if isinstance(digest, str) and reference.is_digest(digest)]
+
+
+def broken(store: ImageStore, in_use: InUse | None = None) -> list[str]:
+    """Return the names, or the digests, of the images that cannot be read and that no container needs."""
+    found = [each for each, _ in store.survey()[1] if not _users(store, each, in_use)]
+    return [writer.name_of(each) or each["digest"] for each in found]
+
+
+def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool, in_use: InUse | None) -> Removed:
+    """Remove a broken image by its name, or by the beginning of an ID as far as it can be read.
+
+    Raises `error` if there is none, and Conflict while a container needs it; with `force` it loses only its name.
+    """
+    try:
+        familiar = reference.parse(name).familiar()
+    except InvalidArgument:
+        familiar = ""
+    beginning = name.removeprefix("sha256:")
+    broken = [descriptor for descriptor, _ in store.survey()[1]]
+    gone = [each for each in broken if familiar and writer.name_of(each) == familiar]
+    if not gone and beginning:
+        gone = [each for each in broken if any(id[7:].startswith(beginning) for id in store.identities(each))]
+    if not gone:
+        raise error
+    if len({each["digest"] for each in gone}) > 1:
+        raise Conflict(f"image ID {beginning} is ambiguous", "Write more of the ID.")
+    users = [id for each in gone for id in _users(store, each, in_use)]
+    if not users:
+        return _drop(store, gone)
+    if not force:
+        raise Conflict(
+            f"conflict: unable to remove {name} (must force) - container {users[0][:12]} is using it",
+            "Remove the container first, or use --force to take only the name.",
+        )
+    return _untag(store, filter(None, map(writer.name_of, gone)))
+
+
+def _users(store: ImageStore, descriptor: dict[str, Any], in_use: InUse | None) -> list[str]:
+    """The containers that need a broken image, as far as it can be read."""
+    digest = descriptor["digest"]
+    known = [images.Image(id, digest, {}, [], {}) for id in store.identities(descriptor)] if in_use else []
+    return [user for image in known if in_use for user in in_use(image)]
+
+
+def _drop(store: ImageStore, gone: list[dict[str, Any]]) -> Removed:
+    """Take broken images out of the index, with the blobs that only they need."""
+    before = store.descriptors()
+    kept = [each for each in before if each not in gone]
+    if gone:
+        writer.write_index(store, kept)
+        _remove_unneeded(store, before, kept)
+    return [("Untagged", name) if (name := writer.name_of(each)) else ("Deleted", each["digest"]) for each in gone]
 
 
 def _remove_orphans(store: ImageStore) -> None:

@@ -12,12 +12,13 @@ import os
 
 from pyctr_lite import jsonfile, near
 from pyctr_lite.errors import BrokenArchive, Conflict, NotFound, PyctrError
+from pyctr_lite.images import documents, shape
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference as references
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from pyctr_lite.images.image import Image, Layer
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     # In the class below `list` is the verb.
     Images = list[Image]
     Objects = list[dict[str, Any]]
+    Broken = list[tuple[dict[str, Any], PyctrError]]
     Removed = list[tuple[str, str]]
     Strings = list[str]
     Users = Callable[[Image], Sequence[str]]
 
+_VERIFY = "`pyctr_lite image verify` checks the store, `pyctr_lite doctor --fix` removes what is broken."
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -62,8 +65,30 @@ class ImageStore:
         raise self._not_found(name)
 
     def list(self) -> Images:
-        """Every image once, with all its references, in the order in which they came."""
-        return list(self._images(self.descriptors()))
+        """Return every image that can be read, once, with all its references, in the order in which they came."""
+        return self.survey()[0]
+
+    def survey(self) -> tuple[Images, Broken]:
+        """Return the images, and the descriptors of those that are broken, each with what is wrong.
+
+        One is broken if its config or manifest is missing or not of its shape: then it harms no other.
+        """
+        by_id: dict[str, Image] = {}
+        broken: Broken = []
+        for descriptor in self.descriptors():
+            try:
+                manifest, digest = self.manifest(descriptor)
+                if not documents.is_image(manifest):
+                    continue  # a signature or another artifact, which skopeo put here
+                identity = manifest["config"]["digest"]
+                image = by_id.get(identity) or self.image(digest, manifest, {})
+            except PyctrError as error:
+                broken.append((descriptor, error))
+                continue
+            by_id[identity] = image
+            for reference in _references(descriptor):
+                image.names.setdefault(reference.familiar(), digest)
+        return list(by_id.values()), broken
 
     def layer_directories(self, image: Image) -> Strings:
         """The directories of an image's unpacked layers, bottom first; what is missing is unpacked.
@@ -85,15 +110,20 @@ class ImageStore:
         return f"{self.layout}/blobs/{digest.replace(':', '/')}"
 
     def descriptors(self) -> Objects:
-        """The descriptors of index.json: one for each name, one for each image without a name."""
+        """Return the descriptors of index.json: one for each name, one for each image without a name.
+
+        One without a digest is left out: it does not lead to anything.
+        """
         try:
             index = jsonfile.read(f"{self.layout}/index.json")
         except FileNotFoundError:
             return []
         except ValueError as error:
-            raise BrokenArchive(f"broken image store: {error}") from None
-        manifests: Objects = index.get("manifests") or []
-        return manifests
+            raise BrokenArchive(f"broken image store: {error}", _VERIFY) from None
+        manifests = index.get("manifests") if isinstance(index, dict) else None
+        return (
+            [_sound(item) for item in manifests if _leads_somewhere(item)] if isinstance(manifests, list) else []
+        )
 
     def _by_reference(self, name: str) -> Image | None:
         try:
@@ -105,75 +135,99 @@ class ImageStore:
         every = self.descriptors()
         for descriptor in every:
             if wanted.digest:
-                fits = descriptor.get("digest") == wanted.digest and wanted.repository() in (
+                fits = descriptor["digest"] == wanted.digest and wanted.repository() in (
                     known.repository() for known in _references(descriptor)
                 )
             else:
                 fits = wanted in _references(descriptor)
             if fits:
-                same = [each for each in every if each.get("digest") == descriptor["digest"]]
-                return next(self._images(same))
+                return self._named(descriptor)
         return None
 
+    def _named(self, descriptor: dict[str, Any]) -> Image:
+        manifest, digest = self.manifest(descriptor)
+        return self.image(digest, manifest, lambda: self._names(manifest["config"]["digest"]))
+
+    def _names(self, identity: str) -> dict[str, str]:
+        """The names of an image, by whatever manifest they lead to its config."""
+        return next((image.names for image in self.list() if image.id == identity), {})
+
     def _by_id(self, beginning: str) -> Image | None:
+        images, broken = self.survey()
         found = [
             image
-            for image in self.list()
-            if image.id[7:].startswith(beginning) or (len(beginning) == 64 and image.digest[7:] == beginning)
+            for image in images
+            if image.id[7:].startswith(beginning)
+            or (
+                len(beginning) == 64
+                and beginning in (image.digest[7:], *(each[7:] for each in image.names.values()))
+            )
         ]
         if len(found) > 1:
             known = ", ".join(image.id[7:19] for image in found)
             raise Conflict(f"image ID {beginning} is ambiguous: {known}", "Write more of the ID.")
+        for descriptor, error in broken if not found else ():
+            if any(digest[7:].startswith(beginning) for digest in self.identities(descriptor)):
+                raise error
         return found[0] if found else None
 
-    def _images(self, descriptors: Objects) -> Iterator[Image]:
-        by_id: dict[str, Image] = {}
-        for descriptor in descriptors:
+    def identities(self, descriptor: dict[str, Any]) -> Strings:
+        """Return the digests that a broken image can be named by: its descriptor's, and its config's if known."""
+        try:
             manifest, digest = self.manifest(descriptor)
-            names = [reference.familiar() for reference in _references(descriptor)]
-            identity = manifest["config"]["digest"]
-            known = by_id.get(identity)
-            if known:
-                known.references += [name for name in names if name not in known.references]
-            else:
-                by_id[identity] = self.image(digest, manifest, names)
-        yield from by_id.values()
+        except PyctrError:
+            return [descriptor["digest"]]
+        return [descriptor["digest"], digest, manifest["config"]["digest"]]
 
     def manifest(self, descriptor: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """The manifest that a descriptor leads to, of an index the one for this machine, and its digest."""
+        """Return the manifest that a descriptor leads to, of an index the one for this machine, and its digest.
+
+        Raises BrokenArchive if it is missing or not of its shape, NotFound if an index has none for this machine.
+        """
         for _ in range(4):
-            manifest = self.read_json(descriptor["digest"])
+            digest = descriptor["digest"]
+            manifest = self.read(documents.MANIFEST_OR_INDEX, digest, "manifest")
             if "manifests" not in manifest:
-                return manifest, descriptor["digest"]
+                return manifest, digest
             descriptor = choose_platform(manifest["manifests"])
         raise BrokenArchive(f"{descriptor['digest']}: an index in an index in an index")
 
-    def image(self, digest: str, manifest: dict[str, Any], names: Strings) -> Image:
-        """The image of a manifest. Fails with BrokenArchive where config and manifest disagree."""
+    def image(
+        self, digest: str, manifest: dict[str, Any], names: dict[str, str] | Callable[[], dict[str, str]]
+    ) -> Image:
+        """Return the image of a manifest. Raises BrokenArchive if config and manifest disagree."""
         identity = manifest["config"]["digest"]
-        config = self.read_json(identity)
-        diff_ids = (config.get("rootfs") or {}).get("diff_ids") or []
+        if not documents.is_image(manifest):
+            raise BrokenArchive(f"{digest} is not an image, but {manifest['config']['mediaType']}")
+        config = self.config(identity)
+        diff_ids = config["rootfs"].get("diff_ids") or []
         described = manifest.get("layers") or []
         if len(diff_ids) != len(described):
-            raise BrokenArchive(f"image {identity}: {len(described)} layers, but {len(diff_ids)} diff_ids")
+            raise BrokenArchive(
+                f"image {identity}: {len(described)} layers, but {len(diff_ids)} diff_ids", _VERIFY
+            )
         layers = [
             images.Layer(layer["digest"], diff_id, layer["size"], layer["mediaType"])
             for layer, diff_id in zip(described, diff_ids, strict=True)
         ]
         return images.Image(identity, digest, config, layers, names)
 
-    def read_json(self, digest: str) -> dict[str, Any]:
-        """The object in a JSON blob. Fails with BrokenArchive where it is missing or damaged."""
+    def config(self, id: str) -> dict[str, Any]:
+        """Return the config of an image by its full ID. Raises BrokenArchive if it is missing or damaged."""
+        return self.read(documents.IMAGE, id, "image config")
+
+    def read(self, shape_: Any, digest: str, what: str) -> dict[str, Any]:
+        """Return the document in a blob by its shape. Raises BrokenArchive if it is missing, damaged or of another
+        shape.
+        """
         try:
-            value = jsonfile.read(self.blob_path(digest))
+            value: dict[str, Any] = shape.read_file(shape_, self.blob_path(digest), f"{what} {digest}")
         except FileNotFoundError:
             raise BrokenArchive(
-                f"the image store lacks blob {digest}", "Load or import the image again."
+                f"the image store lacks {what} {digest}", "Load or import the image again."
             ) from None
-        except ValueError as error:
-            raise BrokenArchive(f"blob {digest} is damaged: {error}") from None
-        if not isinstance(value, dict):
-            raise BrokenArchive(f"blob {digest} is no JSON object")
+        except BrokenArchive as error:
+            raise BrokenArchive(error.message, _VERIFY) from None
         return value
 
     def _not_found(self, name: str) -> NotFound:
@@ -233,17 +287,24 @@ def architecture() -> str:
 
 
 def choose_platform(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of an index's descriptors the one for this machine. Fails with NotFound where it has none."""
-    ours = architecture()
+    """Return, of an index's descriptors, the one for this machine. Raises NotFound if there is none."""
     for descriptor in descriptors:
-        platform = descriptor.get("platform") or {"architecture": ours}
-        if platform.get("architecture") == ours and platform.get("os", "linux") == "linux":
+        if documents.leads_to_image(descriptor) and is_ours(descriptor.get("platform") or {}):
             return descriptor
-    known = ", ".join(
-        f"{platform.get('os')}/{platform.get('architecture')}"
-        for platform in (descriptor.get("platform") or {} for descriptor in descriptors)
-    )
-    raise NotFound(f"the image is not for linux/{ours}, only for: {known or 'nothing'}")
+    raise not_ours([descriptor.get("platform") or {} for descriptor in descriptors])
+
+
+def is_ours(platform: dict[str, Any]) -> bool:
+    """Return whether a platform, or an image's config, is this machine's; what it does not say fits."""
+    ours = architecture()
+    return (platform.get("os") or "linux", platform.get("architecture") or ours) == ("linux", ours)
+
+
+def not_ours(platforms: list[dict[str, Any]]) -> NotFound:
+    """The error for an image that is for other platforms only."""
+    known = {f"{platform.get('os')}/{platform.get('architecture')}": 0 for platform in platforms}
+    known.pop("unknown/unknown", None)
+    return NotFound(f"the image is not for linux/{architecture()}, only for: {', '.join(known) or 'nothing'}")
 
 
 def _references(descriptor: dict[str, Any]) -> list[references.Reference]:
@@ -259,3 +320,18 @@ def _references(descriptor: dict[str, Any]) -> list[references.Reference]:
 
 def _is_hex(text: str) -> bool:
     return bool(text) and all(character in "0123456789abcdef" for character in text)
+
+
+def _leads_somewhere(descriptor: object) -> bool:
+    return isinstance(descriptor, dict) and isinstance(descriptor.get("digest"), str)
+
+
+def _sound(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """A descriptor without annotations that are not texts, as they must be."""
+    annotations = descriptor.get("annotations")
+    if annotations is None or (
+        isinstance(annotations, dict) and all(isinstance(value, str) for value in annotations.values())
+    ):
+        return descriptor
+    members = annotations.items() if isinstance(annotations, dict) else ()
+    return {**descriptor, "annotations": {key: value for key, value in members if isinstance(value, str)}}

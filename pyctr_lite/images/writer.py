@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
+from pyctr_lite.images import documents, reference, shape, staging, unpack
 from pyctr_lite.images import image as images
-from pyctr_lite.images import reference, staging, unpack
 from pyctr_lite.rootfs import walk
 
 if TYPE_CHECKING:
@@ -33,18 +33,22 @@ def add_image(
     references: Sequence[str] = (),
     manifest: bytes | None = None,
 ) -> Image:
-    """Add an image (see `ImageStore.add_image`). As bytes, config and manifest are kept as they came."""
+    """Add an image (see `ImageStore.add_image`). As bytes, config and manifest are kept as they came.
+
+    Nothing is published that the store could not read back: both are read by their shapes first.
+    """
     names = [parse_name(name) for name in references]
-    content = config if isinstance(config, bytes) else jsonfile.dumps(config).encode(errors="surrogateescape")
-    value: dict[str, Any] = jsonfile.loads(content)
-    if (value.get("rootfs") or {}).get("diff_ids", []) != [layer.diff_id for layer in layers]:
+    content = config if isinstance(config, bytes) else _encode(config)
+    value = shape.read(documents.IMAGE, content, "image config")
+    if (value["rootfs"].get("diff_ids") or []) != [layer.diff_id for layer in layers]:
         raise BrokenArchive("wrong digest: the config's diff_ids are not those of the layers")
     with store.staging() as stage:
         config_descriptor = _write_blob(stage, content, images.CONFIG)
         if manifest is None:
             manifest = make_manifest(config_descriptor, layers)
-        media_type = jsonfile.loads(manifest).get("mediaType") or images.MANIFEST
-        descriptor = _write_blob(stage, manifest, media_type)
+        read = shape.read(documents.MANIFEST, manifest, "manifest")
+        _check_manifest(read, config_descriptor["digest"], layers)
+        descriptor = _write_blob(stage, manifest, documents.media_type(read))
         with locked(store), contextlib.ExitStack() as undo:
             for layer in layers:
                 _place_layer(store, layer, undo)
@@ -56,14 +60,36 @@ def add_image(
     return store.get(config_descriptor["digest"])
 
 
+def _encode(config: dict[str, Any]) -> bytes:
+    """A config of our own as bytes. Raises InvalidArgument, with the field's path, if it is not of its shape."""
+    try:
+        shape.check(documents.IMAGE, config, "image config")
+    except BrokenArchive as error:
+        raise InvalidArgument(error.message) from None
+    return shape.encode(config)
+
+
+def _check_manifest(manifest: dict[str, Any], config: str, layers: Sequence[Layer | NewLayer]) -> None:
+    described = [layer["digest"] for layer in manifest.get("layers") or []]
+    if manifest["config"]["digest"] != config or described != [layer.digest for layer in layers]:
+        raise BrokenArchive("wrong digest: the manifest's config or layers are not those of the image")
+    if not documents.is_image(manifest):
+        raise BrokenArchive("manifest: its media types are not those of an image")
+
+
 def tag(store: ImageStore, source: str, target: str) -> None:
     """Give an image one more name; an image that had it loses it."""
     name = parse_name(target)
     with locked(store):
-        digest = store.get(source).digest
-        size = os.stat(store.blob_path(digest)).st_size
-        descriptor = {"mediaType": images.MANIFEST, "digest": digest, "size": size}
+        descriptor = describe(store, store.get(source).digest)
         write_index(store, name_image(store.descriptors(), descriptor, [name]))
+
+
+def describe(store: ImageStore, digest: str) -> dict[str, Any]:
+    """Return the descriptor of a manifest of the store, with its own media type."""
+    manifest = store.read(documents.MANIFEST_OR_INDEX, digest, "manifest")
+    size = os.stat(store.blob_path(digest)).st_size
+    return {"mediaType": documents.media_type(manifest), "digest": digest, "size": size}
 
 
 def make_manifest(config: dict[str, Any], layers: Sequence[Layer | NewLayer]) -> bytes:
@@ -84,6 +110,11 @@ def parse_name(text: str) -> reference.Reference:
     parsed = reference.parse(text)
     if parsed.digest:
         raise InvalidArgument(f"refusing to create a tag with a digest reference: {text!r}")
+    if parsed.repository() in reference.DIGEST_HEX:
+        raise InvalidArgument(
+            f"refusing to create an ambiguous tag using digest algorithm as name: {text!r}",
+            "An image's ID is not a name for another image.",
+        )
     return parsed
 
 

@@ -18,6 +18,7 @@ import zstandard
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.images import archive, bootstrap
+from pyctr_lite.images import image as images
 from pyctr_lite.images.store import ImageStore
 from tests.images.archives import config, digest, docker_archive, entry, oci_archive, symlink, tar
 from tests.images.samples import LAYERS, NAMES
@@ -110,12 +111,13 @@ def test_of_an_index_of_platforms_the_image_for_this_machine_is_loaded(store: Im
     ours = {**descriptor, "platform": {"os": "linux", "architecture": "amd64"}}
     if os.uname().machine == "aarch64":
         ours["platform"]["architecture"] = "arm64"
-    other = {"digest": "sha256:" + "0" * 64, "size": 1, "platform": {"os": "linux", "architecture": "s390x"}}
+    other = {**descriptor, "digest": "sha256:" + "0" * 64, "platform": {"os": "linux", "architecture": "s390x"}}
     unknown = {**other, "platform": {"os": "unknown", "architecture": "unknown"}}
 
     def archive_of(manifests: list[object]) -> bytes:
         nested = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
         named = {
+            "mediaType": images.INDEX,
             "digest": digest(nested),
             "size": len(nested),
             "annotations": {"io.containerd.image.name": "docker.io/library/multi:v1"},
@@ -146,7 +148,7 @@ BROKEN = {
     ),
     "too few diff_ids": (docker_archive(LAYERS, ["x"], config_content=config()), "3 layers, but 0 diff_ids"),
     "diff_id that is a path": (docker_archive(LAYERS[:1], ["x"], config_content=config("../../x")), "diff_ids"),
-    "config that is no object": (docker_archive([], ["x"], config_content=b"[]"), "no object"),
+    "config that is no object": (docker_archive([], ["x"], config_content=b"[]"), "must be an object"),
     "config that is no JSON": (docker_archive([], ["x"], config_content=b"{"), "damaged"),
     "config of another name": (
         tar(
@@ -170,11 +172,14 @@ BROKEN = {
         tar(entry("manifest.json", b'[{"Config": "c", "Layers": ["../l"]}]'), entry("c", b"{}")), "outside",
     ),
     "digest that is a path": (
-        tar(entry("index.json", b'{"manifests": [{"digest": "sha256:../../x"}]}'), entry("x", b"{}")),
-        "not a digest",
+        tar(
+            entry("index.json", b'{"manifests": [{"mediaType": "x", "digest": "sha256:../../x", "size": 2}]}'),
+            entry("x", b"{}"),
+        ),
+        "digest must be a digest",
     ),
     "entry above the archive": (tar(entry("../x", b"x"), entry("manifest.json", b"[]")), "outside"),
-    "manifest.json that is no list": (tar(entry("manifest.json", b"{}")), "no list"),
+    "manifest.json that is no list": (tar(entry("manifest.json", b"{}")), "must be an array"),
     "manifest.json that is no JSON": (tar(entry("manifest.json", b"[")), "damaged"),
     "a root file system": (LAYERS[0], "no image archive"),
     "no tar": (b"hello" * 500, "no.* tar archive"),

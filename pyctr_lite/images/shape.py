@@ -1,0 +1,282 @@
+"""Shapes of JSON documents that others wrote: a type for each field, and the one checker of values against them.
+
+A shape reads a value as Go's encoding/json reads it into Docker's structs, for that decides what an image means:
+null is the empty value, names of members match in any case, an undeclared member is kept as it is, and a value of
+another type is an error. What a shape returns can be used without a further look: strings have no lone surrogates
+(Go puts U+FFFD there), lists have items of their type, numbers are in range.
+"""
+
+from __future__ import annotations
+
+from pyctr_lite import jsonfile
+from pyctr_lite.errors import BrokenArchive
+from pyctr_lite.images import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_SIZE = 4 << 20
+"""Bytes of a document: as containers/image has it for a manifest and for a config."""
+INT64 = 2**63 - 1
+
+_SHOWN = 40
+
+
+class Wrong(Exception):
+    """A value is not of its shape: `path` of the field, and what it must be."""
+
+    def __init__(self, expected: str, found: Any = None, *, missing: bool = False) -> None:
+        super().__init__(expected)
+        self.path, self.expected, self.found, self.missing = "", expected, found, missing
+
+    def within(self, step: str) -> Wrong:
+        """The same error, one member or item further out."""
+        self.path = step + (self.path if not self.path or self.path[0] == "[" else "." + self.path)
+        return self
+
+    def __str__(self) -> str:
+        if self.missing:
+            return f"{self.path} is missing"
+        return f"{self.path or 'it'} must be {self.expected}, not {_show(self.found)}"
+
+
+class Text:
+    """A string. `nul`: whether it may have NUL in it, which no path, argument or variable can."""
+
+    def __init__(self, *, nul: bool = True) -> None:
+        self.nul = nul
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise Wrong("a string", value)
+        if not self.nul and "\0" in value:
+            raise Wrong("a string without NUL", value)
+        return value
+
+
+class Bool:
+    """True or false."""
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise Wrong("true or false", value)
+
+
+class Int:
+    """A whole number of some unit from `low` to `high`, or `zero`, which stands for the default."""
+
+    def __init__(self, low: int = -INT64, high: int = INT64, unit: str = "", *, zero: bool = False) -> None:
+        self.low, self.high, self.unit, self.zero = low, high, unit, zero
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if value is None:
+            return 0
+        expected = f"a whole number of {self.unit}" if self.unit else "a whole number"
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Wrong(expected, value)
+        if not self.low <= value <= self.high and not (self.zero and value == 0):
+            raise Wrong(f"{expected} from {self.low} to {self.high}{', or 0' if self.zero else ''}", value)
+        return value
+
+
+class Time:
+    """A time as RFC 3339 writes it, "" for none."""
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if value is None:
+            return ""
+        if not isinstance(value, str) or not is_time(value):
+            raise Wrong('a time such as "2024-05-01T10:00:00Z"', value)
+        return value
+
+
+class Digest:
+    """The digest of a blob; the store has those of sha256 only."""
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if not isinstance(value, str) or not reference.is_digest(value):
+            raise Wrong("a digest such as sha256:<64 hex digits>", value)
+        if not value.startswith("sha256:"):
+            raise Wrong("a sha256 digest (no other algorithm is supported)", value)
+        return value
+
+
+class List:
+    """An array of items of one shape. `word`: a string stands for an array of just that (moby's strslice)."""
+
+    def __init__(self, item: Any, *, word: bool = False) -> None:
+        self.item, self.word = item, word
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if value is None:
+            return []
+        if self.word and isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list):
+            raise Wrong("an array of strings, or a string" if self.word else "an array", value)
+        items = []
+        for number, item in enumerate(value):
+            try:
+                items.append(self.item.read(item))
+            except Wrong as wrong:
+                raise wrong.within(f"[{number}]") from None
+        return items
+
+
+class Map:
+    """An object with any names: a shape for the names, one for the values."""
+
+    def __init__(self, value: Any, *, name: Any = None) -> None:
+        self.name, self.value = name or Text(), value
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise Wrong("an object", value)
+        members = {}
+        for key, item in value.items():
+            try:
+                members[self.name.read(key)] = self.value.read(item)
+            except Wrong as wrong:
+                raise wrong.within(f"[{_show(key)}]") from None
+        return members
+
+
+class Object:
+    """An object with declared members, of which `required` must be there; others are kept as they are."""
+
+    def __init__(self, members: dict[str, Any], required: tuple[str, ...] = ()) -> None:
+        self.members, self.required = members, required
+        self.folded: dict[str, str] = {name.casefold(): name for name in members}
+
+    def read(self, value: Any) -> Any:
+        """Return the value as this shape has it. Raises Wrong."""
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise Wrong("an object", value)
+        written: str
+        found: dict[str, Any] = {}
+        for written, item in value.items():
+            key = written if written in self.members else self.folded.get(written.casefold(), written)
+            shape = self.members.get(key)
+            if shape is None:
+                found[key] = item
+            elif item is not None:
+                try:
+                    found[key] = shape.read(item)
+                except Wrong as wrong:
+                    raise wrong.within(key) from None
+        for name in self.required:
+            if name not in found:
+                raise Wrong("", missing=True).within(name)
+        return found
+
+
+def read_file(shape: Any, path: str, name: str) -> Any:
+    """Return the value of a JSON file by its shape, as `read`. Raises FileNotFoundError."""
+    with open(path, "rb", buffering=0) as file:
+        content = bytearray()
+        while len(content) <= MAX_SIZE and (part := file.read(MAX_SIZE + 1 - len(content))):
+            content += part
+    return read(shape, bytes(content), name)
+
+
+def read(shape: Any, content: bytes, name: str) -> Any:
+    """Return the value of a JSON document by its shape. Raises BrokenArchive, with the document's name and the
+    field's path.
+    """
+    if len(content) > MAX_SIZE:
+        raise BrokenArchive(f"{name} has more than {MAX_SIZE} bytes, the maximum")
+    try:
+        text = content.decode(errors="replace")
+        value = jsonfile.loads(text)
+    except ValueError as error:
+        raise BrokenArchive(f"{name} is damaged: {error}") from None
+    return check(shape, _without_surrogates(value) if "\\ud" in text or "\\uD" in text else value, name)
+
+
+def check(shape: Any, value: Any, name: str) -> Any:
+    """Return a value as its shape has it. Raises BrokenArchive, with the document's name and the field's path."""
+    try:
+        return shape.read(value)
+    except Wrong as wrong:
+        raise BrokenArchive(f"{name}: {wrong}") from None
+
+
+def encode(value: Any) -> bytes:
+    """Return a document's bytes, valid UTF-8: what is not (bytes of an argument) is U+FFFD, as Go writes it."""
+    text = jsonfile.dumps(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _replace_surrogates(text).encode()
+
+
+def is_time(text: str) -> bool:
+    """Return whether a text is a time of RFC 3339, with a zone, as Go's time.Time takes it from JSON."""
+    if len(text) < 20 or not text.isascii():
+        return False
+    numbers = text[0:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19]
+    if not "".join(numbers).isdigit() or (text[4], text[7], text[10], text[13], text[16]) != (
+        "-",
+        "-",
+        "T",
+        ":",
+        ":",
+    ):
+        return False
+    year, month, day, hour, minute, second = map(int, numbers)
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    days = 31 if month in (1, 3, 5, 7, 8, 10, 12) else 30 if month != 2 else 29 if leap else 28
+    if not (year and 1 <= month <= 12 and 1 <= day <= days and hour < 24 and minute < 60 and second < 60):
+        return False
+    rest = text[19:]
+    if rest[0] == ".":
+        zone = rest[1:].lstrip("0123456789")
+        rest = zone if len(zone) < len(rest) - 1 else ""
+    if rest == "Z":
+        return True
+    offset = rest[1:3], rest[4:6]
+    return (
+        len(rest) == 6
+        and rest[0] in "+-"
+        and rest[3] == ":"
+        and "".join(offset).isdigit()
+        and int(offset[0]) < 24
+        and int(offset[1]) < 60
+    )
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else _replace_surrogates(value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def _replace_surrogates(text: str) -> str:
+    return "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
+
+
+def _show(value: Any) -> str:
+    """A value in an error: as JSON, on one line, not long."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    text = jsonfile.dumps(value[: _SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -1,0 +1,76 @@
+"""Verification of stored images: documents by their shapes, blobs by their digests, layers by their diff_ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import BrokenArchive, PyctrError
+from pyctr_lite.images import blob, compression, writer
+
+if TYPE_CHECKING:
+    from pyctr_lite.images.image import Image, Layer
+    from pyctr_lite.images.store import ImageStore
+
+
+def verify(store: ImageStore, names: Sequence[str] = ()) -> Iterator[tuple[str, PyctrError | None]]:
+    """Yield each image's name with what is wrong with it, None if nothing is; by default all images'.
+
+    Raises NotFound for a name that there is none of.
+    """
+    checked: dict[tuple[str, str], BrokenArchive | None] = {}
+    if names:
+        for name in names:
+            try:
+                image = store.get(name)
+            except BrokenArchive as error:
+                yield name, _named(name, error)
+            else:
+                yield name, _verify(store, image, name, checked)
+        return
+    images, broken = store.survey()
+    for image in images:
+        name = ", ".join(image.references) or image.id
+        yield name, _verify(store, image, name, checked)
+    for descriptor, problem in broken:
+        name = writer.name_of(descriptor) or descriptor["digest"]
+        yield name, _named(name, problem)
+
+
+def _verify(
+    store: ImageStore, image: Image, name: str, checked: dict[tuple[str, str], BrokenArchive | None]
+) -> BrokenArchive | None:
+    for digest in {image.id, image.digest, *image.names.values()}:
+        try:
+            for _ in blob.read_verified(store.blob_path(digest), digest):
+                pass
+        except BrokenArchive as error:
+            return _named(name, error)
+    for layer in image.layers:
+        key = layer.digest, layer.diff_id
+        if key not in checked:
+            checked[key] = _verify_layer(store, layer)
+        if problem := checked[key]:
+            return _named(name, problem)
+    return None
+
+
+def _verify_layer(store: ImageStore, layer: Layer) -> BrokenArchive | None:
+    try:
+        with blob.open_blob(store.blob_path(layer.digest), layer.digest) as file:
+            stored = blob.HashingReader(file)
+            with compression.open_decompressed(stored) as plain:
+                reader = blob.HashingReader(plain)
+                reader.drain()
+            stored.drain()
+        blob.check(layer.digest, stored.digest, f"layer {layer.digest}")
+        blob.check(layer.diff_id, reader.digest, f"unpacked layer {layer.digest}")
+        if stored.size != layer.size:
+            raise BrokenArchive(f"layer {layer.digest} has {stored.size} bytes, not {layer.size}")
+    except BrokenArchive as error:
+        return error
+    return None
+
+
+def _named(name: str, error: PyctrError) -> BrokenArchive:
+    return BrokenArchive(f"image {name} is broken: {error.message}", error.hint)
