@@ -7,18 +7,21 @@ program or library of the container is ever run or loaded (CVE-2018-15664, CVE-2
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
-from pyctr_lite.engine import removal
+from pyctr_lite.engine import removal, spec
 from pyctr_lite.errors import Conflict
 from pyctr_lite.rootfs import overlay, target
 from pyctr_lite.runtime import channel as channels
 from pyctr_lite.runtime import state as runtime_state
+from pyctr_lite.volumes import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from pyctr_lite.engine.containers import Container
 
@@ -121,17 +124,13 @@ def _of_stopped(container: Container, mounts: bool) -> int:
 
 def _bind_mounts(container: Container, place: str) -> None:
     """What `start` would bind, volumes and directories of the host; and read-only what would be."""
+    container.prepare_sources()
     root_fd = os.open(place, _ROOT)
     try:
-        for mount in container.record.mounts:
+        for mount in sorted(container.record.mounts, key=lambda mount: spec.depth(mount["Destination"])):
             if mount["Type"] == "tmpfs":
                 continue  # it is empty until the container runs
-            fd = target.make_mountpoint(root_fd, mount["Destination"], directory=os.path.isdir(mount["Source"]))
-            try:
-                inside = f"/proc/self/fd/{fd}"
-                linux.mount(mount["Source"], inside, None, linux.MS_BIND | linux.MS_REC)
-            finally:
-                os.close(fd)
+            _bind(root_fd, mount, container.engine.volumes.directory)
             if not mount["RW"]:
                 fd = target.open_in_root(root_fd, mount["Destination"])
                 try:
@@ -142,3 +141,18 @@ def _bind_mounts(container: Container, place: str) -> None:
         os.close(root_fd)
     if container.record.options.read_only:
         linux.mount_setattr(linux.AT_FDCWD, place, 0, set=linux.MOUNT_ATTR_RDONLY)
+
+
+def _bind(root_fd: int, mount: dict[str, Any], volumes: str) -> None:
+    """Bind one source in the root, by descriptors of both."""
+    source = sources.open_source(*sources.origin(mount["Source"], mount.get("Subpath", ""), volumes))
+    try:
+        directory = stat.S_ISDIR(os.fstat(source).st_mode)
+        fd = target.make_mountpoint(root_fd, mount["Destination"], directory=directory)
+        try:
+            flags = linux.MS_BIND | linux.MS_REC
+            linux.mount(f"/proc/self/fd/{source}", f"/proc/self/fd/{fd}", None, flags, shown=mount["Destination"])
+        finally:
+            os.close(fd)
+    finally:
+        os.close(source)

@@ -14,6 +14,7 @@ from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import state as runtime_state
+from pyctr_lite.volumes import bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,9 +82,20 @@ class Container:
             and (self.state.Status != "created" or self.engine.can_join(value))
         }
         etc_files.write(self)
-        config = spec.build(self.record, self.directory, self.paths.group(self.id), joined)
+        self.prepare_sources()
+        volumes, group = self.engine.volumes.directory, self.paths.group(self.id)
+        config = spec.build(self.record, self.directory, volumes, group, joined)
         jsonfile.write(f"{self.directory}/config.json", config)
         return bundles.Bundle(self.directory, config)
+
+    def prepare_sources(self) -> None:
+        """Make the missing sources of -v again, as Docker does: a reboot empties /tmp and /run.
+
+        Raises InvalidArgument if the source of a --mount is missing.
+        """
+        for mount in self.record.mounts:
+            if mount["Type"] == "bind":
+                bind.prepare_source(mount["Source"], mount.get("CreateSource", False))
 
     def start(self, *, foreground: bool = False, size: tuple[int, int] = (0, 0)) -> attach.Attachment | None:
         """Run its program: returns a connection to its output once the program runs, None where it ran already.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctr_lite.errors import NotFound
-from pyctr_lite.volumes import bind, spec, store
+from pyctr_lite.volumes import bind, sources, spec, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,17 +58,20 @@ def _resolve(item: spec.MountSpec, volumes: store.VolumeStore, fill: Callable[[s
         bind.prepare_source(item.source, item.create_source)
         return mount | {
             "Propagation": item.propagation,
+            "CreateSource": item.create_source,
             "Recursive": item.recursive,
             "IdMap": item.idmap,
             "ReadOnlyRecursive": item.readonly_recursive,
         }
     volume = _volume(item, volumes)
-    source = volume.subdirectory(item.subpath) if item.subpath else volume.source
-    if not item.nocopy and not item.subpath:
-        fill(source, item.target)
+    if item.subpath:
+        os.close(sources.open_source(volume.source, item.subpath))  # only a look: it is resolved at each start
+    elif not item.nocopy and not volume.options.get("device"):
+        fill(volume.mountpoint, item.target)
     return mount | {
         "Name": volume.name,
-        "Source": source,
+        "Source": volume.source,
+        "Subpath": item.subpath,
         "Driver": "local",
         "Anonymous": volume.anonymous,
         "IdMap": item.idmap or not volume.options.get("device"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from pyctr_lite import linux
 
@@ -19,3 +21,28 @@ def unmount_rootfs(directory: str) -> None:
             linux.umount2(f"{directory}/rootfs", linux.MNT_DETACH)
     except FileNotFoundError:
         pass
+    _unmount_sources(f"{directory}/sources")
+
+
+def _unmount_sources(directory: str) -> None:
+    """Unmount the parts of volumes that `mount` has mounted for other runtimes.
+
+    What was mounted on is removed by a call that removes nothing else: never a file of the volume.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in names:
+        path = f"{directory}/{name}"
+        try:
+            while True:
+                linux.umount2(path, linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # nothing is mounted there any more
+                raise
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+    os.rmdir(directory)

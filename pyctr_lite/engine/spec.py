@@ -8,7 +8,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import devices, hierarchy, limits
 from pyctr_lite.engine import seccomp_profile as profile
 from pyctr_lite.runtime import bundle, capabilities
-from pyctr_lite.volumes import bind
+from pyctr_lite.volumes import bind, sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +43,12 @@ TINI, LXCFS = "/usr/bin/tini-static", "/var/lib/lxcfs"
 """What --init and --lxcfs bind in from the host."""
 
 
-def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, int]) -> dict[str, Any]:
+def build(
+    record: Record, directory: str, volumes: str, cgroups_path: str, joined: dict[str, int]
+) -> dict[str, Any]:
     """The configuration for one start. `joined` has the pid to join by namespace mode, for `container:ID`.
+
+    `directory` is the container's, `volumes` that of the store of volumes.
 
     Source: OCI runtime spec, config.md and config-linux.md; the defaults are those of Docker's engine.
     """
@@ -52,6 +56,7 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
     own_name = options.uts != "host" and "uts" not in joined  # another container keeps its own
     shows_all = options.privileged or "systempaths=unconfined" in options.security_opt
     nodes, rules = _devices(options)
+    parts = volume_parts(record, directory, volumes)
     args = [*(["/sbin/docker-init", "--"] if options.init else []), *record.args]
     return {
         "ociVersion": "1.2.0" if record.id_range else "1.0.2",  # the first with the option idmap
@@ -69,11 +74,12 @@ def build(record: Record, directory: str, cgroups_path: str, joined: dict[str, i
         "root": {"path": "rootfs", "readonly": options.read_only},
         "hostname": record.hostname if own_name else "",
         **({"domainname": options.domainname} if options.domainname and own_name else {}),
-        "mounts": _mounts(record, directory),
+        "mounts": _mounts(record, directory, parts),
         "annotations": {
             bundle.OVERLAY_ANNOTATION: jsonfile.dumps(
                 {"lower": record.layers, "upper": f"{directory}/upper", "work": f"{directory}/work"}
-            )
+            ),
+            **({bundle.SOURCES_ANNOTATION: jsonfile.dumps(parts)} if parts else {}),
         },
         "linux": {
             "namespaces": _namespaces(options, joined),
@@ -174,12 +180,35 @@ def _user_namespace(ids: list[int], joined: dict[str, int]) -> dict[str, Any]:
     return {} if "userns" in joined else {"uidMappings": mapping, "gidMappings": mapping}
 
 
-def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
+def volume_parts(record: Record, directory: str, volumes: str) -> dict[str, tuple[str, str]]:
+    """The mounts that show a part of a volume: their sources in config.json, and what those stand for (`sources`).
+
+    Such a part is not named by its path, which any runtime would follow: a link may be in its place by now.
+    """
+    parts = {}
+    for index, mount in enumerate(record.mounts):
+        if mount["Type"] != "tmpfs":
+            base, below = sources.origin(mount["Source"], mount.get("Subpath", ""), volumes)
+            if below:
+                parts[_part(directory, index)] = (base, below)
+    return parts
+
+
+def _part(directory: str, index: int) -> str:
+    return f"{directory}/sources/{index}"
+
+
+def _mounts(record: Record, directory: str, parts: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    """The default mounts, then those of the user and of the engine's files, in Docker's order.
+
+    What lies higher is mounted first, or it would hide what lies below it: /etc/hosts shows in a volume on /etc.
+    A mount of the user takes the place of a default one; of all below /dev if it is on /dev.
+    """
     options = record.options
     writable = options.privileged
     system = ["nosuid", "noexec", "nodev"]
     tty = ["mode=0620", *(["gid=5"] if record.id_range is None or record.id_range[1] > 5 else [])]
-    mounts = [
+    defaults = [
         _mount("/proc", "proc", "proc", system),
         _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         _mount("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", *tty]),
@@ -187,30 +216,32 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*system, "relatime", "rw" if writable else "ro"]),
         _mount("/dev/mqueue", "mqueue", "mqueue", system),
     ]
+    placed = []
     if options.ipc == "host":
-        mounts.append(_bind("/dev/shm", "/dev/shm"))
+        placed.append(_bind("/dev/shm", "/dev/shm"))
     else:
         size = options.shm_size if options.shm_size is not None else 64 << 20
-        mounts.append(_mount("/dev/shm", "tmpfs", "shm", [*system, "mode=1777", f"size={size}"]))
+        defaults.append(_mount("/dev/shm", "tmpfs", "shm", [*system, "mode=1777", f"size={size}"]))
     idmap = ["idmap"] if record.id_range else []  # on disk our own files have the ids that are seen inside
-    taken = {mount["Destination"] for mount in record.mounts}
     for name in ("resolv.conf", "hostname", "hosts"):
-        if f"/etc/{name}" not in taken:
-            access = "ro" if options.read_only else "rw"
-            mounts.append(_bind(f"{directory}/{name}", f"/etc/{name}", access, *idmap))
+        placed.append(_bind(f"{directory}/{name}", f"/etc/{name}", "ro" if options.read_only else "rw", *idmap))
     if options.init:
-        mounts.append(_bind(TINI, "/sbin/docker-init", "ro"))
+        placed.append(_bind(TINI, "/sbin/docker-init", "ro"))
     if options.lxcfs:
-        mounts.extend(_lxcfs_mounts())
-    mounts = [mount for mount in mounts if mount["destination"] not in taken]
-    # What lies higher is mounted first, or it would hide what lies below it.
-    for mount in sorted(record.mounts, key=lambda mount: mount["Destination"].count("/")):
+        placed.extend(_lxcfs_mounts())
+    taken = {os.path.normpath(mount["Destination"]) for mount in record.mounts}
+    if "/dev" in taken:
+        taken.update(mount["destination"] for mount in defaults if mount["destination"].startswith("/dev/"))
+    defaults = [mount for mount in defaults if mount["destination"] not in taken]
+    placed = [mount for mount in placed if mount["destination"] not in taken]
+    for index, mount in enumerate(record.mounts):
         if mount["Type"] == "tmpfs":
-            mounts.append(_mount(mount["Destination"], "tmpfs", "tmpfs", mount["Options"]))
+            placed.append(_mount(mount["Destination"], "tmpfs", "tmpfs", mount["Options"]))
         else:
-            mounts.append(
+            part = _part(directory, index)
+            placed.append(
                 _bind(
-                    mount["Source"],
+                    part if part in parts else mount["Source"],
                     mount["Destination"],
                     "rw" if mount["RW"] else "rro" if mount.get("ReadOnlyRecursive") else "ro",
                     mount["Propagation"] or "rprivate",
@@ -218,7 +249,12 @@ def _mounts(record: Record, directory: str) -> list[dict[str, Any]]:
                     recursive=mount.get("Recursive", True),
                 )
             )
-    return mounts
+    return defaults + sorted(placed, key=lambda mount: depth(mount["destination"]))
+
+
+def depth(destination: str) -> int:
+    """How many names a path has: what has fewer is mounted first."""
+    return os.path.normpath(destination).count("/")
 
 
 def _mount(destination: str, type: str, source: str, options: list[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import errno
 import os
 
 from pyctr_lite import linux
-from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.errors import InvalidArgument, NotFound
 
 
 def origin(source: str, subpath: str, volumes: str) -> tuple[str, str]:
@@ -31,7 +31,8 @@ def origin(source: str, subpath: str, volumes: str) -> tuple[str, str]:
 def open_source(path: str, below: str = "") -> int:
     """Open what a bind shows, as a place only (O_PATH): `path`, or what is `below` that directory and not outside.
 
-    Raises FileNotFoundError if it is missing, InvalidArgument if a link leads out of the directory.
+    Raises FileNotFoundError or, of a part, NotFound if it is missing, InvalidArgument if a link leads out of the
+    directory.
     """
     if not below:
         return os.open(path, linux.O_PATH | os.O_CLOEXEC)
@@ -45,7 +46,6 @@ def open_source(path: str, below: str = "") -> int:
                 f"cannot access path {below} of {path}: it leads out of the volume",
                 "a link in the volume points elsewhere: a container may have put it there",
             ) from None
-        reason = os.strerror(error.errno or 0)
-        raise OSError(error.errno, f"cannot access path {below} of {path}: {reason}") from None
+        raise NotFound(f"cannot access path {below} of {path}: {os.strerror(error.errno or 0)}") from None
     finally:
         os.close(directory)

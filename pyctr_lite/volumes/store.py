@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 
-from pyctr_lite import jsonfile, linux, near
+from pyctr_lite import jsonfile, near
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes import names
@@ -43,24 +43,6 @@ class Volume:
     def source(self) -> str:
         """The directory to bind into a container: the mount point, or the `device` of one made with `o=bind`."""
         return self.options.get("device") or self.mountpoint
-
-    def subdirectory(self, subpath: str) -> str:
-        """The path of a part of the volume (`volume-subpath`), never one outside of it.
-
-        Fails with NotFound where it is missing.
-        """
-        root = os.open(self.source, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fd = linux.openat2(root, subpath, linux.O_PATH, resolve=linux.RESOLVE_IN_ROOT)
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise NotFound(f"cannot access path {subpath} of volume {self.name}: {reason}") from None
-        finally:
-            os.close(root)
-        try:
-            return os.readlink(f"/proc/self/fd/{fd}")
-        finally:
-            os.close(fd)
 
     def inspect(self) -> dict[str, Any]:
         """What `docker volume inspect` shows."""

@@ -6,16 +6,20 @@ volume has; it is not slowed down by starting programs. `PYCTR_RACE_ROUNDS` says
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pyctr_lite.errors import PyctrError
 from pyctr_lite.rootfs import walk
-from pyctr_lite.volumes import fill
+from pyctr_lite.volumes import fill, sources
 from pyctr_lite.volumes.store import VolumeStore
+from tests.conftest import Pyctr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,3 +186,156 @@ def test_a_link_that_lies_there_already_is_left_alone(
     assert host.look() == host.before
     assert path.lstat().st_ino == before.st_ino
     assert sorted(os.listdir(Path(volume.mountpoint).parent)) == ["_data", "volume.json"]
+
+
+def test_a_part_of_a_volume_is_never_outside_of_it(tmp_path: Path, host: Host) -> None:
+    """The link is planted between any two system calls: what is opened is in the volume, or nothing is."""
+    volume = VolumeStore(str(tmp_path)).create("data")
+    targets = (str(host.directory), "../../../host", "/", "..", "/proc/self/cwd")
+
+    def flip(chance: random.Random) -> None:
+        os.makedirs("sub/below")
+        os.rename("sub", "old")
+        os.symlink(chance.choice(targets), "sub")
+        os.rename("sub", "link")
+        os.rename("old", "sub")
+        os.rename("sub/below", "below")
+        os.symlink(chance.choice(targets), "sub/below")
+        os.unlink("sub/below")
+        os.rmdir("sub")
+        os.rmdir("below")
+        os.rename("link", "sub")
+        os.unlink("sub")
+
+    found = refused = 0
+    with Attacker(volume.mountpoint, flip):
+        for _ in range(ROUNDS):
+            for below in ("sub", "sub/below"):
+                try:
+                    fd = sources.open_source(volume.mountpoint, below)
+                except PyctrError:
+                    refused += 1
+                    continue
+                found += 1
+                assert f"{os.readlink(f'/proc/self/fd/{fd}')}/".startswith(volume.mountpoint + "/")
+                os.close(fd)
+    print(f"opened {found} times, refused {refused} times")
+
+
+# How the holder of a volume at /all puts a link in the place of its directory `sub`.
+PLANTED = {
+    "an absolute link": "rm -r /all/sub; ln -s HOST /all/sub",
+    "a relative link": "rm -r /all/sub; ln -s ../../../../../../../../../..HOST /all/sub",
+    "a link to a link": "rm -r /all/sub; ln -s HOST /all/step; ln -s step /all/sub",
+    "a link above it": "rm -r /all/sub; mkdir /all/x; ln -s HOST /all/x/below; ln -s x /all/sub",
+    "the host's root": "rm -r /all/sub; ln -s / /all/sub",
+    "a magic link": "rm -r /all/sub; ln -s /proc/self/root /all/sub",
+    "the volume's parent": "rm -r /all/sub; ln -s .. /all/sub",
+}
+SHOW = ("sh", "-c", "ls /part; cat /part/secret /part/below/secret; echo written >/part/written")
+
+
+@pytest.fixture
+def volume(pyctr: Pyctr) -> Path:
+    """A volume with a directory sub/below."""
+    pyctr("run", "--rm", "-v", "data:/all", "busybox", "mkdir", "-p", "/all/sub/below", check=True)
+    return pyctr.root / "volumes/data/_data"
+
+
+def plant(pyctr: Pyctr, host: Host, how: str) -> None:
+    script = PLANTED[how].replace("HOST", str(host.directory))
+    pyctr("run", "--rm", "-v", "data:/all", "busybox", "sh", "-c", script, check=True)
+
+
+def is_refused(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a command failed in one line, with a hint at the most."""
+    assert "Traceback" not in done.stderr
+    return done.returncode != 0 and 1 <= len(done.stderr.splitlines()) <= 2 and done.stdout == ""
+
+
+@pytest.mark.parametrize("how", PLANTED)
+def test_a_link_in_the_place_of_a_part_is_not_followed_at_start(
+    pyctr: Pyctr, host: Host, volume: Path, how: str
+) -> None:
+    part = "type=volume,src=data,dst=/part,volume-subpath=" + ("sub/below" if "above" in how else "sub")
+    pyctr("create", "--name", "box", "--mount", part, "busybox", *SHOW, check=True)
+    plant(pyctr, host, how)
+    assert is_refused(pyctr("start", "-a", "box"))
+    assert is_refused(pyctr("run", "--rm", "--mount", part, "busybox", *SHOW))
+    done = pyctr("cp", "box:/part", "-")
+    assert is_refused(done), done.stdout
+    assert is_refused(pyctr("mount", "box"))
+    assert pyctr("umount", "box").returncode == 1  # nothing is mounted
+    assert host.look() == host.before
+
+
+def test_a_link_in_the_place_of_a_part_is_not_followed_in_a_user_namespace(
+    pyctr: Pyctr, host: Host, volume: Path
+) -> None:
+    words = ("--mount", "type=volume,src=data,dst=/part,volume-subpath=sub", "busybox")
+    pyctr("create", "--name", "box", "--userns", "auto", *words, *SHOW, check=True)
+    plant(pyctr, host, "an absolute link")
+    assert is_refused(pyctr("start", "-a", "box"))
+    assert host.look() == host.before
+
+
+def test_a_link_in_the_place_of_a_part_is_not_followed_by_the_restart_policy(
+    pyctr: Pyctr, host: Host, volume: Path
+) -> None:
+    """The container plants it itself, and has itself started again."""
+    script = f"cat /part/secret; rm -r /all/sub; ln -s {host.directory} /all/sub; exit 1"
+    mounts = ("-v", "data:/all", "--mount", "type=volume,src=data,dst=/part,volume-subpath=sub")
+    pyctr("run", "-d", "--name", "box", "--restart", "always", *mounts, "busybox", "sh", "-c", script, check=True)
+    pyctr("wait", "box", check=True)
+    state = pyctr("inspect", "--format", "{{.State.Status}} {{.State.Error}}", "box", check=True).stdout
+    assert state.startswith("exited cannot access path sub of"), state
+    assert "the host's" not in pyctr("logs", "box").stdout
+    assert host.look() == host.before
+
+
+def test_a_path_into_a_volume_is_not_followed_out_of_it_either(pyctr: Pyctr, host: Host, volume: Path) -> None:
+    """`-v` with the path of a volume's directory; and a record as an older version wrote it."""
+    pyctr("create", "--name", "box", "-v", f"{volume}/sub:/part", "busybox", *SHOW, check=True)
+    plant(pyctr, host, "an absolute link")
+    assert is_refused(pyctr("start", "-a", "box"))
+    assert host.look() == host.before
+
+
+def test_a_link_inside_a_volume_is_followed(pyctr: Pyctr, volume: Path) -> None:
+    (volume / "sub/file").write_text("the volume's\n")
+    (volume / "link").symlink_to("sub/../sub")
+    (volume / "to-file").symlink_to("link/file")
+    for below, path in (
+        ("link", "/part/file"),
+        ("sub", "/part/file"),
+        ("to-file", "/part"),
+        ("sub/file", "/part"),
+    ):
+        words = ("--mount", f"type=volume,src=data,dst=/part,volume-subpath={below}", "busybox", "cat", path)
+        assert pyctr("run", "--rm", *words, check=True).stdout == "the volume's\n"
+        assert pyctr("run", "--rm", "--userns", "auto", *words, check=True).stdout == "the volume's\n"
+        assert pyctr("run", "--rm", "--read-only", *words, check=True).stdout == "the volume's\n"
+
+
+def test_inspect_shows_the_volumes_own_directory(pyctr: Pyctr, volume: Path) -> None:
+    """As Docker does: the part is resolved at each start, and has no path until then."""
+    part = "type=volume,src=data,dst=/part,volume-subpath=sub"
+    pyctr("create", "--name", "box", "--mount", part, "busybox", check=True)
+    assert pyctr("inspect", "--format", "{{(index .Mounts 0).Source}}", "box").stdout == f"{volume}\n"
+
+
+def test_another_runtime_gets_a_part_that_is_mounted_for_it(pyctr: Pyctr, volume: Path) -> None:
+    """config.json names no path that it could follow out of the volume; `mount` mounts what was checked."""
+    (volume / "sub/file").write_text("the volume's\n")
+    words = [
+        *("--mount", "type=volume,src=data,dst=/part,volume-subpath=sub"),
+        *("--mount", "type=volume,src=data,dst=/file,volume-subpath=sub/file"),
+    ]
+    id = pyctr("create", "--name", "box", *words, "busybox", check=True).stdout.strip()
+    config = json.loads((pyctr.root / "containers" / id / "config.json").read_text())
+    named = {mount["destination"]: Path(mount["source"]) for mount in config["mounts"]}
+    assert not named["/part"].exists()
+    pyctr("mount", "box", check=True)
+    assert (named["/part"] / "file").read_text() == named["/file"].read_text() == "the volume's\n"
+    pyctr("rm", "box", check=True)
+    assert (volume / "sub/file").read_text() == "the volume's\n"

@@ -93,16 +93,6 @@ def test_driver_options_that_would_not_be_honoured_are_refused(
         store.create("data", options=options)
 
 
-def test_a_subpath_stays_within_the_volume(store: VolumeStore) -> None:
-    volume = store.create("data")
-    os.makedirs(volume.mountpoint + "/a/b")
-    os.symlink("/etc", volume.mountpoint + "/out")
-    assert volume.subdirectory("a/b") == volume.mountpoint + "/a/b"
-    for subpath in ("missing", "out"):
-        with pytest.raises(NotFound, match=f"cannot access path {subpath} of volume data"):
-            volume.subdirectory(subpath)
-
-
 def test_rm_takes_the_files_too(store: VolumeStore, tmp_path: Path) -> None:
     Path(store.create("data").mountpoint, "file").write_text("x")
     store.remove("data")
