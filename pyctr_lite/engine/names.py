@@ -57,9 +57,15 @@ class Names:
             pass
 
     def find(self, reference: str) -> str:
-        """The id for a name, a whole id or the start of one. Fails with NotFound that names what is near."""
+        """Find the id for a whole id, a name or the start of an id, in this order.
+
+        A name that is another container's id never hides that container (CVE-2014-5278).
+        Raises NotFound, with what is near.
+        """
         if not reference:
             raise InvalidArgument("the name of a container is empty")
+        if len(reference) == ID_LENGTH and reference.isalnum() and os.path.isdir(f"{self.containers}/{reference}"):
+            return reference
         name = reference.removeprefix("/")
         if name and "/" not in name:
             try:

@@ -231,7 +231,11 @@ def test_a_streak_counts_to_the_retries() -> None:
 def test_parts_of_a_check_come_from_flags_then_from_the_image() -> None:
     image = {"Test": ["CMD", "a"], "Interval": 5000000, "Retries": 9}
     assert health.resolve({}, image) == image
-    assert health.resolve({"Interval": 7000000}, image) == {"Test": ["CMD", "a"], "Interval": 7000000, "Retries": 9}
+    assert health.resolve({"Interval": 7000000}, image) == {
+        "Test": ["CMD", "a"],
+        "Interval": 7000000,
+        "Retries": 9,
+    }
     assert health.resolve({"Test": ["NONE"]}, image) == {}
     assert health.resolve({"Interval": 7000000}, {}) == {}
     assert health.resolve({}, {"Test": ["NONE"]}) == {}

@@ -1,0 +1,228 @@
+"""Published faults in what an image's config and archive may make an engine do on the host."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import lzma
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Pyctr
+from tests.images.archives import config, digest, directory, docker_archive, entry, oci_archive, symlink, tar
+from tests.security.hostile import UP, layer, load
+
+SECRET = "a secret of the host"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A directory of the host with a secret in it, that others may enter."""
+    os.chmod(tmp_path, 0o755)
+    path = tmp_path / "outside"
+    path.mkdir()
+    (path / "secret").write_text(SECRET)
+    return path
+
+
+def is_as_before(outside: Path) -> bool:
+    status = outside.stat()
+    return os.listdir(outside) == ["secret"] and (status.st_mode & 0o7777, status.st_uid) == (0o755, 0)
+
+
+@pytest.mark.parametrize("item", ["PYCTR_TOLD_NOBODY", "PYCTR_TOLD_NOBODY ", "=PYCTR_TOLD_NOBODY"])
+def test_an_image_does_not_read_the_callers_environment(pyctr: Pyctr, tmp_path: Path, item: str) -> None:
+    """CVE-2026-57231: a variable without a value in the image's Env is as `-e NAME`: the caller's own."""
+    image = load(pyctr, tmp_path, "asks", Env=["PATH=/bin", item])
+    given = {"PYCTR_TOLD_NOBODY": SECRET, "PYCTR_TOLD_NOBODY ": SECRET}
+    assert SECRET not in pyctr("run", "--rm", image, "env", env=given).stdout
+    if pyctr("run", "-d", "--name", "box", image, "sleep", "60", env=given).returncode == 0:
+        assert SECRET not in pyctr("exec", "box", "env", env=given).stdout
+        assert SECRET not in pyctr("inspect", "box").stdout
+    if item == "PYCTR_TOLD_NOBODY":
+        shown = pyctr("run", "--rm", "-e", item, image, "env", env=given, check=True).stdout
+        assert SECRET in shown, "what the caller himself asks for is given"
+
+
+def test_a_container_has_nothing_of_anothers_environment(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2020-14370 and CVE-2021-3602: variables of the caller, or of the container made before, were there."""
+    given = {"PYCTR_TOLD_NOBODY": SECRET}
+    pyctr("run", "-d", "--name", "first", "-e", "OTHER=1", "busybox", "sleep", "60", env=given, check=True)
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", env=given, check=True)
+    for words in (["run", "--rm", "busybox", "env"], ["exec", "box", "env"]):
+        shown = pyctr(*words, env=given, check=True).stdout
+        assert {line.partition("=")[0] for line in shown.splitlines()} == {"PATH", "HOSTNAME", "HOME"}
+
+
+@pytest.mark.parametrize("way", ["/link/new", "/link", "/link/a/b/c", "{up}{outside}/new", "/up/../../new"])
+@pytest.mark.parametrize("setting", ["WorkingDir", "Volumes"])
+def test_a_path_of_an_image_is_made_inside(
+    pyctr: Pyctr, tmp_path: Path, outside: Path, way: str, setting: str
+) -> None:
+    """CVE-2026-55686 (WORKDIR through a link) and CVE-2022-23648 (VOLUME with dots shows the host's files)."""
+    path = way.format(up="/" + UP, outside=outside)
+    links = symlink("link", f"{UP[:-1]}{outside}"), symlink("up", "../../../..")
+    value: Any = path if setting == "WorkingDir" else {path: {}, f"/{UP}{outside}": {}}
+    image = load(pyctr, tmp_path, "paths", *links, **{setting: value})
+    look = "pwd; ls -R / 2>/dev/null | grep -c '^secret$'; cat secret; cat /link/secret; true"
+    done = pyctr("run", "--name", "box", image, "sh", "-c", look)
+    assert SECRET not in done.stdout
+    assert is_as_before(outside)
+    if done.returncode == 0:
+        pyctr("start", "box", check=True)
+        pyctr("wait", "box", check=True)
+        assert SECRET not in pyctr("logs", "box").stdout
+    pyctr("rm", "-v", "box")
+    assert is_as_before(outside)
+
+
+def test_no_program_unpacks_for_us(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2014-9357 and CVE-2026-41567: `xz` or `unpigz` of the image, or of the PATH, ran as root on the host."""
+    names = "xz unxz xzcat pigz unpigz gzip gunzip zcat zstd unzstd zstdcat bzip2 bzcat tar lbzip2 igzip".split()
+    script = b"#!/bin/sh\necho attacked >/attacked\ncp /bin/busybox %s\n" % bytes(tmp_path / "attacked")
+    tools = [entry(f"{place}/{name}", script, mode=0o755) for place in ("usr/bin", "bin") for name in names]
+    image = load(pyctr, tmp_path, "tools", directory("usr"), directory("usr/bin"), *tools)
+    here = tmp_path / "path"
+    here.mkdir()
+    for name in names:
+        (here / name).write_bytes(b"#!/bin/sh\ntouch %s\n" % bytes(tmp_path / "attacked"))
+        (here / name).chmod(0o755)
+    pyctr("run", "-d", "--name", "box", image, "sleep", "60", check=True)
+    plain = tar(entry("given", b"given"))
+    environment = {**os.environ, "PATH": f"{here}:{os.environ['PATH']}"}
+    for data in (plain, gzip.compress(plain), lzma.compress(plain)):
+        for words in (["cp", "-", "box:/"], ["import", "-", "got"]):
+            done = subprocess.run(
+                pyctr.command(*words), input=data, env=environment, cwd=here, capture_output=True, check=False
+            )
+            assert done.returncode == 0 or data is not plain
+    assert pyctr("exec", "box", "ls", "/attacked", "/given").stdout == "/given\n"
+    assert not (tmp_path / "attacked").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../outside:v", "/outside:v", "a/../../outside:v", "x:../../outside", "-rf", ""]
+)
+def test_a_name_in_an_archive_is_not_a_path(pyctr: Pyctr, tmp_path: Path, outside: Path, name: str) -> None:
+    """CVE-2014-9358 and CVE-2014-5282: names and ids of an archive were paths, or another image's."""
+    before = pyctr("images", "-q", "--no-trunc").stdout
+    (tmp_path / "names.tar").write_bytes(docker_archive([layer()], [name]))
+    done = pyctr("load", "-i", tmp_path / "names.tar")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) <= 2, done.stderr
+    assert pyctr("images", "-q", "--no-trunc").stdout == before
+    assert is_as_before(outside)
+
+
+def test_a_name_is_never_taken_for_another_containers_id(pyctr: Pyctr) -> None:
+    """CVE-2014-5278: a container that is called as another one's id gets what is meant for that."""
+    id = pyctr("create", "--name", "first", "busybox", "true", check=True).stdout.strip()
+    for name in (id, id[:12], id[:2]):
+        pyctr("create", "--name", name, "busybox", "true")
+    assert pyctr("inspect", "-f", "{{.Name}}", id).stdout.strip() == "/first"
+    assert pyctr("inspect", "-f", "{{.Name}}", f"/{id}").stdout.strip() == f"/{id}"
+    pyctr("rm", id, check=True)
+    assert pyctr("inspect", "first").returncode == 1
+
+
+def test_an_archive_cannot_replace_a_layer_that_is_there(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2014-8178 and -8179: an archive says that its layer is one that the store has, and brings another."""
+    pyctr("save", "-o", tmp_path / "good.tar", "busybox", check=True)
+    with tarfile.open(tmp_path / "good.tar") as opened:
+        manifest = json.load(opened.extractfile("manifest.json"))  # type: ignore[arg-type]
+        wanted = json.load(opened.extractfile(manifest[0]["Config"]))["rootfs"]["diff_ids"][-1]  # type: ignore[arg-type]
+    evil = layer(entry("evil", b"evil"))
+    compressed = gzip.compress(evil)
+    for number, archive in enumerate(
+        (
+            docker_archive([evil], ["poison:1"], config_content=config(wanted)),
+            docker_archive([compressed], ["poison:2"], config_content=config(wanted)),
+            oci_archive([evil], "poison:3", diff_ids=[wanted]),
+            oci_archive([compressed], "poison:4", diff_ids=[wanted]),
+        )
+    ):
+        (tmp_path / "bad.tar").write_bytes(archive)
+        done = pyctr("load", "-i", tmp_path / "bad.tar")
+        assert done.returncode == 1, number
+        assert "digest" in done.stderr
+    assert pyctr("run", "--rm", "busybox", "ls", "/evil").returncode == 1
+    assert "poison" not in pyctr("images").stdout
+    pyctr("save", "-o", tmp_path / "again.tar", "busybox", check=True)
+    assert (tmp_path / "again.tar").read_bytes() == (tmp_path / "good.tar").read_bytes()
+
+
+def test_a_document_is_an_index_or_a_manifest(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2021-41190: the same bytes are one image to a reader of `layers`, another to one of `manifests`."""
+    whole = io.BytesIO(oci_archive([layer()], "two"))
+    with tarfile.open(fileobj=whole) as opened:
+        files = {info.name: opened.extractfile(info).read() for info in opened}  # type: ignore[union-attr]
+    index = json.loads(files["index.json"])
+    (descriptor,) = index["manifests"]
+    manifest = json.loads(files.pop(f"blobs/sha256/{descriptor['digest'][7:]}"))
+    both = json.dumps({**manifest, "manifests": [{**descriptor, "digest": "sha256:" + "0" * 64}]}).encode()
+    descriptor |= {"digest": digest(both), "size": len(both)}
+    files |= {f"blobs/sha256/{digest(both)[7:]}": both, "index.json": json.dumps(index).encode()}
+    (tmp_path / "two.tar").write_bytes(tar(*(entry(name, content) for name, content in files.items())))
+    done = pyctr("load", "-i", tmp_path / "two.tar")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) <= 2, done.stderr
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        None,
+        [None],
+        [{"created": None}],
+        [{}] * 50,
+        [],
+    ],
+)
+def test_a_history_that_says_nothing_is_shown(pyctr: Pyctr, tmp_path: Path, history: Any) -> None:
+    """CVE-2024-36620 and CVE-2021-21285: `history`, or the whole engine, ended at a value that was not there."""
+    content = layer()
+    described = json.loads(config(digest(content))) | {"history": history, "created": None}
+    archive = docker_archive([content], ["bare"], config_content=json.dumps(described).encode())
+    (tmp_path / "bare.tar").write_bytes(archive)
+    done = pyctr("load", "-i", tmp_path / "bare.tar")
+    assert done.returncode in (0, 1)
+    for words in (["images"], ["history", "bare"], ["inspect", "bare"], ["run", "--rm", "busybox", "true"]):
+        shown = pyctr(*words)
+        assert shown.returncode == 0 or (done.returncode and "bare" in words), shown.stderr
+        assert "fault of pyctr_lite" not in shown.stderr
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "index.json", "config"])
+@pytest.mark.parametrize("shape", ["wide", "deep"])
+def test_a_document_without_end_is_refused(pyctr: Pyctr, tmp_path: Path, name: str, shape: str) -> None:
+    """CVE-2023-25153: the documents of an archive were read whole, whatever their size."""
+    size = 256 << 20 if shape == "wide" else 1 << 20
+    long = b'{"manifests": [' + (b"{}," * (size // 3) if shape == "wide" else b"[" * size)
+    files = [entry("oci-layout", b'{"imageLayoutVersion": "1.0.0"}')] if name == "index.json" else []
+    if name == "config":
+        files += [entry("manifest.json", b'[{"Config": "config", "Layers": []}]')]
+    with gzip.open(tmp_path / "long.tar.gz", "wb", compresslevel=1) as stream:
+        stream.write(tar(*files, entry(name, long)))
+    limited = ["prlimit", f"--data={128 << 20}", *pyctr.command("load", "-i", tmp_path / "long.tar.gz")]
+    done = subprocess.run(limited, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) <= 2, done.stderr
+    assert "fault of pyctr_lite" not in done.stderr
+
+
+@pytest.mark.parametrize("way", ["layer", "import"])
+def test_the_root_of_a_layer_is_not_a_link(pyctr: Pyctr, tmp_path: Path, outside: Path, way: str) -> None:
+    """CVE-2021-29136 (umoci) and CVE-2026-48749 (incus): `.` or the root's directory is a link to the host."""
+    for name in (".", "./", "/", "rootfs/..", "a/.."):
+        bad = tar(symlink(name, str(outside)), entry("new", b"x"), directory(".", mode=0o777, uid=7))
+        (tmp_path / "bad.tar").write_bytes(docker_archive([bad], ["bad"]) if way == "layer" else bad)
+        words = ["load", "-i", tmp_path / "bad.tar"] if way == "layer" else ["import", tmp_path / "bad.tar", "bad"]
+        done = pyctr(*words)
+        assert done.returncode == 1, name
+        assert is_as_before(outside)
