@@ -177,7 +177,7 @@ def _fill(view: image_view.ImageView, data: str, path: str) -> None:
         return
     from pyctr_lite.volumes import fill
 
-    root_fd = view.mounted()
+    root_fd = view.mounted(with_init=True)
     try:
         fill.fill_volume(data, root_fd, path)
     finally:

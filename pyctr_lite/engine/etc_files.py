@@ -1,12 +1,15 @@
 """The files of /etc that are the engine's, not the image's: hosts, hostname, resolv.conf (DESIGN 17).
 
 They lie in the container's directory and are bound in, so that no write to them reaches a commit. They are
-written in place: a bind of a file holds the file, not the name.
+written in place: a bind of a file holds the file, not the name. So the container can write to the files and make
+them as large as the disk, but it cannot put anything else in their place; they are opened without following a link
+all the same, and no more than 1 MiB of them is ever read.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 
 from pyctr_lite.errors import InvalidArgument, NotFound
 
@@ -20,21 +23,25 @@ _LOCAL = (
 )
 
 
+MAX_BYTES = 1 << 20
+"""Of a longer file only the first lines count."""
+
+
 def write(container: Container) -> None:
     """Write the three files for one start."""
     options, directory = container.record.options, container.directory
     hostname = container.record.hostname
-    hosts, resolv = _LOCAL, _host_file("/etc/resolv.conf")
+    hosts, resolv = _LOCAL, read_text("/etc/resolv.conf")
     if options.network == "host":
-        hosts = _host_file("/etc/hosts") or hosts
+        hosts = read_text("/etc/hosts") or hosts
     elif options.network.startswith("container:"):
         try:
             other = container.engine.containers.get(options.network.partition(":")[2])
         except NotFound:
             other = None
         if other is not None:
-            hosts = _host_file(f"{other.directory}/hosts") or hosts
-            resolv = _host_file(f"{other.directory}/resolv.conf")
+            hosts = read_text(f"{other.directory}/hosts", os.O_NOFOLLOW) or hosts
+            resolv = read_text(f"{other.directory}/resolv.conf", os.O_NOFOLLOW)
     else:
         domain = f".{options.domainname}" if options.domainname else ""
         alias = f"{hostname}{domain} {hostname}" if domain else hostname
@@ -43,7 +50,8 @@ def write(container: Container) -> None:
         resolv = _resolv(resolv, options.dns, options.dns_search, options.dns_options)
     hosts += "".join(f"{address}\t{name}\n" for name, address in map(parse_host, options.add_hosts))
     for name, text in (("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolv)):
-        with open(f"{directory}/{name}", "w", errors="surrogateescape") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(f"{directory}/{name}", flags, 0o644), "w", errors="surrogateescape") as file:
             file.write(text)
             os.fchmod(file.fileno(), 0o644)
 
@@ -82,9 +90,20 @@ def is_address(text: str) -> bool:
     return False
 
 
-def _host_file(path: str) -> str:
+def read_text(path: str, flags: int = 0) -> str:
+    """Read the first MAX_BYTES of a regular file, in whole lines; "" if it cannot be. `flags` are for open(2)."""
     try:
-        with open(path, errors="surrogateescape") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except OSError:
         return ""
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return ""
+        content = os.read(fd, MAX_BYTES + 1)
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+    if len(content) > MAX_BYTES:
+        content = content[: content.rfind(b"\n", 0, MAX_BYTES) + 1]
+    return content.decode(errors="surrogateescape")

@@ -32,19 +32,21 @@ class ImageView:
             accounts = self._make()
         self.passwd, self.group = accounts["passwd"], accounts["group"]
 
-    def mounted(self) -> int:
+    def mounted(self, *, with_init: bool = False) -> int:
         """A descriptor (O_PATH) of the image's root: its layers mounted read-only, in no one's mount table.
 
+        `with_init` adds the Init layer: it is what a container of the image has before it runs.
         The mount lives as long as the descriptor.
         """
         place = f"{self.paths.run}/view-{os.getpid()}"
         os.makedirs(place, 0o700, exist_ok=True)
         try:
-            if not self.layers:
+            layers = [self.init_layer, *self.layers] if with_init else self.layers
+            if not layers:
                 linux.mount("tmpfs", place, "tmpfs", linux.MS_RDONLY, "mode=755")
             else:
                 # A read-only overlay has at least two layers.
-                lowers = self.layers if len(self.layers) > 1 else [*self.layers, place]
+                lowers = layers if len(layers) > 1 else [*layers, place]
                 overlay.mount_overlay(lowers, "", "", place)
             try:
                 return linux.open_tree(place, linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC)

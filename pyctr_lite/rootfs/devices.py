@@ -1,5 +1,8 @@
 """`/dev` of a container: the devices every program may expect, and no others.
 
+A device may be asked for in a directory that another container can write to, as a volume is. So its directory is
+resolved once, inside the root; the device is made in it by name and never over what is there, and is then looked
+at, owned and bound by descriptor: if another file has taken its place meanwhile, it is refused.
 Source: OCI runtime spec, config-linux.md, "Default Devices" and "Default symbolic links".
 """
 
@@ -76,17 +79,14 @@ def make_devices(
 
 
 def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gid: int) -> None:
-    name = os.path.basename(path)
+    name, made = os.path.basename(path), False
     described = f'mknod("{name}", {mode:#o}, {os.major(number)}:{os.minor(number)})'
     umask = os.umask(0)
     try:
         explain.step(described, os.mknod, name, mode, number, dir_fd=parent_fd)
+        made = True
     except FileExistsError:
-        found = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
-        if found.st_dev != os.fstat(parent_fd).st_dev:
-            return  # something is mounted there, as the bundle wants it
-        if stat.S_IFMT(found.st_mode) != stat.S_IFMT(mode) or found.st_rdev != number:
-            raise OSError(errno.EEXIST, "mknod: another file is there", path) from None
+        pass
     except OSError as error:
         if error.errno != errno.EPERM:
             raise OSError(error.errno, f"mknod: {error.strerror}", path) from None
@@ -94,8 +94,17 @@ def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gi
         return
     finally:
         os.umask(umask)
-    if uid or gid:
-        os.chown(name, uid, gid, dir_fd=parent_fd, follow_symlinks=False)
+    fd = os.open(name, linux.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+    try:
+        found = os.fstat(fd)
+        if not made and found.st_dev != os.fstat(parent_fd).st_dev:
+            return  # something is mounted there, as the bundle wants it
+        if stat.S_IFMT(found.st_mode) != stat.S_IFMT(mode) or found.st_rdev != number:
+            raise OSError(errno.EEXIST, "mknod: another file is there", path)
+        if uid or gid:
+            os.chown(f"/proc/self/fd/{fd}", uid, gid)
+    finally:
+        os.close(fd)
 
 
 def _of_host(path: str, kind: int, number: int) -> str:
@@ -118,7 +127,7 @@ def _of_host(path: str, kind: int, number: int) -> str:
 
 
 def _bind_device(parent_fd: int, name: str, path: str) -> None:
-    fd = os.open(name, os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=parent_fd)
+    fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=parent_fd)
     try:
         linux.mount(path, f"/proc/self/fd/{fd}", None, linux.MS_BIND, shown=path)
     finally:

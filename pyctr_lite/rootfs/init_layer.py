@@ -1,12 +1,14 @@
 """The Init layer: a layer between the image and the container that holds empty mount points, nothing else.
 
 What the engine mounts over the image (/proc, /etc/hosts, …) needs something to be mounted on. Were it made
-in the container's own upper directory, a commit would take it along.
+in the container's own upper directory, a commit would take it along. The image is not trusted: its paths are
+resolved inside its root and looked at by descriptor, and the layer is only written to by descriptors, too.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 
 from pyctr_lite import linux
 from pyctr_lite.rootfs import target
@@ -20,6 +22,7 @@ def make_init_layer(layer: str, image_root_fd: int) -> None:
 
     `image_root_fd` is the image's own root (its layers, mounted): a directory on the way to a mount point,
     such as /etc, gets the owner and mode that it has there, for the Init layer's are the ones that show.
+    An image whose /etc is a link keeps it: its mount points are made when a container starts.
     """
     layer_fd = os.open(layer, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -27,10 +30,8 @@ def make_init_layer(layer: str, image_root_fd: int) -> None:
             if not _exists(image_root_fd, path):
                 os.close(target.make_directory(layer_fd, path))
         for path in FILES:
-            if not _exists(image_root_fd, path):
-                parent = os.path.dirname(path)
-                os.close(target.make_mountpoint(layer_fd, path, directory=False))
-                _copy_attributes(image_root_fd, layer, parent)
+            if not _exists(image_root_fd, path) and not _is_link(image_root_fd, os.path.dirname(path)):
+                _make_file(layer_fd, image_root_fd, path)
     finally:
         os.close(layer_fd)
 
@@ -43,15 +44,43 @@ def _exists(root_fd: int, path: str) -> bool:
     return True
 
 
-def _copy_attributes(image_root_fd: int, layer: str, path: str) -> None:
+def _is_link(root_fd: int, path: str) -> bool:
+    """Whether the last part of a path is a link."""
     try:
-        fd = target.open_in_root(image_root_fd, path)
+        fd = target.open_in_root(root_fd, path, linux.O_PATH | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISLNK(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+
+
+def _make_file(layer_fd: int, image_root_fd: int, path: str) -> None:
+    """Make an empty file, and give its directory the attributes of the image's."""
+    parent, name = os.path.split(path)
+    parent_fd = target.make_directory(layer_fd, parent)
+    try:
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent_fd)
+        try:
+            os.fchmod(fd, 0o644)
+        finally:
+            os.close(fd)
+        _copy_attributes(image_root_fd, parent, parent_fd)
+    finally:
+        os.close(parent_fd)
+
+
+def _copy_attributes(image_root_fd: int, path: str, copy_fd: int) -> None:
+    try:
+        fd = target.open_in_root(image_root_fd, path, linux.O_PATH | os.O_DIRECTORY)
     except OSError:
         return
     try:
         found = os.fstat(fd)
     finally:
         os.close(fd)
-    os.chmod(layer + path, found.st_mode & 0o7777)
-    os.chown(layer + path, found.st_uid, found.st_gid)
-    os.utime(layer + path, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    copy = f"/proc/self/fd/{copy_fd}"  # of a descriptor that only names a place (O_PATH)
+    os.chmod(copy, found.st_mode & 0o7777)
+    os.chown(copy, found.st_uid, found.st_gid)
+    os.utime(copy, ns=(found.st_mtime_ns, found.st_mtime_ns))

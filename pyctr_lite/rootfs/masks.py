@@ -1,4 +1,8 @@
-"""Paths of /proc and /sys that a container must not read, or not write."""
+"""Paths of /proc and /sys that a container must not read, or not write.
+
+Each path is resolved once, to a descriptor, in the root that the caller has entered; what is mounted is mounted on
+that descriptor, without the help of the container's own /proc.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ import stat
 
 from pyctr_lite import linux
 
+_ATTACH = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
+_COPY = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
+
 
 def mask_path(path: str) -> None:
     """Hide a path of the caller's root: a file behind /dev/null, a directory behind an empty tmpfs.
@@ -15,33 +22,26 @@ def mask_path(path: str) -> None:
     A path that does not exist needs no mask. The null device is checked to be it: a mask must not show
     the container's own file instead. Source: OCI runtime spec, config-linux.md, "Masked Paths".
     """
+    fd = _open(path)
+    if fd < 0:
+        return
     try:
-        fd = os.open(path, linux.O_PATH | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return
-        raise
-    try:
-        place = _of_descriptor(fd, path)
         if stat.S_ISDIR(os.fstat(fd).st_mode):
-            linux.mount("tmpfs", place, "tmpfs", linux.MS_RDONLY, "nr_blocks=1,nr_inodes=1", shown=path)
+            os.fchdir(fd)
+            linux.mount("tmpfs", ".", "tmpfs", linux.MS_RDONLY, "nr_blocks=1,nr_inodes=1", shown=path)
+            os.chdir("/")
             return
-        null = os.open("/dev/null", linux.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+        null = _open_null(path)
         try:
-            found = os.fstat(null)
-            if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(1, 3):
-                raise OSError(errno.ENODEV, "is not the null device", "/dev/null")
-            linux.mount(_of_descriptor(null, "/dev/null"), place, None, linux.MS_BIND, shown=path)
+            tree = linux.open_tree("", _COPY, null, shown="/dev/null")
+            try:
+                linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
+            finally:
+                os.close(tree)
         finally:
             os.close(null)
     finally:
         os.close(fd)
-
-
-def _of_descriptor(fd: int, path: str) -> str:
-    """The path that surely is what was looked at; in a root without /proc, where nothing else runs yet, `path`."""
-    place = f"/proc/self/fd/{fd}"
-    return place if os.path.exists(place) else path
 
 
 def readonly_path(path: str) -> None:
@@ -49,13 +49,41 @@ def readonly_path(path: str) -> None:
 
     Source: OCI runtime spec, config-linux.md, "Readonly Paths".
     """
+    fd = _open(path)
+    if fd < 0:
+        return
     try:
-        linux.mount(path, path, None, linux.MS_BIND | linux.MS_REC)
+        tree = linux.open_tree("", _COPY | linux.AT_RECURSIVE, fd, shown=path)
+        try:
+            linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, set=linux.MOUNT_ATTR_RDONLY)
+            linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
+        finally:
+            os.close(tree)
+    finally:
+        os.close(fd)
+
+
+def _open(path: str) -> int:
+    """A path as a place to mount on, or -1 if it does not exist."""
+    try:
+        return os.open(path, linux.O_PATH | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return
+            return -1
         raise
-    linux.mount(None, path, None, locked_flags(path) | linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY)
+
+
+def _open_null(path: str) -> int:
+    try:
+        null = os.open("/dev/null", linux.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        text = f"{path} is to be hidden behind the null device, which the container's /dev does not have"
+        raise OSError(errno.ENOENT, text, "/dev/null") from None
+    found = os.fstat(null)
+    if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(1, 3):
+        os.close(null)
+        raise OSError(errno.ENODEV, "is not the null device", "/dev/null")
+    return null
 
 
 def readonly_root() -> None:

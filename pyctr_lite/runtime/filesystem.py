@@ -36,6 +36,8 @@ class RootFilesystem:
         self.config = bundle.config
         self.linux: dict[str, Any] = bundle.config.get("linux") or {}
         self.root_fd = -1
+        self.readonly: list[tuple[int, int, str]] = []
+        """Mounts to be made read-only at the end: the mount's descriptor, its flags, its destination."""
 
     def build(self) -> None:
         """Mount all that the bundle asks for. The caller has a mount namespace of its own."""
@@ -53,6 +55,10 @@ class RootFilesystem:
             has_proc = has_proc or place == "/proc"
             if place == "/dev":
                 needs_devices = not is_bind(mount)
+        for fd, flags, destination in self.readonly:
+            remount = flags | linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY
+            linux.mount(None, f"/proc/self/fd/{fd}", None, remount, shown=destination)
+            os.close(fd)
         if needs_devices:
             devices.make_devices(self.root_fd, self.linux.get("devices") or [], kernelplaces.check_device)
         if has_proc:
@@ -117,12 +123,17 @@ class RootFilesystem:
             return
         if fstype in ("proc", "sysfs"):
             self._refuse_link(destination)
+        later = fstype == "tmpfs" and parsed.flags & linux.MS_RDONLY  # first the mount points in it are made
+        parsed.flags &= ~later
         fd = self._make_place(destination, directory=True)
         try:
             kernelplaces.check(self.root_fd, fd, destination, fstype)
             self._attach(mount.get("source") or fstype, fd, fstype, parsed, destination)
         finally:
             os.close(fd)
+        if later:
+            mounted = target.open_in_root(self.root_fd, destination)
+            self.readonly.append((mounted, parsed.flags & ~linux.MS_REC, destination))
 
     def _make_place(self, destination: str, *, directory: bool) -> int:
         """Make a mount point where the image lacks it. In /proc and /sys nothing can be made."""

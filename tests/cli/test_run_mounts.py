@@ -1,0 +1,137 @@
+"""Mounts of the user's and of the engine's together: which is on which, and sources that have gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pyctr
+
+FILES = ("sh", "-c", "hostname | cmp - /etc/hostname && grep -c localhost /etc/hosts && test -e /etc/resolv.conf")
+"""Succeeds if the engine's three files show in /etc."""
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        ("-v", "etc:/etc"),
+        ("-v", "etc:/etc:ro"),
+        ("-v", "etc:/etc:nocopy"),
+        ("-v", "/etc"),
+        ("-v", "DIRECTORY:/etc"),
+        ("--tmpfs", "/etc"),
+        ("--tmpfs", "/etc:ro"),
+        ("--mount", "type=bind,src=DIRECTORY,dst=/etc"),
+        ("--mount", "type=tmpfs,dst=/etc"),
+        ("--read-only", "-v", "etc:/etc"),
+        ("--userns", "auto", "-v", "etc:/etc"),
+    ],
+)
+def test_hosts_hostname_and_resolv_conf_show_in_a_mount_on_etc(
+    pyctr: Pyctr, tmp_path: Path, mount: tuple[str, ...]
+) -> None:
+    (tmp_path / "host").mkdir()
+    words = [word.replace("DIRECTORY", str(tmp_path / "host")) for word in mount]
+    assert pyctr("run", "--rm", *words, "busybox", *FILES, check=True).stdout != ""
+
+
+def test_a_file_that_is_given_takes_the_place_of_the_engines(pyctr: Pyctr, tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("mine\n")
+    words = ("-v", "etc:/etc", "-v", f"{tmp_path}/hosts:/etc/hosts", "busybox", "cat", "/etc/hosts")
+    assert pyctr("run", "--rm", *words, check=True).stdout == "mine\n"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_lies_higher_is_mounted_first_whatever_its_kind(pyctr: Pyctr, tmp_path: Path, order: int) -> None:
+    (tmp_path / "host").mkdir()
+    mounts = [
+        ("-v", f"{tmp_path}/host:/a"),
+        ("--tmpfs", "/a/b"),
+        ("-v", "data:/a/b/c"),
+        ("--mount", f"type=bind,src={tmp_path}/host,dst=/a/b/c/d"),
+    ][::order]
+    words = [word for mount in mounts for word in mount]
+    script = 'for d in /a /a/b /a/b/c /a/b/c/d; do grep -q " $d " /proc/mounts && test -d $d && echo $d; done'
+    shown = pyctr("run", "--rm", *words, "busybox", "sh", "-c", script, check=True).stdout
+    assert shown.split() == ["/a", "/a/b", "/a/b/c", "/a/b/c/d"]
+
+
+@pytest.mark.parametrize("mount", [("--tmpfs", "/dev:dev"), ("-v", "DIRECTORY:/dev")])
+def test_a_mount_on_dev_is_all_that_there_is(pyctr: Pyctr, tmp_path: Path, mount: tuple[str, str]) -> None:
+    """As Docker has it: none of the default mounts below /dev is made in it."""
+    device = tmp_path / "dev"
+    device.mkdir()
+    os.mknod(device / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    words = [word.replace("DIRECTORY", str(device)) for word in mount]
+    done = pyctr("run", "--rm", *words, "busybox", "sh", "-c", "grep -c ' /dev/' /proc/mounts; echo x >/dev/null")
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+def test_a_dev_without_the_null_device_is_refused_in_one_line(pyctr: Pyctr, tmp_path: Path) -> None:
+    """Without it files of /proc would have to be left unmasked (CVE-2025-31133)."""
+    done = pyctr("run", "--rm", "-v", f"{tmp_path}:/dev", "busybox", "true")
+    assert done.returncode == 125
+    assert "is to be hidden behind the null device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("path", ["/dev/shm", "/dev/mqueue", "/dev/pts"])
+def test_a_mount_takes_the_place_of_a_default_one(pyctr: Pyctr, path: str) -> None:
+    script = f"echo kept >{path}/file; grep -c ' {path} ' /proc/mounts"
+    assert pyctr("run", "--rm", "-v", f"data:{path}", "busybox", "sh", "-c", script, check=True).stdout == "1\n"
+    assert (pyctr.root / "volumes/data/_data/file").read_text() == "kept\n"
+
+
+def test_init_shows_in_a_volume_on_sbin(pyctr: Pyctr) -> None:
+    done = pyctr("run", "--rm", "--init", "-v", "sbin:/sbin", "busybox", "cat", "/proc/1/comm", check=True)
+    assert done.stdout == "docker-init\n"
+
+
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_a_missing_source_of_v_is_made_again(pyctr: Pyctr, tmp_path: Path, umask: int) -> None:
+    """A reboot empties /run and /tmp."""
+    source = tmp_path / "gone/below"
+    before = os.umask(umask)
+    try:
+        pyctr("create", "--name", "box", "-v", f"{source}:/x", "busybox", "touch", "/x/file", check=True)
+        for verb in (("start", "-a", "box"), ("start", "-a", "box"), ("cp", "box:/x", "-"), ("restart", "box")):
+            shutil.rmtree(tmp_path / "gone")
+            done = pyctr(*verb)
+            assert (done.returncode, done.stderr) == (0, ""), done.stderr
+            assert stat.S_IMODE(source.stat().st_mode) == stat.S_IMODE(source.parent.stat().st_mode) == 0o755
+    finally:
+        os.umask(before)
+
+
+def test_a_missing_source_of_mount_is_an_error(pyctr: Pyctr, tmp_path: Path) -> None:
+    source = tmp_path / "gone"
+    source.mkdir()
+    pyctr("create", "--name", "box", "--mount", f"type=bind,src={source},dst=/x", "busybox", check=True)
+    source.rmdir()
+    for verb in (("start", "box"), ("cp", "box:/x", "-"), ("cp", "box:/etc/passwd", "-")):
+        done = pyctr(*verb)
+        assert done.returncode == 1
+        assert f"bind source path does not exist: {source}" in done.stderr
+    assert not source.exists()
+    source.mkdir()
+    assert pyctr("start", "box").returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["large", "fifo", "binary"])
+def test_files_of_another_container_are_read_with_a_limit(pyctr: Pyctr, kind: str) -> None:
+    """It can write whatever it likes to its own /etc/hosts."""
+    script = {
+        "large": "yes '10.0.0.1 name' | head -c 3000000 >/etc/hosts; truncate -s 1T /etc/hosts",
+        "fifo": "mkfifo /etc/x; cat /etc/x >/etc/hosts & true",
+        "binary": "head -c 100000 /dev/urandom >/etc/hosts",
+    }[kind]
+    pyctr("run", "-d", "--name", "one", "busybox", "sh", "-c", f"{script}; sleep 1000", check=True)
+    pyctr("exec", "one", "sh", "-c", "until pidof sleep; do :; done", check=True)
+    done = pyctr("run", "--rm", "--net", "container:one", "busybox", "wc", "-c", "/etc/hosts", check=True)
+    assert int(done.stdout.split()[0]) <= 1 << 20
+    pyctr("kill", "one", check=True)
+    pyctr("start", "one", check=True)
