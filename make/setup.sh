@@ -11,6 +11,9 @@ checkout=$PWD
 venv=$checkout/.venv
 launcher=$venv/bin/pyctr_lite
 run=/run/pyctr_lite
+line_break='
+'
+export PYTHONUTF8=1 # paths and texts are UTF-8, also where the locale is C or one that is not installed
 
 say() { printf '[setup] %s\n' "$*" >&2; }
 fail() {
@@ -57,10 +60,15 @@ allow_services() {
     if grep -qs 'pyctr_lite make/setup.sh' /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
 }
 
-# The interpreter: $PYTHON, else Debian's own, else python3 of the PATH; 3.11 or newer.
+# The interpreter: $PYTHON, else the one that .venv was made with, Debian's own, or python3 of the PATH; 3.11 or newer.
 choose_python() {
-    for candidate in ${PYTHON:-/usr/bin/python3 python3}; do
-        if "$candidate" -IS -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else
+        set -- "$(sed -n 2p "$venv/stamp" 2>/dev/null || true)" /usr/bin/python3 python3
+    fi
+    for candidate in "$@"; do
+        if [ -n "$candidate" ] && "$candidate" -IS -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi
@@ -71,18 +79,51 @@ choose_python() {
 # What .venv was made for: it is made again when the checkout has moved or Python or the dependencies changed.
 stamp_of() { printf '%s\n' "$checkout" "$python" "$1" && sed -n "/^$1 = \[/,/^\]/p" pyproject.toml; }
 
+# Python under .venv may have been replaced (3.11 by 3.12) or be gone. stamp-python has its version, the file of its
+# library's module os, and how both files lay on disk: to look costs 3 ms. Only if they have changed is Python asked.
+is_same_python() {
+    [ -x "$venv/bin/python" ] && [ -e "$venv/stamp-python" ] || return 1
+    python_on_disk "$(head -n 2 "$venv/stamp-python")" | cmp -s - "$venv/stamp-python" && return 0
+    version=$(python_version) && [ "${version%%"$line_break"*}" = "$(head -n 1 "$venv/stamp-python")" ] || return 1
+    python_on_disk "$version" 2>/dev/null >"$venv/stamp-python" || true # an update of the same version
+}
+python_on_disk() { printf '%s\n' "$1" && stat -L -c '%d:%i %s %Y' "$venv/bin/python" "$(printf '%s\n' "$1" | sed -n 2p)" 2>/dev/null; }
+python_version() {
+    "$venv/bin/python" -IS 2>/dev/null - <<'PYTHON'
+import os, sys
+print(*sys.version_info[:2], sep=".", end=" ")
+print(sys.implementation.cache_tag, sys.abiflags, getattr(sys.implementation, "_multiarch", ""))
+print(os.__file__)
+PYTHON
+}
+
+path_is_wrong() { fail "the path of this checkout $1, and Python's venv cannot be made in it" "move the checkout"; }
+
 step_venv() {
-    if [ -e "$venv/stamp" ] && [ -z "${PYTHON:-}" ] && [ -x "$venv/bin/python" ]; then
-        python=$(sed -n 2p "$venv/stamp")
+    if [ -z "${PYTHON:-}" ] && is_same_python; then
+        python=$(sed -n 2p "$venv/stamp" 2>/dev/null || true)
     else
         python=$(choose_python)
     fi
-    stamp_of dependencies | cmp -s - "$venv/stamp" && return 0
+    if stamp_of dependencies | cmp -s - "$venv/stamp" && is_same_python; then return 0; fi
     "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module" "on Debian: apt-get install python3-venv"
+    if [ -e "$venv/stamp-python" ] && ! is_same_python; then
+        was=$(sed -n '1s/ .*//p' "$venv/stamp-python")
+        say "the Python of .venv, $was, is not there any more: with it go the packages in .venv"
+    fi
+    case $checkout in *[:"$line_break"]*) path_is_wrong "has a colon or a line break in it" ;; esac
+    "$python" -IS -X utf8 -c 'import sys; sys.argv[1].encode()' "$checkout" 2>/dev/null || path_is_wrong "is not UTF-8"
     say "making .venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
     pip_install dependencies
-    printf '%s\n' "$checkout" >"$(echo "$venv"/lib/python3.*/site-packages)/pyctr_lite_checkout.pth"
+    # ASCII, whatever the path is: before 3.12 Python reads the file in the locale's encoding.
+    "$venv/bin/python" -IS - "$checkout" "$venv"/lib/python3*/site-packages <<'PYTHON'
+import os, sys
+checkout, packages = map(os.fsencode, sys.argv[1:])
+with open(packages + b"/pyctr_lite_checkout.pth", "w", encoding="ascii") as file:
+    print(f"import os, sys; sys.path.append(os.fsdecode({checkout!r}))", file=file)
+PYTHON
+    python_on_disk "$(python_version)" >"$venv/stamp-python"
     stamp_of dependencies >"$venv/stamp"
 }
 
@@ -94,6 +135,7 @@ step_extra() { # one of pyproject's optional dependencies: dev, course
 }
 
 pip_install() {
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || fail ".venv is damaged: its Python finds no pip" "rm -rf .venv, and again"
     "$venv/bin/python" - "$1" >"$venv/requirements" <<'PYTHON'
 import sys, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
@@ -104,8 +146,8 @@ PYTHON
 }
 
 step_launcher() {
-    if [ ! -e "$launcher" ] || [ make/launcher.sh -nt "$launcher" ]; then
-        sh make/launcher.sh "$venv/bin/python" "$checkout" >"$launcher.new"
+    if [ ! -e "$launcher" ] || [ make/launcher.py -nt "$launcher" ]; then
+        "$venv/bin/python" -IS make/launcher.py "$venv/bin/python" "$checkout" >"$launcher.new"
         chmod 755 "$launcher.new"
         mv "$launcher.new" "$launcher"
         ln -sf pyctr_lite "$venv/bin/pyctr"

@@ -139,7 +139,9 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command as `make setup` would install it, for the Python that runs the tests."""
     path = tmp_path_factory.mktemp("bin") / "pyctr_lite"
     script = subprocess.run(
-        ["sh", REPOSITORY / "make/launcher.sh", sys.executable, REPOSITORY], check=True, capture_output=True
+        [sys.executable, "-ISXutf8", REPOSITORY / "make/launcher.py", sys.executable, REPOSITORY],
+        check=True,
+        capture_output=True,
     )
     path.write_bytes(script.stdout)
     path.chmod(0o755)

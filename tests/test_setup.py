@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -128,26 +130,192 @@ def test_without_root_it_says_what_would_help(checkout: Path) -> None:
     assert "error: this target needs root" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["plain", "with blank", 'with "quotes" and $dollar', "long" * 50])
-def test_the_launcher_starts_isolated_python_wherever_the_checkout_lies(tmp_path: Path, name: str) -> None:
-    place = tmp_path / name
+NAMES = {
+    "plain": b"plain",
+    "blank": b"with blank",
+    "quotes": b"with \"quotes\" and 'these' and '''three''' and $dollar `tick`",
+    "backslash": rb"back\slash \n \101",
+    "make": b"#hash %s percent$(shell)",
+    "line break": b"line\nbreak",
+    "not ASCII": "Übung café 容器".encode(),
+    "not UTF-8": b"latin-1 \xe9 \xff",
+    "long": b"long" * 50,
+}
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C", "xx_YY.UTF-8", "de_DE.ISO-8859-1"])
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_the_launcher_starts_isolated_python_wherever_the_checkout_lies(
+    tmp_path: Path, name: bytes, locale: str
+) -> None:
+    place = tmp_path / os.fsdecode(name)
     package = place / "pyctr_lite/cli"
     package.mkdir(parents=True)
     (place / "python").symlink_to("/usr/bin/python3")
     (package / "main.py").write_text(
         "import sys\n"
         "def entry():\n"
-        "    print(sys.flags.isolated, sys.flags.no_site, sys.argv[1:])\n"
+        "    print(sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode, sys.argv[1:])\n"
         "    sys.exit(7)\n"
     )
     (place / "pyctr_lite/preload.py").write_text(
-        "def load(path, words):\n    assert path.endswith('/.venv/preload')\n"
+        "import os\n"
+        "def load(path, words):\n"
+        "    assert path.endswith('/.venv/preload')\n"
+        "    assert os.path.exists(path.removesuffix('/.venv/preload'))\n"
     )
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": locale}
     script = subprocess.run(
-        ["sh", REPOSITORY / "make/launcher.sh", place / "python", place], check=True, capture_output=True
+        ["/usr/bin/python3", "-ISXutf8", REPOSITORY / "make/launcher.py", place / "python", place],
+        env=environment,
+        check=True,
+        capture_output=True,
     )
-    launcher = place / "launcher"
+    assert script.stdout.isascii()
+    launcher = tmp_path / "launcher"
     launcher.write_bytes(script.stdout)
     launcher.chmod(0o755)
-    done = subprocess.run([launcher, "a b", "c"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (7, "1 1 ['a b', 'c']\n", "")
+    done = subprocess.run([launcher, "a b", "ü"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "1 1 1 ['a b', 'ü']\n", "")
+
+
+class Venv:
+    """A checkout that needs no packages, and its .venv as the steps of make/setup.sh make it."""
+
+    STEPS = ("venv", "extra", "course", "launcher")
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        for name in ("make", "pyctr_lite"):
+            shutil.copytree(REPOSITORY / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (directory / "pyproject.toml").write_text(
+            "[project]\ndependencies = [\n]\n[project.optional-dependencies]\ncourse = [\n]\n"
+        )
+
+    def set_up(self, *steps: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run steps (all that a target needs, by default); what they say goes to stdout."""
+        return subprocess.run(
+            ["make/setup.sh", "--quiet", *(steps or self.STEPS)],
+            cwd=self.directory,
+            env={"PATH": os.environ["PATH"], **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def python(self, program: str, **environment: str) -> str:
+        """Run a program by .venv's own Python, from another directory: what it prints."""
+        return subprocess.run(
+            [self.directory / ".venv/bin/python", "-c", program],
+            cwd="/",
+            env={"PATH": os.environ["PATH"], **environment},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    def became_newer(self) -> None:
+        """Leave all as it is after an upgrade from Python 3.10 to the one that is here now."""
+        [library] = (self.directory / ".venv/lib").iterdir()
+        library.rename(library.with_name("python3.10"))
+        stamp = self.directory / ".venv/stamp-python"
+        _, file, *_ = stamp.read_text().splitlines()
+        stamp.write_text(f"3.10 cpython-310\n{file}\n1:1 1 1\n2:2 2 2\n")
+
+
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Venv:
+    """One for all tests, for it takes ten seconds to make: each leaves it as it is to be."""
+    made = Venv(tmp_path_factory.mktemp("venv") / "checkout")
+    done = made.set_up()
+    assert done.returncode == 0, done.stdout
+    return made
+
+
+def test_a_second_set_up_is_silent_and_starts_no_python(venv: Venv, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "-qq", "-e", "trace=execve", "-o", trace, "make/setup.sh", "--quiet", *Venv.STEPS]
+    done = subprocess.run(strace, cwd=venv.directory, capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    started = re.findall(r'execve\("([^"]*)"', trace.read_text())
+    assert any(program.endswith("/stat") for program in started)
+    assert [program for program in started if "python" in program] == []
+
+
+def test_a_python_that_was_replaced_is_noticed_and_the_packages_are_installed_again(venv: Venv) -> None:
+    venv.became_newer()
+    done = venv.set_up()
+    assert done.returncode == 0, done.stdout
+    assert "the Python of .venv, 3.10, is not there any more" in done.stdout
+    assert "making .venv with Python 3." in done.stdout
+    assert "installing into .venv what pyproject.toml lists as course" in done.stdout
+    shown = venv.python("import pyctr_lite; print(pyctr_lite.__path__[0])")
+    assert shown == f"{venv.directory / 'pyctr_lite'}\n"
+    assert venv.set_up().stdout == ""
+
+
+@pytest.mark.parametrize("left", [None, "#!/nowhere/python\n"], ids=["nothing", "a file that does not run"])
+def test_a_python_that_is_gone_is_noticed(venv: Venv, tmp_path: Path, left: str | None) -> None:
+    """The one that .venv was made with; the next one that is there takes its place."""
+    other = tmp_path / "other"
+    stamp, link = venv.directory / ".venv/stamp", venv.directory / ".venv/bin/python3"
+    stamp.write_text(stamp.read_text().replace("/usr/bin/python3\n", f"{other}\n"))
+    link.unlink()
+    link.symlink_to(other)
+    if left:
+        other.write_text(left)
+        other.chmod(0o755)
+    done = venv.set_up()
+    assert done.returncode == 0, done.stdout
+    assert "is not there any more" in done.stdout
+    assert venv.set_up().stdout == ""
+
+
+def test_an_update_of_the_same_python_keeps_what_is_installed(venv: Venv) -> None:
+    stamp = venv.directory / ".venv/stamp-python"
+    version, file, *files = stamp.read_text().splitlines()
+    stamp.write_text(f"{version}\n{file}\n1:1 1 1\n2:2 2 2\n")
+    assert venv.set_up().stdout == ""
+    assert stamp.read_text().splitlines() == [version, file, *files]
+
+
+def test_a_venv_without_pip_is_told_and_not_the_index(venv: Venv, tmp_path: Path) -> None:
+    [pip] = (venv.directory / ".venv/lib").glob("python3*/site-packages/pip")
+    pip.rename(tmp_path / "pip")
+    (venv.directory / ".venv/stamp-course").unlink()
+    done = venv.set_up()
+    (tmp_path / "pip").rename(pip)
+    assert done.returncode == 1
+    assert ".venv is damaged" in done.stdout
+    assert "index" not in done.stdout
+    assert venv.set_up().returncode == 0
+
+
+@pytest.mark.parametrize(("name", "locale"), [("Übung #1 'x' \"y\" $z %s a\\nb", "C"), ("容器", "xx_YY.UTF-8")])
+def test_a_checkout_below_any_directory_is_set_up_in_any_locale(tmp_path: Path, name: str, locale: str) -> None:
+    venv = Venv(tmp_path / name)
+    done = venv.set_up(LC_ALL=locale)
+    assert done.returncode == 0, done.stdout
+    for other in (locale, "de_DE.ISO-8859-1", "C.UTF-8"):
+        assert venv.python("import pyctr_lite", LC_ALL=other) == ""
+        command = [venv.directory / ".venv/bin/pyctr_lite", "version"]
+        shown = subprocess.run(command, env={"LC_ALL": other}, capture_output=True, text=True)
+        assert (shown.returncode, shown.stderr) == (0, "")
+    assert venv.set_up(LC_ALL=locale).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"a:b", "has a colon or a line break in it"),
+        (b"a\nb", "has a colon or a line break in it"),
+        (b"caf\xe9", "is not UTF-8"),
+    ],
+)
+def test_a_path_that_no_venv_can_have_is_refused(tmp_path: Path, name: bytes, told: str) -> None:
+    venv = Venv(tmp_path / os.fsdecode(name))
+    done = venv.set_up("venv", LC_ALL="C")
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"[setup] error: the path of this checkout {told}, and")
+    assert not (venv.directory / ".venv").exists()

@@ -187,7 +187,8 @@ class Ours(Engine):
         self.root = str(work.path / "pyctr_lite")
         self.launcher = str(work.path / "launcher")
         with open(self.launcher, "w") as file:
-            subprocess.run(["sh", "make/launcher.sh", sys.executable, os.getcwd()], stdout=file, check=True)
+            command = [sys.executable, "-ISXutf8", "make/launcher.py", sys.executable, os.getcwd()]
+            subprocess.run(command, stdout=file, check=True)
         os.chmod(self.launcher, 0o755)
 
     def command(self, *arguments: str) -> list[str]:

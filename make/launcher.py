@@ -1,0 +1,59 @@
+"""Print the command `pyctr_lite` for one checkout and one Python: launcher.py PYTHON CHECKOUT
+
+The command starts Python with
+
+    -I        nothing of the caller's environment or directory is imported
+    -S        without the site module, which costs 4 to 6 ms; what needs third-party packages calls
+              pyctr_lite.thirdparty.enable()
+    -X utf8   paths and texts are UTF-8 in every locale, also in one that is not installed
+
+The checkout comes last on sys.path, so that nothing in it can stand in for a module of Python's own. The command
+is ASCII whatever the two paths are: what is not is escaped, so it does not depend on a locale how they are read.
+"""
+
+from __future__ import annotations
+
+import os
+import string
+import sys
+
+OPTIONS = "-ISXutf8"
+LONGEST_LINE = 126
+"""Bytes that a #! line may have: the kernel's limit was 127 with the line end before 5.1 (execve(2))."""
+PLAIN = frozenset((string.ascii_letters + string.digits + "/._+-").encode())
+"""Bytes of a path that neither the kernel, nor a shell, nor printf takes for anything else."""
+PROGRAM = """\
+import sys
+
+checkout = {checkout}
+sys.path.append(checkout)
+
+from pyctr_lite.preload import load
+
+load(checkout + "/.venv/preload", sys.argv)
+
+from pyctr_lite.cli.main import entry
+
+entry()
+"""
+
+
+def main() -> int:
+    """Write the command to stdout."""
+    python, checkout = sys.argv[1:]
+    print(start(os.fsencode(python)), PROGRAM.format(checkout=ascii(checkout)), sep="\n", end="")
+    return 0
+
+
+def start(python: bytes) -> str:
+    """The lines by which the kernel starts Python: a #! line or, if that cannot hold the path, a shell's exec."""
+    line = f"#!{os.fsdecode(python)} {OPTIONS}"
+    if PLAIN.issuperset(python) and len(line) <= LONGEST_LINE:
+        return line
+    # A shell reads an empty word joined to 'exec'; Python reads one string from ''' to '''.
+    path = "".join(chr(byte) if byte in PLAIN else f"\\{byte:03o}" for byte in python)
+    return f"""#!/bin/sh\n'''exec' "$(printf '{path}')" {OPTIONS} "$0" "$@"\n' '''"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
