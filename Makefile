@@ -10,6 +10,8 @@ VENV := .venv/bin
 KIT = $(VENV)/python -m labs.kit
 need = $(or $($1),$(error $1 is missing: make $(MAKE_TARGET) $1=$(if $(filter EX,$1),3.2,3)))
 export PYTHON
+# Paths and texts are UTF-8, also where the locale is C or one that is not installed.
+export PYTHONUTF8 = 1
 export MAKE_TARGET = $(firstword $(MAKECMDGOALS))
 
 ENGINE := packages setup venv launcher links manual image lxcfs
@@ -56,7 +58,7 @@ clean-lab: ready ready-course ## remove every container, mount, cgroup and file 
 	@$(KIT) clean
 
 notebook: ready ready-course ## JupyterLab with the notebooks: prints its address (PORT=8888 NB=03)
-	@make/notebook.sh "$(or $(PORT),8888)" "$(NB)"
+	@$(VENV)/python -IXutf8 make/notebook.py "$(or $(PORT),8888)" "$(NB)"
 
 notebooks-test: ready ready-course ## run every notebook and compare its outputs (NB=03)
 	@$(VENV)/python -m tests.notebooks.run $(NB)

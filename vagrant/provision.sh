@@ -38,13 +38,9 @@ install_file 755 vagrant/url.sh /usr/local/sbin/pyctr-vm-url || true
 /usr/local/sbin/pyctr-vm-ready
 make/setup.sh --quiet root packages setup venv extra dev extra course launcher links image
 
-# JupyterLab: a token of this machine's own, made once; a box that is copied must not carry one.
-if ! grep -qs '^PYCTR_NOTEBOOK_TOKEN=.' $vm/notebook.env && [ "$bake" != bake ]; then
-    umask_before=$(umask)
-    umask 077
-    echo "PYCTR_NOTEBOOK_TOKEN=$(od -An -N 24 -tx1 /dev/urandom | tr -d ' \n')" >$vm/notebook.env
-    umask "$umask_before"
-fi
+# JupyterLab makes a token of this machine's own at its first start (make/notebook.py). It has the older way's no more:
+# that token could be read by every user of the machine.
+rm -f $vm/notebook.env
 if install_file 644 vagrant/pyctr-notebook.service /etc/systemd/system/pyctr-notebook.service && [ "$bake" != bake ]; then
     systemctl daemon-reload
 fi

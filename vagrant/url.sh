@@ -1,7 +1,6 @@
 #!/bin/sh
 # Prints where JupyterLab is, as the laptop's browser has it, once it answers: pyctr-vm-url [NOTEBOOK'S NUMBER]
 set -eu
-. /var/lib/pyctr_vm/notebook.env
 port=$(cat /var/lib/pyctr_vm/port 2>/dev/null || echo 8888)
 page=lab
 for notebook in /vagrant/notebooks/"${1:-none}"*.ipynb; do
@@ -17,4 +16,4 @@ until curl -fs -o /dev/null "http://127.0.0.1:8888/api"; do
     fi
     sleep 1
 done
-echo "JupyterLab: http://127.0.0.1:$port/$page?token=$PYCTR_NOTEBOOK_TOKEN"
+echo "JupyterLab: http://127.0.0.1:$port/$page?token=$(cat /var/lib/pyctr_vm/jupyter/token)"

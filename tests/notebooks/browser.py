@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 import time
+import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TOKEN = "a-token-of-the-test"
 SECONDS = 120 * session.SLOWNESS
 _EXECUTE = """
 window.commandEnded = "";
@@ -33,31 +35,39 @@ _PANEL = "document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)')"
 
 @contextlib.contextmanager
 def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
-    """Start what `make notebook` starts; gives its address. It ends with all its kernels."""
+    """Start what `make notebook` starts; gives the address that it prints. It ends with all its kernels."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [str(manifest.CHECKOUT / "make/notebook.sh"), str(port), "", "--LabApp.expose_app_in_browser=True"]
+    program = [sys.executable, "-IXutf8", str(manifest.CHECKOUT / "make/notebook.py")]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command,
-            env={**environment, "PYCTR_NOTEBOOK_TOKEN": TOKEN},
+            [*program, str(port), "", "--LabApp.expose_app_in_browser=True"],
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for_server(address, log)
-        yield address
+        yield wait_for_address(server, log)
     finally:
         server.send_signal(signal.SIGTERM)  # it ends its kernels
         try:
-            server.wait(30)
+            server.wait(30 * session.SLOWNESS)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def wait_for_address(server: subprocess.Popen[bytes], log: Path) -> str:
+    """The address that is printed, once it is. Fails with AssertionError that shows the log."""
+    deadline = time.monotonic() + SECONDS
+    while not (found := re.search(r"^JupyterLab: (http://\S+)$", log.read_text(), re.MULTILINE)):
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    return found[1]
 
 
 def wait_for_server(address: str, log: Path) -> None:
@@ -91,9 +101,11 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
-def run_all(driver: webdriver.Chrome, address: str, notebook: str, token: str = TOKEN) -> None:
-    """Open a notebook and run all its cells, as "Run All Cells" of the menu does."""
-    driver.get(f"{address}/lab/tree/{notebook}?reset&token={token}")
+def run_all(driver: webdriver.Chrome, address: str, notebook: str) -> None:
+    """Open the address that was printed, then a notebook, and run all its cells, as "Run All Cells" does."""
+    driver.get(address)
+    wait(driver, "return !!window.jupyterapp")  # we are in: the page that asks for a token has none
+    driver.get(urllib.parse.urljoin(address, f"/lab/tree/{notebook}?reset"))
     wait(driver, f"return !!window.jupyterapp && !!{_PANEL} && !!{_PANEL}.querySelector('.jp-CodeCell')")
     wait(
         driver, "return window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"

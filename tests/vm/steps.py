@@ -120,18 +120,42 @@ def limits(machine: Machine) -> None:
 
 def notebook_in_browser(machine: Machine) -> str:
     """JupyterLab in Chromium, through the forwarded port, runs the first notebook"""
-    address, _, token = url_in(machine.make("url")).partition("/lab?token=")
+    address = url_in(machine.make("url"))
     first = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))[0].name
-    browser.wait_for_server(address, machine.log)  # the forwarded port may reset once
+    browser.wait_for_server(address.partition("/lab?")[0], machine.log)  # the forwarded port may reset once
     with browser.chromium(machine.log.parent / "chromium") as driver:
         try:
-            browser.run_all(driver, address, f"notebooks/{first}", token)
+            browser.run_all(driver, address, f"notebooks/{first}")
             found = browser.outputs(driver)
         finally:
             driver.save_screenshot(str(machine.log.parent / "notebook.png"))
     assert found
     assert [output for output in found if output["output_type"] == "error" or output.get("name") == "stderr"] == []
     return first
+
+
+def token_is_kept(machine: Machine) -> None:
+    """another user of the machine finds JupyterLab's token in no process, file, unit or journal"""
+    token = url_in(machine.make("url")).partition("token=")[2]
+    assert times_found(machine, token) == 0
+    machine.inside(f"echo {token} >/tmp/decoy")
+    assert times_found(machine, token) == 1  # the search works
+    machine.inside("rm /tmp/decoy")
+
+
+def times_found(machine: Machine, token: str) -> int:
+    """In how many lines of what `nobody` can read, and of the service's journal, a token is."""
+    readable = (
+        "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; "
+        "find /tmp /run /var /etc /opt -xdev -type f -readable -size -1000k -exec cat {} +"
+    )
+    shown = machine.inside(
+        "{ systemctl show pyctr-notebook; journalctl -u pyctr-notebook --no-pager; "
+        f'setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "{readable}"; }} 2>/dev/null '
+        f"| grep -ac {token[:20]}[{token[20]}]{token[21:]}",  # so written, it does not find itself
+        status=None,
+    )
+    return int(shown)
 
 
 def notebooks(machine: Machine) -> str:
@@ -325,7 +349,7 @@ def solve(machine: Machine, exercise: manifest.Exercise) -> None:
 
 
 BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, watch, limits]
-COURSE: list[Step] = [notebook_in_browser, lab_to_do, lab_solved]
+COURSE: list[Step] = [notebook_in_browser, token_is_kept, lab_to_do, lab_solved]
 END: list[Step] = [halt, up_copied, no_work_is_lost]
 LONG_END: list[Step] = [
     watch_copied,
