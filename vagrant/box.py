@@ -28,8 +28,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BOX = CHECKOUT / "build/box"
-ROOT = BOX / "root"
-"""The file system of the box, as root's own files on this machine."""
+ROOT = BOX / "private/root"
+"""The file system of the box, as root's own files on this machine. Nobody else may run its setuid programs."""
 SUITE = "bookworm"
 HOST_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 MIRROR = "http://deb.debian.org/debian"
@@ -154,6 +154,8 @@ def remove_root() -> None:
 
 
 def bootstrap_debian() -> None:
+    ROOT.parent.mkdir(exist_ok=True)
+    ROOT.parent.chmod(0o700)
     say(f"unpacking Debian {SUITE}: {len(packages())} packages and what they need")
     with tempfile.TemporaryDirectory() as directory:
         listed = Path(directory) / ("debian.sources" if sources().startswith("Types:") else "sources.list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from labs.kit import manifest
 from pyctr_lite import caller
+
+VERBOSE = bool(os.environ.get("VERBOSE"))
 
 
 def main() -> int:
@@ -49,6 +52,19 @@ def main() -> int:
         return _fail(str(error), "")
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if VERBOSE:
+            raise
+        return _fail(*_told(error))
+
+
+def _told(error: OSError) -> tuple[str, str]:
+    """What could not be done to which file, and what helps."""
+    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    message = f"{place}{error.strerror or error}"
+    if error.errno == errno.EROFS:
+        return message, "it lies in a file system that can only be read: use a copy of this checkout elsewhere"
+    return message, "VERBOSE=1 shows where"
 
 
 def _run(given: argparse.Namespace) -> int:

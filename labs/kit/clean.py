@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from labs.kit import sandbox, screen
+from labs.kit import sandbox, scratch, screen
 from pyctr_lite import linux
 from pyctr_lite.engine import engine
 from pyctr_lite.linux import mountinfo
-
-PREFIXES = ("pyctr_lite-labs-", "pyctr_lite-notebooks-", "pyctr_lite-trace-", "pyctr_lite-grade-")
 
 
 def clean() -> int:
@@ -25,20 +20,14 @@ def clean() -> int:
             command = [sys.executable, "-m", "pyctr_lite", "rm", "-f", "-v", container.id]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             console.print(f"removed the container {container.name}")
-    top = Path(tempfile.gettempdir())
-    ours = [path for path in top.iterdir() if path.name.startswith(PREFIXES)]
-    for mount in reversed(mountinfo.mounts()):
-        if mount.mountpoint.startswith(tuple(f"{path}/" for path in ours)):
-            linux.umount2(mount.mountpoint, linux.MNT_DETACH)
-            console.print(f"unmounted {mount.mountpoint}")
     sandbox.remove_groups("pyctr_lite-labs-")
-    for path in ours:
-        with contextlib.suppress(FileNotFoundError):  # a check that ends just now removes its own
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        console.print(f"removed {path}")
+    for path in scratch.leftovers():
+        for mount in reversed(mountinfo.mounts()):
+            if mount.mountpoint.startswith(f"{path}/"):
+                linux.umount2(mount.mountpoint, linux.MNT_DETACH)
+                console.print(f"unmounted {mount.mountpoint}", markup=False)
+        shutil.rmtree(path)
+        console.print(f"removed {path}", markup=False)
     subprocess.run([sys.executable, "-m", "pyctr_lite", "doctor", "--fix"], stdout=subprocess.DEVNULL)
     console.print("Clean.")
     return 0

@@ -7,11 +7,10 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from labs.kit import manifest, screen, session
+from labs.kit import manifest, scratch, screen, session
 
 VM = Path("/var/lib/pyctr_vm/is_the_vm")
 """Marks the course's VM (vagrant/provision.sh)."""
@@ -35,8 +34,7 @@ def grade(work: Path, output: Path) -> int:
             file=sys.stderr,
         )
         return 2
-    with tempfile.TemporaryDirectory(prefix="pyctr_lite-grade-") as directory:
-        labs = Path(directory)
+    with scratch.directory("grade") as labs:
         refused = _take_files(work / "labs" if (work / "labs").is_dir() else work, labs)
         report = session.check(manifest.exercises(), labs, seconds=600)
     console = screen.console()
@@ -46,9 +44,9 @@ def grade(work: Path, output: Path) -> int:
         console.print()
     for line in refused:
         console.print(f"[red]{line}[/]")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(as_json(work, report, refused), indent=2) + "\n")
-    console.print(f"[bold]{report.points} of {report.most} points.[/] Written to {output}")
+    console.print(f"[bold]{report.points} of {report.most} points.[/]")
+    scratch.write(output, (json.dumps(as_json(work, report, refused), indent=2) + "\n").encode())
+    console.print(f"Written to {output}", markup=False)
     return 0 if report.full else 1
 
 

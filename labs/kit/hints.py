@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from labs.kit import manifest, screen
+from labs.kit import manifest, scratch, screen
 
 
 def show(id: str, labs: Path) -> int:
@@ -13,7 +13,6 @@ def show(id: str, labs: Path) -> int:
     exercise = manifest.find(id)
     given = _given(labs)
     count = min(given.get(id, 0) + 1, len(exercise.hints))
-    _remember(labs, given | {id: count})
     console = screen.console()
     console.print(f"[bold]{id} {exercise.title}[/] (labs/{exercise.place}: {exercise.name}())")
     for number, hint in enumerate(exercise.hints[:count], 1):
@@ -22,6 +21,11 @@ def show(id: str, labs: Path) -> int:
     console.print(
         f"[dim]{left} more: make hint EX={id}[/]" if left else f"[dim]That was all. make solution EX={id}[/]"
     )
+    try:
+        _remember(labs, given | {id: count})
+    except OSError as error:
+        told = f"{error.filename} cannot be written ({error.strerror}): make hint will not go on from here."
+        console.print(f"{told} All hints are in labs/labs.toml.", style="red", markup=False, soft_wrap=True)
     return 0
 
 
@@ -31,11 +35,11 @@ def _file(labs: Path) -> Path:
 
 def _given(labs: Path) -> dict[str, int]:
     try:
-        found: dict[str, int] = json.loads(_file(labs).read_text())
-    except (FileNotFoundError, ValueError):
+        found = json.loads(_file(labs).read_text())
+    except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _remember(labs: Path, given: dict[str, int]) -> None:
-    _file(labs).write_text(json.dumps(given, indent=2, sort_keys=True) + "\n")
+    scratch.write(_file(labs), (json.dumps(given, indent=2, sort_keys=True) + "\n").encode())

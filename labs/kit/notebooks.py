@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from labs.kit import manifest, sandbox, session
+from labs.kit import manifest, sandbox, scratch, session
 from pyctr_lite.engine import paths
 
 NOTEBOOKS = manifest.CHECKOUT / "notebooks"
@@ -41,7 +39,11 @@ def run(files: list[Path], labs: Path | None = None, *more: str) -> str:
 @contextlib.contextmanager
 def state_directory(labs: Path | None) -> Iterator[dict[str, str]]:
     """An engine of its own with the image busybox, as environment for notebooks. At the end it is removed."""
-    root = Path(tempfile.mkdtemp(prefix="pyctr_lite-notebooks-"))
+    with scratch.directory("notebooks") as root:
+        yield from _engine_in(root, labs)
+
+
+def _engine_in(root: Path, labs: Path | None) -> Iterator[dict[str, str]]:
     environment = {**os.environ, "PYCTR_LITE_ROOT": str(root), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     environment.pop("PYCTR_LITE_LABS", None)
     if labs is not None:
@@ -58,7 +60,6 @@ def state_directory(labs: Path | None) -> Iterator[dict[str, str]]:
         if ids:
             subprocess.run([*engine, "rm", "-f", "-v", *ids], env=environment, capture_output=True)
         sandbox.remove_groups(paths.Paths(str(root)).cgroup.strip("/"))
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def _short(output: str) -> str:

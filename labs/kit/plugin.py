@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
     from pyctr_lite.cgroups.hierarchy import Hierarchy
 
-TOKEN = os.environ.get("PYCTR_LABS_TOKEN", "by-hand")
+BY_HAND = "by-hand"
+TOKEN = os.environ.get("PYCTR_LABS_TOKEN", BY_HAND)
 """What all cgroups of one run have in their names, for the sandbox to find them."""
 
 
@@ -57,7 +57,7 @@ class _Recorder:
     """Writes what begins and what comes of it at once: also of a run that is killed the last line is there."""
 
     def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self.failed: set[str] = set()
 
     def write(self, item: pytest.Item, outcome: str, **more: Any) -> None:
@@ -150,7 +150,9 @@ class Pyctr:
 @pytest.fixture(scope="session")
 def _engine() -> Path:
     """A state directory with the image busybox; the sandbox knows its place."""
-    directory = Path(tempfile.gettempdir()) / "engine"
+    if TOKEN == BY_HAND:
+        pytest.fail("without the sandbox its engine has no place: make check EX=…")
+    directory = Path(os.environ["TMPDIR"]) / "engine"
     command = [sys.executable, "-m", "pyctr_lite", "--root", str(directory), "image", "bootstrap", "busybox"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return directory

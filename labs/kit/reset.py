@@ -6,7 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
-from labs.kit import manifest, screen
+from labs.kit import manifest, scratch, screen
 
 
 def reset(number: int, labs: Path) -> int:
@@ -53,6 +53,4 @@ def _replace(source: Path, target: Path) -> None:
 
     Its time is now: of a copied folder the newer version of a file is taken (vagrant/exchange.sh).
     """
-    temporary = target.with_name(f".{target.name}.new")
-    shutil.copy(source, temporary)
-    temporary.replace(target)
+    scratch.write(target, source.read_bytes())

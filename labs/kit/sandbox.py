@@ -38,11 +38,13 @@ class Outcome:
 def run(command: Sequence[str], output: Path, directory: Path, token: str, seconds: float) -> Outcome:
     """Run a command to its end or for so many seconds, its output to a file.
 
-    `directory` is its TMPDIR: it is removed with all that is in it, and so is every group whose name has `token`
-    and those of an engine whose state directory is `engine` in it.
+    `output` and `directory` lie in a directory of our own (`scratch`). `directory` is the command's TMPDIR: it is
+    made if it is missing, and removed with all that is in it, and so is every group whose name has `token` and
+    those of an engine whose state directory is `engine` in it.
     Only for a process with one thread.
     """
     group = groups.Group(f"/pyctr_lite-labs-{token}")
+    directory.mkdir(mode=0o700, exist_ok=True)
     group.create()
     try:
         group.apply(limits.Limits(pids=PIDS, memory=MEMORY))
@@ -54,7 +56,7 @@ def run(command: Sequence[str], output: Path, directory: Path, token: str, secon
             linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
             linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
             os.setsid()
-            file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND, 0o600)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(file, 1)
             os.dup2(file, 2)

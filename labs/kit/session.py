@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labs.kit import manifest, sandbox
+from labs.kit import manifest, sandbox, scratch
 
 SECONDS_A_CHECK = 20
 SECONDS_A_RUN = 120
@@ -70,9 +69,12 @@ class Report:
 
 def check(exercises: list[manifest.Exercise], labs: Path = manifest.LABS, seconds: float | None = None) -> Report:
     """Check exercises, with the functions of a labs directory. Only for a process with one thread, as root."""
-    token = os.urandom(4).hex()
-    directory = Path(tempfile.mkdtemp(prefix="pyctr_lite-labs-"))
-    results, output = Path(f"{directory}.jsonl"), Path(f"{directory}.log")
+    with scratch.directory("labs") as directory:
+        return _check(exercises, labs, directory, (seconds or SECONDS_A_RUN) * SLOWNESS)
+
+
+def _check(exercises: list[manifest.Exercise], labs: Path, directory: Path, allowed: float) -> Report:
+    results, output = directory / "results", directory / "output"
     command = [
         *(sys.executable, "-B", "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "pytest_timeout"),
         *("-p", "labs.kit.plugin", "-p", "no:cacheprovider"),
@@ -82,14 +84,9 @@ def check(exercises: list[manifest.Exercise], labs: Path = manifest.LABS, second
         *(word for exercise in exercises for word in ("--exercise", exercise.id)),
         *(str(manifest.LABS / name) for name in dict.fromkeys(exercise.lab for exercise in exercises)),
     ]
-    allowed = (seconds or SECONDS_A_RUN) * SLOWNESS
-    try:
-        outcome = sandbox.run(command, output, directory, token, allowed)
-        lines = _read(results)
-        text = output.read_text(errors="replace") if output.exists() else ""
-    finally:
-        results.unlink(missing_ok=True)
-        output.unlink(missing_ok=True)
+    outcome = sandbox.run(command, output, directory / "tmp", os.urandom(4).hex(), allowed)
+    lines = _read(results)
+    text = output.read_text(errors="replace") if output.exists() else ""
     report = Report([_result(exercise, lines) for exercise in exercises], text)
     for result in report.results:
         if result.state == "stopped":

@@ -9,14 +9,13 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from labs.kit import manifest, sandbox, screen, session
+from labs.kit import manifest, sandbox, scratch, screen, session
 from pyctr_lite.engine import paths
 
 Steps = list[dict[str, Any]]
@@ -47,8 +46,12 @@ def show(id: str, labs: Path) -> int:
 
 def _trace(verb: str, labs: Path | None) -> tuple[Steps, str]:
     """The steps of one verb, in the sandbox, and what it says if it fails or hangs."""
-    directory = Path(tempfile.mkdtemp(prefix="pyctr_lite-trace-"))
-    root, output = str(directory / "engine"), Path(f"{directory}.log")
+    with scratch.directory("trace") as directory:
+        return _trace_in(directory, verb, labs)
+
+
+def _trace_in(directory: Path, verb: str, labs: Path | None) -> tuple[Steps, str]:
+    root, output = str(directory / "tmp/engine"), directory / "output"
     engine = [sys.executable, "-m", "pyctr_lite", "--root", root]
     script = ("sh", "-c", _SCRIPT)
     words = [_RUN[0], "--explain=json", *_RUN[1:], *script]
@@ -59,11 +62,8 @@ def _trace(verb: str, labs: Path | None) -> tuple[Steps, str]:
     learners = [f"--labs={labs}"] if labs else []
     command = ["/bin/sh", "-c", '"$@" >/dev/null; exit $?', "sh", *engine, *learners, *words]
     seconds = session.SECONDS_A_CHECK * session.SLOWNESS
-    try:
-        outcome = sandbox.run(command, output, directory, os.urandom(4).hex(), seconds)
-        lines = [line for line in output.read_text(errors="replace").splitlines() if line]
-    finally:
-        output.unlink(missing_ok=True)
+    outcome = sandbox.run(command, output, directory / "tmp", os.urandom(4).hex(), seconds)
+    lines = [line for line in output.read_text(errors="replace").splitlines() if line]
     if outcome.timed_out:
         lines.append(f"it did not end within {seconds:.0f} s, and was stopped: what does it wait for, or loop on?")
     steps = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import manifest
+from labs.kit import clean, manifest, sandbox, scratch
 from tests.notebooks import browser
 
 if TYPE_CHECKING:
@@ -148,3 +150,123 @@ def test_a_directory_for_jupyterlab_that_another_user_made_is_refused(tmp_path: 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "is not a directory of mode 0700" in done.stderr
     assert list(elsewhere.iterdir()) == []
+
+
+PLANTER = """
+import os, sys
+victim, top = sys.argv[1:]
+print("planting", flush=True)
+while True:
+    for name in os.listdir(top):
+        for suffix in (".log", ".jsonl", ".json", ".new", "/output", "/results", "/tmp", "/engine", "/tmp/engine"):
+            try:
+                os.symlink(victim, f"{top}/{name}{suffix}")
+            except OSError:
+                pass
+"""
+"""Plant links to a victim in a directory for all: as soon as a name shows up there, under the names it implies."""
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Path]:
+    """A directory like /tmp, on a way that everybody may go."""
+    place = Path(tempfile.mkdtemp(prefix="pyctr-shared-"))
+    place.chmod(0o1777)
+    yield place
+    subprocess.run(["rm", "-rf", "--one-file-system", place], check=True)
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A directory of the host's with a file in it that nobody else may change."""
+    directory = tmp_path / "victim"
+    directory.mkdir()
+    (directory / "file").write_text("precious\n")
+    return directory
+
+
+def is_untouched(victim: Path) -> bool:
+    return [path.name for path in victim.iterdir()] == ["file"] and (victim / "file").read_text() == "precious\n"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("words", [("check", "5.1"), ("trace", "5.3")], ids=" ".join)
+def test_links_planted_beside_a_labs_directories_lead_nowhere(
+    shared: Path, victim: Path, words: tuple[str, str]
+) -> None:
+    planter = subprocess.Popen(
+        [*NOBODY, "/usr/bin/python3", "-c", PLANTER, victim / "file", shared], stdout=subprocess.PIPE, cwd="/"
+    )
+    try:
+        assert planter.stdout
+        assert planter.stdout.readline() == b"planting\n"
+        done = subprocess.run(
+            [sys.executable, "-m", "labs.kit", *words],
+            cwd=manifest.CHECKOUT,
+            env={**os.environ, "TMPDIR": str(shared)},
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        planter.kill()
+        planter.wait()
+    assert "Traceback" not in done.stderr
+    assert done.stdout
+    assert any(path.is_symlink() for path in shared.iterdir()), "nothing was planted"
+    assert is_untouched(victim)
+    assert [path for path in shared.iterdir() if not path.is_symlink()] == []
+
+
+def test_clean_lab_removes_what_killed_runs_left_and_nothing_that_others_planted(
+    shared: Path, victim: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plant = """
+    ln -s $1 pyctr_lite-labs-link
+    ln -s $1/file pyctr_lite-labs-link.log
+    mkdir pyctr_lite-trace-mine pyctr_lite-grade-open
+    ln -s $1 pyctr_lite-trace-mine/link
+    echo mine >pyctr_lite-trace-mine/file
+    """
+    subprocess.run([*NOBODY, "sh", "-ec", plant, "sh", victim], cwd=shared, check=True)
+    planted = sorted(shared.iterdir())
+    left = shared / "pyctr_lite-labs-left"
+    (left / "tmp").mkdir(parents=True)
+    left.chmod(0o700)
+    (left / "link").symlink_to(victim)
+    (left / "tmp/link").symlink_to(victim / "file")
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    with scratch.directory("labs") as running:
+        monkeypatch.setattr(sandbox, "remove_groups", lambda name: None)  # others on this machine run labs, too
+        monkeypatch.setenv("PYCTR_LITE_ROOT", str(tmp_path / "state"))
+        for _ in range(2):
+            assert clean.clean() == 0
+        assert running.is_dir(), "what is in use is left"
+        assert sorted(shared.iterdir()) == sorted([*planted, running])
+    assert (shared / "pyctr_lite-trace-mine/file").read_text() == "mine\n"
+    assert is_untouched(victim)
+
+
+def test_a_file_is_never_written_through_a_planted_link(victim: Path, tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    scratch.write(build / "grade.json", b"first")
+    (build / "grade.json").unlink()
+    (build / "grade.json").symlink_to(victim / "file")
+    scratch.write(build / "grade.json", b"second")
+    assert (build / "grade.json").read_bytes() == b"second"
+    assert [path.name for path in build.iterdir()] == ["grade.json"]
+    build.rename(tmp_path / "other")
+    build.symlink_to(victim)
+    with pytest.raises(NotADirectoryError):
+        scratch.write(build / "grade.json", b"third")
+    assert is_untouched(victim)
+
+
+def test_no_other_module_of_the_kit_makes_temporary_files() -> None:
+    for path in [*(manifest.LABS / "kit").glob("*.py"), *(manifest.CHECKOUT / "make").glob("*.py")]:
+        if path.name not in ("scratch.py", "notebook.py"):
+            text = path.read_text()
+            assert "tempfile" not in text, path
+            assert "/tmp/" not in text, path
+            assert ".write_text(" not in text or path.name in ("sandbox.py", "uninstall.py"), (
+                f"{path}: scratch.write"
+            )
