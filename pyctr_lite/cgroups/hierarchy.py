@@ -68,6 +68,18 @@ def current() -> Hierarchy:
 _current: Hierarchy | None = None
 
 
+def groups_of_caller() -> list[tuple[HierarchyMount, str]]:
+    """The path of the caller's own group in each hierarchy (/proc/self/cgroup, cgroups(7))."""
+    found = []
+    for line in kernelfile.read("/proc/self/cgroup").splitlines():
+        _, names, path = line.split(":", 2)
+        for mount in current().mounts:
+            own = (*mount.controllers, f"name={mount.name}") if mount.version == 1 else ("",)
+            if names.split(",")[0] in own:
+                found.append((mount, path))
+    return found
+
+
 def counts_swap() -> bool:
     """Whether this kernel counts swap, and so can limit it (some need `swapaccount=1` when they boot)."""
     mount = current().of("memory")

@@ -8,7 +8,7 @@ import select
 
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import group as groups
-from pyctr_lite.engine import attach, etc_files, events, lock, record, removal, signals, spec
+from pyctr_lite.engine import attach, background, etc_files, events, lock, record, removal, signals, spec
 from pyctr_lite.errors import Conflict, NotFound
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk
@@ -283,6 +283,7 @@ class Container:
         if self.group.exists():
             self.group.kill()
             self.group.remove()
+        background.remove_groups(self.paths)
         runtime_state.remove(self.runtime)
 
     def _repair(self) -> None:

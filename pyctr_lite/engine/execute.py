@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite.engine import accounts, attach, events, pump, spec
+from pyctr_lite.engine import accounts, attach, background, events, pump, spec
 from pyctr_lite.engine.options import split_variable
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.linux import explain
@@ -48,10 +48,12 @@ def run_apart(container: Container, options: ExecOptions, size: tuple[int, int] 
     pid, process = _pid(container), process_spec(container, options)
     filter = container_filter(container)
     ours, theirs = channels.pair()
-    if os.fork() == 0:
+    if background.fork(container.paths) == 0:
         try:
             ours.close()
+            background.leave_caller(container.paths, {theirs.sock.fileno()})
             _pump(container, pid, process, filter, options, theirs, size)
+            background.end(container.paths)
         except BaseException as error:
             theirs.send(channels.describe_error(error))
         finally:
@@ -76,14 +78,9 @@ def _pump(
     channel: channels.Channel,
     size: tuple[int, int],
 ) -> None:
-    os.setsid()
-    channels.close_all_but({channel.sock.fileno(), -1 if explain.sink is None else explain.sink})
     stdio, ends = pump.make_stdio(options.tty, options.stdin, size, detached=options.detach)
     launched = launch.execute_in(pid, container.group, process, stdio, filter)
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    for fd in {*stdio.fds, null}:
+    for fd in {*stdio.fds}:
         os.close(fd)
     if explain.sink is not None:
         os.close(explain.sink)

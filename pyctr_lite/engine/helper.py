@@ -6,12 +6,11 @@ that moment stays locked in the child for ever. So `client` keeps one of these, 
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import os
 
 from pyctr_lite import caller
-from pyctr_lite.engine import engine, execute, options
+from pyctr_lite.engine import background, engine, execute, options
 from pyctr_lite.engine import monitor as monitor  # forks need it imported before
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.runtime import channel as channels
@@ -24,11 +23,10 @@ if TYPE_CHECKING:
 def main(fd: int, root: str) -> None:
     """Serve the requests of one owner until it has gone."""
     caller.settle()
-    for number in (_signal.SIGINT, _signal.SIGHUP):
-        _signal.signal(number, _signal.SIG_IGN)  # those of the terminal are the owner's
+    served = engine.Engine(root)
+    background.leave_caller(served.paths, {fd, 2})  # what goes wrong in it is the owner's to see
     channel = channels.Channel(_socket.socket(fileno=fd))
     os.set_inheritable(fd, False)
-    served = engine.Engine(root)
     while (received := channel.receive()) is not None:
         request, fds = received
         try:
@@ -42,6 +40,7 @@ def main(fd: int, root: str) -> None:
         for each in fds:
             os.close(each)
         _reap()
+    background.end(served.paths)
 
 
 def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
+from pyctr_lite.engine import background
 from pyctr_lite.engine.lock import Lock
 from pyctr_lite.engine.record import Record
 from pyctr_lite.errors import PyctrError
@@ -94,6 +95,10 @@ def _groups(engine: Engine) -> Iterator[Leftover]:
     for id in sorted(names):
         if _is_idle(engine, id):
             yield Leftover("cgroup", engine.paths.group(id), partial(_remove_group, engine, id))
+    top = groups.Group(engine.paths.cgroup)
+    below = {name for place in top.directories for name in _directories(place)}
+    if top.exists() and not below - {"helpers"} and not top.pids():
+        yield Leftover("cgroup", top.path, partial(background.remove_groups, engine.paths))
 
 
 def _run_directories(engine: Engine) -> Iterator[Leftover]:
@@ -189,6 +194,7 @@ def _remove_group(engine: Engine, id: str) -> None:
         group = groups.Group(engine.paths.group(id))
         group.kill()
         group.remove()
+        background.remove_groups(engine.paths)
 
 
 def _remove_idle(engine: Engine, id: str, path: str) -> None:
@@ -232,6 +238,10 @@ def _is_id(name: str) -> bool:
 
 def _lives(pid: str) -> bool:
     return not pid.isdecimal() or os.path.exists(f"/proc/{pid}")
+
+
+def _directories(directory: str) -> list[str]:
+    return [name for name in _list(directory) if os.path.isdir(f"{directory}/{name}")]
 
 
 def _list(directory: str) -> list[str]:

@@ -6,14 +6,13 @@ then on a client like any other. Killed, it takes nothing along but the containe
 
 from __future__ import annotations
 
-import _signal
 import gc
 import os
 import time
 
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import events as cgroup_events
-from pyctr_lite.engine import attach, events, logs, pump, record
+from pyctr_lite.engine import attach, background, events, logs, pump, record
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import channel as channels
@@ -38,11 +37,17 @@ def fork(
     Raises what went wrong, as it was raised in the monitor or in the container's first process.
     """
     ours, theirs = channels.pair()
-    if os.fork() == 0:
+    if background.fork(container.paths) == 0:
         try:
             ours.close()
-            _detach(theirs, lock)
-            Monitor(container, bundle, lock, theirs, foreground).run(size)
+            monitor = Monitor(container, bundle, lock, theirs, foreground)
+            try:
+                background.leave_caller(container.paths, {theirs.sock.fileno(), lock.fd})
+            except BaseException as error:
+                monitor.failed(error)
+            else:
+                monitor.run(size)
+            background.end(container.paths)
         except BaseException as error:
             _log_fault(container, error)
         finally:
@@ -55,25 +60,6 @@ def fork(
         ours.close()
         channels.raise_error(received[0])
     return attach.Attachment(ours.sock, container.runtime)
-
-
-def _detach(channel: channels.Channel, lock: Lock) -> None:
-    """Leave the starter's session, directory and descriptors."""
-    os.setsid()
-    os.chdir("/")
-    for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT):
-        _signal.signal(number, _signal.SIG_IGN)
-    for number in (_signal.SIGTERM, _signal.SIGWINCH, _signal.SIGCHLD):
-        _signal.signal(number, _signal.SIG_DFL)
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    keep = {channel.sock.fileno(), lock.fd, null}
-    if explain.sink is not None:
-        explain.sink = os.dup(explain.sink)
-        keep.add(explain.sink)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    keep.remove(null)
-    channels.close_all_but(keep)
 
 
 class Monitor:
@@ -112,7 +98,7 @@ class Monitor:
             for fd in set(stdio.fds):
                 os.close(fd)
         except BaseException as error:
-            self._failed(error)
+            self.failed(error)
             return False
         try:
             watch = cgroup_events.OomWatch(group)
@@ -121,7 +107,7 @@ class Monitor:
         except BaseException as error:
             launched.destroy()
             _clean(group, self.directory)
-            self._failed(error)
+            self.failed(error)
             return False
         began = time.monotonic()
         mover.watched[watch.fileno()] = lambda: self._count_oom(watch)
@@ -175,7 +161,7 @@ class Monitor:
         self._tell({"type": "started", "pid": pid})
         self.lock.release()
 
-    def _failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:
         """The program never ran: say why, in the record and to the starter."""
         message = channels.describe_error(error)
         state = self.container.state
@@ -217,7 +203,7 @@ class Monitor:
         try:
             self.bundle = container.write_bundle()
         except Exception as error:
-            self._failed(error)
+            self.failed(error)
             return False
         return True
 

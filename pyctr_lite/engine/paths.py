@@ -44,6 +44,11 @@ class Paths:
         """Seccomp profiles compiled for the kernel that runs."""
         return f"{self.run}/seccomp"
 
+    @property
+    def helpers(self) -> str:
+        """The cgroup of our own processes in the background."""
+        return f"{self.cgroup}/helpers"
+
     def container(self, id: str) -> str:
         """One container's directory."""
         return f"{self.root}/containers/{id}"

@@ -22,6 +22,8 @@ __all__ = [
     "close_range",
     "default_signal",
     "execveat",
+    "join_session_keyring",
+    "personality",
     "prctl",
     "prctl_ambient",
     "setdomainname",
@@ -33,6 +35,7 @@ __all__ = [
 
 _NR_CLONE3, _NR_CLOSE_RANGE = 435, 436
 _NR_SETFSUID, _NR_SETFSGID = (151, 152) if os.uname().machine == "aarch64" else (122, 123)
+_NR_KEYCTL = 219 if os.uname().machine == "aarch64" else 250
 _NR_CAPGET, _NR_CAPSET, _NR_EXECVEAT, _NR_RT_SIGACTION = (
     (90, 91, 281, 134) if os.uname().machine == "aarch64" else (125, 126, 322, 13)
 )
@@ -150,6 +153,24 @@ def setfsids(uid: int, gid: int) -> None:
     effective, permitted, inheritable = capget()
     if effective != permitted:
         capset(permitted, permitted, inheritable)
+
+
+def personality(persona: int) -> None:
+    """Set the caller's execution domain and its flags, as ADDR_NO_RANDOMIZE (personality(2)). 0 is Linux's own."""
+    call.make(lambda: f"personality({persona:#x})", None, call.libc.personality, ctypes.c_ulong(persona))
+
+
+def join_session_keyring() -> None:
+    """Leave the session keyring for a new one without keys (keyctl_join_session_keyring(3)).
+
+    Fails with ENOSYS in a kernel without keys, EPERM under a filter of system calls, EDQUOT with too many keys.
+    """
+    call.make(
+        lambda: "keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)", None, call.syscall, _NR_KEYCTL, _KEYCTL_JOIN, None
+    )
+
+
+_KEYCTL_JOIN = 1
 
 
 def sethostname(name: str) -> None:

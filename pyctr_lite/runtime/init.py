@@ -6,6 +6,7 @@ the channel, and it never returns.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -131,8 +132,13 @@ def join_container(
 
 
 def leave_launcher() -> None:
-    """Leave the launcher's session, and its descriptors at the exec."""
+    """Leave the launcher's session and its keys, and its descriptors at the exec."""
     os.setsid()
+    try:
+        linux.join_session_keyring()
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):  # then nobody inside can use keys either
+            raise
     linux.close_range(3, linux.CLOSE_RANGE_CLOEXEC)
 
 
