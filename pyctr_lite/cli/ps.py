@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite.cli import tables, times
 from pyctr_lite.cli.flags import Command, Option
-from pyctr_lite.errors import Conflict, NotFound
+from pyctr_lite.errors import BrokenArchive, Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class ImageNames:
         if name not in self.ids:
             try:
                 self.ids[name] = self.store.get(name).id
-            except (NotFound, Conflict):
+            except (NotFound, Conflict, BrokenArchive):
                 self.ids[name] = ""
         if self.ids[name] == id:
             return name

@@ -231,7 +231,11 @@ def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool,
     broken = [descriptor for descriptor, _ in store.survey()[1]]
     gone = [each for each in broken if familiar and writer.name_of(each) == familiar]
     if not gone and beginning:
-        gone = [each for each in broken if any(id[7:].startswith(beginning) for id in store.identities(each))]
+        gone = [
+            each
+            for each in broken
+            if any(id.removeprefix("sha256:").startswith(beginning) for id in store.identities(each))
+        ]
     if not gone:
         raise error
     if len({each["digest"] for each in gone}) > 1:
