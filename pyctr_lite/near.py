@@ -1,4 +1,4 @@
-"""What a mistyped word was perhaps meant to be."""
+"""Suggest the closest known word for a typo ("did you mean …?")."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ if TYPE_CHECKING:
 
 FARTHEST = 2
 """Cobra's distance: two letters typed, forgotten or changed."""
+LONGEST = 100
+"""Letters of a word that a suggestion is sought for."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that a word begins alone, or that is at most two edits away; "" where there is none."""
+    """Return the known word that a word begins alone, or that is at most two edits away; "" if there is none.
+
+    The time is in proportion to the number of known words: a long word is nobody's typo.
+    """
+    if len(word) > LONGEST:
+        return ""
     known = sorted(known)
     begun = [other for other in known if len(word) > 1 and other.startswith(word)]
     if len(begun) == 1:
         return begun[0]
-    ranked = sorted((distance(word, other), other) for other in known if len(other) > 1)
+    close = [other for other in known if len(other) > 1 and abs(len(other) - len(word)) <= FARTHEST]
+    ranked = sorted((distance(word, other), other) for other in close)
     return ranked[0][1] if ranked and ranked[0][0] <= min(FARTHEST, len(word) // 2) else ""
 
 

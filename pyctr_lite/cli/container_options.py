@@ -188,24 +188,12 @@ def _capabilities(names: list[str]) -> list[str]:
 
 
 def env_files(paths: list[str]) -> list[str]:
-    """The variables in files of `--env-file`: NAME=VALUE or NAME a line, # begins a comment."""
-    variables = []
-    for path in paths:
-        try:
-            with open(path, errors="surrogateescape") as file:
-                lines = file.read().splitlines()
-        except OSError as error:
-            raise InvalidArgument(f"open {path}: {os.strerror(error.errno or 0).lower()}") from None
-        for line in lines:
-            line = line.lstrip()
-            if line and not line.startswith("#"):
-                name = line.partition("=")[0]
-                if not name or " " in name or "\t" in name:
-                    raise InvalidArgument(
-                        f"poorly formatted environment: variable '{name}' in {path} contains whitespaces"
-                    )
-                variables.append(line)
-    return variables
+    """The variables in files of `--env-file`."""
+    if not paths:
+        return []
+    from pyctr_lite.cli import pairs_file
+
+    return [pair for path in paths for pair in pairs_file.read(path)]
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -235,12 +223,7 @@ def late(name: str) -> Callable[[str], Any]:
 
 
 def _labels(flags: Any) -> dict[str, str]:
-    files = []
-    if flags.label_file:
-        from pyctr_lite.cli import container_values
-
-        files = container_values.label_files(flags.label_file)
-    return dict(_label(item) for item in [*files, *flags.label])
+    return dict(_label(item) for item in [*env_files(flags.label_file), *flags.label])
 
 
 def device_rate(text: str) -> tuple[str, int]:

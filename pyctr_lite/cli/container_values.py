@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 
-from pyctr_lite.cli import values
+from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
 
 ULIMITS = (
     "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
+_MOST_FILES = 1000
+"""Of a log: each is looked at when it is read."""
 
 
 def ulimit(text: str) -> list[object]:
@@ -21,7 +23,7 @@ def ulimit(text: str) -> list[object]:
     if name not in ULIMITS:
         raise ValueError(f"invalid ulimit type: {name}")
     soft, colon, hard = limits.partition(":")
-    numbers = [values.integer(part) for part in ((soft, hard) if colon else (soft,))]
+    numbers = [number.go_integer(part, 10) for part in ((soft, hard) if colon else (soft,))]
     if len(numbers) == 2 and numbers[1] != -1 and (numbers[0] == -1 or numbers[0] > numbers[1]):
         raise ValueError("ulimit soft limit must be less than or equal to hard limit: "
                          f"{numbers[0]} > {numbers[1]}")  # fmt: skip
@@ -85,17 +87,20 @@ def log(driver: str, texts: list[str]) -> dict[str, object]:
     size, files = given.get("max-size", "-1"), given.get("max-file", "1")
     if "max-file" in given and "max-size" not in given:
         raise InvalidArgument("max-file cannot be set without max-size")
-    if not files.isdecimal() or int(files) < 1:
-        raise InvalidArgument(f"max-file cannot be less than 1: '{files}'")
+    if not number.is_whole(files, _MOST_FILES) or not int(files):
+        raise InvalidArgument(f"max-file is 1 to {_MOST_FILES}, not '{files}'")
     options: dict[str, object] = {"log_driver": driver, "log_options": given, "log_max_files": int(files)}
     return options | ({} if size == "-1" else {"log_max_size": _decimal_size(size)})
 
 
 def _decimal_size(text: str) -> int:
     """Bytes of "10m" where m is a million, as Docker reads it here and nowhere else (go-units' FromHumanSize)."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", text.lower())
-    size = int(float(found[1]) * 1000 ** "_kmgtp".index(found[2] or "_")) if found else 0
-    if size < 1:
+    found = re.fullmatch(r"([0-9.]+) ?([kmgtp]?)(?:i?b)?", text.lower())
+    try:
+        size = int(number.decimal(found[1]) * 1000 ** "_kmgtp".index(found[2] or "_")) if found else 0
+    except ValueError:
+        size = 0
+    if not 0 < size <= number.LARGEST:
         raise InvalidArgument(f"invalid max-size: '{text}': it must be a positive number", "as in 10m")
     return size
 
@@ -108,24 +113,6 @@ def duration(text: str) -> int:
     if nanoseconds < 0 or 0 < nanoseconds < 10**6:
         raise ValueError("it cannot be less than 1ms")
     return nanoseconds
-
-
-def label_files(paths: list[str]) -> list[str]:
-    """The labels in files of `--label-file`: NAME=VALUE or NAME a line, # begins a comment."""
-    found = []
-    for path in paths:
-        try:
-            with open(path, errors="surrogateescape") as file:
-                lines = [line.lstrip() for line in file.read().splitlines()]
-        except OSError as error:
-            raise InvalidArgument(f"open {path}: {os.strerror(error.errno or 0).lower()}") from None
-        for line in lines:
-            if line and not line.startswith("#"):
-                name = line.partition("=")[0]
-                if not name or any(letter.isspace() for letter in name):
-                    raise InvalidArgument(f"invalid label '{name}' in {path}: contains whitespaces")
-                found.append(line)
-    return found
 
 
 def _is_access(text: str) -> bool:

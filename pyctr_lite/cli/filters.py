@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from pyctr_lite import number
 from pyctr_lite.cli import times
 from pyctr_lite.engine import record
 from pyctr_lite.errors import BadFilter, BrokenArchive, InvalidArgument, NotFound
@@ -136,7 +137,7 @@ def _health(engine: Engine, values: list[str]) -> Test:
 
 def _exited(engine: Engine, values: list[str]) -> Test:
     for value in values:
-        if not value.removeprefix("-").isdecimal():
+        if not number.is_whole(value.removeprefix("-")):
             raise InvalidArgument(f"invalid filter 'exited={value}'", "it is an exit code")
     codes = [int(value) for value in values]
 

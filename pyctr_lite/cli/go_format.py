@@ -11,7 +11,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>\d*)(?P<dot>\.?)(?P<digits>\d*)(?P<verb>.)?", re.DOTALL)
+from pyctr_lite import number
+
+VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>[0-9]*)(?P<dot>\.?)(?P<digits>[0-9]*)(?P<verb>.)?", re.DOTALL)
+MOST_WIDE = 10**6
+"""Columns, as in Go's fmt: a width above that is no width."""
 
 
 def type_name(value: Any) -> str:
@@ -99,7 +103,8 @@ def printf(form: str, values: Sequence[Any]) -> str:
 
     def one(found: re.Match[str]) -> str:
         verb = found["verb"]
-        if verb is None:
+        too_wide = not all(number.is_whole(size or "0", MOST_WIDE) for size in (found["width"], found["digits"]))
+        if verb is None or too_wide:
             return "%!(NOVERB)"
         if verb == "%":
             return "%"

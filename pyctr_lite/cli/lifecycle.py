@@ -166,9 +166,9 @@ def _raise_or_get(outcome: Container | Exception) -> Container:
 
 
 def _seconds(text: str) -> int:
-    from pyctr_lite.cli import values
+    from pyctr_lite import number
 
-    seconds = values.integer(text)
+    seconds = number.go_integer(text)
     if seconds < -1:
         raise InvalidArgument("seconds, 0 or more, or -1 to wait without end")
     return seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyctr_lite import number
 from pyctr_lite.cli import output, times
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import Conflict, InvalidArgument
@@ -80,7 +81,7 @@ class _Output:
 def _lines(text: str) -> int | None:
     if text == "all" or text == "-1":
         return None
-    if not text.isdecimal():
+    if not number.is_whole(text):
         raise ValueError('it is a number of lines, or "all"')
     return int(text)
 

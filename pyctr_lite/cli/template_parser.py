@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from pyctr_lite import number
 from pyctr_lite.cli import go_format
 from pyctr_lite.cli import template_nodes as nodes
 from pyctr_lite.cli.template_tokens import TemplateError, Token, syntax_error, tokens
@@ -227,8 +228,10 @@ class _Parser:
 
 def _number(text: str) -> int | float:
     digits = text.lstrip("+-")
-    if re.fullmatch(r"0\d+", digits):  # Go's octal
+    if re.fullmatch(r"0[0-9]+", digits):  # Go's octal
         text = text.replace("0", "0o", 1)
+    if len(digits) > number.LONGEST:
+        raise ValueError("a number has 40 digits at most")
     try:
         return int(text, 0)
     except ValueError:

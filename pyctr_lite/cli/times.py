@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 
+from pyctr_lite import number
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -16,6 +18,8 @@ SECOND = 10**9
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": SECOND, "m": MINUTE, "h": HOUR}
+_LAST = 253402300799
+"""Seconds: the end of the year 9999, the last that RFC 3339 can name."""
 NEVER = "0001-01-01T00:00:00Z"
 """Go's zero time: what Docker writes for what has not happened."""
 
@@ -86,6 +90,8 @@ def parse(text: str) -> int:
         day, _, clock = text.partition("T")
         clock, zone = _split_zone(clock)
         year, month, date = (_number(part) for part in day.split("-"))
+        if year > 9999:
+            raise ValueError
         hours, minutes, seconds = (*(clock or "00").split(":"), "00", "00")[:3]
         whole, _, fraction = seconds.partition(".")
         if clock.count(":") > 2 or not 1 <= month <= 12 or not 1 <= date <= _days_in(year, month):
@@ -118,9 +124,7 @@ def _split_zone(clock: str) -> tuple[str, int | None]:
 
 
 def _number(digits: str) -> int:
-    if not digits.isdecimal() or not digits.isascii():
-        raise ValueError
-    return int(digits)
+    return number.whole(digits, 10**9)
 
 
 def _days_in(year: int, month: int) -> int:
@@ -155,18 +159,20 @@ def duration(text: str) -> int:
         length = 0
         while length < len(rest) and rest[length] in "0123456789.":
             length += 1
-        number, rest = rest[:length], rest[length:]
+        digits, rest = rest[:length], rest[length:]
         length = 0
         while length < len(rest) and rest[length] not in "0123456789.":
             length += 1
         unit, rest = rest[:length], rest[length:]
-        if number in ("", ".") or number.count(".") > 1:
+        if digits in ("", ".") or digits.count(".") > 1 or len(digits) > number.LONGEST:
             raise ValueError(f'time: invalid duration "{text}"')
         if not unit:
             raise ValueError(f'time: missing unit in duration "{text}"')
         if unit not in UNITS:
             raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
-        total += float(number) * UNITS[unit]
+        total += float(digits) * UNITS[unit]
+    if total > number.LARGEST:
+        raise ValueError(f'time: invalid duration "{text}"')
     return int(-total if text[0] == "-" else total)
 
 
@@ -175,8 +181,9 @@ def since(text: str, now: int | None = None) -> int:
     or a duration before now ("10m"). Fails with ValueError.
     """
     seconds, _, fraction = text.partition(".")
-    if seconds.isdecimal() and (fraction.isdecimal() or not fraction):
-        return int(seconds) * SECOND + (int(fraction[:9].ljust(9, "0")) if fraction else 0)
+    if number.is_whole(seconds) and (not fraction or number.is_digits(fraction)):
+        whole = min(int(seconds), _LAST)
+        return whole * SECOND + (int(fraction[:9].ljust(9, "0")) if fraction else 0)
     try:
         return (time.time_ns() if now is None else now) - duration(text)
     except ValueError:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from pyctr_lite import number
+
 BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 NANO = 10**9
-LARGEST = 2**63 - 1
+LARGEST = number.LARGEST
 """Bytes: what the kernel and JSON's readers take; more is unlimited all the same."""
 DECIMAL_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
 
 def bytes_size(text: str) -> int:
-    """Bytes of a size: "64m", "64MiB", "1.5g", "1024", "10 kb" (go-units' RAMInBytes: k is 1024).
+    """Return the bytes of a size: "64m", "64MiB", "1.5g", "1024", "10 kb" (go-units' RAMInBytes: k is 1024).
 
-    Fails with ValueError in Docker's words.
+    ".5g", "1e7" and "+1m" are not sizes, as in Docker 20.10. Raises ValueError in Docker's words.
     """
     last = max((index for index, letter in enumerate(text) if letter in "0123456789. "), default=-1)
-    if last < 0:
-        raise ValueError(f"invalid size: '{text}'")
-    number, suffix = text[: last + 1 - (text[last] == " ")], text[last + 1 :]
-    size = _go_float(number)
-    if size < 0:
-        raise ValueError(f"invalid size: '{text}'")
+    digits, suffix = text[: last + 1 - (text[last : last + 1] == " ")], text[last + 1 :]
+    try:
+        size = number.decimal(digits)
+    except ValueError:
+        wrong = f'strconv.ParseFloat: parsing "{digits}": invalid syntax'
+        raise ValueError(wrong if digits and not _is_go_float(digits) else f"invalid size: '{text}'") from None
     unit = suffix.lower()
     if unit and unit != "b":
         if unit[0] not in BINARY or unit[1:] not in ("", "b", "ib"):
@@ -30,14 +32,13 @@ def bytes_size(text: str) -> int:
     return int(min(size, LARGEST))
 
 
-def _go_float(text: str) -> float:
-    """Go's strconv.ParseFloat for what a size can be."""
+def _is_go_float(text: str) -> bool:
+    """Whether Go's strconv.ParseFloat takes a text."""
     try:
-        if not text or not text.isascii() or text != text.strip() or "_" in text:
-            raise ValueError
-        return float(text)
+        float(text)
     except ValueError:
-        raise ValueError(f'strconv.ParseFloat: parsing "{text}": invalid syntax') from None
+        return False
+    return text.isascii() and text == text.strip() and "_" not in text
 
 
 def memory_swap(text: str) -> int:
@@ -51,22 +52,29 @@ def nano_cpus(text: str) -> int:
     Fails with ValueError in Docker's words where the text is no number or is finer than a billionth.
     """
     whole, _, part = text.partition(".")
-    if whole.isdecimal() and text.isascii() and (part.isdecimal() or not part):
+    if number.is_whole(whole) and (not part or number.is_whole(part, 10**number.LONGEST)):
         part = part.rstrip("0")
         if len(part) > 9:
             raise ValueError("value is too precise")
-        return int(whole) * NANO + int(part.ljust(9, "0"))
+        return _fitting(int(whole) * NANO + int(part.ljust(9, "0")))
     from fractions import Fraction
 
     try:
-        if text != text.strip() or "_" in text:
+        exponent = text.lower().partition("e")[2]
+        if set(text) - set("0123456789.eE+-/") or len(text) > number.LONGEST or len(exponent) > 3:
             raise ValueError
         nano = Fraction(text) * NANO
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"failed to parse {text} as a rational number") from None
     if nano.denominator != 1:
         raise ValueError("value is too precise")
-    return int(nano)
+    return _fitting(int(nano))
+
+
+def _fitting(nano: int) -> int:
+    if abs(nano) > LARGEST:
+        raise ValueError("value is out of range")
+    return nano
 
 
 def human_size(size: float, digits: int = 4) -> str:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from pyctr_lite import jsonfile
+from pyctr_lite import jsonfile, number
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
 
@@ -52,13 +52,14 @@ def add_expose(config: Config, text: str) -> None:
     """EXPOSE: `port[-port][/tcp|udp|sctp] …`, each port a key of ExposedPorts."""
     ports = dict(config.get("ExposedPorts") or {})
     for word in _arguments("EXPOSE", words.expand(text, environment(config)).split()):
-        number, _, protocol = word.rpartition(":")[2].partition("/")
+        ports_text, _, protocol = word.rpartition(":")[2].partition("/")
         protocol = (protocol or "tcp").lower()
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", number)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not 0 < first <= last <= 65535:
+        low, dash, high = ports_text.partition("-")
+        known = all(number.is_whole(port, 65535) for port in (low, high if dash else low))
+        first, last = (int(low), int(high or low)) if known else (1, 0)
+        if not 0 < first <= last:
             raise InvalidArgument(
-                f"invalid containerPort: {number}", "A port is 1 to 65535, or a range like 8000-8010."
+                f"invalid containerPort: {ports_text}", "A port is 1 to 65535, or a range like 8000-8010."
             )
         if protocol not in ("tcp", "udp", "sctp"):
             raise InvalidArgument(f"invalid proto: {protocol}", "A protocol is tcp, udp or sctp.")
@@ -103,7 +104,7 @@ def set_stopsignal(config: Config, text: str) -> None:
     name = words.expand(_arguments("STOPSIGNAL", [text] if text else [])[0], environment(config))
     known = {item.name.removeprefix("SIG") for item in signal.Signals}
     known |= {f"RTMIN+{n}" for n in range(16)} | {f"RTMAX-{n}" for n in range(15)}
-    if not (name.isdecimal() and 0 < int(name) <= 64) and name.upper().removeprefix("SIG") not in known:
+    if not (number.is_whole(name, 64) and int(name)) and name.upper().removeprefix("SIG") not in known:
         raise InvalidArgument(f"invalid signal: {name}")
     config["StopSignal"] = name
 
@@ -115,7 +116,7 @@ def set_healthcheck(config: Config, text: str) -> None:
         option, _, text = text.partition(" ")
         text = text.strip()
         name, _, value = option[2:].partition("=")
-        if name == "retries" and value.isdecimal():
+        if name == "retries" and number.is_whole(value, 2**31 - 1):
             check["Retries"] = int(value)
         elif name in _HEALTH_TIMES:
             check[_HEALTH_TIMES[name]] = _nanoseconds(name, value)
@@ -208,10 +209,12 @@ def _arguments(keyword: str, arguments: list[str]) -> list[str]:
 def _nanoseconds(name: str, text: str) -> int:
     """A duration in Go's grammar (`1m30s`, `500ms`) in nanoseconds; 0, or at least 1 ms."""
     units = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", text)
-    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
+    parts = re.findall(r"([0-9]{1,40}(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)", text)
+    if text != "0" and (not parts or "".join(digits + unit for digits, unit in parts) != text):
         raise InvalidArgument(f"invalid duration {text!r} for --{name}", "Write it like 30s, 1m30s or 500ms.")
-    duration = round(sum(float(number) * units[unit] for number, unit in parts))
+    duration = round(sum(float(digits) * units[unit] for digits, unit in parts))
+    if duration > number.LARGEST:
+        raise InvalidArgument(f"invalid duration {text!r} for --{name}", "It is longer than 292 years.")
     if 0 < duration < 10**6:
         raise InvalidArgument(f"Interval {name!r} cannot be less than 1ms")
     return duration

@@ -16,6 +16,7 @@ import os
 import stat
 import time
 
+from pyctr_lite import number
 from pyctr_lite.commit import header
 from pyctr_lite.commit.stream import DigestStream, LayerDigest, Writable
 from pyctr_lite.errors import InvalidArgument
@@ -55,7 +56,7 @@ def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None =
     directory's own owner and mode are not part of it, as in Docker's layers. Sockets are passed over.
     Fails with InvalidArgument for a name that only whiteouts may have.
     """
-    if source_date_epoch is None and os.environ.get("SOURCE_DATE_EPOCH", "").isdecimal():
+    if source_date_epoch is None and number.is_whole(os.environ.get("SOURCE_DATE_EPOCH", "")):
         source_date_epoch = int(os.environ["SOURCE_DATE_EPOCH"])
     began = time.perf_counter_ns()
     layer = LayerWriter(output, source_date_epoch)

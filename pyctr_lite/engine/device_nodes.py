@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
+from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import devices
 
@@ -56,10 +57,12 @@ def rule(text: str) -> dict[str, Any]:
     """OCI's rule for "c 1:3 rwm". Fails with InvalidArgument."""
     kind, numbers, access, *rest = [*text.split(" "), "", "", ""]
     major, _, minor = numbers.partition(":")
-    known = all(number == "*" or number.isdecimal() for number in (major, minor)) and set(access) <= set("rwm")
+    known = all(part == "*" or number.is_whole(part, 2**32 - 1) for part in (major, minor)) and set(access) <= set(
+        "rwm"
+    )
     if kind not in ("a", "b", "c") or not known or not access or any(rest):
         raise InvalidArgument('it is as in "c 1:3 rwm": the kind (a, b, c), the numbers (* is any), the access')
-    given = {name: int(number) for name, number in (("major", major), ("minor", minor)) if number != "*"}
+    given = {name: int(part) for name, part in (("major", major), ("minor", minor)) if part != "*"}
     return {"allow": True, "type": kind, **given, "access": access}
 
 

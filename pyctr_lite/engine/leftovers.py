@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pyctr_lite import linux
+from pyctr_lite import linux, number
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
 from pyctr_lite.engine import background
@@ -237,7 +237,7 @@ def _is_id(name: str) -> bool:
 
 
 def _lives(pid: str) -> bool:
-    return not pid.isdecimal() or os.path.exists(f"/proc/{pid}")
+    return not number.is_whole(pid) or os.path.exists(f"/proc/{pid}")
 
 
 def _directories(directory: str) -> list[str]:

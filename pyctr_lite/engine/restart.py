@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pyctr_lite import number
 from pyctr_lite.engine import watch
 from pyctr_lite.errors import InvalidArgument
 
@@ -30,7 +31,7 @@ def parse(text: str) -> tuple[str, int]:
         raise InvalidArgument(
             f"invalid restart policy: maximum retry count cannot be used with restart policy '{name}'"
         )
-    if colon and not count.isdecimal():
+    if colon and not number.is_whole(count, 2**31 - 1):
         raise InvalidArgument("invalid restart policy format: maximum retry count must be an integer, 0 or more")
     return name, int(count or 0)
 

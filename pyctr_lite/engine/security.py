@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite import jsonfile
+from pyctr_lite import jsonfile, number
 from pyctr_lite.engine import seccomp_profile
 from pyctr_lite.errors import InvalidArgument
 
@@ -93,7 +93,7 @@ def _applies(rule: dict[str, Any], architecture: str, capabilities: list[str]) -
 def _is_kernel(least: str) -> bool:
     """Whether the kernel that runs is as new as "5.12"."""
     try:
-        major, minor = (int(part) for part in least.split("."))
+        major, minor = map(number.whole, least.split("."))
     except ValueError:
         raise InvalidArgument(
             f"seccomp profile: minKernel {least!r} is not a version", 'it is as in "5.12"'

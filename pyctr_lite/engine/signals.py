@@ -6,6 +6,7 @@ import _signal
 import os
 import select
 
+from pyctr_lite import number as digits
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import state as runtime_state
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 def number(text: str) -> int:
     """The number of a signal: "9", "KILL", "SIGKILL", "RTMIN+3". Fails with InvalidArgument."""
     name = text.upper().removeprefix("SIG")
-    if name.isdigit() and 0 < int(name) < _signal.NSIG:
+    if digits.is_whole(name, _signal.NSIG - 1) and int(name):
         return int(name)
     base, plus, offset = name.partition("+")
-    if plus and base == "RTMIN" and offset.isdigit() and int(offset) <= 30:
+    if plus and base == "RTMIN" and digits.is_whole(offset, 30):
         return int(_signal.SIGRTMIN) + int(offset)
     found = getattr(_signal, "SIG" + name, None)
     if name.startswith("_") or not isinstance(found, int):

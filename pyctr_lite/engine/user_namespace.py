@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 
+from pyctr_lite import number
 from pyctr_lite.engine import record
 from pyctr_lite.errors import Conflict, InvalidArgument
 
@@ -91,7 +92,7 @@ def _size(mode: str) -> int:
     _, equals, size = mode.partition("=")
     if not equals:
         return SIZE
-    if not size.isascii() or not size.isdecimal() or not 0 < int(size) < 2**31:
+    if not number.is_whole(size, 2**31 - 1) or not int(size):
         raise InvalidArgument(f"invalid userns mode: {mode}", "auto:size=N takes a number of ids, as in 65536")
     return int(size)
 
@@ -142,5 +143,8 @@ def _subordinate(path: str) -> list[tuple[int, int]]:
     return [
         (int(fields[1]), min(int(fields[1]) + int(fields[2]), _DEFAULT[1]))
         for fields in lines
-        if len(fields) == 3 and fields[0] == _OWNER and fields[1].isdecimal() and fields[2].isdecimal()
+        if len(fields) == 3
+        and fields[0] == _OWNER
+        and number.is_whole(fields[1], _DEFAULT[1])
+        and number.is_whole(fields[2])
     ]

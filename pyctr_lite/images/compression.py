@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from pyctr_lite import thirdparty
+from pyctr_lite import number, thirdparty
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _zstandard() -> Any:
 def most() -> int:
     """The most bytes that one stream may decompress to: MOST, or what the environment says instead."""
     given = os.environ.get(MOST_VARIABLE) or str(MOST)
-    if not given.isdecimal():
+    if not number.is_whole(given):
         raise InvalidArgument(f"{MOST_VARIABLE}={given}: it is a number of bytes")
     return int(given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
 
 DEFAULT_DOMAIN = "docker.io"
@@ -117,10 +118,10 @@ def _is_domain(domain: str) -> bool:
         host, bracket, rest = domain[1:].partition("]")
         if not bracket or not host or not (_HEX | frozenset("ABCDEF:")).issuperset(host):
             return False
-        return rest == "" or (rest[0] == ":" and rest[1:].isdecimal())
+        return rest == "" or (rest[0] == ":" and number.is_whole(rest[1:]))
     if ":" in domain:
         host, colon, port = domain.partition(":")
-    return (not colon or (port.isascii() and port.isdecimal())) and all(
+    return (not colon or (number.is_whole(port))) and all(
         label and label[0] != "-" != label[-1] and _ALNUM.issuperset(label.replace("-", ""))
         for label in host.split(".")
     )

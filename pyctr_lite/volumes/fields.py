@@ -110,7 +110,7 @@ def _set_tmpfs_size(spec: MountSpec, value: str) -> None:
 
 
 def _set_tmpfs_mode(spec: MountSpec, value: str) -> None:
-    if not set(value) <= set("01234567") or int(value, 8) > 0o37777777777:
+    if not value or not set(value) <= set("01234567") or len(value) > 11:
         raise InvalidArgument(f"invalid value for tmpfs-mode: {value}", "Write it in octal, like 1777 or 0700.")
     spec.tmpfs_mode = int(value, 8)
 

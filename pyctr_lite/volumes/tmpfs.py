@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
 
 DEFAULTS = ["noexec", "nosuid", "nodev", "rprivate"]
@@ -48,16 +49,17 @@ def _is_value(name: str, value: str) -> bool:
         return 0 < len(value) <= 5 and set(value) <= set("01234567")
     if name == "mpol":
         return value != ""
-    number = value[:-1] if name in ("size", "nr_inodes", "nr_blocks") and value[-1:] in tuple("kKmMgG%") else value
-    return number.isascii() and number.isdecimal()
+    digits = value[:-1] if name in ("size", "nr_inodes", "nr_blocks") and value[-1:] in tuple("kKmMgG%") else value
+    return number.is_whole(digits, 2**64 - 1)
 
 
 def parse_size(text: str) -> int:
     """Bytes of a size in Docker's grammar: `64m`, `1.5g`, `512 KiB`. Fails with ValueError."""
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    suffix = text[len(number) :].lower()
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    suffix = text[len(digits) :].lower()
     unit = suffix[:1] if suffix[1:] in ("", "b", "ib") and suffix not in ("bb", "bib") else "?"
-    number = number.removesuffix(" ")
-    if unit not in _SUFFIXES or number.count(".") > 1 or not number.replace(".", "").isdecimal():
-        raise ValueError(f"invalid size: '{text}'")
-    return int(float(number) * _SUFFIXES[unit])
+    try:
+        size = number.decimal(digits.removesuffix(" ")) * _SUFFIXES[unit]
+    except (ValueError, KeyError):
+        raise ValueError(f"invalid size: '{text}'") from None
+    return int(min(size, number.LARGEST))

@@ -24,7 +24,7 @@ from pyctr_lite.cli import units
         ("32 kb", 32 << 10),
         ("1t", 1 << 40),
         ("1p", 1 << 50),
-        (".3kB", 307),
+        ("0.3kb", 307),
         ("0.3 Kb", 307),
         ("9999999p", 2**63 - 1),
     ],
@@ -45,6 +45,13 @@ def test_a_size_is_read_as_bytes(text: str, size: int) -> None:
         ("32m b", 'strconv.ParseFloat: parsing "32m": invalid syntax'),
         (" 32 ", 'strconv.ParseFloat: parsing " 32": invalid syntax'),
         ("1_0k", 'strconv.ParseFloat: parsing "1_0": invalid syntax'),
+        (".1g", "invalid size: '.1g'"),
+        ("1e7", "invalid size: '1e7'"),
+        ("5.", "invalid size: '5.'"),
+        ("+1m", "invalid size: '+1m'"),
+        ("٣m", "invalid size: '٣m'"),
+        ("²", "invalid size: '²'"),
+        ("1.5.5g", 'strconv.ParseFloat: parsing "1.5.5": invalid syntax'),
     ],
 )
 def test_what_is_no_size_is_refused_in_dockers_words(text: str, message: str) -> None:
@@ -67,7 +74,7 @@ def test_cpus_are_counted_in_billionths(text: str, nano: int) -> None:
     assert units.nano_cpus(text) == nano
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.2.3", "1/0", "1/3", " 1", "0.0000000001"])
+@pytest.mark.parametrize("text", ["", "x", "1.2.3", "1/0", "1/3", " 1", "0.0000000001", "1e999999999", "٣", "1_0"])
 def test_what_is_no_number_of_cpus_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"rational number|too precise"):
         units.nano_cpus(text)
