@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cgroups.limits import Limits
+_MOST_CPUS = 8191
+"""Docker's: the largest number of a CPU or memory node."""
 
 
 def number_or_max(value: int) -> str:
@@ -26,6 +29,16 @@ def weight(value: int) -> int:
     if not 10 <= value <= 1000:
         raise InvalidArgument(f"a block I/O weight is 10 to 1000, not {value}", "100 is the default")
     return value
+
+
+def cpuset(cpus: str, mems: str) -> None:
+    """Lists of CPUs and memory nodes, as in "0-3,5". Raises InvalidArgument in Docker's words."""
+    for name, text in (("cpus", cpus), ("mems", mems)):
+        for part in text.split(",") if text else ():
+            first, dash, last = part.partition("-")
+            ends = (first, last) if dash else (first,)
+            if not all(number.is_whole(end, _MOST_CPUS) for end in ends) or int(ends[-1]) < int(first):
+                raise InvalidArgument(f"Invalid value {text} for cpuset {name}", "it is a list as in 0-3,5")
 
 
 def memory(limits: Limits) -> None:

@@ -23,6 +23,8 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         raise InvalidArgument(f"Range of CPUs is from 0.01 to {most}.00, as there are only {most} CPUs available")
     if flags.memory is not None and flags.memory < 6 << 20:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if 0 < (flags.memory_reservation or 0) < 6 << 20:
+        raise InvalidArgument("Minimum memory reservation allowed is 6MB")
     if flags.memory is not None and flags.memory < (flags.memory_reservation or 0):
         raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
     if (flags.dns or flags.dns_search or flags.dns_option) and (flags.network or "").startswith("container:"):
@@ -116,6 +118,10 @@ def _check_modes(flags: Any) -> None:
             continue
         hint = f"--{name} takes {', '.join(mode + {':': 'ID', '=': 'N'}.get(mode[-1], '') for mode in modes)}"
         raise InvalidArgument(f"invalid {name} mode: {value}", hint)
+    if flags.uts == "host" and flags.hostname:
+        raise InvalidArgument(
+            "conflicting options: hostname and the UTS mode", "the host's UTS namespace has its name"
+        )
     if (flags.network or "").startswith("container:"):
         for name in ("hostname", "add_host"):
             if getattr(flags, name):

@@ -19,7 +19,10 @@ Test = Callable[["Container"], bool]
 Values = dict[str, list[str]]
 
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
-PS_KEYS = ("ancestor", "before", "exited", "health", "id", "label", "name", "network", "since", "status", "volume")
+PS_KEYS = (
+    *("ancestor", "before", "exited", "expose", "health", "id", "label", "name"),
+    *("network", "publish", "since", "status", "volume"),
+)
 PRUNE_KEYS = ("label", "label!", "until")
 
 
@@ -159,15 +162,50 @@ def _since(engine: Engine, values: list[str]) -> Test:
 
 
 def _volume(engine: Engine, values: list[str]) -> Test:
+    """By a volume's name, a bind's source, or a place inside."""
     return lambda container: any(
-        value in (mount.get("Name"), mount["Destination"]) for mount in container.record.mounts for value in values
+        value in (mount.get("Name") or mount.get("Source"), mount["Destination"])
+        for mount in container.record.mounts
+        for value in values
     )
+
+
+def _expose(engine: Engine, values: list[str]) -> Test:
+    """By a port that is exposed, as in 80, 80/udp or 8000-8010/tcp."""
+    wanted = [_port_range("expose", value) for value in values]
+
+    def test(container: Container) -> bool:
+        from pyctr_lite.engine import inspect
+
+        shown = [text.partition("/") for text in inspect.config(container)["ExposedPorts"] or {}]
+        ports = [(int(port), protocol or "tcp") for port, _, protocol in shown if number.is_whole(port, 65535)]
+        return any(port in known and protocol == name for port, protocol in ports for known, name in wanted)
+
+    return test
+
+
+def _publish(engine: Engine, values: list[str]) -> Test:
+    """By a port that is published: none is yet."""
+    for value in values:
+        _port_range("publish", value)
+    return lambda container: False
+
+
+def _port_range(key: str, value: str) -> tuple[range, str]:
+    ports, _, protocol = value.partition("/")
+    first, dash, last = ports.partition("-")
+    last = last if dash else first
+    known = number.is_whole(first, 65535) and number.is_whole(last, 65535) and int(first) <= int(last)
+    if not known or protocol not in ("", "tcp", "udp", "sctp"):
+        raise InvalidArgument(f"invalid filter '{key}={value}'", "it is a port, as in 80, 80/udp or 8000-8010/tcp")
+    return range(int(first), int(last) + 1), protocol or "tcp"
 
 
 _TESTS: dict[str, Callable[[Engine, list[str]], Test]] = {
     "ancestor": _ancestor,
     "before": _before,
     "exited": _exited,
+    "expose": _expose,
     "health": _health,
     "id": lambda engine, values: lambda container: any(container.id.startswith(value) for value in values),
     "label": lambda engine, values: (
@@ -179,6 +217,7 @@ _TESTS: dict[str, Callable[[Engine, list[str]], Test]] = {
         )
     ),
     "network": lambda engine, values: lambda container: (container.record.options.network or "private") in values,
+    "publish": _publish,
     "since": _since,
     "status": _status,
     "volume": _volume,

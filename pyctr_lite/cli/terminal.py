@@ -33,7 +33,7 @@ def parse_keys(text: str) -> bytes:
     """The bytes of `ctrl-p,ctrl-q`. Fails with InvalidArgument."""
     keys = b""
     for key in text.split(",") if text else []:
-        if len(key) == 1:
+        if len(key) == 1 and key.isascii():
             keys += key.encode()
         elif key.startswith("ctrl-") and len(key) == 6 and ("a" <= key[5] <= "z" or key[5] in _UNSPECIAL):
             keys += bytes([_UNSPECIAL.get(key[5], ord(key[5]) - 96)])

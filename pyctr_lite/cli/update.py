@@ -26,6 +26,9 @@ def update(context: Context) -> int:
     for key in ("cpu_shares", "blkio_weight", "memory", "memory_reservation", "memory_swap", "nano_cpus"):
         if changes.get(key) == 0:
             del changes[key]  # 0 is "not given" for Docker
+    for key in ("cpuset_cpus", "cpuset_mems"):
+        if changes.get(key) == "":
+            del changes[key]  # and so is ""
     return several.each(
         context,
         flags.arguments,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pyctr_lite import number
 from pyctr_lite.commit import instructions
 from pyctr_lite.errors import InvalidArgument
 
@@ -53,7 +54,8 @@ def apply_changes(config: Mapping[str, Any], changes: Iterable[ConfigChange]) ->
     """A copy of a `config` object with the changes made in order.
 
     An ENTRYPOINT drops the CMD that was there before, which were arguments of another program, but not
-    one that the same changes have set (as in a Dockerfile).
+    one that the same changes have set (as in a Dockerfile). Without any program left, the CMD that was there
+    before stays (moby, daemon/commit.go, merge): `ENTRYPOINT []` alone takes only the entry point away.
     """
     changed = copy.deepcopy(dict(config))
     cmd_set = False
@@ -63,6 +65,8 @@ def apply_changes(config: Mapping[str, Any], changes: Iterable[ConfigChange]) ->
             cmd_set = True
         elif change.instruction == "ENTRYPOINT" and not cmd_set:
             changed.pop("Cmd", None)
+    if not changed.get("Entrypoint") and not changed.get("Cmd") and config.get("Cmd"):
+        changed["Cmd"] = list(config["Cmd"])
     return changed
 
 
@@ -126,7 +130,7 @@ def created_now() -> str:
     Raises InvalidArgument if the variable is not a number of seconds.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 13 and int(epoch) <= _LAST_SECOND):
+    if epoch and not number.is_whole(epoch, _LAST_SECOND):
         raise InvalidArgument(f"SOURCE_DATE_EPOCH={epoch}: it is a number of seconds since 1970")
     seconds, fraction = (int(epoch), 0) if epoch else divmod(time.time_ns(), 10**9)
     clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -16,7 +16,8 @@ def resolve(user: str, extra_groups: list[str], passwd: str, group: str) -> dict
     """Return the `process.user` object (OCI runtime spec) for `--user NAME|UID[:GROUP|GID]`; "" is root.
 
     A number is a number: an image cannot give it to another id by a user or group of that name (CVE-2016-3697;
-    moby/sys, user, GetExecUser). Raises InvalidArgument for a name that the texts do not have, and for an id out of range.
+    moby/sys, user, GetExecUser). Raises InvalidArgument for a name that the texts do not have and for an id that
+    is out of range.
     """
     name, _, group_name = user.partition(":")
     uid = _id(name or "0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pyctr_lite.cgroups import check
 from pyctr_lite.engine import accounts, image_view, lock, record, signals, spec
 from pyctr_lite.engine.containers import Container
 from pyctr_lite.engine.options import split_variable
@@ -25,6 +26,8 @@ def create(engine: Engine, options: ContainerOptions) -> Container:
     """Make a container of an image. Fails with NotFound without the image, Conflict where the name is taken."""
     image = engine.images.get(options.image)
     _check_helpers(options)
+    if options.cpuset_cpus or options.cpuset_mems:
+        check.cpuset(options.cpuset_cpus, options.cpuset_mems)
     config: dict[str, Any] = image.config.get("config") or {}  # of the shape documents.CONFIG
     args = _args(options, config)
     layers = list(reversed(engine.images.layer_directories(image)))
@@ -163,6 +166,11 @@ def _hostname(engine: Engine, options: ContainerOptions, id: str) -> str:
     if options.network.startswith("container:"):  # one network, one name, as Docker has it
         return str(engine.containers.get(options.network.partition(":")[2]).record.hostname)
     name: str = options.hostname or id[:_SHORT_ID]
+    for what, text in (("hostname", name), ("domain name", options.domainname)):
+        if text and (not text.isprintable() or " " in text):
+            raise InvalidArgument(
+                f"invalid {what} {text!r}: a control character, a space, or bytes that are not text"
+            )
     if len(name.encode()) > 64:
         raise InvalidArgument(f"invalid hostname {name!r}: longer than 64 bytes")
     return name

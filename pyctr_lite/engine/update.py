@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pyctr_lite.cgroups import hierarchy, limits
+from pyctr_lite.cgroups import check, hierarchy, limits
 from pyctr_lite.engine import events, options, record, restart
 from pyctr_lite.engine.containers import Container
 from pyctr_lite.errors import Conflict, InvalidArgument, PyctrError
@@ -73,6 +73,9 @@ def _check(old: options.ContainerOptions, new: options.ContainerOptions, changes
         raise InvalidArgument(f"Range of CPUs is from 0.01 to {most}.00, as there are only {most} CPUs available")
     if new.memory is not None and new.memory < 6 << 20:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if 0 < (new.memory_reservation or 0) < 6 << 20:
+        raise InvalidArgument("Minimum memory reservation allowed is 6MB")
+    check.cpuset(new.cpuset_cpus, new.cpuset_mems)
     if (new.memory_swap or 0) > 0 and new.memory is None:
         raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit", "add -m")
     if new.memory is not None and new.memory < (new.memory_reservation or 0):

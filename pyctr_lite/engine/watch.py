@@ -32,7 +32,7 @@ class Watch:
         poller.register(self._fd, select.POLLIN)
         if pidfd >= 0:
             poller.register(pidfd, select.POLLIN)
-        ready = poller.poll(None if seconds is None else max(0, seconds * 1000))
+        ready = poller.poll(None if seconds is None else min(max(0, seconds * 1000), 2**31 - 1))
         try:
             while os.read(self._fd, 65536):
                 pass  # which file it was does not matter

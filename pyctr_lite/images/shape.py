@@ -11,6 +11,7 @@ from __future__ import annotations
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.images import reference
+from pyctr_lite.number import is_digits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def is_time(text: str) -> bool:
     if len(text) < 20 or not text.isascii():
         return False
     numbers = text[0:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19]
-    if not "".join(numbers).isdigit() or (text[4], text[7], text[10], text[13], text[16]) != (
+    if not is_digits("".join(numbers)) or (text[4], text[7], text[10], text[13], text[16]) != (
         "-",
         "-",
         "T",
@@ -254,7 +255,7 @@ def is_time(text: str) -> bool:
         len(rest) == 6
         and rest[0] in "+-"
         and rest[3] == ":"
-        and "".join(offset).isdigit()
+        and is_digits("".join(offset))
         and int(offset[0]) < 24
         and int(offset[1]) < 60
     )

@@ -1,4 +1,4 @@
-"""The Init layer: a layer between the image and the container that holds empty mount points, nothing else.
+"""The Init layer: a layer between the image and the container that holds empty mount points and /etc/mtab.
 
 What the engine mounts over the image (/proc, /etc/hosts, …) needs something to be mounted on. Were it made
 in the container's own upper directory, a commit would take it along. The image is not trusted: its paths are
@@ -15,6 +15,8 @@ from pyctr_lite.rootfs import target
 
 DIRECTORIES = ("/dev", "/proc", "/sys")
 FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+MTAB, MOUNTS = "/etc/mtab", "/proc/mounts"
+"""A link that Docker's Init layer has, too: `mount` and `df` of older systems read the file."""
 
 
 def make_init_layer(layer: str, image_root_fd: int) -> None:
@@ -32,6 +34,7 @@ def make_init_layer(layer: str, image_root_fd: int) -> None:
         for path in FILES:
             if not _exists(image_root_fd, path) and not _is_link(image_root_fd, os.path.dirname(path)):
                 _make_file(layer_fd, image_root_fd, path)
+        _make_mtab(layer_fd, image_root_fd)
     finally:
         os.close(layer_fd)
 
@@ -66,6 +69,19 @@ def _make_file(layer_fd: int, image_root_fd: int, path: str) -> None:
             os.fchmod(fd, 0o644)
         finally:
             os.close(fd)
+        _copy_attributes(image_root_fd, parent, parent_fd)
+    finally:
+        os.close(parent_fd)
+
+
+def _make_mtab(layer_fd: int, image_root_fd: int) -> None:
+    """Make the link unless the image's /etc is a link, or has something of the name, if only a broken link."""
+    parent, name = os.path.split(MTAB)
+    if _exists(image_root_fd, MTAB) or any(_is_link(image_root_fd, path) for path in (parent, MTAB)):
+        return
+    parent_fd = target.make_directory(layer_fd, parent)
+    try:
+        os.symlink(MOUNTS, name, dir_fd=parent_fd)
         _copy_attributes(image_root_fd, parent, parent_fd)
     finally:
         os.close(parent_fd)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite import linux
+from pyctr_lite import linux, number
 from pyctr_lite.errors import InvalidArgument
 
 _PROC_FILES = frozenset(
@@ -125,7 +125,7 @@ def _is_of_host(source: str, place: str) -> bool:
 def _is_net_dev(place: str) -> bool:
     """Whether it is /proc/net/dev, which leads through /proc/self to /proc/PID/net/dev."""
     parts = place.split("/")
-    return len(parts) == 5 and parts[3:] == ["net", "dev"] and parts[2].isdigit()
+    return len(parts) == 5 and parts[3:] == ["net", "dev"] and number.is_digits(parts[2])
 
 
 def _refused(destination: str, place: str, top: str) -> InvalidArgument:

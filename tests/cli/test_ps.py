@@ -219,3 +219,26 @@ print("slow:", *set("re json enum typing datetime subprocess contextlib".split()
 """
     done = subprocess.run([sys.executable, "-ISc", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "slow:"
+
+
+def test_filters_by_a_bind_and_by_ports(pyctr: Pyctr, tmp_path: Path) -> None:
+    pyctr("run", "--name", "base", "busybox", "true", check=True)
+    pyctr("commit", "-c", "EXPOSE 80 8000-8002/udp", "base", "web", check=True)
+    pyctr("create", "--name", "bound", "-v", f"{tmp_path}:/data", "-v", "named:/named", "busybox", check=True)
+    pyctr("create", "--name", "exposed", "web", check=True)
+
+    def names(*filters: str) -> list[str]:
+        words = [word for text in filters for word in ("--filter", text)]
+        return pyctr("ps", "-a", *words, "--format", "{{.Names}}", check=True).stdout.split()
+
+    assert names(f"volume={tmp_path}") == ["bound"]
+    assert names("volume=/data") == ["bound"]
+    assert names("volume=named") == ["bound"]
+    assert names("volume=/nowhere") == []
+    assert names("expose=80") == ["exposed"]
+    assert names("expose=80/tcp", "expose=9") == ["exposed"]
+    assert names("expose=80/udp") == []
+    assert names("expose=8001-9000/udp") == ["exposed"]
+    assert names("publish=80") == []
+    for wrong in ("expose=x", "expose=80/x", "publish=9-8", "expose=65536"):
+        assert "invalid filter" in pyctr("ps", "--filter", wrong).stderr

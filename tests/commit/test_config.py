@@ -108,6 +108,8 @@ def test_instructions_add_to_what_is_there() -> None:
 
 def test_an_entrypoint_drops_an_old_cmd_but_not_one_set_with_it() -> None:
     assert "Cmd" not in changed({"Cmd": ["old"]}, 'ENTRYPOINT ["e"]')
+    assert changed({"Cmd": ["old"], "Entrypoint": ["e"]}, "ENTRYPOINT []") == {"Cmd": ["old"], "Entrypoint": []}
+    assert changed({"Cmd": ["old"]}, "CMD []")["Cmd"] == ["old"]
     assert changed({"Cmd": ["old"]}, 'CMD ["c"]', 'ENTRYPOINT ["e"]')["Cmd"] == ["c"]
     assert changed({"Cmd": ["old"]}, 'ENTRYPOINT ["e"]', 'CMD ["c"]')["Cmd"] == ["c"]
 
