@@ -83,3 +83,23 @@ def test_where_in_our_source_an_error_arose_is_for_debug_only(pyctr: Pyctr) -> N
     assert usual.returncode == 125
     assert ".py" not in usual.stderr
     assert "\nat " in debug.stderr
+
+
+def test_options_that_exclude_each_other_as_docker_has_it(pyctr: Pyctr) -> None:
+    done = pyctr("run", "--rm", "--uts", "host", "-h", "x", "busybox", "true")
+    assert (done.returncode, "conflicting options: hostname and the UTS mode" in done.stderr) == (125, True)
+    done = pyctr("run", "--rm", "--memory-reservation", "5m", "busybox", "true")
+    assert (done.returncode, "Minimum memory reservation allowed is 6MB" in done.stderr) == (125, True)
+    pyctr("create", "--name", "box", "--cpuset-cpus", "0", "busybox", "true", check=True)
+    pyctr("update", "--cpuset-cpus", "", "box", check=True)
+    assert pyctr("inspect", "-f", "{{.HostConfig.CpusetCpus}}", "box").stdout == "0\n"
+    assert pyctr("update", "--memory-reservation", "5m", "box").returncode == 1
+
+
+def test_etc_mtab_is_a_link_unless_the_image_has_one(pyctr: Pyctr) -> None:
+    shown = pyctr("run", "--name", "box", "busybox", "sh", "-c", "readlink /etc/mtab; df / >/dev/null", check=True)
+    assert (shown.stdout, shown.stderr) == ("/proc/mounts\n", "")
+    assert "/etc/mtab" not in pyctr("diff", "box", check=True).stdout
+    pyctr("run", "--name", "own", "busybox", "sh", "-c", "rm /etc/mtab; ln -s /nowhere /etc/mtab", check=True)
+    pyctr("commit", "own", "own", check=True)
+    assert pyctr("run", "--rm", "own", "readlink", "/etc/mtab", check=True).stdout == "/nowhere\n"
