@@ -226,3 +226,36 @@ def test_the_root_of_a_layer_is_not_a_link(pyctr: Pyctr, tmp_path: Path, outside
         done = pyctr(*words)
         assert done.returncode == 1, name
         assert is_as_before(outside)
+
+
+def test_an_image_brings_no_options_of_its_own(pyctr: Pyctr, tmp_path: Path, outside: Path) -> None:
+    """CVE-2014-6408 (security options) and CVE-2026-53488 (a label that names a program of the host)."""
+    host = {
+        "Privileged": True, "SecurityOpt": ["seccomp=unconfined", "systempaths=unconfined"], "CapAdd": ["ALL"],
+        "Binds": [f"{outside}:/outside"], "NetworkMode": "host", "PidMode": "host", "UsernsMode": "host",
+        "Devices": [{"PathOnHost": "/dev/kmsg", "PathInContainer": "/dev/kmsg", "CgroupPermissions": "rwm"}],
+        "LogConfig": {"Type": "binary", "Config": {"path": "/bin/sh"}},
+    }  # fmt: skip
+    labels = {
+        "containerd.io/restart.loguri": f"binary:///bin/touch?{tmp_path}/attacked",
+        "io.podman.annotations.privileged": "TRUE",
+        "io.podman.annotations.seccomp": "unconfined",
+        "run.oci.hooks.stderr": f"{tmp_path}/attacked",
+        "org.opencontainers.image.stopSignal": "9",
+    }
+    content = layer()
+    described = json.loads(config(digest(content), config={**host, "HostConfig": host, "Labels": labels}))
+    described |= {"host_config": host, "HostConfig": host, "annotations": labels, "hooks": {"prestart": [{}]}}
+    archive = docker_archive([content], ["asks"], config_content=json.dumps(described).encode())
+    (tmp_path / "asks.tar").write_bytes(archive)
+    pyctr("load", "-i", tmp_path / "asks.tar", check=True)
+    write = "echo 1 >/proc/sys/kernel/domainname"
+    script = f"grep -E '^(CapBnd|Seccomp):' /proc/self/status; ls /outside /dev/kmsg; {write}"
+    asked = pyctr("run", "--rm", "asks", "sh", "-c", script)
+    plain = pyctr("run", "--rm", "busybox", "sh", "-c", script)
+    assert (asked.stdout, asked.stderr) == (plain.stdout, plain.stderr)
+    pyctr("run", "-d", "--name", "box", "asks", "sleep", "60", check=True)
+    own = pyctr("run", "--rm", "asks", "ls", "-l", "/proc/self/ns").stdout
+    for kind in ("pid", "net", "ipc", "mnt"):
+        assert os.readlink(f"/proc/self/ns/{kind}") not in own
+    assert not (tmp_path / "attacked").exists()

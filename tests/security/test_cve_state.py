@@ -1,0 +1,157 @@
+"""Published faults in what other users of the host can do with the engine's files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pyctr
+
+NOBODY = 65534
+WALK = """
+import os, sys
+for top in sys.argv[1:]:
+    for directory, directories, files in os.walk(top):
+        for name in files:
+            path = os.path.join(directory, name)
+            try:
+                os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW))
+            except OSError:
+                continue
+            print("read", path)
+        if os.access(directory, os.W_OK):
+            print("write", directory)
+"""
+
+
+@pytest.fixture(params=[0o022, 0, 0o077], ids=oct)
+def box(request: pytest.FixtureRequest, pyctr: Pyctr) -> str:
+    """A container with a secret in its environment, its log, its upper directory and its volume."""
+    os.chmod(pyctr.root.parent, 0o755)
+    script = "echo secret; echo secret | tee /secret >/data/secret; chmod 777 /secret /data /data/secret; sleep 60"
+    words = [
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "-e",
+        "SECRET=secret",
+        "-v",
+        "data:/data",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    ]
+    subprocess.run(pyctr.command(*words), check=True, capture_output=True, umask=request.param)
+    return pyctr("inspect", "-f", "{{.Id}}", "box", check=True).stdout.strip()
+
+
+def test_another_user_reads_and_writes_nothing_of_the_engines(pyctr: Pyctr, box: str) -> None:
+    """CVE-2021-41091, -41103 and CVE-2024-25621: the state directory was open to every user, with any umask."""
+    done = subprocess.run(
+        ["python3", "-c", WALK, pyctr.root, "/run/pyctr_lite"],
+        user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("write")] == []
+    assert [line for line in lines if box in line or "/volumes/" in line or "secret" in line] == []
+    for path in (
+        f"containers/{box}/container.json",
+        f"containers/{box}/upper/secret",
+        "volumes/data/_data/secret",
+    ):
+        assert (pyctr.root / path).exists()
+        assert subprocess.run(
+            ["cat", pyctr.root / path], user=NOBODY, group=NOBODY, capture_output=True
+        ).returncode
+
+
+def test_root_of_a_user_namespace_reaches_nothing_of_the_engines(pyctr: Pyctr) -> None:
+    """CVE-2021-21284: the remapped root owned the directories of containers, and made files there."""
+    os.chmod(pyctr.root.parent, 0o755)
+    pyctr("run", "-d", "--name", "box", "--userns", "auto", "busybox", "sleep", "60", check=True)
+    pid, id = pyctr("inspect", "-f", "{{.State.Pid}} {{.Id}}", "box", check=True).stdout.split()
+    uid = os.stat(f"/proc/{pid}").st_uid
+    assert uid > 65535
+    done = subprocess.run(
+        ["python3", "-c", WALK, pyctr.root, "/run/pyctr_lite"],
+        user=uid, group=uid, extra_groups=[], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert [line for line in done.stdout.splitlines() if line.startswith("write") or id in line] == []
+
+
+def test_cp_changes_no_mode_on_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2021-41089: `cp` into a container changed the modes of files of the host."""
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o700)
+    (outside / "d").mkdir(mode=0o700)
+    (outside / "file").write_text("x")
+    (outside / "file").chmod(0o600)
+    given = tmp_path / "given"
+    (given / "d").mkdir(parents=True, mode=0o777)
+    (given / "file").write_text("y")
+    for path in (given, given / "d", given / "file"):
+        path.chmod(0o777)
+    up = "../" * 12
+    links = (
+        f"ln -s {up}{outside} /l; mkdir /t; ln -s {up}{outside}/d /t/d; ln -s {up}{outside}/file /t/file; sleep 60"
+    )
+    pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", links, check=True)
+    before = [(path, path.lstat().st_mode, path.lstat().st_mtime_ns) for path in (outside, *outside.rglob("*"))]
+    for destination in ("box:/l", "box:/l/", "box:/t", "box:/t/d", "box:/t/file"):
+        for source in (f"{given}/.", str(given), f"{given}/file"):
+            for flags in ([], ["-a"]):
+                pyctr("cp", *flags, source, destination)
+    after = [(path, path.lstat().st_mode, path.lstat().st_mtime_ns) for path in (outside, *outside.rglob("*"))]
+    assert after == before
+    assert (outside / "file").read_text() == "x"
+
+
+def test_files_in_tmp_are_nobodys_to_plant(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2014-0047: names in /tmp that another user can guess; nothing of ours is made there at all."""
+    place = tmp_path / "tmp"
+    place.mkdir(mode=0o777)
+    place.chmod(0o1777)
+    environment = {"TMPDIR": str(place)}
+    before = {path for path in Path("/tmp").iterdir() if "pyctr" in path.name}
+    pyctr("run", "--name", "box", "busybox", "true", env=environment, check=True)
+    pyctr("commit", "box", "made", env=environment, check=True)
+    pyctr("save", "-o", tmp_path / "made.tar", "made", env=environment, check=True)
+    pyctr("rmi", "made", env=environment, check=True)
+    pyctr("load", "-i", tmp_path / "made.tar", env=environment, check=True)
+    pyctr("cp", "box:/bin", tmp_path / "bin", env=environment, check=True)
+    assert list(place.iterdir()) == []
+    assert {path for path in Path("/tmp").iterdir() if "pyctr" in path.name} <= before
+
+
+CONNECT = """
+import os, socket, sys
+for path in sys.argv[1:]:
+    try:
+        directory = os.open(os.path.dirname(path), os.O_PATH)
+        place = f"/proc/self/fd/{directory}/{os.path.basename(path)}"
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(place)
+    except PermissionError:
+        continue
+    except OSError as error:
+        print(path, error)
+    else:
+        print("connected", path)
+"""
+
+
+def test_another_user_reaches_no_socket_of_the_engines(pyctr: Pyctr, box: str) -> None:
+    """CVE-2014-3499 and its kind: a socket that everybody may write to is root for everybody."""
+    tops = (pyctr.root, Path("/run/pyctr_lite"))
+    sockets = [str(path) for top in tops for path in top.rglob("*") if path.is_socket()]
+    assert sockets, "the monitor has one"
+    done = subprocess.run(
+        ["python3", "-c", CONNECT, *sockets],
+        user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert pyctr("exec", "box", "sh", "-c", "find / -xdev -type s; tail -n +2 /proc/net/unix").stdout == ""
