@@ -23,6 +23,10 @@ fail() {
 }
 need_root() { [ "$(id -u)" = 0 ] || fail "$1 needs root" "run it so: sudo make ${MAKE_TARGET:-setup}"; }
 
+need_writable() {
+    [ -w "$checkout" ] || fail "$1, and this checkout can only be read" "use a copy of it in another place"
+}
+
 step_root() { need_root "this target"; }
 
 step_packages() {
@@ -106,6 +110,7 @@ step_venv() {
         python=$(choose_python)
     fi
     if stamp_of dependencies | cmp -s - "$venv/stamp" && is_same_python; then return 0; fi
+    need_writable ".venv has to be made"
     "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module" "on Debian: apt-get install python3-venv"
     if [ -e "$venv/stamp-python" ] && ! is_same_python; then
         was=$(sed -n '1s/ .*//p' "$venv/stamp-python")
@@ -129,6 +134,7 @@ PYTHON
 
 step_extra() { # one of pyproject's optional dependencies: dev, course
     stamp_of "$1" | cmp -s - "$venv/stamp-$1" && return 0
+    need_writable ".venv lacks what pyproject.toml lists as $1"
     say "installing into .venv what pyproject.toml lists as $1"
     pip_install "$1"
     stamp_of "$1" >"$venv/stamp-$1"
@@ -147,13 +153,15 @@ PYTHON
 
 step_launcher() {
     if [ ! -e "$launcher" ] || [ make/launcher.py -nt "$launcher" ]; then
-        "$venv/bin/python" -IS make/launcher.py "$venv/bin/python" "$checkout" >"$launcher.new"
+        need_writable ".venv has no command, or an old one"
+        "$venv/bin/python" -ISXutf8 make/launcher.py "$venv/bin/python" "$checkout" >"$launcher.new"
         chmod 755 "$launcher.new"
         mv "$launcher.new" "$launcher"
         ln -sf pyctr_lite "$venv/bin/pyctr"
     fi
     # Start-up time depends on the bytecode being there, also for a user who may not write here.
     if [ ! -e "$venv/stamp-bytecode" ] || [ ! -d pyctr_lite/__pycache__ ] || [ -n "$(find pyctr_lite -name '*.py' -newer "$venv/stamp-bytecode" -print -quit)" ]; then
+        need_writable "what was compiled is older than pyctr_lite"
         : >"$venv/stamp-bytecode.new"
         "$venv/bin/python" -m compileall -q pyctr_lite || fail "pyctr_lite does not compile"
         "$venv/bin/python" -IS -X no_debug_ranges -c 'import sys; sys.path.append(sys.argv[1])

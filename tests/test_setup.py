@@ -243,6 +243,30 @@ def test_a_second_set_up_is_silent_and_starts_no_python(venv: Venv, tmp_path: Pa
     assert [program for program in started if "python" in program] == []
 
 
+def test_a_checkout_that_can_only_be_read_is_used_as_it_is_or_refused_in_a_line(venv: Venv) -> None:
+    read_only = 'mount --bind . .; mount -o remount,ro,bind .; cd ../checkout; make/setup.sh --quiet "$@"'
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", read_only, "sh", *Venv.STEPS]
+
+    def set_up() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=venv.directory, capture_output=True, text=True)
+
+    done = set_up()
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    for change, told in (
+        ("pyctr_lite/errors.py", "what was compiled is older than pyctr_lite"),
+        ("make/launcher.py", ".venv has no command, or an old one"),
+        ("pyproject.toml", ".venv has to be made"),
+    ):
+        before = (venv.directory / change).read_bytes()
+        (venv.directory / change).write_bytes(before.replace(b"dependencies = [\n", b"dependencies = [\n\n"))
+        done = set_up()
+        (venv.directory / change).write_bytes(before)
+        assert done.returncode == 1
+        first, _ = done.stderr.splitlines()
+        assert first == f"[setup] error: {told}, and this checkout can only be read"
+    assert venv.set_up().returncode == 0
+
+
 def test_a_python_that_was_replaced_is_noticed_and_the_packages_are_installed_again(venv: Venv) -> None:
     venv.became_newer()
     done = venv.set_up()

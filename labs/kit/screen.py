@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from labs.kit import manifest
 from labs.kit.session import Report, Result
+from pyctr_lite.screen import visible
 
 _STYLES = {"passed": "green", "to do": "dim", "unchecked": "dim"}
 VERBOSE = bool(os.environ.get("VERBOSE"))
@@ -19,7 +22,19 @@ VERBOSE = bool(os.environ.get("VERBOSE"))
 
 def console() -> Console:
     """The console of this command: colours for a terminal, plain text and a fixed width for anything else."""
-    return Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    return _Terminal(highlight=False) if sys.stdout.isatty() else Console(width=100, highlight=False)
+
+
+class _Terminal(Console):
+    """A console that a learner's file, or what its functions print and raise, cannot drive.
+
+    Whatever is shown goes through `render`; only the styles of rich itself reach the terminal as they are.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render, with control characters in texts shown as `\\x1b` and the like."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def table(title: str, report: Report) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -105,6 +106,25 @@ def test_one_exercise_alone(
     solve(manifest.find("5.1"))
     done = kit("check", "5.1")
     assert (done.returncode, done.stdout) == (0, "5.1 What the layers below show: passed, 15/15 points\n")
+
+
+@pytest.mark.parametrize("words", [("check", "5.1"), ("solution", "5.1"), ("lab", "5")], ids=" ".join)
+def test_what_a_learners_file_says_does_not_drive_the_terminal(
+    labs: Path, solve: Callable[..., None], words: tuple[str, str]
+) -> None:
+    """A handed-in file that retitles the teacher's terminal and paints points on it."""
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m100/100\r"
+    body = f"    # {evil.replace(chr(13), '')}\n    raise ValueError({evil!r})\n"
+    solve(manifest.find("5.1"), f"def lower_entry(lowers, name):\n{body}")
+    environment = {**os.environ, "TERM": "xterm-256color", "VERBOSE": "1"}
+    command = [sys.executable, "-m", "labs.kit", "--labs", str(labs), *words]
+    with at_terminal(command, env=environment, cwd=manifest.CHECKOUT) as person:
+        person.leaves()
+        shown = person.shown
+    assert "owned" in shown
+    assert "\\x1b" in shown
+    for driving in ("\x1b]0;", "\x1b[2J", "\x9b", "\x07"):
+        assert driving not in shown
 
 
 def test_a_lab_is_checked_again_on_each_save(labs: Path, solve: Callable[..., None]) -> None:
