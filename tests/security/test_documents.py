@@ -733,7 +733,7 @@ def test_a_wrong_entry_of_the_index_harms_no_other(root: Path, entry_: Any) -> N
 
 
 def run(root: str, *words: str) -> tuple[int, str, str]:
-    """A command line in this process: exit code and what it printed. Only an error that a person can act on is one."""
+    """Run a command line in this process: its exit code and output. Only errors a person can act on are caught."""
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         try:

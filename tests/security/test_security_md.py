@@ -1,4 +1,4 @@
-"""SECURITY.md says which test tries which attack: every row has one that exists, or a reason from the list."""
+"""SECURITY.md against the tests: every vulnerability has a test that exists, or a reason from the list."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FAULT = re.compile(r"CVE-20\d\d-\d{4,6}|GHSA(?:-[0-9a-z]{4}){3}")
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the table below a heading, without its head."""
+    """Return the cells of the table below a heading, without the header row."""
     section = re.split(r"^#+ ", TEXT.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.M)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-ENGINES, KIN = rows("Known faults of container engines"), rows("Their kin")
-REASONS = set(re.findall(r"^- \*\*(.+)\*\*", TEXT.split("Why a fault is not applicable:\n", 1)[1], flags=re.M))
+ENGINES, RELATED = rows("Known vulnerabilities of container engines"), rows("Related")
+REASONS = set(re.findall(r"^- \*\*(.+)\*\*", TEXT.split("Reasons:\n", 1)[1], flags=re.M))
 
 
 def functions_of(path: str) -> set[str]:
@@ -30,7 +30,7 @@ def functions_of(path: str) -> set[str]:
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
-@pytest.mark.parametrize("row", [*ENGINES, *KIN], ids=lambda row: row[0])
+@pytest.mark.parametrize("row", [*ENGINES, *RELATED], ids=lambda row: row[0])
 def test_every_fault_has_a_test_that_exists_or_a_reason(row: list[str]) -> None:
     fault, where, what, answer = row
     assert FAULT.fullmatch(fault)
@@ -57,7 +57,7 @@ def test_the_table_is_whole_and_in_order() -> None:
     "path", sorted((REPOSITORY / "tests/security").glob("test_*.py")), ids=lambda path: path.stem
 )
 def test_a_fault_that_a_test_names_is_in_the_table(path: Path) -> None:
-    named = {row[0] for row in [*ENGINES, *KIN]}
+    named = {row[0] for row in [*ENGINES, *RELATED]}
     assert set(FAULT.findall(path.read_text())) - named == set()
 
 
