@@ -34,6 +34,7 @@ KINDS = {
     "image": "broken images",
 }
 """Each kind and its plural, in the order of removal: a directory only when nothing is mounted in it."""
+_DETACH = linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW
 SETTLED = 60
 """Seconds after which what is half made is nobody's any more: it is made in milliseconds."""
 
@@ -80,9 +81,9 @@ def _mounts(engine: Engine) -> Iterator[Leftover]:
         path = mount.mountpoint
         for top, is_left in tops.items():
             if path.startswith(top) and is_left(engine, path[len(top) :].split("/")[0]):
-                yield Leftover("mount", path, partial(linux.umount2, path, linux.MNT_DETACH))
+                yield Leftover("mount", path, partial(linux.umount2, path, _DETACH))
         if path.startswith(f"{engine.paths.run}/view-") and not _lives(path.rpartition("-")[2]):
-            yield Leftover("mount", path, partial(linux.umount2, path, linux.MNT_DETACH))
+            yield Leftover("mount", path, partial(linux.umount2, path, _DETACH))
 
 
 def _groups(engine: Engine) -> Iterator[Leftover]:
@@ -114,7 +115,10 @@ def _run_directories(engine: Engine) -> Iterator[Leftover]:
 
 
 def _half_containers(engine: Engine) -> Iterator[Leftover]:
-    """Containers whose removal, or whose making, was cut off."""
+    """Containers whose removal, or whose making, was cut off; not one in which something is still mounted.
+
+    That could be a volume (`mount`), whose files are not to be removed with it.
+    """
     for name in _list(engine.paths.containers):
         path = f"{engine.paths.containers}/{name}"
         if name.endswith(".removing"):
@@ -122,7 +126,7 @@ def _half_containers(engine: Engine) -> Iterator[Leftover]:
         else:
             half = not os.path.exists(f"{path}/container.json")
             left = half and _is_settled(path) and not Lock.is_held(f"{path}/lock")
-        if left:
+        if left and not any(mount.mountpoint.startswith(path + "/") for mount in mountinfo.mounts()):
             yield Leftover("container", path, partial(walk.remove_tree, path))
 
 

@@ -8,6 +8,11 @@ ALPHANUMERIC = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 _LATER = ALPHANUMERIC | frozenset("_.-")
 
 
+def is_name(name: str) -> bool:
+    """Whether a directory of the store may be a volume: not lost+found, nor what another program left there."""
+    return len(name) > 1 and name[0] in ALPHANUMERIC and _LATER.issuperset(name)
+
+
 def check_name(name: str) -> None:
     """Fail with InvalidArgument unless a name is `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, so that it is no path."""
     if len(name) == 1:

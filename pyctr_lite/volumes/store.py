@@ -1,7 +1,12 @@
-"""The store of volumes: `<root>/volumes/<name>/` with `volume.json` and the files in `_data`."""
+"""The store of volumes: `<root>/volumes/<name>/` with `volume.json` and the files in `_data`.
+
+A container reaches `_data` and what is in it, never its name or what lies beside it: so these paths are ours. What
+is in `_data` is only gone through by descriptors, with no link followed (`walk`).
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
 
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 """Docker's mark on a volume that nobody named; `prune` takes only those, unless told otherwise."""
+
+
+_MAX_RECORD = 1 << 20
+"""Bytes of a volume.json; a larger one is not ours."""
 
 
 Names = list[str]
@@ -83,18 +92,20 @@ class VolumeStore:
         except NotFound:
             pass
         lock = self._lock()
+        building = os.path.join(self.directory, f".{name}.creating")
         try:
-            building = os.path.join(self.directory, f".{name}.creating")
             for directory in (building, os.path.join(building, "_data")):
                 os.mkdir(directory)
                 os.chmod(directory, 0o755)  # whatever the caller's umask: users of containers go through it
             created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             record = {"Name": name, "CreatedAt": created, "Labels": labels, "Options": options}
             jsonfile.write(os.path.join(building, "volume.json"), record)
-            try:
-                os.rename(building, os.path.join(self.directory, name))
-            except OSError:  # another process was faster; its volume is not empty, so it stays
-                _delete(building)
+            os.rename(building, os.path.join(self.directory, name))
+        except OSError as error:
+            _delete(building)
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            # Another process was faster; its volume is not empty, so it stays.
         finally:
             os.close(lock)
         return self.get(name)
@@ -104,21 +115,18 @@ class VolumeStore:
         path = os.path.join(self.directory, name)
         if not name or name.startswith(".") or "/" in name or not os.path.isdir(path):
             raise NotFound(f"get {name}: no such volume", self._near(name))
-        try:
-            record = jsonfile.read(os.path.join(path, "volume.json"))
-        except (FileNotFoundError, ValueError):  # the files are what counts: a lost record does not hide them
-            record = {}
-        return Volume(
-            name,
-            os.path.join(path, "_data"),
-            record.get("CreatedAt") or "",
-            record.get("Labels") or {},
-            record.get("Options") or {},
-        )
+        created, labels, options = _read_record(os.path.join(path, "volume.json"))
+        return Volume(name, os.path.join(path, "_data"), created, labels, options)
 
     def list(self) -> list[Volume]:
-        """All volumes, by name."""
-        return [self.get(name) for name in self._names()]
+        """All volumes, by name; without those that are removed meanwhile."""
+        found = []
+        for name in self._names():
+            try:
+                found.append(self.get(name))
+            except NotFound:
+                continue
+        return found
 
     def remove(self, name: str, force: bool = False, in_use: Callable[[str], Names] | None = None) -> None:
         """Delete a volume and its files. `in_use` gives the ids of the containers that use it.
@@ -165,7 +173,7 @@ class VolumeStore:
 
     def _names(self) -> Names:
         try:
-            return sorted(name for name in os.listdir(self.directory) if not name.startswith("."))
+            return sorted(name for name in os.listdir(self.directory) if names.is_name(name))
         except FileNotFoundError:
             return []
 
@@ -174,15 +182,47 @@ class VolumeStore:
         return f"Near to it: {found}." if found else ""
 
     def _lock(self) -> int:
-        """Wait until no other process changes the store, and delete what a killed one left half-way."""
+        """Wait until no other process changes the store, and delete what a killed one left half-way.
+
+        What cannot be deleted (a file that chattr(1) protects) stays, and does not keep others from their work.
+        """
         os.makedirs(self.directory, 0o700, exist_ok=True)
         os.chmod(self.directory, 0o700)  # a setuid file of root in a volume is not for the host's users
         lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in os.listdir(self.directory):
             if name.startswith("."):
-                _delete(os.path.join(self.directory, name))
+                try:
+                    _delete(os.path.join(self.directory, name))
+                except OSError:
+                    pass  # `doctor` shows it
         return lock
+
+
+def _read_record(path: str) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Read what a volume.json says: when it was made, its labels and options.
+
+    The files are what counts: a record that is lost, or is not as we write it, does not hide them.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            record = jsonfile.loads(os.read(fd, _MAX_RECORD))
+        finally:
+            os.close(fd)
+    except (OSError, ValueError, RecursionError):
+        record = {}
+    if not isinstance(record, dict):
+        record = {}
+    created = record.get("CreatedAt")
+    return created if isinstance(created, str) else "", _texts(record.get("Labels")), _texts(record.get("Options"))
+
+
+def _texts(value: object) -> dict[str, str]:
+    """A member of a record that has to map texts to texts; anything else in it is left out."""
+    if not isinstance(value, dict):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
 
 
 def _check_options(options: dict[str, str]) -> None:

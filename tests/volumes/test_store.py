@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -140,6 +141,65 @@ def test_a_volume_whose_record_is_lost_is_still_there(store: VolumeStore, tmp_pa
     store.create("data")
     (tmp_path / "volumes/data/volume.json").unlink()
     assert [volume.name for volume in store.list()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", "5", "null", "", "{", '"text"', '{"Labels": [], "Options": 5, "CreatedAt": {}}', "[" * 100_000,
+        '{"Labels": {"a": 1, "b": null, "c": "d"}}', '{"Options": {"device": ["/etc"]}}', "\0", "\xff",
+        '{"Labels": "a=b"}', "x" * (2 << 20),
+    ],
+)  # fmt: skip
+def test_a_record_of_another_shape_hides_no_volume(store: VolumeStore, tmp_path: Path, text: str) -> None:
+    volume = store.create("data")
+    (tmp_path / "volumes/data/volume.json").write_text(text, encoding="latin-1")
+    found = store.get("data")
+    assert found.source == volume.mountpoint
+    assert found.labels in ({}, {"c": "d"})
+    assert found.inspect()["CreatedAt"] == ""
+    assert [lets_through.name for lets_through in store.list()] == ["data"]
+    assert filters.volume_filter(["label=a"], set())(found) is False
+    assert store.prune(set(), all=True) == (["data"], 0)
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "link", "missing"])
+def test_a_record_that_is_not_a_file_hides_no_volume(store: VolumeStore, tmp_path: Path, kind: str) -> None:
+    store.create("data", labels={"a": "b"})
+    record = tmp_path / "volumes/data/volume.json"
+    record.rename(tmp_path / "elsewhere")
+    if kind == "directory":
+        record.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(record)
+    elif kind == "link":
+        record.symlink_to(tmp_path / "elsewhere")
+    assert [(volume.name, volume.labels) for volume in store.list()] == [("data", {})]
+
+
+def test_what_is_not_a_volume_is_not_listed(store: VolumeStore, tmp_path: Path) -> None:
+    store.create("data")
+    (tmp_path / "volumes/lost+found").mkdir()
+    (tmp_path / "volumes/stray").touch()
+    (tmp_path / "volumes/dangling").symlink_to("nowhere")
+    assert [volume.name for volume in store.list()] == ["data"]
+
+
+def test_a_leftover_that_cannot_be_deleted_is_no_obstacle(store: VolumeStore, tmp_path: Path) -> None:
+    """A container may have protected a file by chattr(1)."""
+    left = tmp_path / "volumes/.old.removing/_data/file"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    if subprocess.run(["chattr", "+i", left], check=False, capture_output=True).returncode:
+        pytest.skip("this file system has no chattr +i")
+    try:
+        assert store.create("data").name == "data"
+        store.remove("data")
+        assert store.list() == []
+    finally:
+        subprocess.run(["chattr", "-i", left], check=True)
+    store.create("data")
+    assert os.listdir(tmp_path / "volumes") == ["data"]
 
 
 @pytest.mark.parametrize(
