@@ -60,7 +60,10 @@ def check(root_fd: int, place_fd: int, destination: str, fstype: str, source: st
     `place_fd` is the mount point, `fstype` the new file system's type, or "" for a bind of `source`.
     Raises InvalidArgument. Source: runc, libcontainer/rootfs_linux.go, checkProcMount.
     """
-    place = path_in_root(root_fd, place_fd)
+    try:
+        place = path_in_root(root_fd, place_fd)
+    except OSError as error:  # it is longer than a path may be
+        raise OSError(error.errno, error.strerror, destination) from None
     top = "/" + place[1:].partition("/")[0]
     if top not in ("/proc", "/sys"):
         return
