@@ -36,7 +36,7 @@ def info(context: Context) -> int:
 
     values = infos.info(context.engine)
     if context.flags.format:
-        return _print_formatted(values, context.flags.format)
+        return _print_formatted(values, context.flags.format, info=True)
     print("Client: pyctr_lite", f" Version:    {values['ServerVersion']}", "", "Server:", sep="\n")
     for line in _info_lines(values):
         print(f" {line}")
@@ -148,13 +148,15 @@ def _repair(context: Context) -> int:
     return code
 
 
-def _print_formatted(values: dict[str, Any], form: str) -> int:
-    from pyctr_lite.cli import templates
+def _print_formatted(values: dict[str, Any], form: str, *, info: bool = False) -> int:
+    from pyctr_lite.cli import go_types, templates
 
     if form == "json":
         output.show_json(values)
     else:
-        output.styled(templates.of_flag(form).render(templates.as_go(values)) + "\n")
+        output.styled(
+            templates.of_flag(form).render(templates.as_go(values, known=go_types.INFO if info else None)) + "\n"
+        )
     return 0
 
 

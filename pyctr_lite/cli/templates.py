@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyctr_lite import near
-from pyctr_lite.cli import go_format, template_functions, template_nodes, template_parser
+from pyctr_lite.cli import go_format, go_types, template_functions, template_nodes, template_parser
 from pyctr_lite.cli.template_functions import (
     ANY,
     INT,
@@ -71,19 +71,25 @@ def of_flag(form: str) -> Template:
         raise
 
 
-def as_go(value: Any, maps: set[str] = MAPS) -> Any:
-    """A JSON value with what its keys tell of Go's types: `Map` for a map, sorted as Go sorts it, nil ones too."""
+def as_go(value: Any, maps: set[str] = MAPS, known: go_types.Fields | None = None) -> Any:
+    """A JSON value with what its keys tell of Go's types: `Map` for a map, sorted as Go sorts it, nil ones too.
+
+    `known` has the fields of the struct that it is, for those that JSON leaves out.
+    """
     if isinstance(value, dict):
-        return type(value)((key, _member(key, item, maps)) for key, item in value.items())
-    return [as_go(item, maps) for item in value] if isinstance(value, list) else value
+        members = [(key, _member(key, item, maps, known)) for key, item in value.items()]
+        return type(value)(members) if known is None else go_types.Struct(members, known)
+    return [as_go(item, maps, known) for item in value] if isinstance(value, list) else value
 
 
-def _member(key: str, value: Any, maps: set[str]) -> Any:
+def _member(key: str, value: Any, maps: set[str], known: go_types.Fields | None) -> Any:
     if value is None:
         return NilMap() if key in maps else NilSlice() if key in SLICES else NIL if key in POINTERS else None
+    fields, many = go_types.inner(known, key)
     if key in maps and isinstance(value, dict):
-        return Map(sorted(as_go(value, maps).items()))
-    return as_go(value, maps)
+        items = {name: as_go(item, maps, fields if many else None) for name, item in value.items()}
+        return Map(sorted(items.items()))
+    return as_go(value, maps, fields)
 
 
 def _operands(part: Any) -> Iterator[template_nodes.Node]:
@@ -234,15 +240,23 @@ class _Execution:
         return None
 
     def follow(self, value: Any, names: Iterable[str]) -> Any:
+        absent = ""
         for name in names:
+            if absent and value is NIL:  # Go's error is of the JSON, in which the struct is not
+                raise self.error(f'map has no entry for key "{absent}"')
             if value is None:
                 raise self.error(f"nil pointer evaluating interface {{}}.{name}")
             if not isinstance(value, dict):
                 raise self.error(f"can't evaluate field {name} in type interface {{}}")
-            if name not in value and not isinstance(value, Map):
-                meant = near.nearest(name, value)
+            absent = "" if name in value else name
+            if not absent or isinstance(value, Map):
+                value = value.get(name)
+            elif isinstance(value, go_types.Struct) and name in value.known:
+                value = value.zero(name)
+            else:
+                known = {*value, *getattr(value, "known", ())}
+                meant = near.nearest(name, known)
                 raise self.error(f'map has no entry for key "{name}"', f"Did you mean .{meant}?" if meant else "")
-            value = value.get(name)
         return value
 
     def call(

@@ -52,6 +52,7 @@ def image(engine: Engine, item: Image) -> dict[str, Any]:
         "Variant": item.config.get("variant", ""),
         "Os": item.config.get("os", ""),
         "Size": item.size,
+        "VirtualSize": item.size,
         "GraphDriver": {"Name": "overlay2", "Data": data},
         "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in item.layers]},
         "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},

@@ -1,0 +1,141 @@
+"""Fields that our JSON does not have and Docker's structs do: zero values, as Docker's own client gives them."""
+
+from __future__ import annotations
+
+import json
+from concurrent import futures
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pyctr_lite.cli import go_types
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import DockerClient
+    from tests.conftest import Pyctr
+
+NOT_IN_EVERY_CLIENT = set(
+    "Node ImageManifestDescriptor Capabilities Annotations KernelMemory KernelMemoryTCP GwPriority "
+    "DNSNames Container ContainerConfig VirtualSize Manifests Descriptor ArgsEscaped MacAddress "
+    "ClusterVolume Bundle Id Isolation CpuShares CpuPeriod CpuQuota CpuRealtimePeriod "
+    "CpuRealtimeRuntime NanoCpus CpuCount CpuPercent Dns DnsOptions DnsSearch Parent DockerVersion "
+    "Comment Created Author Variant Status Mode SecondaryIPAddresses SecondaryIPv6Addresses "
+    "HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen Bridge".split()
+)
+"""Fields of one version of Docker only, or whose Go name is not their JSON name."""
+
+
+def paths(known: go_types.Fields, before: str = "") -> list[str]:
+    found = []
+    for name, field in known.items():
+        if name in NOT_IN_EVERY_CLIENT:
+            continue
+        found.append(f"{before}.{name}")
+        if isinstance(field, go_types.Fields):
+            found += paths(field, f"{before}.{name}")
+        if isinstance(field, go_types.Pointer):
+            found += paths(field.fields, f"{before}.{name}")
+    return found
+
+
+EXTRA = [
+    "{{if .State.Health}}yes{{else}}no{{end}}",
+    "{{with .Config.Healthcheck}}{{.Test}}{{end}}",
+    "{{.State.Health.Status}}",
+    "{{.Config.Healthcheck.Test}}",
+    "{{.State.Helth}}",
+    "{{.Config.Nothing}}",
+    "{{len .HostConfig.PortBindings}}",
+    "{{range $p, $c := .HostConfig.PortBindings}}{{$p}}{{end}}",
+    "{{len .HostConfig.Links}}",
+    "{{json .SizeRw}}",
+    "{{json .Config.Shell}}",
+    "{{json .HostConfig.PortBindings}}",
+    "{{.SizeRw.x}}",
+    "{{(index .Mounts 0).Driver}}|{{(index .Mounts 0).Name}}",
+    "{{range .Mounts}}{{.Name}}{{.Driver}};{{end}}",
+    "{{.HostConfig.LogConfig.Type}}",
+    "{{range .NetworkSettings.Networks}}{{.NetworkID}}{{.Aliases}}{{.IPAMConfig}}{{end}}",
+]
+
+
+def compare(docker_server: DockerClient, kind: str, value: Any, texts: list[str], pyctr: Pyctr, name: str) -> None:
+    def docker(text: str) -> str:
+        done = docker_server("inspect", "--type", kind, "x", "--format", text)
+        return (
+            done.stdout
+            if done.returncode == 0
+            else done.stderr.splitlines()[0].removeprefix("template parsing error: ")
+        )
+
+    def ours(text: str) -> str:
+        done = pyctr("inspect", "--type", kind, name, "--format", text)
+        lines = done.stdout if done.returncode == 0 else done.stderr.splitlines()[0].removeprefix("pyctr_lite: ")
+        return lines.removeprefix("template parsing error: ")
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        expected = dict(zip(texts, pool.map(docker, texts), strict=True))
+        made = dict(zip(texts, pool.map(ours, texts), strict=True))
+    assert {text: (made[text], said) for text, said in expected.items() if made[text] != said} == {}
+
+
+@pytest.mark.timeout(300)
+def test_a_container_has_every_field_that_docker_knows(
+    docker_server: DockerClient, pyctr: Pyctr, tmp_path: Any
+) -> None:
+    pyctr("create", "--name", "box", "-v", f"{tmp_path}:/data", "busybox", check=True)
+    value = json.loads(pyctr("inspect", "box", check=True).stdout)[0]
+    docker_server.answers["/containers/x/json"] = value
+    absent = [path for path in paths(go_types.CONTAINER) if not is_there(value, path)]
+    compare(docker_server, "container", value, [*EXTRA, *(f"{{{{{path}}}}}" for path in absent)], pyctr, "box")
+
+
+@pytest.mark.timeout(300)
+def test_an_image_has_every_field_that_docker_knows(docker_server: DockerClient, pyctr: Pyctr) -> None:
+    value = json.loads(pyctr("image", "inspect", "busybox", check=True).stdout)[0]
+    docker_server.answers["/images/x/json"] = value
+    older = (".Config.NetworkDisabled", ".Config.StopTimeout", ".RootFS.BaseLayer")  # not in Docker 28's client
+    absent = [path for path in paths(go_types.IMAGE) if not is_there(value, path) and path not in older]
+    texts = [*(f"{{{{{path}}}}}" for path in absent), "{{range $p, $c := .Config.ExposedPorts}}{{$p}}{{end}}"]
+    compare(docker_server, "image", value, texts, pyctr, "busybox")
+
+
+def is_there(value: Any, path: str) -> bool:
+    for name in path[1:].split("."):
+        if not isinstance(value, dict) or name not in value:
+            return False
+        value = value[name]
+    return True
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["volume", "inspect", "data", "-f", "{{.UsageData}} {{.Status}}"], "<nil> map[]"),
+        (
+            ["info", "-f", "{{.ClusterStore}}|{{.Plugins.Volume}}|{{.RegistryConfig}}|{{.Swarm.NodeID}}"],
+            "|[]|<nil>|",
+        ),
+        (["image", "inspect", "busybox", "-f", "{{.Config.ExposedPorts}} {{.Config.Healthcheck}}"], "map[] <nil>"),
+    ],
+)
+def test_zero_values(pyctr: Pyctr, words: list[str], shown: str) -> None:
+    pyctr("volume", "create", "data", check=True)
+    assert pyctr(*words, check=True).stdout == shown + "\n"
+
+
+def test_size_is_there_if_asked_for(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "box", "busybox", check=True)
+    assert pyctr("inspect", "-f", "{{.SizeRw}}", "box", check=True).stdout == "<nil>\n"
+    assert (
+        pyctr("inspect", "-s", "-f", "{{if .SizeRw}}{{.SizeRw}}{{else}}0{{end}}", "box", check=True).stdout
+        == "0\n"
+    )
+
+
+def test_an_unknown_field_is_an_error_with_the_nearest_that_is_known(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "box", "busybox", check=True)
+    done = pyctr("inspect", "-f", "{{.State.Helth}}", "box")
+    assert done.returncode
+    assert 'map has no entry for key "Helth"' in done.stderr
+    assert "Did you mean .Health?" in done.stderr
