@@ -11,6 +11,17 @@ from pyctr_lite.errors import InvalidArgument
 ULIMITS = (
     "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
+_LOG_OPTIONS = (
+    "max-size",
+    "max-file",
+    "mode",
+    "max-buffer-size",
+    "labels",
+    "labels-regex",
+    "env",
+    "env-regex",
+    "tag",
+)
 _MOST_FILES = 1000
 """Of a log: each is looked at when it is read."""
 
@@ -74,23 +85,46 @@ def domain(text: str) -> str:
 
 def log(driver: str, texts: list[str]) -> dict[str, object]:
     """The engine's options for --log-driver and each NAME=VALUE of --log-opt. Fails with InvalidArgument."""
+    from pyctr_lite.engine import log_attributes
+
     if driver not in ("json-file", "none"):
         raise InvalidArgument(
             f"logger: no log driver named '{driver}' is registered", "there are json-file and none"
         )
     given = dict(text.partition("=")[::2] for text in texts)
     for name in given:
-        if driver == "none" or name not in ("max-size", "max-file"):
-            raise InvalidArgument(
-                f"unknown log opt '{name}' for {driver} log driver", "there are max-size, max-file"
-            )
+        if driver == "none" or name not in _LOG_OPTIONS:
+            hint = f"supported: {', '.join(_LOG_OPTIONS)}" if driver != "none" else "leave --log-opt out"
+            raise InvalidArgument(f"unknown log opt '{name}' for {driver} log driver", hint)
+    _check_log_mode(given)
+    if not given.keys().isdisjoint(log_attributes.KEYS):
+        log_attributes.check(given)
     size, files = given.get("max-size", "-1"), given.get("max-file", "1")
     if "max-file" in given and "max-size" not in given:
         raise InvalidArgument("max-file cannot be set without max-size")
     if not number.is_whole(files, _MOST_FILES) or not int(files):
-        raise InvalidArgument(f"max-file is 1 to {_MOST_FILES}, not '{files}'")
+        raise InvalidArgument(f"max-file cannot be less than 1: '{files}'", f"it is 1 to {_MOST_FILES}")
     options: dict[str, object] = {"log_driver": driver, "log_options": given, "log_max_files": int(files)}
     return options | ({} if size == "-1" else {"log_max_size": _decimal_size(size)})
+
+
+def _check_log_mode(given: dict[str, str]) -> None:
+    """Docker's rules for the buffer between container and driver (daemon/logger/factory.go).
+
+    Ours has none: the monitor writes to a file, which does not keep the container waiting.
+    """
+    mode = given.get("mode", "")
+    if mode not in ("", "blocking", "non-blocking"):
+        raise InvalidArgument(f"logger: logging mode not supported: {mode}", "it is blocking or non-blocking")
+    if "max-buffer-size" in given:
+        if mode != "non-blocking":
+            raise InvalidArgument("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
+        from pyctr_lite.cli import units
+
+        try:
+            units.bytes_size(given["max-buffer-size"])
+        except ValueError as error:
+            raise InvalidArgument(f"error parsing option max-buffer-size: {error}") from None
 
 
 def _decimal_size(text: str) -> int:

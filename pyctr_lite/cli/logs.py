@@ -39,7 +39,9 @@ def logs(context: Context) -> int:
             if entry is None:
                 streams.flush()
             elif first <= entry.time <= last:
-                before = (entry.time + " " if flags.timestamps else "") + (" " if flags.details else "")
+                before = entry.time + " " if flags.timestamps else ""
+                if flags.details:
+                    before += _details(entry.attributes) + " "
                 streams.write(1 if entry.stream == "stdout" else 2, before + entry.text)
     finally:
         streams.flush()
@@ -57,6 +59,16 @@ def moment(flag: str, text: str | None) -> int | None:
             f'invalid value for "{flag}": failed to parse value as time or duration: "{text}"',
             "It is a time (2024-05-01T10:00:00Z, 1714557600) or how long ago (90s, 1h30m).",
         ) from None
+
+
+def _details(attributes: dict[str, str]) -> str:
+    """The attributes of a line as Docker's daemon writes them: k=v,k=v, quoted as in a URL."""
+    if not attributes:
+        return ""
+    from urllib import parse
+
+    quote = parse.quote_plus
+    return ",".join(f"{quote(name, '~')}={quote(value, '~')}" for name, value in sorted(attributes.items()))
 
 
 class _Output:

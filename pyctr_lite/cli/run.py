@@ -73,7 +73,7 @@ _SHARED = (
     Option("label", "list", "Set meta data on a container", short="l"),
     Option("label-file", "list", "Read in a line delimited file of labels"),
     Option("log-driver", "string", "Logging driver for the container (json-file, none)"),
-    Option("log-opt", "list", "Log driver options: max-size=10m, max-file=3"),
+    Option("log-opt", "list", "Log driver options: max-size=10m, max-file=3, labels=NAME, tag=…"),
     Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …) by lxcfs"),
     Option("memory", "bytes", "Memory limit", short="m"),
     Option("memory-reservation", "bytes", "Memory soft limit"),

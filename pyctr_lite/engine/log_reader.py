@@ -19,13 +19,14 @@ _BLOCK = 64 * 1024
 
 
 class Entry:
-    """One line of a log: its text with its end, "stdout" or "stderr", and its time in RFC 3339."""
+    """One line of a log: its text with its end, "stdout" or "stderr", its time in RFC 3339, and attributes."""
 
-    __slots__ = ("stream", "text", "time")
+    __slots__ = ("attributes", "stream", "text", "time")
 
     def __init__(self, line: bytes) -> None:
         value = jsonfile.loads(line)
         self.text, self.stream, self.time = value["log"], value["stream"], value["time"]
+        self.attributes: dict[str, str] = value.get("attrs") or {}
 
 
 class LogReader:

@@ -22,29 +22,32 @@ MAX_LINE = 16 * 1024
 class LogWriter:
     """Writes the chunks of stdout and stderr as lines with their time.
 
-    No file is larger than `max_size` bytes (0: no limit), but for a single line that is; there are at most
-    `max_files` of them.
+    `attributes` are in every entry. No file is larger than `max_size` bytes (0: no limit), but for a single line
+    that is; there are at most `max_files` of them.
     """
 
-    def __init__(self, path: str, max_size: int = 0, max_files: int = 1) -> None:
+    def __init__(
+        self, path: str, max_size: int = 0, max_files: int = 1, attributes: dict[str, str] | None = None
+    ) -> None:
         self.path, self.max_size, self.max_files = path, max_size, max_files
         self._fd = self._open()
         self._size = os.fstat(self._fd).st_size
         self._partial = {"stdout": b"", "stderr": b""}
+        attrs = f'"attrs":{jsonfile.dumps(dict(sorted(attributes.items())))},' if attributes else ""
+        self._tails = {stream: f'","stream":"{stream}",{attrs}"time":"' for stream in self._partial}
 
     def write(self, stream: str, data: bytes) -> None:
         """Take a chunk; what ends no line yet waits for the rest."""
         when = record.timestamp(time.time_ns())
+        tail = self._tail(stream, when)
         *lines, rest = (self._partial[stream] + data).split(b"\n")
         if lines and _is_plain(lines):
             text = b"\n".join(lines).decode("ascii")
-            entries = [
-                _HEAD + text.replace("\n", f"\\n{_tail(stream, when)}{_HEAD}") + "\\n" + _tail(stream, when)
-            ]
+            entries = [_HEAD + text.replace("\n", f"\\n{tail}{_HEAD}") + "\\n" + tail]
         else:
-            entries = [_entry(piece, stream, when) for line in lines for piece in _split(line + b"\n")]
+            entries = [_entry(piece, tail) for line in lines for piece in _split(line + b"\n")]
         while len(rest) >= MAX_LINE:
-            entries.append(_entry(rest[:MAX_LINE], stream, when))
+            entries.append(_entry(rest[:MAX_LINE], tail))
             rest = rest[MAX_LINE:]
         self._partial[stream] = rest
         if entries:
@@ -55,11 +58,14 @@ class LogWriter:
         if self._fd < 0:
             return
         when = record.timestamp(time.time_ns())
-        rest = "".join(_entry(data, stream, when) for stream, data in self._partial.items() if data)
+        rest = "".join(_entry(data, self._tail(stream, when)) for stream, data in self._partial.items() if data)
         if rest:
             self._append(rest)
         os.close(self._fd)
         self._fd = -1
+
+    def _tail(self, stream: str, when: str) -> str:
+        return f'{self._tails[stream]}{when}"}}\n'
 
     def _append(self, text: str) -> None:
         content = text.encode(errors="surrogateescape")
@@ -100,10 +106,6 @@ _HEAD = '{"log":"'
 _PLAIN = bytes(byte for byte in range(32, 127) if byte not in b'"\\')
 
 
-def _tail(stream: str, when: str) -> str:
-    return f'","stream":"{stream}","time":"{when}"}}\n'
-
-
 def _is_plain(lines: list[bytes]) -> bool:
     """Whether lines are JSON as they are: short ASCII text. Then a flood of them is written at once."""
     return max(map(len, lines)) < MAX_LINE and not b"".join(lines).translate(None, _PLAIN)
@@ -114,6 +116,6 @@ def _split(line: bytes) -> Iterator[bytes]:
         yield line[start : start + MAX_LINE]
 
 
-def _entry(line: bytes, stream: str, when: str) -> str:
+def _entry(line: bytes, tail: str) -> str:
     text = jsonfile.dumps(line.decode(errors="replace"))
-    return _HEAD + text[1:-1] + _tail(stream, when)
+    return _HEAD + text[1:-1] + tail

@@ -137,7 +137,12 @@ class Monitor:
         options, log = self.container.record.options, None
         if options.log_driver != "none":
             path = f"{self.container.directory}/log.jsonl"
-            log = logs.LogWriter(path, options.log_max_size, options.log_max_files)
+            attributes = None
+            if not options.log_options.keys().isdisjoint(("env", "env-regex", "labels", "labels-regex", "tag")):
+                from pyctr_lite.engine import log_attributes
+
+                attributes = log_attributes.of(self.container)
+            log = logs.LogWriter(path, options.log_max_size, options.log_max_files, attributes)
         mover = pump.of_process(launched.pidfd, launched.console, ends, log)
         launched.console = -1
         mover.stdin_once = self.foreground and self.channel is not None and not options.tty

@@ -121,3 +121,49 @@ def test_a_size_is_decimal_as_docker_has_it() -> None:
     for text, size in sizes.items():
         assert container_values.log("json-file", [f"max-size={text}"])["log_max_size"] == size
     assert "log_max_size" not in container_values.log("json-file", ["max-size=-1"])
+
+
+def test_lines_have_the_attributes_that_are_asked_for(pyctr: Pyctr) -> None:
+    asked = {
+        "labels": "one,missing",
+        "labels-regex": "^pre",
+        "env": "SHOWN",
+        "env-regex": "^Q",
+        "tag": "{{.Name}}/{{ .ID }}",
+        "mode": "non-blocking",
+        "max-buffer-size": "4m",
+    }
+    options = [word for name, value in asked.items() for word in ("--log-opt", f"{name}={value}")]
+    values = ["-l", "one=1 &", "-l", "prefix=p", "-l", "other=o", "-e", "SHOWN=s", "-e", "QUX=q", "-e", "HIDDEN=h"]
+    script = "echo out; echo err >&2; printf 'no end \\377'"
+    pyctr("run", "--name", "box", *options, *values, "busybox", "sh", "-c", script, check=True)
+    id = pyctr("inspect", "-f", "{{.Id}}", "box").stdout[:12]
+    expected = {"QUX": "q", "SHOWN": "s", "one": "1 &", "prefix": "p", "tag": f"box/{id}"}
+    lines = Path(pyctr("inspect", "-f", "{{.LogPath}}", "box").stdout.strip()).read_text().splitlines()
+    assert [json.loads(line)["attrs"] for line in lines] == [expected] * 3
+    assert list(json.loads(lines[0])) == ["log", "stream", "attrs", "time"]
+    shown = pyctr("logs", "--details", "box")
+    details = f"QUX=q,SHOWN=s,one=1+%26,prefix=p,tag=box%2F{id}"
+    assert (shown.stdout.splitlines()[0], shown.stderr) == (f"{details} out", f"{details} err\n")
+    assert pyctr("logs", "box").stdout.startswith("out\n")
+    config = json.loads(pyctr("inspect", "-f", "{{json .HostConfig.LogConfig.Config}}", "box").stdout)
+    assert config == asked
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["mode=fast"], "logging mode not supported: fast"),
+        (["max-buffer-size=4m"], "only supported with 'mode=non-blocking'"),
+        (["mode=non-blocking", "max-buffer-size=x"], "error parsing option max-buffer-size"),
+        (["labels-regex=("], "labels-regex"),
+        (["env-regex=["], "env-regex"),
+        (["tag={{.Nope}}"], "invalid log tag"),
+        (["tag={{if .Name}}"], "invalid log tag"),
+    ],
+)
+def test_wrong_options_of_a_log_are_refused(pyctr: Pyctr, options: list[str], message: str) -> None:
+    words = [word for option in options for word in ("--log-opt", option)]
+    done = pyctr("run", "--rm", *words, "busybox", "true")
+    assert done.returncode == 125
+    assert message in done.stderr
