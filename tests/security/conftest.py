@@ -1,5 +1,6 @@
-"""Fixtures of the security tests: bundles without an engine, as the runtime's tests have them."""
+"""Fixtures of the security tests: bundles without an engine, and stores of images, as the other rooms have them."""
 
+from tests.images.conftest import make_image, picture, store
 from tests.runtime.conftest import box
 
-__all__ = ["box"]
+__all__ = ["box", "make_image", "picture", "store"]

@@ -1,7 +1,7 @@
 """Archives made to take all memory, or for ever: each is refused by one line or costs no more than an honest one.
 
 The command reads each from a pipe, as an attacker would feed it, in a process whose peak of memory is measured.
-What an archive tries outside its directory is in tests/rootfs/test_layer_hostile.py.
+What an archive tries outside its directory is in test_layer_hostile.py.
 """
 
 from __future__ import annotations

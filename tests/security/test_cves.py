@@ -1,8 +1,8 @@
-"""Published escapes of container engines, tried on ours: each test does what the attack did, and it fails.
+"""Published escapes from containers: each test does here what the attack did, and it fails.
 
-Those that are not here: `/proc/self/exe` (CVE-2019-5736), leaked descriptors (CVE-2024-21626), capabilities
-(CVE-2022-29162), links in the place of /proc (CVE-2019-16884, -19921, 2023-27561) in test_escapes; the null device
-that is none (CVE-2025-31133) in test_linux; archives in tests/rootfs/test_layer_hostile.
+SECURITY.md has the whole table. Other files of this directory are about who a process is (test_cve_accounts), images
+and archives (test_cve_images, test_layer_hostile, test_bombs), mounts and devices (test_cve_mounts), and other users
+of the host (test_cve_state).
 """
 
 from __future__ import annotations
