@@ -97,7 +97,8 @@ COMMANDS = {
         aliases=("container cp",),
         example="pyctr_lite cp web:/etc/passwd .\ntar -c site | pyctr_lite cp - web:/srv",
         differs="Without -a what is copied is root's in the container and the caller's on the host, as Docker's "
-        "manual says and its daemon does not do. Devices are not made on the host, setuid bits only with -a.",
+        "manual says and its daemon does not do. Devices are not made on the host, setuid bits only with -a. A "
+        "destination that is a device, or a link that leads in a circle, is refused. Holes of files are kept.",
     ),
     "export": Command(
         "export",

@@ -127,7 +127,8 @@ def _bind_mounts(container: Container, place: str) -> None:
     container.prepare_sources()
     root_fd = os.open(place, _ROOT)
     try:
-        for mount in sorted(container.record.mounts, key=lambda mount: spec.depth(mount["Destination"])):
+        mounts = [*container.record.mounts, *_etc_files(container)]
+        for mount in sorted(mounts, key=lambda mount: spec.depth(mount["Destination"])):
             if mount["Type"] == "tmpfs":
                 continue  # it is empty until the container runs
             _bind(root_fd, mount, container.engine.volumes.directory)
@@ -141,6 +142,17 @@ def _bind_mounts(container: Container, place: str) -> None:
         os.close(root_fd)
     if container.record.options.read_only:
         linux.mount_setattr(linux.AT_FDCWD, place, 0, set=linux.MOUNT_ATTR_RDONLY)
+
+
+def _etc_files(container: Container) -> list[dict[str, Any]]:
+    """The engine's own files of /etc as mounts, once the container was started, unless others are there."""
+    taken = {os.path.normpath(mount["Destination"]) for mount in container.record.mounts}
+    files = {f"/etc/{name}": f"{container.directory}/{name}" for name in ("hosts", "hostname", "resolv.conf")}
+    return [
+        {"Type": "bind", "Source": source, "Destination": place, "RW": True}
+        for place, source in files.items()
+        if place not in taken and os.path.exists(source)
+    ]
 
 
 def _bind(root_fd: int, mount: dict[str, Any], volumes: str) -> None:

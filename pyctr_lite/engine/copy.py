@@ -1,4 +1,8 @@
-"""`cp` and `export`: files between a container and the host, by Docker's rules of what lands where."""
+"""`cp` and `export`: files between a container and the host, by Docker's rules of what lands where.
+
+One rule for both directions: `_destination` resolves where a copy lands, links included, to the descriptor of a
+directory and a name in it, and only those are used then. In a container all of that goes below its root.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from pyctr_lite.rootfs.tar import Readable
 
 Watch = Callable[["Readable"], "Readable"]
+Look = Callable[[str, int], int]
+_MOST_LINKS = 40
 _KERNELS = frozenset("proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs bpf binfmt_misc".split())
 """File systems whose files are answers of the kernel, not content."""
 
@@ -34,7 +41,7 @@ class Source:
         self.name = os.path.basename(os.path.normpath(path))
         if _asks_for_directory(path) and not self.is_directory:
             os.close(fd)
-            raise InvalidArgument(f"{path}: not a directory")
+            raise InvalidArgument("not a directory", path)
 
     def add_to(self, archive: tree_archive.TreeArchive, name: str) -> None:
         """Add it to an archive under a name, or what is in it where that is ""."""
@@ -67,15 +74,14 @@ def to_stream(container: Container, path: str, output: Writable, *, follow: bool
 def from_stream(container: Container, stream: Readable, path: str, *, archive: bool = False) -> int:
     """Unpack a tar stream into a directory of a container: the bytes of its files."""
     with container_root.opened(container, mounts=True) as root_fd:
-        if _kind_inside(root_fd, path) != "directory":
+        try:
+            base = target.open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
             raise NotFound(
                 f"Could not find the file {path} in container {container.name}", "it is to be a directory"
-            )
-        base = target.open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+            ) from None
         try:
-            ids = container_root.id_range(container)
-            owner = None if archive else (0, 0)
-            unpacker = tree_unpack.Unpacker(base, owner=owner, inside=(root_fd, path), id_range=ids)
+            unpacker = _unpacker(container, root_fd, base, path, archive)
             unpacker.unpack(stream)
             return unpacker.bytes
         finally:
@@ -95,18 +101,17 @@ def out(
 
     `watch` gives the stream that is read instead, for one to see how far it is.
     """
+    _check_output_path(destination)
     with container_root.opened(container, mounts=True) as root_fd:
         source, closed = _inside(container, root_fd, path, follow)
         try:
-            real = os.path.realpath(destination)
-            kind = _kind(lambda: os.stat(real))
-            base_path, name = _place(source, real, kind, _asks_for_directory(destination))
             try:
-                base = os.open(base_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            except (FileNotFoundError, NotADirectoryError):
-                raise NotFound(f'invalid output path: directory "{base_path}" does not exist') from None
+                base, base_path, name = _destination(_open, os.path.abspath(destination), destination, source)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                where = os.path.normpath(str(error.filename))
+                raise NotFound(f"stat {where}: {str(error.strerror).lower()}") from None
             owner = None if archive else (os.geteuid(), os.getegid())
-            unpacker = tree_unpack.Unpacker(base, owner=owner)
+            unpacker = tree_unpack.Unpacker(base, base_path, owner=owner)
             try:
                 _transfer(source, name, closed, unpacker, watch, container_root.id_range(container))
             finally:
@@ -131,17 +136,19 @@ def into(
         source = Source(os.open(path, os.O_PATH | nofollow | os.O_CLOEXEC), path)
     except FileNotFoundError:
         raise NotFound(f"lstat {os.path.abspath(path)}: no such file or directory") from None
+    except NotADirectoryError:
+        raise InvalidArgument("not a directory", path) from None
     try:
         with container_root.opened(container, mounts=True) as root_fd:
-            kind = _kind_inside(root_fd, destination)
-            base_path, name = _place(source, destination, kind, _asks_for_directory(destination))
+            look = partial(target.open_in_root, root_fd)
             try:
-                base = target.open_in_root(root_fd, base_path, os.O_PATH | os.O_DIRECTORY)
-            except (FileNotFoundError, NotADirectoryError):
-                raise NotFound(f"Could not find the file {base_path} in container {container.name}") from None
-            inside, ids = (root_fd, base_path), container_root.id_range(container)
-            owner = None if archive else (0, 0)
-            unpacker = tree_unpack.Unpacker(base, owner=owner, inside=inside, id_range=ids)
+                base, base_path, name = _destination(look, _rooted(destination), destination, source)
+            except FileNotFoundError as error:
+                where = f"{error.filename} in container {container.name}"
+                raise NotFound(f"Could not find the file {where}") from None
+            except NotADirectoryError as error:
+                raise InvalidArgument("extraction point is not a directory", str(error.filename)) from None
+            unpacker = _unpacker(container, root_fd, base, base_path, archive)
             try:
                 _transfer(source, name, (), unpacker, watch)
             finally:
@@ -149,6 +156,12 @@ def into(
             return unpacker
     finally:
         os.close(source.fd)
+
+
+def _unpacker(container: Container, root_fd: int, base: int, path: str, archive: bool) -> tree_unpack.Unpacker:
+    """What unpacks into a directory of a container."""
+    owner, ids = None if archive else (0, 0), container_root.id_range(container)
+    return tree_unpack.Unpacker(base, path, owner=owner, root=root_fd, id_range=ids)
 
 
 def _inside(container: Container, root_fd: int, path: str, follow: bool) -> tuple[Source, set[int]]:
@@ -169,40 +182,75 @@ def _inside(container: Container, root_fd: int, path: str, follow: bool) -> tupl
     return source, kernels | {os.makedev(*item.device) for item in mounts if item.mountpoint == "/dev"}
 
 
-def _place(source: Source, destination: str, kind: str, asks_for_directory: bool) -> tuple[str, str]:
-    """The directory that is unpacked into, and the source's name in it ("": its contents land there)."""
-    if kind == "directory":
-        return destination, "" if source.contents else source.name
-    if kind == "other":
-        raise InvalidArgument(f'destination "{destination}" must be a directory or a regular file')
-    if kind == "file":
-        if source.is_directory:
-            raise InvalidArgument("cannot copy directory", f"{destination} is a file")
-        if asks_for_directory:
-            raise InvalidArgument("not a directory", f"{destination} is a file")
-    elif asks_for_directory and not source.is_directory:
-        raise NotFound("no such directory", f"{destination} does not exist")
-    parent, name = os.path.split("/" + os.path.normpath(destination).lstrip("/"))
-    return parent, name
+def _destination(look: Look, path: str, given: str, source: Source) -> tuple[int, str, str]:
+    """Where a source lands: the descriptor (O_PATH) of a directory, its path, and the name that is made in it.
 
-
-def _kind(look: Callable[[], os.stat_result]) -> str:
-    try:
-        mode = look().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    return "directory" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
-
-
-def _kind_inside(root_fd: int, path: str) -> str:
-    def look() -> os.stat_result:
-        fd = target.open_in_root(root_fd, os.path.normpath("/" + path))
+    That is "" for the directory itself: the source's contents land there. `look` opens a path, links followed;
+    `path` is absolute, `given` as it was typed. A link at the end leads on, to something that is not there, too.
+    Raises FileNotFoundError or NotADirectoryError with the path of what should be the directory.
+    """
+    asks = _asks_for_directory(given)
+    while path.endswith(("/", "/.")) and path != "/":
+        path = path[:-1].rstrip("/") or "/"
+    text = path
+    for _ in range(_MOST_LINKS):
+        parent, name = os.path.split(text)
+        directory = look(parent, os.O_PATH | os.O_DIRECTORY)
         try:
-            return os.fstat(fd)
+            if name in ("", ".", "..") or asks:
+                try:
+                    fd = look(text, os.O_PATH | os.O_DIRECTORY)
+                except (FileNotFoundError, NotADirectoryError):
+                    if name in ("", ".", ".."):
+                        raise
+                else:
+                    return fd, text, "" if source.contents else source.name
+            try:
+                mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+            except FileNotFoundError:
+                mode = 0
+            if stat.S_ISLNK(mode) and not asks:
+                text = os.path.join(parent, os.readlink(name, dir_fd=directory)).rstrip("/") or "/"
+                continue
+            if stat.S_ISDIR(mode):
+                fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+                return fd, text, "" if source.contents else source.name
+            _check_place(mode, given, source, asks)
+            return os.dup(directory), parent, name
         finally:
-            os.close(fd)
+            os.close(directory)
+    raise InvalidArgument(f"stat {given}: too many levels of symbolic links")
 
-    return _kind(look)
+
+def _check_place(mode: int, given: str, source: Source, asks: bool) -> None:
+    """Check what is to be replaced, of this st_mode; 0 is for nothing."""
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise InvalidArgument(f'destination "{given}" must be a directory or a regular file', "it is a device")
+    if asks and not source.is_directory:
+        raise NotFound("no such directory", f"{given} is not one")
+    if mode and source.is_directory and not asks:
+        raise InvalidArgument("cannot copy directory", f"{given} is a file")
+
+
+def _check_output_path(path: str) -> None:
+    """Check a destination on the host before the container is looked at, as Docker's client does."""
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.exists(parent):
+        raise NotFound(f'invalid output path: directory "{parent}" does not exist')
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InvalidArgument(f"stat {path}: {str(error.strerror).lower()}") from None
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC)
+
+
+def _rooted(path: str) -> str:
+    return "/" + path.lstrip("/")
 
 
 def _asks_for_directory(path: str) -> bool:

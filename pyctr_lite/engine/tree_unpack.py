@@ -1,18 +1,21 @@
 """A tar stream unpacked below a directory that others may change meanwhile: `cp` into a container or out of one.
 
-Each name is used once, with the descriptor of its directory, and no link is followed there; what is made is
-given its owner and mode by its own descriptor, never by its name (a container that runs could put a link to a
-file of the host in its place).
+A container that runs can put a link to a file of the host in any name's place. It gains nothing: each name is
+used with the descriptor of its directory, that one was opened beneath the base or the container's root, and no
+link is followed. What is made is new (O_EXCL), and a file is given its owner and mode by its own descriptor.
+In a container nothing is removed on which something is mounted: seen from outside its mount namespace the kernel
+would let us, and take the mount away inside.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from pyctr_lite import linux
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument
-from pyctr_lite.rootfs import idmapped, tar, target, whiteout
+from pyctr_lite.rootfs import idmapped, tar, target, tree, whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,30 +29,33 @@ _DEVICES = (tar.CHARACTER, tar.BLOCK_DEVICE)
 
 
 class Unpacker:
-    """Unpacks into the directory `base`. `skipped` are the names of what was not made.
+    """Unpacks into the directory `base`, called `path`. `skipped` are the names of what was not made.
 
-    `owner` is whose all becomes, None as the archive says. `inside` is a container's root and the path of `base`
-    in it: names in the archive may then go through links in there, and devices are made. Else the directory is
-    the host's: nothing in it is followed, devices are skipped, and no file gains setuid bits or capabilities.
+    `owner` is whose all becomes, None as the archive says. `root` is the descriptor of a container's root, where
+    `path` is: names in the archive may then go through links in there, and devices are made. Else the directory
+    is the host's: nothing in it is followed, devices are skipped, and no file gains setuid bits or capabilities.
     `id_range` is the first host id and how many of the user namespace whose owners those are.
     """
 
     def __init__(
         self,
         base: int,
+        path: str,
         *,
         owner: tuple[int, int] | None = None,
-        inside: tuple[int, str] | None = None,
+        root: int | None = None,
         id_range: list[int] | None = None,
     ) -> None:
-        self.base, self.owner, self.inside, self.id_range = base, owner, inside, id_range
+        self.base, self.path, self.owner, self.root, self.id_range = base, path, owner, root, id_range
         self.skipped: list[str] = []
         self.bytes = 0
         self._parents: dict[bytes, int] = {}
+        self._timed: set[int] = set()  # hashes of the paths whose time is the archive's
+        self._current = b""
+        self._current_fd, self._current_times = -1, (0, 0)
 
     def unpack(self, stream: Readable) -> None:
         """Unpack all. Fails with BrokenArchive, with Conflict for a directory in a file's place or the reverse."""
-        directories: dict[bytes, Entry] = {}
         reader = tar.TarReader(stream)
         umask = os.umask(0)  # modes are given as a thing is made: a chmod by name could be led astray
         try:
@@ -59,12 +65,11 @@ class Unpacker:
                 path = clean(entry.name)
                 if not path:
                     continue  # the directory that it is unpacked into stays as it is
-                self._make(self._directory(path.rpartition(b"/")[0]), path, entry, reader)
-                if entry.type == tar.DIRECTORY:
-                    directories[path] = entry
+                parent = path.rpartition(b"/")[0]
+                directory = self._directory(parent)
+                self._change(parent, directory)
+                self._make(directory, path, entry, reader)
             reader.drain()
-            for path, entry in directories.items():
-                self._set_time(path, entry)
         finally:
             if self.id_range:
                 linux.setfsids(os.geteuid(), os.getegid())
@@ -75,26 +80,52 @@ class Unpacker:
         """The descriptor of a directory below the base, kept for what else is in it."""
         if not path:
             return self.base
-        if path in self._parents:
-            fd = self._parents[path] = self._parents.pop(path)  # now the one used last
-            return fd
-        if self.inside is None:
-            fd = linux.openat2(self.base, os.fsdecode(path), os.O_PATH | os.O_DIRECTORY, 0, _BENEATH)
-        else:
-            root_fd, base_path = self.inside
-            fd = target.make_directory(root_fd, f"{base_path}/{os.fsdecode(path)}")
-        if len(self._parents) >= _MOST_OPEN:
-            self._forget(_MOST_OPEN // 2)  # not those used last: a hard link needs two at the same time
-        self._parents[path] = fd
+        fd = self._parents.pop(path, None)
+        if fd is None:
+            fd = self._open(path)
+            if len(self._parents) >= _MOST_OPEN:
+                self._forget(_MOST_OPEN // 2)  # not those used last: a hard link needs two at the same time
+        self._parents[path] = fd  # now the one used last
         return fd
 
+    def _open(self, path: bytes) -> int:
+        """Open a directory: from its parent if that is known, and through links only inside a container."""
+        parent, _, name = path.rpartition(b"/")
+        known = self._parents.get(parent) if parent else self.base
+        start, below = (self.base, path) if known is None else (known, name)
+        try:
+            return tree.open_long(start, below, os.O_PATH | os.O_DIRECTORY, _BENEATH)
+        except OSError as error:
+            if self.root is None or error.errno not in (errno.ENOENT, errno.ELOOP):
+                raise
+        return target.make_directory(self.root, f"{self.path}/{os.fsdecode(path)}")
+
+    def _change(self, path: bytes, fd: int) -> None:
+        """Remember the times of a directory that is about to be changed, if they came out of the archive."""
+        if path != self._current:
+            self._settle()
+            if hash(path) in self._timed:
+                status = os.stat(b".", dir_fd=fd)
+                self._current_fd, self._current_times = fd, (status.st_atime_ns, status.st_mtime_ns)
+            self._current = path
+
+    def _settle(self) -> None:
+        """Give the directory that was changed last the times it had before: entries in it do not count."""
+        if self._current_fd >= 0:
+            os.utime(b".", ns=self._current_times, dir_fd=self._current_fd)
+        self._current, self._current_fd = b"", -1
+
     def _forget(self, number: int | None = None) -> None:
+        self._settle()
         for path in list(self._parents)[:number]:
             os.close(self._parents.pop(path))
 
+    def _shown(self, path: bytes) -> str:
+        return os.path.join(self.path, os.fsdecode(path))
+
     def _make(self, directory: int, path: bytes, entry: Entry, reader: tar.TarReader) -> None:
         name = path.rpartition(b"/")[2]
-        if entry.type in _DEVICES and self.inside is None:
+        if entry.type in _DEVICES and self.root is None:
             self.skipped.append(os.fsdecode(path))
             return
         if entry.type == tar.DIRECTORY:
@@ -106,7 +137,12 @@ class Unpacker:
             pass
         else:
             if stat.S_ISDIR(existing.st_mode):
-                raise Conflict(f'cannot overwrite directory "{os.fsdecode(path)}" with non-directory')
+                raise Conflict(f'cannot overwrite directory "{self._shown(path)}" with non-directory')
+            if linux.is_mount_root(directory, name):
+                raise Conflict(
+                    f"unlinkat {self._shown(path)}: device or resource busy",
+                    "something is mounted there: write it from inside (exec), or change what is mounted",
+                )
             os.unlink(name, dir_fd=directory)
         if entry.type == tar.REGULAR:
             self._make_file(directory, name, entry, reader)
@@ -140,9 +176,11 @@ class Unpacker:
         try:
             fd = os.open(name, _DIRECTORY, dir_fd=directory)
         except NotADirectoryError:
-            raise Conflict(f'cannot overwrite non-directory "{os.fsdecode(path)}" with directory') from None
+            raise Conflict(f'cannot overwrite non-directory "{self._shown(path)}" with directory') from None
         try:
             self._set_attributes(fd, entry)
+            os.utime(fd, ns=(entry.mtime, entry.mtime))
+            self._timed.add(hash(path))
         finally:
             os.close(fd)
 
@@ -166,10 +204,10 @@ class Unpacker:
 
     def _set_attributes(self, fd: int, entry: Entry) -> None:
         os.fchown(fd, *self._owner(entry))
-        gains = self.inside is not None or self.owner is None or entry.type == tar.DIRECTORY
+        gains = self.root is not None or self.owner is None or entry.type == tar.DIRECTORY
         os.fchmod(fd, entry.mode if gains else entry.mode & ~(stat.S_ISUID | stat.S_ISGID))
         for name, value in entry.xattrs.items():
-            if name.startswith(whiteout.OVERLAY_XATTRS) or (self.inside is None and not name.startswith("user.")):
+            if name.startswith(whiteout.OVERLAY_XATTRS) or (self.root is None and not name.startswith("user.")):
                 continue
             if self.id_range and name == "security.capability":
                 value = idmapped.capability_outside(value, self.id_range[0])
@@ -189,17 +227,6 @@ class Unpacker:
                 f"the container's user namespace has {count}: --userns auto:size=N gives it more",
             )
         return owner[0] + first, owner[1] + first
-
-    def _set_time(self, path: bytes, entry: Entry) -> None:
-        parent, _, name = path.rpartition(b"/")
-        try:
-            fd = os.open(name, _DIRECTORY, dir_fd=self._directory(parent))
-        except (FileNotFoundError, NotADirectoryError):
-            return  # it was removed meanwhile
-        try:
-            os.utime(fd, ns=(entry.mtime, entry.mtime))
-        finally:
-            os.close(fd)
 
 
 def clean(name: bytes) -> bytes:

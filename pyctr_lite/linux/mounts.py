@@ -7,9 +7,16 @@ import errno
 import os
 
 from pyctr_lite.linux import call
-from pyctr_lite.linux.constants import AT_FDCWD, decode_flags, decode_value
+from pyctr_lite.linux.constants import (
+    AT_FDCWD,
+    AT_SYMLINK_NOFOLLOW,
+    STATX_ATTR_MOUNT_ROOT,
+    decode_flags,
+    decode_value,
+)
 
 __all__ = [
+    "is_mount_root",
     "mount",
     "mount_setattr",
     "move_mount",
@@ -167,6 +174,17 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
             # A rename anywhere on the system meanwhile: the kernel could not be sure, and asks for another try.
             if error.errno not in (errno.EAGAIN, errno.EINTR):
                 raise
+
+
+def is_mount_root(dirfd: int, name: str | bytes) -> bool:
+    """Report whether something is mounted on a name in a directory (statx(2), STATX_ATTR_MOUNT_ROOT).
+
+    In whichever mount namespace the directory is. Raises FileNotFoundError if nothing has that name.
+    """
+    found = (ctypes.c_uint64 * 32)()  # struct statx: 256 bytes, the attributes are the second eight
+    path = os.fsencode(name)
+    call.look("statx", None, call.libc.statx, dirfd, path, AT_SYMLINK_NOFOLLOW, 0, ctypes.byref(found))
+    return bool(found[1] & STATX_ATTR_MOUNT_ROOT)
 
 
 def statfs_type(path: str) -> int:

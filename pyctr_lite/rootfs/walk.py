@@ -13,7 +13,6 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT = 64
@@ -151,27 +150,3 @@ def disk_usage(path: str) -> int:
     except FileNotFoundError:
         pass
     return total
-
-
-class Deep:
-    """A context in which a function may call itself for each directory on the way down, a descriptor open in each.
-
-    A path of 4096 bytes has up to 2048 directories; Python stops at 1000 calls, most shells at 1024 descriptors.
-    """
-
-    def __enter__(self) -> None:
-        import resource
-        import sys
-
-        self._calls, self._files = sys.getrecursionlimit(), resource.getrlimit(resource.RLIMIT_NOFILE)
-        sys.setrecursionlimit(max(self._calls, 20_000))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        import resource
-        import sys
-
-        sys.setrecursionlimit(self._calls)
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
