@@ -58,6 +58,12 @@ def test_no_path_or_name_of_the_machine_it_was_made_on(file: Path) -> None:
             assert not found, (found, cell.source)
 
 
+def test_root_makes_no_file_under_a_name_that_another_user_can_plant(file: Path) -> None:
+    """Everybody may make links in /tmp and /var/tmp: what cells make lies in /srv, which is root's own."""
+    for cell in code_cells(file):
+        assert not re.search(r"/tmp\b", cell.source) or "O_EXCL" in cell.source, cell.source
+
+
 def test_cells_are_short_and_so_is_what_they_print(file: Path) -> None:
     for cell in code_cells(file):
         assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
