@@ -18,12 +18,13 @@ import os
 import secrets
 import stat
 import sys
-import tempfile
 import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+
+from labs.kit import scratch
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
@@ -55,8 +56,8 @@ def private_directory() -> Iterator[Path]:
     """A directory that nobody else can enter. Raises ValueError if the one that is to stay is not so."""
     kept = os.environ.get("PYCTR_NOTEBOOK_DIRECTORY")
     if not kept:
-        with tempfile.TemporaryDirectory(prefix="pyctr_lite-jupyter-", ignore_cleanup_errors=True) as directory:
-            yield Path(directory)
+        with scratch.directory("jupyter") as directory:
+            yield directory
         return
     with contextlib.suppress(FileExistsError):
         os.mkdir(kept, 0o700)
