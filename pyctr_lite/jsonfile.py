@@ -196,10 +196,23 @@ def write(path: str, value: Any, mode: int = 0o644, *, durable: bool = False) ->
         raise
 
 
-def overwrite(path: str, value: Any) -> None:
-    """Write into the block that a small JSON file has already: for a full disk, where `write` finds no room.
+def rewrite(path: str, value: Any) -> None:
+    """Replace a JSON file that must change on a full disk, too: then it is written over.
 
-    Fails with ENOSPC where the file is missing or has no such block, and leaves it as it is.
+    For what frees space, or says what has happened already. Raises ENOSPC as `overwrite` does.
+    """
+    try:
+        write(path, value)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        overwrite(path, value)
+
+
+def overwrite(path: str, value: Any) -> None:
+    """Write into the blocks that a JSON file has already: for a full disk, where `write` finds no room.
+
+    Fails with ENOSPC where the file is missing or has too few blocks, and leaves it as it is.
     """
     content = dumps(value).encode(errors="surrogateescape") + b"\n"
     try:
@@ -209,7 +222,8 @@ def overwrite(path: str, value: Any) -> None:
     try:
         if len(content) > os.fstat(fd).st_blocks * 512:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-        os.pwrite(fd, content, 0)
+        # Spaces over the rest: who reads meanwhile finds JSON before and after the file is cut.
+        os.pwrite(fd, content.ljust(os.fstat(fd).st_size), 0)
         os.ftruncate(fd, len(content))
     finally:
         os.close(fd)

@@ -194,9 +194,22 @@ def _create(context: Context) -> Container:
             os.close(cidfile)
             os.unlink(flags.cidfile)
         raise
-    if flags.cidfile:
-        os.write(cidfile, container.id.encode())
-        os.close(cidfile)
+    try:
+        if flags.cidfile:
+            os.write(cidfile, container.id.encode())
+            os.close(cidfile)
+        _warn(context, container)
+    except BaseException:  # nobody would know of it
+        container.remove(volumes=True)
+        if flags.cidfile:
+            os.unlink(flags.cidfile)
+        raise
+    return container
+
+
+def _warn(context: Context, container: Container) -> None:
+    """Say on standard error what is not as it was asked for."""
+    options = container.record.options
     _warn_of_platform(context, container)
     if options.oom_kill_disable and not options.memory:
         print(
@@ -204,7 +217,6 @@ def _create(context: Context) -> Container:
             "this can result in the system running out of resources.",
             file=sys.stderr,
         )
-    return container
 
 
 def _warn_of_platform(context: Context, container: Container) -> None:

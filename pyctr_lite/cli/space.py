@@ -90,7 +90,7 @@ def _verbose(context: Context, space: Space) -> str:
 def prune(context: Context) -> int:
     """Remove what nobody uses: stopped containers, then images, and volumes where that is asked for."""
     from pyctr_lite.cli import container_prune, filters, image_filters, prompt
-    from pyctr_lite.engine import usage
+    from pyctr_lite.engine import lock, usage
     from pyctr_lite.volumes import filters as volume_filters
 
     flags, engine = context.flags, context.engine
@@ -111,9 +111,10 @@ def prune(context: Context) -> int:
         print("Deleted Images:", *(f"{word.lower()}: {name}" for word, name in untagged), "", sep="\n")
     freed += bytes_of_images
     if flags.volumes:
-        used = usage.Usage(engine).volumes()
         labels = [text for text in flags.filter if text.startswith("label")]
-        gone, bytes_of_volumes = engine.volumes.prune(used, False, volume_filters.volume_filter(labels, used))
+        with lock.References(engine.paths.containers):
+            used = usage.Usage(engine).volumes()
+            gone, bytes_of_volumes = engine.volumes.prune(used, False, volume_filters.volume_filter(labels, used))
         if gone:
             print("Deleted Volumes:", *gone, "", sep="\n")
         freed += bytes_of_volumes

@@ -106,7 +106,7 @@ def remove(context: Context) -> int:
 def prune(context: Context) -> int:
     """Remove volumes that no container mounts: anonymous ones, with -a named ones too."""
     from pyctr_lite.cli import filters, prompt, units
-    from pyctr_lite.engine import usage
+    from pyctr_lite.engine import lock, usage
     from pyctr_lite.volumes import filters as volume_filters
 
     flags, engine = context.flags, context.engine
@@ -118,10 +118,10 @@ def prune(context: Context) -> int:
     which = "local volumes" if every else "anonymous local volumes"
     if not flags.force and not prompt.confirm(f"This will remove {which} not used by at least one container."):
         return 0
-    used = usage.Usage(engine).volumes()
     labels = [f"{key}={value}" for key, given in values.items() for value in given]
-    chosen = volume_filters.volume_filter(labels, used)
-    removed, freed = engine.volumes.prune(used, every, chosen)
+    with lock.References(engine.paths.containers):
+        used = usage.Usage(engine).volumes()
+        removed, freed = engine.volumes.prune(used, every, volume_filters.volume_filter(labels, used))
     if removed:
         print("Deleted Volumes:", *removed, "", sep="\n")
     print(f"Total reclaimed space: {units.human_size(freed)}")

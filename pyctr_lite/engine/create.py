@@ -23,7 +23,15 @@ _SHORT_ID = 12
 
 
 def create(engine: Engine, options: ContainerOptions) -> Container:
-    """Make a container of an image. Fails with NotFound without the image, Conflict where the name is taken."""
+    """Make a container of an image. Raises NotFound without the image, Conflict if the name is taken.
+
+    Nothing that it refers to is removed until its record is on disk.
+    """
+    with lock.References(engine.paths.containers, shared=True):
+        return _create(engine, options)
+
+
+def _create(engine: Engine, options: ContainerOptions) -> Container:
     image = engine.images.get(options.image)
     _check_helpers(options)
     if options.cpuset_cpus or options.cpuset_mems:

@@ -1,8 +1,8 @@
-"""The images of an engine: what changes in the store is an event."""
+"""The images of an engine: each change is an event, and none is removed while a container is made."""
 
 from __future__ import annotations
 
-from pyctr_lite.engine import events
+from pyctr_lite.engine import events, lock
 from pyctr_lite.images import store
 
 TYPE_CHECKING = False
@@ -32,13 +32,16 @@ class Images(store.ImageStore):
         self, name: str, force: bool = False, in_use: Users | None = None, running: Users | None = None
     ) -> Removed:
         """Take a name away, and with the last one the image."""
-        return self._emit(super().remove(name, force, in_use, running))
+        with lock.References(self.paths.containers):
+            removed = super().remove(name, force, in_use, running)
+        return self._emit(removed)
 
     def prune(
         self, in_use: Users | None = None, all: bool = False, chosen: Callable[[Image], bool] | None = None
     ) -> tuple[Removed, int]:
         """Remove images without a name, with `all` those without a container."""
-        removed, freed = super().prune(in_use, all, chosen)
+        with lock.References(self.paths.containers):
+            removed, freed = super().prune(in_use, all, chosen)
         return self._emit(removed), freed
 
     def _emit(self, removed: Removed) -> Removed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from pyctr_lite import near
@@ -29,13 +30,16 @@ class Names:
     def __init__(self, directory: str, containers: str) -> None:
         self.directory, self.containers = directory, containers
 
-    def take(self, name: str, id: str) -> str:
-        """Take a name for an id; "" takes a generated one. Fails with Conflict where it is taken."""
+    def take(self, name: str, id: str, other: str = "") -> str:
+        """Take a name for an id; "" takes a generated one. Raises Conflict if it is taken.
+
+        `other` is a name that the id has: with it, it can be done on a full disk.
+        """
         if not name:
             return self._generate(id)
         check(name)
         try:
-            self._link(name, id)
+            self._link(name, id, other)
         except FileExistsError:
             owner = os.readlink(f"{self.directory}/{name}")
             home = f"{self.containers}/{owner}"
@@ -45,7 +49,7 @@ class Names:
                     f"remove it (rm {name}) or rename it, then the name is free",
                 ) from None
             self.release(name, owner)  # its container has gone, or its making was cut off
-            self._link(name, id)
+            self._link(name, id, other)
         return name
 
     def release(self, name: str, id: str) -> None:
@@ -93,12 +97,18 @@ class Names:
         except FileNotFoundError:
             return []
 
-    def _link(self, name: str, id: str) -> None:
+    def _link(self, name: str, id: str, other: str = "") -> None:
+        path = f"{self.directory}/{name}"
         try:
-            os.symlink(id, f"{self.directory}/{name}")
+            os.symlink(id, path)
         except FileNotFoundError:
             os.makedirs(self.directory, exist_ok=True)
-            os.symlink(id, f"{self.directory}/{name}")
+            os.symlink(id, path)
+        except OSError as error:
+            if not other or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            os.link(f"{self.directory}/{other}", path, follow_symlinks=False)
+            os.utime(path, follow_symlinks=False)  # a name is a leftover only when it is old
 
     def _generate(self, id: str) -> str:
         for attempt in range(1000):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 
 from pyctr_lite import jsonfile
@@ -57,11 +56,11 @@ class Record:
         return cls(engine_options.ContainerOptions(**content.pop("options")), **content)
 
     def write(self, directory: str) -> None:
-        """Replace container.json."""
+        """Replace container.json; on a full disk it is written over, if there is one."""
         content = {name: getattr(self, name) for name in self.FIELDS}
         if self.id_range:
             content["id_range"] = self.id_range
-        jsonfile.write(f"{directory}/container.json", content | {"options": self.options.to_json()})
+        jsonfile.rewrite(f"{directory}/container.json", content | {"options": self.options.to_json()})
 
 
 class State:
@@ -100,13 +99,7 @@ class State:
 
     def write(self, directory: str) -> None:
         """Replace state.json; on a full disk it is written over, so that how a container ended is known."""
-        path, values = f"{directory}/state.json", {name: getattr(self, name) for name in self.DEFAULTS}
-        try:
-            jsonfile.write(path, values)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            jsonfile.overwrite(path, values)
+        jsonfile.rewrite(f"{directory}/state.json", {name: getattr(self, name) for name in self.DEFAULTS})
 
     @property
     def running(self) -> bool:

@@ -1,7 +1,11 @@
-"""Who uses an image or a volume: read from the containers' records each time, never stored."""
+"""Who uses an image or a volume: read from the containers' records each time, never stored.
+
+What is decided by it is done in the same hold of `lock.References` in which the records were read.
+"""
 
 from __future__ import annotations
 
+from pyctr_lite.engine import lock
 from pyctr_lite.errors import NotFound
 
 TYPE_CHECKING = False
@@ -11,13 +15,14 @@ if TYPE_CHECKING:
 
 
 class Usage:
-    """The users of an engine's images and volumes, as the records are when it is first asked.
+    """The users of an engine's images and volumes, as the records are when it is first asked in a hold.
 
     Its methods are what `ImageStore.remove` and `VolumeStore.remove` call once they hold their locks.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._serial = 0
         self._known: tuple[dict[str, list[str]], dict[str, list[str]], set[str]] | None = None
 
     def of_image(self, image: Image) -> list[str]:
@@ -39,7 +44,9 @@ class Usage:
         return set(self._read()[1])
 
     def _read(self) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str]]:
-        if self._known is None:
+        serial = lock.References.serial(self._engine.paths.containers)
+        if self._known is None or serial != self._serial:
+            self._serial = serial
             images: dict[str, list[str]] = {}
             volumes: dict[str, list[str]] = {}
             running: set[str] = set()

@@ -1,10 +1,10 @@
-"""The volumes of an engine: what changes in the store is an event."""
+"""The volumes of an engine: each change is an event, and none is removed while a container is made."""
 
 from __future__ import annotations
 
 import os
 
-from pyctr_lite.engine import events
+from pyctr_lite.engine import events, lock
 from pyctr_lite.volumes import store
 
 TYPE_CHECKING = False
@@ -38,7 +38,8 @@ class Volumes(store.VolumeStore):
     def remove(self, name: str, force: bool = False, in_use: Callable[[str], Names] | None = None) -> None:
         """Delete a volume and its files."""
         known = self._exists(name)
-        super().remove(name, force, in_use)
+        with lock.References(self.paths.containers):
+            super().remove(name, force, in_use)
         if known:
             events.emit_volume(self.paths, "destroy", name)
 

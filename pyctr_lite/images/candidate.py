@@ -42,10 +42,17 @@ class Unpacked:
 
     def layers(self, files: list[blob.BlobWriter], config: dict[str, Any]) -> list[NewLayer]:
         """Return the staged layers of an image, unpacked, each checked against its diff_id."""
+        while True:
+            try:
+                return self._layers(files, config)
+            except _Overtaken:
+                pass  # what was removed is unpacked from this archive now
+
+    def _layers(self, files: list[blob.BlobWriter], config: dict[str, Any]) -> list[NewLayer]:
         diff_ids = config["rootfs"].get("diff_ids") or []
         if len(diff_ids) != len(files):
             raise BrokenArchive(f"broken image archive: {len(files)} layers, but {len(diff_ids)} diff_ids")
-        lowers: list[str] = []
+        lowers: dict[str, int] = {}
         new: list[NewLayer] = []
         for file, diff_id, chain in zip(files, diff_ids, images.chain_ids(diff_ids), strict=True):
             directory = f"{self._store.layers}/{chain[7:]}"
@@ -53,20 +60,23 @@ class Unpacked:
                 directory = self._directories.get(chain) or self._unpack(file, diff_id, lowers)
                 self._directories[chain] = directory
             self._verify(file, diff_id)
-            lowers.append(directory)
+            lowers[directory] = _inode(directory)
             with open(file.path, "rb", buffering=0) as stream:
                 kind = compression.detect(stream.read(6))
             media_type = images.LAYER + compression.MEDIA_TYPE_SUFFIX.get(kind, f"+{kind}")
             new.append(NewLayer(file, diff_id, media_type, self._directories.get(chain)))
         return new
 
-    def _unpack(self, file: blob.BlobWriter, diff_id: str, lowers: list[str]) -> str:
+    def _unpack(self, file: blob.BlobWriter, diff_id: str, lowers: dict[str, int]) -> str:
+        """Unpack a layer on others (path: inode). Raises _Overtaken if one of those was removed meanwhile."""
         target = self._stage.new_path()
-        with open(file.path, "rb", buffering=0) as stream:
-            try:
-                found = unpack.unpack(stream, target, lowers)
-            except PyctrError as error:
-                raise BrokenArchive(f"layer {diff_id}: {error.message}", error.hint) from error
+        try:
+            with open(file.path, "rb", buffering=0) as stream:
+                found = unpack.unpack(stream, target, list(lowers))
+        except PyctrError as error:
+            _check_there(lowers)
+            raise BrokenArchive(f"layer {diff_id}: {error.message}", error.hint) from error
+        _check_there(lowers)
         self._check(file, diff_id, found)
         return target
 
@@ -82,6 +92,23 @@ class Unpacked:
     def _check(self, file: blob.BlobWriter, diff_id: str, found: str) -> None:
         blob.check(diff_id, found or file.digest, "a layer")
         self._verified.add((file.digest, diff_id))
+
+
+class _Overtaken(Exception):
+    """A layer of the store was removed while another one was unpacked on it."""
+
+
+def _inode(directory: str) -> int:
+    try:
+        return os.stat(directory).st_ino
+    except FileNotFoundError:
+        raise _Overtaken from None
+
+
+def _check_there(lowers: dict[str, int]) -> None:
+    """A layer is renamed before it is removed: one that is still in its place was whole until now."""
+    if any(_inode(directory) != inode for directory, inode in lowers.items()):
+        raise _Overtaken
 
 
 def docker_images(archive: Contents, unpacked: Unpacked) -> Iterator[Candidate]:

@@ -1,4 +1,7 @@
-"""Takes names and images away, with what no other image needs. Nothing is counted: who refers to what is read."""
+"""Takes names and images away, with what no other image needs. Nothing is counted: who refers to what is read.
+
+It works on a full disk: index.json is written over, and layers are renamed where they are.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound, PyctrError
 from pyctr_lite.images import image as images
-from pyctr_lite.images import reference, shape, writer
+from pyctr_lite.images import reference, shape, staging, writer
 
 if TYPE_CHECKING:
     from pyctr_lite.images.image import Image
@@ -276,18 +279,15 @@ def _remove_orphans(store: ImageStore) -> None:
             if f"sha256:{entry.name}" not in blobs and time.time() - entry.stat().st_mtime > _ORPHANS_AGE:
                 _unlink(entry.path)
     if os.path.isdir(store.layers):
-        _remove_directories(store, {f"sha256:{name}" for name in os.listdir(store.layers)} - chains)
+        known = {f"sha256:{name}" for name in os.listdir(store.layers) if "." not in name}
+        _remove_directories(store, known - chains)
 
 
 def _remove_directories(store: ImageStore, chains: Iterable[str]) -> None:
-    """Remove unpacked layers and their Init layers: renamed away in one step, so that none is ever half there."""
-    with store.staging() as stage:
-        for chain in chains:
-            for directory in (f"{store.layers}/{chain[7:]}", f"{store.root}/init/{chain[7:]}"):
-                try:
-                    os.rename(directory, stage.new_path())
-                except FileNotFoundError:
-                    pass  # never unpacked
+    """Set unpacked layers and their Init layers aside: they are removed when the store is no longer held."""
+    for chain in chains:
+        for directory in (f"{store.layers}/{chain[7:]}", f"{store.root}/init/{chain[7:]}"):
+            staging.set_aside(directory)
 
 
 def _blob_bytes(store: ImageStore) -> int:

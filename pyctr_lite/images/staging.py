@@ -17,6 +17,8 @@ from pyctr_lite.rootfs import walk
 if TYPE_CHECKING:
     from pyctr_lite.images.store import ImageStore
 
+_ASIDE = ".removing"
+
 
 class NewLayer:
     """A layer that is staged: the blob, and where it is unpacked already (None: that is done at first use)."""
@@ -77,6 +79,25 @@ def sweep(root: str) -> None:
             pass  # its process lives
         finally:
             os.close(fd)
+
+
+def set_aside(directory: str) -> None:
+    """Rename an unpacked layer so that it is never half there, and needs no new file to be removed."""
+    try:
+        os.rename(directory, f"{directory}.{secrets.token_hex(4)}{_ASIDE}")
+    except FileNotFoundError:
+        pass  # never unpacked
+
+
+def remove_set_aside(store: ImageStore) -> None:
+    """Remove the layers that this process or one that died has set aside."""
+    for parent in (store.layers, f"{store.root}/init"):
+        for name in os.listdir(parent) if os.path.isdir(parent) else ():
+            if name.endswith(_ASIDE):
+                try:
+                    walk.remove_tree(f"{parent}/{name}")
+                except OSError:
+                    pass  # another process was faster, or it is for the next writer
 
 
 def _make(parent: str) -> tuple[str, int]:

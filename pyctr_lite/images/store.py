@@ -53,6 +53,16 @@ class ImageStore:
 
         Fails with NotFound, which tells what is near, and with Conflict where an ID's beginning fits several.
         """
+        seen: object = None
+        while True:
+            try:
+                return self._get(name)
+            except BrokenArchive:
+                seen, before = self._version(), seen
+                if seen == before:
+                    raise  # it is not that it was being removed
+
+    def _get(self, name: str) -> Image:
         hexadecimal = name.removeprefix("sha256:")
         if not _is_hex(hexadecimal) or (len(hexadecimal) < 64 and hexadecimal is name):
             found = self._by_reference(name)
@@ -73,6 +83,22 @@ class ImageStore:
 
         One is broken if its config or manifest is missing or not of its shape: then it harms no other.
         """
+        seen: object = None
+        while True:
+            images, broken = self._survey()
+            seen, before = self._version(), seen
+            if not broken or seen == before:
+                return images, broken
+
+    def _version(self) -> object:
+        """What changes with index.json: a reader that finds blobs missing may have been overtaken by a removal."""
+        try:
+            status = os.stat(f"{self.layout}/index.json")
+        except FileNotFoundError:
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _survey(self) -> tuple[Images, Broken]:
         by_id: dict[str, Image] = {}
         broken: Broken = []
         for descriptor in self.descriptors():

@@ -57,7 +57,7 @@ def add_image(
             _place_directories(store, layers, undo)
             write_index(store, name_image(store.descriptors(), descriptor, names))
             undo.pop_all()
-    return store.get(config_descriptor["digest"])
+            return store.get(config_descriptor["digest"])
 
 
 def _encode(config: dict[str, Any]) -> bytes:
@@ -159,7 +159,10 @@ def without_name(descriptor: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def locked(store: ImageStore) -> Iterator[None]:
-    """Hold the store for writing (flock(2) on its directory), made where it is new, dead writers' rests swept."""
+    """Hold the store for writing (flock(2) on its directory), made if it is new.
+
+    What dead writers left is removed first, and the layers that were set aside last, when others can go on.
+    """
     os.makedirs(f"{store.layout}/blobs/sha256", 0o700, exist_ok=True)
     fd = os.open(store.layout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -170,12 +173,13 @@ def locked(store: ImageStore) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+    staging.remove_set_aside(store)
 
 
 def write_index(store: ImageStore, descriptors: Descriptors) -> None:
-    """Replace index.json in one step."""
+    """Replace index.json in one step; on a full disk it is written over, so that images can be removed."""
     index = {"schemaVersion": 2, "mediaType": images.INDEX, "manifests": descriptors}
-    jsonfile.write(f"{store.layout}/index.json", index)
+    jsonfile.rewrite(f"{store.layout}/index.json", index)
 
 
 def _write_blob(stage: Staging, content: bytes, media_type: str) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pyctr_lite.images import store
 from tests.conftest import Pyctr
 from tests.leaks import cgroup_name, end_groups
 
@@ -96,3 +98,76 @@ def test_a_container_that_cannot_be_made_leaves_nothing(small: Pyctr) -> None:
     fill.unlink()
     assert small("ps", "-aq").stdout == ""
     assert small("run", "--name", "box", "busybox", "echo", "goes on").stdout == "goes on\n"
+
+
+@pytest.fixture(params=["bytes", "files"])
+def full(small: Pyctr, request: pytest.FixtureRequest) -> Iterator[Pyctr]:
+    """The same with images, containers and volumes, and then without room for one more byte, or one more file."""
+    small("tag", "busybox", "other:1", check=True)
+    small("volume", "create", "--label", "a=b", "named", check=True)
+    small("create", "--name", "box", "-v", "/anonymous", "-v", "named:/named", "busybox", "true", check=True)
+    small("run", "--name", "ran", "busybox", "sh", "-c", "echo hello >/file", check=True)
+    small("volume", "create", "spare", check=True)
+    images = store.ImageStore(str(small.root))
+    for number in range(20):  # an index.json of several blocks
+        images.tag("busybox", f"more:{number}")
+    fill = small.root / "fill"
+    if request.param == "bytes":
+        subprocess.run(["dd", "if=/dev/zero", f"of={fill}", "bs=4k"], capture_output=True)
+    else:
+        used = os.statvfs(small.root)
+        size = f"16m,nr_inodes={used.f_files - used.f_ffree}"
+        subprocess.run(["mount", "-o", f"remount,size={size}", small.root], check=True)
+    with pytest.raises(OSError, match="No space"):
+        (small.root / "probe").write_bytes(bytes(1))
+    yield small
+    fill.unlink(missing_ok=True)
+    subprocess.run(["mount", "-o", "remount,size=16m,nr_inodes=100000", small.root], check=True)
+
+
+def freed(done: subprocess.CompletedProcess[str]) -> None:
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_images_can_be_removed_from_a_full_disk(full: Pyctr) -> None:
+    freed(full("rmi", "other:1"))
+    freed(full("rmi", *(f"more:{number}" for number in range(10))))
+    freed(full("image", "prune", "-af"))
+    assert full("images", "--format", "{{.Repository}}:{{.Tag}}").stdout == "busybox:latest\n"
+    freed(full("rm", "-v", "box", "ran"))
+    freed(full("rmi", "busybox"))
+    assert full("images", "-q").stdout == ""
+    assert os.listdir(full.root / "layers") == []
+    assert os.listdir(full.root / "images/blobs/sha256") == []
+    assert full("image", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("words", [["rm", "-v", "box", "ran"], ["container", "prune", "-f"]])
+def test_containers_can_be_removed_from_a_full_disk(full: Pyctr, words: list[str]) -> None:
+    freed(full(*words))
+    assert full("ps", "-aq").stdout == ""
+    assert os.listdir(full.root / "containers") == []
+    assert os.listdir(full.root / "names") == []
+
+
+def test_volumes_can_be_removed_from_a_full_disk(full: Pyctr) -> None:
+    freed(full("volume", "rm", "spare"))
+    freed(full("rm", "box"))
+    freed(full("volume", "prune", "-af"))
+    assert full("volume", "ls", "-q").stdout == ""
+    assert os.listdir(full.root / "volumes") == []
+
+
+@pytest.mark.parametrize("full", ["bytes"], indirect=True)  # tmpfs counts a name as a file
+def test_a_container_can_be_renamed_on_a_full_disk(full: Pyctr) -> None:
+    freed(full("rename", "box", "crate"))
+    assert sorted(os.listdir(full.root / "names")) == ["crate", "ran"]
+    assert full("inspect", "-f", "{{.Name}}", "crate").stdout == "/crate\n"
+    refused_name = full("rename", "crate", "ran")
+    assert "already in use" in refused_name.stderr
+    freed(full("rm", "crate"))
+
+
+def test_a_system_prune_frees_a_full_disk(full: Pyctr) -> None:
+    freed(full("system", "prune", "-af", "--volumes"))
+    assert full("system", "df", "--format", "{{.TotalCount}}").stdout.split() == ["0", "0", "2"]
