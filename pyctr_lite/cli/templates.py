@@ -45,12 +45,18 @@ class Template:
     def __init__(self, text: str, functions: dict[str, Function] = template_functions.FUNCTIONS) -> None:
         self.text = text
         self.functions = functions
-        self.body = template_parser.parse(text, functions.keys())
+        try:
+            self.body = template_parser.parse(text, functions.keys())
+        except RecursionError:
+            raise _too_deep() from None
 
     def render(self, data: Any) -> str:
         """The text that the template makes of a value. Fails with TemplateError."""
         out: list[str] = []
-        _Execution(self, data, out).walk(self.body, data)
+        try:
+            _Execution(self, data, out).walk(self.body, data)
+        except RecursionError:
+            raise _too_deep() from None
         return "".join(out)
 
     def asks_for_all(self) -> bool:
@@ -60,6 +66,10 @@ class Template:
     def fields(self) -> set[str]:
         """The names of all fields that the template asks for, so that costly ones are found only if wanted."""
         return {name for node in _operands(self.body) for name in getattr(node, "names", ())}
+
+
+def _too_deep() -> TemplateError:
+    return TemplateError("template: too many actions or parentheses inside each other")
 
 
 def of_flag(form: str) -> Template:

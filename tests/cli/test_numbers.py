@@ -157,16 +157,26 @@ READERS = {
     "number.py": "here it is done",
 }
 """The modules that may ask a string whether it is of digits, and of whom the string is."""
+NO_TEXT = set(
+    "cli/container_options.py cli/exec.py cli/main.py cli/output.py cli/terminal.py engine/client.py "
+    "engine/wait.py engine/doctor_tools.py engine/engine.py engine/execute.py engine/health_monitor.py engine/health_probe.py "
+    "images/bootstrap.py jsonfile.py linux/mounts.py namespaces/idmap.py runtime/seccomp_compiler.py "
+    "volumes/fields.py".split()
+)
+"""Modules in which `int(…)` is of a value that is no text, or of text that was looked at (octal digits, JSON)."""
 
 
 def test_only_one_module_reads_digits_of_others() -> None:
-    """`isdigit` and its like are in no other module, and `int(text)` not on what a person or an image wrote."""
+    """`isdigit` and its like are in no other module; `int(…)` only where `number` is imported to look first."""
     found = []
     for path in sorted((REPOSITORY / "pyctr_lite").rglob("*.py")):
         name = str(path.relative_to(REPOSITORY / "pyctr_lite"))
-        if name in READERS:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        looks_first = "import number" in text or ", number" in text or "from pyctr_lite.number import" in text
+        for node in ast.walk(ast.parse(text)) if name not in READERS else ():
             if isinstance(node, ast.Attribute) and node.attr in ("isdigit", "isdecimal", "isnumeric"):
                 found.append(f"{name}:{node.lineno}: .{node.attr}")
+            converts = isinstance(node, ast.Call) and ast.unparse(node.func) in ("int", "float")
+            if converts and name not in NO_TEXT and not looks_first:
+                found.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
     assert found == []

@@ -97,6 +97,13 @@ def test_a_template_tells_the_fields_that_it_asks_for() -> None:
     assert templates.Template(text).fields() == {"ID", "Size", "Mounts", "Ports", "Host"}
 
 
+@pytest.mark.parametrize(
+    "text", ["{{if 1}}" * 5000 + "{{end}}" * 5000, "{{" + "(" * 20000 + "1" + ")" * 20000 + "}}"]
+)
+def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
+    assert "inside each other" in refusal(text).message
+
+
 def test_what_is_not_supported_says_so() -> None:
     assert refusal('{{define "x"}}{{end}}').message.endswith("{{define}} is not supported here")
 
