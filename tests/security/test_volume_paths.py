@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.rootfs import walk
+from pyctr_lite.rootfs import devices, walk
 from pyctr_lite.volumes import fill, sources
 from pyctr_lite.volumes.store import VolumeStore
 from tests.conftest import Pyctr
@@ -339,3 +339,61 @@ def test_another_runtime_gets_a_part_that_is_mounted_for_it(pyctr: Pyctr, volume
     assert (named["/part"] / "file").read_text() == named["/file"].read_text() == "the volume's\n"
     pyctr("rm", "box", check=True)
     assert (volume / "sub/file").read_text() == "the volume's\n"
+
+
+def test_two_containers_race_on_one_volume(pyctr: Pyctr, host: Host) -> None:
+    """One plants links in the volume without a pause, while others fill it, mount a part of it, add a device."""
+    script = (
+        f"while :; do for l in a lib sub null .pyctr_lite-filling; do ln -sfn {host.directory} /v/$l; "
+        f"ln -sfn {host.directory}/secret /v/$l; rm -rf /v/$l; mkdir -p /v/sub; rm -rf /v/*; done; done"
+    )
+    words = ("-v", "race:/v:nocopy", "busybox", "sh", "-c", script)
+    pyctr("run", "-d", "--name", "attacker", *words, check=True)
+    outcomes: dict[str, int] = {}
+    for number in range(max(4, ROUNDS // 10)):
+        (pyctr.root / "volumes/race/filling").touch()
+        part = "type=volume,src=race,dst=/part,volume-subpath=sub"
+        mounts = [("-v", "race:/etc"), ("--mount", part), ("-v", "race:/dev2", "--device", "/dev/null:/dev2/null")]
+        done = pyctr("run", "--rm", *mounts[number % 3], "busybox", "sh", "-c", "cat /part/secret /etc/secret")
+        assert "the host's" not in done.stdout
+        assert "Traceback" not in done.stderr
+        assert "a fault of" not in done.stderr
+        outcomes[done.stderr] = outcomes.get(done.stderr, 0) + 1
+        assert host.look() == host.before
+    print(outcomes)
+    (pyctr.root / "volumes/race/filling").unlink(missing_ok=True)
+
+
+def test_a_device_is_made_in_a_volume_while_its_holder_plants_links(tmp_path: Path, host: Host) -> None:
+    """A device's owner and mode would go to a file of the host."""
+    (tmp_path / "root/data").mkdir(parents=True)
+    secret = str(host.directory / "secret")
+
+    def plant(chance: random.Random) -> None:
+        for name in ("null", "pipe"):
+            try:
+                os.symlink(secret, "link")
+                os.rename("link", name)
+                os.unlink(name)
+                os.mkfifo(name)
+                os.unlink(name)
+            except OSError:
+                pass
+
+    nodes = [
+        {"path": "/data/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o4777, "uid": 1234, "gid": 1234},
+        {"path": "/data/pipe", "type": "p", "fileMode": 0o4777, "uid": 1234, "gid": 1234},
+    ]
+    root_fd = os.open(tmp_path / "root", os.O_PATH | os.O_DIRECTORY)
+    made = refused = 0
+    with Attacker(str(tmp_path / "root/data"), plant):
+        for _ in range(ROUNDS):
+            for node in nodes:
+                try:
+                    devices.make_devices(root_fd, [node])
+                    made += 1
+                except OSError:
+                    refused += 1
+            assert host.look() == host.before
+    os.close(root_fd)
+    print(f"made {made} times, refused {refused} times")
