@@ -191,6 +191,8 @@ def _fill(view: image_view.ImageView, data: str, path: str) -> None:
                 return  # never over what is there, but for a copy that was cut off
     except FileNotFoundError:
         return
+    if os.path.islink(data):
+        return  # the administrator's, to another disk: as with a directory of the host, nothing of ours goes there
     from pyctr_lite.volumes import fill
 
     root_fd = view.mounted(with_init=True)

@@ -135,3 +135,15 @@ def test_files_of_another_container_are_read_with_a_limit(pyctr: Pyctr, kind: st
     assert int(done.stdout.split()[0]) <= 1 << 20
     pyctr("kill", "one", check=True)
     pyctr("start", "one", check=True)
+
+
+def test_a_data_directory_that_the_administrator_moved_is_left_as_it_is(pyctr: Pyctr, tmp_path: Path) -> None:
+    """`_data` as a link to another disk: nothing of ours is put beside what it leads to."""
+    pyctr("volume", "create", "data", check=True)
+    data = pyctr.root / "volumes/data/_data"
+    data.rmdir()
+    (tmp_path / "disk").mkdir()
+    data.symlink_to(tmp_path / "disk")
+    pyctr("run", "--rm", "-v", "data:/etc", "busybox", "touch", "/etc/file", check=True)
+    assert sorted(os.listdir(tmp_path / "disk")) == ["file", "hostname", "hosts", "resolv.conf"]
+    assert sorted(os.listdir(data.parent)) == ["_data", "volume.json"]
