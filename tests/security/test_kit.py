@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -272,3 +273,33 @@ def test_no_other_module_of_the_kit_makes_temporary_files() -> None:
             assert ".write_text(" not in text or path.name in ("sandbox.py", "uninstall.py", "notebook.py"), (
                 f"{path}: scratch.write"
             )
+
+
+@pytest.mark.timeout(300)
+def test_the_vms_jupyterlab_keeps_its_token_and_prints_it_to_no_journal(tmp_path: Path) -> None:
+    """As vagrant/pyctr-notebook.service starts it, and again."""
+    place, tokens = tmp_path / "jupyter", []
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for _ in range(2):
+        log = tmp_path / "log"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [sys.executable, "-IXutf8", manifest.CHECKOUT / "make/notebook.py", str(port), ""],
+                env={**os.environ, "PYCTR_NOTEBOOK_DIRECTORY": str(place)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            browser.wait_for_server(f"http://127.0.0.1:{port}", log)
+            tokens.append((place / "token").read_text())
+            page = f"http://127.0.0.1:{port}/lab?token={tokens[-1]}"
+            assert b"JupyterLab" in urllib.request.urlopen(page, timeout=browser.SECONDS).read()
+        finally:
+            server.terminate()
+            server.wait()
+        assert tokens[-1] not in log.read_text()
+    assert tokens[0] == tokens[1]
+    assert (place.stat().st_mode & 0o777, (place / "token").stat().st_mode & 0o777) == (0o700, 0o600)
