@@ -1,4 +1,4 @@
-"""Fixtures of the security tests: bundles without an engine, and stores of images, as the other rooms have them."""
+"""Fixtures that the security tests share with those of the runtime and of images."""
 
 from tests.images.conftest import make_image, picture, store
 from tests.runtime.conftest import box

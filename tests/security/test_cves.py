@@ -1,8 +1,8 @@
 """Published escapes from containers: each test does here what the attack did, and it fails.
 
-SECURITY.md has the whole table. Other files of this directory are about who a process is (test_cve_accounts), images
-and archives (test_cve_images, test_layer_hostile, test_bombs), mounts and devices (test_cve_mounts), and other users
-of the host (test_cve_state).
+SECURITY.md has the whole table. The neighbours: who a process is (test_cve_accounts), images and archives
+(test_cve_images, test_layer_hostile, test_bombs), mounts and devices (test_cve_mounts), other users of the host
+(test_cve_state).
 """
 
 from __future__ import annotations
