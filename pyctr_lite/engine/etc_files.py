@@ -72,7 +72,7 @@ def parse_host(text: str) -> tuple[str, str]:
     """The name and the address of `--add-host NAME:ADDRESS`. Fails with InvalidArgument."""
     name, separator, address = text.partition("=" if "=" in text else ":")
     address = address.strip("[]")
-    if not name or not separator or not is_address(address):
+    if not name.isprintable() or not name or " " in name or not separator or not is_address(address):
         raise InvalidArgument(f'invalid argument "{text}" for "--add-host": bad format', "it is NAME:ADDRESS")
     return name, address
 

@@ -99,6 +99,8 @@ def test_no_other_verb_takes_what_is_no_number(pyctr: Pyctr, kind: str) -> None:
 def test_bytes_that_are_no_text_are_refused(pyctr: Pyctr, flag: str) -> None:
     done = command(pyctr, "run", "--rm", flag, b"\xff", "busybox", "true")
     assert_one_clear_line(done, flag)
+    for name in (b"\xff", b"a\nb", b"a b", b""):
+        assert_one_clear_line(command(pyctr, "run", "--rm", "--add-host", name + b":1.2.3.4", "busybox", "true"))
     assert pyctr("ps", "-aq").stdout == ""
 
 
@@ -159,8 +161,8 @@ READERS = {
 """The modules that may ask a string whether it is of digits, and of whom the string is."""
 NO_TEXT = set(
     "cli/container_options.py cli/exec.py cli/main.py cli/output.py cli/terminal.py engine/client.py "
-    "engine/wait.py engine/doctor_tools.py engine/engine.py engine/execute.py engine/health_monitor.py engine/health_probe.py "
-    "images/bootstrap.py jsonfile.py linux/mounts.py namespaces/idmap.py runtime/seccomp_compiler.py "
+    "engine/wait.py engine/doctor_tools.py engine/engine.py engine/execute.py engine/health_monitor.py "
+    "engine/health_probe.py images/bootstrap.py jsonfile.py linux/mounts.py namespaces/idmap.py runtime/seccomp_compiler.py "
     "volumes/fields.py".split()
 )
 """Modules in which `int(…)` is of a value that is no text, or of text that was looked at (octal digits, JSON)."""
