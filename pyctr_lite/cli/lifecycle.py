@@ -39,6 +39,7 @@ def start(context: Context) -> int:
     options = container.record.options
     stdin = flags.interactive and options.stdin
     size = terminal.size() if options.tty else (0, 0)
+    terminal.hold_signals()
     try:
         attachment = container.start(foreground=stdin, size=size) or container.attach()
     except Exception as error:

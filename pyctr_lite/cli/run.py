@@ -144,7 +144,11 @@ def run(context: Context) -> int:
         raise error
     terminal.parse_keys(flags.detach_keys)
     explain_to_stderr(flags.explain)
+    terminal.hold_signals()  # between two steps they would end us, and leave the container with nobody
     container = _create(context)
+    if number := terminal.held_end():
+        container.remove(volumes=True)
+        return 128 + number
     try:
         attachment = container.start(foreground=not flags.detach, size=terminal.size() if flags.tty else (0, 0))
     except BaseException:

@@ -8,9 +8,10 @@ import fcntl
 import os
 import select
 import struct
+import sys
 import termios
 
-from pyctr_lite import jsonfile
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.cli import output
 from pyctr_lite.errors import InvalidArgument, PyctrError
 
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.attach import Attachment
 
 DETACH_KEYS = "ctrl-p,ctrl-q"
-_PROXIED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2)
+_FAULTS = frozenset(
+    (_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL, _signal.SIGTRAP, _signal.SIGSYS)
+)
+"""Of a fault of our own: a handler would return to it for ever; blocked, the kernel still ends us by them."""
+_PROXIED = frozenset(range(1, _signal.NSIG)) - {
+    *(_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGURG),
+    *(32, 33),  # the C library's own
+}
+"""All that Docker's client and podman's pass on: everything but what concerns the client alone."""
+_STOPPING = frozenset((_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU))
+_HARMLESS = frozenset((_signal.SIGCONT, _signal.SIGWINCH))
 _UNSPECIAL = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
 
 
@@ -51,45 +62,44 @@ def size(fd: int = 0) -> tuple[int, int]:
     return rows, columns
 
 
+def hold_signals() -> None:
+    """Let signals wait from here on: `follow` passes them on, once the process is there to get them."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED - _STOPPING)
+
+
+def held_end() -> int:
+    """The number of a signal among those held that asks for our end; 0 if there is none."""
+    ends = _signal.sigpending() - _STOPPING - _HARMLESS
+    return min((number for number in ends if _signal.getsignal(number) != _signal.SIG_IGN), default=0)
+
+
 def follow(
     attachment: Attachment, *, stdin: bool, tty: bool, keys: str = DETACH_KEYS, proxy: bool = True
 ) -> int | None:
     """Be the process's terminal until it ends: its exit code, or None where the user detached.
 
-    `stdin` gives it our input, `tty` says that it has a terminal, `proxy` sends it the signals that we get.
+    `stdin` gives it our input, `tty` says that it has a terminal, `proxy` sends it every signal that we get.
+    Without `proxy` a signal does to us what it does to any program, but leaves the terminal as it was. Afterwards
+    signals are held: the caller has nothing to do but to end.
     """
     loop = _Loop(attachment, stdin, tty, parse_keys(keys))
+    loop.saved = termios.tcgetattr(0) if tty and stdin and os.isatty(0) else None
     detached = False
-    saved = termios.tcgetattr(0) if tty and stdin and os.isatty(0) else None
-    handlers: dict[int, Any] = {}
     try:
-        if saved is not None:
-            _set_raw(0, saved)
+        loop.set_raw()
         if tty:
-            handlers[_signal.SIGWINCH] = _signal.signal(_signal.SIGWINCH, lambda *_: loop.resize())
             loop.resize()
-        if saved is not None:
-            for number in (_signal.SIGTERM, _signal.SIGHUP):
-                handlers[number] = _signal.signal(number, _leave)  # not without the terminal as it was
-        elif proxy:
-            for number in _PROXIED:
-                handlers[number] = _signal.signal(number, lambda number, _: attachment.signal(number))
+        loop.watch_signals(proxy)
         return loop.run()
     except Detached:
         detached = True
         return None
     finally:
-        for number, handler in handlers.items():
-            _signal.signal(number, handler)
-        if saved is not None:
-            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED - _STOPPING)
+        loop.set_back()
         if detached:
             output.write_all(2, b"read escape sequence\n")
         attachment.close()
-
-
-def _leave(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def _set_raw(fd: int, saved: list[Any]) -> None:
@@ -106,11 +116,72 @@ def _set_raw(fd: int, saved: list[Any]) -> None:
     termios.tcsetattr(fd, termios.TCSADRAIN, mode)
 
 
+def _is_in_background() -> bool:
+    """Whether our terminal is for others to use at the moment."""
+    try:
+        return os.tcgetpgrp(0) != os.getpgrp()
+    except OSError:
+        return False  # it is not our terminal
+
+
 class _Loop:
     def __init__(self, attachment: Attachment, stdin: bool, tty: bool, keys: bytes) -> None:
         self.attachment, self.tty, self.keys = attachment, tty, keys
         self.reading = stdin
         self.matched = b""
+        self.saved: list[Any] | None = None
+        """What our terminal was like, if it is to be raw."""
+        self.proxy = True
+        self.faults = -1
+
+    def watch_signals(self, proxy: bool) -> None:
+        """Hear of every signal that is to be passed on, or that must find the terminal as it was."""
+        self.proxy = proxy
+        handled = _PROXIED if proxy or self.saved is not None else {_signal.SIGWINCH} if self.tty else frozenset()
+        for number in handled - _FAULTS:
+            if number != _signal.SIGHUP or _signal.getsignal(number) != _signal.SIG_IGN:  # as nohup(1) has it
+                _signal.signal(number, self.on_signal)
+        if handled & _FAULTS:
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _FAULTS)
+            self.faults = linux.signalfd(_FAULTS)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PROXIED - (_FAULTS & handled))
+
+    def on_signal(self, number: int, _: object) -> None:
+        """Pass a signal on, or do what it asks of us."""
+        if number == _signal.SIGWINCH and self.tty:
+            self.resize()
+        if number == _signal.SIGCONT:
+            self.set_raw()
+        if number in _STOPPING and (not self.proxy or (number != _signal.SIGTSTP and _is_in_background())):
+            self._stop(number)
+        elif self.proxy:
+            self.attachment.signal(number)
+        elif number not in _HARMLESS:
+            raise SystemExit(128 + number)
+
+    def set_raw(self) -> None:
+        """Make the terminal raw where it is to be."""
+        if self.saved is not None and not _is_in_background():
+            try:
+                _set_raw(0, self.saved)
+            except (OSError, termios.error):
+                pass  # it has been hung up
+
+    def set_back(self) -> None:
+        """Make the terminal what it was."""
+        if self.saved is not None:
+            try:
+                termios.tcsetattr(0, termios.TCSADRAIN, self.saved)
+            except (OSError, termios.error):
+                pass  # it has been hung up
+
+    def _stop(self, number: int) -> None:
+        """Stop as a job does: with a handler alone, the call that the signal came from would be made for ever."""
+        if not _is_in_background():
+            self.set_back()
+        _signal.signal(number, _signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        _signal.signal(number, self.on_signal)  # continued: SIGCONT has made the terminal raw again
 
     def run(self) -> int:
         """Move data until the end comes. What is not taken yet keeps us from reading more, not from showing."""
@@ -125,7 +196,11 @@ class _Loop:
                 except OSError as error:
                     if error.errno != errno.EPERM:
                         raise
+            if self.faults >= 0:
+                poller.register(self.faults, select.POLLIN)
             ready = dict(poller.poll())
+            if self.faults in ready:
+                self.on_signal(int.from_bytes(os.read(self.faults, 128)[:4], sys.byteorder), None)
             if 0 in ready:
                 self._read_input()
             events = ready.get(self.attachment.fileno(), 0)
@@ -151,7 +226,9 @@ class _Loop:
     def _read_input(self) -> None:
         try:
             data = os.read(0, 32 * 1024)
-        except OSError:
+        except BlockingIOError:
+            return  # another process was quicker
+        except OSError:  # EIO: the terminal has been hung up
             data = b""
         if not data:
             self.reading = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import _socket
 import os
 import struct
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 class Attachment:
     """A connection to the monitor of one process (the packets are in `pump`). To close it is to detach.
 
-    `directory` is where the monitor listens: a signal goes there, past input that waits to be taken.
+    A signal must get past input that waits to be taken: it goes to `directory`, where the monitor listens, or to
+    `pidfd`, the process itself, which is closed with the connection.
     """
 
-    def __init__(self, sock: _socket.socket, directory: str = "") -> None:
-        self.sock, self.directory = sock, directory
+    def __init__(self, sock: _socket.socket, directory: str = "", pidfd: int = -1) -> None:
+        self.sock, self.directory, self.pidfd = sock, directory, pidfd
         self.waiting: list[bytes] = []
         """What a socket that does not block could not take yet; `flush` tries again."""
 
@@ -51,7 +53,13 @@ class Attachment:
         self._send(b"W" + struct.pack("HH", rows, columns))
 
     def signal(self, number: int) -> None:
-        """Send the process a signal."""
+        """Send the process a signal; one that has ended needs none."""
+        if self.pidfd >= 0:
+            try:
+                _signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                pass
+            return
         packet = b"S" + bytes([number])
         try:
             other = connect(self.directory, output=False) if self.directory else None
@@ -76,6 +84,9 @@ class Attachment:
     def close(self) -> None:
         """Detach; the process goes on."""
         self.sock.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
     def flush(self) -> None:
         """Send what waits, as far as the monitor takes it."""

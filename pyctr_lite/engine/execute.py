@@ -66,7 +66,7 @@ def run_apart(container: Container, options: ExecOptions, size: tuple[int, int] 
         ours.close()
         channels.raise_error(received[0])
     events.emit(container.paths, "exec_start", container.record)
-    return attach.Attachment(ours.sock)
+    return attach.Attachment(ours.sock, pidfd=received[1][0])
 
 
 def _pump(
@@ -87,7 +87,7 @@ def _pump(
         explain.stop()
     mover = pump.of_process(launched.pidfd, launched.console, ends, None)
     mover.stdin_once = not options.tty
-    channel.send({"type": "started", "pid": launched.pid})
+    channel.send({"type": "started", "pid": launched.pid}, (launched.pidfd,))  # for signals, past its input
     mover.clients.append(pump.Client(channel.sock))
     mover.run()
     mover.drain()

@@ -12,7 +12,7 @@ from pyctr_lite.linux.constants import decode_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "capbset_read",
@@ -30,12 +30,13 @@ __all__ = [
     "setfsids",
     "sethostname",
     "setns",
+    "signalfd",
     "unshare",
 ]
 
 _NR_CLONE3, _NR_CLOSE_RANGE = 435, 436
 _NR_SETFSUID, _NR_SETFSGID = (151, 152) if os.uname().machine == "aarch64" else (122, 123)
-_NR_KEYCTL = 219 if os.uname().machine == "aarch64" else 250
+_NR_KEYCTL, _NR_PERSONALITY, _NR_SIGNALFD4 = (219, 92, 74) if os.uname().machine == "aarch64" else (250, 135, 289)
 _NR_CAPGET, _NR_CAPSET, _NR_EXECVEAT, _NR_RT_SIGACTION = (
     (90, 91, 281, 134) if os.uname().machine == "aarch64" else (125, 126, 322, 13)
 )
@@ -157,7 +158,15 @@ def setfsids(uid: int, gid: int) -> None:
 
 def personality(persona: int) -> None:
     """Set the caller's execution domain and its flags, as ADDR_NO_RANDOMIZE (personality(2)). 0 is Linux's own."""
-    call.make(lambda: f"personality({persona:#x})", None, call.libc.personality, ctypes.c_ulong(persona))
+    call.make(lambda: f"personality({persona:#x})", None, call.syscall, _NR_PERSONALITY, ctypes.c_ulong(persona))
+
+
+def signalfd(numbers: Iterable[int]) -> int:
+    """A descriptor to read blocked signals from: 128 bytes each, the number first (signalfd(2))."""
+    mask = ctypes.c_uint64(sum(1 << number - 1 for number in numbers))
+    return call.look(
+        "signalfd4", None, call.syscall, _NR_SIGNALFD4, -1, ctypes.byref(mask), ctypes.c_size_t(8), os.O_CLOEXEC
+    )
 
 
 def join_session_keyring() -> None:
