@@ -185,10 +185,11 @@ def lab_solved(machine: Machine) -> None:
 
 
 def engine_tests(machine: Machine) -> str:
-    """cgroup, life cycle, OCI and user namespace tests on pure cgroup version 2 and an older kernel"""
+    """cgroup, life cycle, OCI, user namespace and escape tests on pure cgroup version 2 and an older kernel"""
     places = (
         "tests/cgroups tests/runtime/test_linux.py tests/runtime/test_process.py "
-        "tests/oracle/test_bundle_elsewhere.py tests/cli/test_lifecycle.py tests/cli/test_userns.py"
+        "tests/oracle/test_bundle_elsewhere.py tests/cli/test_lifecycle.py tests/cli/test_userns.py "
+        "tests/security/test_escapes.py"
     )
     return passed_in(machine.inside(f"{PYTEST} {places} -k 'not ({SURVIVAL})'", seconds=1500))
 
