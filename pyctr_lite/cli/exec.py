@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _signal
 import os
 
 from pyctr_lite.cli import container_options, run, terminal
@@ -38,20 +37,12 @@ def execute(context: Context) -> int:
         detach=flags.detach,
         privileged=flags.privileged,
     )
-    # Without -t the process gets no terminal: it could read from ours what is typed for others.
-    shares_terminal = any(os.isatty(fd) for fd in ((0, 1, 2) if flags.interactive else (1, 2)))
-    if flags.detach or flags.tty or shares_terminal:
-        size = terminal.size() if flags.tty else (0, 0)
-        attachment = _launched(lambda: engine_exec.run_apart(container, options, size))
-        if flags.detach:
-            attachment.close()
-            return 0
-        return terminal.follow(attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys) or 0
-    stdin = 0 if flags.interactive else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    running = _launched(lambda: engine_exec.run(container, options, (stdin, 1, 2)))
-    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
-        _signal.signal(number, lambda number, _: _signal.pidfd_send_signal(running.pidfd, number))
-    return int(running.wait())
+    size = terminal.size() if flags.tty else (0, 0)
+    attachment = _launched(lambda: engine_exec.run(container, options, size))
+    if flags.detach:
+        attachment.close()
+        return 0
+    return terminal.follow(attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys) or 0
 
 
 def _launched(launch: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ from pyctr_lite.engine.options import split_variable
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import target
-from pyctr_lite.runtime import capabilities, init, launch, seccomp
+from pyctr_lite.runtime import capabilities, launch, seccomp
 from pyctr_lite.runtime import channel as channels
 
 TYPE_CHECKING = False
@@ -20,31 +20,12 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.options import ExecOptions
 
 
-class Running:
-    """A process that was started beside the container's own; `wait` gives its exit code."""
+def run(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 0)) -> attach.Attachment:
+    """Run a process by a pump of its own, which outlives the caller: the first client's end once it runs.
 
-    def __init__(self, pid: int, pidfd: int) -> None:
-        self.pid, self.pidfd = pid, pidfd
-
-    def wait(self) -> int:
-        """Wait until it ends; 128 + n for the signal n."""
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self.pidfd)
-        return pump.exit_code(status)
-
-
-def run(container: Container, options: ExecOptions, stdio: tuple[int, int, int]) -> Running:
-    """Run a process with the caller's own descriptors. Fails with Conflict where the container does not run."""
-    process, filter = process_spec(container, options), container_filter(container)
-    launched = launch.execute_in(_pid(container), container.group, process, init.Stdio(stdio), filter)
-    pidfd, launched.pidfd = launched.pidfd, -1
-    launched.close()
-    events.emit(container.paths, "exec_start", container.record)
-    return Running(launched.pid, pidfd)
-
-
-def run_apart(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 0)) -> attach.Attachment:
-    """Run a process that outlives its caller, by a pump of its own: with a terminal, or detached."""
+    It gets pipes, or a terminal of the container's own: through a descriptor of the caller's the container could
+    open the file for writing (/proc/self/fd). Raises Conflict if the container does not run.
+    """
     pid, process = _pid(container), process_spec(container, options)
     filter = container_filter(container)
     ours, theirs = channels.pair()
@@ -78,10 +59,10 @@ def _pump(
     channel: channels.Channel,
     size: tuple[int, int],
 ) -> None:
-    stdio, ends = pump.make_stdio(options.tty, options.stdin, size, detached=options.detach)
-    launched = launch.execute_in(pid, container.group, process, stdio, filter)
-    for fd in {*stdio.fds}:
-        os.close(fd)
+    stdio, ends = pump.make_stdio(options.tty, options.stdin and not options.detach, size)
+    started = int(container.state.PidStart)
+    launched = launch.execute_in(pid, started, container.group, process, stdio, filter)
+    pump.close_stdio(stdio)
     if explain.sink is not None:
         os.close(explain.sink)
         explain.stop()

@@ -41,13 +41,11 @@ def probe(container: Container, command: list[str], timeout: float) -> dict[str,
 
 def _run(container: Container, command: list[str], deadline: float) -> tuple[int | None, bytes]:
     """The exit code, None where it was killed at the deadline, and the output, a byte more than is kept."""
-    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     reader, writer = os.pipe2(os.O_CLOEXEC)
     process = execute.process_spec(container, ExecOptions(command))
-    stdio = init.Stdio((null, writer, writer))
-    launched = launch.execute_in(
-        int(container.state.Pid), container.group, process, stdio, execute.container_filter(container)
-    )
+    stdio, filter = init.Stdio((-1, writer, writer)), execute.container_filter(container)
+    pid, started = int(container.state.Pid), int(container.state.PidStart)
+    launched = launch.execute_in(pid, started, container.group, process, stdio, filter)
     os.close(writer)
     os.set_blocking(reader, False)
     output, ended, open_ = b"", False, True

@@ -51,7 +51,7 @@ def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, An
     size = tuple(request.get("size") or (0, 0))
     if what == "exec":
         container = served.containers.get(request["id"])
-        attachment = execute.run_apart(container, options.ExecOptions(**request["options"]), size)
+        attachment = execute.run(container, options.ExecOptions(**request["options"]), size)
         return {"type": "started"}, (attachment.sock.detach(),)
     if what == "run":
         container = served.containers.create(options.ContainerOptions(**request["options"]))

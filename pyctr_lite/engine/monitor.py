@@ -95,8 +95,7 @@ class Monitor:
             launched, group = launch.create_container(
                 self.bundle, self.directory, stdio, self.container.paths.filters
             )
-            for fd in set(stdio.fds):
-                os.close(fd)
+            pump.close_stdio(stdio)
         except BaseException as error:
             self.failed(error)
             return False

@@ -18,7 +18,17 @@ TITLES = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
 def top(container: Container) -> list[list[str]]:
     """The container's processes, as `ps -ef` on the host shows them: rows under `TITLES`."""
     _check_running(container)
-    return [row for pid in sorted(container.group.pids()) if (row := _row(pid))]
+    pids = [pid for pid in sorted(container.group.pids()) if not _is_outside(pid, container.state.Pid)]
+    return [row for pid in pids if (row := _row(pid))]
+
+
+def _is_outside(pid: int, first: int) -> bool:
+    """Whether a process has the caller's pid namespace, and the container another: it is starting one inside."""
+    try:
+        its, ours = os.stat(f"/proc/{pid}/ns/pid").st_ino, os.stat("/proc/self/ns/pid").st_ino
+        return its == ours != os.stat(f"/proc/{first}/ns/pid").st_ino
+    except OSError:
+        return True  # it has just ended
 
 
 def stats(container: Container) -> Stats:

@@ -229,20 +229,21 @@ class Pump:
         self.clients.append(Client(_socket.socket(fileno=fd), output=False))
 
 
-def make_stdio(
-    tty: bool, stdin: bool, size: tuple[int, int], *, detached: bool = False
-) -> tuple[init.Stdio, tuple[int, int, int]]:
-    """What becomes a process's descriptors, and our ends of them (-1: none, nobody reads or writes)."""
-    if tty or detached:
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        return init.Stdio((null, null, null), terminal=tty, rows=size[0], columns=size[1]), (-1, -1, -1)
-    if stdin:
-        child_in, our_in = os.pipe2(os.O_CLOEXEC)
-    else:
-        child_in, our_in = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
+def make_stdio(tty: bool, stdin: bool, size: tuple[int, int]) -> tuple[init.Stdio, tuple[int, int, int]]:
+    """Make what becomes a process's descriptors, and our ends of them (-1: the process's null device)."""
+    if tty:
+        return init.Stdio((-1, -1, -1), terminal=True, rows=size[0], columns=size[1]), (-1, -1, -1)
+    child_in, our_in = os.pipe2(os.O_CLOEXEC) if stdin else (-1, -1)
     our_out, child_out = os.pipe2(os.O_CLOEXEC)
     our_err, child_err = os.pipe2(os.O_CLOEXEC)
     return init.Stdio((child_in, child_out, child_err)), (our_in, our_out, our_err)
+
+
+def close_stdio(stdio: init.Stdio) -> None:
+    """Close the process's ends."""
+    for fd in stdio.fds:
+        if fd >= 0:
+            os.close(fd)
 
 
 def of_process(pidfd: int, terminal: int, ends: tuple[int, int, int], log: LogWriter | None) -> Pump:

@@ -22,7 +22,9 @@ __all__ = [
     "close_range",
     "default_signal",
     "execveat",
+    "fork_sibling",
     "join_session_keyring",
+    "may_execute",
     "personality",
     "prctl",
     "prctl_ambient",
@@ -34,7 +36,8 @@ __all__ = [
     "unshare",
 ]
 
-_NR_CLONE3, _NR_CLOSE_RANGE = 435, 436
+_NR_CLONE3, _NR_CLOSE_RANGE, _NR_FACCESSAT2 = 435, 436, 439
+_NR_CLONE = 220 if os.uname().machine == "aarch64" else 56
 _NR_SETFSUID, _NR_SETFSGID = (151, 152) if os.uname().machine == "aarch64" else (122, 123)
 _NR_KEYCTL, _NR_PERSONALITY, _NR_SIGNALFD4 = (219, 92, 74) if os.uname().machine == "aarch64" else (250, 135, 289)
 _NR_CAPGET, _NR_CAPSET, _NR_EXECVEAT, _NR_RT_SIGACTION = (
@@ -84,6 +87,32 @@ def clone3(flags: int, cgroup_fd: int | None = None, exit_signal: int = 17) -> t
     if pid < 0:
         call.fail(f"clone3({decode_flags(('CLONE_',), flags)})")
     return pid, pidfd.value
+
+
+def fork_sibling() -> int:
+    """Fork a child of the caller's own parent (clone(2), CLONE_PARENT): its pid, 0 in the child.
+
+    The older call: a filter of system calls may refuse clone3(2), whose flags it cannot see. Only for a process
+    with one thread. Fails with EAGAIN when the pids controller or RLIMIT_NPROC allows no more.
+    """
+    began = time.perf_counter_ns()
+    arguments = (constants.CLONE_PARENT | 17, 0, 0, 0, 0)
+    pid: int = call.syscall(_NR_CLONE, *(ctypes.c_ulong(value) for value in arguments))
+    if pid < 0:
+        call.fail("clone(CLONE_PARENT|SIGCHLD)")
+    if pid and explain.sink is not None:
+        explain.narrate("clone(CLONE_PARENT|SIGCHLD)", began, pid)
+    return pid
+
+
+def may_execute(fd: int) -> bool:
+    """Return whether the caller may execute the file that a descriptor is opened on (faccessat2(2), X_OK).
+
+    Asked with the effective ids and capabilities (AT_EACCESS).
+    """
+    flags = constants.AT_EMPTY_PATH | constants.AT_EACCESS
+    result: int = call.syscall(_NR_FACCESSAT2, fd, b"", os.X_OK, flags)
+    return result == 0
 
 
 def unshare(flags: int) -> None:

@@ -35,6 +35,8 @@ def spawn_joined(
     targets: dict[str, int],
     time_offsets: dict[str, tuple[int, int]] | None = None,
     before: Callable[[], None] | None = None,
+    *,
+    stay: bool = False,
 ) -> tuple[int, int]:
     """As `spawn`, but join others' namespaces first: `targets` maps a kind to a descriptor of it.
 
@@ -42,42 +44,72 @@ def spawn_joined(
     makes the child as its sibling (CLONE_PARENT), reports its pid, and ends. `before` is called in that stage
     first, while it still sees the host (to enter a cgroup, which the child inherits). Errors of the stage are
     raised here as OSError.
+
+    With `stay` the stage itself is the child: it runs in all namespaces but that of pids, so no process in there
+    sees it or can trace it, while its own children are born there.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     stage = os.fork()
     if stage == 0:
-        try:
-            os.close(reader)
-            if before is not None:
-                before()
-            joining.join(targets)
-            if flags & linux.CLONE_NEWTIME:
-                _enter_time_namespace(time_offsets or {})
-            pid, _ = linux.clone3(flags & ~linux.CLONE_NEWTIME | linux.CLONE_PARENT, exit_signal=0)
-            if pid == 0:
-                os.close(writer)
-                child()
-                os._exit(70)
-            os.write(writer, f"{pid}".encode())
-        except OSError as error:
-            text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}\0{_places(error)}"
-            os.write(writer, text.encode(errors="surrogateescape"))
-        except BaseException as error:
-            text = f"-0\0\0{type(error).__name__}: {error}\0{_places(error)}"
-            os.write(writer, text.encode(errors="backslashreplace"))
-        finally:
-            os._exit(0)
+        _stage(reader, writer, flags, child, targets, time_offsets or {}, before, stay=stay)
     os.close(writer)
     try:
         answer = os.read(reader, 1 << 16).decode(errors="surrogateescape")
     finally:
         os.close(reader)
+        if not stay:
+            os.waitpid(stage, 0)
+    if stay and not answer.isdigit():
         os.waitpid(stage, 0)
     if answer.startswith("-"):
         raise _failure(*answer[1:].split("\0", 3))
     if not answer:
         raise ChildProcessError(0, "the stage that joins namespaces was killed")
     return int(answer), os.pidfd_open(int(answer))
+
+
+def _stage(
+    reader: int,
+    writer: int,
+    flags: int,
+    child: Callable[[], None],
+    targets: dict[str, int],
+    time_offsets: dict[str, tuple[int, int]],
+    before: Callable[[], None] | None,
+    *,
+    stay: bool,
+) -> None:
+    """Be the stage of `spawn_joined`. Never returns."""
+    pid = os.getpid()
+    try:
+        os.close(reader)
+        if before is not None:
+            before()
+        joining.join(targets)
+        if flags & linux.CLONE_NEWTIME:
+            _enter_time_namespace(time_offsets)
+            flags &= ~linux.CLONE_NEWTIME
+        if not stay:
+            pid, _ = linux.clone3(flags | linux.CLONE_PARENT, exit_signal=0)
+            if pid == 0:
+                os.close(writer)
+                child()
+                os._exit(70)
+        elif flags:
+            linux.unshare(flags)
+        os.write(writer, f"{pid}".encode())
+        if stay:
+            os.close(writer)
+            child()
+            os._exit(70)
+    except OSError as error:
+        text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}\0{_places(error)}"
+        os.write(writer, text.encode(errors="surrogateescape"))
+    except BaseException as error:
+        text = f"-0\0\0{type(error).__name__}: {error}\0{_places(error)}"
+        os.write(writer, text.encode(errors="backslashreplace"))
+    finally:
+        os._exit(0)
 
 
 def _places(error: BaseException) -> str:

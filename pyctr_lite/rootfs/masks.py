@@ -1,7 +1,7 @@
 """Paths of /proc and /sys that a container must not read, or not write.
 
-Each path is resolved once, to a descriptor, in the root that the caller has entered; what is mounted is mounted on
-that descriptor, without the help of the container's own /proc.
+Each path is resolved once, to a descriptor, below the descriptor of the root that the caller has entered; what is
+mounted is mounted on that descriptor, without the help of the container's own /proc.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import os
 import stat
 
 from pyctr_lite import linux
+from pyctr_lite.rootfs import target
 
 _ATTACH = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
 _COPY = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
 
 
-def mask_path(path: str) -> None:
-    """Hide a path of the caller's root: a file behind /dev/null, a directory behind an empty tmpfs.
+def mask_path(root_fd: int, path: str) -> None:
+    """Hide a path of the root: a file behind /dev/null, a directory behind an empty tmpfs.
 
     A path that does not exist needs no mask. The null device is checked to be it: a mask must not show
     the container's own file instead. Source: OCI runtime spec, config-linux.md, "Masked Paths".
     """
-    fd = _open(path)
+    fd = _open(root_fd, path)
     if fd < 0:
         return
     try:
@@ -31,7 +32,7 @@ def mask_path(path: str) -> None:
             linux.mount("tmpfs", ".", "tmpfs", linux.MS_RDONLY, "nr_blocks=1,nr_inodes=1", shown=path)
             os.chdir("/")
             return
-        null = _open_null(path)
+        null = _open_null(root_fd, path)
         try:
             tree = linux.open_tree("", _COPY, null, shown="/dev/null")
             try:
@@ -44,12 +45,12 @@ def mask_path(path: str) -> None:
         os.close(fd)
 
 
-def readonly_path(path: str) -> None:
-    """Make a path of the caller's root read-only, by a bind of it on itself. One that is not there needs none.
+def readonly_path(root_fd: int, path: str) -> None:
+    """Make a path of the root read-only, by a bind of it on itself. One that is not there needs none.
 
     Source: OCI runtime spec, config-linux.md, "Readonly Paths".
     """
-    fd = _open(path)
+    fd = _open(root_fd, path)
     if fd < 0:
         return
     try:
@@ -63,19 +64,19 @@ def readonly_path(path: str) -> None:
         os.close(fd)
 
 
-def _open(path: str) -> int:
+def _open(root_fd: int, path: str) -> int:
     """A path as a place to mount on, or -1 if it does not exist."""
     try:
-        return os.open(path, linux.O_PATH | os.O_CLOEXEC)
+        return target.open_in_root(root_fd, path)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return -1
         raise
 
 
-def _open_null(path: str) -> int:
+def _open_null(root_fd: int, path: str) -> int:
     try:
-        null = os.open("/dev/null", linux.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+        null = target.open_in_root(root_fd, "/dev/null", linux.O_PATH | os.O_NOFOLLOW)
     except FileNotFoundError:
         text = f"{path} is to be hidden behind the null device, which the container's /dev does not have"
         raise OSError(errno.ENOENT, text, "/dev/null") from None

@@ -83,8 +83,14 @@ def limit_bounding_set(capabilities: dict[str, Any]) -> None:
             linux.prctl(linux.PR_CAPBSET_DROP, number)
 
 
+def put_down(capabilities: dict[str, Any]) -> None:
+    """Leave effective only what the program is to have effective; what is permitted stays, for `regain`."""
+    _, permitted, inheritable = linux.capget()
+    linux.capset(mask(capabilities.get("effective", [])) & permitted, permitted, inheritable)
+
+
 def regain() -> None:
-    """Make effective what is permitted: setresuid(2) to a user who is not root takes that away."""
+    """Make effective what is permitted: setresuid(2) to a user who is not root takes that away, `put_down` too."""
     effective, permitted, inheritable = linux.capget()
     if effective != permitted:
         linux.capset(permitted, permitted, inheritable)

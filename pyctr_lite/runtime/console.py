@@ -45,11 +45,9 @@ def bind_console(root_fd: int, slave: int) -> None:
         os.close(console)
 
 
-def make_controlling(slave: int) -> None:
-    """Make a terminal the controlling one of the caller's session, and its stdin, stdout and stderr."""
-    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-    for fd in (0, 1, 2):
-        os.dup2(slave, fd)
+def make_controlling() -> None:
+    """Make the terminal that is stdin the controlling one of the caller's session (ioctl_tty(2), TIOCSCTTY)."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def set_size(fd: int, rows: int, columns: int) -> None:

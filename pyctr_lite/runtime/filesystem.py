@@ -28,16 +28,20 @@ class RootFilesystem:
     `stage` is a directory on the host with an empty directory `d` and an empty file `f`: a bind is made and
     changed there, by plain paths, and then moved to its place inside, which is held by a descriptor. So no
     link inside, swapped at the right moment, can send a mount elsewhere (CVE-2021-30465).
-    `trees` are mounts made before by the launcher, for a container in a user namespace (`trees`).
+    `trees` are mounts made before by the launcher, for a container in a user namespace (`trees`). `proc` is a
+    procfs of the pid namespace that the container joins, -1 if the caller is in the container's own.
     """
 
-    def __init__(self, bundle: bundles.Bundle, stage: str, trees: dict[str, int]) -> None:
-        self.bundle, self.stage, self.trees = bundle, stage, trees
+    def __init__(self, bundle: bundles.Bundle, stage: str, trees: dict[str, int], proc: int = -1) -> None:
+        self.bundle, self.stage, self.trees, self.proc = bundle, stage, trees, proc
+        self._proc_attached = False
         self.config = bundle.config
         self.linux: dict[str, Any] = bundle.config.get("linux") or {}
         self.root_fd = -1
         self.readonly: list[tuple[int, int, str]] = []
         """Mounts to be made read-only at the end: the mount's descriptor, its flags, its destination."""
+        self.exclusive = False
+        """Whether the root is an overlay of the container's own, which no other process can reach."""
 
     def build(self) -> None:
         """Mount all that the bundle asks for. The caller has a mount namespace of its own."""
@@ -78,20 +82,15 @@ class RootFilesystem:
             raise process.no_working_directory(path, error) from None
 
     def enter(self) -> None:
-        """Make it the caller's root, and close what must not be read or written in it."""
-        if ROOT in self.trees:
-            pivot.pivot_root(f"/proc/self/fd/{self.root_fd}")
-            os.close(self.root_fd)
-        else:
-            os.close(self.root_fd)
-            pivot.pivot_root(self.bundle.rootfs)
+        """Make it the caller's root, and close what must not be read or written in it. `root_fd` stays open."""
+        pivot.pivot_root(f"/proc/self/fd/{self.root_fd}" if ROOT in self.trees else self.bundle.rootfs)
         propagation = self.linux.get("rootfsPropagation") or "private"
         if "private" not in propagation:
             linux.mount(None, "/", None, options.PROPAGATION[propagation] & ~linux.MS_REC)
         for path in self.linux.get("readonlyPaths") or []:
-            masks.readonly_path(path)
+            masks.readonly_path(self.root_fd, path)
         for path in self.linux.get("maskedPaths") or []:
-            masks.mask_path(path)
+            masks.mask_path(self.root_fd, path)
         if (self.config.get("root") or {}).get("readonly"):
             masks.readonly_root()
 
@@ -104,6 +103,7 @@ class RootFilesystem:
             return
         if layers is not None and not is_mountpoint(rootfs):
             overlay.mount_overlay(layers["lower"], layers["upper"], layers["work"], rootfs)
+            self.exclusive = True
         else:
             linux.mount(rootfs, rootfs, None, linux.MS_BIND | linux.MS_REC)
             linux.mount(None, rootfs, None, linux.MS_PRIVATE)
@@ -146,7 +146,10 @@ class RootFilesystem:
     def _attach(self, source: str, fd: int, fstype: str, parsed: options.MountOptions, destination: str) -> None:
         place = f"/proc/self/fd/{fd}"
         flags = parsed.flags & ~linux.MS_REC
-        linux.mount(source, place, fstype, flags, parsed.data or None, shown=destination)
+        if fstype == "proc" and self.proc >= 0:
+            self._attach_proc(fd, flags, destination)
+        else:
+            linux.mount(source, place, fstype, flags, parsed.data or None, shown=destination)
         if parsed.propagation:
             # The old descriptor is of what lies below the new mount.
             mounted = target.open_in_root(self.root_fd, destination)
@@ -155,6 +158,18 @@ class RootFilesystem:
                 linux.mount(None, f"/proc/self/fd/{mounted}", None, propagation, shown=destination)
             finally:
                 os.close(mounted)
+
+    def _attach_proc(self, fd: int, flags: int, destination: str) -> None:
+        tree = self.proc
+        if self._proc_attached:
+            tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH, tree)
+        moved = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
+        linux.move_mount(tree, "", fd, "", moved, shown=destination)
+        change = linux.MS_REMOUNT | linux.MS_BIND | flags
+        linux.mount(None, f"/proc/self/fd/{tree}", None, change, shown=destination)
+        if tree != self.proc:
+            os.close(tree)
+        self._proc_attached = True
 
     def _bind(self, mount: dict[str, Any], parsed: options.MountOptions, shared: dict[str, int]) -> None:
         destination = mount["destination"]

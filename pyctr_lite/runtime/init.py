@@ -2,6 +2,12 @@
 
 Runs as PID 1 of the new container, or beside it for an exec. It says what it needs and what went wrong over
 the channel, and it never returns.
+
+A process that joins a pid namespace is visible in there, and a container with CAP_SYS_PTRACE can trace it. So all
+the work is done by a process that stays outside: it enters every other namespace, becomes the user, drops its
+capabilities, goes under the filter, and only then forks the process that is born inside and executes the program
+(`Start.be_born_inside`). Once a root is entered, files are reached by descriptors that were opened before, or by
+openat2(2) below the root's: never through the root's own /proc.
 """
 
 from __future__ import annotations
@@ -29,7 +35,10 @@ LATER = ("cgroup", "ipc")
 
 
 class Stdio:
-    """What becomes the program's descriptors 0, 1 and 2; with `terminal` they are a pty made inside."""
+    """What becomes the program's descriptors 0, 1 and 2; with `terminal` they are a pty made inside.
+
+    -1 stands for the container's own null device.
+    """
 
     __slots__ = ("columns", "fds", "rows", "terminal")
 
@@ -60,11 +69,13 @@ def start_container(
     created: list[str],
     filter: seccomp.Filter | None,
     gate: int,
+    proc: int,
 ) -> None:
     """Become the container: build its root, wait at the gate, execute its program.
 
     `directory` is the runtime state directory, `created` the kinds of namespace that are new here, `gate` the
-    gate's descriptor: root of a user namespace may not reach it.
+    gate's descriptor: root of a user namespace may not reach it. `proc` is a procfs of the pid namespace if the
+    caller has joined it for its children only, else -1.
     """
     config = bundle.config
     joined = bundle.namespaces()[1]
@@ -84,51 +95,60 @@ def start_container(
     if "network" in created:
         network.bring_up_loopback()
     channels.seal_imports()
-    root = filesystem.RootFilesystem(bundle, directory, trees)
+    root = filesystem.RootFilesystem(bundle, directory, trees, proc)
     root.build()
     slave = -1
     if stdio.terminal:
         master, slave = root.open_console()
-        if stdio.rows:
-            console.set_size(master, stdio.rows, stdio.columns)
-        channel.send({"type": "console"}, (master,))
-        os.close(master)
+        _hand_over_console(channel, master, stdio)
     sysctls.write((config.get("linux") or {}).get("sysctl") or {})
     root.make_directory(config["process"]["cwd"])
     root.enter()
-    path, env = find_program(config["process"])
+    start = Start(config["process"], root.root_fd, stdio, slave, filter)
+    start.find_program()
     if not in_user_namespace(created, joined):
         wait_for_launcher(channel)
-    channel.send({"type": "created"})
-    _wait_at(gate, channel)
-    run_program(config["process"], path, env, stdio, slave, filter, fresh=True)
+    if proc >= 0:
+        start.be_born_inside(channel, lambda: _wait_created(gate, channel))
+    _wait_created(gate, channel)
+    start.execute(alone=root.exclusive and "pid" not in joined)
 
 
 def join_container(
     spec: dict[str, Any],
     channel: channels.Channel,
     stdio: Stdio,
+    root_fd: int,
     filter: seccomp.Filter | None,
     *,
     in_user_namespace: bool,
 ) -> None:
-    """Run one more process in a container whose namespaces the caller has joined."""
+    """Run one more process in a container: the caller has joined its namespaces, its children have its pids too.
+
+    `root_fd` is a descriptor of the container's root.
+    """
     leave_launcher()
-    wait_for_launcher(channel)
     if in_user_namespace:
         become_root()
-    channels.seal_imports()
     slave = -1
     if stdio.terminal:
-        root_fd = os.open("/", linux.O_PATH | os.O_CLOEXEC)
         master, slave = console.open_console(root_fd)
-        os.close(root_fd)
-        if stdio.rows:
-            console.set_size(master, stdio.rows, stdio.columns)
-        channel.send({"type": "console"}, (master,))
-        os.close(master)
-    path, env = find_program(spec)
-    run_program(spec, path, env, stdio, slave, filter, fresh=False)
+        _hand_over_console(channel, master, stdio)
+    start = Start(spec, root_fd, stdio, slave, filter)
+    start.find_program()
+    start.be_born_inside(channel)
+
+
+def _hand_over_console(channel: channels.Channel, master: int, stdio: Stdio) -> None:
+    if stdio.rows:
+        console.set_size(master, stdio.rows, stdio.columns)
+    channel.send({"type": "console"}, (master,))
+    os.close(master)
+
+
+def _wait_created(gate: int, channel: channels.Channel) -> None:
+    channel.send({"type": "created"})
+    _wait_at(gate, channel)
 
 
 def leave_launcher() -> None:
@@ -166,34 +186,85 @@ def wait_for_launcher(channel: channels.Channel) -> dict[str, int]:
     raise SystemExit("the launcher has gone")
 
 
-def find_program(spec: dict[str, Any]) -> tuple[str, list[str]]:
-    """Enter the working directory, as root as runc does: the program's path and environment, as they are there."""
-    env = process.with_home(spec.get("env") or [], (spec.get("user") or {}).get("uid", 0))
-    process.enter_directory(spec["cwd"])
-    return program.find(spec["args"][0], env), env
+class Start:
+    """The way from a root that is entered to the program: `process` of the OCI runtime spec, done step by step."""
 
+    def __init__(
+        self, spec: dict[str, Any], root_fd: int, stdio: Stdio, slave: int, filter: seccomp.Filter | None
+    ) -> None:
+        self.spec, self.root_fd, self.stdio, self.slave, self.filter = spec, root_fd, stdio, slave, filter
+        self.env: list[str] = []
+        self.cwd = self.path = ""
 
-def run_program(
-    spec: dict[str, Any],
-    path: str,
-    env: list[str],
-    stdio: Stdio,
-    slave: int,
-    filter: seccomp.Filter | None,
-    *,
-    fresh: bool,
-) -> None:
-    """Put the descriptors in place, become the user, execute. Returns only by an error."""
-    if slave >= 0:
-        user = spec.get("user") or {}
-        os.fchown(slave, user.get("uid", 0), -1)
-        console.make_controlling(slave)
-    else:
-        for number, fd in enumerate(stdio.fds):
-            os.dup2(fd, number)
-    process.become(spec)
-    process.reset_signals()
-    program.execute(path, spec["args"], env, lambda: process.confine(spec, filter), fresh=fresh)
+    def find_program(self) -> None:
+        """Enter the working directory and look for the program, as root as runc does."""
+        uid = (self.spec.get("user") or {}).get("uid", 0)
+        self.env = process.with_home(self.root_fd, self.spec.get("env") or [], uid)
+        self.cwd = process.enter_directory(self.root_fd, self.spec["cwd"])
+        self.path = program.find(self.root_fd, self.cwd, self.spec["args"][0], self.env)
+
+    def execute(self, *, alone: bool) -> None:
+        """Put the descriptors in place, become the user, execute. Returns only by an error.
+
+        `alone`: nobody else can reach the root's own file system.
+        """
+        self._take_descriptors()
+        if self.slave >= 0:
+            console.make_controlling()
+        found = self._become(alone=alone)
+        found.execute(self.env, lambda: process.confine(self.spec, self.filter))
+
+    def be_born_inside(self, channel: channels.Channel, wait: Callable[[], None] = lambda: None) -> None:
+        """As `execute`, in a child that is born in the pid namespace that was joined, confined from its birth.
+
+        `wait` is called in the child. Without the calls that the child makes, and a filter could refuse, it goes
+        under the filter itself: then it is seen before that (`seccomp.Filter.allows_start`).
+        """
+        early = self.filter is None or self.filter.allows_start
+        self._take_descriptors()
+        found = self._become(alone=False)
+
+        def confine() -> None:
+            process.confine(self.spec, self.filter)
+
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        if early:
+            confine()
+        if pid := self._fork(channel):
+            channel.send({"type": "born", "pid": pid})
+            os._exit(0)
+        os.close(writer)
+        os.read(reader, 1)  # until the launcher has been told whom it is to reap
+        os.setsid()
+        if self.slave >= 0:
+            console.make_controlling()
+        wait()
+        found.execute(self.env, (lambda: None) if early else confine)
+
+    def _take_descriptors(self) -> None:
+        for number, fd in enumerate((self.slave,) * 3 if self.slave >= 0 else self.stdio.fds):
+            opened = process.open_null(self.root_fd) if fd < 0 else fd
+            os.dup2(opened, number)
+            if fd < 0 and opened != number:
+                os.close(opened)
+
+    def _become(self, *, alone: bool) -> program.Program:
+        if self.slave >= 0:
+            os.fchown(self.slave, (self.spec.get("user") or {}).get("uid", 0), -1)
+        process.become(self.spec)
+        process.reset_signals()
+        return program.open_program(self.root_fd, self.cwd, self.path, self.spec["args"], alone=alone)
+
+    @staticmethod
+    def _fork(channel: channels.Channel) -> int:
+        """Fork; if the container's limit of processes leaves room for one and not for two, ask for it."""
+        try:
+            return linux.fork_sibling()
+        except BlockingIOError as error:
+            channel.send({"type": "full", "message": str(error)})
+        if channel.receive() is None:
+            os._exit(70)
+        return linux.fork_sibling()
 
 
 def _wait_at(gate: int, channel: channels.Channel) -> None:

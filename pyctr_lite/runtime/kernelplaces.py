@@ -105,10 +105,15 @@ def check_proc(root_fd: int) -> None:
     """Make sure that /proc of a root is a whole procfs when all is mounted. Raises InvalidArgument."""
     fd = linux.openat2(root_fd, "proc", linux.O_PATH | os.O_NOFOLLOW, 0, linux.RESOLVE_IN_ROOT)
     try:
-        if linux.statfs_type(f"/proc/self/fd/{fd}") != _PROC or os.fstat(fd).st_ino != _ROOT_INODE:
+        if not is_procfs(fd):
             raise InvalidArgument("/proc of the container is covered by another mount")
     finally:
         os.close(fd)
+
+
+def is_procfs(fd: int) -> bool:
+    """Return whether a descriptor is of the root of a procfs. Needs the host's /proc."""
+    return linux.statfs_type(f"/proc/self/fd/{fd}") == _PROC and os.fstat(fd).st_ino == _ROOT_INODE
 
 
 def path_in_root(root_fd: int, fd: int) -> str:

@@ -5,12 +5,14 @@ Only for a process with one thread (DESIGN 8): it forks, and the child goes on i
 
 from __future__ import annotations
 
+import errno
 import os
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import limits
 from pyctr_lite.errors import PyctrError
+from pyctr_lite.linux import kernelfile
 from pyctr_lite.namespaces import create, idmap, join, kinds
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import channel as channels
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
 class Launched:
     """A process of ours that has not executed its program yet."""
 
-    def __init__(self, pid: int, pidfd: int, channel: channels.Channel, directory: str) -> None:
-        self.pid, self.pidfd, self.channel, self.directory = pid, pidfd, channel, directory
+    def __init__(
+        self, pid: int, pidfd: int, channel: channels.Channel, group: groups.Group, directory: str = ""
+    ) -> None:
+        self.pid, self.pidfd, self.channel, self.group, self.directory = pid, pidfd, channel, group, directory
         self.console = -1
-        """The master of its terminal, where it has one."""
+        """The master of its terminal, if it has one."""
+        self._limit: tuple[str, str] | None = None
+        """The file and the text to write back when there is one process less."""
 
     def let_go(self) -> None:
         """Let it work: what its parent had to do for it is done."""
@@ -71,6 +77,8 @@ class Launched:
             os.waitpid(self.pid, 0)
         except ChildProcessError:
             pass
+        if self._limit is not None:
+            kernelfile.write(*self._limit)
         self.close()
 
     def close(self) -> None:
@@ -85,8 +93,32 @@ class Launched:
     def _take(self, message: dict[str, Any], fds: list[int]) -> None:
         if message["type"] == "console":
             self.console = fds[0]
+        elif message["type"] == "born":
+            self._follow(message["pid"])
+        elif message["type"] == "full":
+            self._make_room(message["message"])
         elif message["type"] == "error":
             channels.raise_error(message)
+
+    def _follow(self, pid: int) -> None:
+        """Go on with the child that was born in the pid namespace; the process that has forked it ends."""
+        os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.pid, self.pidfd = pid, os.pidfd_open(pid)
+        if self._limit is not None:
+            kernelfile.write(*self._limit)
+            self._limit = None
+
+    def _make_room(self, message: str) -> None:
+        """Let the process fork which itself takes the last place that pids.max leaves, until it has ended."""
+        directory = self.group.directory("pids")
+        most = kernelfile.read(f"{directory}/pids.max") if directory else "max"
+        if most == "max" or int(kernelfile.read(f"{directory}/pids.current")) > int(most):
+            hint = "" if most == "max" else f"its limit is {most} (--pids-limit)"
+            raise PyctrError(f"the container can have no more processes: {message}", hint)
+        self._limit = (f"{directory}/pids.max", most)
+        kernelfile.write(f"{directory}/pids.max", str(int(most) + 1))
+        self.let_go()
 
 
 def create_container(
@@ -106,13 +138,13 @@ def create_container(
     gate = state.wait_at_gate(directory)
     ours, theirs = channels.pair()
 
-    def child(enter: Callable[[], None] | None = None) -> None:
+    def child(enter: Callable[[], None] | None = None, proc: int = -1) -> None:
         ours.close()
 
         def body() -> None:
             if enter is not None:
                 enter()
-            init.start_container(bundle, directory, theirs, stdio, create_kinds, filter, gate)
+            init.start_container(bundle, directory, theirs, stdio, create_kinds, filter, gate, proc)
 
         init.guarded(theirs, body)
 
@@ -121,7 +153,7 @@ def create_container(
         linux.prctl(linux.PR_SET_DUMPABLE, 0)  # what enters the container must not be read or traced from inside
         group.create()
         pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
-        launched = Launched(pid, pidfd, ours, directory)
+        launched = Launched(pid, pidfd, ours, group, directory)
         theirs.close()
         if "user" in create_kinds:
             idmap.write_maps(
@@ -133,7 +165,8 @@ def create_container(
             from pyctr_lite.runtime import trees
 
             trees.send(bundle, directory, pid, ours)
-            _provide(pid, config["process"], stdio)
+            _give_pipes(pid, config["process"], stdio)
+            process.raise_hard_limits(pid, config["process"])
         # Meanwhile the child builds its root; its program runs only when the limits are there.
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
         process.set_oom_score(pid, config["process"])
@@ -153,34 +186,47 @@ def create_container(
 
 
 def execute_in(
-    pid: int, group: groups.Group, spec: dict[str, Any], stdio: init.Stdio, filter: seccomp.Filter | None
+    pid: int,
+    started: int,
+    group: groups.Group,
+    spec: dict[str, Any],
+    stdio: init.Stdio,
+    filter: seccomp.Filter | None,
 ) -> Launched:
-    """Run one more process in the container of process `pid`: joined in two stages, placed, executed.
+    """Run one more process in the container of process `pid`: joined, placed, confined, executed.
 
-    `spec` is a `process` object of the OCI runtime spec, `filter` the container's own. Raises what went wrong in
-    either process.
+    `started` tells the process from a later one with its pid (`state.start_time`), `spec` is a `process` object of
+    the OCI runtime spec, `filter` the container's own. Raises what went wrong in either process.
     """
     targets = join.open_all(pid)
+    root_fd = -1
     ours, theirs = channels.pair()
+    inside = "user" in targets
 
     def child() -> None:
         ours.close()
-        inside = "user" in targets
-        init.guarded(theirs, lambda: init.join_container(spec, theirs, stdio, filter, in_user_namespace=inside))
+        init.guarded(
+            theirs,
+            lambda: init.join_container(spec, theirs, stdio, root_fd, filter, in_user_namespace=inside),
+        )
 
     def before() -> None:
         group.enter()
+        process.set_oom_score("self", spec)
+        if inside:
+            process.raise_hard_limits(0, spec)
         channels.seal_imports()  # the stage joins the mount namespace: from then on `/` is the container's
 
     launched: Launched | None = None
     try:
+        root_fd = os.open(f"/proc/{pid}/root", linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        if not state.alive(pid, started):
+            raise ProcessLookupError(errno.ESRCH, "the container has just ended")
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-        launched = Launched(*create.spawn_joined(0, child, targets, before=before), ours, "")
+        if inside:
+            _give_pipes(pid, spec, stdio)
+        launched = Launched(*create.spawn_joined(0, child, targets, before=before, stay=True), ours, group)
         theirs.close()
-        process.set_oom_score(launched.pid, spec)
-        if "user" in targets:
-            _provide(launched.pid, spec, stdio)
-        launched.let_go()
         launched.wait_executed()
     except BaseException:
         if launched is not None:
@@ -190,14 +236,15 @@ def execute_in(
         raise
     finally:
         join.close_all(targets)
+        if root_fd >= 0:
+            os.close(root_fd)
     return launched
 
 
-def _provide(pid: int, spec: dict[str, Any], stdio: init.Stdio) -> None:
-    """Give a process in a user namespace what it has no right to take: its pipes, and higher limits."""
+def _give_pipes(pid: int, spec: dict[str, Any], stdio: init.Stdio) -> None:
+    """Give the user of a program its pipes, which a process in the user namespace of `pid` has no right to do."""
     user = spec.get("user") or {}
     process.give_pipes(stdio.fds, *idmap.outside(pid, user.get("uid", 0), user.get("gid", 0)))
-    process.raise_hard_limits(pid, spec)
 
 
 def _spawn(
@@ -209,7 +256,8 @@ def _spawn(
 ) -> tuple[int, int]:
     """The container's first process, in its namespaces and, before it does anything, in its cgroup.
 
-    `child` gets what it must call first to enter the group, if it is to enter by itself.
+    `child` gets what it must call first to enter the group, if it is to enter by itself, and the procfs of the pid
+    namespace if that is joined for its children only.
     """
     # The cgroup namespace is made by the child itself, once it is in its group.
     later = init.LATER if init.in_user_namespace(create_kinds, join_paths) else init.LATER[:1]
@@ -230,6 +278,17 @@ def _spawn(
         for kind, path in join_paths.items():
             targets[kind] = join.open_namespace(kind, path=path)
         clocks = {clock: (item.get("secs", 0), item.get("nanosecs", 0)) for clock, item in offsets.items()}
-        return create.spawn_joined(flags, child, targets, clocks, group.enter)
+        if "pid" not in targets:
+            return create.spawn_joined(flags, child, targets, clocks, group.enter)
+        from pyctr_lite.runtime import shared_proc
+
+        proc = shared_proc.copy(targets["pid"])
+        try:
+            return create.spawn_joined(
+                flags, lambda: child(None, proc), targets, clocks, group.enter, stay=proc >= 0
+            )
+        finally:
+            if proc >= 0:
+                os.close(proc)
     finally:
         join.close_all(targets)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def set_oom_score(pid: int, process: dict[str, Any]) -> None:
+_NULL = os.makedev(1, 3)
+
+
+def set_oom_score(pid: int | str, process: dict[str, Any]) -> None:
     """Set /proc/<pid>/oom_score_adj (-1000 to 1000), for a process that is about to run the program."""
     score = process.get("oomScoreAdj")
     if score is None:
@@ -40,7 +43,7 @@ def set_oom_score(pid: int, process: dict[str, Any]) -> None:
 def give_pipes(fds: tuple[int, ...], uid: int, gid: int) -> None:
     """Let the user reopen its pipes by /dev/stdout; files and devices that others own stay theirs."""
     for fd in fds:
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+        if fd >= 0 and stat.S_ISFIFO(os.fstat(fd).st_mode):
             try:
                 os.fchown(fd, uid, gid)
             except OSError:
@@ -60,7 +63,10 @@ def become(process: dict[str, Any]) -> None:
     capabilities.limit_bounding_set(sets)
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     _set_ids(uid, gid, user.get("additionalGids") or [])
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)  # other ids have set it to fs.suid_dumpable
     os.umask(user.get("umask", 0o022))
+    if uid == 0:  # another user has lost them, and gets them back for `confine` alone
+        capabilities.put_down(sets)
 
 
 def confine(process: dict[str, Any], filter: seccomps.Filter | None) -> None:
@@ -82,14 +88,23 @@ def confine(process: dict[str, Any], filter: seccomps.Filter | None) -> None:
         filter.install()
 
 
-def enter_directory(cwd: str) -> None:
-    """Change to the working directory, and prove that it lies inside the caller's root (CVE-2024-21626)."""
+def enter_directory(root_fd: int, cwd: str) -> str:
+    """Change to the working directory in the root: its path without links.
+
+    It is opened inside the root, without magic links, and getcwd(2) proves that it lies there (CVE-2024-21626).
+    """
     try:
-        explain.step(f'chdir("{cwd}")', os.chdir, cwd)
+        fd = target.open_in_root(root_fd, cwd, linux.O_PATH | os.O_DIRECTORY)
+        try:
+            explain.step(f'fchdir("{cwd}")', os.fchdir, fd)
+        finally:
+            os.close(fd)
     except OSError as error:
         raise no_working_directory(cwd, error) from None
-    if not os.getcwd().startswith("/"):
+    found = os.getcwd()
+    if not found.startswith("/"):
         raise InvalidArgument(f"working directory {cwd}: lies outside the container's root")
+    return found
 
 
 def no_working_directory(cwd: str, error: OSError) -> InvalidArgument:
@@ -98,21 +113,37 @@ def no_working_directory(cwd: str, error: OSError) -> InvalidArgument:
     return InvalidArgument(f"working directory {cwd}: {text}", "-w takes a directory inside the container")
 
 
-def with_home(env: list[str], uid: int) -> list[str]:
-    """The environment, with HOME from the root's own /etc/passwd where it has none."""
+def with_home(root_fd: int, env: list[str], uid: int) -> list[str]:
+    """The environment, with HOME from the root's own /etc/passwd if it has none."""
     if any(item.startswith("HOME=") for item in env):
         return env
     home = "/"
-    root_fd = os.open("/", linux.O_PATH | os.O_CLOEXEC)
-    try:
-        for line in target.read_text(root_fd, "/etc/passwd").splitlines():
-            fields = line.split(":")
-            if len(fields) >= 6 and fields[2] == str(uid):
-                home = fields[5] or "/"
-                break
-    finally:
-        os.close(root_fd)
+    for line in target.read_text(root_fd, "/etc/passwd").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[2] == str(uid):
+            home = fields[5] or "/"
+            break
     return [*env, f"HOME={home}"]
+
+
+def open_null(root_fd: int) -> int:
+    """A descriptor for a stdin that is empty: the root's own null device, or a pipe that has ended.
+
+    The host's would not do: chmod(2) on /proc/self/fd/0 would change the host's device.
+    """
+    try:
+        fd = target.open_in_root(root_fd, "/dev/null", os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        fd = -1
+    if fd >= 0:
+        found = os.fstat(fd)
+        if stat.S_ISCHR(found.st_mode) and found.st_rdev == _NULL:
+            os.set_blocking(fd, True)
+            return fd
+        os.close(fd)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.close(writer)
+    return reader
 
 
 def reset_signals() -> None:
@@ -124,9 +155,9 @@ def reset_signals() -> None:
 
 
 def raise_hard_limits(pid: int, process: dict[str, Any]) -> None:
-    """Raise the hard limits of a process in a user namespace to those of the program: from inside it cannot.
+    """Raise the hard limits of a process (0: the caller) to those of the program: in a user namespace it cannot.
 
-    It sets them itself when only the exec is left.
+    It sets the limits themselves when only the exec is left.
     """
     for limit in process.get("rlimits") or []:
         number = _rlimit_number(limit)

@@ -1,10 +1,13 @@
 """Finding and executing the container's program, in a root that may be hostile.
 
-An image can name `/proc/self/exe` as its program or as a script's interpreter: the kernel would then run
-our own interpreter inside, and the image would hold the host's file (CVE-2019-5736). So magic links are
-refused on the way, and a script's interpreter is looked up here as the kernel does it. Where a process inside
-could swap the file between the check and the exec, what was checked is what is executed, by its descriptor.
-(A program that is executed by its path is named by it in `ps`; by a descriptor, by the file it leads to.)
+An image can name `/proc/self/exe` as its program or as a script's interpreter: the kernel would then run our own
+interpreter inside, and the image would hold the host's file (CVE-2019-5736). So magic links are refused on the
+way, and a script's interpreter is looked up here as the kernel does it. What was looked at is what is executed, by
+its descriptor, which the exec closes: so the kernel refuses (ENOENT) a file that has become a script since.
+
+A process that was executed by a descriptor is named in `ps` after the file that all links lead to (before Linux
+6.14 after the descriptor's number). So a program is executed by its path if nobody but us can reach the files that
+the path leads through: they lie in the new container's own overlay, not in a volume.
 """
 
 from __future__ import annotations
@@ -18,32 +21,74 @@ import time
 from pyctr_lite import linux
 from pyctr_lite.errors import ProgramError
 from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MOST_INTERPRETERS = 6
+"""The program and five interpreters, as many as the kernel follows."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ELF_MACHINES = {3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 22: "s390x", 21: "ppc64le"}
 _OUR_MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
-def find(name: str, env: list[str]) -> str:
-    """The path of a program, looked up in PATH where it has no slash.
+class Program:
+    """A program that was found, and opened as the user who is to run it."""
 
-    Fails with ProgramError, 127 where there is none and 126 where it is not executable.
+    __slots__ = ("argv", "by_path", "chain", "fd", "path", "scripts")
+
+    def __init__(self, path: str, argv: list[str]) -> None:
+        self.path, self.argv = path, argv
+        self.fd = -1
+        """What is executed: the program, or the interpreter that the last of `scripts` names."""
+        self.chain = argv
+        """The arguments for `fd`."""
+        self.scripts: list[int] = []
+        self.by_path = False
+
+    def execute(self, env: list[str], confine: Callable[[], None]) -> None:
+        """Execute it; returns only by ProgramError. `confine` is called when only the exec is left."""
+        try:
+            if not all(linux.may_execute(fd) for fd in self.scripts):
+                raise PermissionError(errno.EACCES, "a script without the permission to execute", self.path)
+            variables = dict(item.split("=", 1) for item in env if "=" in item)
+            confine()
+            if explain.sink is not None:  # before the call: it does not return
+                explain.narrate(f'execve("{self.path}", {self.argv!r})', time.perf_counter_ns())
+            if self.by_path:
+                os.execve(self.path, self.argv, variables)
+            linux.execveat(self.fd, self.chain, env)
+        except OSError as error:
+            raise self.failure(error) from None
+
+    def failure(self, error: OSError) -> ProgramError:
+        """Return what to raise if it cannot be opened or executed."""
+        hint = _architecture_hint(self.fd) if error.errno == errno.ENOEXEC else ""
+        if error.errno == errno.ENOENT:
+            hint = "the file is there: its ELF interpreter or the one after #! is missing in the image"
+        code = 127 if error.errno == errno.ENOENT else 126
+        return ProgramError(f'exec: "{self.path}": {_text(error)}', hint, code)
+
+
+def find(root_fd: int, cwd: str, name: str, env: list[str]) -> str:
+    """Return the path of a program in the root, looked up in PATH if its name has no slash.
+
+    `cwd` is the working directory, without links. Raises ProgramError: 127 if there is no such file, 126 if it is
+    not executable.
     """
     if not name:
         raise ProgramError('exec: "": executable file not found in $PATH', "its name is empty", 127)
     if "/" in name:
-        _check_executable(name, name)
+        _check_executable(root_fd, cwd, name, name)
         return name
     search = next((item[5:] for item in env if item.startswith("PATH=")), DEFAULT_PATH)
     denied: ProgramError | None = None
     for directory in search.split(":"):
         path = os.path.join(directory or ".", name)
         try:
-            _check_executable(name, path)
+            _check_executable(root_fd, cwd, name, path)
         except ProgramError as error:
             if error.exit_code == 126:
                 denied = denied or error
@@ -51,90 +96,128 @@ def find(name: str, env: list[str]) -> str:
         return path
     raise denied or ProgramError(
         f'exec: "{name}": executable file not found in $PATH',
-        "look what the image has: run IMAGE ls /bin /usr/bin, or give the program's full path",
+        "list what the image contains: pyctr_lite run IMAGE ls /bin /usr/bin, or give the program's full path",
         127,
     )
 
 
-def _check_executable(name: str, path: str) -> None:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        raise ProgramError(f'exec: "{name}": stat {path}: {_text(error)}', "is it in the image?", 127) from None
-    if stat.S_ISDIR(found.st_mode):
-        raise ProgramError(f'exec: "{name}": is a directory')
-    if not os.access(path, os.X_OK, effective_ids=True):
-        raise ProgramError(
-            f'exec: "{name}": permission denied', f"its mode is {found.st_mode & 0o7777:04o}: chmod +x?"
-        )
+def open_program(root_fd: int, cwd: str, path: str, argv: list[str], *, alone: bool) -> Program:
+    """Open a program that `find` has found, and follow scripts to their interpreter as execve(2) does.
 
-
-def execute(path: str, argv: list[str], env: list[str], confine: Callable[[], None], *, fresh: bool) -> None:
-    """Execute a program; returns only by ProgramError. `confine` is called when only the exec is left.
-
-    `fresh`: nothing else runs in this root yet.
+    `alone`: nobody else can reach the file system of the root itself. Raises ProgramError.
     """
+    program = Program(path, argv)
+    program.by_path = alone
     try:
-        fd, chain = _open_chain(path, argv)
-        if fresh:
-            os.close(fd)
-            variables = dict(item.split("=", 1) for item in env if "=" in item)
-            confine()
-            _tell(path, argv)
-            os.execve(path, argv, variables)
-        confine()
-        _tell(path, chain)
-        linux.execveat(fd, chain, env)
+        _open_chain(root_fd, cwd, program)
     except OSError as error:
-        hint = _architecture_hint(path) if error.errno == errno.ENOEXEC else ""
-        if error.errno == errno.ENOENT:
-            hint = "the file is there: its ELF interpreter or the one after #! is missing in the image"
-        code = 127 if error.errno == errno.ENOENT else 126
-        raise ProgramError(f'exec: "{path}": {_text(error)}', hint, code) from None
+        raise program.failure(error) from None
+    return program
 
 
-def _tell(path: str, argv: list[str]) -> None:
-    if explain.sink is not None:  # before the call: it does not return
-        explain.narrate(f'execve("{path}", {argv!r})', time.perf_counter_ns())
-
-
-def _open_chain(path: str, argv: list[str], depth: int = 0) -> tuple[int, list[str]]:
-    """The descriptor to execute and its arguments; scripts are followed to their interpreter (execve(2))."""
-    if depth > 5:  # as many as the kernel follows
-        raise OSError(errno.ELOOP, "too many interpreters", path)
+def _check_executable(root_fd: int, cwd: str, name: str, path: str) -> None:
     try:
-        fd = linux.openat2(linux.AT_FDCWD, path, linux.O_PATH, 0, linux.RESOLVE_NO_MAGICLINKS)
+        fd = target.open_in_root(root_fd, os.path.join(cwd, path))
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise ProgramError(
-                f'exec: "{path}": leads through a magic link of /proc', "an attack, or a mistake"
-            ) from None
-        raise
+        if _is_magic(error, root_fd, os.path.join(cwd, path)):
+            raise _magic(path) from None
+        raise ProgramError(f'exec: "{name}": stat {path}: {_text(error)}', "is it in the image?", 127) from None
     try:
-        script = linux.openat2(linux.AT_FDCWD, path, os.O_RDONLY | os.O_NONBLOCK, 0, linux.RESOLVE_NO_MAGICLINKS)
-    except PermissionError:
-        return fd, argv  # may be executed, not read: no script then
-    try:
-        head = os.read(script, 256) if stat.S_ISREG(os.fstat(script).st_mode) else b""
+        mode = os.fstat(fd).st_mode
     finally:
-        os.close(script)
-    if not head.startswith(b"#!"):
-        return fd, argv
-    os.close(fd)
-    words = os.fsdecode(head[2:].split(b"\n")[0]).strip(" \t").split(None, 1)
-    if not words:
-        raise OSError(errno.ENOEXEC, "no interpreter after #!", path)
-    return _open_chain(words[0], [*words, path, *argv[1:]], depth + 1)
+        os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise ProgramError(f'exec: "{name}": is a directory')
+    if not mode & 0o111:
+        raise ProgramError(f'exec: "{name}": permission denied', f"its mode is {mode & 0o7777:04o}: chmod +x?")
 
 
-def _architecture_hint(path: str) -> str:
+def _open_chain(root_fd: int, cwd: str, program: Program) -> None:
+    path = program.path
+    for _ in range(_MOST_INTERPRETERS):
+        program.fd, reads = _open(root_fd, os.path.join(cwd, path))
+        program.by_path = program.by_path and _is_on_root(root_fd, os.path.join(cwd, path))
+        regular = reads and stat.S_ISREG(os.fstat(program.fd).st_mode)
+        head = os.pread(program.fd, 256, 0) if regular else b""
+        if not head.startswith(b"#!"):
+            return
+        words = os.fsdecode(head[2:].split(b"\n")[0]).strip(" \t").split(None, 1)
+        if not words:
+            raise OSError(errno.ENOEXEC, "no interpreter after #!", path)
+        program.scripts.append(program.fd)
+        program.chain = [*words, path, *program.chain[1:]]
+        path = words[0]
+    raise OSError(errno.ELOOP, "too many interpreters", path)
+
+
+def _open(root_fd: int, path: str) -> tuple[int, bool]:
+    """A descriptor of a file that is to be executed, and whether it can be read too."""
     try:
-        with open(path, "rb") as file:
-            head = file.read(20)
+        try:
+            return target.open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), True
+        except PermissionError:
+            return target.open_in_root(root_fd, path), False
+    except OSError as error:
+        if _is_magic(error, root_fd, path):
+            raise _magic(path) from None
+        raise
+
+
+def _is_on_root(root_fd: int, path: str) -> bool:
+    """Whether the way to a file leads through no other mount than the root's."""
+    resolve = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS | linux.RESOLVE_NO_XDEV
+    try:
+        os.close(linux.openat2(root_fd, path, linux.O_PATH, 0, resolve))
+    except OSError:
+        return False
+    return True
+
+
+def _is_magic(error: OSError, root_fd: int, path: str) -> bool:
+    """Whether a path could not be opened because it leads through a magic link, of /proc/self above all.
+
+    That does not exist for a process outside of the pid namespace that /proc shows: links are followed to it here.
+    """
+    done, left, links = "/", path.split("/")[::-1], 40
+    while error.errno == errno.ENOENT and left and links:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        done = os.path.dirname(done) if part == ".." else os.path.join(done, part)
+        if done in ("/proc/self", "/proc/thread-self"):
+            return True
+        if link := _read_link(root_fd, done):
+            links -= 1
+            done = "/" if link.startswith("/") else os.path.dirname(done)
+            left += link.split("/")[::-1]
+    return error.errno == errno.ELOOP
+
+
+def _read_link(root_fd: int, path: str) -> str:
+    """Return where a symbolic link in the root points to, "" for anything else."""
+    try:
+        fd = target.open_in_root(root_fd, path, linux.O_PATH | os.O_NOFOLLOW)
+    except OSError:
+        return ""
+    try:
+        return os.readlink("", dir_fd=fd) if stat.S_ISLNK(os.fstat(fd).st_mode) else ""
+    finally:
+        os.close(fd)
+
+
+def _magic(path: str) -> ProgramError:
+    return ProgramError(
+        f'exec: "{path}": leads through a magic link of /proc, or in a circle', "an attack, or a mistake"
+    )
+
+
+def _architecture_hint(fd: int) -> str:
+    try:
+        head = os.pread(fd, 20, 0)
     except OSError:
         return ""
     if head[:4] != b"\x7fELF" or len(head) < 20:
-        return "it is no program: a script needs a first line such as #!/bin/sh"
+        return "not an ELF binary, and no #! line: scripts need one, such as #!/bin/sh"
     (number,) = struct.unpack("<H" if head[5] == 1 else ">H", head[18:20])
     machine = _ELF_MACHINES.get(number, f"ELF machine {number}")
     return (

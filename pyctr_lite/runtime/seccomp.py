@@ -24,13 +24,20 @@ _FLAGS = {
 }
 
 
+_ALLOWS_START = 1 << 32
+"""Beside the flags in the header of a cached program."""
+
+
 class Filter:
-    """A program for the kernel, and the flags to install it with."""
+    """A program for the kernel, and the flags to install it with.
 
-    __slots__ = ("flags", "program")
+    `allows_start`: it lets through all calls that are made between the start of a process and its exec.
+    """
 
-    def __init__(self, program: bytes, flags: int) -> None:
-        self.program, self.flags = program, flags
+    __slots__ = ("allows_start", "flags", "program")
+
+    def __init__(self, program: bytes, flags: int, *, allows_start: bool = False) -> None:
+        self.program, self.flags, self.allows_start = program, flags, allows_start
 
     def install(self) -> None:
         """Put the caller under it, for good."""
@@ -47,14 +54,16 @@ def load(profile: dict[str, Any] | jsonfile.Text | None, cache: str) -> Filter |
     if not profile:
         return None
     text = profile if isinstance(profile, jsonfile.Text) else jsonfile.dumps(profile)
-    digest = sha256(f"{os.uname().release}\n{text}".encode()).hexdigest()
+    digest = sha256(f"2\n{os.uname().release}\n{text}".encode()).hexdigest()
     path = f"{cache}/{digest}"
     try:
         content = _read(path)
     except FileNotFoundError:
         explain.step("compile the seccomp profile to BPF by libseccomp", _compile_in_child, text, path)
         content = _read(path)
-    return Filter(content[seccomp.INSTRUCTION :], int.from_bytes(content[: seccomp.INSTRUCTION], "little"))
+    header = int.from_bytes(content[: seccomp.INSTRUCTION], "little")
+    allows_start = bool(header & _ALLOWS_START)
+    return Filter(content[seccomp.INSTRUCTION :], header & ~_ALLOWS_START, allows_start=allows_start)
 
 
 def _read(path: str) -> bytes:
@@ -97,6 +106,8 @@ def _compile(text: str, path: str) -> None:
             raise seccomp_compiler.refused(f"flag {word!r}")
         mask |= _FLAGS[word]
     program = seccomp_compiler.compile(profile)
+    if seccomp_compiler.allows_start(program):
+        mask |= _ALLOWS_START
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     temporary = f"{path}.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

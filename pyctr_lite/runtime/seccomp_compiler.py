@@ -166,3 +166,61 @@ def _newer_calls(names: list[str], architectures: list[int]) -> bytes:
         for index, (code, yes, no, value) in enumerate(lines)
     ]
     return b"".join(struct.pack("<HBBI", *line) for line in fixed)
+
+
+_OF_A_START = (
+    ("clone", 0x8000 | 17),  # CLONE_PARENT, SIGCHLD
+    ("ioctl", 0, 0x540E),  # TIOCSCTTY
+    *((name,) for name in "brk close exit_group futex madvise mmap mremap munmap".split()),
+    *((name,) for name in "poll ppoll read recvmsg rt_sigreturn sendmsg setsid write".split()),
+    *((name,) for name in "execve execveat".split()),
+)
+"""The calls of a process between its start and its exec, with their arguments where they matter."""
+
+
+def allows_start(program: bytes) -> bool:
+    """Return whether a program lets through all that a process does between its start and its exec."""
+    lines = list(struct.iter_unpack("<HBBI", program))
+    for name, *arguments in _OF_A_START:
+        number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
+        if number < 0:
+            continue  # this architecture does not have it, and neither does Python call it
+        data = struct.pack("<iIQ6Q", number, _NATIVE, 0, *arguments, *[0] * (6 - len(arguments)))
+        if _verdict(lines, data) not in (pyseccomp.ALLOW, pyseccomp.LOG):
+            return False
+    return True
+
+
+_NATIVE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}.get(os.uname().machine, 0)
+"""AUDIT_ARCH_* of this machine (include/uapi/linux/audit.h)."""
+
+
+def _verdict(lines: list[tuple[int, ...]], data: bytes) -> int:
+    """What a program returns for a struct seccomp_data: the instructions that libseccomp makes, run here.
+
+    0, which kills, for any other instruction.
+    """
+    accumulator = at = 0
+    while at < len(lines):
+        code, yes, no, value = lines[at]
+        at += 1
+        if code == _LD_NR[0]:
+            (accumulator,) = struct.unpack_from("<I", data, value)
+        elif code == _AND:
+            accumulator &= value
+        elif code == _JA:
+            at += value
+        elif code in _TESTS:
+            at += yes if _TESTS[code](accumulator, value) else no
+        else:
+            return value if code == _RET else 0
+    return 0
+
+
+_AND, _JSET = 0x54, 0x45
+_TESTS = {
+    _JEQ: lambda accumulator, value: accumulator == value,
+    _JGT: lambda accumulator, value: accumulator > value,
+    _JGE: lambda accumulator, value: accumulator >= value,
+    _JSET: lambda accumulator, value: accumulator & value != 0,
+}

@@ -1,0 +1,150 @@
+"""A process that joins a container has no more rights than the container at any moment in which it is visible."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pyctr
+from tests.syscalls import PERL_MOUNTS
+
+WATCHER = r"""
+use strict; my %told;
+open my $out, ">", "/seen/new" or die; select $out; $| = 1;
+rename "/seen/new", "/seen/list";
+while (1) {
+    opendir my $proc, "/proc" or die;
+    for my $pid (grep { /^\d+$/ && $_ != 1 && $_ != $$ } readdir $proc) {
+        open my $file, "<", "/proc/$pid/status" or next;
+        my %fact = map { /^(\w+):\s+(.*)$/ } <$file>;
+        next if !$fact{CapPrm} || $fact{State} =~ /^[ZX]/;
+        my $line = join " ", map { $fact{$_} } qw(CapPrm CapEff CapBnd Seccomp);
+        print "$line\n" if !$told{$line}++;
+    }
+}
+"""
+"""What a container sees of its processes, in a loop: each set of capabilities and filters once."""
+
+
+@pytest.fixture
+def watcher(pyctr: Pyctr, tmp_path: Path) -> Path:
+    """A container `box` that may trace, and the file with what it has seen."""
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen/watch").write_text(WATCHER)
+    flags = ("--cap-add", "SYS_PTRACE", "-v", f"{tmp_path}/seen:/seen", *PERL_MOUNTS)
+    pyctr("run", "-d", "--name", "box", *flags, "busybox", "/usr/bin/perl", "/seen/watch", check=True)
+    pyctr("exec", "box", "sh", "-c", "until [ -e /seen/list ]; do sleep 0.1; done", check=True)
+    return tmp_path / "seen/list"
+
+
+OF_THE_CONTAINER = "00000000a80c25fb"
+"""Docker's default capabilities, with SYS_PTRACE."""
+
+
+def test_a_container_that_may_trace_never_sees_an_exec_with_more_rights(pyctr: Pyctr, watcher: Path) -> None:
+    for words in (["true"], ["sh", "-c", "true"], ["/bin/true"]):
+        for _ in range(12):
+            pyctr("exec", "box", *words, check=True)
+    pyctr("exec", "-u", "1000", "-w", "/tmp", "box", "true", check=True)
+    assert set(watcher.read_text().splitlines()) <= {
+        f"{OF_THE_CONTAINER} {OF_THE_CONTAINER} {OF_THE_CONTAINER} 2",
+        f"{'0' * 16} {'0' * 16} {OF_THE_CONTAINER} 2",
+        f"{OF_THE_CONTAINER} {'0' * 16} {OF_THE_CONTAINER} 2",  # of user 1000, before the exec
+    }
+    assert watcher.read_text()
+
+
+def test_the_same_holds_for_a_health_check(pyctr: Pyctr, tmp_path: Path) -> None:
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen/watch").write_text(WATCHER)
+    flags = ("--cap-add", "SYS_PTRACE", "-v", f"{tmp_path}/seen:/seen", *PERL_MOUNTS)
+    check = ("--health-cmd", "echo >>/looks", "--health-interval", "50ms")
+    pyctr("run", "-d", "--name", "box", *flags, *check, "busybox", "/usr/bin/perl", "/seen/watch", check=True)
+    wait = "until [ $(wc -l </looks) -gt 20 ]; do sleep 0.1; done"
+    pyctr("exec", "box", "sh", "-c", f"until [ -e /looks ]; do sleep 0.1; done; {wait}", check=True)
+    seen = set((tmp_path / "seen/list").read_text().splitlines())
+    assert seen == {f"{OF_THE_CONTAINER} {OF_THE_CONTAINER} {OF_THE_CONTAINER} 2"}
+
+
+def test_the_same_holds_for_a_container_that_joins_its_pid_namespace(pyctr: Pyctr, watcher: Path) -> None:
+    for _ in range(12):
+        pyctr("run", "--rm", "--pid", "container:box", "busybox", "true", check=True)
+    pyctr("run", "--rm", "--pid", "container:box", "--cap-drop", "ALL", "busybox", "true", check=True)
+    plain = "00000000a80425fb"
+    assert set(watcher.read_text().splitlines()) <= {
+        f"{OF_THE_CONTAINER} {OF_THE_CONTAINER} {OF_THE_CONTAINER} 2",  # the fixture's exec
+        f"{plain} {plain} {plain} 2",
+        f"{'0' * 16} {'0' * 16} {'0' * 16} 2",
+    }
+    assert f"{plain} {plain} {plain} 2" in watcher.read_text()
+
+
+def test_a_joined_pid_namespace_shows_its_own_processes_alone(pyctr: Pyctr) -> None:
+    """The process that builds the root stays outside: a procfs that it mounted would show the host's processes."""
+    pyctr("run", "-d", "--name", "one", "busybox", "sleep", "61", check=True)
+    script = "cat /proc/1/cmdline | tr '\\0' ' '; ls /proc | grep -c '^[0-9]'; grep NSpid /proc/self/status"
+    lines = pyctr("run", "--rm", "--pid", "container:one", "busybox", "sh", "-c", script, check=True).stdout
+    assert lines.startswith("sleep 61 "), lines
+    assert int(lines.split()[2]) <= 6
+    assert len(lines.split("NSpid:")[1].split()) == 1
+    pyctr("run", "-d", "--name", "two", "--pid", "container:one", "busybox", "sleep", "62", check=True)
+    assert "sleep 62" in pyctr("exec", "one", "ps").stdout
+    assert "sleep 61" in pyctr("exec", "two", "ps").stdout
+    flags = "nosuid,nodev,noexec"
+    assert f"proc /proc proc rw,{flags}" in pyctr("exec", "two", "cat", "/proc/mounts").stdout
+    assert pyctr("exec", "two", "sh", "-c", "echo 1 >/proc/sys/kernel/domainname").returncode != 0
+
+
+def test_a_user_namespace_and_a_pid_namespace_are_joined_together(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "one", "--userns", "auto", "busybox", "sleep", "61", check=True)
+    flags = ("--userns", "container:one", "--pid", "container:one")
+    done = pyctr("run", "--rm", *flags, "busybox", "sh", "-c", "id -u; ps | grep -c 'sleep 61'", check=True)
+    assert done.stdout.split()[0] == "0"
+    assert int(done.stdout.split()[1]) >= 1
+
+
+def test_a_replaced_proc_of_the_other_container_is_not_taken_over(pyctr: Pyctr) -> None:
+    """The container whose pid namespace is joined shows something else at /proc: a tmpfs, or another procfs."""
+    script = "mount -t tmpfs lie /proc; echo secret >/proc/lie; touch /ready; sleep 61"
+    pyctr("run", "-d", "--name", "one", "--cap-add", "SYS_ADMIN", "busybox", "sh", "-c", script, check=True)
+    pyctr("exec", "one", "sh", "-c", "until [ -e /ready ]; do sleep 0.1; done", check=True)
+    words = ("cat", "/proc/lie", "/proc/1/cmdline")
+    done = pyctr("run", "--rm", "--pid", "container:one", "busybox", *words)
+    assert "secret" not in done.stdout
+    assert "sleep" in done.stdout or done.stdout.startswith("sh\0")
+
+
+FORK = ["clone", "clone3", "fork", "vfork"]
+
+
+@pytest.mark.parametrize("names", [FORK, ["setsid"], ["sendmsg", "sendto"], ["write", "setsid", *FORK]])
+def test_a_filter_that_refuses_what_a_start_needs_lets_the_program_run(
+    pyctr: Pyctr, tmp_path: Path, names: list[str]
+) -> None:
+    """Then the process goes under the filter itself, after its birth inside."""
+    rule = {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": 1}
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+    (tmp_path / "profile.json").write_text(json.dumps(profile))
+    flags = ("--security-opt", f"seccomp={tmp_path}/profile.json")
+    pyctr("run", "-d", "--name", "box", *flags, "busybox", "sleep", "60", check=True)
+    assert pyctr("exec", "box", "true", check=True).returncode == 0
+    assert pyctr("exec", "box", "sleep", "x").returncode == 1
+    assert pyctr("run", "--rm", "--pid", "container:box", *flags, "busybox", "true", check=True).returncode == 0
+
+
+def test_a_full_container_takes_as_many_processes_as_its_limit_says(pyctr: Pyctr) -> None:
+    """The processes that start another one do not count, and the limit is the same afterwards."""
+    script = "sleep 60 & sleep 60 & wait"
+    pyctr("run", "-d", "--name", "box", "--pids-limit", "4", "busybox", "sh", "-c", script, check=True)
+    for _ in range(3):
+        assert pyctr("exec", "box", "true").returncode == 0
+    assert pyctr("exec", "-d", "box", "sleep", "60").returncode == 0
+    done = pyctr("exec", "box", "true")
+    assert done.returncode == 126
+    assert "4 (--pids-limit)" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+    read = "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null"
+    pyctr("update", "--pids-limit", "5", "box", check=True)
+    assert pyctr("exec", "box", "sh", "-c", f"exec {read.split(' 2>')[0]} 2>&-").stdout == "5\n"
