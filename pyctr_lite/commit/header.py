@@ -26,13 +26,14 @@ def entry_header(
     linkname: bytes = b"",
     device: tuple[int, int] = (0, 0),
     xattrs: Mapping[str, bytes] | None = None,
+    more: Mapping[bytes, bytes] | None = None,
 ) -> bytes:
     """The blocks before an entry's data; `mtime` in seconds. The same arguments give the same bytes.
 
     Names are written as the bytes they are. User and group names are left out: only numbers mean anything
-    in another root file system.
+    in another root file system. `more` are further pax records.
     """
-    records: dict[bytes, bytes] = {}
+    records: dict[bytes, bytes] = dict(more or {})
     if len(name) > 100 or not name.isascii():
         records[b"path"] = name
     if len(linkname) > 100 or not linkname.isascii():

@@ -292,16 +292,19 @@ class LayerWriter:
         while position < size:
             start, end = next_data(fd, position, size) if sparse else (position, size)
             self.stream.write_zeros(start - position)
-            position = start
-            while position < end:
-                data = os.pread(fd, min(_CHUNK, end - position), position)
-                if not data:  # it became shorter: zeros for the rest
-                    self.stream.write_zeros(end - position)
-                    break
-                self.stream.write(data)
-                position += len(data)
+            self.add_range(fd, start, end)
             position = end
         self.stream.write_zeros(-size % header.BLOCK)
+
+    def add_range(self, fd: int, position: int, end: int) -> None:
+        """Write the bytes of a file from one position to another, zeros if it has become shorter."""
+        while position < end:
+            data = os.pread(fd, min(_CHUNK, end - position), position)
+            if not data:
+                self.stream.write_zeros(end - position)
+                return
+            self.stream.write(data)
+            position += len(data)
 
     def finish(self) -> LayerDigest:
         """End the archive with two blocks of zeros."""

@@ -272,7 +272,7 @@ def _transfer(
     def feed() -> None:
         try:
             with open(writing, "wb") as pipe:
-                source.add_to(tree_archive.TreeArchive(pipe, closed, id_range=id_range), name)
+                source.add_to(tree_archive.TreeArchive(pipe, closed, id_range=id_range, zeros=0), name)
         except BaseException as error:
             failed.append(error)
 

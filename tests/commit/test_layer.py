@@ -22,6 +22,7 @@ from pyctr_lite.commit import layer
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import layer as unpacking
+from pyctr_lite.rootfs import walk
 from tests.commit.container import Container, tree
 
 if TYPE_CHECKING:
@@ -350,3 +351,44 @@ def test_whiteouts_and_the_digest_are_narrated_if_asked_for(base: Container) -> 
         explain.stop()
         os.close(reader)
         os.close(writer)
+
+
+def test_a_hard_link_repeats_the_xattrs_of_its_file(base: Container) -> None:
+    """Who unpacks gives the link an owner, and chown(2) takes the file's capabilities away (docker load)."""
+    base.run("echo x > a; setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 a; ln a b")
+    found = entries(packed(base))
+    assert found["b"].islnk()
+    key = "SCHILY.xattr.security.capability"
+    assert found["b"].pax_headers[key] == found["a"].pax_headers[key] != ""
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("truncate -s 9G hole", "/hole: a sparse file of 9663676416 bytes"),
+        ("for i in 1 2 3; do truncate -s 3G hole$i; done", "/hole3: a sparse file of 3221225472 bytes"),
+    ],
+)
+def test_more_zeros_than_a_layer_may_have_are_refused(base: Container, script: str, says: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"^{says}"):
+        layer.write_layer(base.run(script).upper, Nowhere())
+
+
+class Nowhere:
+    """An output that keeps nothing."""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+
+def test_a_path_that_no_header_can_hold_is_refused(base: Container) -> None:
+    fd = os.open(base.run("true").upper, os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("d" * 250, dir_fd=fd)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    with pytest.raises(InvalidArgument, match=r"a path of \d+ bytes is too long for an archive"):
+        layer.write_layer(base.upper, Nowhere())
+    walk.remove_tree(base.upper)

@@ -70,7 +70,8 @@ def _cases() -> Iterator[tuple[tuple[str, ...], str, str]]:
 
 def difference(direction: str, flags: tuple[str, ...], source: str, destination: str) -> str:
     """Why we do something else than Docker in a case, by intent; "" if we do not."""
-    if "-L" in flags and source == "broken":
+    checked_first = direction == "out" and destination in ("f/", "f/below", "loop", "no/such")
+    if "-L" in flags and source == "broken" and not checked_first:
         return "we name what was asked for, Docker where the link leads"
     if direction == "into" and destination == "loop" and source not in ("s/", "missing"):
         return "Docker replaces a link that leads in a circle, we refuse it"
