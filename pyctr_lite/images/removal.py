@@ -1,6 +1,8 @@
 """Takes names and images away, with what no other image needs. Nothing is counted: who refers to what is read.
 
-It works on a full disk: index.json is written over, and layers are renamed where they are.
+Paths are made of checked digests and of chain ids that we computed, never of names in an image. What a layer
+has in it is removed by `walk.remove_tree`, which follows no link. It works on a full disk: index.json is
+written over, and layers are renamed where they are.
 """
 
 from __future__ import annotations

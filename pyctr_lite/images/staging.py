@@ -1,6 +1,8 @@
 """What is on its way into the store: a directory that is one process's own, and swept when that has died.
 
 `<root>/staging/<name>/` is locked (flock(2)) by its process as long as it lives: who can lock it may remove it.
+`<root>/staging` is 0700 and in no container's mounts, and no name in it comes from an archive: a path in it leads
+where its maker put it. What an archive has made there is removed by `walk.remove_tree`, which follows no link.
 """
 
 from __future__ import annotations

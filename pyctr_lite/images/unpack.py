@@ -1,4 +1,8 @@
-"""From a blob to an unpacked layer: decompressed, both digests checked, renamed into place when whole."""
+"""From a blob to an unpacked layer: decompressed, both digests checked, renamed into place when whole.
+
+The directory that is filled is new, and in the staging directory: no other process writes there, so the paths used
+here are what they were. Below it only `rootfs.tree` resolves names.
+"""
 
 from __future__ import annotations
 

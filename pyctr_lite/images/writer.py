@@ -1,6 +1,8 @@
 """Adds and names images: one writer at a time, and index.json is replaced when all it names is there.
 
 A process killed at any moment leaves the store as it was, or with blobs that nothing names yet.
+Its paths are made of digests that were checked (`ImageStore.blob_path`), in directories of the store's own,
+which no container can reach: a container sees unpacked layers only, read-only, through an overlay.
 """
 
 from __future__ import annotations
