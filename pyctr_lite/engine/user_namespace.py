@@ -64,7 +64,8 @@ def check(engine: Engine, options: ContainerOptions, account: dict[str, object])
 def write_new(container: Container) -> None:
     """Give a container its range, and put it on disk before another one is given the same."""
     engine, options = container.engine, container.record.options
-    lock = os.open(engine.paths.containers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Not `containers`: who makes a container holds that already (lock.py).
+    lock = os.open(engine.paths.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         container.record.id_range = _of_other(engine, options) or _free(_taken(engine), _size(options.userns))
