@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -39,6 +40,22 @@ def watcher(pyctr: Pyctr, tmp_path: Path) -> Path:
     return tmp_path / "seen/list"
 
 
+EXE = r"""
+use strict; my %told;
+open my $out, ">", "/seen/new" or die; select $out; $| = 1;
+rename "/seen/new", "/seen/list";
+while (1) {
+    opendir my $proc, "/proc" or die;
+    for my $pid (grep { /^\d+$/ && $_ != 1 && $_ != $$ } readdir $proc) {
+        my $leads = readlink "/proc/$pid/exe" or next;
+        next if $leads !~ /python/ || $told{$pid}++;
+        print open(my $file, "+<", "/proc/$pid/exe") ? "written\n" : $! + 0 . "\n";
+    }
+}
+"""
+"""Tries to open the interpreter of each process that joins for writing, without writing to it."""
+
+
 OF_THE_CONTAINER = "00000000a80c25fb"
 """Docker's default capabilities, with SYS_PTRACE."""
 
@@ -54,6 +71,17 @@ def test_a_container_that_may_trace_never_sees_an_exec_with_more_rights(pyctr: P
         f"{OF_THE_CONTAINER} {'0' * 16} {OF_THE_CONTAINER} 2",  # of user 1000, before the exec
     }
     assert watcher.read_text()
+
+
+def test_our_interpreter_cannot_be_opened_for_writing(pyctr: Pyctr, tmp_path: Path) -> None:
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen/watch").write_text(EXE)
+    flags = ("--cap-add", "SYS_PTRACE", "-v", f"{tmp_path}/seen:/seen", *PERL_MOUNTS)
+    pyctr("run", "-d", "--name", "box", *flags, "busybox", "/usr/bin/perl", "/seen/watch", check=True)
+    pyctr("exec", "box", "sh", "-c", "until [ -e /seen/list ]; do sleep 0.1; done", check=True)
+    for _ in range(20):
+        pyctr("exec", "box", "true", check=True)
+    assert set((tmp_path / "seen/list").read_text().split()) <= {str(errno.ETXTBSY), str(errno.ENOENT)}
 
 
 def test_the_same_holds_for_a_health_check(pyctr: Pyctr, tmp_path: Path) -> None:
