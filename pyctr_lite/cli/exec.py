@@ -38,6 +38,8 @@ def execute(context: Context) -> int:
         privileged=flags.privileged,
     )
     size = terminal.size() if flags.tty else (0, 0)
+    if not flags.detach:
+        terminal.hold_signals()  # until there is a process to pass them on to
     attachment = _launched(lambda: engine_exec.run(container, options, size))
     if flags.detach:
         attachment.close()

@@ -57,7 +57,7 @@ def ends(pyctr: Pyctr, seconds: float = 10) -> bool:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("verb", ["run", "run -i", "start", "attach"])
+@pytest.mark.parametrize("verb", ["run", "run -i", "start", "attach", "exec", "exec -i"])
 def test_every_signal_is_passed_on(pyctr: Pyctr, verb: str) -> None:
     words = ["--name", "box", "busybox", "sh", "-c", NOTES]
     if verb.startswith("run"):
