@@ -102,26 +102,28 @@ def new_config(
     if created_by is None:
         created_by = " ".join(container_config.get("Cmd") or [])
     image["history"] = [
-        *_matching(image.get("history") or [], len(diff_ids), parent_config.get("created")),
+        *(image.get("history") or []),
         history_entry(created, created_by, author, message, empty_layer=diff_id is None),
     ]
     return image
 
 
-def _matching(history: list[dict[str, Any]], layers: int, created: str | None) -> list[dict[str, Any]]:
-    """Return a parent's history with an entry for each of its layers, as the OCI spec has it and buildah needs it.
+def complete_history(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parent's config with an entry of history for each of its layers (OCI image-spec config.md).
 
-    Where it says nothing of a layer, an entry says that; what it has too many is marked as without a layer.
+    If it says nothing of a layer, an entry says that; entries too many are marked as without a layer. Otherwise
+    buildah and `docker history` cannot go on from an image that is made of it.
     """
-    entries = [dict(entry) for entry in history]
+    layers = len((config.get("rootfs") or {}).get("diff_ids") or [])
+    entries = [dict(entry) for entry in config.get("history") or []]
     made = [entry for entry in entries if not entry.get("empty_layer")]
     for entry in made[layers:]:
         entry["empty_layer"] = True
-    unknown = {
-        **({"created": created} if created else {}),
-        "comment": "not recorded in the parent image's history",
-    }
-    return [*(dict(unknown) for _ in range(layers - len(made))), *entries]
+    created = {"created": config["created"]} if config.get("created") else {}
+    unknown = [
+        {**created, "comment": "not recorded in the parent image's history"} for _ in range(layers - len(made))
+    ]
+    return {**config, "history": [*unknown, *entries]}
 
 
 def created_now() -> str:

@@ -60,7 +60,7 @@ def commit(
                     packed = layer.write_layer(f"{container.directory}/upper", watch(blob))
                 changed = packed.diff_id != layer.EMPTY_DIFF_ID
                 config = image_config.new_config(
-                    parent.config,
+                    image_config.complete_history(parent.config),
                     inspect.config(container),
                     packed.diff_id if changed else None,
                     created=image_config.created_now(),

@@ -22,6 +22,8 @@ DEFAULTS = {
     "Retries": 3,
 }
 """Of what is not given; times in nanoseconds, as in Docker's JSON."""
+MIN_INTERVAL = 10**6
+"""Docker's minimum of each of the times, in nanoseconds."""
 LOG_LENGTH = 5
 """As many results are kept."""
 
@@ -49,6 +51,13 @@ def words(check: dict[str, Any], shell: list[str] | None) -> list[str]:
     return [*(shell or ["/bin/sh", "-c"]), *rest] if kind == "CMD-SHELL" else rest
 
 
+def number(check: dict[str, Any], name: str) -> int:
+    """Return a number of a check, the default if it has none or one that no check could have (an old record's)."""
+    value = check.get(name)
+    low = 1 if name == "Retries" else MIN_INTERVAL
+    return value if isinstance(value, int) and low <= value < 2**63 else DEFAULTS[name]
+
+
 def new() -> dict[str, Any]:
     """`State.Health` of a container that has just been started."""
     return {"Status": "starting", "FailingStreak": 0, "Log": []}
@@ -61,7 +70,7 @@ def judge(health: dict[str, Any], result: dict[str, Any], check: dict[str, Any],
         health["Status"], health["FailingStreak"] = "healthy", 0
     elif health["Status"] != "starting" or not starting:
         health["FailingStreak"] += 1
-        if health["FailingStreak"] >= (check.get("Retries") or DEFAULTS["Retries"]):
+        if health["FailingStreak"] >= number(check, "Retries"):
             health["Status"] = "unhealthy"
 
 

@@ -108,4 +108,4 @@ class HealthMonitor:
         return time.monotonic() - self.started < self._seconds("StartPeriod")
 
     def _seconds(self, name: str) -> float:
-        return float(self.check.get(name) or health.DEFAULTS[name]) / 10**9
+        return health.number(self.check, name) / 10**9

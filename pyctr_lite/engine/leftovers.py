@@ -176,14 +176,20 @@ def _init_layers(engine: Engine) -> Iterator[Leftover]:
 def _images(engine: Engine) -> Iterator[Leftover]:
     """Images that cannot be read, as an older version or another tool put them there, without a container."""
     from pyctr_lite.engine import usage
-    from pyctr_lite.images import removal
+    from pyctr_lite.images import removal, verification
 
-    try:
-        broken = removal.broken(engine.images, usage.Usage(engine).of_image)
-    except PyctrError:
-        return  # index.json itself is damaged: nothing in it can be told from the rest
-    for name in broken:
+    if verification.is_damaged(engine.images):
+        path = f"{engine.images.layout}/index.json"
+        yield Leftover("image", path, partial(_rebuild_index, engine))
+        return
+    for name in removal.broken(engine.images, usage.Usage(engine).of_image):
         yield Leftover("image", name, partial(_remove_image, engine, name))
+
+
+def _rebuild_index(engine: Engine) -> None:
+    from pyctr_lite.images import verification
+
+    verification.rebuild_index(engine.images)
 
 
 def _remove_image(engine: Engine, name: str) -> None:

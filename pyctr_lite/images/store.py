@@ -146,10 +146,10 @@ class ImageStore:
             return []
         except ValueError as error:
             raise BrokenArchive(f"broken image store: {error}", _VERIFY) from None
-        manifests = index.get("manifests") if isinstance(index, dict) else None
-        return (
-            [_sound(item) for item in manifests if _leads_somewhere(item)] if isinstance(manifests, list) else []
-        )
+        manifests = index.get("manifests") if isinstance(index, dict) else False
+        if not isinstance(manifests, list | None):
+            raise BrokenArchive("broken image store: index.json is not an index", _VERIFY)
+        return [_sound(item) for item in manifests or [] if _leads_somewhere(item)]
 
     def _by_reference(self, name: str) -> Image | None:
         try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, PyctrError
-from pyctr_lite.images import blob, compression, writer
+from pyctr_lite.images import blob, compression, documents, writer
 
 if TYPE_CHECKING:
     from pyctr_lite.images.image import Image, Layer
@@ -35,6 +36,40 @@ def verify(store: ImageStore, names: Sequence[str] = ()) -> Iterator[tuple[str, 
     for descriptor, problem in broken:
         name = writer.name_of(descriptor) or descriptor["digest"]
         yield name, _named(name, problem)
+
+
+def is_damaged(store: ImageStore) -> bool:
+    """Return whether index.json cannot be read at all."""
+    try:
+        store.descriptors()
+    except BrokenArchive:
+        return True
+    return False
+
+
+def rebuild_index(store: ImageStore) -> list[str]:
+    """Write a damaged index.json anew, with the images whose manifests are among the blobs: their digests.
+
+    Their names were in it alone: they are without, and `tag` gives them back. The damaged file stays beside it.
+    """
+    with writer.locked(store):
+        if not is_damaged(store):
+            return []
+        found = [f"sha256:{name}" for name in sorted(os.listdir(f"{store.layout}/blobs/sha256"))]
+        descriptors = [descriptor for digest in found if (descriptor := _image_of(store, digest))]
+        os.replace(f"{store.layout}/index.json", f"{store.layout}/index.json.damaged")
+        writer.write_index(store, descriptors)
+    return [descriptor["digest"] for descriptor in descriptors]
+
+
+def _image_of(store: ImageStore, digest: str) -> dict[str, Any] | None:
+    """The descriptor of a blob that is the manifest of a whole image, or None."""
+    try:
+        manifest = store.read(documents.MANIFEST, digest, "manifest")
+        store.image(digest, manifest, {})
+        return writer.describe(store, digest)
+    except BrokenArchive:
+        return None
 
 
 def _verify(

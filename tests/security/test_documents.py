@@ -729,6 +729,42 @@ def test_a_wrong_entry_of_the_index_harms_no_other(root: Path, entry_: Any) -> N
     assert run(str(root), "image", "verify") == (0, "busybox:latest: OK\n", "")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"manifests": {}}', "5", "[" * 5000, '{"manifests": "x"}'])
+def test_a_damaged_index_is_one_line_and_is_rebuilt(root: Path, content: str) -> None:
+    path = Path(root, "images/index.json")
+    image = ImageStore(str(root)).get("busybox").id
+    path.write_text(content)
+    for words in (
+        ["images"],
+        ["run", "busybox", "true"],
+        ["rmi", "busybox"],
+        ["tag", "busybox", "y"],
+        ["image", "verify"],
+    ):
+        code, _, errors = run(str(root), *words)
+        assert code
+        assert errors.startswith("pyctr_lite: broken image store: ")
+    assert run(str(root), "ps", "-a")[0] == 0
+    assert path.read_text() == content
+    assert run(str(root), "doctor", "--fix")[0] == 0
+    assert run(str(root), "tag", image, "busybox") == (0, "", "")
+    assert run(str(root), "image", "verify") == (0, "busybox:latest: OK\n", "")
+    assert Path(f"{path}.damaged").read_text() == content
+
+
+def test_a_container_of_an_older_version_with_a_wrong_health_check_is_monitored(root: Path, pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "c1", "--health-cmd", "true", "busybox", "sleep", "60", check=True)
+    (path,) = Path(root, "containers").glob("*/container.json")
+    for wrong in ("30s", 1, -5, 2**70, [], {}):
+        record = json.loads(path.read_text())
+        record["options"]["healthcheck"] |= dict.fromkeys(("Interval", "Timeout", "StartPeriod", "Retries"), wrong)
+        path.write_text(json.dumps(record))
+        pyctr("start", "c1", check=True)
+        assert pyctr("inspect", "-f", "{{.State.Health.Status}}", "c1", check=True).stdout == "starting\n"
+        pyctr("stop", "-t", "0", "c1", check=True)
+        assert pyctr("ps", "-a").returncode == 0
+
+
 # --- the fuzz ---------------------------------------------------------------------------------------------------
 
 
@@ -889,15 +925,19 @@ def test_a_document_with_one_thing_wrong_is_loaded_or_refused_and_breaks_nothing
             "manifest.json": bytes_of("docker", [item]),
         }
     images_ = ImageStore(busy)
-    if planted and where != "docker":
+    index_path = Path(images_.layout, "index.json")
+    original = Path(busy, "original.json")
+    if not original.exists():
+        original.write_bytes(index_path.read_bytes())
+    index_path.write_bytes(original.read_bytes())  # whatever a failing example left
+    if planted and where != "docker" and mutation[0] != "deep":  # of a damaged index.json there is a test above
         for name, data in layout.files.items():
             if name != "index.json":
                 Path(images_.layout, name).write_bytes(data)
         entries = json.loads(index).get("manifests", []) if isinstance(json.loads(index), dict) else []
-        path = Path(images_.layout, "index.json")
-        known = json.loads(path.read_text())
+        known = json.loads(original.read_text())
         known["manifests"] = [*(entries if isinstance(entries, list) else []), *known["manifests"]]
-        path.write_text(json.dumps(known))
+        index_path.write_text(json.dumps(known))
     else:
         before, refused = picture(images_), ""
         try:
