@@ -39,6 +39,7 @@ READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 JOINABLE = ("network", "pid", "ipc", "uts", "userns")
 """The options that may say "container:ID"."""
 _NAMESPACES = {"network": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
+_INIT = "/sbin/docker-init"
 TINI, LXCFS = "/usr/bin/tini-static", "/var/lib/lxcfs"
 """What --init and --lxcfs bind in from the host."""
 
@@ -57,7 +58,7 @@ def build(
     shows_all = options.privileged or "systempaths=unconfined" in options.security_opt
     nodes, rules = _devices(options)
     parts = volume_parts(record, directory, volumes)
-    args = [*(["/sbin/docker-init", "--"] if options.init else []), *record.args]
+    args = [*([_INIT, "--"] if options.init else []), *record.args]
     return {
         "ociVersion": "1.2.0" if record.id_range else "1.0.2",  # the first with the option idmap
         "process": {
@@ -80,6 +81,7 @@ def build(
                 {"lower": record.layers, "upper": f"{directory}/upper", "work": f"{directory}/work"}
             ),
             **({bundle.SOURCES_ANNOTATION: jsonfile.dumps(parts)} if parts else {}),
+            **({bundle.INIT_ANNOTATION: _INIT} if _brings_init(record) else {}),
         },
         "linux": {
             "namespaces": _namespaces(options, joined),
@@ -226,7 +228,7 @@ def _mounts(record: Record, directory: str, parts: dict[str, tuple[str, str]]) -
     for name in ("resolv.conf", "hostname", "hosts"):
         placed.append(_bind(f"{directory}/{name}", f"/etc/{name}", "ro" if options.read_only else "rw", *idmap))
     if options.init:
-        placed.append(_bind(TINI, "/sbin/docker-init", "ro"))
+        placed.append(_bind(TINI, _INIT, "ro"))
     if options.lxcfs:
         placed.extend(_lxcfs_mounts())
     taken = {os.path.normpath(mount["Destination"]) for mount in record.mounts}
@@ -266,6 +268,11 @@ def _bind(source: str, destination: str, *extra: str, recursive: bool = True) ->
         () if any("private" in item or "slave" in item or "shared" in item for item in extra) else ("rprivate",)
     )
     return _mount(destination, "bind", source, ["rbind" if recursive else "bind", *propagation, *extra])
+
+
+def _brings_init(record: Record) -> bool:
+    """Whether the init is the host's: nothing of the user's is mounted in its place."""
+    return record.options.init and all(mount["Destination"] != _INIT for mount in record.mounts)
 
 
 def _lxcfs_mounts() -> list[dict[str, Any]]:

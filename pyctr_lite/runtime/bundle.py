@@ -22,17 +22,21 @@ SOURCES_ANNOTATION = "org.pyctr_lite.sources"
 """An annotation with what the sources of some mounts stand for: JSON, for each source a directory and a path that
 must not lead out of it (`sources`). For other runtimes `pyctr_lite mount` mounts that on the source first."""
 
+INIT_ANNOTATION = "org.pyctr_lite.init"
+"""An annotation with the path of the init that a mount brings from the host: nobody inside can change it."""
+
 
 class Bundle:
     """A bundle that has been read and checked."""
 
-    __slots__ = ("config", "directory", "overlay", "rootfs", "sources")
+    __slots__ = ("config", "directory", "init", "overlay", "rootfs", "sources")
 
     def __init__(self, directory: str, config: dict[str, Any]) -> None:
         self.directory, self.config = os.path.abspath(directory), config
         _check(config, os.path.join(directory, "config.json"))
         self.rootfs = self.path(config["root"]["path"])
         annotations = config.get("annotations") or {}
+        self.init: str = annotations.get(INIT_ANNOTATION) or ""
         layers, parts = annotations.get(OVERLAY_ANNOTATION), annotations.get(SOURCES_ANNOTATION)
         self.overlay: dict[str, Any] | None = jsonfile.loads(layers) if layers else None
         self.sources: dict[str, list[str]] = jsonfile.loads(parts) if parts else {}
@@ -40,6 +44,12 @@ class Bundle:
     def path(self, path: str) -> str:
         """A path of the configuration; a relative one starts at the bundle."""
         return os.path.join(self.directory, path)
+
+    def mounts_overlay(self) -> bool:
+        """Return whether the root is still to be mounted, of the layers that an annotation names."""
+        if self.overlay is None:
+            return False
+        return os.stat(self.rootfs).st_dev == os.stat(os.path.dirname(self.rootfs)).st_dev
 
     def open_source(self, mount: dict[str, Any]) -> int:
         """Open what a bind shows, as a place only: this descriptor is what is looked at and what is mounted.

@@ -56,13 +56,20 @@ NAMES = [
 NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
 
 
+_bounding: list[str] | None = None
+"""What `bounding_set` has found: it changes only by `limit_bounding_set`, just before an exec."""
+
+
 def bounding_set() -> list[str]:
     """Return the names in the caller's bounding set: a process that the caller starts cannot get any other.
 
     The kernel is asked by prctl(2): a file such as /proc/self/status would be the container's own inside one.
     """
-    held = linux.capbset_read()
-    return [name for name, number in NUMBERS.items() if held >> number & 1]
+    global _bounding
+    if _bounding is None:
+        held = linux.capbset_read()
+        _bounding = [name for name, number in NUMBERS.items() if held >> number & 1]
+    return _bounding
 
 
 def mask(names: list[str]) -> int:

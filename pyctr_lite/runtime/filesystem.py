@@ -40,8 +40,6 @@ class RootFilesystem:
         self.root_fd = -1
         self.readonly: list[tuple[int, int, str]] = []
         """Mounts to be made read-only at the end: the mount's descriptor, its flags, its destination."""
-        self.exclusive = False
-        """Whether the root is an overlay of the container's own, which no other process can reach."""
 
     def build(self) -> None:
         """Mount all that the bundle asks for. The caller has a mount namespace of its own."""
@@ -101,9 +99,8 @@ class RootFilesystem:
             self.root_fd = self.trees[ROOT]
             linux.move_mount(self.root_fd, "", linux.AT_FDCWD, "/", linux.MOVE_MOUNT_F_EMPTY_PATH)
             return
-        if layers is not None and not is_mountpoint(rootfs):
+        if layers is not None and self.bundle.mounts_overlay():
             overlay.mount_overlay(layers["lower"], layers["upper"], layers["work"], rootfs)
-            self.exclusive = True
         else:
             linux.mount(rootfs, rootfs, None, linux.MS_BIND | linux.MS_REC)
             linux.mount(None, rootfs, None, linux.MS_PRIVATE)
@@ -240,8 +237,3 @@ def changes(parsed: options.MountOptions) -> dict[str, Any]:
         "propagation": parsed.propagation or "rprivate",
         "flags": parsed.flags & ~(linux.MS_BIND | linux.MS_REC | linux.MS_RDONLY),
     }
-
-
-def is_mountpoint(path: str) -> bool:
-    """Whether something is mounted there."""
-    return os.stat(path).st_dev != os.stat(os.path.dirname(path)).st_dev

@@ -70,12 +70,15 @@ def start_container(
     filter: seccomp.Filter | None,
     gate: int,
     proc: int,
+    *,
+    exclusive: bool,
 ) -> None:
     """Become the container: build its root, wait at the gate, execute its program.
 
     `directory` is the runtime state directory, `created` the kinds of namespace that are new here, `gate` the
     gate's descriptor: root of a user namespace may not reach it. `proc` is a procfs of the pid namespace if the
-    caller has joined it for its children only, else -1.
+    caller has joined it for its children only, else -1. `exclusive`: the root is an overlay that no other process can
+    reach.
     """
     config = bundle.config
     joined = bundle.namespaces()[1]
@@ -111,7 +114,7 @@ def start_container(
     if proc >= 0:
         start.be_born_inside(channel, lambda: _wait_created(gate, channel))
     _wait_created(gate, channel)
-    start.execute(alone=root.exclusive and "pid" not in joined)
+    start.execute(unchanging=bundle.init if exclusive else None)
 
 
 def join_container(
@@ -203,15 +206,15 @@ class Start:
         self.cwd = process.enter_directory(self.root_fd, self.spec["cwd"])
         self.path = program.find(self.root_fd, self.cwd, self.spec["args"][0], self.env)
 
-    def execute(self, *, alone: bool) -> None:
+    def execute(self, *, unchanging: str | None) -> None:
         """Put the descriptors in place, become the user, execute. Returns only by an error.
 
-        `alone`: nobody else can reach the root's own file system.
+        `unchanging` is as in `program.open_program`.
         """
         self._take_descriptors()
         if self.slave >= 0:
             console.make_controlling()
-        found = self._become(alone=alone)
+        found = self._become(unchanging)
         found.execute(self.env, lambda: process.confine(self.spec, self.filter))
 
     def be_born_inside(self, channel: channels.Channel, wait: Callable[[], None] = lambda: None) -> None:
@@ -222,7 +225,7 @@ class Start:
         """
         early = self.filter is None or self.filter.allows_start
         self._take_descriptors()
-        found = self._become(alone=False)
+        found = self._become(None)
 
         def confine() -> None:
             process.confine(self.spec, self.filter)
@@ -248,12 +251,12 @@ class Start:
             if fd < 0 and opened != number:
                 os.close(opened)
 
-    def _become(self, *, alone: bool) -> program.Program:
+    def _become(self, unchanging: str | None) -> program.Program:
         if self.slave >= 0:
             os.fchown(self.slave, (self.spec.get("user") or {}).get("uid", 0), -1)
         process.become(self.spec)
         process.reset_signals()
-        return program.open_program(self.root_fd, self.cwd, self.path, self.spec["args"], alone=alone)
+        return program.open_program(self.root_fd, self.cwd, self.path, self.spec["args"], unchanging)
 
     @staticmethod
     def _fork(channel: channels.Channel) -> int:

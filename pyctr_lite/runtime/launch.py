@@ -132,6 +132,7 @@ def create_container(
     config = bundle.config
     linux_config = config.get("linux") or {}
     create_kinds, join_paths = bundle.namespaces()
+    exclusive = bundle.mounts_overlay() and "pid" not in join_paths
     filter = seccomp.load(linux_config.get("seccomp"), filters)
     group = groups.Group(linux_config.get("cgroupsPath") or f"/pyctr_lite-{os.path.basename(directory)}")
     state.make(directory)
@@ -144,7 +145,9 @@ def create_container(
         def body() -> None:
             if enter is not None:
                 enter()
-            init.start_container(bundle, directory, theirs, stdio, create_kinds, filter, gate, proc)
+            init.start_container(
+                bundle, directory, theirs, stdio, create_kinds, filter, gate, proc, exclusive=exclusive
+            )
 
         init.guarded(theirs, body)
 

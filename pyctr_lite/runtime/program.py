@@ -101,15 +101,16 @@ def find(root_fd: int, cwd: str, name: str, env: list[str]) -> str:
     )
 
 
-def open_program(root_fd: int, cwd: str, path: str, argv: list[str], *, alone: bool) -> Program:
+def open_program(root_fd: int, cwd: str, path: str, argv: list[str], unchanging: str | None = None) -> Program:
     """Open a program that `find` has found, and follow scripts to their interpreter as execve(2) does.
 
-    `alone`: nobody else can reach the file system of the root itself. Raises ProgramError.
+    `unchanging`: not None if nobody else can reach the file system of the root itself; then it is the path of a
+    file from another one that nobody inside can change, or "". Raises ProgramError.
     """
     program = Program(path, argv)
-    program.by_path = alone
+    program.by_path = unchanging is not None
     try:
-        _open_chain(root_fd, cwd, program)
+        _open_chain(root_fd, cwd, program, unchanging or "")
     except OSError as error:
         raise program.failure(error) from None
     return program
@@ -132,11 +133,13 @@ def _check_executable(root_fd: int, cwd: str, name: str, path: str) -> None:
         raise ProgramError(f'exec: "{name}": permission denied', f"its mode is {mode & 0o7777:04o}: chmod +x?")
 
 
-def _open_chain(root_fd: int, cwd: str, program: Program) -> None:
+def _open_chain(root_fd: int, cwd: str, program: Program, unchanging: str) -> None:
     path = program.path
     for _ in range(_MOST_INTERPRETERS):
         program.fd, reads = _open(root_fd, os.path.join(cwd, path))
-        program.by_path = program.by_path and _is_on_root(root_fd, os.path.join(cwd, path))
+        if program.by_path:
+            way = os.path.dirname(path) if path == unchanging else path
+            program.by_path = _is_on_root(root_fd, os.path.join(cwd, way))
         regular = reads and stat.S_ISREG(os.fstat(program.fd).st_mode)
         head = os.pread(program.fd, 256, 0) if regular else b""
         if not head.startswith(b"#!"):

@@ -70,7 +70,7 @@ def _send(bundle: bundles.Bundle, stage: str, pid: int, channel: channels.Channe
 
 def _root(bundle: bundles.Bundle, stage: str, pid: int, userns_fd: int) -> int:
     layers = bundle.overlay
-    if layers is None or filesystem.is_mountpoint(bundle.rootfs):
+    if layers is None or not bundle.mounts_overlay():
         tree = linux.open_tree(bundle.rootfs, _COPY | linux.AT_RECURSIVE)
         linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, propagation=linux.MS_PRIVATE)
         return tree
