@@ -77,8 +77,8 @@ def start_container(
 
     `directory` is the runtime state directory, `created` the kinds of namespace that are new here, `gate` the
     gate's descriptor: root of a user namespace may not reach it. `proc` is a procfs of the pid namespace if the
-    caller has joined it for its children only, else -1. `exclusive`: the root is an overlay that no other process can
-    reach.
+    caller has joined it for its children only, else -1. `exclusive`: the root is an overlay that no other process
+    can reach.
     """
     config = bundle.config
     joined = bundle.namespaces()[1]

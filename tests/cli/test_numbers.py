@@ -162,7 +162,8 @@ READERS = {
 NO_TEXT = set(
     "cli/container_options.py cli/exec.py cli/main.py cli/output.py cli/terminal.py engine/client.py "
     "engine/wait.py engine/doctor_tools.py engine/engine.py engine/execute.py engine/health_monitor.py "
-    "engine/health_probe.py images/bootstrap.py jsonfile.py linux/mounts.py namespaces/idmap.py runtime/seccomp_compiler.py "
+    "engine/health_probe.py images/bootstrap.py jsonfile.py linux/mounts.py "
+    "namespaces/idmap.py runtime/seccomp_compiler.py "
     "volumes/fields.py".split()
 )
 """Modules in which `int(…)` is of a value that is no text, or of text that was looked at (octal digits, JSON)."""
