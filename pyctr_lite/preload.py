@@ -14,6 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ast
     from types import CodeType
     from typing import Any
 
@@ -114,7 +115,38 @@ def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _compiled(name: str, source: str) -> tuple[str, str, int, int, CodeType]:
+    import ast
+
     found = posix.stat(source)
     with open(source, "rb") as file:
-        code = compile(file.read(), source, "exec", dont_inherit=True, optimize=2)
+        tree = ast.parse(file.read(), source)
+    if name.startswith("pyctr_lite."):
+        _strip_annotations(tree)
+    code = compile(tree, source, "exec", dont_inherit=True, optimize=2)
     return name, source, found.st_mtime_ns, found.st_size, code
+
+
+def _strip_annotations(tree: ast.Module) -> None:
+    """Take the annotations away: nothing of ours looks at them while it runs, and loading them takes time."""
+    import ast
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        for field in ("body", "orelse", "finalbody"):
+            lines = getattr(node, field, None)
+            if isinstance(lines, list):
+                setattr(node, field, [_plain(line) for line in lines])
+    ast.fix_missing_locations(tree)
+
+
+def _plain(line: ast.stmt) -> ast.stmt:
+    import ast
+
+    if not isinstance(line, ast.AnnAssign):
+        return line
+    if line.value is None:
+        return ast.copy_location(ast.Pass(), line)
+    return ast.copy_location(ast.Assign([line.target], line.value), line)

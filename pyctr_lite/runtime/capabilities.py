@@ -56,20 +56,24 @@ NAMES = [
 NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
 
 
-_bounding: list[str] | None = None
-"""What `bounding_set` has found: it changes only by `limit_bounding_set`, just before an exec."""
+_held: int | None = None
 
 
 def bounding_set() -> list[str]:
-    """Return the names in the caller's bounding set: a process that the caller starts cannot get any other.
+    """Return the names in the caller's bounding set: a process that the caller starts cannot get any other."""
+    held = _bounding_mask()
+    return [name for name, number in NUMBERS.items() if held >> number & 1]
 
-    The kernel is asked by prctl(2): a file such as /proc/self/status would be the container's own inside one.
+
+def _bounding_mask() -> int:
+    """Return the bounding set as the kernel has it, asked once: only `limit_bounding_set` changes it.
+
+    It is asked by prctl(2): a file such as /proc/self/status would be the container's own inside one.
     """
-    global _bounding
-    if _bounding is None:
-        held = linux.capbset_read()
-        _bounding = [name for name, number in NUMBERS.items() if held >> number & 1]
-    return _bounding
+    global _held
+    if _held is None:
+        _held = linux.capbset_read()
+    return _held
 
 
 def mask(names: list[str]) -> int:
@@ -84,7 +88,7 @@ def mask(names: list[str]) -> int:
 def limit_bounding_set(capabilities: dict[str, Any]) -> None:
     """Drop from the bounding set all that `process.capabilities.bounding` does not name."""
     keep = mask(capabilities.get("bounding", []))
-    drop = linux.capbset_read() & ~keep
+    drop = _bounding_mask() & ~keep
     for number in range(drop.bit_length()):
         if drop >> number & 1:
             linux.prctl(linux.PR_CAPBSET_DROP, number)
