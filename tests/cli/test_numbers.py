@@ -20,7 +20,6 @@ WRONG = {
     "long": "9" * 5000,
     "byte": b"\xff",
     "under": "1__0",
-    "nbsp": "1\u00a0",
 }
 RUN_FLAGS = (
     "blkio-weight cpu-period cpu-quota cpu-shares cpus cpuset-cpus cpuset-mems device-cgroup-rule=c_*: "
