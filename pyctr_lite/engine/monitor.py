@@ -172,7 +172,11 @@ class Monitor:
         state.Error, state.ExitCode = message["message"], message.get("exit_code") or 128
         if state.Status == "restarting":
             state.Status, state.FinishedAt, state.MonitorPid, state.MonitorStart = "exited", record.now(), 0, 0
-        state.write(self.container.directory)
+        try:
+            state.write(self.container.directory)
+        except OSError:  # no descriptor or no space is left for the record, and perhaps that was the failure
+            if self.channel is None:  # a restart: there is no starter to hear of it
+                raise
         self.lock.release()
         self._tell(message)
 

@@ -256,7 +256,7 @@ def test_a_low_soft_limit_of_open_files_is_no_hindrance(pyctr: Pyctr, soft: int)
 
 @pytest.mark.parametrize(
     ("limit", "value"),
-    [(resource.RLIMIT_NOFILE, 9), (resource.RLIMIT_NOFILE, 11), (resource.RLIMIT_FSIZE, 512)],
+    [*((resource.RLIMIT_NOFILE, number) for number in range(7, 12)), (resource.RLIMIT_FSIZE, 512)],
 )
 def test_a_limit_too_low_for_us_is_one_clear_line(pyctr: Pyctr, limit: int, value: int) -> None:
     done = under(
