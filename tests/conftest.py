@@ -57,11 +57,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def leaves_nothing(tmp_path: Path) -> Iterator[None]:
-    """Prove after every test that no mount, cgroup, process, link or file was left; remove what was."""
-    before, running = Snapshot.take(tmp_path), children()
+    """Prove after every test that no mount, cgroup, process, link or file was left; remove what was.
+
+    Nor a blocked signal: what a later test starts would inherit it, and not end by SIGTERM.
+    """
+    before, running, blocked = Snapshot.take(tmp_path), children(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
+    left_blocked = signal.pthread_sigmask(signal.SIG_SETMASK, blocked) - blocked
     left = wait_for_children(besides=running, seconds=20)
     found = [f"process {pid}: {command}" for pid, command in left.items()]
+    found += [f"blocked signal {number}" for number in sorted(left_blocked)]
     end(left)
     after = Snapshot.take(tmp_path)
     found += after.what_is_new(before)

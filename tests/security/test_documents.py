@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -772,12 +773,15 @@ def test_a_container_of_an_older_version_with_a_wrong_health_check_is_monitored(
 def run(root: str, *words: str) -> tuple[int, str, str]:
     """Run a command line in this process: its exit code and output. Only errors a person can act on are caught."""
     output, errors = io.StringIO(), io.StringIO()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())  # the command holds signals back and leaves them so
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         try:
             code = main(["--root", root, "--debug", *words])
         except (PyctrError, OSError) as error:
             code = 1
             print(f"pyctr_lite: {error}", file=errors)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     output.getvalue().encode(), errors.getvalue().encode()
     return code, output.getvalue(), errors.getvalue()
 
