@@ -131,7 +131,7 @@ def freed(done: subprocess.CompletedProcess[str]) -> None:
 
 def test_images_can_be_removed_from_a_full_disk(full: Pyctr) -> None:
     freed(full("rmi", "other:1"))
-    freed(full("rmi", *(f"more:{number}" for number in range(10))))
+    freed(full("rmi", *(f"more:{number}" for number in range(20))))
     freed(full("image", "prune", "-af"))
     assert full("images", "--format", "{{.Repository}}:{{.Tag}}").stdout == "busybox:latest\n"
     freed(full("rm", "-v", "box", "ran"))
