@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -115,10 +116,7 @@ def _run_directories(engine: Engine) -> Iterator[Leftover]:
 
 
 def _half_containers(engine: Engine) -> Iterator[Leftover]:
-    """Containers whose removal, or whose making, was cut off; not one in which something is still mounted.
-
-    That could be a volume (`mount`), whose files are not to be removed with it.
-    """
+    """Containers whose removal, or whose making, was cut off."""
     for name in _list(engine.paths.containers):
         path = f"{engine.paths.containers}/{name}"
         if name.endswith(".removing"):
@@ -126,8 +124,19 @@ def _half_containers(engine: Engine) -> Iterator[Leftover]:
         else:
             half = not os.path.exists(f"{path}/container.json")
             left = half and _is_settled(path) and not Lock.is_held(f"{path}/lock")
-        if left and not any(mount.mountpoint.startswith(path + "/") for mount in mountinfo.mounts()):
-            yield Leftover("container", path, partial(walk.remove_tree, path))
+        if left:
+            yield Leftover("container", path, partial(_remove_half, path))
+
+
+def _remove_half(path: str) -> None:
+    """Remove what there is of a container. Raises EBUSY while something is mounted in it.
+
+    That could be a volume (`mount`), whose files are not to be removed with it.
+    """
+    for mount in mountinfo.mounts():
+        if mount.mountpoint.startswith(path + "/"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mount.mountpoint)
+    walk.remove_tree(path)
 
 
 def _names(engine: Engine) -> Iterator[Leftover]:

@@ -60,20 +60,14 @@ _held: int | None = None
 
 
 def bounding_set() -> list[str]:
-    """Return the names in the caller's bounding set: a process that the caller starts cannot get any other."""
-    held = _bounding_mask()
-    return [name for name, number in NUMBERS.items() if held >> number & 1]
+    """Return the names in the caller's bounding set: a process that the caller starts cannot get any other.
 
-
-def _bounding_mask() -> int:
-    """Return the bounding set as the kernel has it, asked once: only `limit_bounding_set` changes it.
-
-    It is asked by prctl(2): a file such as /proc/self/status would be the container's own inside one.
+    The kernel is asked, once: inside a container a file such as /proc/self/status would be the container's own.
     """
     global _held
     if _held is None:
         _held = linux.capbset_read()
-    return _held
+    return [name for name, number in NUMBERS.items() if _held >> number & 1]
 
 
 def mask(names: list[str]) -> int:
@@ -88,7 +82,7 @@ def mask(names: list[str]) -> int:
 def limit_bounding_set(capabilities: dict[str, Any]) -> None:
     """Drop from the bounding set all that `process.capabilities.bounding` does not name."""
     keep = mask(capabilities.get("bounding", []))
-    drop = _bounding_mask() & ~keep
+    drop = linux.capbset_read() & ~keep  # asked anew: in a user namespace of its own a process has all
     for number in range(drop.bit_length()):
         if drop >> number & 1:
             linux.prctl(linux.PR_CAPBSET_DROP, number)

@@ -233,11 +233,14 @@ class Start:
         reader, writer = os.pipe2(os.O_CLOEXEC)
         if early:
             confine()
-        if pid := self._fork(channel):
+        pid, full = self._fork(channel)
+        if pid:
             channel.send({"type": "born", "pid": pid})
             os._exit(0)
         os.close(writer)
         os.read(reader, 1)  # until the launcher has been told whom it is to reap
+        if full:
+            wait_for_launcher(channel)  # until the limit is the container's own again
         os.setsid()
         if self.slave >= 0:
             console.make_controlling()
@@ -259,15 +262,17 @@ class Start:
         return program.open_program(self.root_fd, self.cwd, self.path, self.spec["args"], unchanging)
 
     @staticmethod
-    def _fork(channel: channels.Channel) -> int:
-        """Fork; if the container's limit of processes leaves room for one and not for two, ask for it."""
+    def _fork(channel: channels.Channel) -> tuple[int, bool]:
+        """Fork: the pid, or 0 in the child; and whether the launcher had to make room for it.
+
+        The caller counts until it has ended, so the container's limit of processes may leave room for one of both.
+        """
         try:
-            return linux.fork_sibling()
+            return linux.fork_sibling(), False
         except BlockingIOError as error:
             channel.send({"type": "full", "message": str(error)})
-        if channel.receive() is None:
-            os._exit(70)
-        return linux.fork_sibling()
+        wait_for_launcher(channel)
+        return linux.fork_sibling(), True
 
 
 def _wait_at(gate: int, channel: channels.Channel) -> None:

@@ -108,6 +108,7 @@ class Launched:
         if self._limit is not None:
             kernelfile.write(*self._limit)
             self._limit = None
+            self.let_go()
 
     def _make_room(self, message: str) -> None:
         """Let the process fork which itself takes the last place that pids.max leaves, until it has ended."""
