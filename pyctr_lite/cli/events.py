@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
-from pyctr_lite.cli import filters, logs, output, templates
+from pyctr_lite.cli import filters, go_values, logs, output, templates
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.cli.template_tokens import TemplateError
 
@@ -93,7 +93,7 @@ def _formatter(form: str) -> Callable[[Event], str]:
     def render(event: Event) -> str:
         fields = {"Status": "", "ID": "", "From": ""}  # of a volume there are none
         fields |= {_GO_NAMES.get(key, key): value for key, value in event.items()}
-        return template.render(templates.as_go(fields, templates.MAPS | {"Attributes"}))
+        return template.render(go_values.as_go(fields, go_values.MAPS | {"Attributes"}))
 
     try:
         render(_EMPTY)  # so that a field that no event has is told at once, not with the first event

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import near
-from pyctr_lite.cli import go_types, output, several, templates
+from pyctr_lite.cli import go_types, go_values, output, several, templates
 from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.cli.template_tokens import TemplateError
 from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
@@ -64,7 +64,7 @@ def show(context: Context, find: Callable[[str], Any]) -> int:
             found.append(
                 value
                 if template is None
-                else template.render(templates.as_go(value, known=go_types.of_object(value)))
+                else template.render(go_values.as_go(value, known=go_types.of_object(value)))
             )
         except NotFound as error:
             missing.append(error)

@@ -224,10 +224,10 @@ def _warn(context: Context, container: Container) -> None:
 
 
 def _warn_of_platform(context: Context, container: Container) -> None:
-    from pyctr_lite.images import store
+    from pyctr_lite.images import platforms
 
-    config, ours = context.engine.images.config(container.record.image), store.architecture()
-    if not store.is_ours(config):
+    config, ours = context.engine.images.config(container.record.image), platforms.architecture()
+    if not platforms.is_ours(config):
         print(
             f"WARNING: The requested image's platform ({config.get('os')}/{config.get('architecture')}) does not "
             f"match the detected host platform (linux/{ours})",

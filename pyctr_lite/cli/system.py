@@ -149,13 +149,13 @@ def _repair(context: Context) -> int:
 
 
 def _print_formatted(values: dict[str, Any], form: str, *, info: bool = False) -> int:
-    from pyctr_lite.cli import go_types, templates
+    from pyctr_lite.cli import go_types, go_values, templates
 
     if form == "json":
         output.show_json(values)
     else:
         output.styled(
-            templates.of_flag(form).render(templates.as_go(values, known=go_types.INFO if info else None)) + "\n"
+            templates.of_flag(form).render(go_values.as_go(values, known=go_types.INFO if info else None)) + "\n"
         )
     return 0
 

@@ -71,7 +71,7 @@ def ls(context: Context) -> int:
 
 def inspect(context: Context) -> int:
     """Show volumes as JSON, or by a template."""
-    from pyctr_lite.cli import go_types, templates
+    from pyctr_lite.cli import go_types, go_values, templates
 
     flags = context.flags
     form = flags.format or ""
@@ -84,7 +84,7 @@ def inspect(context: Context) -> int:
             missing.append(error)
     if template is not None:
         for value in found:
-            output.styled(template.render(templates.as_go(value, known=go_types.VOLUME)) + "\n")
+            output.styled(template.render(go_values.as_go(value, known=go_types.VOLUME)) + "\n")
     else:
         output.show_json(found, None if form else 4)
     for each in missing:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections.abc import Mapping
 
 BLOCK = 512
 
 REGULAR, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
+
+NODES = {
+    stat.S_IFLNK: SYMLINK,
+    stat.S_IFCHR: CHARACTER,
+    stat.S_IFBLK: BLOCK_DEVICE,
+    stat.S_IFIFO: FIFO,
+}
+"""The types of what has no data, by its kind of inode."""
 
 # name mode uid gid size mtime checksum type linkname magic version uname gname devmajor devminor prefix
 _USTAR = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12x")

@@ -4,9 +4,6 @@ The container may run, and change what is read (`commit --pause=false`). It cann
 inode is opened once below its directory's descriptor, as a place (O_PATH) and with no link followed; what it is
 says fstat(2), and only a regular file is read, through that descriptor. Nor can it break the archive: of a file
 as many bytes are written as its header says, zeros if it has become shorter.
-
-Holes of sparse files are written as zeros: pax has a form for them, but what Docker and podman use to write a
-layer again byte by byte does not keep it, and the digest would be another. They cost no reading.
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ import stat
 import time
 
 from pyctr_lite import number
-from pyctr_lite.commit import header
+from pyctr_lite.commit import content, header
 from pyctr_lite.commit.stream import DigestStream, LayerDigest, Writable
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain
@@ -29,20 +26,12 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_NODES = {
-    stat.S_IFLNK: header.SYMLINK,
-    stat.S_IFCHR: header.CHARACTER,
-    stat.S_IFBLK: header.BLOCK_DEVICE,
-    stat.S_IFIFO: header.FIFO,
-}
 _LONG_PATH = 4096
 _MOST_PATH = 1 << 18
 _MOST_LONG_PATHS = 1 << 32
 """An archive repeats the whole path in each entry: of a million directories, one in another, it would have a
-terabyte. Headers of 1 MiB are the largest that readers take (`tar.MOST_METADATA`, Go's archive/tar)."""
-_MOST_XATTRS = 1 << 18
+terabyte. Headers of 1 MiB are the largest that readers take (`tar.MAX_METADATA`, Go's archive/tar)."""
 _MOST_HOLES = 8 << 30
-
 EMPTY_DIFF_ID = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 """The diff_id of a layer with nothing in it: the two blocks of zeros that end a tar archive."""
 
@@ -186,7 +175,7 @@ class LayerWriter:
             target = os.readlink(b"", dir_fd=place) if kind == stat.S_IFLNK else b""
             is_device = kind in (stat.S_IFCHR, stat.S_IFBLK)
             device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0)
-            self.add_header(path, _NODES[kind], status, linkname=target, device=device, xattrs=xattrs)
+            self.add_header(path, header.NODES[kind], status, linkname=target, device=device, xattrs=xattrs)
             return
         fd = os.open(by_descriptor, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -210,7 +199,7 @@ class LayerWriter:
     def add_file(self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
         """Add a regular file. Raises InvalidArgument if holes of more than 8 GiB would become zeros."""
         if status.st_blocks * 512 < status.st_size:
-            self.holes += status.st_size - sum(length for _, length in data_pieces(fd, status.st_size))
+            self.holes += status.st_size - sum(length for _, length in content.data_pieces(fd, status.st_size))
             if self.holes > _MOST_HOLES:
                 raise InvalidArgument(
                     f"/{os.fsdecode(path)}: a sparse file of {status.st_size} bytes: a layer has zeros for its "
@@ -283,14 +272,13 @@ class LayerWriter:
 
     def xattrs(self, file: int | str) -> dict[str, bytes]:
         """The extended attributes that the header has."""
-        return read_xattrs(file)
+        return content.read_xattrs(file)
 
     def add_data(self, fd: int, status: os.stat_result) -> None:
         """Write exactly as many bytes as the header says, even if the file changes meanwhile; holes unread."""
-        size, position = status.st_size, 0
-        sparse = status.st_blocks * 512 < size
+        size, position, sparse = status.st_size, 0, status.st_blocks * 512 < status.st_size
         while position < size:
-            start, end = next_data(fd, position, size) if sparse else (position, size)
+            start, end = content.next_data(fd, position, size) if sparse else (position, size)
             self.stream.write_zeros(start - position)
             self.add_range(fd, start, end)
             position = end
@@ -310,52 +298,3 @@ class LayerWriter:
         """End the archive with two blocks of zeros."""
         self.stream.write_zeros(2 * header.BLOCK)
         return self.stream.finish()
-
-
-def next_data(fd: int, position: int, size: int) -> tuple[int, int]:
-    """Where a file's next data begin and end; `(size, size)` where only a hole is left (lseek(2))."""
-    try:
-        start = os.lseek(fd, position, os.SEEK_DATA)
-        return min(start, size), min(os.lseek(fd, start, os.SEEK_HOLE), size)
-    except OSError as error:
-        if error.errno != errno.ENXIO:
-            raise
-        return size, size
-
-
-def data_pieces(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """The (offset, length) of each piece of data in a file: what lies between them are holes."""
-    position = 0
-    while position < size:
-        start, end = next_data(fd, position, size)
-        if start < end:
-            yield start, end - start
-        position = max(end, position + 1)
-
-
-def read_xattrs(file: int | str) -> dict[str, bytes]:
-    """The extended attributes that belong into a layer: not overlayfs's own, nor the host's SELinux label.
-
-    Raises InvalidArgument if they are too large for the header of an archive.
-    """
-    try:
-        names = os.listxattr(file)
-    except OSError as error:
-        if error.errno != errno.ENOTSUP:
-            raise
-        return {}
-    found = {}
-    total = 0
-    for name in names:
-        if name.startswith(whiteout.OVERLAY_XATTRS) or name == "security.selinux":
-            continue
-        try:
-            found[name] = os.getxattr(file, name)
-        except OSError as error:
-            if error.errno != errno.ENODATA:  # removed meanwhile
-                raise
-            continue
-        total += len(name) + len(found[name])
-        if total > _MOST_XATTRS:
-            raise InvalidArgument(f"extended attributes of more than {_MOST_XATTRS} bytes fit into no archive")
-    return found

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
-from pyctr_lite.engine import removal, spec
+from pyctr_lite.engine import bundle_mounts, removal
 from pyctr_lite.errors import Conflict
 from pyctr_lite.rootfs import overlay, target
 from pyctr_lite.runtime import channel as channels
@@ -128,7 +128,7 @@ def _bind_mounts(container: Container, place: str) -> None:
     root_fd = os.open(place, _ROOT)
     try:
         mounts = [*container.record.mounts, *_etc_files(container)]
-        for mount in sorted(mounts, key=lambda mount: spec.depth(mount["Destination"])):
+        for mount in sorted(mounts, key=lambda mount: bundle_mounts.depth(mount["Destination"])):
             if mount["Type"] == "tmpfs":
                 continue  # it is empty until the container runs
             _bind(root_fd, mount, container.engine.volumes.directory)

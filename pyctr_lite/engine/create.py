@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.cgroups import check
-from pyctr_lite.engine import accounts, image_view, lock, record, signals, spec
+from pyctr_lite.engine import accounts, bundle_mounts, image_view, lock, record, signals, spec
 from pyctr_lite.engine.containers import Container
 from pyctr_lite.engine.options import split_variable
 from pyctr_lite.errors import InvalidArgument, PyctrError
@@ -118,10 +118,14 @@ def _make_directory(engine: Engine, id: str) -> str:
 
 def _check_helpers(options: ContainerOptions) -> None:
     """What --init and --lxcfs bind in from the host must be there."""
-    if options.init and not os.path.exists(spec.TINI):
-        raise PyctrError(f"--init needs {spec.TINI}, which is not there", "apt-get install tini, or make setup")
-    if options.lxcfs and not os.path.exists(spec.LXCFS + "/proc/meminfo"):
-        raise PyctrError(f"--lxcfs: lxcfs is not running on {spec.LXCFS}", "make setup starts it; lxcfs(1)")
+    if options.init and not os.path.exists(bundle_mounts.TINI):
+        raise PyctrError(
+            f"--init needs {bundle_mounts.TINI}, which is not there", "apt-get install tini, or make setup"
+        )
+    if options.lxcfs and not os.path.exists(bundle_mounts.LXCFS + "/proc/meminfo"):
+        raise PyctrError(
+            f"--lxcfs: lxcfs is not running on {bundle_mounts.LXCFS}", "make setup starts it; lxcfs(1)"
+        )
 
 
 def _args(options: ContainerOptions, config: dict[str, Any]) -> list[str]:

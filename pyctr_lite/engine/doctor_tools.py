@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyctr_lite
-from pyctr_lite.engine import spec
+from pyctr_lite.engine import bundle_mounts
 from pyctr_lite.engine.fact import Fact
 from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.linux import mountinfo
@@ -30,8 +30,8 @@ def facts(engine: Engine) -> Iterator[Fact]:
     stale = uncompiled(package)
     text = f"{len(stale)} modules have none: each start compiles them" if stale else "all modules have it"
     yield Fact("tools", "bytecode", not stale, text, f"python3 -m compileall {package}", needed=False)
-    tini = os.access(spec.TINI, os.X_OK)
-    text = spec.TINI if tini else f"{spec.TINI} is missing: no run --init"
+    tini = os.access(bundle_mounts.TINI, os.X_OK)
+    text = bundle_mounts.TINI if tini else f"{bundle_mounts.TINI} is missing: no run --init"
     yield Fact("tools", "tini", tini, text, "apt-get install tini", needed=False)
     yield _lxcfs()
     yield _busybox(engine)
@@ -58,13 +58,15 @@ def _is_compiled(path: Path) -> bool:
 
 
 def _lxcfs() -> Fact:
-    mounted = any(mount.mountpoint == spec.LXCFS and "lxcfs" in mount.fstype for mount in mountinfo.mounts())
-    text = f"it does not run on {spec.LXCFS}: no run --lxcfs"
+    mounted = any(
+        mount.mountpoint == bundle_mounts.LXCFS and "lxcfs" in mount.fstype for mount in mountinfo.mounts()
+    )
+    text = f"it does not run on {bundle_mounts.LXCFS}: no run --lxcfs"
     if mounted:
         try:
-            with open(f"{spec.LXCFS}/proc/uptime") as file:
+            with open(f"{bundle_mounts.LXCFS}/proc/uptime") as file:
                 file.read()
-            text = f"it runs on {spec.LXCFS}"
+            text = f"it runs on {bundle_mounts.LXCFS}"
         except OSError as error:
             mounted, text = False, f"it is mounted, and does not answer: {error.strerror}"
     return Fact("tools", "lxcfs", mounted, text, "make setup starts it", needed=False)

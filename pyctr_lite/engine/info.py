@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyctr_lite
 from pyctr_lite.cgroups import hierarchy as hierarchies
-from pyctr_lite.engine import doctor_cgroups, record, spec, usage
-from pyctr_lite.images import store as stores
+from pyctr_lite.engine import bundle_mounts, doctor_cgroups, record, usage
+from pyctr_lite.images import platforms
 from pyctr_lite.linux import kernelfile, mountinfo
 from pyctr_lite.runtime import capabilities
 
@@ -67,7 +67,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "Name": machine.nodename,
         "ServerVersion": pyctr_lite.__version__,
         "DefaultRuntime": "pyctr_lite",
-        "InitBinary": spec.TINI if os.access(spec.TINI, os.X_OK) else "",
+        "InitBinary": bundle_mounts.TINI if os.access(bundle_mounts.TINI, os.X_OK) else "",
         "SecurityOptions": ["name=seccomp,profile=builtin"],
         "Warnings": warnings,
     }
@@ -79,7 +79,7 @@ def version() -> dict[str, Any]:
     shared = {
         "Version": pyctr_lite.__version__,
         "Os": "linux",
-        "Arch": stores.architecture(),
+        "Arch": platforms.architecture(),
         "PythonVersion": ".".join(map(str, sys.version_info[:3])),
     }
     return {

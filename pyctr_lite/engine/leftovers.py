@@ -185,13 +185,13 @@ def _init_layers(engine: Engine) -> Iterator[Leftover]:
 def _images(engine: Engine) -> Iterator[Leftover]:
     """Images that cannot be read, as an older version or another tool put them there, without a container."""
     from pyctr_lite.engine import usage
-    from pyctr_lite.images import removal, verification
+    from pyctr_lite.images import broken, verification
 
     if verification.is_damaged(engine.images):
         path = f"{engine.images.layout}/index.json"
         yield Leftover("image", path, partial(_rebuild_index, engine))
         return
-    for name in removal.broken(engine.images, usage.Usage(engine).of_image):
+    for name in broken.names(engine.images, usage.Usage(engine).of_image):
         yield Leftover("image", name, partial(_remove_image, engine, name))
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.engine import removal, spec
+from pyctr_lite.engine import bundle_mounts, removal
 from pyctr_lite.errors import Conflict
 from pyctr_lite.rootfs import overlay
 from pyctr_lite.volumes import sources
@@ -36,7 +36,7 @@ def mount(container: Container) -> str:
             base = container.directory
             overlay.mount_overlay(container.record.layers, f"{base}/upper", f"{base}/work", path)
             try:
-                parts = spec.volume_parts(container.record, base, container.engine.volumes.directory)
+                parts = bundle_mounts.volume_parts(container.record, base, container.engine.volumes.directory)
                 for place, (directory, below) in parts.items():
                     _mount_part(place, directory, below)
             except BaseException:

@@ -6,9 +6,9 @@ import os
 
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import devices, hierarchy, limits
+from pyctr_lite.engine import bundle_mounts
 from pyctr_lite.engine import seccomp_profile as profile
 from pyctr_lite.runtime import bundle, capabilities
-from pyctr_lite.volumes import bind, sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 JOINABLE = ("network", "pid", "ipc", "uts", "userns")
 """The options that may say "container:ID"."""
 _NAMESPACES = {"network": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
-_INIT = "/sbin/docker-init"
-TINI, LXCFS = "/usr/bin/tini-static", "/var/lib/lxcfs"
-"""What --init and --lxcfs bind in from the host."""
 
 
 def build(
@@ -57,8 +54,8 @@ def build(
     own_name = options.uts != "host" and "uts" not in joined  # another container keeps its own
     shows_all = options.privileged or "systempaths=unconfined" in options.security_opt
     nodes, rules = _devices(options)
-    parts = volume_parts(record, directory, volumes)
-    args = [*([_INIT, "--"] if options.init else []), *record.args]
+    parts = bundle_mounts.volume_parts(record, directory, volumes)
+    args = [*([bundle_mounts.INIT, "--"] if options.init else []), *record.args]
     return {
         "ociVersion": "1.2.0" if record.id_range else "1.0.2",  # the first with the option idmap
         "process": {
@@ -75,13 +72,13 @@ def build(
         "root": {"path": "rootfs", "readonly": options.read_only},
         "hostname": record.hostname if own_name else "",
         **({"domainname": options.domainname} if options.domainname and own_name else {}),
-        "mounts": _mounts(record, directory, parts),
+        "mounts": bundle_mounts.of_record(record, directory, parts),
         "annotations": {
             bundle.OVERLAY_ANNOTATION: jsonfile.dumps(
                 {"lower": record.layers, "upper": f"{directory}/upper", "work": f"{directory}/work"}
             ),
             **({bundle.SOURCES_ANNOTATION: jsonfile.dumps(parts)} if parts else {}),
-            **({bundle.INIT_ANNOTATION: _INIT} if _brings_init(record) else {}),
+            **({bundle.INIT_ANNOTATION: bundle_mounts.INIT} if bundle_mounts.brings_init(record) else {}),
         },
         "linux": {
             "namespaces": _namespaces(options, joined),
@@ -93,7 +90,7 @@ def build(
             "maskedPaths": [] if shows_all else MASKED_PATHS,
             "readonlyPaths": [] if shows_all else READONLY_PATHS,
             **({"seccomp": filter} if (filter := seccomp_profile(options)) else {}),
-            **_propagation(record),
+            **bundle_mounts.propagation(record),
         },
     }
 
@@ -180,122 +177,6 @@ def _user_namespace(ids: list[int], joined: dict[str, int]) -> dict[str, Any]:
     """The maps of a new user namespace; one that is joined has them."""
     mapping = [{"containerID": 0, "hostID": ids[0], "size": ids[1]}]
     return {} if "userns" in joined else {"uidMappings": mapping, "gidMappings": mapping}
-
-
-def volume_parts(record: Record, directory: str, volumes: str) -> dict[str, tuple[str, str]]:
-    """The mounts that show a part of a volume: their sources in config.json, and what those stand for (`sources`).
-
-    Such a part is not named by its path, which any runtime would follow: a link may be in its place by now.
-    """
-    parts = {}
-    for index, mount in enumerate(record.mounts):
-        if mount["Type"] != "tmpfs":
-            base, below = sources.origin(mount["Source"], mount.get("Subpath", ""), volumes)
-            if below:
-                parts[_part(directory, index)] = (base, below)
-    return parts
-
-
-def _part(directory: str, index: int) -> str:
-    return f"{directory}/sources/{index}"
-
-
-def _mounts(record: Record, directory: str, parts: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    """The default mounts, then those of the user and of the engine's files, in Docker's order.
-
-    What lies higher is mounted first, or it would hide what lies below it: /etc/hosts shows in a volume on /etc.
-    A mount of the user takes the place of a default one; of all below /dev if it is on /dev.
-    """
-    options = record.options
-    writable = options.privileged
-    system = ["nosuid", "noexec", "nodev"]
-    tty = ["mode=0620", *(["gid=5"] if record.id_range is None or record.id_range[1] > 5 else [])]
-    defaults = [
-        _mount("/proc", "proc", "proc", system),
-        _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        _mount("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", *tty]),
-        _mount("/sys", "sysfs", "sysfs", [*system, "rw" if writable else "ro"]),
-        _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*system, "relatime", "rw" if writable else "ro"]),
-        _mount("/dev/mqueue", "mqueue", "mqueue", system),
-    ]
-    placed = []
-    if options.ipc == "host":
-        placed.append(_bind("/dev/shm", "/dev/shm"))
-    else:
-        size = options.shm_size if options.shm_size is not None else 64 << 20
-        defaults.append(_mount("/dev/shm", "tmpfs", "shm", [*system, "mode=1777", f"size={size}"]))
-    idmap = ["idmap"] if record.id_range else []  # on disk our own files have the ids that are seen inside
-    for name in ("resolv.conf", "hostname", "hosts"):
-        placed.append(_bind(f"{directory}/{name}", f"/etc/{name}", "ro" if options.read_only else "rw", *idmap))
-    if options.init:
-        placed.append(_bind(TINI, _INIT, "ro"))
-    if options.lxcfs:
-        placed.extend(_lxcfs_mounts())
-    taken = {os.path.normpath(mount["Destination"]) for mount in record.mounts}
-    if "/dev" in taken:
-        taken.update(mount["destination"] for mount in defaults if mount["destination"].startswith("/dev/"))
-    defaults = [mount for mount in defaults if mount["destination"] not in taken]
-    placed = [mount for mount in placed if mount["destination"] not in taken]
-    for index, mount in enumerate(record.mounts):
-        if mount["Type"] == "tmpfs":
-            placed.append(_mount(mount["Destination"], "tmpfs", "tmpfs", mount["Options"]))
-        else:
-            part = _part(directory, index)
-            placed.append(
-                _bind(
-                    part if part in parts else mount["Source"],
-                    mount["Destination"],
-                    "rw" if mount["RW"] else "rro" if mount.get("ReadOnlyRecursive") else "ro",
-                    mount["Propagation"] or "rprivate",
-                    *(idmap if mount.get("IdMap") else []),
-                    recursive=mount.get("Recursive", True),
-                )
-            )
-    return defaults + sorted(placed, key=lambda mount: depth(mount["destination"]))
-
-
-def depth(destination: str) -> int:
-    """How many names a path has: what has fewer is mounted first."""
-    return os.path.normpath(destination).count("/")
-
-
-def _mount(destination: str, type: str, source: str, options: list[str]) -> dict[str, Any]:
-    return {"destination": destination, "type": type, "source": source, "options": options}
-
-
-def _bind(source: str, destination: str, *extra: str, recursive: bool = True) -> dict[str, Any]:
-    propagation = (
-        () if any("private" in item or "slave" in item or "shared" in item for item in extra) else ("rprivate",)
-    )
-    return _mount(destination, "bind", source, ["rbind" if recursive else "bind", *propagation, *extra])
-
-
-def _brings_init(record: Record) -> bool:
-    """Whether the init is the host's: nothing of the user's is mounted in its place."""
-    return record.options.init and all(mount["Destination"] != _INIT for mount in record.mounts)
-
-
-def _lxcfs_mounts() -> list[dict[str, Any]]:
-    base = LXCFS
-    names = ("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime")
-    mounts = [
-        _bind(f"{base}/proc/{name}", f"/proc/{name}") for name in names if os.path.exists(f"{base}/proc/{name}")
-    ]
-    online = "/sys/devices/system/cpu"
-    if os.path.exists(base + online):
-        mounts.append(_bind(base + online, online))
-    return mounts
-
-
-def _propagation(record: Record) -> dict[str, str]:
-    kinds = {mount.get("Propagation") or "" for mount in record.mounts}
-    for mount in record.mounts:
-        bind.check_propagation(mount["Source"], mount.get("Propagation") or "")
-    if kinds & {"shared", "rshared"}:
-        return {"rootfsPropagation": "rshared"}
-    if kinds & {"slave", "rslave"}:
-        return {"rootfsPropagation": "rslave"}
-    return {}
 
 
 def _resources(options: Any, device_rules: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Collection, Iterable
 
-from pyctr_lite.commit import header, layer, stream
+from pyctr_lite.commit import content, header, layer, stream
 from pyctr_lite.rootfs import idmapped
 
 _MOST_ZEROS = 8 << 30
@@ -81,7 +81,7 @@ class TreeArchive(layer.LayerWriter):
         """Add a regular file."""
         self.bytes += status.st_size
         if status.st_blocks * 512 < status.st_size:
-            pieces = _merged(layer.data_pieces(fd, status.st_size))
+            pieces = _merged(content.data_pieces(fd, status.st_size))
             holes = status.st_size - sum(length for _, length in pieces)
             if holes > min(self.zeros, _MOST_ZEROS - self.holes):
                 self._add_sparse(fd, path, status, xattrs, [*pieces, (status.st_size, 0)])

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyctr_lite.commit import config as configs
 from pyctr_lite.errors import InvalidArgument, NotFound
 from pyctr_lite.images import busybox as busyboxes
-from pyctr_lite.images import debian, importer
-from pyctr_lite.images import store as stores
+from pyctr_lite.images import debian, importer, platforms
 
 if TYPE_CHECKING:
     from pyctr_lite.images.image import Image
@@ -36,7 +35,7 @@ def bootstrap_busybox(store: ImageStore, reference: str = "busybox:latest", busy
     archive = busyboxes.root_filesystem(program, sorted(set(listed.split())), time)
     config: dict[str, Any] = {
         "created": datetime.datetime.fromtimestamp(time, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "architecture": stores.architecture(),
+        "architecture": platforms.architecture(),
         "os": "linux",
         "config": {"Env": [busyboxes.PATH], "Cmd": ["sh"]},
         "history": [
@@ -60,7 +59,7 @@ def bootstrap_debian(store: ImageStore, suite: str = "", reference: str = "") ->
         raise InvalidArgument(f"invalid suite: {suite!r}", "It is a release's name, as bookworm or trixie.")
     config: dict[str, Any] = {
         "created": configs.created_now(),
-        "architecture": stores.architecture(),
+        "architecture": platforms.architecture(),
         "os": "linux",
         "config": {"Env": [busyboxes.PATH], "Cmd": ["bash"]},
         "history": [

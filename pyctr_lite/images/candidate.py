@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
-from pyctr_lite.images import blob, compression, contents, documents, reference, unpack, writer
+from pyctr_lite.images import blob, compression, contents, documents, platforms, reference, unpack, writer
 from pyctr_lite.images import image as images
-from pyctr_lite.images import store as stores
 from pyctr_lite.images.staging import NewLayer
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def oci_images(archive: Contents, unpacked: Unpacked, note: Callable[[str], None
             layers = unpacked.layers(files, found.config)
             yield Candidate(contents.content(found.config_file), layers, list(names), contents.content(found.file))
     if selection.others and not selection.count:
-        raise stores.not_ours(selection.others)
+        raise platforms.not_ours(selection.others)
     if not selection.count:
         raise BrokenArchive("there is no image in the archive")
 
@@ -201,7 +200,7 @@ class _Selection:
                 kind = descriptor.get("artifactType") or descriptor["mediaType"]
                 self._note(f"passed over {digest}, which is not an image: {kind}, platform {_show(platform)}")
                 continue
-            if not stores.is_ours(platform) and (depth or len(descriptors) > 1):
+            if not platforms.is_ours(platform) and (depth or len(descriptors) > 1):
                 others.append((platform, None))
                 continue
             file = self._archive.blob(descriptor)
@@ -217,7 +216,7 @@ class _Selection:
                 self._note(f"passed over {digest}, which is not an image: {kind}")
             else:
                 image = _Found(self._archive, file, manifest)
-                if stores.is_ours(image.config):
+                if platforms.is_ours(image.config):
                     found.append(image)
                 else:
                     others.append((image.config, image))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pyctr_lite.commit import config as configs
 from pyctr_lite.errors import BrokenArchive, InvalidArgument
-from pyctr_lite.images import archive, unpack, writer
-from pyctr_lite.images import store as stores
+from pyctr_lite.images import archive, platforms, unpack, writer
 from pyctr_lite.images.staging import NewLayer
 
 if TYPE_CHECKING:
@@ -65,8 +64,8 @@ def add_root_filesystem(
 
 def parse_platform(text: str | None) -> dict[str, str]:
     """The config keys of `os[/architecture[/variant]]`; by default this machine's."""
-    parts = (text or f"linux/{stores.architecture()}").split("/")
+    parts = (text or f"linux/{platforms.architecture()}").split("/")
     if not all(parts) or len(parts) > 3 or not all(part.replace("_", "").isalnum() for part in parts):
         raise InvalidArgument(f"invalid platform: {text!r}", "It is os[/architecture[/variant]], as linux/amd64.")
-    values = {"os": parts[0], "architecture": parts[1] if len(parts) > 1 else stores.architecture()}
+    values = {"os": parts[0], "architecture": parts[1] if len(parts) > 1 else platforms.architecture()}
     return {**values, "variant": parts[2]} if len(parts) > 2 else values

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound, PyctrError
+from pyctr_lite.images import broken, reference, shape, staging, writer
 from pyctr_lite.images import image as images
-from pyctr_lite.images import reference, shape, staging, writer
 
 if TYPE_CHECKING:
     from pyctr_lite.images.image import Image
@@ -66,7 +66,7 @@ def prune(
     removed: Removed = []
     with writer.locked(store):
         before = _blob_bytes(store)
-        unreadable = [each for each, _ in store.survey()[1] if not _users(store, each, in_use)]
+        unreadable = [each for each, _ in store.survey()[1] if not broken.users(store, each, in_use)]
         kept = [each for each in store.descriptors() if writer.name_of(each) or each not in unreadable]
         writer.write_index(store, _without_spare(store, kept))
         for image in store.list():
@@ -217,35 +217,15 @@ def _digests(descriptors: Any) -> list[str]:
     return [digest for digest in found if isinstance(digest, str) and reference.is_digest(digest)]
 
 
-def broken(store: ImageStore, in_use: InUse | None = None) -> list[str]:
-    """Return the names, or the digests, of the images that cannot be read and that no container needs."""
-    found = [each for each, _ in store.survey()[1] if not _users(store, each, in_use)]
-    return [writer.name_of(each) or each["digest"] for each in found]
-
-
 def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool, in_use: InUse | None) -> Removed:
     """Remove a broken image by its name, or by the beginning of an ID as far as it can be read.
 
     Raises `error` if there is none, and Conflict while a container needs it; with `force` it loses only its name.
     """
-    try:
-        familiar = reference.parse(name).familiar()
-    except InvalidArgument:
-        familiar = ""
-    beginning = name.removeprefix("sha256:")
-    broken = [descriptor for descriptor, _ in store.survey()[1]]
-    gone = [each for each in broken if familiar and writer.name_of(each) == familiar]
-    if not gone and beginning:
-        gone = [
-            each
-            for each in broken
-            if any(id.removeprefix("sha256:").startswith(beginning) for id in store.identities(each))
-        ]
+    gone = broken.find(store, name)
     if not gone:
         raise error
-    if len({each["digest"] for each in gone}) > 1:
-        raise Conflict(f"image ID {beginning} is ambiguous", "Write more of the ID.")
-    users = [id for each in gone for id in _users(store, each, in_use)]
+    users = [id for each in gone for id in broken.users(store, each, in_use)]
     if not users:
         return _drop(store, gone)
     if not force:
@@ -254,13 +234,6 @@ def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool,
             "Remove the container first, or use --force to take only the name.",
         )
     return _untag(store, filter(None, map(writer.name_of, gone)))
-
-
-def _users(store: ImageStore, descriptor: dict[str, Any], in_use: InUse | None) -> list[str]:
-    """The containers that need a broken image, as far as it can be read."""
-    digest = descriptor["digest"]
-    known = [images.Image(id, digest, {}, [], {}) for id in store.identities(descriptor)] if in_use else []
-    return [user for image in known if in_use for user in in_use(image)]
 
 
 def _drop(store: ImageStore, gone: list[dict[str, Any]]) -> Removed:

@@ -77,8 +77,8 @@ def sweep(root: str) -> None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             walk.remove_tree(path)
-        except BlockingIOError:
-            pass  # its process lives
+        except (BlockingIOError, FileNotFoundError):
+            pass  # its process lives, or has just removed it
         finally:
             os.close(fd)
 

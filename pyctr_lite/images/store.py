@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite import jsonfile, near
-from pyctr_lite.errors import BrokenArchive, Conflict, NotFound, PyctrError
-from pyctr_lite.images import documents, shape
+from pyctr_lite import jsonfile
+from pyctr_lite.errors import BrokenArchive, Conflict, PyctrError
+from pyctr_lite.images import descriptors, documents, platforms, shape
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference as references
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Users = Callable[[Image], Sequence[str]]
 
 _VERIFY = "`pyctr_lite image verify` checks the store, `pyctr_lite doctor --fix` removes what is broken."
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class ImageStore:
@@ -64,15 +63,15 @@ class ImageStore:
 
     def _get(self, name: str) -> Image:
         hexadecimal = name.removeprefix("sha256:")
-        if not _is_hex(hexadecimal) or (len(hexadecimal) < 64 and hexadecimal is name):
+        if not descriptors.is_hex(hexadecimal) or (len(hexadecimal) < 64 and hexadecimal is name):
             found = self._by_reference(name)
             if found:
                 return found
-        if _is_hex(hexadecimal):
+        if descriptors.is_hex(hexadecimal):
             found = self._by_id(hexadecimal)
             if found:
                 return found
-        raise self._not_found(name)
+        raise descriptors.not_found(self.descriptors(), name)
 
     def list(self) -> Images:
         """Return every image that can be read, once, with all its references, in the order in which they came."""
@@ -112,7 +111,7 @@ class ImageStore:
                 broken.append((descriptor, error))
                 continue
             by_id[identity] = image
-            for reference in _references(descriptor):
+            for reference in descriptors.references_of(descriptor):
                 image.names.setdefault(reference.familiar(), digest)
         return list(by_id.values()), broken
 
@@ -149,26 +148,17 @@ class ImageStore:
         manifests = index.get("manifests") if isinstance(index, dict) else False
         if not isinstance(manifests, list | None):
             raise BrokenArchive("broken image store: index.json is not an index", _VERIFY)
-        return [_sound(item) for item in manifests or [] if _leads_somewhere(item)]
+        return [descriptors.sound(item) for item in manifests or [] if descriptors.leads_somewhere(item)]
 
     def _by_reference(self, name: str) -> Image | None:
         try:
             wanted = references.parse(name)
         except PyctrError:
-            if _is_hex(name):
+            if descriptors.is_hex(name):
                 return None
             raise
-        every = self.descriptors()
-        for descriptor in every:
-            if wanted.digest:
-                fits = descriptor["digest"] == wanted.digest and wanted.repository() in (
-                    known.repository() for known in _references(descriptor)
-                )
-            else:
-                fits = wanted in _references(descriptor)
-            if fits:
-                return self._named(descriptor)
-        return None
+        found = next((each for each in self.descriptors() if descriptors.has_name(each, wanted)), None)
+        return None if found is None else self._named(found)
 
     def _named(self, descriptor: dict[str, Any]) -> Image:
         manifest, digest = self.manifest(descriptor)
@@ -215,7 +205,7 @@ class ImageStore:
             manifest = self.read(documents.MANIFEST_OR_INDEX, digest, "manifest")
             if "manifests" not in manifest:
                 return manifest, digest
-            descriptor = choose_platform(manifest["manifests"])
+            descriptor = platforms.choose_platform(manifest["manifests"])
         raise BrokenArchive(f"{descriptor['digest']}: an index in an index in an index")
 
     def image(
@@ -255,14 +245,6 @@ class ImageStore:
         except BrokenArchive as error:
             raise BrokenArchive(error.message, _VERIFY) from None
         return value
-
-    def _not_found(self, name: str) -> NotFound:
-        known = [reference.familiar() for each in self.descriptors() for reference in _references(each)]
-        shown = name if "@" in name or _is_hex(name.removeprefix("sha256:")) else references.parse(name).familiar()
-        same = [other for other in known if other.rpartition(":")[0] == shown.rpartition(":")[0]]
-        found = same[0] if same else near.nearest(shown, known)
-        hint = f"Near: {found}." if found else "`pyctr_lite images` lists what there is."
-        return NotFound(f"No such image: {shown}", hint)
 
     # --- writing ----------------------------------------------------------------------------------------
 
@@ -304,60 +286,3 @@ class ImageStore:
         from pyctr_lite.images import removal
 
         return removal.prune(self, in_use, all, chosen)
-
-
-def architecture() -> str:
-    """This machine's architecture as images name it (Go's GOARCH): amd64, arm64."""
-    machine = os.uname().machine
-    return _ARCHITECTURES.get(machine, machine)
-
-
-def choose_platform(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return, of an index's descriptors, the one for this machine. Raises NotFound if there is none."""
-    for descriptor in descriptors:
-        if documents.leads_to_image(descriptor) and is_ours(descriptor.get("platform") or {}):
-            return descriptor
-    raise not_ours([descriptor.get("platform") or {} for descriptor in descriptors])
-
-
-def is_ours(platform: dict[str, Any]) -> bool:
-    """Return whether a platform, or an image's config, is this machine's; what it does not say fits."""
-    ours = architecture()
-    return (platform.get("os") or "linux", platform.get("architecture") or ours) == ("linux", ours)
-
-
-def not_ours(platforms: list[dict[str, Any]]) -> NotFound:
-    """The error for an image that is for other platforms only."""
-    known = {f"{platform.get('os')}/{platform.get('architecture')}": 0 for platform in platforms}
-    known.pop("unknown/unknown", None)
-    return NotFound(f"the image is not for linux/{architecture()}, only for: {', '.join(known) or 'nothing'}")
-
-
-def _references(descriptor: dict[str, Any]) -> list[references.Reference]:
-    """The name in a descriptor, none where it has no name or one that is not Docker's grammar."""
-    name = (descriptor.get("annotations") or {}).get(images.REF_NAME)
-    if not name:
-        return []
-    try:
-        return [references.parse(name)]
-    except PyctrError:
-        return []
-
-
-def _is_hex(text: str) -> bool:
-    return bool(text) and all(character in "0123456789abcdef" for character in text)
-
-
-def _leads_somewhere(descriptor: object) -> bool:
-    return isinstance(descriptor, dict) and isinstance(descriptor.get("digest"), str)
-
-
-def _sound(descriptor: dict[str, Any]) -> dict[str, Any]:
-    """A descriptor without annotations that are not texts, as they must be."""
-    annotations = descriptor.get("annotations")
-    if annotations is None or (
-        isinstance(annotations, dict) and all(isinstance(value, str) for value in annotations.values())
-    ):
-        return descriptor
-    members = annotations.items() if isinstance(annotations, dict) else ()
-    return {**descriptor, "annotations": {key: value for key, value in members if isinstance(value, str)}}

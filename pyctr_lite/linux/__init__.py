@@ -6,4 +6,5 @@ Every function raises OSError with the call's name and path; every one that chan
 
 from pyctr_lite.linux.constants import *  # noqa: F403
 from pyctr_lite.linux.mounts import *  # noqa: F403
+from pyctr_lite.linux.privileges import *  # noqa: F403
 from pyctr_lite.linux.processes import *  # noqa: F403

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import time
 
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
-    "capbset_read",
-    "capget",
-    "capset",
     "clone3",
     "close_range",
     "default_signal",
@@ -27,9 +23,7 @@ __all__ = [
     "may_execute",
     "personality",
     "prctl",
-    "prctl_ambient",
     "setdomainname",
-    "setfsids",
     "sethostname",
     "setns",
     "signalfd",
@@ -38,11 +32,8 @@ __all__ = [
 
 _NR_CLONE3, _NR_CLOSE_RANGE, _NR_FACCESSAT2 = 435, 436, 439
 _NR_CLONE = 220 if os.uname().machine == "aarch64" else 56
-_NR_SETFSUID, _NR_SETFSGID = (151, 152) if os.uname().machine == "aarch64" else (122, 123)
 _NR_KEYCTL, _NR_PERSONALITY, _NR_SIGNALFD4 = (219, 92, 74) if os.uname().machine == "aarch64" else (250, 135, 289)
-_NR_CAPGET, _NR_CAPSET, _NR_EXECVEAT, _NR_RT_SIGACTION = (
-    (90, 91, 281, 134) if os.uname().machine == "aarch64" else (125, 126, 322, 13)
-)
+_NR_EXECVEAT, _NR_RT_SIGACTION = (281, 134) if os.uname().machine == "aarch64" else (322, 13)
 
 
 class _CloneArgs(ctypes.Structure):
@@ -170,21 +161,6 @@ _SIG_DFL = bytes(32)
 """The kernel's struct sigaction: SIG_DFL, no flags, no restorer, an empty mask."""
 
 
-def setfsids(uid: int, gid: int) -> None:
-    """Be somebody else for the files that the caller's thread makes and opens (setfsgid(2), setfsuid(2)).
-
-    Its capabilities stay in effect, where the kernel takes those for files away from who was root.
-    Fails with EPERM without CAP_SETUID and CAP_SETGID.
-    """
-    for name, number, id in (("setfsgid", _NR_SETFSGID, gid), ("setfsuid", _NR_SETFSUID, uid)):
-        call.make(lambda name=name, id=id: f"{name}({id})", None, call.syscall, number, id)  # type: ignore[misc]
-        if call.syscall(number, id) != id:  # it gives the id from before, and tells of no error
-            raise PermissionError(errno.EPERM, f"{name}({id}): {os.strerror(errno.EPERM)}")
-    effective, permitted, inheritable = capget()
-    if effective != permitted:
-        capset(permitted, permitted, inheritable)
-
-
 def personality(persona: int) -> None:
     """Set the caller's execution domain and its flags, as ADDR_NO_RANDOMIZE (personality(2)). 0 is Linux's own."""
     call.make(lambda: f"personality({persona:#x})", None, call.syscall, _NR_PERSONALITY, ctypes.c_ulong(persona))
@@ -244,58 +220,3 @@ def prctl(option: int, argument: int = 0) -> int:
         option,
         *(ctypes.c_ulong(value) for value in (argument, 0, 0, 0)),
     )
-
-
-def capbset_read() -> int:
-    """Return the caller's bounding set of capabilities as a bit mask (PR_CAPBSET_READ of prctl(2))."""
-    held = 0
-    for number in range(64):
-        has = call.libc.prctl(constants.PR_CAPBSET_READ, number, 0, 0, 0)
-        if has < 0:
-            break  # EINVAL: the kernel has no capability with this number, nor any greater one
-        held |= has << number
-    return held
-
-
-def prctl_ambient(operation: int, capability: int = 0) -> None:
-    """Raise or clear ambient capabilities (PR_CAP_AMBIENT of prctl(2), capabilities(7))."""
-    call.make(
-        lambda: f"prctl(PR_CAP_AMBIENT, {constants.decode_value('PR_CAP_AMBIENT_', operation)}, {capability})",
-        None,
-        call.libc.prctl,
-        constants.PR_CAP_AMBIENT,
-        *(ctypes.c_ulong(value) for value in (operation, capability, 0, 0)),
-    )
-
-
-class _CapabilityHeader(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
-
-
-_CapabilityData = ctypes.c_uint32 * 6  # effective, permitted, inheritable; twice, for 64 bits
-_CAPABILITY_VERSION_3 = 0x20080522
-
-
-def capset(effective: int, permitted: int, inheritable: int) -> None:
-    """Set the caller's capability sets, as bit masks (capset(2)). Fails with EPERM when it would gain any."""
-    data = _CapabilityData(
-        *(mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable))
-    )
-    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    call.make(
-        lambda: f"capset(effective={effective:#x}, permitted={permitted:#x}, inheritable={inheritable:#x})",
-        None,
-        call.syscall,
-        _NR_CAPSET,
-        ctypes.byref(header),
-        data,
-    )
-
-
-def capget() -> tuple[int, int, int]:
-    """The caller's effective, permitted and inheritable capabilities, as bit masks (capget(2))."""
-    data = _CapabilityData()
-    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    call.look("capget", None, call.syscall, _NR_CAPGET, ctypes.byref(header), data)
-    low, high = data[:3], data[3:]
-    return low[0] | high[0] << 32, low[1] | high[1] << 32, low[2] | high[2] << 32

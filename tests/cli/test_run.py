@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.engine import spec
+from pyctr_lite.engine import bundle_mounts
 from tests.conftest import Pyctr
 
 
@@ -211,7 +211,11 @@ def test_init_is_pid_1_reaps_and_forwards(pyctr: Pyctr, needs: object) -> None:
         pyctr("kill", "-s", "TERM", name, check=True)
     assert pyctr("wait", "forwarded").stdout == "143\n"
     assert pyctr("inspect", "-f", "{{.State.Running}}", "deaf").stdout == "true\n"  # PID 1 without a handler
-    done = subprocess.run(["file", "-bL", spec.TINI], capture_output=True, text=True) if _has("file") else None
+    done = (
+        subprocess.run(["file", "-bL", bundle_mounts.TINI], capture_output=True, text=True)
+        if _has("file")
+        else None
+    )
     assert done is None or "static" in done.stdout
 
 
@@ -225,8 +229,8 @@ def test_init_without_tini_is_an_error_with_what_to_do(root: Path, monkeypatch: 
     from pyctr_lite.engine import engine, options
     from pyctr_lite.errors import PyctrError
 
-    monkeypatch.setattr(spec, "TINI", "/nonexistent/tini")
-    monkeypatch.setattr(spec, "LXCFS", "/nonexistent/lxcfs")
+    monkeypatch.setattr(bundle_mounts, "TINI", "/nonexistent/tini")
+    monkeypatch.setattr(bundle_mounts, "LXCFS", "/nonexistent/lxcfs")
     containers = engine.Engine(str(root)).containers
     with pytest.raises(PyctrError, match="--init needs /nonexistent/tini") as caught:
         containers.create(options.ContainerOptions(image="busybox", init=True))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli import go_format, templates
+from pyctr_lite.cli import go_format, go_values, templates
 
 if TYPE_CHECKING:
     from tests.cli.conftest import DockerClient
@@ -35,7 +35,7 @@ DATA: dict[str, Any] = {
 
 
 def render(text: str, data: Any = DATA) -> str:
-    return templates.Template(text).render(templates.as_go(data))
+    return templates.Template(text).render(go_values.as_go(data))
 
 
 def refusal(text: str, data: Any = DATA) -> templates.TemplateError:

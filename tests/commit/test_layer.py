@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyctr_lite.commit import layer
+from pyctr_lite.commit import content, layer
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import layer as unpacking
@@ -166,13 +166,13 @@ def test_a_file_that_changes_meanwhile_does_not_break_the_archive(
     base: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base.run("head -c 2000 /dev/zero | tr '\\0' a > shrinks; echo after > z")
-    read_xattrs = layer.read_xattrs
+    read_xattrs = content.read_xattrs
 
     def then_shrink(file: int | str) -> dict[str, bytes]:
         os.truncate(base.upper + "/shrinks", 10)
         return read_xattrs(file)
 
-    monkeypatch.setattr(layer, "read_xattrs", then_shrink)
+    monkeypatch.setattr(content, "read_xattrs", then_shrink)
     archive = packed(base)
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         contents = {entry.name: opened.extractfile(entry).read() for entry in opened}  # type: ignore[union-attr]

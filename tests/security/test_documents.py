@@ -26,7 +26,7 @@ from pyctr_lite.cli.main import main
 from pyctr_lite.engine import leftovers
 from pyctr_lite.engine.engine import Engine
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound, PyctrError
-from pyctr_lite.images import archive, documents, importer, shape, store, writer
+from pyctr_lite.images import archive, documents, importer, platforms, shape, writer
 from pyctr_lite.images import image as images
 from pyctr_lite.images.store import ImageStore
 from tests.images.archives import digest, directory, entry, tar
@@ -41,7 +41,7 @@ LAYER = tar(
     directory("bin"), *(entry(f"bin/{name}", BUSYBOX, mode=0o755) for name in ("busybox", "sh", "id", "pwd"))
 )
 SMALL = tar(directory("d"), entry("d/file", b"content"))
-OURS = {"os": "linux", "architecture": store.architecture()}
+OURS = {"os": "linux", "architecture": platforms.architecture()}
 OTHERS = [{"os": "linux", "architecture": "s390x"}, {"os": "linux", "architecture": "riscv64"}]
 
 

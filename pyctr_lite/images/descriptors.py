@@ -1,0 +1,63 @@
+"""Descriptors in index.json: the store reads back what other tools, or older versions, have put there."""
+
+from __future__ import annotations
+
+from pyctr_lite import near
+from pyctr_lite.errors import NotFound, PyctrError
+from pyctr_lite.images import image as images
+from pyctr_lite.images import reference as references
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def references_of(descriptor: dict[str, Any]) -> list[references.Reference]:
+    """The name in a descriptor, none where it has no name or one that is not Docker's grammar."""
+    name = (descriptor.get("annotations") or {}).get(images.REF_NAME)
+    if not name:
+        return []
+    try:
+        return [references.parse(name)]
+    except PyctrError:
+        return []
+
+
+def has_name(descriptor: dict[str, Any], wanted: references.Reference) -> bool:
+    """Return whether a descriptor is the one that a reference names, by tag or by digest."""
+    known = references_of(descriptor)
+    if wanted.digest:
+        return descriptor["digest"] == wanted.digest and wanted.repository() in [it.repository() for it in known]
+    return wanted in known
+
+
+def is_hex(text: str) -> bool:
+    """Return whether a text is nothing but the digits of a digest."""
+    return bool(text) and all(character in "0123456789abcdef" for character in text)
+
+
+def leads_somewhere(descriptor: object) -> bool:
+    """Return whether a member of index.json is a descriptor at all."""
+    return isinstance(descriptor, dict) and isinstance(descriptor.get("digest"), str)
+
+
+def sound(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """A descriptor without annotations that are not texts, as they must be."""
+    annotations = descriptor.get("annotations")
+    if annotations is None or (
+        isinstance(annotations, dict) and all(isinstance(value, str) for value in annotations.values())
+    ):
+        return descriptor
+    members = annotations.items() if isinstance(annotations, dict) else ()
+    return {**descriptor, "annotations": {key: value for key, value in members if isinstance(value, str)}}
+
+
+def not_found(descriptors: list[dict[str, Any]], name: str) -> NotFound:
+    """Return the error for a name that no image has, with the nearest one that an image has."""
+    known = [reference.familiar() for descriptor in descriptors for reference in references_of(descriptor)]
+    by_digest = "@" in name or is_hex(name.removeprefix("sha256:"))
+    shown = name if by_digest else references.parse(name).familiar()
+    same = [other for other in known if other.rpartition(":")[0] == shown.rpartition(":")[0]]
+    found = same[0] if same else near.nearest(shown, known)
+    hint = f"Near: {found}." if found else "`pyctr_lite images` lists what there is."
+    return NotFound(f"No such image: {shown}", hint)

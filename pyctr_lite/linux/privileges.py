@@ -1,0 +1,86 @@
+"""Capabilities and file system ids of the calling process: the system calls of section 2 with these names."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from pyctr_lite.linux import call, constants
+
+__all__ = ["capbset_read", "capget", "capset", "prctl_ambient", "setfsids"]
+
+_NR_SETFSUID, _NR_SETFSGID = (151, 152) if os.uname().machine == "aarch64" else (122, 123)
+_NR_CAPGET, _NR_CAPSET = (90, 91) if os.uname().machine == "aarch64" else (125, 126)
+
+
+def setfsids(uid: int, gid: int) -> None:
+    """Be somebody else for the files that the caller's thread makes and opens (setfsgid(2), setfsuid(2)).
+
+    Its capabilities stay in effect, where the kernel takes those for files away from who was root.
+    Fails with EPERM without CAP_SETUID and CAP_SETGID.
+    """
+    for name, number, id in (("setfsgid", _NR_SETFSGID, gid), ("setfsuid", _NR_SETFSUID, uid)):
+        call.make(lambda name=name, id=id: f"{name}({id})", None, call.syscall, number, id)  # type: ignore[misc]
+        if call.syscall(number, id) != id:  # it gives the id from before, and tells of no error
+            raise PermissionError(errno.EPERM, f"{name}({id}): {os.strerror(errno.EPERM)}")
+    effective, permitted, inheritable = capget()
+    if effective != permitted:
+        capset(permitted, permitted, inheritable)
+
+
+def capbset_read() -> int:
+    """Return the caller's bounding set of capabilities as a bit mask (PR_CAPBSET_READ of prctl(2))."""
+    held = 0
+    for number in range(64):
+        has = call.libc.prctl(constants.PR_CAPBSET_READ, number, 0, 0, 0)
+        if has < 0:
+            break  # EINVAL: the kernel has no capability with this number, nor any greater one
+        held |= has << number
+    return held
+
+
+def prctl_ambient(operation: int, capability: int = 0) -> None:
+    """Raise or clear ambient capabilities (PR_CAP_AMBIENT of prctl(2), capabilities(7))."""
+    call.make(
+        lambda: f"prctl(PR_CAP_AMBIENT, {constants.decode_value('PR_CAP_AMBIENT_', operation)}, {capability})",
+        None,
+        call.libc.prctl,
+        constants.PR_CAP_AMBIENT,
+        *(ctypes.c_ulong(value) for value in (operation, capability, 0, 0)),
+    )
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+_CapabilityData = ctypes.c_uint32 * 6  # effective, permitted, inheritable; twice, for 64 bits
+
+
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """Set the caller's capability sets, as bit masks (capset(2)). Fails with EPERM when it would gain any."""
+    data = _CapabilityData(
+        *(mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable))
+    )
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    call.make(
+        lambda: f"capset(effective={effective:#x}, permitted={permitted:#x}, inheritable={inheritable:#x})",
+        None,
+        call.syscall,
+        _NR_CAPSET,
+        ctypes.byref(header),
+        data,
+    )
+
+
+def capget() -> tuple[int, int, int]:
+    """The caller's effective, permitted and inheritable capabilities, as bit masks (capget(2))."""
+    data = _CapabilityData()
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    call.look("capget", None, call.syscall, _NR_CAPGET, ctypes.byref(header), data)
+    low, high = data[:3], data[3:]
+    return low[0] | high[0] << 32, low[1] | high[1] << 32, low[2] | high[2] << 32
