@@ -107,7 +107,7 @@ def _bind(source: str, destination: str, *extra: str, recursive: bool = True) ->
 
 
 def brings_init(record: Record) -> bool:
-    """Whether the init is the host's: nothing of the user's is mounted in its place."""
+    """Return whether the init is the host's: nothing of the user's is mounted in its place."""
     return record.options.init and all(mount["Destination"] != INIT for mount in record.mounts)
 
 
@@ -124,6 +124,7 @@ def _lxcfs_mounts() -> list[dict[str, Any]]:
 
 
 def propagation(record: Record) -> dict[str, str]:
+    """Return `linux.rootfsPropagation` for the user's mounts. Raises InvalidArgument if they cannot have it."""
     kinds = {mount.get("Propagation") or "" for mount in record.mounts}
     for mount in record.mounts:
         bind.check_propagation(mount["Source"], mount.get("Propagation") or "")

@@ -33,7 +33,7 @@ _CONFIG: dict[str, Any] = {
 
 def image(engine: Engine, item: Image) -> dict[str, Any]:
     """What `docker image inspect` shows of an image, as far as it applies here."""
-    layers = [f"{engine.images.layers}/{chain[7:]}" for chain in item.chain_ids]
+    layers = [engine.images.layer_path(chain) for chain in item.chain_ids]
     data = {"UpperDir": layers[-1]} if layers else {}
     if len(layers) > 1:
         data = {"LowerDir": ":".join(reversed(layers[:-1])), **data}

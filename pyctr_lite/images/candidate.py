@@ -54,7 +54,7 @@ class Unpacked:
         lowers: dict[str, int] = {}
         new: list[NewLayer] = []
         for file, diff_id, chain in zip(files, diff_ids, images.chain_ids(diff_ids), strict=True):
-            directory = f"{self._store.layers}/{chain[7:]}"
+            directory = self._store.layer_path(chain)
             if not os.path.isdir(directory):
                 directory = self._directories.get(chain) or self._unpack(file, diff_id, lowers)
                 self._directories[chain] = directory

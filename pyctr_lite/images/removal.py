@@ -194,7 +194,9 @@ def _needs(store: ImageStore, descriptors: Iterable[dict[str, Any]]) -> tuple[se
         for identity in config:
             rootfs = _read(store, identity).get("rootfs")
             diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-            if isinstance(diff_ids, list) and all(isinstance(diff_id, str) for diff_id in diff_ids):
+            if isinstance(diff_ids, list) and all(
+                isinstance(it, str) and reference.is_digest(it) for it in diff_ids
+            ):
                 chains |= set(images.chain_ids(diff_ids))
     return blobs, chains
 
@@ -254,14 +256,15 @@ def _remove_orphans(store: ImageStore) -> None:
             if f"sha256:{entry.name}" not in blobs and time.time() - entry.stat().st_mtime > _ORPHANS_AGE:
                 _unlink(entry.path)
     if os.path.isdir(store.layers):
-        known = {f"sha256:{name}" for name in os.listdir(store.layers) if "." not in name}
-        _remove_directories(store, known - chains)
+        known = {f"sha256:{name}" for name in os.listdir(store.layers)}
+        _remove_directories(store, set(filter(reference.is_digest, known - chains)))
 
 
 def _remove_directories(store: ImageStore, chains: Iterable[str]) -> None:
     """Set unpacked layers and their Init layers aside: they are removed when the store is no longer held."""
     for chain in chains:
-        for directory in (f"{store.layers}/{chain[7:]}", f"{store.root}/init/{chain[7:]}"):
+        layer = store.layer_path(chain)
+        for directory in (layer, f"{store.root}/init/{os.path.basename(layer)}"):
             staging.set_aside(directory)
 
 

@@ -120,7 +120,7 @@ class ImageStore:
 
         Fails with BrokenArchive where a blob is not what its digest says.
         """
-        directories = [f"{self.layers}/{chain[7:]}" for chain in image.chain_ids]
+        directories = [self.layer_path(chain) for chain in image.chain_ids]
         for number, directory in enumerate(directories):
             if not os.path.isdir(directory):
                 from pyctr_lite.images import unpack
@@ -133,6 +133,12 @@ class ImageStore:
         if not references.is_digest(digest):
             raise BrokenArchive(f"{digest!r} is not a digest")
         return f"{self.layout}/blobs/{digest.replace(':', '/')}"
+
+    def layer_path(self, chain_id: str) -> str:
+        """Return where an unpacked layer lies. Raises BrokenArchive for what is no digest: it becomes a path."""
+        if not references.is_digest(chain_id):
+            raise BrokenArchive(f"{chain_id!r} is not a chain ID")
+        return f"{self.layers}/{chain_id[7:]}"
 
     def descriptors(self) -> Objects:
         """Return the descriptors of index.json: one for each name, one for each image without a name.

@@ -208,7 +208,7 @@ def _place(staged: str, path: str, undo: contextlib.ExitStack) -> None:
 def _place_directories(store: ImageStore, layers: Sequence[Layer | NewLayer], undo: contextlib.ExitStack) -> None:
     chains = images.chain_ids([layer.diff_id for layer in layers])
     for layer, chain in zip(layers, chains, strict=True):
-        directory = f"{store.layers}/{chain[7:]}"
+        directory = store.layer_path(chain)
         if isinstance(layer, staging.NewLayer) and layer.directory and not os.path.isdir(directory):
             unpack.place(layer.directory, directory)
             undo.callback(walk.remove_tree, directory)

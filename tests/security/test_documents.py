@@ -655,6 +655,8 @@ PLANTED: dict[str, tuple[bytes, Callable[[dict[str, Any]], Any]]] = {
     "created 5": (GOOD[:-1] + b', "created": 5}', lambda manifest: None),
     "labels are a list": (GOOD[:-1] + b', "config": {"Labels": []}}', lambda manifest: None),
     "a config that is a list": (b"[]", lambda manifest: None),
+    "an empty diff_id": (GOOD.replace(digest(SMALL).encode(), b""), lambda manifest: None),
+    "a diff_id that leads out": (GOOD.replace(digest(SMALL).encode(), b"sha256:../victim"), lambda manifest: None),
     "a deep config": (b"[" * 5000 + b"]" * 5000, lambda manifest: None),
     "a layer without size": (GOOD, lambda manifest: manifest["layers"][0].pop("size") and None),
     "a layer without mediaType": (GOOD, lambda manifest: manifest["layers"][0].pop("mediaType") and None),
@@ -664,6 +666,23 @@ PLANTED: dict[str, tuple[bytes, Callable[[dict[str, Any]], Any]]] = {
     "an index for others": (GOOD, lambda manifest: {"manifests": [{**manifest["config"], "platform": OTHERS[0]}]}),
     "an index of nothing": (GOOD, lambda manifest: {"manifests": []}),
 }
+
+
+@pytest.mark.parametrize("diff_id", ["sha256:../victim", "sha256:../../victim/", "", "sha256:", "/../victim"])
+def test_a_planted_diff_id_names_no_directory_to_remove(
+    root: Path, pyctr: Pyctr, tmp_path: Path, diff_id: str
+) -> None:
+    """The chain ID of a first layer is its diff_id, and an unpacked layer's directory is called after that."""
+    victims = [root / "victim", tmp_path / "victim", root / "layers"]
+    for victim in victims[:2]:
+        (victim / "kept").mkdir(parents=True)
+    before = [sorted(os.listdir(victim)) for victim in victims]
+    config = {**OURS, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    plant(ImageStore(str(root)), json.dumps(config).encode(), lambda manifest: None, "docker.io/library/bad:1")
+    pyctr("rmi", "-f", "bad:1")
+    pyctr("image", "prune", "-a", "-f", "--filter", "label=none")
+    pyctr("doctor", "--fix")
+    assert [sorted(os.listdir(victim)) for victim in victims] == before
 
 
 @pytest.mark.parametrize(("config", "manifest"), PLANTED.values(), ids=list(PLANTED))
