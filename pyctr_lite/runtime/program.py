@@ -51,8 +51,6 @@ class Program:
     def execute(self, env: list[str], confine: Callable[[], None]) -> None:
         """Execute it; returns only by ProgramError. `confine` is called when only the exec is left."""
         try:
-            if not all(linux.may_execute(fd) for fd in self.scripts):
-                raise PermissionError(errno.EACCES, "a script without the permission to execute", self.path)
             variables = dict(item.split("=", 1) for item in env if "=" in item)
             confine()
             if explain.sink is not None:  # before the call: it does not return
@@ -111,6 +109,10 @@ def open_program(root_fd: int, cwd: str, path: str, argv: list[str], unchanging:
     program.by_path = unchanging is not None
     try:
         _open_chain(root_fd, cwd, program, unchanging or "")
+        if not all(
+            linux.may_execute(fd) for fd in program.scripts
+        ):  # of the last file the kernel asks that itself
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
     except OSError as error:
         raise program.failure(error) from None
     return program

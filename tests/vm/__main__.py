@@ -39,7 +39,7 @@ def main() -> int:
         return table.end()
     shutil.rmtree(BUILD, ignore_errors=True)
     BUILD.mkdir(parents=True)
-    kvm = libvirt.kvm_works(next((BOX / "root/boot").glob("vmlinuz-*")))
+    kvm = libvirt.kvm_works(next((BOX / "private/root/boot").glob("vmlinuz-*")))
     print(
         f"[test-vm] the processor is {'virtualised (KVM)' if kvm else 'emulated: 10 to 20 times slower'}",
         flush=True,
