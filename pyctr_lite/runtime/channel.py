@@ -108,12 +108,14 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     }
     if isinstance(error, ChildError):  # it comes from a child of ours, and goes on as what it was there
         message |= {"message": error.message, "errno": error.errno, "path": error.path, "trace": error.trace}
+        message["where"] = error.hint
     elif isinstance(error, errors.PyctrError):
         message |= {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
     elif isinstance(error, OSError):
         path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
         text = error.strerror or str(error)
         message |= {"message": f"{text}: {path}" if path else text, "errno": error.errno or 0, "path": path}
+        message["where"] = "".join(getattr(error, "__notes__", ()))  # a learner's line, of the stage that joins
     else:
         message["message"] = f"{type(error).__name__}: {error}"
     return message
@@ -131,7 +133,8 @@ def raise_error(message: dict[str, Any]) -> None:
         trace.pop()  # all system calls fail there: who made this one says more
     from pyctr_lite import blame
 
-    error = ChildError(message["message"], blame.line(trace), message["errno"], message["path"], trace)
+    where = message.get("where") or blame.line(trace)
+    error = ChildError(message["message"], where, message["errno"], message["path"], trace)
     if trace:  # a note is shown with a traceback, so with --debug
         error.add_note(f"at {os.path.basename(trace[-1][0])}:{trace[-1][1]} in {trace[-1][2]}")
     raise error
