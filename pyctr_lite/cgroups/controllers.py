@@ -18,17 +18,17 @@ STANDARD = ("cpu", "cpuset", "io", "memory", "pids")
 
 def make_directory(mount: HierarchyMount, path: str) -> None:
     """Make the group of a path in one hierarchy, parents first; those that exist are left as they are."""
-    directory = mount.mountpoint + path
+    directory, parent = mount.mountpoint + path, os.path.dirname(path)
+    if parent != "/" and not os.path.isdir(mount.mountpoint + parent):
+        make_directory(mount, parent)
     try:
         explain.step(f'mkdir("{directory}", 0755)', os.mkdir, directory, 0o755)
     except FileExistsError:
         return
     except FileNotFoundError:
-        parent = os.path.dirname(path)
         if parent == "/":
             raise
-        make_directory(mount, parent)
-        make_directory(mount, path)
+        make_directory(mount, path)  # another process has just removed the parent, as the last in it
 
 
 def fill_cpuset(mount: HierarchyMount, path: str) -> None:

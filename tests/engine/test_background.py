@@ -91,8 +91,7 @@ def test_a_frozen_session_freezes_no_monitor_and_no_container(
         if (place / "freezer.state").exists():
             (place / "freezer.state").write_text("FROZEN")
     assert pyctr("stop", "-t", "0", "box", timeout=20).returncode == 0
-    assert our_groups(root) != []  # not ours to say when the pump has ended, but it does
-    for _ in range(200):
+    for _ in range(200):  # the pump of the exec removes them a moment later
         if not our_groups(root):
             break
         time.sleep(0.05)
