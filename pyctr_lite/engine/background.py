@@ -2,7 +2,7 @@
 
 Each stands beside its caller or outlives it. So it must not end with the caller's session, terminal or service
 (systemd ends all that is in a service's cgroup), not hold its working directory or descriptors, and not run as the
-caller happened to be set up (caller.py). Each leaves it by `leave_caller`, and ends by `end`.
+caller happened to be set up (caller.py). Each is forked by `start`, and leaves its caller by `leave_caller`.
 
 Their group is /pyctr_lite/helpers, beside those of the containers: neither limited nor frozen with one. It is made
 only in those hierarchies in which the caller has a group other than the root. The last process in it removes it
@@ -28,14 +28,25 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.paths import Paths
 
 
-def fork(paths: Paths) -> int:
-    """Fork a helper: its pid, or 0 in the helper, which calls `leave_caller` and `end`, and never returns.
+def start(paths: Paths, body: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+    """Fork a helper that runs `body`, which calls `leave_caller` first. `failed` is called with what it raises.
 
-    It is born in its group of cgroup version 2, for to move there later takes 5 to 20 ms. Only for a process with
-    one thread.
+    However that goes, the helper leaves its group at the end. It is born in its group of cgroup version 2: moving
+    there later takes 5 to 20 ms. Only for a process with one thread.
     """
     group = _group(paths, [mount for mount in _confining(paths) if mount.version == 2])
-    return _enter(group, lambda: _fork_into(group)) if group.directories else os.fork()
+    pid = _enter(group, lambda: _fork_into(group)) if group.directories else os.fork()
+    if pid:
+        return
+    try:
+        try:
+            body()
+        except BaseException as error:
+            failed(error)
+        finally:
+            end(paths)
+    finally:
+        os._exit(0)
 
 
 def leave_caller(paths: Paths, keep: set[int]) -> None:

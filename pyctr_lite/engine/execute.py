@@ -29,16 +29,13 @@ def run(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 
     pid, process = _pid(container), process_spec(container, options)
     filter = container_filter(container)
     ours, theirs = channels.pair()
-    if background.fork(container.paths) == 0:
-        try:
-            ours.close()
-            background.leave_caller(container.paths, {theirs.sock.fileno()})
-            _pump(container, pid, process, filter, options, theirs, size)
-            background.end(container.paths)
-        except BaseException as error:
-            theirs.send(channels.describe_error(error))
-        finally:
-            os._exit(0)
+
+    def body() -> None:
+        ours.close()
+        background.leave_caller(container.paths, {theirs.sock.fileno()})
+        _pump(container, pid, process, filter, options, theirs, size)
+
+    background.start(container.paths, body, lambda error: theirs.send(channels.describe_error(error)))
     theirs.close()
     received = ours.receive()
     if received is None:

@@ -37,21 +37,18 @@ def fork(
     Raises what went wrong, as it was raised in the monitor or in the container's first process.
     """
     ours, theirs = channels.pair()
-    if background.fork(container.paths) == 0:
+
+    def body() -> None:
+        ours.close()
+        monitor = Monitor(container, bundle, lock, theirs, foreground)
         try:
-            ours.close()
-            monitor = Monitor(container, bundle, lock, theirs, foreground)
-            try:
-                background.leave_caller(container.paths, {theirs.sock.fileno(), lock.fd})
-            except BaseException as error:
-                monitor.failed(error)
-            else:
-                monitor.run(size)
-            background.end(container.paths)
+            background.leave_caller(container.paths, {theirs.sock.fileno(), lock.fd})
         except BaseException as error:
-            _log_fault(container, error)
-        finally:
-            os._exit(0)
+            monitor.failed(error)
+        else:
+            monitor.run(size)
+
+    background.start(container.paths, body, lambda error: _log_fault(container, error))
     theirs.close()
     received = ours.receive()
     if received is None:
