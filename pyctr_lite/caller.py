@@ -11,7 +11,7 @@ Set by `settle`, the first call of each entry (cli/main, engine/helper, labs/kit
 - descriptors 0, 1 and 2: /dev/null when closed, or the next file that is opened would be taken for one of them;
 - a soft limit of open files too low for us is raised, as far as the hard one allows.
 
-Set when a helper leaves its caller (engine/daemon), for it and for the container that it starts, as Docker's
+Set when a helper leaves its caller (engine/background), for it and for the container that it starts, as Docker's
 daemon would: session, working directory, cgroup, standard descriptors, signals, OOM score 0, personality 0, no
 real-time scheduling. The program inside then gets every signal at its default and a session keyring of its own
 (runtime/init), and only those ids, groups and capabilities that its options say (runtime/process).
