@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 from pyctr_lite.cli import progress
-from pyctr_lite.cli.flags import Command, Option
-from pyctr_lite.cli.main import Context
+from pyctr_lite.cli.flags import Command, Context, Option
 from pyctr_lite.errors import InvalidArgument
 
 _SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".zst": "zstd", ".tzst": "zstd"}
@@ -114,7 +113,7 @@ COMMANDS = {
             Option("message", "string", "Set commit message for imported image", short="m", default=""),
             Option("platform", "string", "Set platform if the image is not for this machine's: os/architecture"),
         ),
-        action=import_,  # type: ignore[arg-type]
+        action=import_,
         aliases=("image import",),
         example="tar -C rootfs -c . | pyctr_lite import -c 'CMD [\"sh\"]' - mine:1",
         differs="There is no import from a URL: pipe a download into it.",
@@ -127,7 +126,7 @@ COMMANDS = {
             Option("input", "string", "Read from tar archive file, instead of STDIN", short="i"),
             Option("quiet", "bool", "Suppress the progress bar (there is one at a terminal only)", short="q"),
         ),
-        action=load,  # type: ignore[arg-type]
+        action=load,
         aliases=("image load",),
         example="pyctr_lite load -i images.tar.zst",
         differs="OCI archives are read too, plain or compressed by gzip, zstd, bzip2 or xz.",
@@ -147,7 +146,7 @@ COMMANDS = {
             ),
             Option("output", "string", "Write to a file, instead of STDOUT", short="o", metavar="FILE"),
         ),
-        action=save,  # type: ignore[arg-type]
+        action=save,
         aliases=("image save",),
         example="pyctr_lite save -o busybox.tar.gz busybox",
         differs="--format and --compress are ours.",
@@ -160,7 +159,7 @@ COMMANDS = {
             Option("suite", "string", "Debian's release (default: this machine's, or bookworm)"),
             Option("tag", "string", "Name of the image (default: busybox:latest, debian:SUITE)", short="t"),
         ),
-        action=bootstrap,  # type: ignore[arg-type]
+        action=bootstrap,
         example="pyctr_lite image bootstrap debian --suite bookworm",
         differs="Docker has no such verb.",
     ),

@@ -10,7 +10,7 @@ from pyctr_lite.errors import Conflict, InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def attach(context: Context) -> int:
@@ -49,7 +49,7 @@ COMMANDS = {
             Option("no-stdin", "bool", "Do not attach STDIN"),
             Option("sig-proxy", "bool", "Proxy all received signals to the process", default=True),
         ),
-        action=attach,  # type: ignore[arg-type]
+        action=attach,
         aliases=("container attach",),
         example="pyctr_lite attach --detach-keys ctrl-x web",
     )

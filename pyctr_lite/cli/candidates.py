@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pyctr_lite.cli import flags, verbs
+from pyctr_lite.cli import flags, parser, verbs
 from pyctr_lite.errors import PyctrError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def of(words: list[str], root: str | None) -> list[str]:
 
     *before, current = words
     try:
-        given = flags.parse(main.GLOBAL, before)
+        given = parser.parse(main.GLOBAL, before)
     except PyctrError:
         given = None
     if given is None or not given.arguments:
@@ -74,7 +74,7 @@ def _of_verb(name: str, before: list[str], current: str, root: str | None) -> It
 
     command = overview.command(name)
     try:
-        arguments = flags.parse_words(command, before).arguments
+        arguments = parser.parse_words(command, before).arguments
     except PyctrError:  # the last of them waits for its value
         yield from _value(before, command.options, current, root)
         return

@@ -8,7 +8,7 @@ from pyctr_lite.cli import output, progress, run
 from pyctr_lite.cli.flags import Command, Option
 
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def commit(context: Context) -> int:
@@ -52,7 +52,7 @@ COMMANDS = {
             Option("message", "string", "Commit message", short="m"),
             Option("pause", "bool", "Pause container during commit", short="p", default=True),
         ),
-        action=commit,  # type: ignore[arg-type]
+        action=commit,
         aliases=("container commit",),
         example="pyctr_lite commit -m 'add a page' -c 'CMD [\"httpd\", \"-f\"]' web site:1",
         differs="--explain is ours.",
@@ -61,7 +61,7 @@ COMMANDS = {
         "diff",
         "CONTAINER",
         "Inspect changes to files or directories on a container's filesystem",
-        action=diff,  # type: ignore[arg-type]
+        action=diff,
         aliases=("container diff",),
         example="pyctr_lite diff web",
     ),

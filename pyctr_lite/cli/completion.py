@@ -9,7 +9,7 @@ from pyctr_lite.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 SHELLS = ("bash", "fish", "zsh")
 
@@ -40,7 +40,7 @@ COMMANDS = {
         "completion",
         "SHELL",
         "Print the script by which bash, fish or zsh completes verbs, flags and names",
-        action=completion,  # type: ignore[arg-type]
+        action=completion,
         example=". <(pyctr_lite completion bash)\n"
         "pyctr_lite completion zsh >/usr/local/share/zsh/site-functions/_pyctr_lite\n"
         "pyctr_lite completion fish >~/.config/fish/completions/pyctr_lite.fish",
@@ -49,7 +49,7 @@ COMMANDS = {
         "__complete",
         "[WORD...]",
         "What could stand in the place of the last word",
-        action=complete,  # type: ignore[arg-type]
+        action=complete,
         interspersed=False,
     ),
 }

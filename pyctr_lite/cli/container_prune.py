@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.containers import Container
     from pyctr_lite.engine.engine import Engine
 
@@ -55,7 +55,7 @@ COMMANDS = {
             Option("filter", "list", "Provide filter values (label=<key>[=<value>], until=<time>)"),
             Option("force", "bool", "Do not prompt for confirmation", short="f"),
         ),
-        action=prune,  # type: ignore[arg-type]
+        action=prune,
         example="pyctr_lite container prune -f",
     ),
 }

@@ -11,7 +11,7 @@ from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def copy(context: Context) -> int:
@@ -93,7 +93,7 @@ COMMANDS = {
                 short="q",
             ),
         ),
-        action=copy,  # type: ignore[arg-type]
+        action=copy,
         aliases=("container cp",),
         example="pyctr_lite cp web:/etc/passwd .\ntar -c site | pyctr_lite cp - web:/srv",
         differs="Without -a what is copied is root's in the container and the caller's on the host, as Docker's "
@@ -105,7 +105,7 @@ COMMANDS = {
         "CONTAINER",
         "Export a container's filesystem as a tar archive",
         (Option("output", "string", "Write to a file, instead of STDOUT", short="o", metavar="FILE"),),
-        action=export,  # type: ignore[arg-type]
+        action=export,
         aliases=("container export",),
         example="pyctr_lite export -o web.tar web",
     ),

@@ -14,7 +14,7 @@ from pyctr_lite.cli.template_tokens import TemplateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
     Event = dict[str, Any]
 
@@ -125,7 +125,7 @@ COMMANDS = {
             Option("since", "string", "Show all events created since timestamp"),
             Option("until", "string", "Stream events until this timestamp"),
         ),
-        action=events,  # type: ignore[arg-type]
+        action=events,
         aliases=("system events",),
         example="pyctr_lite events --since 10m --filter event=die",
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def execute(context: Context) -> int:
@@ -79,7 +79,7 @@ COMMANDS = {
             Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
             Option("workdir", "string", "Working directory inside the container", short="w"),
         ),
-        action=execute,  # type: ignore[arg-type]
+        action=execute,
         aliases=("container exec",),
         example="pyctr_lite exec -it web sh",
         interspersed=False,

@@ -7,6 +7,8 @@ The same tables make the help texts (`help.py`), the completion and the manual.
 
 from __future__ import annotations
 
+import os
+
 from pyctr_lite import errors
 from pyctr_lite.cli import values
 
@@ -14,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
+
+    from pyctr_lite.engine.engine import Engine
 
 PROGRAM = "pyctr_lite"
 UNLIMITED = -1
@@ -103,7 +107,7 @@ class Command:
         summary: str,
         options: tuple[Option, ...] = (),
         *,
-        action: Callable[[Parsed], int | None] | None = None,
+        action: Callable[[Context], int | None] | None = None,
         aliases: tuple[str, ...] = (),
         example: str = "",
         interspersed: bool = True,
@@ -161,115 +165,27 @@ class Parsed:
             raise AttributeError(f"no option {key}") from None
 
 
-def parse(command: Command, words: Sequence[str]) -> Parsed:
-    """Read a verb's words. Fails with UsageError in pflag's and cobra's texts.
+class Context:
+    """What a verb's action gets: its parsed flags, and the engine, created on first use."""
 
-    Where help is asked for, the number of positionals is not checked (`help` is then true).
-    """
-    parsed = parse_words(command, words)
-    if not parsed.help:
-        _check_arity(command, len(parsed.arguments))
-    return parsed
+    def __init__(self, parsed: Parsed, root: str | None, debug: bool, labs: str) -> None:
+        self.flags, self.root, self.debug, self.labs = parsed, root, debug, labs
+        self._engine: Engine | None = None
 
+    @property
+    def engine(self) -> Engine:
+        """The engine of the chosen state directory. Raises PyctrError for anyone but root."""
+        if self._engine is None:
+            need_root()
+            from pyctr_lite.engine import engine
 
-def parse_words(command: Command, words: Sequence[str]) -> Parsed:
-    """Read words, however many positionals there are. Fails with UsageError.
-
-    As pflag's parseArgs, parseLongArg and parseSingleShortArg (github.com/spf13/pflag, flag.go).
-    """
-    long = {option.name: option for option in command.options}
-    long |= {alias: option for option in command.options for alias in option.aliases}
-    short = {option.short: option for option in command.options if option.short}
-    parsed = Parsed(command.options)
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        if len(word) < 2 or word[0] != "-":
-            parsed.arguments.append(word)
-            if not command.interspersed:
-                parsed.arguments += words[position:]
-                break
-        elif word == "--":
-            parsed.arguments += words[position:]
-            break
-        elif word[1] == "-":
-            name, equals, value = word[2:].partition("=")
-            if name[:1] in ("", "-"):
-                raise command.error(f"bad flag syntax: {word}")
-            option = long.get(name)
-            if option is None:
-                if name == "help":
-                    parsed.help = not equals or values.boolean(value)
-                    continue
-                raise command.error(f"unknown flag: --{name}", _near_flag(name, long))
-            if not equals:
-                value = option.no_value
-                if not value:
-                    if position == len(words):
-                        raise command.error(f"flag needs an argument: {word}")
-                    value = words[position]
-                    position += 1
-            _set(command, parsed, option, value)
-        else:
-            letters = word[1:]
-            while letters:
-                option = short.get(letters[0])
-                if option is None:
-                    if letters[0] == "h":
-                        parsed.help = True
-                        letters = letters[1:]
-                        continue
-                    raise command.error(f"unknown shorthand flag: '{letters[0]}' in -{letters}")
-                if len(letters) > 2 and letters[1] == "=":
-                    value, letters = letters[2:], ""
-                elif option.no_value:
-                    value, letters = option.no_value, letters[1:]
-                elif len(letters) > 1:
-                    value, letters = letters[1:], ""
-                elif position < len(words):
-                    value, letters = words[position], ""
-                    position += 1
-                else:
-                    raise command.error(f"flag needs an argument: '{letters[0]}' in -{letters}")
-                _set(command, parsed, option, value)
-    return parsed
+            self._engine = engine.Engine(self.root)
+        return self._engine
 
 
-def _set(command: Command, parsed: Parsed, option: Option, text: str) -> None:
-    try:
-        value = option.convert(text)
-    except (ValueError, errors.InvalidArgument) as error:
-        raise command.error(f'invalid argument "{text}" for "{option.spelling()}" flag: {error}') from None
-    if option.kind == "list":
-        if option.key not in parsed.given:
-            parsed.values[option.key] = []
-        parsed.values[option.key].append(value)
-    else:
-        parsed.values[option.key] = value
-    parsed.given.add(option.key)
-
-
-def _near_flag(name: str, long: dict[str, Option]) -> str:
-    from pyctr_lite import near
-
-    found = near.nearest(name, [known for known, option in long.items() if not option.hidden])
-    return f"--{found}" if found else ""
-
-
-def _check_arity(command: Command, number: int) -> None:
-    """Cobra's rules on the number of positionals, in the words of Docker's client (cli/required.go)."""
-    least, most = command.arity()
-    if number >= least and (most == UNLIMITED or number <= most):
-        return
-    if most == 0:
-        rule = "accepts no arguments"
-    elif least == most:
-        rule = f"requires exactly {least} argument{'s' * (least != 1)}"
-    elif most == UNLIMITED:
-        rule = f"requires at least {least} argument{'s' * (least != 1)}"
-    elif least == 0:
-        rule = f"requires at most {most} argument{'s' * (most != 1)}"
-    else:
-        rule = f"requires at least {least} and at most {most} arguments"
-    raise command.arity_error(rule)
+def need_root() -> None:
+    """Raise PyctrError for anyone but root: mounts, namespaces and cgroups need it."""
+    if os.geteuid() != 0:
+        raise errors.PyctrError(
+            "this needs root: it mounts, and makes namespaces and cgroups", "try: sudo pyctr_lite …"
+        )

@@ -8,7 +8,7 @@ from pyctr_lite.cli import output, tables, units
 from pyctr_lite.cli.flags import Command, Option
 
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.images.image import Image, Layer
 
 _CREATED_BY_LENGTH = 40
@@ -60,7 +60,7 @@ COMMANDS = {
         "[IMAGE...]",
         "Show the layers of images as a tree: each under the one that it stands on",
         (Option("no-trunc", "bool", "Don't truncate output"),),
-        action=tree,  # type: ignore[arg-type]
+        action=tree,
         example="pyctr_lite image tree",
         differs="Docker has no such verb. A layer's ID is its chain ID, the name of its directory in layers/.",
     )

@@ -6,8 +6,7 @@ import sys
 from typing import Any
 
 from pyctr_lite.cli import tables
-from pyctr_lite.cli.flags import Command, Option
-from pyctr_lite.cli.main import Context
+from pyctr_lite.cli.flags import Command, Context, Option
 from pyctr_lite.errors import NotFound, PyctrError
 
 _NONE = "<none>"
@@ -222,7 +221,7 @@ COMMANDS = {
             _NO_TRUNC,
             Option("quiet", "bool", "Only show image IDs", short="q"),
         ),
-        action=images,  # type: ignore[arg-type]
+        action=images,
         aliases=("image ls", "image list"),
         example="pyctr_lite images --filter dangling=true",
         differs="SIZE counts the layers as they are stored, so a compressed one by its compressed size.",
@@ -231,7 +230,7 @@ COMMANDS = {
         "tag",
         "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
         "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
-        action=tag,  # type: ignore[arg-type]
+        action=tag,
         interspersed=False,
         aliases=("image tag",),
         example="pyctr_lite tag busybox mine:1",
@@ -241,7 +240,7 @@ COMMANDS = {
         "IMAGE [IMAGE...]",
         "Remove one or more images",
         (Option("force", "bool", "Force removal of the image", short="f"),),
-        action=remove,  # type: ignore[arg-type]
+        action=remove,
         aliases=("image rm", "image remove"),
         example="pyctr_lite rmi mine:1",
         differs="An image that is removed by force while a stopped container needs it stays without a name.",
@@ -256,7 +255,7 @@ COMMANDS = {
             _NO_TRUNC,
             Option("quiet", "bool", "Only show image IDs", short="q"),
         ),
-        action=history,  # type: ignore[arg-type]
+        action=history,
         aliases=("image history",),
         example="pyctr_lite history --no-trunc busybox",
     ),
@@ -264,7 +263,7 @@ COMMANDS = {
         "image verify",
         "[IMAGE...]",
         "Check images: their documents, and every blob against its digest",
-        action=verify,  # type: ignore[arg-type]
+        action=verify,
         example="pyctr_lite image verify",
         differs="Docker has no such verb.",
     ),
@@ -277,7 +276,7 @@ COMMANDS = {
             Option("filter", "list", "Provide filter values (label=<key>[=<value>], until=<time>)"),
             Option("force", "bool", "Do not prompt for confirmation", short="f"),
         ),
-        action=prune,  # type: ignore[arg-type]
+        action=prune,
         example="pyctr_lite image prune -a -f",
     ),
 }

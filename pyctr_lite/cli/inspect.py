@@ -13,7 +13,7 @@ from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.engine import Engine
 
 _FORMAT = Option("format", "string", "Format output: 'json' or a Go template", short="f")
@@ -120,7 +120,7 @@ COMMANDS = {
             Option("size", "bool", f"{_SIZE} if the type is container", short="s"),
             Option("type", "string", "Only inspect objects of the given type (container, image, volume)"),
         ),
-        action=inspect,  # type: ignore[arg-type]
+        action=inspect,
         example="pyctr_lite inspect --format '{{ .State.Pid }}' web",
     ),
     "container inspect": Command(
@@ -128,7 +128,7 @@ COMMANDS = {
         "CONTAINER [CONTAINER...]",
         "Display detailed information on one or more containers",
         (_FORMAT, Option("size", "bool", _SIZE, short="s")),
-        action=inspect_container,  # type: ignore[arg-type]
+        action=inspect_container,
         example="pyctr_lite container inspect --format '{{ .State.Pid }}' web",
     ),
     "image inspect": Command(
@@ -136,7 +136,7 @@ COMMANDS = {
         "IMAGE [IMAGE...]",
         "Display detailed information on one or more images",
         (_FORMAT,),
-        action=inspect_image,  # type: ignore[arg-type]
+        action=inspect_image,
         example="pyctr_lite image inspect --format '{{json .Config}}' busybox",
     ),
 }

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.containers import Container
 
 
@@ -204,7 +204,7 @@ COMMANDS = {
             Option("restart-policies", "bool", "Start what a restart policy wants to run: for the machine's boot"),
             Option("sig-proxy", "bool", "Proxy received signals to the process", default=True, hidden=True),
         ),
-        action=start,  # type: ignore[arg-type]
+        action=start,
         aliases=("container start",),
         example="pyctr_lite start -ai web",
         differs="--restart-policies is ours: without a daemon a boot script calls it (README).",
@@ -214,7 +214,7 @@ COMMANDS = {
         "CONTAINER [CONTAINER...]",
         "Stop one or more running containers",
         (_SIGNAL, _TIME),
-        action=stop,  # type: ignore[arg-type]
+        action=stop,
         aliases=("container stop",),
         example="pyctr_lite stop -t 3 web",
     ),
@@ -223,7 +223,7 @@ COMMANDS = {
         "CONTAINER [CONTAINER...]",
         "Restart one or more containers",
         (_SIGNAL, _TIME),
-        action=restart,  # type: ignore[arg-type]
+        action=restart,
         aliases=("container restart",),
         example="pyctr_lite restart web",
     ),
@@ -232,7 +232,7 @@ COMMANDS = {
         "CONTAINER [CONTAINER...]",
         "Kill one or more running containers",
         (Option("signal", "string", "Signal to send to the container", short="s", default="KILL"),),
-        action=kill,  # type: ignore[arg-type]
+        action=kill,
         aliases=("container kill",),
         example="pyctr_lite kill -s HUP web",
     ),
@@ -240,7 +240,7 @@ COMMANDS = {
         "pause",
         "CONTAINER [CONTAINER...]",
         "Pause all processes within one or more containers",
-        action=pause,  # type: ignore[arg-type]
+        action=pause,
         aliases=("container pause",),
         example="pyctr_lite pause web",
     ),
@@ -248,7 +248,7 @@ COMMANDS = {
         "unpause",
         "CONTAINER [CONTAINER...]",
         "Unpause all processes within one or more containers",
-        action=unpause,  # type: ignore[arg-type]
+        action=unpause,
         aliases=("container unpause",),
         example="pyctr_lite unpause web",
     ),
@@ -256,7 +256,7 @@ COMMANDS = {
         "wait",
         "CONTAINER [CONTAINER...]",
         "Block until one or more containers stop, then print their exit codes",
-        action=wait,  # type: ignore[arg-type]
+        action=wait,
         aliases=("container wait",),
         example="pyctr_lite wait web",
     ),
@@ -269,7 +269,7 @@ COMMANDS = {
             Option("force", "bool", "Force the removal of a running container (uses SIGKILL)", short="f"),
             Option("volumes", "bool", "Remove anonymous volumes associated with the container", short="v"),
         ),
-        action=remove,  # type: ignore[arg-type]
+        action=remove,
         aliases=("container rm", "container remove"),
         example="pyctr_lite rm -f -v web",
     ),

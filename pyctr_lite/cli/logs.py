@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.log_reader import Entry
 
 _BUFFER = 64 * 1024
@@ -111,7 +111,7 @@ COMMANDS = {
             Option("timestamps", "bool", "Show timestamps", short="t"),
             Option("until", "string", "Show logs before a timestamp (2013-01-02T13:23:37Z) or relative (42m)"),
         ),
-        action=logs,  # type: ignore[arg-type]
+        action=logs,
         aliases=("container logs",),
         example="pyctr_lite logs -f --tail 20 web",
         differs="A --tail that is no number is an error; Docker takes it for all.",

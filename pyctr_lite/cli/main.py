@@ -6,11 +6,7 @@ import os
 import sys
 
 from pyctr_lite import caller, errors
-from pyctr_lite.cli import flags, output, verbs
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from pyctr_lite.cli import flags, output, parser, verbs
 
 GLOBAL_OPTIONS = (
     flags.Option("root", "string", "Directory of all state (default /var/lib/pyctr_lite, or PYCTR_LITE_ROOT)"),
@@ -23,31 +19,13 @@ GLOBAL_OPTIONS = (
 GLOBAL = flags.Command("", "[COMMAND] [ARG...]", "", GLOBAL_OPTIONS, interspersed=False)
 
 
-class Context:
-    """What every verb gets: its flags, and the engine when it asks for it."""
-
-    def __init__(self, parsed: flags.Parsed, root: str | None, debug: bool, labs: str) -> None:
-        self.flags, self.root, self.debug, self.labs = parsed, root, debug, labs
-        self._engine: Any = None
-
-    @property
-    def engine(self) -> Any:
-        """The engine of the chosen state directory. Fails with PyctrError for anyone but root."""
-        if self._engine is None:
-            need_root()
-            from pyctr_lite.engine import engine
-
-            self._engine = engine.Engine(self.root)
-        return self._engine
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run a command line; the exit code is Docker's."""
     words = sys.argv[1:] if argv is None else argv
     debug = "--debug" in words or "-D" in words
     name = ""
     try:
-        parsed = flags.parse(GLOBAL, words)
+        parsed = parser.parse(GLOBAL, words)
         name, count = verbs.find(parsed.arguments)
         if parsed.version and not name:
             from pyctr_lite import __version__
@@ -123,14 +101,6 @@ def _limit(error: errors.PyctrError | OSError) -> str:
     return ""
 
 
-def need_root() -> None:
-    """Refuse to go on for anyone but root: mounts, namespaces and cgroups need it."""
-    if os.geteuid() != 0:
-        raise errors.PyctrError(
-            "this needs root: it mounts, and makes namespaces and cgroups", "try: sudo pyctr_lite …"
-        )
-
-
 def _learn(given: str) -> str:
     """Put in the functions of `--labs`, and say which files are left out: the labs' directory."""
     from pyctr_lite.engine import learners
@@ -150,14 +120,14 @@ def _line_of_others(error: BaseException) -> str:
 def _run_verb(name: str, words: list[str], root: str | None, debug: bool, labs: str) -> int:
     module = __import__(f"pyctr_lite.cli.{verbs.VERBS[name]}", fromlist=["COMMANDS"])
     command: flags.Command = module.COMMANDS[name]
-    parsed = flags.parse(command, words)
+    parsed = parser.parse(command, words)
     if parsed.help:
         from pyctr_lite.cli import help
 
         print(help.command_help(command), end="")
         return 0
     assert command.action is not None
-    result: int | None = command.action(Context(parsed, root, debug, labs))  # type: ignore[arg-type]
+    result = command.action(flags.Context(parsed, root, debug, labs))
     return result or 0
 
 

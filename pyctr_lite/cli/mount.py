@@ -10,7 +10,7 @@ from pyctr_lite.engine import rootfs
 from pyctr_lite.errors import PyctrError
 
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def mount(context: Context) -> int:
@@ -47,7 +47,7 @@ COMMANDS = {
         "mount",
         "[CONTAINER...]",
         "Mount the root file system of stopped containers on the host and print the path",
-        action=mount,  # type: ignore[arg-type]
+        action=mount,
         example="ls $(pyctr_lite mount web)/etc",
         differs="Docker has no such verb; podman has.",
     ),
@@ -56,7 +56,7 @@ COMMANDS = {
         "CONTAINER [CONTAINER...]",
         "Unmount what `mount` has mounted",
         (Option("force", "bool", "No error where nothing is mounted", short="f"),),
-        action=umount,  # type: ignore[arg-type]
+        action=umount,
         example="pyctr_lite umount web",
         differs="Docker has no such verb; podman has.",
     ),

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.containers import Container
 
 _FIELDS = {
@@ -84,7 +84,7 @@ class ImageNames:
 
     def name(self, container: Container) -> str:
         """What `ps` shows of a container's image."""
-        name, id = str(container.record.image_name), str(container.record.image)
+        name, id = container.record.image_name, container.record.image
         if name not in self.ids:
             try:
                 self.ids[name] = self.store.get(name).id
@@ -179,7 +179,7 @@ COMMANDS = {
             Option("quiet", "bool", "Only display container IDs", short="q"),
             Option("size", "bool", "Display total file sizes", short="s"),
         ),
-        action=ps,  # type: ignore[arg-type]
+        action=ps,
         aliases=("container ls", "container list", "container ps"),
         example="pyctr_lite ps -a --filter status=exited --format 'table {{.Names}}\\t{{.Status}}'",
     )

@@ -6,7 +6,7 @@ from pyctr_lite.cli.flags import Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def rename(context: Context) -> int:
@@ -23,7 +23,7 @@ COMMANDS = {
         "rename",
         "CONTAINER NEW_NAME",
         "Rename a container",
-        action=rename,  # type: ignore[arg-type]
+        action=rename,
         aliases=("container rename",),
         example="pyctr_lite rename web web-old",
     )

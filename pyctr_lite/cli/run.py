@@ -13,7 +13,7 @@ from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.containers import Container
 
 
@@ -253,7 +253,7 @@ COMMANDS = {
         "IMAGE [COMMAND] [ARG...]",
         "Create and run a new container from an image",
         _SHARED + _RUN_ONLY,
-        action=run,  # type: ignore[arg-type]
+        action=run,
         aliases=("container run",),
         example="pyctr_lite run --rm -it -m 64m busybox sh",
         interspersed=False,
@@ -264,7 +264,7 @@ COMMANDS = {
         "IMAGE [COMMAND] [ARG...]",
         "Create a new container",
         _SHARED,
-        action=create,  # type: ignore[arg-type]
+        action=create,
         aliases=("container create",),
         example="pyctr_lite create --name web -v data:/srv busybox httpd -f -h /srv",
         interspersed=False,

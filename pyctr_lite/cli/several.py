@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def each(context: Context, references: Iterable[str], act: Callable[[str], object]) -> int:

@@ -8,7 +8,7 @@ from pyctr_lite.cli import tables, times, units
 from pyctr_lite.cli.flags import Command, Option
 
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.space import Space
 
 _FIELDS = {
@@ -131,7 +131,7 @@ COMMANDS = {
             Option("format", "string", "Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
             Option("verbose", "bool", "Show detailed information on space usage", short="v"),
         ),
-        action=df,  # type: ignore[arg-type]
+        action=df,
         example="pyctr_lite system df -v",
         differs="There is no build cache. Images are counted as they are stored, a compressed layer compressed.",
     ),
@@ -145,7 +145,7 @@ COMMANDS = {
             Option("force", "bool", "Do not prompt for confirmation", short="f"),
             Option("volumes", "bool", "Prune anonymous volumes"),
         ),
-        action=prune,  # type: ignore[arg-type]
+        action=prune,
         example="pyctr_lite system prune --volumes -f",
     ),
 }

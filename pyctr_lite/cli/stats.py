@@ -14,7 +14,7 @@ from pyctr_lite.errors import NotFound, PyctrError
 
 if TYPE_CHECKING:
     from pyctr_lite.cgroups.stats import Stats
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
     from pyctr_lite.engine.containers import Container
 
 _FIELDS = {
@@ -184,7 +184,7 @@ COMMANDS = {
             Option("no-stream", "bool", "Disable streaming stats and only pull the first result"),
             Option("no-trunc", "bool", "Do not truncate output"),
         ),
-        action=stats,  # type: ignore[arg-type]
+        action=stats,
         aliases=("container stats",),
         example="pyctr_lite stats --no-stream --format 'table {{.Name}}\\t{{.CPUPerc}}\\t{{.MemUsage}}'",
     ),
@@ -192,7 +192,7 @@ COMMANDS = {
         "top",
         "CONTAINER [ps-OPTION...]",
         "Display the running processes of a container",
-        action=top,  # type: ignore[arg-type]
+        action=top,
         aliases=("container top",),
         example="pyctr_lite top web",
         interspersed=False,

@@ -6,8 +6,7 @@ import sys
 from typing import Any
 
 from pyctr_lite.cli import output
-from pyctr_lite.cli.flags import Command, Option
-from pyctr_lite.cli.main import Context
+from pyctr_lite.cli.flags import Command, Context, Option
 
 
 def version(context: Context) -> int:
@@ -168,7 +167,7 @@ COMMANDS = {
         "",
         "Show the version information",
         (_FORMAT,),
-        action=version,  # type: ignore[arg-type]
+        action=version,
         example="pyctr_lite version --format '{{.Server.KernelVersion}}'",
     ),
     "info": Command(
@@ -176,7 +175,7 @@ COMMANDS = {
         "",
         "Display system-wide information",
         (_FORMAT,),
-        action=info,  # type: ignore[arg-type]
+        action=info,
         aliases=("system info",),
         example="pyctr_lite info --format '{{.CgroupDriver}} {{.CgroupVersion}}'",
         differs="CgroupVersion is 1 on a hybrid machine: CgroupControllers tells each controller's.",
@@ -189,7 +188,7 @@ COMMANDS = {
             Option("fix", "bool", "Remove what killed processes left: cgroups, mounts, directories, names"),
             Option("json", "bool", "Tell it as JSON"),
         ),
-        action=doctor,  # type: ignore[arg-type]
+        action=doctor,
         example="pyctr_lite doctor --fix",
         differs="Docker has no such verb.",
     ),

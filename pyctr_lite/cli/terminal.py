@@ -187,7 +187,7 @@ class _Loop:
         """Move data until the end comes. What is not taken yet keeps us from reading more, not from showing."""
         self.attachment.sock.setblocking(False)
         while True:
-            waiting = bool(self.attachment.waiting)
+            waiting = self.attachment.waiting
             poller = select.poll()
             poller.register(self.attachment, select.POLLIN | (select.POLLOUT if waiting else 0))
             if self.reading and not waiting:

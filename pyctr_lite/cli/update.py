@@ -9,7 +9,7 @@ from pyctr_lite.cli.flags import Command, Option
 from pyctr_lite.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from pyctr_lite.cli.main import Context
+    from pyctr_lite.cli.flags import Context
 
 
 def update(context: Context) -> int:
@@ -57,7 +57,7 @@ COMMANDS = {
             Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
             Option("restart", "string", "Restart policy to apply when a container exits"),
         ),
-        action=update,  # type: ignore[arg-type]
+        action=update,
         aliases=("container update",),
         example="pyctr_lite update -m 128m --memory-swap 256m --cpus 1.5 web",
     )

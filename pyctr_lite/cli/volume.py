@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyctr_lite.cli import output, several, tables
-from pyctr_lite.cli.flags import Command, Option
-from pyctr_lite.cli.main import Context
+from pyctr_lite.cli.flags import Command, Context, Option
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
 _FIELDS = {
@@ -160,7 +159,7 @@ COMMANDS = {
             Option("label", "list", "Set metadata for a volume", metavar="list"),
             Option("opt", "list", "Set driver specific options: type=none, o=bind, device=DIRECTORY", short="o"),
         ),
-        action=create,  # type: ignore[arg-type]
+        action=create,
         example="pyctr_lite volume create --label project=course data",
         differs="The only driver is local.",
     ),
@@ -173,7 +172,7 @@ COMMANDS = {
             _FORMAT,
             Option("quiet", "bool", "Only display volume names", short="q"),
         ),
-        action=ls,  # type: ignore[arg-type]
+        action=ls,
         aliases=("volume list",),
         example="pyctr_lite volume ls --filter dangling=true --format '{{.Name}} {{.Size}}'",
     ),
@@ -182,7 +181,7 @@ COMMANDS = {
         "VOLUME [VOLUME...]",
         "Display detailed information on one or more volumes",
         (Option("format", "string", "Format output: 'json' or a Go template", short="f"),),
-        action=inspect,  # type: ignore[arg-type]
+        action=inspect,
         example="pyctr_lite volume inspect -f '{{.Mountpoint}}' data",
     ),
     "volume rm": Command(
@@ -190,7 +189,7 @@ COMMANDS = {
         "VOLUME [VOLUME...]",
         "Remove one or more volumes",
         (Option("force", "bool", "Do not fail where a volume does not exist", short="f"),),
-        action=remove,  # type: ignore[arg-type]
+        action=remove,
         aliases=("volume remove",),
         example="pyctr_lite volume rm data",
     ),
@@ -203,7 +202,7 @@ COMMANDS = {
             Option("filter", "list", 'Provide filter values (e.g. "label=<label>")'),
             Option("force", "bool", "Do not prompt for confirmation", short="f"),
         ),
-        action=prune,  # type: ignore[arg-type]
+        action=prune,
         example="pyctr_lite volume prune -f",
     ),
 }

@@ -47,7 +47,7 @@ class Container:
     @property
     def name(self) -> str:
         """Its name."""
-        return str(self.record.name)
+        return self.record.name
 
     @property
     def group(self) -> groups.Group:

@@ -49,7 +49,7 @@ class Engine:
         container = self.containers.get(reference)
         if not container.state.Pid:
             raise Conflict(f"cannot join namespace of a non running container: {container.name}", "start it first")
-        return int(container.state.Pid)
+        return container.state.Pid
 
     def can_join(self, mode: str) -> bool:
         """Whether the container of a mode "container:ID" runs."""
@@ -99,4 +99,4 @@ class Containers:
             from pyctr_lite.engine import leftovers
 
             leftovers.sweep_containers(self._engine)
-        return sorted(found, key=lambda container: str(container.record.created), reverse=True)
+        return sorted(found, key=lambda container: container.record.created, reverse=True)

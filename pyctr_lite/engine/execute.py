@@ -57,7 +57,7 @@ def _pump(
     size: tuple[int, int],
 ) -> None:
     stdio, ends = pump.make_stdio(options.tty, options.stdin and not options.detach, size)
-    started = int(container.state.PidStart)
+    started = container.state.PidStart
     launched = launch.execute_in(pid, started, container.group, process, stdio, filter)
     pump.close_stdio(stdio)
     if explain.sink is not None:
@@ -127,4 +127,4 @@ def _pid(container: Container) -> int:
         raise Conflict(f"container {container.name} is paused, unpause it before exec")
     if not state.running:
         raise Conflict(f"container {container.name} is not running", f"start {container.name} first")
-    return int(state.Pid)
+    return state.Pid

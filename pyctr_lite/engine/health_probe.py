@@ -44,7 +44,7 @@ def _run(container: Container, command: list[str], deadline: float) -> tuple[int
     reader, writer = os.pipe2(os.O_CLOEXEC)
     process = execute.process_spec(container, ExecOptions(command))
     stdio, filter = init.Stdio((-1, writer, writer)), execute.container_filter(container)
-    pid, started = int(container.state.Pid), int(container.state.PidStart)
+    pid, started = container.state.Pid, container.state.PidStart
     launched = launch.execute_in(pid, started, container.group, process, stdio, filter)
     os.close(writer)
     os.set_blocking(reader, False)

@@ -70,8 +70,11 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
         },
     }
     if size:
-        shown["SizeRw"] = walk.disk_usage(f"{directory}/upper")
-        shown["SizeRootFs"] = shown["SizeRw"] + sum(walk.disk_usage(layer) for layer in record.layers)
+        written = walk.disk_usage(f"{directory}/upper")
+        shown |= {
+            "SizeRw": written,
+            "SizeRootFs": written + sum(walk.disk_usage(layer) for layer in record.layers),
+        }
     return shown
 
 

@@ -87,11 +87,69 @@ class ContainerOptions:
     }
     __slots__ = tuple(DEFAULTS)
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        def __setattr__(self, name: str, value: Any) -> None: ...
+    image: str
+    command: list[str]
+    entrypoint: str | None
+    name: str
+    hostname: str
+    domainname: str
+    user: str
+    workdir: str
+    env: list[str]
+    labels: dict[str, str]
+    stdin: bool
+    tty: bool
+    remove: bool
+    volumes: list[str]
+    mounts: list[str]
+    tmpfs: list[str]
+    memory: int | None
+    memory_swap: int | None
+    memory_reservation: int | None
+    oom_kill_disable: bool
+    nano_cpus: int | None
+    cpu_quota: int | None
+    cpu_period: int | None
+    cpu_shares: int | None
+    cpuset_cpus: str
+    cpuset_mems: str
+    pids_limit: int | None
+    blkio_weight: int | None
+    device_read_bps: list[tuple[str, int]]
+    device_write_bps: list[tuple[str, int]]
+    oom_score_adj: int | None
+    network: str
+    pid: str
+    ipc: str
+    uts: str
+    userns: str
+    cgroupns: str
+    cap_add: list[str]
+    cap_drop: list[str]
+    privileged: bool
+    security_opt: list[str]
+    read_only: bool
+    healthcheck: dict[str, Any]
+    init: bool
+    log_driver: str
+    log_options: dict[str, str]
+    log_max_size: int
+    log_max_files: int
+    restart: str
+    stop_signal: str
+    stop_timeout: int | None
+    add_hosts: list[str]
+    dns: list[str]
+    dns_search: list[str]
+    dns_options: list[str]
+    group_add: list[str]
+    ulimits: list[tuple[str, int, int]]
+    sysctls: dict[str, str]
+    devices: list[tuple[str, str, str]]
+    device_rules: list[str]
+    shm_size: int | None
+    lxcfs: bool
+    labs: str
 
     def __init__(self, **given: Any) -> None:
         for name, default in self.DEFAULTS.items():

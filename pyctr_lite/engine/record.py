@@ -36,11 +36,20 @@ class Record:
     )
     __slots__ = (*FIELDS, "id_range", "options")
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        def __setattr__(self, name: str, value: Any) -> None: ...
+    id: str
+    name: str
+    created: str
+    image: str
+    image_name: str
+    layers: list[str]
+    args: list[str]
+    env: list[str]
+    workdir: str
+    account: dict[str, Any]
+    labels: dict[str, str]
+    hostname: str
+    stop_signal: str
+    mounts: list[dict[str, Any]]
 
     def __init__(self, options: engine_options.ContainerOptions, **fields: Any) -> None:
         self.options = options
@@ -82,11 +91,18 @@ class State:
     }
     __slots__ = tuple(DEFAULTS)
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        def __setattr__(self, name: str, value: Any) -> None: ...
+    Status: str
+    Pid: int
+    ExitCode: int
+    Error: str
+    OOMKilled: bool
+    StartedAt: str
+    FinishedAt: str
+    RestartCount: int
+    ManuallyStopped: bool
+    PidStart: int
+    MonitorPid: int
+    MonitorStart: int
 
     def __init__(self, **given: Any) -> None:
         for name, default in self.DEFAULTS.items():

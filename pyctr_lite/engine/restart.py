@@ -71,7 +71,7 @@ def forbid(container: Container) -> bool:
             if state.Status == "restarting":
                 state.Status, state.MonitorPid, state.MonitorStart = "exited", 0, 0
             state.write(container.directory)
-        return bool(state.running)
+        return state.running
 
 
 def wait(container: Container, finished: str) -> None:

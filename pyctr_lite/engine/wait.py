@@ -25,10 +25,10 @@ def _look(container: Container, finished: str) -> int | None:
     """Its exit code where it has ended since `finished`; else wait for news of it, and None."""
     state = container.refresh()
     if not state.running:
-        return int(state.ExitCode)
+        return state.ExitCode
     if state.Status == "restarting":
         if state.FinishedAt != finished:
-            return int(state.ExitCode)  # a life too short to be seen
+            return state.ExitCode  # a life too short to be seen
         from pyctr_lite.engine import restart
 
         restart.wait(container, finished)

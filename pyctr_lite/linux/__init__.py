@@ -8,3 +8,4 @@ from pyctr_lite.linux.constants import *  # noqa: F403
 from pyctr_lite.linux.mounts import *  # noqa: F403
 from pyctr_lite.linux.privileges import *  # noqa: F403
 from pyctr_lite.linux.processes import *  # noqa: F403
+from pyctr_lite.linux.scoped import *  # noqa: F403

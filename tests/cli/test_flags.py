@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctr_lite import errors
-from pyctr_lite.cli import flags, help
+from pyctr_lite.cli import flags, help, parser
 from pyctr_lite.cli.flags import Command, Option
 from tests.cli.conftest import DockerClient
 
@@ -38,12 +38,12 @@ PS = Command("ps", "", "List containers", (Option("all", "bool", "Show all conta
 
 
 def parse(*words: str) -> flags.Parsed:
-    return flags.parse(RUN, words)
+    return parser.parse(RUN, words)
 
 
 def refusal(command: Command, *words: str) -> errors.UsageError:
     with pytest.raises(errors.UsageError) as caught:
-        flags.parse(command, words)
+        parser.parse(command, words)
     return caught.value
 
 
@@ -81,7 +81,7 @@ def test_options_end_at_the_first_positional_where_not_interspersed() -> None:
 
 def test_options_may_follow_positionals_where_interspersed() -> None:
     rm = Command("rm", "CONTAINER [CONTAINER...]", "Remove", (Option("force", "bool", "Force", short="f"),))
-    parsed = flags.parse(rm, ["one", "-f", "two"])
+    parsed = parser.parse(rm, ["one", "-f", "two"])
     assert parsed.force is True
     assert parsed.arguments == ["one", "two"]
 
@@ -130,7 +130,7 @@ def test_help_is_asked_for_without_positionals() -> None:
 
 def test_a_verbs_own_h_is_not_help() -> None:
     command = Command("run", "IMAGE", "Run", (Option("hostname", "string", "Host name", short="h"),))
-    assert flags.parse(command, ["-h", "web", "busybox"]).hostname == "web"
+    assert parser.parse(command, ["-h", "web", "busybox"]).hostname == "web"
 
 
 def test_an_error_points_to_the_help() -> None:
@@ -166,7 +166,7 @@ def test_the_number_of_positionals_is_checked(arguments: str, number: int, messa
     ("arguments", "number"), [("", 0), ("A [B...]", 9), ("A B", 2), ("[A]", 0), ("A [B[:C]]", 2)]
 )
 def test_a_right_number_of_positionals_is_taken(arguments: str, number: int) -> None:
-    assert flags.parse(Command("x", arguments, ""), ["a"] * number).arguments == ["a"] * number
+    assert parser.parse(Command("x", arguments, ""), ["a"] * number).arguments == ["a"] * number
 
 
 @pytest.mark.parametrize(
