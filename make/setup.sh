@@ -194,7 +194,7 @@ step_manual() {
     fi
     need_root "writing $page"
     mkdir -p "${page%/*}"
-    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pyctr_lite.cli.manual >"$page.new" || fail "the manual page could not be made"
+    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pyctr_lite.cli.command.manual >"$page.new" || fail "the manual page could not be made"
     mv "$page.new" "$page"
     ln -sfn pyctr_lite.1 "${page%/*}/pyctr.1"
 }

@@ -2,7 +2,7 @@
 
 A shell, a service or a program can hand over anything here, and all of it would reach each process that we start.
 
-Set by `settle`, the first call of each entry (cli/main, engine/helper, labs/kit):
+Set by `settle`, the first call of each entry (cli/main, engine/api/helper, labs/kit):
 - the umask: 022, so that state, sockets, volumes and mount points have the modes that their code says. The
   caller's counts where Docker's client heeds it: for `--cidfile`. (As there, `save -o` and `export -o` make files
   of mode 0600, and `cp` those of its source.)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-_CONTAINER = ("cli.terminal", "engine.engine", "engine.containers")
+_CONTAINER = ("cli.screen.terminal", "engine.engine", "engine.container.container")
 VERBS = {
-    "run": ("cli.run", *_CONTAINER, "engine.create", "engine.monitor"),
-    "start": ("cli.lifecycle", *_CONTAINER, "engine.monitor"),
-    "exec": ("cli.exec", *_CONTAINER, "engine.execute"),
-    "ps": ("cli.ps", "engine.engine", "engine.containers"),
+    "run": ("cli.container.run", *_CONTAINER, "engine.creation.create", "engine.life.monitor"),
+    "start": ("cli.container.lifecycle", *_CONTAINER, "engine.life.monitor"),
+    "exec": ("cli.container.exec", *_CONTAINER, "engine.life.execute"),
+    "ps": ("cli.container.ps", "engine.engine", "engine.container.container"),
 }
 """The verbs that have to be quick, and the modules that lead to all that they need."""
 

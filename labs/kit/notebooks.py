@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labs.kit import manifest, sandbox, scratch, session
-from pyctr_lite.engine import paths
+from pyctr_lite.engine.state import paths
 
 NOTEBOOKS = manifest.CHECKOUT / "notebooks"
 SECONDS_A_CELL = 120

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy, limits
-from pyctr_lite.engine import paths
+from pyctr_lite.engine.state import paths
 from pyctr_lite.namespaces import create
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labs.kit import manifest, sandbox, scratch, screen, session
-from pyctr_lite.engine import paths
+from pyctr_lite.engine.state import paths
 
 Steps = list[dict[str, Any]]
 _RUN = ("run", "--name", "trace", "-h", "trace", *"-m 64m --pids-limit 100 -v data:/data:ro busybox".split())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

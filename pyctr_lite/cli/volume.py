@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyctr_lite.cli import output, several, tables
-from pyctr_lite.cli.flags import Command, Context, Option
+from pyctr_lite.cli.command import output
+from pyctr_lite.cli.command.flags import Command, Context, Option
+from pyctr_lite.cli.screen import for_each as several
+from pyctr_lite.cli.screen import tables
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
 _FIELDS = {
@@ -36,7 +38,7 @@ def create(context: Context) -> int:
 
 def ls(context: Context) -> int:
     """List volumes."""
-    from pyctr_lite.engine import usage
+    from pyctr_lite.engine.report import usage
     from pyctr_lite.volumes import filters
 
     flags, engine = context.flags, context.engine
@@ -70,7 +72,9 @@ def ls(context: Context) -> int:
 
 def inspect(context: Context) -> int:
     """Show volumes as JSON, or by a template."""
-    from pyctr_lite.cli import go_types, go_values, templates
+    from pyctr_lite.cli.gotemplate import template as templates
+    from pyctr_lite.cli.gotemplate import types as go_types
+    from pyctr_lite.cli.gotemplate import values as go_values
 
     flags = context.flags
     form = flags.format or ""
@@ -93,7 +97,7 @@ def inspect(context: Context) -> int:
 
 def remove(context: Context) -> int:
     """Remove volumes and what is in them."""
-    from pyctr_lite.engine import usage
+    from pyctr_lite.engine.report import usage
 
     flags, engine = context.flags, context.engine
     used = usage.Usage(engine)
@@ -104,8 +108,11 @@ def remove(context: Context) -> int:
 
 def prune(context: Context) -> int:
     """Remove volumes that no container mounts: anonymous ones, with -a named ones too."""
-    from pyctr_lite.cli import filters, prompt, units
-    from pyctr_lite.engine import lock, usage
+    from pyctr_lite.cli.container import filters
+    from pyctr_lite.cli.screen import prompt
+    from pyctr_lite.engine.report import usage
+    from pyctr_lite.engine.state import lock
+    from pyctr_lite.formats import units
     from pyctr_lite.volumes import filters as volume_filters
 
     flags, engine = context.flags, context.engine
@@ -132,14 +139,14 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _size(directory: str) -> str:
-    from pyctr_lite.cli import units
+    from pyctr_lite.formats import units
     from pyctr_lite.rootfs import walk
 
     return units.human_size(walk.disk_usage(directory), 3)
 
 
 def _boolean(text: str) -> bool:
-    from pyctr_lite.cli import values
+    from pyctr_lite.cli.command import values
 
     try:
         return bool(values.boolean(text))

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyctr_lite import number
 from pyctr_lite.commit import instructions
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 
 # What of a container's configuration an image may carry; the rest (Hostname, Tty, …) is the container's own.
 IMAGE_KEYS = (

@@ -8,9 +8,10 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from pyctr_lite import jsonfile, number
+from pyctr_lite import jsonfile
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 
 Config = dict[str, Any]
 

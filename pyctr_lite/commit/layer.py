@@ -13,10 +13,10 @@ import os
 import stat
 import time
 
-from pyctr_lite import number
 from pyctr_lite.commit import content, header
 from pyctr_lite.commit.stream import DigestStream, LayerDigest, Writable
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk, whiteout
 

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyctr_lite.engine.paths import Paths
+    from pyctr_lite.engine.state.paths import Paths
 
 
 def start(paths: Paths, body: Callable[[], None], failed: Callable[[BaseException], None]) -> None:

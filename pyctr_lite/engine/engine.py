@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pyctr_lite.engine import containers, create, image_events, names, record
-from pyctr_lite.engine.paths import Paths
+from pyctr_lite.engine import stores as image_events
+from pyctr_lite.engine.container import container as containers
+from pyctr_lite.engine.creation import create
+from pyctr_lite.engine.state import names, record
+from pyctr_lite.engine.state.paths import Paths
 from pyctr_lite.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.engine.containers import Container
-    from pyctr_lite.engine.options import ContainerOptions
+    from pyctr_lite.engine.container.container import Container
+    from pyctr_lite.engine.state.options import ContainerOptions
     from pyctr_lite.volumes.store import VolumeStore
 
 
@@ -35,7 +38,7 @@ class Engine:
     def learn(self, labs: str) -> None:
         """Put in the functions that a learner has written in a labs directory ("": none), as `--labs` asks for."""
         if labs:
-            from pyctr_lite.engine import learners
+            from pyctr_lite.engine import labs as learners
 
             learners.activate(labs)
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pyctr_lite import linux, number
+from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
 from pyctr_lite.engine import background
-from pyctr_lite.engine.lock import Lock
-from pyctr_lite.engine.record import Record
+from pyctr_lite.engine.state.lock import Lock
+from pyctr_lite.engine.state.record import Record
 from pyctr_lite.errors import PyctrError
+from pyctr_lite.formats import number
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import walk
 
@@ -184,7 +185,7 @@ def _init_layers(engine: Engine) -> Iterator[Leftover]:
 
 def _images(engine: Engine) -> Iterator[Leftover]:
     """Images that cannot be read, as an older version or another tool put them there, without a container."""
-    from pyctr_lite.engine import usage
+    from pyctr_lite.engine.report import usage
     from pyctr_lite.images import broken, verification
 
     if verification.is_damaged(engine.images):
@@ -202,7 +203,7 @@ def _rebuild_index(engine: Engine) -> None:
 
 
 def _remove_image(engine: Engine, name: str) -> None:
-    from pyctr_lite.engine import usage
+    from pyctr_lite.engine.report import usage
 
     engine.images.remove(name, in_use=usage.Usage(engine).of_image)
 

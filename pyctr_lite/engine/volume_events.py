@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite.engine import events, lock
+from pyctr_lite.engine.events import writer as events
+from pyctr_lite.engine.state import lock
 from pyctr_lite.volumes import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pyctr_lite.engine.paths import Paths
+    from pyctr_lite.engine.state.paths import Paths
     from pyctr_lite.volumes.store import Names, Volume
 
 

@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from pyctr_lite import number, thirdparty
+from pyctr_lite import thirdparty
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
+from pyctr_lite.formats import number
 
 if TYPE_CHECKING:
     from pyctr_lite.rootfs.tar import Readable

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"

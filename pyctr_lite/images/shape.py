@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive
+from pyctr_lite.formats.number import is_digits
 from pyctr_lite.images import reference
-from pyctr_lite.number import is_digits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite import linux, number
+from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 
 _PROC_FILES = frozenset(
     "/proc/" + name

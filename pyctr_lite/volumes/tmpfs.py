@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyctr_lite import number
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 
 DEFAULTS = ["noexec", "nosuid", "nodev", "rprivate"]
 """What Docker sets before the user's options: a tmpfs takes no programs unless `exec` is given."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pyctr_lite.engine import client
+from pyctr_lite.engine.api import client
 from tests.bench import timing
 from tests.bench.contestants import IMAGE, Contestant, Engine, Ours, Runtime, output
 from tests.bench.timing import Sample

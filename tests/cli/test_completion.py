@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.cli import completion, overview, verbs
+from pyctr_lite.cli.command import completion, overview, verbs
 from tests.conftest import Pyctr
 
 

@@ -139,7 +139,7 @@ def test_ctrl_c_ends_it(pyctr: Pyctr) -> None:
 
 
 def test_a_follower_goes_on_in_the_next_file_and_misses_nothing(pyctr: Pyctr) -> None:
-    from pyctr_lite.engine import event_reader
+    from pyctr_lite.engine.events import reader as event_reader
 
     path = pyctr.root / "run/events.jsonl"
     path.parent.mkdir()

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctr_lite import errors
-from pyctr_lite.cli import flags, help, parser
-from pyctr_lite.cli.flags import Command, Option
+from pyctr_lite.cli.command import flags, help, parser
+from pyctr_lite.cli.command.flags import Command, Option
 from tests.cli.conftest import DockerClient
 
 RUN = Command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctr_lite.cli import verbs
+from pyctr_lite.cli.command import verbs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyctr_lite.cli import go_types
+from pyctr_lite.cli.gotemplate import types as go_types
 
 if TYPE_CHECKING:
     from tests.cli.conftest import DockerClient

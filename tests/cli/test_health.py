@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyctr_lite.engine import health
+from pyctr_lite.engine.life import health
 from tests.conftest import Pyctr
 
 QUICK = ["--health-interval", "50ms", "--health-retries", "2"]

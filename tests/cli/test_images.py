@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctr_lite.cli import times
+from pyctr_lite.formats import times
 from tests.images.archives import directory, entry, tar
 
 if TYPE_CHECKING:

@@ -115,7 +115,7 @@ def test_what_there_is_not_is_refused(pyctr: Pyctr, words: list[str], text: str)
 
 
 def test_a_size_is_decimal_as_docker_has_it() -> None:
-    from pyctr_lite.cli import container_values
+    from pyctr_lite.cli.container import values as container_values
 
     sizes = {"1k": 1000, "10m": 10**7, "1.5g": 1_500_000_000, "512": 512, "2 MB": 2 * 10**6, "3kib": 3000}
     for text, size in sizes.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.cli import main, manual, overview, verbs
+from pyctr_lite.cli.command import manual, overview, program, verbs
 
 SHOWN = sorted(name for name in verbs.VERBS if not name.startswith("_"))
 
@@ -50,7 +50,7 @@ def test_every_option_and_every_alias_is_explained(page: str) -> None:
         assert [option.name for option in command.options if not option.help and not option.hidden] == []
         known = {alias for alias, verb in verbs.ALIASES.items() if verb == name}
         assert known - {"container inspect"} <= {*command.aliases}, name
-    for option in main.GLOBAL_OPTIONS:
+    for option in program.GLOBAL_OPTIONS:
         assert f"--{option.name}" in page.replace("\\-", "-")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctr_lite import number
+from pyctr_lite.formats import number
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ READERS = {
     "cgroups/device_filter.py": "OCI's, checked before, or ours",
     "cgroups/group.py": "the kernel's",
     "cgroups/stats.py": "the kernel's",
-    "engine/doctor_kernel.py": "the kernel's",
-    "engine/processes.py": "the kernel's",
+    "engine/doctor/kernel.py": "the kernel's",
+    "engine/report/processes.py": "the kernel's",
     "linux/mountinfo.py": "the kernel's",
     "namespaces/create.py": "our child's",
     "rootfs/tarfield.py": "bytes, whose isdigit is ASCII's; bounded there",
@@ -158,13 +158,13 @@ READERS = {
     "runtime/shared_proc.py": "the kernel's",
     "runtime/state.py": "the kernel's",
     "runtime/capabilities.py": "the kernel's",
-    "number.py": "here it is done",
+    "formats/number.py": "here it is done",
 }
 """The modules that may ask a string whether it is of digits, and of whom the string is."""
 NO_TEXT = set(
-    "cli/container_options.py cli/exec.py cli/main.py cli/output.py cli/terminal.py engine/client.py "
-    "engine/wait.py engine/doctor_tools.py engine/engine.py engine/execute.py engine/health_monitor.py "
-    "engine/health_probe.py images/bootstrap.py jsonfile.py linux/mounts.py "
+    "cli/container/options.py cli/container/exec.py cli/command/report.py cli/command/output.py cli/screen/terminal.py "
+    "engine/api/client.py engine/life/wait.py engine/doctor/tools.py engine/engine.py engine/life/execute.py "
+    "engine/life/health_monitor.py engine/life/health_probe.py images/bootstrap.py jsonfile.py linux/mounts.py "
     "namespaces/idmap.py runtime/seccomp_compiler.py "
     "volumes/fields.py".split()
 )
@@ -177,7 +177,9 @@ def test_only_one_module_reads_digits_of_others() -> None:
     for path in sorted((REPOSITORY / "pyctr_lite").rglob("*.py")):
         name = str(path.relative_to(REPOSITORY / "pyctr_lite"))
         text = path.read_text()
-        looks_first = "import number" in text or ", number" in text or "from pyctr_lite.number import" in text
+        looks_first = (
+            "import number" in text or ", number" in text or "from pyctr_lite.formats.number import" in text
+        )
         for node in ast.walk(ast.parse(text)) if name not in READERS else ():
             if isinstance(node, ast.Attribute) and node.attr in ("isdigit", "isdecimal", "isnumeric"):
                 found.append(f"{name}:{node.lineno}: .{node.attr}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctr_lite.cli import pairs_file
+from pyctr_lite.cli.container import pairs_file
 from pyctr_lite.errors import InvalidArgument
 
 if TYPE_CHECKING:

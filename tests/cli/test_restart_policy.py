@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pyctr_lite.engine import restart
 from pyctr_lite.engine.engine import Engine
+from pyctr_lite.engine.life import restart
 from tests.conftest import Pyctr
 from tests.open_files import has_open
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.engine import bundle_mounts
+from pyctr_lite.engine.bundle import mounts as bundle_mounts
 from tests.conftest import Pyctr
 
 
@@ -226,7 +226,8 @@ def _has(tool: str) -> bool:
 
 
 def test_init_without_tini_is_an_error_with_what_to_do(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyctr_lite.engine import engine, options
+    from pyctr_lite.engine import engine
+    from pyctr_lite.engine.state import options
     from pyctr_lite.errors import PyctrError
 
     monkeypatch.setattr(bundle_mounts, "TINI", "/nonexistent/tini")

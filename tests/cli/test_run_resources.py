@@ -56,7 +56,7 @@ def test_a_very_low_ulimit_is_the_programs_trouble_and_not_ours(pyctr: Pyctr) ->
 
 
 def test_every_name_of_a_ulimit_is_known_to_the_kernel(pyctr: Pyctr) -> None:
-    from pyctr_lite.cli import container_values
+    from pyctr_lite.cli.container import values as container_values
 
     flags = [word for name in container_values.ULIMITS for word in ("--ulimit", f"{name}=0")]
     shown = shell(pyctr, "exec cat /proc/self/limits", "--ulimit", "locks=7:8", "--ulimit", "rttime=9:10")
@@ -179,7 +179,7 @@ def test_privileged_has_the_hosts_devices_and_may_use_them(pyctr: Pyctr) -> None
 def file_of(pyctr: Pyctr, controller: str, name: str, *flags: str) -> str:
     """A file of the cgroup of a container that runs with some flags."""
     id = pyctr("run", "-d", *flags, "busybox", "sleep", "60", check=True).stdout.strip()
-    from pyctr_lite.engine.paths import Paths
+    from pyctr_lite.engine.state.paths import Paths
 
     directory = groups.Group(Paths(str(pyctr.root)).group(id)).directory(controller)
     text = Path(f"{directory}/{name}").read_text().strip()
@@ -206,7 +206,7 @@ def test_with_the_oom_killer_off_who_needs_more_waits(pyctr: Pyctr) -> None:
     assert done.returncode == 137
     flags = ["-m", "16m", "--memory-swap", "16m", "--oom-kill-disable"]
     id = pyctr("run", "-d", *flags, *hungry, check=True).stdout.strip()
-    from pyctr_lite.engine.paths import Paths
+    from pyctr_lite.engine.state.paths import Paths
 
     control = Path(f"{mount.mountpoint}{Paths(str(pyctr.root)).group(id)}/memory.oom_control")
     while "under_oom 1" not in control.read_text():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.engine import security
+from pyctr_lite.engine.bundle import security
 from pyctr_lite.errors import InvalidArgument
 from tests.conftest import Pyctr
 from tests.syscalls import PERL_MOUNTS, errno_of

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli import tables, templates
+from pyctr_lite.cli.gotemplate import template as templates
+from pyctr_lite.cli.screen import tables
 
 if TYPE_CHECKING:
     from tests.cli.conftest import DockerClient
@@ -100,7 +101,10 @@ def test_columns_stand_under_each_other(rows: list[list[str]]) -> None:
 
 
 def test_the_plain_table_imports_nothing_that_is_not_hot() -> None:
-    code = "import sys; from pyctr_lite.cli import tables, flags, times, units; print(*sorted(sys.modules))"
+    code = (
+        "import sys; from pyctr_lite.cli.screen import tables; from pyctr_lite.cli.command import flags; "
+        "from pyctr_lite.formats import times, units; print(*sorted(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-S", "-P", "-c", f"import sys; sys.path.append('.'); {code}"],
         capture_output=True,

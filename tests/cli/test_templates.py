@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli import go_format, go_values, templates
+from pyctr_lite.cli.gotemplate import fmt as go_format
+from pyctr_lite.cli.gotemplate import template as templates
+from pyctr_lite.cli.gotemplate import values as go_values
 
 if TYPE_CHECKING:
     from tests.cli.conftest import DockerClient

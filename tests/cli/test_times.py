@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli import times
-from pyctr_lite.cli.times import HOUR, MINUTE, SECOND
+from pyctr_lite.formats import times
+from pyctr_lite.formats.times import HOUR, MINUTE, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli import units
+from pyctr_lite.formats import units
 
 
 @pytest.mark.parametrize(

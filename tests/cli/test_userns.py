@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pyctr_lite.engine import user_namespace
+from pyctr_lite.engine.creation import user_namespace
 from tests.conftest import Pyctr
 
 USERNS = ("--userns", "auto")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctr_lite.engine import accounts
+from pyctr_lite.engine.bundle import accounts
 from pyctr_lite.errors import InvalidArgument
 
 if TYPE_CHECKING:

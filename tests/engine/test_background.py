@@ -239,7 +239,7 @@ def test_the_keys_of_the_caller_stay_outside(pyctr: Pyctr, tmp_path: Path, verb:
 def test_the_helper_of_the_api_leaves_its_caller_too(root: Path, tmp_path: Path, session: list[Path]) -> None:
     program = (
         "import os, sys, signal; sys.path.insert(0, sys.argv[1])\n"
-        "from pyctr_lite.engine.client import Client\n"
+        "from pyctr_lite.engine.api.client import Client\n"
         "with Client(sys.argv[2]) as client:\n"
         "    client.start('busybox', ['sleep', '60'], name='box')\n"
         "    pid = client._helper.pid\n"

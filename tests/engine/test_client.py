@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.engine.client import Client
+from pyctr_lite.engine.api.client import Client
 from pyctr_lite.errors import NotFound, ProgramError
 from tests.conftest import REPOSITORY
 
@@ -79,7 +79,7 @@ def test_no_descriptor_is_lost(client: Client) -> None:
 def test_the_helper_ends_with_its_owner_however_that_ends(root: Path) -> None:
     program = (
         f"import sys, time; sys.path.append({str(REPOSITORY)!r})\n"
-        "from pyctr_lite.engine.client import Client\n"
+        "from pyctr_lite.engine.api.client import Client\n"
         f"client = Client({str(root)!r}); client.warm(); print(client._helper.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:

@@ -15,7 +15,12 @@ import pytest
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
-from pyctr_lite.engine import doctor, doctor_filters, doctor_kernel, doctor_tools, info, leftovers
+from pyctr_lite.engine import leftovers
+from pyctr_lite.engine.doctor import examine as doctor
+from pyctr_lite.engine.doctor import filters as doctor_filters
+from pyctr_lite.engine.doctor import info
+from pyctr_lite.engine.doctor import kernel as doctor_kernel
+from pyctr_lite.engine.doctor import tools as doctor_tools
 from pyctr_lite.engine.engine import Engine
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import mountinfo
@@ -24,7 +29,7 @@ from pyctr_lite.namespaces import kinds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyctr_lite.engine.fact import Fact
+    from pyctr_lite.engine.doctor.finding import Fact
     from tests.conftest import Pyctr
 
 ID = "f" * 64

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.engine import log_reader, logs
+from pyctr_lite.engine.log import reader as log_reader
+from pyctr_lite.engine.log import writer as logs
 
 if TYPE_CHECKING:
     from pathlib import Path

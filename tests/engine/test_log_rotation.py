@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctr_lite import linux
-from pyctr_lite.engine import log_reader
-from pyctr_lite.engine.logs import LogWriter
+from pyctr_lite.engine.log import reader as log_reader
+from pyctr_lite.engine.log.writer import LogWriter
 
 
 def files(path: Path) -> list[Path]:

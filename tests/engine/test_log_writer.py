@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.engine.logs import MAX_LINE, LogWriter
+from pyctr_lite.engine.log.writer import MAX_LINE, LogWriter
 
 
 def written(path: Path, *chunks: bytes) -> list[str]:

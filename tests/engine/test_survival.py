@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_lite.cgroups import hierarchy
-from pyctr_lite.engine import lock
+from pyctr_lite.engine.state import lock
 from tests.conftest import Pyctr
 from tests.leaks import cgroup_name
 

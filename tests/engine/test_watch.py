@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctr_lite.engine import watch
+from pyctr_lite.engine.events import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -109,10 +109,10 @@ def find(tree: ast.AST, path: list[str]) -> ast.FunctionDef:
 @pytest.mark.parametrize("exercise", EXERCISES, ids=ids)
 def test_nothing_but_its_place_refers_to_the_runtime_s_function(exercise: manifest.Exercise) -> None:
     """No `from … import`, no default argument, no table: else a learner's function would not be called."""
-    import pyctr_lite.cli.run
-    import pyctr_lite.engine.commit
-    import pyctr_lite.engine.execute
-    import pyctr_lite.engine.monitor  # noqa: F401
+    import pyctr_lite.cli.container.run
+    import pyctr_lite.engine.files.commit
+    import pyctr_lite.engine.life.execute
+    import pyctr_lite.engine.life.monitor  # noqa: F401
 
     owner = exercise.owner()
     original = vars(owner)[exercise.name]

@@ -10,7 +10,7 @@ from typing import Any
 import pyseccomp
 import pytest
 
-from pyctr_lite.engine import seccomp_profile
+from pyctr_lite.engine.bundle import seccomp_profile
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.runtime import seccomp_compiler
 

@@ -148,7 +148,7 @@ def test_an_archive_is_its_owners_alone_as_dockers_is(pyctr: Pyctr, tmp_path: Pa
 def test_a_program_that_uses_the_api_may_have_any_umask(root: Path, umask: int) -> None:
     program = (
         f"import os, sys; os.umask({umask}); sys.path.insert(0, sys.argv[1])\n"
-        "from pyctr_lite.engine.client import Client\n"
+        "from pyctr_lite.engine.api.client import Client\n"
         "LOOK = ['stat', '-c', '%a', '/', '/w']\n"
         "with Client(sys.argv[2]) as client:\n"
         "    print(client.run('busybox', LOOK, user='1000', workdir='/w', remove=True))\n"

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.engine import copy, engine
+from pyctr_lite.engine import engine
+from pyctr_lite.engine.files import copy
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.rootfs import walk
 from tests.conftest import Pyctr

@@ -320,8 +320,8 @@ def test_a_health_check_of_an_image_cannot_kill_the_monitor(root: Path, pyctr: P
 
 
 def test_the_api_refuses_a_health_check_of_a_wrong_shape(root: Path) -> None:
-    from pyctr_lite.engine.create import create
-    from pyctr_lite.engine.options import ContainerOptions
+    from pyctr_lite.engine.creation.create import create
+    from pyctr_lite.engine.state.options import ContainerOptions
 
     engine = Engine(str(root))
     for check in (

@@ -1,0 +1,1 @@
+"""The grammar of a command line: flags, verbs, help, completion, error reports."""

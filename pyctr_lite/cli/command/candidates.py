@@ -1,0 +1,189 @@
+"""What could stand in the place of a command line's last word: verbs, flags, values, and names that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pyctr_lite.cli.command import flags, parser, program, verbs
+from pyctr_lite.errors import PyctrError
+
+if TYPE_CHECKING:
+    from pyctr_lite.engine.engine import Engine
+
+FILES = ":files"
+"""Stands for all files: the shell knows them."""
+
+_VALUES = {
+    "cgroupns": ("host", "private"),
+    "compress": ("gzip", "none", "zstd"),
+    "explain": ("json", "text"),
+    "ipc": ("container:", "host", "none", "private", "shareable"),
+    "log-driver": ("json-file", "none"),
+    "mount": ("type=bind,", "type=tmpfs,", "type=volume,"),
+    "network": ("container:", "host", "none"),
+    "pid": ("container:", "host"),
+    "pull": ("missing", "never"),
+    "restart": ("always", "no", "on-failure", "unless-stopped"),
+    "security-opt": ("no-new-privileges", "seccomp="),
+    "userns": ("auto", "auto:size=", "container:", "host"),
+    "uts": ("host",),
+}
+_FILES = frozenset(("cidfile", "device", "env-file", "input", "label-file", "labs", "output", "root"))
+_RUNNING = frozenset(("attach", "exec", "kill", "pause", "restart", "stats", "stop", "top", "unpause", "wait"))
+"""Verbs for containers that run; `start` is for the others."""
+
+
+def of(words: list[str], root: str | None) -> list[str]:
+    """The candidates for the last of the words behind the program's name; sorted. Never fails."""
+    *before, current = words
+    try:
+        given = parser.parse(program.GLOBAL, before)
+    except PyctrError:
+        given = None
+    if given is None or not given.arguments:
+        found = [*_value(before, program.GLOBAL_OPTIONS, current, root)] if given is None else []
+        return _fitting(found or [*_flags(program.GLOBAL_OPTIONS), *_top_verbs()], current)
+    root = given.root or root
+    name, count = verbs.find(given.arguments)
+    if name:
+        return _fitting(_of_verb(name, given.arguments[count:], current, root), current)
+    group = given.arguments[0]
+    members = [known.split()[1] for known in (*verbs.VERBS, *verbs.ALIASES) if known.startswith(f"{group} ")]
+    return _fitting(members if len(given.arguments) == 1 else [], current)
+
+
+def _fitting(found: Iterable[str], current: str) -> list[str]:
+    """Those that begin so; flags only where a dash asks for them."""
+    fitting = {
+        item
+        for item in found
+        if item == FILES or (item.startswith(current) and (current[:1] == "-" or item[:1] != "-"))
+    }
+    return sorted(fitting)
+
+
+def _top_verbs() -> list[str]:
+    return [*verbs.GROUPS, *(name for name in verbs.VERBS if " " not in name and not name.startswith("_"))]
+
+
+def _of_verb(name: str, before: list[str], current: str, root: str | None) -> Iterator[str]:
+    from pyctr_lite.cli.command import overview
+
+    command = overview.command(name)
+    try:
+        arguments = parser.parse_words(command, before).arguments
+    except PyctrError:  # the last of them waits for its value
+        yield from _value(before, command.options, current, root)
+        return
+    positional = arguments and not command.interspersed
+    if current.startswith("--") and "=" in current and not positional:
+        flag, _, value = current.partition("=")
+        yield from (f"{flag}={item}" for item in _value([flag], command.options, value, root) if item != FILES)
+    elif current.startswith("-") and not positional:
+        yield from _flags(command.options)
+    else:
+        yield from _positional(command, arguments, current, root)
+
+
+def _flags(options: Iterable[flags.Option]) -> Iterator[str]:
+    for option in options:
+        if not option.hidden:
+            yield f"--{option.name}"
+            if option.short:
+                yield f"-{option.short}"
+    yield "--help"
+
+
+def _value(before: list[str], options: Iterable[flags.Option], current: str, root: str | None) -> Iterator[str]:
+    """The values of the flag that stands last before."""
+    last = before[-1] if before else ""
+    for option in options:
+        if last not in (f"--{option.name}", *(f"--{alias}" for alias in option.aliases)) and not (
+            option.short and last[:1] == "-" and last[1:2] != "-" and last.endswith(option.short)
+        ):
+            continue
+        if current.startswith("container:"):
+            yield from (f"container:{name}" for name in _names(root, _containers))
+        elif option.name in _VALUES:
+            yield from _VALUES[option.name]
+        elif option.name in _FILES:
+            yield FILES
+        elif option.name == "volume" and ":" not in current:
+            yield from (f"{name}:" for name in _names(root, _volumes))
+            yield FILES
+        elif option.name in ("signal", "stop-signal"):
+            yield from _signals()
+        elif option.name == "type":
+            yield from ("container", "image", "volume")
+        elif option.name == "format":
+            yield from ("json", "table")
+
+
+def _signals() -> list[str]:
+    import signal
+
+    return [item.name.removeprefix("SIG") for item in signal.Signals]
+
+
+def _positional(command: flags.Command, arguments: list[str], current: str, root: str | None) -> Iterator[str]:
+    places = command.arguments.split()
+    if not places or (len(arguments) >= len(places) and "..." not in places[-1]):
+        return
+    place = places[min(len(arguments), len(places) - 1)].strip("[].")
+    verb = command.name
+    if verb == "cp":
+        yield from (f"{name}:" for name in _names(root, _containers))
+        yield FILES
+    elif verb == "completion":
+        from pyctr_lite.cli.command import completion
+
+        yield from completion.SHELLS
+    elif verb == "image bootstrap" and not arguments:
+        yield from ("busybox", "debian")
+    elif place == "CONTAINER":
+        kinds: Callable[[Engine], Iterable[str]] = _containers
+        if verb in _RUNNING:
+            kinds = _running
+        elif verb == "start":
+            kinds = _stopped
+        yield from (name for name in _names(root, kinds) if name not in arguments)
+    elif place in ("IMAGE", "SOURCE_IMAGE[:TAG", "REPOSITORY[:TAG"):
+        yield from (name for name in _names(root, _images) if name not in arguments)
+    elif place == "VOLUME":
+        yield from (name for name in _names(root, _volumes) if name not in arguments)
+    elif place == "NAME|ID":
+        for kinds in (_containers, _images, _volumes):
+            yield from (name for name in _names(root, kinds) if name not in arguments)
+    elif place in ("FILE|-", "COMMAND", "ARG"):
+        yield FILES
+
+
+def _names(root: str | None, kind: Callable[[Engine], Iterable[str]]) -> list[str]:
+    """Names of a kind; none for who may not see them, or where the state is damaged: no place for errors."""
+    from pyctr_lite.engine import engine
+
+    try:
+        return list(kind(engine.Engine(root)))
+    except (PyctrError, OSError, ValueError):
+        return []
+
+
+def _containers(engine: Engine) -> list[str]:
+    return [container.name for container in engine.containers.list(sweep=False)]
+
+
+def _running(engine: Engine) -> list[str]:
+    return [container.name for container in engine.containers.list(all=False, sweep=False)]
+
+
+def _stopped(engine: Engine) -> list[str]:
+    return [item.name for item in engine.containers.list(sweep=False) if not item.state.running]
+
+
+def _images(engine: Engine) -> list[str]:
+    return [name for image in engine.images.list() for name in image.references]
+
+
+def _volumes(engine: Engine) -> list[str]:
+    return [volume.name for volume in engine.volumes.list()]

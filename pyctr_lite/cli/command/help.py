@@ -1,0 +1,103 @@
+"""Help texts in the form of Docker's client, made from the tables of `flags`."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+
+from pyctr_lite.cli.command.flags import PROGRAM, Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+NARROWEST = 40
+"""Columns: the least width that is wrapped for."""
+
+
+def command_help(command: Command, columns: int | None = None) -> str:
+    """The help of one verb: usage, summary, aliases, options, example, where it differs from Docker's."""
+    columns = columns or terminal_columns()
+    parts = [f"Usage:  {usage(command)}", command.summary]
+    if command.aliases:
+        names = sorted((command.name, *command.aliases))
+        parts.append("Aliases:\n  " + ", ".join(f"{PROGRAM} {name}" for name in names))
+    if options := options_help(command.options, columns):
+        parts.append("Options:\n" + options)
+    if command.example:
+        parts.append("Example:\n" + textwrap.indent(command.example, "  "))
+    if command.differs:
+        text = textwrap.fill(command.differs, columns, initial_indent="  ", subsequent_indent="  ")
+        parts.append("Differs from Docker:\n" + text)
+    return "\n\n".join(parts) + "\n"
+
+
+def usage(command: Command) -> str:
+    """The usage line: `pyctr_lite run [OPTIONS] IMAGE [COMMAND] [ARG...]`."""
+    words = [PROGRAM, command.name, "[OPTIONS]" if command.options else "", command.arguments]
+    return " ".join(word for word in words if word)
+
+
+def group_help(
+    usage_text: str,
+    summary: str,
+    sections: Iterable[tuple[str, Sequence[tuple[str, str]]]],
+    options: Sequence[Option] = (),
+    columns: int | None = None,
+) -> str:
+    """The help of the program or of a group of verbs: sections of (title, [(verb, summary), …])."""
+    columns = columns or terminal_columns()
+    parts = [f"Usage:  {usage_text}", summary]
+    sections = [(title, verbs) for title, verbs in sections if verbs]
+    width = max((len(verb) for _, verbs in sections for verb, _ in verbs), default=0) + 2
+    for title, verbs in sections:
+        parts.append("\n".join([f"{title}:", *(f"  {verb:<{width}}{text}" for verb, text in verbs)]))
+    if options:
+        parts.append("Global Options:\n" + options_help(options, columns))
+    see = usage_text.replace(" [OPTIONS]", "") + " --help"
+    parts.append(f"Run '{see}' for more information on a command.")
+    return "\n\n".join(parts) + "\n"
+
+
+def options_help(options: Sequence[Option], columns: int) -> str:
+    """A line or more for each option that is not hidden, sorted by name (pflag's FlagUsagesWrapped)."""
+    shown = sorted((option for option in options if not option.hidden), key=lambda option: option.name)
+    rows = [(option_left(option), option_right(option)) for option in shown]
+    indent = max((len(left) for left, _ in rows), default=0) + 3
+    lines = []
+    for left, right in rows:
+        if columns - indent < NARROWEST // 2:
+            lines += [left, *textwrap.wrap(right, max(columns, NARROWEST) - 16, initial_indent=" " * 16,
+                                           subsequent_indent=" " * 16)]  # fmt: skip
+        else:
+            first, *rest = textwrap.wrap(right, columns - indent) or [""]
+            lines += [left.ljust(indent) + first, *(" " * indent + line for line in rest)]
+    return "\n".join(lines)
+
+
+def option_left(option: Option) -> str:
+    """How an option is spelled, and what it takes: `  -m, --memory bytes`."""
+    short = f"-{option.short}, " if option.short else "    "
+    value = option.metavar or {"cpus": "decimal", "memory-swap": "bytes", "bool": ""}.get(option.kind, option.kind)
+    if option.no_value and option.kind != "bool":
+        return f"  {short}--{option.name}[={value}]"
+    return f"  {short}--{option.name} {value}".rstrip()
+
+
+def option_right(option: Option) -> str:
+    """What an option is for, and its default."""
+    default = option.default
+    if default is None or default is False or default == []:
+        return option.help
+    if isinstance(default, bool):
+        return f"{option.help} (default {str(default).lower()})"
+    return (
+        f'{option.help} (default "{default}")'
+        if isinstance(default, str)
+        else f"{option.help} (default {default})"
+    )
+
+
+def terminal_columns() -> int:
+    """The width that help is wrapped to: the terminal's, or 80."""
+    return max(shutil.get_terminal_size((80, 24)).columns, NARROWEST)

@@ -1,0 +1,64 @@
+"""`pyctr_lite`, `pyctr_lite --help`, `pyctr_lite help VERB`, `pyctr_lite GROUP` and a verb that does not exist."""
+
+from __future__ import annotations
+
+from pyctr_lite import near
+from pyctr_lite.cli.command import flags, help, verbs
+from pyctr_lite.errors import UsageError
+
+SUMMARY = "A container engine that is taught by building it: namespaces, cgroups, rootfs, volumes, commit."
+_COMMON = ("run", "exec", "ps", "images", "logs", "stop", "rm", "commit")
+
+
+def show(parsed: flags.Parsed, options: tuple[flags.Option, ...]) -> int:
+    """Print the help of the program or of a group. Fails with UsageError for what is no verb."""
+    words = parsed.arguments
+    if words[:1] == ["help"]:
+        words = words[1:]
+        name, _ = verbs.find(words)
+        if name:
+            print(help.command_help(command(name)), end="")
+            return 0
+    group = words[0] if words and words[0] in verbs.GROUPS else ""
+    if words and not group:
+        raise _unknown(words[0], "", _single_words())
+    if group:
+        members = {
+            name.split()[1]: name for name in (*verbs.VERBS, *verbs.ALIASES) if name.startswith(group + " ")
+        }
+        if len(words) > 1 and not words[1].startswith("-"):
+            raise _unknown(words[1], group, list(members))
+        rows = [(short, _summary(name)) for short, name in sorted(members.items())]
+        print(help.group_help(f"pyctr_lite {group} COMMAND", f"Manage {group}s", [("Commands", rows)]), end="")
+        return 0
+    common = [(name, _summary(name)) for name in _COMMON]
+    rest = [(name, _summary(name)) for name in sorted(_single_words()) if name not in _COMMON]
+    groups = [(name, f"Manage {name}s" if name != "system" else "Manage pyctr_lite") for name in verbs.GROUPS]
+    sections = [("Common Commands", common), ("Management Commands", groups), ("Commands", rest)]
+    print(help.group_help("pyctr_lite [OPTIONS] COMMAND", SUMMARY, sections, options), end="")
+    return 0
+
+
+def command(name: str) -> flags.Command:
+    """The table of a verb, by any of its names."""
+    name = verbs.ALIASES.get(name, name)
+    module = __import__(f"pyctr_lite.cli.{verbs.VERBS[name]}", fromlist=["COMMANDS"])
+    found: flags.Command = module.COMMANDS[name]
+    return found
+
+
+def _single_words() -> list[str]:
+    return [name for name in verbs.VERBS if " " not in name and not name.startswith("_")]
+
+
+def _summary(name: str) -> str:
+    return command(name).summary
+
+
+def _unknown(word: str, group: str, known: list[str]) -> UsageError:
+    whole = f"pyctr_lite {group}".strip()
+    found = near.nearest(word, known)
+    hint = f"Did you mean {found}? " if found else ""
+    error = UsageError(f"'{word}' is not a {whole} command.", f"{hint}See '{whole} --help'.")
+    error.exit_code = 1
+    return error

@@ -1,0 +1,124 @@
+"""Parse a command line by a verb's table of options, with pflag's rules, as Docker's client does.  [hot]"""
+
+from __future__ import annotations
+
+from pyctr_lite import errors
+from pyctr_lite.cli.command import flags, values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def parse(command: flags.Command, words: Sequence[str]) -> flags.Parsed:
+    """Read a verb's words. Fails with UsageError in pflag's and cobra's texts.
+
+    Where help is asked for, the number of positionals is not checked (`help` is then true).
+    """
+    parsed = parse_words(command, words)
+    if not parsed.help:
+        _check_arity(command, len(parsed.arguments))
+    return parsed
+
+
+def parse_words(command: flags.Command, words: Sequence[str]) -> flags.Parsed:
+    """Read words, however many positionals there are. Fails with UsageError.
+
+    As pflag's parseArgs, parseLongArg and parseSingleShortArg (github.com/spf13/pflag, flag.go).
+    """
+    long = {option.name: option for option in command.options}
+    long |= {alias: option for option in command.options for alias in option.aliases}
+    short = {option.short: option for option in command.options if option.short}
+    parsed = flags.Parsed(command.options)
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if len(word) < 2 or word[0] != "-":
+            parsed.arguments.append(word)
+            if not command.interspersed:
+                parsed.arguments += words[position:]
+                break
+        elif word == "--":
+            parsed.arguments += words[position:]
+            break
+        elif word[1] == "-":
+            name, equals, value = word[2:].partition("=")
+            if name[:1] in ("", "-"):
+                raise command.error(f"bad flag syntax: {word}")
+            option = long.get(name)
+            if option is None:
+                if name == "help":
+                    parsed.help = not equals or values.boolean(value)
+                    continue
+                raise command.error(f"unknown flag: --{name}", _near_flag(name, long))
+            if not equals:
+                value = option.no_value
+                if not value:
+                    if position == len(words):
+                        raise command.error(f"flag needs an argument: {word}")
+                    value = words[position]
+                    position += 1
+            _set(command, parsed, option, value)
+        else:
+            letters = word[1:]
+            while letters:
+                option = short.get(letters[0])
+                if option is None:
+                    if letters[0] == "h":
+                        parsed.help = True
+                        letters = letters[1:]
+                        continue
+                    raise command.error(f"unknown shorthand flag: '{letters[0]}' in -{letters}")
+                if len(letters) > 2 and letters[1] == "=":
+                    value, letters = letters[2:], ""
+                elif option.no_value:
+                    value, letters = option.no_value, letters[1:]
+                elif len(letters) > 1:
+                    value, letters = letters[1:], ""
+                elif position < len(words):
+                    value, letters = words[position], ""
+                    position += 1
+                else:
+                    raise command.error(f"flag needs an argument: '{letters[0]}' in -{letters}")
+                _set(command, parsed, option, value)
+    return parsed
+
+
+def _set(command: flags.Command, parsed: flags.Parsed, option: flags.Option, text: str) -> None:
+    try:
+        value = option.convert(text)
+    except (ValueError, errors.InvalidArgument) as error:
+        raise command.error(f'invalid argument "{text}" for "{option.spelling()}" flag: {error}') from None
+    if option.kind == "list":
+        if option.key not in parsed.given:
+            parsed.values[option.key] = []
+        parsed.values[option.key].append(value)
+    else:
+        parsed.values[option.key] = value
+    parsed.given.add(option.key)
+
+
+def _near_flag(name: str, long: dict[str, flags.Option]) -> str:
+    from pyctr_lite import near
+
+    found = near.nearest(name, [known for known, option in long.items() if not option.hidden])
+    return f"--{found}" if found else ""
+
+
+def _check_arity(command: flags.Command, number: int) -> None:
+    """Cobra's rules on the number of positionals, in the words of Docker's client (cli/required.go)."""
+    least, most = command.arity()
+    if number >= least and (most == flags.UNLIMITED or number <= most):
+        return
+    if most == 0:
+        rule = "accepts no arguments"
+    elif least == most:
+        rule = f"requires exactly {least} argument{'s' * (least != 1)}"
+    elif most == flags.UNLIMITED:
+        rule = f"requires at least {least} argument{'s' * (least != 1)}"
+    elif least == 0:
+        rule = f"requires at most {most} argument{'s' * (most != 1)}"
+    else:
+        rule = f"requires at least {least} and at most {most} arguments"
+    raise command.arity_error(rule)

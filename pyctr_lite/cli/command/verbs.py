@@ -1,0 +1,98 @@
+"""Which module has which verb. Only the module of the verb that is used is imported.  [hot]"""
+
+from __future__ import annotations
+
+VERBS = {
+    "run": "container.run",
+    "create": "container.run",
+    "exec": "container.exec",
+    "attach": "container.attach",
+    "start": "container.lifecycle",
+    "stop": "container.lifecycle",
+    "restart": "container.lifecycle",
+    "kill": "container.lifecycle",
+    "pause": "container.lifecycle",
+    "unpause": "container.lifecycle",
+    "wait": "container.lifecycle",
+    "rm": "container.lifecycle",
+    "rename": "container.rename",
+    "cp": "container.copy",
+    "export": "container.copy",
+    "update": "container.update",
+    "ps": "container.ps",
+    "logs": "container.logs",
+    "inspect": "system.inspect",
+    "top": "container.stats",
+    "stats": "container.stats",
+    "events": "system.events",
+    "diff": "container.commit",
+    "commit": "container.commit",
+    "mount": "container.mount",
+    "umount": "container.mount",
+    "images": "image.store",
+    "import": "image.archives",
+    "load": "image.archives",
+    "save": "image.archives",
+    "tag": "image.store",
+    "rmi": "image.store",
+    "history": "image.store",
+    "image bootstrap": "image.archives",
+    "image inspect": "system.inspect",
+    "image prune": "image.store",
+    "image verify": "image.store",
+    "image tree": "image.tree",
+    "volume create": "volume",
+    "volume ls": "volume",
+    "volume inspect": "volume",
+    "volume rm": "volume",
+    "volume prune": "volume",
+    "container inspect": "system.inspect",
+    "container prune": "container.prune",
+    "system df": "system.space",
+    "system prune": "system.space",
+    "info": "system.machine",
+    "version": "system.machine",
+    "doctor": "system.machine",
+    "completion": "command.completion",
+    "__complete": "command.completion",
+}
+"""The verb, and its module in this package. A module has a Command for each of its verbs in `COMMANDS`.
+
+One that begins with an underscore is for programs, and in no list."""
+
+_CONTAINER_VERBS = (
+    "run create exec attach start stop restart kill pause unpause wait rm rename update cp export logs "
+    "top stats diff commit"
+).split()
+ALIASES = {
+    "image ls": "images",
+    "image list": "images",
+    "image import": "import",
+    "image load": "load",
+    "image save": "save",
+    "image tag": "tag",
+    "image rm": "rmi",
+    "image remove": "rmi",
+    "image history": "history",
+    "volume list": "volume ls",
+    "volume remove": "volume rm",
+    "container ls": "ps",
+    "container list": "ps",
+    "container ps": "ps",
+    "system info": "info",
+    "system events": "events",
+    **{f"container {verb}": verb for verb in _CONTAINER_VERBS},
+}
+"""Docker's other words for the same verbs."""
+
+GROUPS = ("container", "image", "system", "volume")
+
+
+def find(words: list[str]) -> tuple[str, int]:
+    """The verb at the head of a command line, and how many words it is; ("", 0) where there is none."""
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        name = ALIASES.get(name, name)
+        if len(words) >= count and name in VERBS:
+            return name, count
+    return "", 0

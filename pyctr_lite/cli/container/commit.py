@@ -1,0 +1,70 @@
+"""`commit` and `diff`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyctr_lite.cli.command import output
+from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.container import run
+from pyctr_lite.cli.screen import progress
+
+if TYPE_CHECKING:
+    from pyctr_lite.cli.command.flags import Context
+
+
+def commit(context: Context) -> int:
+    """Make an image of a container's changes and print its id."""
+    from pyctr_lite.engine.files import commit as engine_commit
+
+    flags = context.flags
+    run.explain_to_stderr(flags.explain)
+    with progress.Progress("commit", quiet=bool(flags.explain)) as shown:
+        image = engine_commit.commit(
+            context.engine.containers.get(flags.arguments[0]),
+            flags.arguments[1] if len(flags.arguments) > 1 else "",
+            message=flags.message or "",
+            author=flags.author or "",
+            changes=flags.change,
+            pause=flags.pause,
+            watch=shown.watch,
+        )
+    print(image.id)
+    return 0
+
+
+def diff(context: Context) -> int:
+    """Print what a container has added (A), changed (C) and deleted (D) of its image."""
+    from pyctr_lite.engine.files import commit as engine_commit
+
+    for change in engine_commit.changes(context.engine.containers.get(context.flags.arguments[0])):
+        print(change.kind, output.one_line(change.path))
+    return 0
+
+
+COMMANDS = {
+    "commit": Command(
+        "commit",
+        "CONTAINER [REPOSITORY[:TAG]]",
+        "Create a new image from a container's changes",
+        (
+            Option("author", "string", 'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")', short="a"),
+            Option("change", "list", "Apply Dockerfile instruction to the created image", short="c"),
+            Option("explain", "string", "Narrate each kernel step: text or json", no_value="text"),
+            Option("message", "string", "Commit message", short="m"),
+            Option("pause", "bool", "Pause container during commit", short="p", default=True),
+        ),
+        action=commit,
+        aliases=("container commit",),
+        example="pyctr_lite commit -m 'add a page' -c 'CMD [\"httpd\", \"-f\"]' web site:1",
+        differs="--explain is ours.",
+    ),
+    "diff": Command(
+        "diff",
+        "CONTAINER",
+        "Inspect changes to files or directories on a container's filesystem",
+        action=diff,
+        aliases=("container diff",),
+        example="pyctr_lite diff web",
+    ),
+}

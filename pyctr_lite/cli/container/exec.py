@@ -1,0 +1,89 @@
+"""`exec`.  [hot]"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.container import options as container_options
+from pyctr_lite.cli.container import run
+from pyctr_lite.cli.screen import terminal
+from pyctr_lite.errors import Conflict, InvalidArgument, PyctrError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pyctr_lite.cli.command.flags import Context
+
+
+def execute(context: Context) -> int:
+    """Run one more process in a running container; its exit code."""
+    from pyctr_lite.engine.life import execute as engine_exec
+    from pyctr_lite.engine.state.options import ExecOptions
+
+    flags = context.flags
+    if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
+        raise InvalidArgument("the input device is not a TTY", "leave -t out where stdin is a pipe or a file")
+    terminal.parse_keys(flags.detach_keys)
+    run.explain_to_stderr(flags.explain)
+    container = context.engine.containers.get(flags.arguments[0])
+    options = ExecOptions(
+        flags.arguments[1:],
+        env=[*container_options.env_files(flags.env_file), *flags.env],
+        user=flags.user or "",
+        workdir=flags.workdir or "",
+        stdin=flags.interactive,
+        tty=flags.tty,
+        detach=flags.detach,
+        privileged=flags.privileged,
+    )
+    size = terminal.size() if flags.tty else (0, 0)
+    if not flags.detach:
+        terminal.hold_signals()  # until there is a process to pass them on to
+    attachment = _launched(lambda: engine_exec.run(container, options, size))
+    if flags.detach:
+        attachment.close()
+        return 0
+    return terminal.follow(attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys) or 0
+
+
+def _launched(launch: Callable[[], Any]) -> Any:
+    """What goes wrong in the new process, before its program, is 126 as it is Docker's; no such container is 1."""
+    try:
+        return launch()
+    except PyctrError as error:
+        if error.exit_code is None and not isinstance(error, Conflict):
+            error.exit_code = 126
+        raise
+
+
+COMMANDS = {
+    "exec": Command(
+        "exec",
+        "CONTAINER COMMAND [ARG...]",
+        "Execute a command in a running container",
+        (
+            Option("detach", "bool", "Detached mode: run command in the background", short="d"),
+            Option(
+                "detach-keys",
+                "string",
+                "Override the key sequence for detaching a container",
+                default=terminal.DETACH_KEYS,
+            ),
+            Option("env", "list", "Set environment variables", short="e"),
+            Option("env-file", "list", "Read in a file of environment variables"),
+            Option("explain", "string", "Narrate each kernel step: text or json", no_value="text"),
+            Option("interactive", "bool", "Keep STDIN open even if not attached", short="i"),
+            Option("privileged", "bool", "Give extended privileges to the command"),
+            Option("tty", "bool", "Allocate a pseudo-TTY", short="t"),
+            Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
+            Option("workdir", "string", "Working directory inside the container", short="w"),
+        ),
+        action=execute,
+        aliases=("container exec",),
+        example="pyctr_lite exec -it web sh",
+        interspersed=False,
+    )
+}

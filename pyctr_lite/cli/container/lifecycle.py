@@ -1,0 +1,277 @@
+"""`start`, `stop`, `restart`, `kill`, `pause`, `unpause`, `wait`, `rm`.  [hot]"""
+
+from __future__ import annotations
+
+from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.screen import for_each as several
+from pyctr_lite.cli.screen import terminal
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctr_lite.cli.command.flags import Context
+    from pyctr_lite.engine.container.container import Container
+
+
+def start(context: Context) -> int:
+    """Start containers; with -a or -i be the terminal of the one that is given, and end with its exit code."""
+    from pyctr_lite.cli.container import run
+
+    flags = context.flags
+    terminal.parse_keys(flags.detach_keys)
+    run.explain_to_stderr(flags.explain)
+    if flags.restart_policies:
+        from pyctr_lite.engine.life import restart
+
+        if flags.arguments or flags.attach or flags.interactive:
+            raise InvalidArgument("--restart-policies takes no container, and no other flag")
+        found = context.engine.containers.list()
+        wanted = [it.name for it in found if restart.after_boot(it.record.options.restart, it.state)]
+        return several.each(context, wanted, lambda reference: _start_detached(context, reference))
+    if not flags.arguments:
+        raise COMMANDS["start"].arity_error("requires at least 1 argument")
+    if not flags.attach and not flags.interactive:
+        return several.each(context, flags.arguments, lambda reference: _start_detached(context, reference))
+    if len(flags.arguments) > 1:
+        raise Conflict("you cannot start and attach multiple containers at once")
+    container = context.engine.containers.get(flags.arguments[0])
+    options = container.record.options
+    stdin = flags.interactive and options.stdin
+    size = terminal.size() if options.tty else (0, 0)
+    terminal.hold_signals()
+    try:
+        attachment = container.start(foreground=stdin, size=size) or container.attach()
+    except Exception as error:
+        error.exit_code = 1  # type: ignore[attr-defined]  # 126 and 127 are of `run` alone
+        raise
+    code = terminal.follow(attachment, stdin=stdin, tty=options.tty, keys=flags.detach_keys, proxy=flags.sig_proxy)
+    return code or 0
+
+
+def stop(context: Context) -> int:
+    """Stop containers, all at the same time: each may take its ten seconds."""
+    flags = context.flags
+    containers = _stop_together(context)
+    return several.each(context, flags.arguments, lambda reference: _raise_or_get(containers[reference]))
+
+
+def restart(context: Context) -> int:
+    """Stop containers, where they run, and start them again."""
+    containers = _stop_together(context)
+    return several.each(
+        context, context.flags.arguments, lambda reference: _raise_or_get(containers[reference]).restart()
+    )
+
+
+def kill(context: Context) -> int:
+    """Send containers a signal."""
+    from pyctr_lite.engine.life import signals
+
+    number = signals.number(context.flags.signal)
+    return _each(context, lambda container: container.kill(number))
+
+
+def pause(context: Context) -> int:
+    """Freeze all processes of containers."""
+    return _each(context, lambda container: container.pause())
+
+
+def unpause(context: Context) -> int:
+    """Let the processes of paused containers go on."""
+    return _each(context, lambda container: container.unpause())
+
+
+def wait(context: Context) -> int:
+    """Wait for containers to end, and print their exit codes."""
+    code = 0
+    for reference in context.flags.arguments:
+        try:
+            print(context.engine.containers.get(reference).wait(), flush=True)
+        except NotFound as error:
+            several.tell(context, error)
+            code = 1
+    return code
+
+
+def remove(context: Context) -> int:
+    """Remove containers. Where -f is given, a missing one is told of, and is no failure."""
+    from pyctr_lite.cli.container import run
+
+    flags = context.flags
+    run.explain_to_stderr(flags.explain)
+    references = []
+    for reference in flags.arguments:
+        try:
+            context.engine.containers.get(reference)
+        except NotFound as error:
+            if not flags.force:
+                references.append(reference)  # its error comes in its turn
+            else:
+                several.tell(context, error)
+        else:
+            references.append(reference)
+    return several.each(
+        context,
+        references,
+        lambda reference: context.engine.containers.get(reference).remove(
+            force=flags.force, volumes=flags.volumes
+        ),
+    )
+
+
+def _each(context: Context, act: Callable[[Container], object]) -> int:
+    containers = context.engine.containers
+    return several.each(context, context.flags.arguments, lambda reference: act(containers.get(reference)))
+
+
+def _start_detached(context: Context, reference: str) -> None:
+    attachment = context.engine.containers.get(reference).start()
+    if attachment is not None:
+        attachment.close()
+
+
+def _stop_together(context: Context) -> dict[str, Container | Exception]:
+    """Stop every container of the command line: each, or what kept it from being stopped."""
+    from pyctr_lite.engine.life import signals
+
+    flags = context.flags
+    signal = signals.number(flags.signal) if flags.signal else None
+    found: dict[str, Container | Exception] = {}
+
+    def stop_one(reference: str) -> None:
+        try:
+            container = context.engine.containers.get(reference)
+            container.stop(flags.timeout, signal)
+            found[reference] = container
+        except Exception as error:
+            found[reference] = error
+
+    if len(flags.arguments) == 1:
+        stop_one(flags.arguments[0])
+        return found
+    from threading import Thread
+
+    threads = [Thread(target=stop_one, args=(reference,)) for reference in dict.fromkeys(flags.arguments)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()  # none is left when `restart` forks
+    return found
+
+
+def _raise_or_get(outcome: Container | Exception) -> Container:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _seconds(text: str) -> int:
+    from pyctr_lite.formats import number
+
+    seconds = number.go_integer(text)
+    if seconds < -1:
+        raise InvalidArgument("seconds, 0 or more, or -1 to wait without end")
+    return seconds
+
+
+_EXPLAIN = Option("explain", "string", "Narrate each kernel step: text or json", no_value="text")
+_SIGNAL = Option("signal", "string", "Signal to send to the container", short="s")
+_TIME = Option(
+    "timeout",
+    "int",
+    "Seconds to wait before killing the container",
+    short="t",
+    convert=_seconds,
+    aliases=("time",),
+)
+
+COMMANDS = {
+    "start": Command(
+        "start",
+        "[CONTAINER...]",
+        "Start one or more stopped containers",
+        (
+            Option("attach", "bool", "Attach STDOUT/STDERR and forward signals", short="a"),
+            Option(
+                "detach-keys",
+                "string",
+                "Override the key sequence for detaching a container",
+                default=terminal.DETACH_KEYS,
+            ),
+            _EXPLAIN,
+            Option("interactive", "bool", "Attach container's STDIN", short="i"),
+            Option("restart-policies", "bool", "Start what a restart policy wants to run: for the machine's boot"),
+            Option("sig-proxy", "bool", "Proxy received signals to the process", default=True, hidden=True),
+        ),
+        action=start,
+        aliases=("container start",),
+        example="pyctr_lite start -ai web",
+        differs="--restart-policies is ours: without a daemon a boot script calls it (README).",
+    ),
+    "stop": Command(
+        "stop",
+        "CONTAINER [CONTAINER...]",
+        "Stop one or more running containers",
+        (_SIGNAL, _TIME),
+        action=stop,
+        aliases=("container stop",),
+        example="pyctr_lite stop -t 3 web",
+    ),
+    "restart": Command(
+        "restart",
+        "CONTAINER [CONTAINER...]",
+        "Restart one or more containers",
+        (_SIGNAL, _TIME),
+        action=restart,
+        aliases=("container restart",),
+        example="pyctr_lite restart web",
+    ),
+    "kill": Command(
+        "kill",
+        "CONTAINER [CONTAINER...]",
+        "Kill one or more running containers",
+        (Option("signal", "string", "Signal to send to the container", short="s", default="KILL"),),
+        action=kill,
+        aliases=("container kill",),
+        example="pyctr_lite kill -s HUP web",
+    ),
+    "pause": Command(
+        "pause",
+        "CONTAINER [CONTAINER...]",
+        "Pause all processes within one or more containers",
+        action=pause,
+        aliases=("container pause",),
+        example="pyctr_lite pause web",
+    ),
+    "unpause": Command(
+        "unpause",
+        "CONTAINER [CONTAINER...]",
+        "Unpause all processes within one or more containers",
+        action=unpause,
+        aliases=("container unpause",),
+        example="pyctr_lite unpause web",
+    ),
+    "wait": Command(
+        "wait",
+        "CONTAINER [CONTAINER...]",
+        "Block until one or more containers stop, then print their exit codes",
+        action=wait,
+        aliases=("container wait",),
+        example="pyctr_lite wait web",
+    ),
+    "rm": Command(
+        "rm",
+        "CONTAINER [CONTAINER...]",
+        "Remove one or more containers",
+        (
+            _EXPLAIN,
+            Option("force", "bool", "Force the removal of a running container (uses SIGKILL)", short="f"),
+            Option("volumes", "bool", "Remove anonymous volumes associated with the container", short="v"),
+        ),
+        action=remove,
+        aliases=("container rm", "container remove"),
+        example="pyctr_lite rm -f -v web",
+    ),
+}

@@ -1,0 +1,274 @@
+"""`run` and `create`.  [hot]"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyctr_lite import caller
+from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.container import options as container_options
+from pyctr_lite.cli.container.options import device_rate, late
+from pyctr_lite.cli.screen import terminal
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.cli.command.flags import Context
+    from pyctr_lite.engine.container.container import Container
+
+
+_SHARED = (
+    Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)"),
+    Option("blkio-weight", "int", "Block IO (relative weight), between 10 and 1000, or 0 to disable"),
+    Option("cap-add", "list", "Add Linux capabilities"),
+    Option("cap-drop", "list", "Drop Linux capabilities"),
+    Option("cgroupns", "string", "Cgroup namespace to use (host|private)"),
+    Option("cidfile", "string", "Write the container ID to the file"),
+    Option("cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
+    Option("cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds"),
+    Option("cpu-shares", "int", "CPU shares (relative weight)", short="c"),
+    Option("cpus", "cpus", "Number of CPUs"),
+    Option("cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
+    Option("cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+    Option("device", "list", "Add a host device to the container", convert=late("device")),
+    Option(
+        "device-cgroup-rule",
+        "list",
+        "Add a rule to the cgroup allowed devices list",
+        convert=late("device_rule"),
+    ),
+    Option(
+        "device-read-bps",
+        "list",
+        "Limit read rate (bytes per second) from a device",
+        convert=device_rate,
+    ),
+    Option(
+        "device-write-bps",
+        "list",
+        "Limit write rate (bytes per second) to a device",
+        convert=device_rate,
+    ),
+    Option("dns", "list", "Set custom DNS servers", convert=late("address")),
+    Option("dns-option", "list", "Set DNS options", aliases=("dns-opt",)),
+    Option("dns-search", "list", "Set custom DNS search domains", convert=late("domain")),
+    Option("domainname", "string", "Container NIS domain name"),
+    Option("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
+    Option("env", "list", "Set environment variables", short="e"),
+    Option("env-file", "list", "Read in a file of environment variables"),
+    Option("explain", "string", "Narrate each kernel step: text or json", no_value="text"),
+    Option("group-add", "list", "Add additional groups to join"),
+    Option("health-cmd", "string", "Command to run to check health"),
+    Option("health-interval", "string", "Time between running the check (ms|s|m|h)", convert=late("duration")),
+    Option("health-retries", "int", "Consecutive failures needed to report unhealthy"),
+    Option("health-start-interval", "string", "Time between checks in the start period", convert=late("duration")),
+    Option(
+        "health-start-period", "string", "Time for it to start before failures count", convert=late("duration")
+    ),
+    Option("health-timeout", "string", "Maximum time to allow one check to run", convert=late("duration")),
+    Option("hostname", "string", "Container host name", short="h"),
+    Option("init", "bool", "Run an init inside the container that forwards signals and reaps processes"),
+    Option("interactive", "bool", "Keep STDIN open even if not attached", short="i"),
+    Option("ipc", "string", "IPC mode to use (private, host, container:ID)"),
+    Option("label", "list", "Set meta data on a container", short="l"),
+    Option("label-file", "list", "Read in a line delimited file of labels"),
+    Option("log-driver", "string", "Logging driver for the container (json-file, none)"),
+    Option("log-opt", "list", "Log driver options: max-size=10m, max-file=3, labels=NAME, tag=…"),
+    Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …) by lxcfs"),
+    Option("memory", "bytes", "Memory limit", short="m"),
+    Option("memory-reservation", "bytes", "Memory soft limit"),
+    Option("memory-swap", "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+    Option("mount", "list", "Attach a filesystem mount to the container"),
+    Option("name", "string", "Assign a name to the container"),
+    Option(
+        "network",
+        "string",
+        "Connect a container to a network (none, host, container:ID)",
+        aliases=("net",),
+    ),
+    Option("no-healthcheck", "bool", "Disable any container-specified HEALTHCHECK"),
+    Option(
+        "no-new-privileges", "bool", "Keep what runs inside from gaining privileges (a setuid program does not)"
+    ),
+    Option("oom-kill-disable", "bool", "Disable OOM Killer"),
+    Option("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
+    Option("pid", "string", "PID namespace to use (host, container:ID)"),
+    Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
+    Option("privileged", "bool", "Give extended privileges to this container"),
+    Option("pull", "string", "Pull image before running (missing, never)", default="missing"),
+    Option("read-only", "bool", "Mount the container's root filesystem as read only"),
+    Option(
+        "restart", "string", "Restart policy to apply when a container exits (no, on-failure[:max], always, …)"
+    ),
+    Option("rm", "bool", "Automatically remove the container when it exits"),
+    Option("security-opt", "list", "Security options: no-new-privileges, seccomp=FILE, seccomp=unconfined"),
+    Option("shm-size", "bytes", "Size of /dev/shm"),
+    Option("stop-signal", "string", "Signal to stop the container"),
+    Option("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
+    Option("sysctl", "list", "Sysctl options", convert=late("sysctl")),
+    Option("tmpfs", "list", "Mount a tmpfs directory"),
+    Option("tty", "bool", "Allocate a pseudo-TTY", short="t"),
+    Option("ulimit", "list", "Ulimit options", convert=late("ulimit")),
+    Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
+    Option("userns", "string", "User namespace to use (host, auto, auto:size=N, container:ID)"),
+    Option("uts", "string", "UTS namespace to use (host)"),
+    Option("volume", "list", "Bind mount a volume", short="v"),
+    Option("workdir", "string", "Working directory inside the container", short="w"),
+)
+_RUN_ONLY = (
+    Option("detach", "bool", "Run container in background and print container ID", short="d"),
+    Option(
+        "detach-keys",
+        "string",
+        "Override the key sequence for detaching a container",
+        default=terminal.DETACH_KEYS,
+    ),
+    Option("sig-proxy", "bool", "Proxy received signals to the process", default=True),
+)
+_DIFFERS = (
+    "The default network is a namespace of its own with lo up: no bridge yet. "
+    "--explain, --lxcfs and --no-new-privileges are ours. "
+    "--userns is as podman has it: auto gives the container 65536 host ids that no other container has, of those "
+    'of the user "containers" in /etc/subuid and /etc/subgid, else from 2147483648 on; its root is the first. '
+    "Files on disk keep the ids that are seen inside; the host's own in a -v /DIR:/DIR are nobody's, but in a "
+    "-v /DIR:/DIR:idmap. It does not go with --privileged, nor with the host's network, PID or IPC namespace."
+)
+
+
+def run(context: Context) -> int:
+    """Create a container, start it, and be its terminal unless it is detached."""
+    flags = context.flags
+    if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
+        error = InvalidArgument("the input device is not a TTY", "leave -t out where stdin is a pipe or a file")
+        error.exit_code = 1  # Docker's client says so before it asks for anything
+        raise error
+    terminal.parse_keys(flags.detach_keys)
+    explain_to_stderr(flags.explain)
+    terminal.hold_signals()  # between two steps they would end us, and leave the container with nobody
+    container = _create(context)
+    if number := terminal.held_end():
+        container.remove(volumes=True)
+        return 128 + number
+    try:
+        attachment = container.start(foreground=not flags.detach, size=terminal.size() if flags.tty else (0, 0))
+    except BaseException:
+        if flags.rm:
+            container.remove(volumes=True)
+        raise
+    assert attachment is not None
+    if flags.detach:
+        attachment.close()
+        print(container.id)
+        return 0
+    code = terminal.follow(
+        attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys, proxy=flags.sig_proxy
+    )
+    return code or 0
+
+
+def create(context: Context) -> int:
+    """Create a container and print its id."""
+    explain_to_stderr(context.flags.explain)
+    print(_create(context).id)
+    return 0
+
+
+def _create(context: Context) -> Container:
+    flags = context.flags
+    if flags.cidfile:
+        try:
+            mode = 0o666 & ~caller.umask
+            cidfile = os.open(flags.cidfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            os.fchmod(cidfile, mode)
+        except FileExistsError:
+            raise Conflict(
+                f"container ID file found, make sure the other container isn't running or delete {flags.cidfile}"
+            ) from None
+    try:
+        options = container_options.from_flags(flags)
+        options.labs = context.labs
+        try:
+            container: Container = context.engine.containers.create(options)
+        except NotFound as error:
+            if error.message.startswith("No such image") and not error.hint.startswith("Near"):
+                error.hint = "pyctr_lite images lists what there is; import, load and image bootstrap bring more"
+            raise
+    except BaseException:
+        if flags.cidfile:
+            os.close(cidfile)
+            os.unlink(flags.cidfile)
+        raise
+    try:
+        if flags.cidfile:
+            os.write(cidfile, container.id.encode())
+            os.close(cidfile)
+        _warn(context, container)
+    except BaseException:  # nobody would know of it
+        container.remove(volumes=True)
+        if flags.cidfile:
+            os.unlink(flags.cidfile)
+        raise
+    return container
+
+
+def _warn(context: Context, container: Container) -> None:
+    """Say on standard error what is not as it was asked for."""
+    options = container.record.options
+    _warn_of_platform(context, container)
+    if options.oom_kill_disable and not options.memory:
+        print(
+            "WARNING: OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources.",
+            file=sys.stderr,
+        )
+
+
+def _warn_of_platform(context: Context, container: Container) -> None:
+    from pyctr_lite.images import platforms
+
+    config, ours = context.engine.images.config(container.record.image), platforms.architecture()
+    if not platforms.is_ours(config):
+        print(
+            f"WARNING: The requested image's platform ({config.get('os')}/{config.get('architecture')}) does not "
+            f"match the detected host platform (linux/{ours})",
+            file=sys.stderr,
+        )
+
+
+def explain_to_stderr(how: str | None) -> None:
+    """Narrate from here on where `--explain` was given. Fails with UsageError."""
+    if not how:
+        return
+    if how not in ("text", "json"):
+        raise UsageError(f'invalid argument "{how}" for "--explain" flag: it is text or json')
+    from pyctr_lite.linux import explain
+
+    sys.stderr.flush()
+    explain.start(os.dup(2), json=how == "json")
+
+
+COMMANDS = {
+    "run": Command(
+        "run",
+        "IMAGE [COMMAND] [ARG...]",
+        "Create and run a new container from an image",
+        _SHARED + _RUN_ONLY,
+        action=run,
+        aliases=("container run",),
+        example="pyctr_lite run --rm -it -m 64m busybox sh",
+        interspersed=False,
+        differs=_DIFFERS,
+    ),
+    "create": Command(
+        "create",
+        "IMAGE [COMMAND] [ARG...]",
+        "Create a new container",
+        _SHARED,
+        action=create,
+        aliases=("container create",),
+        example="pyctr_lite create --name web -v data:/srv busybox httpd -f -h /srv",
+        interspersed=False,
+        differs=_DIFFERS,
+    ),
+}

@@ -1,0 +1,186 @@
+"""Values printed as Go's fmt prints them: lists `[a b]`, maps `map[k:v]`, and printf with its verbs.
+
+Go's types of the values here: bool, int, float64, string, []interface {} (a list; []string where it holds
+strings only), map[string]interface {} (a dict).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pyctr_lite.formats import number
+
+VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>[0-9]*)(?P<dot>\.?)(?P<digits>[0-9]*)(?P<verb>.)?", re.DOTALL)
+MOST_WIDE = 10**6
+"""Columns, as in Go's fmt: a width above that is no width."""
+
+
+def type_name(value: Any) -> str:
+    """What `%T` says of a value."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, list | tuple):
+        return "[]string" if value and all(isinstance(item, str) for item in value) else "[]interface {}"
+    if isinstance(value, dict):
+        return "map[string]interface {}"
+    return {bool: "bool", int: "int", float: "float64", str: "string"}.get(type(value), type(value).__name__)
+
+
+def text(value: Any) -> str:
+    """A value as `%v` prints it."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return shortest_float(value)
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list | tuple):
+        return f"[{' '.join(map(text, value))}]"
+    return str(value)
+
+
+def shortest_float(value: float) -> str:
+    """The fewest digits that read back as the same float64, with an exponent from 7 digits on (fmt's %v)."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    mantissa, _, exponent = f"{value!r}e".partition("e")
+    exponent = exponent.rstrip("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole.lstrip("0")) or -(len(fraction) - len(fraction.lstrip("0")))
+    digits = digits.rstrip("0")
+    if not digits:
+        return sign + "0"
+    power = point + int(exponent or 0) - 1
+    if power < -4 or power >= 6:
+        return f"{sign}{digits[0]}{'.' + digits[1:] if digits[1:] else ''}e{power:+03d}"
+    if power < 0:
+        return f"{sign}0.{'0' * (-power - 1)}{digits}"
+    whole, fraction = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def quoted(value: str) -> str:
+    """A string in double quotes, as `%q` and strconv.Quote write it."""
+    escapes = {'"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f"}
+    escapes |= {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+    return '"' + "".join(escapes.get(letter) or _escaped(letter) for letter in value) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def print_line(values: Sequence[Any]) -> str:
+    """fmt.Sprintln: a space between all, a new line at the end."""
+    return " ".join(map(text, values)) + "\n"
+
+
+def print_values(values: Sequence[Any]) -> str:
+    """fmt.Sprint: a space between two values where neither is a string."""
+    out = ""
+    for index, value in enumerate(values):
+        if index and not isinstance(value, str) and not isinstance(values[index - 1], str):
+            out += " "
+        out += text(value)
+    return out
+
+
+def printf(form: str, values: Sequence[Any]) -> str:
+    """fmt.Sprintf, with its texts for a wrong verb, for a value too few or too many."""
+    rest = list(values)
+
+    def one(found: re.Match[str]) -> str:
+        verb = found["verb"]
+        too_wide = not all(number.is_whole(size or "0", MOST_WIDE) for size in (found["width"], found["digits"]))
+        if verb is None or too_wide:
+            return "%!(NOVERB)"
+        if verb == "%":
+            return "%"
+        if not rest:
+            return f"%!{verb}(MISSING)"
+        return _padded(_verb(rest.pop(0), found), found)
+
+    out = VERB.sub(one, form)
+    if rest:
+        out += f"%!(EXTRA {', '.join(f'{type_name(value)}={text(value)}' for value in rest)})"
+    return out
+
+
+def _padded(shown: str, found: re.Match[str]) -> str:
+    width, flags = int(found["width"] or 0), found["flags"]
+    if "-" in flags:
+        return shown.ljust(width)
+    if "0" in flags:
+        sign = shown[0] if shown[:1] in ("-", "+") else ""
+        return sign + shown[len(sign) :].rjust(width - len(sign), "0")
+    return shown.rjust(width)
+
+
+def _verb(value: Any, found: re.Match[str]) -> str:
+    verb, flags = found["verb"], found["flags"]
+    if verb == "v":
+        return text(value)
+    if verb == "T":
+        return type_name(value)
+    if isinstance(value, list | tuple):
+        return f"[{' '.join(_verb(item, found) for item in value)}]"
+    if isinstance(value, dict):
+        inside = " ".join(f"{_verb(key, found)}:{_verb(value[key], found)}" for key in sorted(value))
+        return f"map[{inside}]"
+    shown = None
+    if isinstance(value, bool):
+        shown = text(value) if verb == "t" else None
+    elif isinstance(value, int):
+        shown = _integer(value, verb, flags)
+    elif isinstance(value, float):
+        shown = _float(value, verb, found["digits"] if found["dot"] else None, "+" in flags)
+    elif isinstance(value, str):
+        value = value[: int(found["digits"] or 0)] if found["dot"] else value
+        shown = _string(value, verb)
+    if shown is None:
+        return f"%!{verb}({type_name(value)}={text(value)})" if value is not None else f"%!{verb}(<nil>)"
+    return shown
+
+
+def _integer(value: int, verb: str, flags: str) -> str | None:
+    if verb in "doxXb":
+        sign = "+" if "+" in flags else " " if " " in flags else ""
+        return format(value, sign + ("#" if "#" in flags and verb in "xX" else "") + verb)
+    if verb == "c":
+        return chr(value)
+    if verb == "q":
+        return f"'{chr(value)}'"
+    return f"U+{value:04X}" if verb == "U" else None
+
+
+def _float(value: float, verb: str, digits: str | None, signed: bool) -> str | None:
+    if verb not in "eEfFgG":
+        return None
+    sign = "+" if signed else ""
+    if verb in "gG" and digits is None:
+        return ("+" if signed and value >= 0 else "") + shortest_float(value)
+    precision = 6 if digits is None else int(digits or 0)
+    return format(value, f"{sign}.{precision}{verb}")
+
+
+def _string(value: str, verb: str) -> str | None:
+    if verb == "s":
+        return value
+    if verb == "q":
+        return quoted(value)
+    if verb in "xX":
+        digits = value.encode(errors="surrogateescape").hex()
+        return digits if verb == "x" else digits.upper()
+    return None

@@ -1,0 +1,39 @@
+"""From JSON to Go's values: what a template of `--format` is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyctr_lite.cli.gotemplate import types as go_types
+from pyctr_lite.cli.gotemplate.functions import NIL, Map, NilMap, NilSlice
+
+MAPS = set("Annotations Data ExposedPorts Labels Networks Options Ports Sysctls Tmpfs Volumes".split())
+"""The keys in Docker's JSON whose objects are maps, not structs."""
+SLICES = set(
+    "Binds BlkioDeviceReadBps BlkioDeviceWriteBps CapAdd CapDrop Cmd DeviceCgroupRules Entrypoint ExecIDs "
+    "ExtraHosts GroupAdd OnBuild SecurityOpt".split()
+)
+"""The keys whose null is a slice that is nil."""
+POINTERS = {"Init", "MemorySwappiness", "OomKillDisable", "PidsLimit", "StopTimeout"}
+"""The keys whose null is a pointer that is nil."""
+
+
+def as_go(value: Any, maps: set[str] = MAPS, known: go_types.Fields | None = None) -> Any:
+    """A JSON value with what its keys tell of Go's types: `Map` for a map, sorted as Go sorts it, nil ones too.
+
+    `known` has the fields of the struct that it is, for those that JSON leaves out.
+    """
+    if isinstance(value, dict):
+        members = [(key, _member(key, item, maps, known)) for key, item in value.items()]
+        return type(value)(members) if known is None else go_types.Struct(members, known)
+    return [as_go(item, maps, known) for item in value] if isinstance(value, list) else value
+
+
+def _member(key: str, value: Any, maps: set[str], known: go_types.Fields | None) -> Any:
+    if value is None:
+        return NilMap() if key in maps else NilSlice() if key in SLICES else NIL if key in POINTERS else None
+    fields, many = go_types.inner(known, key)
+    if key in maps and isinstance(value, dict):
+        items = {name: as_go(item, maps, fields if many else None) for name, item in value.items()}
+        return Map(sorted(items.items()))
+    return as_go(value, maps, fields)

@@ -1,0 +1,1 @@
+"""Terminal output and input: tables, progress bars, prompts, raw mode."""

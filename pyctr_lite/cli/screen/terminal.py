@@ -1,0 +1,262 @@
+"""Between the user's terminal or pipes and an attached process: raw mode, resize, detach keys, signals.  [hot]"""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import fcntl
+import os
+import select
+import struct
+import sys
+import termios
+
+from pyctr_lite import jsonfile, linux
+from pyctr_lite.cli.command import output
+from pyctr_lite.errors import InvalidArgument, PyctrError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.life.attach import Attachment
+
+DETACH_KEYS = "ctrl-p,ctrl-q"
+_FAULTS = frozenset(
+    (_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL, _signal.SIGTRAP, _signal.SIGSYS)
+)
+"""Of a fault of our own: a handler would return to it for ever; blocked, the kernel still ends us by them."""
+_PROXIED = frozenset(range(1, _signal.NSIG)) - {
+    *(_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGURG),
+    *(32, 33),  # the C library's own
+}
+"""All that Docker's client and podman's pass on: everything but what concerns the client alone."""
+_STOPPING = frozenset((_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU))
+_HARMLESS = frozenset((_signal.SIGCONT, _signal.SIGWINCH))
+_UNSPECIAL = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
+
+
+class Detached(Exception):
+    """The user has pressed the detach keys."""
+
+
+def parse_keys(text: str) -> bytes:
+    """The bytes of `ctrl-p,ctrl-q`. Fails with InvalidArgument."""
+    keys = b""
+    for key in text.split(",") if text else []:
+        if len(key) == 1 and key.isascii():
+            keys += key.encode()
+        elif key.startswith("ctrl-") and len(key) == 6 and ("a" <= key[5] <= "z" or key[5] in _UNSPECIAL):
+            keys += bytes([_UNSPECIAL.get(key[5], ord(key[5]) - 96)])
+        else:
+            raise InvalidArgument(f"invalid detach keys: unknown character {key!r} in {text!r}")
+    return keys
+
+
+def size(fd: int = 0) -> tuple[int, int]:
+    """The rows and columns of a terminal; (0, 0) where it is none."""
+    try:
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8))
+    except OSError:
+        return 0, 0
+    return rows, columns
+
+
+def hold_signals() -> None:
+    """Let signals wait from here on: `follow` passes them on, once the process is there to get them."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED - _STOPPING)
+
+
+def held_end() -> int:
+    """The number of a signal among those held that asks for our end; 0 if there is none."""
+    ends = _signal.sigpending() - _STOPPING - _HARMLESS
+    return min((number for number in ends if _signal.getsignal(number) != _signal.SIG_IGN), default=0)
+
+
+def follow(
+    attachment: Attachment, *, stdin: bool, tty: bool, keys: str = DETACH_KEYS, proxy: bool = True
+) -> int | None:
+    """Be the process's terminal until it ends: its exit code, or None where the user detached.
+
+    `stdin` gives it our input, `tty` says that it has a terminal, `proxy` sends it every signal that we get.
+    Without `proxy` a signal does to us what it does to any program, but leaves the terminal as it was. Afterwards
+    signals are held: the caller has nothing to do but to end.
+    """
+    loop = _Loop(attachment, stdin, tty, parse_keys(keys))
+    loop.saved = termios.tcgetattr(0) if tty and stdin and os.isatty(0) else None
+    detached = False
+    try:
+        loop.set_raw()
+        if tty:
+            loop.resize()
+        loop.watch_signals(proxy)
+        return loop.run()
+    except Detached:
+        detached = True
+        return None
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED - _STOPPING)
+        loop.set_back()
+        if detached:
+            output.write_all(2, b"read escape sequence\n")
+        attachment.close()
+
+
+def _set_raw(fd: int, saved: list[Any]) -> None:
+    """What cfmakeraw(3) does: no echo, no line editing, no signals by keys."""
+    mode = [*saved[:6], list(saved[6])]
+    mode[0] &= ~(
+        termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
+        | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
+    )  # fmt: skip
+    mode[1] &= ~termios.OPOST
+    mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+    mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+    termios.tcsetattr(fd, termios.TCSADRAIN, mode)
+
+
+def _is_in_background() -> bool:
+    """Whether our terminal is for others to use at the moment."""
+    try:
+        return os.tcgetpgrp(0) != os.getpgrp()
+    except OSError:
+        return False  # it is not our terminal
+
+
+class _Loop:
+    def __init__(self, attachment: Attachment, stdin: bool, tty: bool, keys: bytes) -> None:
+        self.attachment, self.tty, self.keys = attachment, tty, keys
+        self.reading = stdin
+        self.matched = b""
+        self.saved: list[Any] | None = None
+        """What our terminal was like, if it is to be raw."""
+        self.proxy = True
+        self.faults = -1
+
+    def watch_signals(self, proxy: bool) -> None:
+        """Hear of every signal that is to be passed on, or that must find the terminal as it was."""
+        self.proxy = proxy
+        handled = _PROXIED if proxy or self.saved is not None else {_signal.SIGWINCH} if self.tty else frozenset()
+        for number in handled - _FAULTS:
+            if number != _signal.SIGHUP or _signal.getsignal(number) != _signal.SIG_IGN:  # as nohup(1) has it
+                _signal.signal(number, self.on_signal)
+        if handled & _FAULTS:
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _FAULTS)
+            self.faults = linux.signalfd(_FAULTS)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PROXIED - (_FAULTS & handled))
+
+    def on_signal(self, number: int, _: object) -> None:
+        """Pass a signal on, or do what it asks of us."""
+        if number == _signal.SIGWINCH and self.tty:
+            self.resize()
+        if number == _signal.SIGCONT:
+            self.set_raw()
+        if number in _STOPPING and (not self.proxy or (number != _signal.SIGTSTP and _is_in_background())):
+            self._stop(number)
+        elif self.proxy:
+            self.attachment.signal(number)
+        elif number not in _HARMLESS:
+            raise SystemExit(128 + number)
+
+    def set_raw(self) -> None:
+        """Make the terminal raw where it is to be."""
+        if self.saved is not None and not _is_in_background():
+            try:
+                _set_raw(0, self.saved)
+            except (OSError, termios.error):
+                pass  # it has been hung up
+
+    def set_back(self) -> None:
+        """Make the terminal what it was."""
+        if self.saved is not None:
+            try:
+                termios.tcsetattr(0, termios.TCSADRAIN, self.saved)
+            except (OSError, termios.error):
+                pass  # it has been hung up
+
+    def _stop(self, number: int) -> None:
+        """Stop as a job does: with a handler alone, the call that the signal came from would be made for ever."""
+        if not _is_in_background():
+            self.set_back()
+        _signal.signal(number, _signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        _signal.signal(number, self.on_signal)  # continued: SIGCONT has made the terminal raw again
+
+    def run(self) -> int:
+        """Move data until the end comes. What is not taken yet keeps us from reading more, not from showing."""
+        self.attachment.sock.setblocking(False)
+        while True:
+            waiting = self.attachment.waiting
+            poller = select.poll()
+            poller.register(self.attachment, select.POLLIN | (select.POLLOUT if waiting else 0))
+            if self.reading and not waiting:
+                try:
+                    poller.register(0, select.POLLIN)
+                except OSError as error:
+                    if error.errno != errno.EPERM:
+                        raise
+            if self.faults >= 0:
+                poller.register(self.faults, select.POLLIN)
+            ready = dict(poller.poll())
+            if self.faults in ready:
+                self.on_signal(int.from_bytes(os.read(self.faults, 128)[:4], sys.byteorder), None)
+            if 0 in ready:
+                self._read_input()
+            events = ready.get(self.attachment.fileno(), 0)
+            if events & select.POLLOUT:
+                self.attachment.flush()
+            if events & ~select.POLLOUT:
+                kind, data = self.attachment.receive()
+                if kind in ("1", "2"):
+                    output.write_all(int(kind), data)
+                elif kind == "X":
+                    return int(jsonfile.loads(data)["ExitCode"])
+                elif not kind:
+                    raise PyctrError(
+                        "the container's monitor was killed: its output is lost", "ps tells what is left"
+                    )
+
+    def resize(self) -> None:
+        """Tell the process how large our terminal is now."""
+        rows, columns = size(0)
+        if rows:
+            self.attachment.resize(rows, columns)
+
+    def _read_input(self) -> None:
+        try:
+            data = os.read(0, 32 * 1024)
+        except BlockingIOError:
+            return  # another process was quicker
+        except OSError:  # EIO: the terminal has been hung up
+            data = b""
+        if not data:
+            self.reading = False
+            if not self.tty:
+                self.attachment.end_input()
+            else:
+                self.attachment.send_input(b"\x04")
+            return
+        if self.tty and self.keys:
+            data = self._without_detach_keys(data)
+        if data:
+            self.attachment.send_input(data)
+
+    def _without_detach_keys(self, data: bytes) -> bytes:
+        out = b""
+        for byte in data:
+            key = bytes([byte])
+            if self.keys.startswith(self.matched + key):
+                self.matched += key
+                if self.matched == self.keys:
+                    if out:
+                        self.attachment.send_input(out)
+                    raise Detached
+            else:
+                out += self.matched
+                self.matched = b""
+                if self.keys.startswith(key):
+                    self.matched = key
+                else:
+                    out += key
+        return out

@@ -1,0 +1,1 @@
+"""The verbs that concern the whole engine or any object."""

@@ -1,0 +1,135 @@
+"""`events`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite import jsonfile
+from pyctr_lite.cli.command import output
+from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.container import filters, logs
+from pyctr_lite.cli.gotemplate import template as templates
+from pyctr_lite.cli.gotemplate import values as go_values
+from pyctr_lite.cli.gotemplate.tokens import TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pyctr_lite.cli.command.flags import Context
+
+    Event = dict[str, Any]
+
+_KEYS = ("container", "event", "image", "label", "scope", "type", "volume")
+_GO_NAMES = {
+    "status": "Status",
+    "id": "ID",
+    "from": "From",
+    "scope": "Scope",
+    "time": "Time",
+    "timeNano": "TimeNano",
+}
+"""A template sees the fields of Go's struct, JSON has these keys."""
+_EMPTY: Event = {
+    "Type": "",
+    "Action": "",
+    "Actor": {"ID": "", "Attributes": {}},
+    "scope": "",
+    "time": 0,
+    "timeNano": 0,
+}
+
+
+def events(context: Context) -> int:
+    """Print what happens, as it happens; with --since what happened first."""
+    from pyctr_lite.engine.events import reader as event_reader
+
+    flags = context.flags
+    since, until = logs.moment("since", flags.since), logs.moment("until", flags.until)
+    chosen = event_filter(filters.parse(flags.filter, _KEYS))
+    shown = _formatter(flags.format or "")
+    found: Iterable[Event] = event_reader.follow(context.engine.paths, history=since is not None, until=until)
+    for event in found:
+        if (since or 0) <= event["timeNano"] <= (until or event["timeNano"]) and chosen(event):
+            output.styled(shown(event) + "\n")
+            sys.stdout.flush()
+    return 0
+
+
+def event_filter(values: filters.Values) -> Callable[[Event], bool]:
+    """Of one key any value will do, but of labels all must be there."""
+
+    def of_object(kind: str, event: Event, value: str) -> bool:
+        actor = event["Actor"]
+        if event["Type"] != kind:
+            return bool(kind == "image" and actor["Attributes"].get("image") == value)
+        id = actor["ID"].removeprefix("sha256:")
+        return bool(value == actor["Attributes"].get("name") or id.startswith(value.removeprefix("sha256:")))
+
+    tests: dict[str, Callable[[Event, str], bool]] = {
+        "container": lambda event, value: of_object("container", event, value),
+        "image": lambda event, value: of_object("image", event, value),
+        "volume": lambda event, value: of_object("volume", event, value),
+        "event": lambda event, value: event["Action"] == value,
+        "type": lambda event, value: event["Type"] == value,
+        "scope": lambda event, value: event["scope"] == value,
+        "label": lambda event, value: filters.has_label(event["Actor"]["Attributes"], value),
+    }
+
+    def test(event: Event) -> bool:
+        return all(
+            (all if key == "label" else any)(tests[key](event, value) for value in given)
+            for key, given in values.items()
+        )
+
+    return test
+
+
+def _formatter(form: str) -> Callable[[Event], str]:
+    if form in ("json", "{{json .}}"):
+        return jsonfile.dumps
+    if not form:
+        return lambda event: output.one_line(_line(event))
+    template = templates.of_flag(form)
+
+    def render(event: Event) -> str:
+        fields = {"Status": "", "ID": "", "From": ""}  # of a volume there are none
+        fields |= {_GO_NAMES.get(key, key): value for key, value in event.items()}
+        return template.render(go_values.as_go(fields, go_values.MAPS | {"Attributes"}))
+
+    try:
+        render(_EMPTY)  # so that a field that no event has is told at once, not with the first event
+    except TemplateError as error:
+        error.exit_code = 64
+        raise
+    return render
+
+
+def _line(event: Event) -> str:
+    """Docker's line: local time, type, action, id, attributes."""
+    seconds, fraction = divmod(event["timeNano"], 10**9)
+    when = time.localtime(seconds)
+    zone = time.strftime("%z", when)
+    zone = "Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}"
+    attributes = ", ".join(f"{key}={value}" for key, value in sorted(event["Actor"]["Attributes"].items()))
+    text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', when)}.{fraction:09d}{zone} {event['Type']} {event['Action']}"
+    return f"{text} {event['Actor']['ID']} ({attributes})" if attributes else f"{text} {event['Actor']['ID']}"
+
+
+COMMANDS = {
+    "events": Command(
+        "events",
+        "",
+        "Get real time events from the engine",
+        (
+            Option("filter", "list", "Filter output based on conditions provided", short="f"),
+            Option("format", "string", "Format output: 'json' or a Go template"),
+            Option("since", "string", "Show all events created since timestamp"),
+            Option("until", "string", "Stream events until this timestamp"),
+        ),
+        action=events,
+        aliases=("system events",),
+        example="pyctr_lite events --since 10m --filter event=die",
+    )
+}

@@ -1,0 +1,146 @@
+"""`inspect` and `image inspect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite import near
+from pyctr_lite.cli.command import output
+from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.gotemplate import template as templates
+from pyctr_lite.cli.gotemplate import types as go_types
+from pyctr_lite.cli.gotemplate import values as go_values
+from pyctr_lite.cli.gotemplate.tokens import TemplateError
+from pyctr_lite.cli.screen import for_each as several
+from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctr_lite.cli.command.flags import Context
+    from pyctr_lite.engine.engine import Engine
+
+_FORMAT = Option("format", "string", "Format output: 'json' or a Go template", short="f")
+_SIZE = "Display total file sizes"
+
+
+def inspect(context: Context) -> int:
+    """Show containers, images and volumes: of one name what is found first."""
+    flags, engine = context.flags, context.engine
+    if flags.type is not None and flags.type not in _FINDERS:
+        raise InvalidArgument(f'unknown type: "{flags.type}"', f"it is one of {', '.join(_FINDERS)}")
+    if flags.size and flags.type not in (None, "container"):
+        raise InvalidArgument(f'"size" is not supported for type "{flags.type}"')
+
+    def find(reference: str) -> Any:
+        if flags.type:
+            return _FINDERS[flags.type](engine, reference, flags.size)
+        for finder in _FINDERS.values():
+            try:
+                return finder(engine, reference, flags.size)
+            except (NotFound, InvalidArgument):
+                continue  # an image's name has rules that a container's has not
+        raise NotFound(f"No such object: {reference}", _near(engine, reference))
+
+    return show(context, find)
+
+
+def inspect_container(context: Context) -> int:
+    """Show containers, and nothing else of the same name."""
+    return show(context, lambda reference: _container(context.engine, reference, context.flags.size))
+
+
+def inspect_image(context: Context) -> int:
+    """Show images."""
+    return show(context, lambda reference: _image(context.engine, reference, False))
+
+
+def show(context: Context, find: Callable[[str], Any]) -> int:
+    """Print what each argument is, as one JSON array or by a template; tell what was not found, then 1."""
+    flags = context.flags
+    form = flags.format or ""
+    template = templates.of_flag(form) if form not in ("", "json") else None
+    found: list[Any] = []
+    missing: list[PyctrError] = []
+    for reference in flags.arguments:
+        try:
+            value = find(reference)
+            found.append(
+                value
+                if template is None
+                else template.render(go_values.as_go(value, known=go_types.of_object(value)))
+            )
+        except NotFound as error:
+            missing.append(error)
+        except TemplateError as error:
+            missing.append(error)
+            break  # what is asked of one is asked of all
+    if template is None:
+        output.show_json(found, None if form else 4)
+    for text in found if template is not None else ():
+        output.styled(f"{text}\n")
+    for each in missing:
+        several.tell(context, each)
+    return 1 if missing else 0
+
+
+def _container(engine: Engine, reference: str, size: bool) -> Any:
+    from pyctr_lite.engine.report import container as engine_inspect
+
+    return engine_inspect.container(engine.containers.get(reference), size=size)
+
+
+def _image(engine: Engine, reference: str, size: bool) -> Any:
+    from pyctr_lite.engine.report import image as engine_inspect
+
+    return engine_inspect.image(engine, engine.images.get(reference))
+
+
+def _volume(engine: Engine, reference: str, size: bool) -> Any:
+    return engine.volumes.get(reference).inspect()
+
+
+def _near(engine: Engine, reference: str) -> str:
+    known = [container.name for container in engine.containers.list()]
+    known += [name for image in engine.images.list() for name in image.references]
+    known += [volume.name for volume in engine.volumes.list()]
+    found = near.nearest(reference, known)
+    return f"did you mean {found}?" if found else "ps -a, images and volume ls list what there is"
+
+
+_FINDERS: dict[str, Callable[[Engine, str, bool], Any]] = {
+    "container": _container,
+    "image": _image,
+    "volume": _volume,
+}
+
+COMMANDS = {
+    "inspect": Command(
+        "inspect",
+        "NAME|ID [NAME|ID...]",
+        "Return low-level information on containers, images and volumes",
+        (
+            _FORMAT,
+            Option("size", "bool", f"{_SIZE} if the type is container", short="s"),
+            Option("type", "string", "Only inspect objects of the given type (container, image, volume)"),
+        ),
+        action=inspect,
+        example="pyctr_lite inspect --format '{{ .State.Pid }}' web",
+    ),
+    "container inspect": Command(
+        "container inspect",
+        "CONTAINER [CONTAINER...]",
+        "Display detailed information on one or more containers",
+        (_FORMAT, Option("size", "bool", _SIZE, short="s")),
+        action=inspect_container,
+        example="pyctr_lite container inspect --format '{{ .State.Pid }}' web",
+    ),
+    "image inspect": Command(
+        "image inspect",
+        "IMAGE [IMAGE...]",
+        "Display detailed information on one or more images",
+        (_FORMAT,),
+        action=inspect_image,
+        example="pyctr_lite image inspect --format '{{json .Config}}' busybox",
+    ),
+}

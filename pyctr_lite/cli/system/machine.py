@@ -1,0 +1,197 @@
+"""`version`, `info`, `doctor`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pyctr_lite.cli.command import output
+from pyctr_lite.cli.command.flags import Command, Context, Option
+
+
+def version(context: Context) -> int:
+    """Print the versions; this needs no root."""
+    from pyctr_lite.engine.doctor import info as infos
+
+    versions = infos.version()
+    if context.flags.format:
+        return _print_formatted(versions, context.flags.format)
+    titles = {"Client": "Client: pyctr_lite", "Server": "\nServer: none, the client is the engine"}
+    for side, title in titles.items():
+        values = versions[side]
+        print(title)
+        print(f" {'Version:':<18} {values['Version']}")
+        print(f" {'Python version:':<18} {values['PythonVersion']}")
+        print(f" {'OS/Arch:':<18} {values['Os']}/{values['Arch']}")
+        if "KernelVersion" in values:
+            print(f" {'Kernel version:':<18} {values['KernelVersion']}")
+            print(f" {'OCI runtime spec:':<18} {values['OciRuntimeSpec']}")
+    return 0
+
+
+def info(context: Context) -> int:
+    """Print what is known of this machine and this engine."""
+    from pyctr_lite.engine.doctor import info as infos
+
+    values = infos.info(context.engine)
+    if context.flags.format:
+        return _print_formatted(values, context.flags.format, info=True)
+    print("Client: pyctr_lite", f" Version:    {values['ServerVersion']}", "", "Server:", sep="\n")
+    for line in _info_lines(values):
+        print(f" {line}")
+    sys.stdout.flush()
+    for warning in values["Warnings"]:
+        print(warning, file=sys.stderr)
+    return 0
+
+
+def _info_lines(values: dict[str, Any]) -> list[str]:
+    from pyctr_lite.formats import units
+
+    controllers = values["CgroupControllers"].items()
+    return [
+        f"Containers: {values['Containers']}",
+        f" Running: {values['ContainersRunning']}",
+        f" Paused: {values['ContainersPaused']}",
+        f" Stopped: {values['ContainersStopped']}",
+        f"Images: {values['Images']}",
+        f"Volumes: {values['Volumes']}",
+        f"Server Version: {values['ServerVersion']}",
+        f"Storage Driver: {values['Driver']}",
+        *(f" {name}: {value}" for name, value in values["DriverStatus"]),
+        f"Logging Driver: {values['LoggingDriver']}",
+        f"Cgroup Driver: {values['CgroupDriver']}",
+        f"Cgroup Version: {values['CgroupVersion']}" + " (hybrid)" * (values["CgroupKind"] == "hybrid"),
+        *(
+            f" v{number}: {' '.join(names)}"
+            for number in (1, 2)
+            if (names := [name for name, version_ in controllers if version_ == number])
+        ),
+        f"Default Runtime: {values['DefaultRuntime']}",
+        f"Init Binary: {values['InitBinary'] or 'none'}",
+        f"Kernel Version: {values['KernelVersion']}",
+        f"Operating System: {values['OperatingSystem']}",
+        f"OSType: {values['OSType']}",
+        f"Architecture: {values['Architecture']}",
+        f"CPUs: {values['NCPU']}",
+        f"Total Memory: {units.human_bytes(values['MemTotal'])}",
+        f"Name: {values['Name']}",
+        f"Docker Root Dir: {values['DockerRootDir']}",
+        f"Run Dir: {values['RunDir']}",
+    ]
+
+
+def doctor(context: Context) -> int:
+    """Tell what this machine can and cannot do, and with --fix remove what killed processes left."""
+    from pyctr_lite.engine import engine as engines
+    from pyctr_lite.engine.doctor import examine as doctors
+
+    flags = context.flags
+    engine = context.engine if flags.fix else engines.Engine(context.root)
+    code = _repair(context) if flags.fix else 0
+    facts = doctors.examine(engine)
+    missing = [fact for fact in facts if fact.needed and not fact.ok]
+    if flags.json:
+        output.show_json([_as_json(fact) for fact in facts], 4)
+        return 1 if missing else code
+    width = max(len(fact.name) for fact in facts)
+    area = ""
+    for fact in facts:
+        if fact.area != area:
+            area = fact.area
+            print(area)
+        print(f"  {'✓' if fact.ok else '✗'} {fact.name:<{width}}  {_told(fact)}")
+    optional = [fact.name for fact in facts if not fact.ok and not fact.needed]
+    print()
+    if missing:
+        print(f"Not ready: {', '.join(fact.name for fact in missing)}")
+    else:
+        print("Ready" + (f", without {', '.join(optional)}" if optional else ""))
+    return 1 if missing else code
+
+
+def _told(fact: Any) -> str:
+    if fact.ok:
+        return str(fact.text)
+    return f"{fact.text}{'' if fact.needed else ' (optional)'} → {fact.fix}"
+
+
+def _as_json(fact: Any) -> dict[str, Any]:
+    return {
+        "Area": fact.area,
+        "Name": fact.name,
+        "Ok": fact.ok,
+        "Needed": fact.needed,
+        "Text": fact.text,
+        "Fix": "" if fact.ok else fact.fix,
+    }
+
+
+def _repair(context: Context) -> int:
+    """Remove leftovers, told on stderr so that --json stays JSON; 1 where one could not be removed."""
+    from pyctr_lite.cli.screen import for_each as several
+    from pyctr_lite.engine import leftovers
+    from pyctr_lite.errors import PyctrError
+
+    code = 0
+    for left in leftovers.find(context.engine):
+        try:
+            left.remove()
+        except FileNotFoundError:
+            continue  # another process was faster
+        except (PyctrError, OSError) as error:
+            several.tell(context, error)
+            code = 1
+        else:
+            print(f"removed {left.kind} {left.path}", file=sys.stderr)
+    return code
+
+
+def _print_formatted(values: dict[str, Any], form: str, *, info: bool = False) -> int:
+    from pyctr_lite.cli.gotemplate import template as templates
+    from pyctr_lite.cli.gotemplate import types as go_types
+    from pyctr_lite.cli.gotemplate import values as go_values
+
+    if form == "json":
+        output.show_json(values)
+    else:
+        output.styled(
+            templates.of_flag(form).render(go_values.as_go(values, known=go_types.INFO if info else None)) + "\n"
+        )
+    return 0
+
+
+_FORMAT = Option("format", "string", "Format output: 'json' or a Go template", short="f")
+
+COMMANDS = {
+    "version": Command(
+        "version",
+        "",
+        "Show the version information",
+        (_FORMAT,),
+        action=version,
+        example="pyctr_lite version --format '{{.Server.KernelVersion}}'",
+    ),
+    "info": Command(
+        "info",
+        "",
+        "Display system-wide information",
+        (_FORMAT,),
+        action=info,
+        aliases=("system info",),
+        example="pyctr_lite info --format '{{.CgroupDriver}} {{.CgroupVersion}}'",
+        differs="CgroupVersion is 1 on a hybrid machine: CgroupControllers tells each controller's.",
+    ),
+    "doctor": Command(
+        "doctor",
+        "",
+        "Tell what this machine can and cannot do for containers",
+        (
+            Option("fix", "bool", "Remove what killed processes left: cgroups, mounts, directories, names"),
+            Option("json", "bool", "Tell it as JSON"),
+        ),
+        action=doctor,
+        example="pyctr_lite doctor --fix",
+        differs="Docker has no such verb.",
+    ),
+}

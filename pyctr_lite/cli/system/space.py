@@ -1,0 +1,157 @@
+"""`system df` and `system prune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.screen import tables
+from pyctr_lite.formats import times, units
+
+if TYPE_CHECKING:
+    from pyctr_lite.cli.command.flags import Context
+    from pyctr_lite.engine.report.space import Space
+
+_FIELDS = {
+    "Active": "ACTIVE",
+    "Reclaimable": "RECLAIMABLE",
+    "Size": "SIZE",
+    "TotalCount": "TOTAL",
+    "Type": "TYPE",
+}
+_SHOWN = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
+
+
+def df(context: Context) -> int:
+    """Show the space on disk."""
+    from pyctr_lite.engine.report import space as spaces
+
+    flags = context.flags
+    listing = tables.Listing(_FIELDS, _SHOWN)
+    form = flags.format or ""
+    listing.wanted(form)  # a template with a fault is told of before anything is measured
+    space = spaces.measure(context.engine)
+    if flags.verbose and not form:
+        print(_verbose(context, space), end="")
+    else:
+        listing.show(_rows(space), form)
+    return 0
+
+
+def _rows(space: Space) -> list[dict[str, Any]]:
+    running = [size for container, size in space.containers if container.state.running]
+    containers = sum(size for _, size in space.containers)
+    volumes = sum(size for _, size, _ in space.volumes)
+    mounted = [size for _, size, links in space.volumes if links]
+    active = sum(1 for image in space.images if image.containers)
+    return [
+        _row("Images", len(space.images), active, space.images_size, space.images_used),
+        _row("Containers", len(space.containers), len(running), containers, sum(running)),
+        _row("Local Volumes", len(space.volumes), len(mounted), volumes, sum(mounted)),
+    ]
+
+
+def _row(kind: str, total: int, active: int, size: int, used: int) -> dict[str, Any]:
+    free = units.human_size(size - used, 4)
+    share = f" ({100 * (size - used) // size}%)" if size else ""
+    return {
+        "Type": kind,
+        "TotalCount": str(total),
+        "Active": str(active),
+        "Size": units.human_size(size, 4),
+        "Reclaimable": free + share,
+    }
+
+
+def _verbose(context: Context, space: Space) -> str:
+    from pyctr_lite.cli.container import ps
+    from pyctr_lite.cli.image import filters as image_filters
+
+    images = [["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"]]
+    for each in space.images:
+        created = image_filters.created(each.image)
+        sizes = [units.human_size(size, 4) for size in (each.image.size, each.shared, each.unique)]
+        for name in each.image.references or ["<none>:<none>"]:
+            repository, _, tag = name.rpartition(":")
+            since = times.ago(created) if created else "N/A"
+            images.append([repository, tag, each.image.id[7:19], since, *sizes, str(each.containers)])
+    titles = ["CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"]
+    fields = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
+    containers = [titles]
+    names = ps.ImageNames(context.engine, False)
+    for container, size in space.containers:
+        row = {name: ps.FIELD_OF[name](container, False) for name in fields if name not in ("Image", "Size")}
+        row |= {"Image": names.name(container), "Size": units.human_size(size, 3)}
+        containers.append([row[name] for name in fields])
+    volumes = [["VOLUME NAME", "LINKS", "SIZE"]]
+    volumes += [[volume.name, str(links), units.human_size(size, 3)] for volume, size, links in space.volumes]
+    sections = {"Images": images, "Containers": containers, "Local Volumes": volumes}
+    return "\n".join(f"{title} space usage:\n\n{tables.aligned(rows)}" for title, rows in sections.items())
+
+
+def prune(context: Context) -> int:
+    """Remove what nobody uses: stopped containers, then images, and volumes where that is asked for."""
+    from pyctr_lite.cli.container import filters
+    from pyctr_lite.cli.container import prune as container_prune
+    from pyctr_lite.cli.image import filters as image_filters
+    from pyctr_lite.cli.screen import prompt
+    from pyctr_lite.engine.report import usage
+    from pyctr_lite.engine.state import lock
+    from pyctr_lite.volumes import filters as volume_filters
+
+    flags, engine = context.flags, context.engine
+    chosen = filters.of_prune(flags.filter)
+    images = image_filters.ImageFilter(flags.filter, image_filters.PRUNING, engine.images)
+    which = "images without at least one container associated to them" if flags.all else "dangling images"
+    what = ["all stopped containers", f"all {which}"]
+    if flags.volumes:
+        what.append("all anonymous volumes not used by at least one container")
+    listed = "".join(f"\n  - {item}" for item in what)
+    if not flags.force and not prompt.confirm(f"This will remove:{listed}\n"):
+        return 0
+    removed, freed = container_prune.remove_stopped(engine, chosen)
+    if removed:
+        print("Deleted Containers:", *removed, "", sep="\n")
+    untagged, bytes_of_images = engine.images.prune(usage.Usage(engine).of_image, flags.all, images.lets_through)
+    if untagged:
+        print("Deleted Images:", *(f"{word.lower()}: {name}" for word, name in untagged), "", sep="\n")
+    freed += bytes_of_images
+    if flags.volumes:
+        labels = [text for text in flags.filter if text.startswith("label")]
+        with lock.References(engine.paths.containers):
+            used = usage.Usage(engine).volumes()
+            gone, bytes_of_volumes = engine.volumes.prune(used, False, volume_filters.volume_filter(labels, used))
+        if gone:
+            print("Deleted Volumes:", *gone, "", sep="\n")
+        freed += bytes_of_volumes
+    print(f"Total reclaimed space: {units.human_size(freed)}")
+    return 0
+
+
+COMMANDS = {
+    "system df": Command(
+        "system df",
+        "",
+        "Show disk usage",
+        (
+            Option("format", "string", "Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
+            Option("verbose", "bool", "Show detailed information on space usage", short="v"),
+        ),
+        action=df,
+        example="pyctr_lite system df -v",
+        differs="There is no build cache. Images are counted as they are stored, a compressed layer compressed.",
+    ),
+    "system prune": Command(
+        "system prune",
+        "",
+        "Remove unused data",
+        (
+            Option("all", "bool", "Remove all unused images not just dangling ones", short="a"),
+            Option("filter", "list", "Provide filter values (label=<key>[=<value>], until=<time>)"),
+            Option("force", "bool", "Do not prompt for confirmation", short="f"),
+            Option("volumes", "bool", "Prune anonymous volumes"),
+        ),
+        action=prune,
+        example="pyctr_lite system prune --volumes -f",
+    ),
+}

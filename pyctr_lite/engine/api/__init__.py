@@ -1,0 +1,1 @@
+"""The Python API: a client and the helper process that it drives."""

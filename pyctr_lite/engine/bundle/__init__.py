@@ -1,0 +1,1 @@
+"""From a container's record to its OCI bundle: config.json and the files of /etc."""

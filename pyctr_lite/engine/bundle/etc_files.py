@@ -1,0 +1,109 @@
+"""The files of /etc that are the engine's, not the image's: hosts, hostname, resolv.conf (DESIGN 17).
+
+They lie in the container's directory and are bound in, so that no write to them reaches a commit. They are
+written in place: a bind of a file holds the file, not the name. So the container can write to the files and make
+them as large as the disk, but it cannot put anything else in their place; they are opened without following a link
+all the same, and no more than 1 MiB of them is ever read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pyctr_lite.errors import InvalidArgument, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.container.container import Container
+
+_LOCAL = (
+    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
+    "ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+)
+
+
+MAX_BYTES = 1 << 20
+"""Of a longer file only the first lines count."""
+
+
+def write(container: Container) -> None:
+    """Write the three files for one start."""
+    options, directory = container.record.options, container.directory
+    hostname = container.record.hostname
+    hosts, resolv = _LOCAL, read_text("/etc/resolv.conf")
+    if options.network == "host":
+        hosts = read_text("/etc/hosts") or hosts
+    elif options.network.startswith("container:"):
+        try:
+            other = container.engine.containers.get(options.network.partition(":")[2])
+        except NotFound:
+            other = None
+        if other is not None:
+            hosts = read_text(f"{other.directory}/hosts", os.O_NOFOLLOW) or hosts
+            resolv = read_text(f"{other.directory}/resolv.conf", os.O_NOFOLLOW)
+    else:
+        domain = f".{options.domainname}" if options.domainname else ""
+        alias = f"{hostname}{domain} {hostname}" if domain else hostname
+        hosts += f"127.0.1.1\t{alias}\n"
+    if options.dns or options.dns_search or options.dns_options:
+        resolv = _resolv(resolv, options.dns, options.dns_search, options.dns_options)
+    hosts += "".join(f"{address}\t{name}\n" for name, address in map(parse_host, options.add_hosts))
+    for name, text in (("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolv)):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(f"{directory}/{name}", flags, 0o644), "w", errors="surrogateescape") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+
+
+def _resolv(text: str, servers: list[str], search: list[str], options: list[str]) -> str:
+    """A resolv.conf with what is given in place of its own lines of that kind (resolv.conf(5))."""
+    given = {
+        "nameserver": [f"nameserver {server}" for server in servers],
+        "search": [f"search {' '.join(search)}"] if search and search != ["."] else [],
+        "options": [f"options {' '.join(options)}"] if options else [],
+    }
+    replaced = {"nameserver": servers, "search": search, "domain": search, "options": options}
+    kept = [line for line in text.splitlines() if not replaced.get((line.split() or [""])[0])]
+    return "\n".join([*kept, *given["nameserver"], *given["search"], *given["options"], ""])
+
+
+def parse_host(text: str) -> tuple[str, str]:
+    """The name and the address of `--add-host NAME:ADDRESS`. Fails with InvalidArgument."""
+    name, separator, address = text.partition("=" if "=" in text else ":")
+    address = address.strip("[]")
+    if not name.isprintable() or not name or " " in name or not separator or not is_address(address):
+        raise InvalidArgument(f'invalid argument "{text}" for "--add-host": bad format', "it is NAME:ADDRESS")
+    return name, address
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address of either version."""
+    import _socket
+
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, text)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def read_text(path: str, flags: int = 0) -> str:
+    """Read the first MAX_BYTES of a regular file, in whole lines; "" if it cannot be. `flags` are for open(2)."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    except OSError:
+        return ""
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return ""
+        content = os.read(fd, MAX_BYTES + 1)
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+    if len(content) > MAX_BYTES:
+        content = content[: content.rfind(b"\n", 0, MAX_BYTES) + 1]
+    return content.decode(errors="surrogateescape")

@@ -1,0 +1,1 @@
+"""One container on disk, and all containers of an engine."""

@@ -1,0 +1,1 @@
+"""Create a container from an image and options."""

@@ -1,0 +1,210 @@
+"""`create`: from an image and options to a container on disk, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.cgroups import check
+from pyctr_lite.engine.bundle import accounts, spec
+from pyctr_lite.engine.bundle import mounts as bundle_mounts
+from pyctr_lite.engine.container.container import Container
+from pyctr_lite.engine.creation import image_view
+from pyctr_lite.engine.life import signals
+from pyctr_lite.engine.state import lock, record
+from pyctr_lite.engine.state.options import split_variable
+from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.rootfs import walk
+from pyctr_lite.runtime import program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.state.options import ContainerOptions
+
+_SHORT_ID = 12
+
+
+def create(engine: Engine, options: ContainerOptions) -> Container:
+    """Make a container of an image. Raises NotFound without the image, Conflict if the name is taken.
+
+    Nothing that it refers to is removed until its record is on disk.
+    """
+    with lock.References(engine.paths.containers, shared=True):
+        return _create(engine, options)
+
+
+def _create(engine: Engine, options: ContainerOptions) -> Container:
+    image = engine.images.get(options.image)
+    _check_helpers(options)
+    if options.cpuset_cpus or options.cpuset_mems:
+        check.cpuset(options.cpuset_cpus, options.cpuset_mems)
+    config: dict[str, Any] = image.config.get("config") or {}  # of the shape documents.CONFIG
+    args = _args(options, config)
+    layers = list(reversed(engine.images.layer_directories(image)))
+    view = image_view.ImageView(engine.paths, (image.chain_ids or [image_view.NO_LAYERS])[-1], layers)
+    user = options.user or config.get("User") or ""
+    account = accounts.resolve(user, options.group_add, view.passwd, view.group)
+    id = os.urandom(32).hex()
+    asked = options.volumes or options.mounts or options.tmpfs or config.get("Volumes")
+    if asked:
+        from pyctr_lite.engine.creation import mounts
+
+        specs = mounts.parse(options, _volumes(config))
+    joined = {mode: engine.resolve_mode(getattr(options, mode)) for mode in spec.JOINABLE}
+    for mode, value in joined.items():
+        setattr(options, mode, value)
+    if options.userns not in ("", "host"):
+        from pyctr_lite.engine.creation import user_namespace
+
+        user_namespace.check(engine, options, account)
+    hostname = _hostname(engine, options, id)
+    if options.healthcheck or config.get("Healthcheck"):
+        from pyctr_lite.engine.life import health
+
+        options.healthcheck = health.resolve(options.healthcheck, config.get("Healthcheck") or {})
+        if options.healthcheck and config.get("Shell"):
+            options.healthcheck["Shell"] = config["Shell"]
+    stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
+    signals.number(stop_signal)
+    directory = _make_directory(engine, id)
+    making = lock.Lock(f"{directory}/lock")
+    making.acquire()  # so that others see: it is being made
+    name, container = "", None
+    try:
+        name = engine.names.take(options.name, id)
+        made = record.Record(
+            options,
+            id=id,
+            name=name,
+            created=record.now(),
+            image=image.id,
+            image_name=options.image,
+            layers=[view.init_layer, *layers],
+            args=args,
+            env=_environment(options, config, hostname),
+            workdir=options.workdir or _clean(config.get("WorkingDir") or "/"),
+            account=account,
+            labels=(config.get("Labels") or {}) | options.labels,
+            hostname=hostname,
+            stop_signal=stop_signal,
+            mounts=mounts.resolve(specs, engine.volumes, lambda data, path: _fill(view, data, path))
+            if asked
+            else [],
+        )
+        container = Container(engine, made, record.State())
+        if options.userns in ("", "host"):
+            container.write_new()
+        else:
+            user_namespace.write_new(container)
+    except BaseException:
+        if container is not None:
+            container.remove_files(volumes=True)
+        else:
+            walk.remove_tree(directory)
+            engine.names.release(name, id)
+        raise
+    finally:
+        making.release()
+    return container
+
+
+def _make_directory(engine: Engine, id: str) -> str:
+    directory = engine.paths.container(id)
+    try:
+        os.mkdir(directory, 0o710)
+    except FileNotFoundError:
+        os.makedirs(engine.paths.containers, 0o711, exist_ok=True)
+        os.mkdir(directory, 0o710)
+    return directory
+
+
+def _check_helpers(options: ContainerOptions) -> None:
+    """What --init and --lxcfs bind in from the host must be there."""
+    if options.init and not os.path.exists(bundle_mounts.TINI):
+        raise PyctrError(
+            f"--init needs {bundle_mounts.TINI}, which is not there", "apt-get install tini, or make setup"
+        )
+    if options.lxcfs and not os.path.exists(bundle_mounts.LXCFS + "/proc/meminfo"):
+        raise PyctrError(
+            f"--lxcfs: lxcfs is not running on {bundle_mounts.LXCFS}", "make setup starts it; lxcfs(1)"
+        )
+
+
+def _args(options: ContainerOptions, config: dict[str, Any]) -> list[str]:
+    """The program and its arguments: an entrypoint that is given drops the image's command too."""
+    if options.entrypoint is not None:
+        entrypoint = [options.entrypoint] if options.entrypoint else []
+        command = options.command
+    else:
+        entrypoint = config.get("Entrypoint") or []
+        command = options.command or config.get("Cmd") or []
+    if entrypoint == [""]:  # Docker's way to say that there is none
+        entrypoint = []
+    args = [*entrypoint, *command]
+    if not args:
+        raise InvalidArgument("no command specified", "the image names none: give one after it")
+    return args
+
+
+def _clean(path: str) -> str:
+    """A path of an image, as from its root: nothing leads above it, as Docker has it."""
+    return "/" + os.path.normpath("/" + path).lstrip("/")
+
+
+def _volumes(config: dict[str, Any]) -> list[str]:
+    """The places of an image's volumes, each once."""
+    places = list(dict.fromkeys(_clean(path) for path in config.get("Volumes") or {}))
+    if "/" in places:
+        raise InvalidArgument("the image has a volume on /, which cannot be one", "Its config.Volumes is wrong.")
+    return places
+
+
+def _environment(options: ContainerOptions, config: dict[str, Any], hostname: str) -> list[str]:
+    """Return the variables of the image, changed by -e; `-e NAME` takes the caller's, if it has one."""
+    variables: dict[str, str | None] = {"PATH": program.DEFAULT_PATH, "HOSTNAME": hostname}
+    if options.tty:
+        variables["TERM"] = "xterm"
+    for item in config.get("Env") or []:  # an image is not given the caller's variables, whatever it names
+        name, equals, value = item.partition("=")
+        if name and equals:
+            variables[name] = value
+    for item in options.env:
+        name, equals, value = split_variable(item)
+        variables[name] = value if equals else os.environ.get(name)
+    return [f"{name}={value}" for name, value in variables.items() if value is not None]
+
+
+def _hostname(engine: Engine, options: ContainerOptions, id: str) -> str:
+    if options.uts == "host" or (options.network == "host" and not options.hostname):
+        return os.uname().nodename
+    if options.network.startswith("container:"):  # one network, one name, as Docker has it
+        return str(engine.containers.get(options.network.partition(":")[2]).record.hostname)
+    name: str = options.hostname or id[:_SHORT_ID]
+    for what, text in (("hostname", name), ("domain name", options.domainname)):
+        if text and (not text.isprintable() or " " in text):
+            raise InvalidArgument(
+                f"invalid {what} {text!r}: a control character, a space, or bytes that are not text"
+            )
+    if len(name.encode()) > 64:
+        raise InvalidArgument(f"invalid hostname {name!r}: longer than 64 bytes")
+    return name
+
+
+def _fill(view: image_view.ImageView, data: str, path: str) -> None:
+    try:
+        with os.scandir(data) as entries:
+            if any(True for _ in entries) and not os.path.exists(f"{os.path.dirname(data)}/filling"):
+                return  # never over what is there, but for a copy that was cut off
+    except FileNotFoundError:
+        return
+    if os.path.islink(data):
+        return  # the administrator's, to another disk: as with a directory of the host, nothing of ours goes there
+    from pyctr_lite.volumes import fill
+
+    root_fd = view.mounted(with_init=True)
+    try:
+        fill.fill_volume(data, root_fd, path)
+    finally:
+        os.close(root_fd)

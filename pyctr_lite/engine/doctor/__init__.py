@@ -1,0 +1,1 @@
+"""Examine the machine: what it can and cannot do for containers."""

@@ -1,0 +1,110 @@
+"""`info` and `version`: this machine and this engine under Docker's keys."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pyctr_lite
+from pyctr_lite.cgroups import hierarchy as hierarchies
+from pyctr_lite.engine.bundle import mounts as bundle_mounts
+from pyctr_lite.engine.doctor import cgroups as doctor_cgroups
+from pyctr_lite.engine.report import usage
+from pyctr_lite.engine.state import record
+from pyctr_lite.images import platforms
+from pyctr_lite.linux import kernelfile, mountinfo
+from pyctr_lite.runtime import capabilities
+
+if TYPE_CHECKING:
+    from pyctr_lite.engine.engine import Engine
+
+OCI_RUNTIME_SPEC = "1.0.2"
+"""The version that `create` writes into config.json."""
+_LIMITS = ("cpu", "cpuset", "memory", "pids", "io")
+
+
+def info(engine: Engine) -> dict[str, Any]:
+    """What `docker info` shows, as far as it applies here; of ours are CgroupKind and CgroupControllers."""
+    counts = usage.container_counts(engine)
+    hierarchy = hierarchies.detect()
+    has = {name: hierarchy.of(controller) for name, (controller, _) in doctor_cgroups.CONTROLLERS.items()}
+    release = os_release()
+    machine = os.uname()
+    swap = hierarchies.counts_swap()
+    missing = set(capabilities.NUMBERS) - set(capabilities.bounding_set())
+    warnings = [f"WARNING: No {name} controller" for name in _LIMITS if has[name] is None]
+    warnings += [] if swap else ["WARNING: No swap limit support"]
+    warnings += [f"WARNING: {name} is not in the bounding set" for name in sorted(missing)]
+    return {
+        "Containers": sum(counts.values()),
+        "ContainersRunning": counts["running"],
+        "ContainersPaused": counts["paused"],
+        "ContainersStopped": counts["stopped"],
+        "Images": len(engine.images.list()),
+        "Volumes": len(engine.volumes.list()),
+        "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", filesystem(engine.paths.root)]],
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": "2" if hierarchy.kind == "v2" else "1",
+        "CgroupKind": hierarchy.kind,
+        "CgroupControllers": {name: mount.version for name, mount in has.items() if mount is not None},
+        "MemoryLimit": has["memory"] is not None,
+        "SwapLimit": swap,
+        "CpuCfsPeriod": has["cpu"] is not None,
+        "CpuCfsQuota": has["cpu"] is not None,
+        "CPUShares": has["cpu"] is not None,
+        "CPUSet": has["cpuset"] is not None,
+        "PidsLimit": has["pids"] is not None,
+        "SystemTime": record.now(),
+        "KernelVersion": machine.release,
+        "OperatingSystem": release.get("PRETTY_NAME", "Linux"),
+        "OSVersion": release.get("VERSION_ID", ""),
+        "OSType": "linux",
+        "Architecture": machine.machine,
+        "NCPU": len(os.sched_getaffinity(0)),
+        "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "DockerRootDir": engine.paths.root,
+        "RunDir": engine.paths.run,
+        "Name": machine.nodename,
+        "ServerVersion": pyctr_lite.__version__,
+        "DefaultRuntime": "pyctr_lite",
+        "InitBinary": bundle_mounts.TINI if os.access(bundle_mounts.TINI, os.X_OK) else "",
+        "SecurityOptions": ["name=seccomp,profile=builtin"],
+        "Warnings": warnings,
+    }
+
+
+def version() -> dict[str, Any]:
+    """What `docker version` shows. Client and server are the same program: there is no daemon."""
+    machine = os.uname()
+    shared = {
+        "Version": pyctr_lite.__version__,
+        "Os": "linux",
+        "Arch": platforms.architecture(),
+        "PythonVersion": ".".join(map(str, sys.version_info[:3])),
+    }
+    return {
+        "Client": shared,
+        "Server": {**shared, "KernelVersion": machine.release, "OciRuntimeSpec": OCI_RUNTIME_SPEC},
+    }
+
+
+def os_release(path: str = "/etc/os-release") -> dict[str, str]:
+    """The values of os-release(5), without their quotes; empty where there is none."""
+    try:
+        text = kernelfile.read(path)
+    except FileNotFoundError:
+        return {}
+    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {name: value.strip("\"'") for name, equals, value in pairs if equals}
+
+
+def filesystem(path: str) -> str:
+    """The type of the file system that a path, or its nearest directory that exists, is on."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    device = os.stat(path).st_dev
+    number = (os.major(device), os.minor(device))
+    return next((mount.fstype for mount in reversed(mountinfo.mounts()) if mount.device == number), "unknown")

@@ -1,0 +1,85 @@
+"""What we use beside the kernel: Python and its bytecode, tini, lxcfs, the busybox image."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyctr_lite
+from pyctr_lite.engine.bundle import mounts as bundle_mounts
+from pyctr_lite.engine.doctor.finding import Fact
+from pyctr_lite.errors import NotFound, PyctrError
+from pyctr_lite.linux import mountinfo
+
+if TYPE_CHECKING:
+    from pyctr_lite.engine.engine import Engine
+
+OLDEST_PYTHON = (3, 11)
+
+
+def facts(engine: Engine) -> Iterator[Fact]:
+    """A fact a tool."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    fix = "make PYTHON=/path/to/python3"
+    yield Fact("tools", "python", sys.version_info >= OLDEST_PYTHON, f"{version}, {sys.executable}", fix)
+    package = Path(pyctr_lite.__file__).parent
+    stale = uncompiled(package)
+    text = f"{len(stale)} modules have none: each start compiles them" if stale else "all modules have it"
+    yield Fact("tools", "bytecode", not stale, text, f"python3 -m compileall {package}", needed=False)
+    tini = os.access(bundle_mounts.TINI, os.X_OK)
+    text = bundle_mounts.TINI if tini else f"{bundle_mounts.TINI} is missing: no run --init"
+    yield Fact("tools", "tini", tini, text, "apt-get install tini", needed=False)
+    yield _lxcfs()
+    yield _busybox(engine)
+
+
+def uncompiled(package: Path) -> list[Path]:
+    """The modules whose bytecode is missing or was made of another source (PEP 3147, PEP 552)."""
+    return [path for path in sorted(package.rglob("*.py")) if not _is_compiled(path)]
+
+
+def _is_compiled(path: Path) -> bool:
+    status = path.stat()
+    try:
+        with open(importlib.util.cache_from_source(str(path)), "rb") as file:
+            header = file.read(16)
+    except OSError:
+        return False
+    if header[:4] != importlib.util.MAGIC_NUMBER or len(header) < 16:
+        return False
+    if int.from_bytes(header[4:8], "little"):
+        return True  # by the source's hash, not by its time
+    times = (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
+    return (int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:], "little")) == times
+
+
+def _lxcfs() -> Fact:
+    mounted = any(
+        mount.mountpoint == bundle_mounts.LXCFS and "lxcfs" in mount.fstype for mount in mountinfo.mounts()
+    )
+    text = f"it does not run on {bundle_mounts.LXCFS}: no run --lxcfs"
+    if mounted:
+        try:
+            with open(f"{bundle_mounts.LXCFS}/proc/uptime") as file:
+                file.read()
+            text = f"it runs on {bundle_mounts.LXCFS}"
+        except OSError as error:
+            mounted, text = False, f"it is mounted, and does not answer: {error.strerror}"
+    return Fact("tools", "lxcfs", mounted, text, "make setup starts it", needed=False)
+
+
+def _busybox(engine: Engine) -> Fact:
+    fix = "pyctr_lite image bootstrap busybox"
+    try:
+        image = engine.images.get("busybox:latest")
+    except NotFound:
+        return Fact("tools", "busybox", False, "no image busybox:latest", fix, needed=False)
+    except PyctrError as error:
+        return Fact("tools", "busybox", False, error.message, fix)
+    except PermissionError:
+        return Fact("tools", "busybox", False, "only root can see", "use sudo", needed=False)
+    return Fact("tools", "busybox", True, f"busybox:latest is image {image.id[7:19]}")

@@ -1,0 +1,1 @@
+"""The life of a container: start, run, supervise, stop, restart, remove."""

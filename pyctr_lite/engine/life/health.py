@@ -1,0 +1,90 @@
+"""Health checks: what is asked (Docker's `Config.Healthcheck`), and what was found (`State.Health`).
+
+What was found lies in the container's directory as health.json, written by its monitor alone.
+"""
+
+from __future__ import annotations
+
+from pyctr_lite import jsonfile
+from pyctr_lite.errors import BrokenArchive, InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.container.container import Container
+
+DEFAULTS = {
+    "Interval": 30 * 10**9,
+    "Timeout": 30 * 10**9,
+    "StartPeriod": 0,
+    "StartInterval": 5 * 10**9,
+    "Retries": 3,
+}
+"""Of what is not given; times in nanoseconds, as in Docker's JSON."""
+MIN_INTERVAL = 10**6
+"""Docker's minimum of each of the times, in nanoseconds."""
+LOG_LENGTH = 5
+"""As many results are kept."""
+
+
+def resolve(given: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """Return the check of a container: what `run` was given, each other part from the image; {} for none.
+
+    A test that is not of a known kind is none, as in Docker. Raises InvalidArgument, with the field's path, if
+    what was given is not of its shape: a wrong one would end the monitor.
+    """
+    from pyctr_lite.images import documents, shape
+
+    try:
+        check: dict[str, Any] = shape.check(documents.HEALTHCHECK, given, "health check")
+    except BrokenArchive as error:
+        raise InvalidArgument(error.message) from None
+    check = image | {key: value for key, value in check.items() if value}
+    kind, *rest = check.get("Test") or [""]
+    return check if kind in ("CMD", "CMD-SHELL") and rest else {}
+
+
+def words(check: dict[str, Any], shell: list[str] | None) -> list[str]:
+    """The command of a check: CMD is run as it is, CMD-SHELL by the image's shell."""
+    kind, *rest = check["Test"]
+    return [*(shell or ["/bin/sh", "-c"]), *rest] if kind == "CMD-SHELL" else rest
+
+
+def number(check: dict[str, Any], name: str) -> int:
+    """Return a number of a check, the default if it has none or one that no check could have (an old record's)."""
+    value = check.get(name)
+    low = 1 if name == "Retries" else MIN_INTERVAL
+    return value if isinstance(value, int) and low <= value < 2**63 else DEFAULTS[name]
+
+
+def new() -> dict[str, Any]:
+    """`State.Health` of a container that has just been started."""
+    return {"Status": "starting", "FailingStreak": 0, "Log": []}
+
+
+def judge(health: dict[str, Any], result: dict[str, Any], check: dict[str, Any], *, starting: bool) -> None:
+    """Enter a result. `starting`: within the start period: failures do not count until one was well."""
+    health["Log"] = [*health["Log"], result][-LOG_LENGTH:]
+    if result["ExitCode"] == 0:
+        health["Status"], health["FailingStreak"] = "healthy", 0
+    elif health["Status"] != "starting" or not starting:
+        health["FailingStreak"] += 1
+        if health["FailingStreak"] >= number(check, "Retries"):
+            health["Status"] = "unhealthy"
+
+
+def write(container: Container, health: dict[str, Any]) -> None:
+    """Replace what was found."""
+    jsonfile.write(f"{container.directory}/health.json", health)
+
+
+def state(container: Container) -> dict[str, Any]:
+    """A container's State as `inspect` and `ps` show it, with Health where it has a check and was started."""
+    shown: dict[str, Any] = container.state.inspect()
+    if container.record.options.healthcheck:
+        try:
+            shown["Health"] = jsonfile.read(f"{container.directory}/health.json")
+        except FileNotFoundError:
+            pass
+    return shown

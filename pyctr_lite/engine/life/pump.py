@@ -1,0 +1,261 @@
+"""Between a container's descriptors, its log and whoever is attached, until its first process ends.
+
+A client is one end of a SOCK_SEQPACKET socket; a packet is a byte that says what it is, and the data:
+
+    from the client   0 input   E end of input   W rows columns   S signal number
+    to the client     1 stdout  2 stderr         X {"ExitCode": …}
+"""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import os
+import select
+import struct
+import time
+
+from pyctr_lite.runtime import console, init
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctr_lite.engine.log.writer import LogWriter
+
+CHUNK = 32 * 1024
+PIPE_MAX = 1 << 20
+"""The most that a pipe holds (/proc/sys/fs/pipe-max-size)."""
+
+MAX_POLL = 2**31 - 1
+"""The longest wait of poll(2), in milliseconds: 24 days. After it the deadline is looked at again."""
+
+
+class Client:
+    """One attached client. `pending` are packets it was too slow to take: while there are any, no more is read."""
+
+    __slots__ = ("output", "pending", "sock")
+
+    def __init__(self, sock: _socket.socket, *, output: bool = True) -> None:
+        self.sock, self.output = sock, output
+        self.pending: list[bytes] = []
+        sock.setblocking(False)
+
+
+class Pump:
+    """The descriptors of one process, and its clients. Memory stays bounded: a slow reader slows the writer."""
+
+    def __init__(
+        self, pidfd: int, outputs: dict[int, str], stdin: int, log: LogWriter | None, *, terminal: int = -1
+    ) -> None:
+        self.pidfd, self.outputs, self.stdin, self.log, self.terminal = pidfd, outputs, stdin, log, terminal
+        self.clients: list[Client] = []
+        self.listener: _socket.socket | None = None
+        self.stdin_once = False
+        self._input = b""
+        self._input_ended = False
+        self.watched: dict[int, Callable[[], None]] = {}
+        self.deadline: float | None = None
+        """When to call `at_deadline`, by time.monotonic()."""
+        self.at_deadline: Callable[[], None] | None = None
+        for fd in [*outputs, stdin, terminal]:
+            if fd >= 0:
+                os.set_blocking(fd, False)
+
+    def run(self) -> None:
+        """Move data until the process has ended."""
+        while True:
+            ready = self._poll()
+            for fd, events in ready.items():
+                if fd in self.outputs:
+                    self._read_output(fd)
+                elif fd == self.stdin and events & (select.POLLOUT | select.POLLERR):
+                    self._write_input()
+                elif self.listener is not None and fd == self.listener.fileno():
+                    self._accept()
+                elif fd in self.watched:
+                    self.watched[fd]()
+            for client in list(self.clients):
+                events = ready.get(client.sock.fileno(), 0)
+                if events & select.POLLOUT:
+                    self._flush(client)
+                if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                    self._read_client(client)
+            if self.pidfd in ready:
+                break
+            if self.deadline is not None and time.monotonic() >= self.deadline and self.at_deadline is not None:
+                self.deadline = None
+                self.at_deadline()
+
+    def drain(self) -> None:
+        """Take the last output: no more than a pipe can hold, for others may go on writing to it."""
+        for fd in list(self.outputs):
+            for _ in range(PIPE_MAX // CHUNK + 1):
+                if fd not in self.outputs or not self._read_output(fd):
+                    break
+
+    def finish(self, message: bytes) -> None:
+        """Tell every client the end, and let them go: a slow one takes its time, it gets all."""
+        for client in list(self.clients):
+            client.pending.append(b"X" + message)
+            self._flush(client)
+        while True:
+            poller = select.poll()
+            for client in list(self.clients):
+                if client.pending:
+                    poller.register(client.sock, select.POLLOUT)
+                else:
+                    self._drop(client)
+            if not self.clients:
+                return
+            ready = {fd for fd, _ in poller.poll()}
+            for client in [client for client in self.clients if client.sock.fileno() in ready]:
+                self._flush(client)
+
+    def close(self) -> None:
+        """Close the process's descriptors."""
+        for fd in {*self.outputs, self.stdin, self.terminal} - {-1}:
+            os.close(fd)
+        self.outputs.clear()
+        self.stdin = self.terminal = -1
+
+    def _poll(self) -> dict[int, int]:
+        poller = select.poll()
+        poller.register(self.pidfd, select.POLLIN)
+        if not any(client.pending for client in self.clients):
+            for fd in self.outputs:
+                poller.register(fd, select.POLLIN)
+        for client in self.clients:
+            reading = 0 if self._input and client.output else select.POLLIN
+            poller.register(client.sock, reading | (select.POLLOUT if client.pending else 0))
+        if self._input and self.stdin >= 0:
+            mask = select.POLLOUT | (select.POLLIN if self.stdin in self.outputs else 0)
+            poller.register(self.stdin, mask)
+        if self.listener is not None:
+            poller.register(self.listener, select.POLLIN)
+        for fd in self.watched:
+            poller.register(fd, select.POLLIN)
+        left = None if self.deadline is None else max(0, self.deadline - time.monotonic()) * 1000 + 1
+        return dict(poller.poll(None if left is None else min(left, MAX_POLL)))
+
+    def _read_output(self, fd: int) -> bool:
+        """Take one chunk; False at the end or where there is none."""
+        stream = self.outputs[fd]
+        try:
+            data = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:  # EIO: a terminal whose last user has gone
+            data = b""
+        if not data:
+            if fd != self.terminal:
+                os.close(fd)
+            del self.outputs[fd]
+            return False
+        if self.log is not None:
+            self.log.write(stream, data)
+        packet = (b"1" if stream == "stdout" else b"2") + data
+        for client in list(self.clients):
+            if client.output:
+                client.pending.append(packet)
+                self._flush(client)
+        return True
+
+    def _flush(self, client: Client) -> None:
+        try:
+            while client.pending:
+                client.sock.send(client.pending[0])
+                del client.pending[0]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        if client in self.clients:
+            self.clients.remove(client)
+        client.sock.close()
+        if client.output and self.stdin_once and not any(other.output for other in self.clients):
+            self._end_input()
+
+    def _read_client(self, client: Client) -> None:
+        try:
+            packet = client.sock.recv(CHUNK + 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        kind, data = packet[:1], packet[1:]
+        if not packet:
+            self._drop(client)
+        elif kind == b"0" and self.stdin >= 0:
+            self._input += data
+            self._write_input()
+        elif kind == b"E" and self.stdin_once:  # else it is for the next client too
+            self._end_input()
+        elif kind == b"W" and self.terminal >= 0:
+            console.set_size(self.terminal, *struct.unpack("HH", data))
+        elif kind == b"S":
+            try:
+                _signal.pidfd_send_signal(self.pidfd, data[0])
+            except ProcessLookupError:
+                pass
+        elif kind == b"H":
+            client.output = data == b"attach"
+
+    def _write_input(self) -> None:
+        try:
+            self._input = self._input[os.write(self.stdin, self._input) :]
+        except BlockingIOError:
+            return
+        except OSError:  # nobody reads
+            self._input, self._input_ended = b"", True
+        if not self._input and self._input_ended:
+            self._close_stdin()
+
+    def _end_input(self) -> None:
+        self._input_ended = True
+        if not self._input:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        if self.stdin >= 0 and self.stdin != self.terminal:
+            os.close(self.stdin)
+            self.stdin = -1
+
+    def _accept(self) -> None:
+        assert self.listener is not None
+        fd, _ = self.listener._accept()  # type: ignore[attr-defined]
+        self.clients.append(Client(_socket.socket(fileno=fd), output=False))
+
+
+def make_stdio(tty: bool, stdin: bool, size: tuple[int, int]) -> tuple[init.Stdio, tuple[int, int, int]]:
+    """Make what becomes a process's descriptors, and our ends of them (-1: the process's null device)."""
+    if tty:
+        return init.Stdio((-1, -1, -1), terminal=True, rows=size[0], columns=size[1]), (-1, -1, -1)
+    child_in, our_in = os.pipe2(os.O_CLOEXEC) if stdin else (-1, -1)
+    our_out, child_out = os.pipe2(os.O_CLOEXEC)
+    our_err, child_err = os.pipe2(os.O_CLOEXEC)
+    return init.Stdio((child_in, child_out, child_err)), (our_in, our_out, our_err)
+
+
+def close_stdio(stdio: init.Stdio) -> None:
+    """Close the process's ends."""
+    for fd in stdio.fds:
+        if fd >= 0:
+            os.close(fd)
+
+
+def of_process(pidfd: int, terminal: int, ends: tuple[int, int, int], log: LogWriter | None) -> Pump:
+    """The pump for a process's terminal, or for our ends of its pipes."""
+    if terminal >= 0:
+        return Pump(pidfd, {terminal: "stdout"}, terminal, log, terminal=terminal)
+    stdin, stdout, stderr = ends
+    outputs = {fd: name for fd, name in ((stdout, "stdout"), (stderr, "stderr")) if fd >= 0}
+    return Pump(pidfd, outputs, stdin, log)
+
+
+def exit_code(status: int) -> int:
+    """The exit code for a status of waitpid(2): 128 + n for the signal n."""
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code

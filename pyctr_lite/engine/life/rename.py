@@ -1,0 +1,38 @@
+"""`rename`: another name for a container, whether it runs or not."""
+
+from __future__ import annotations
+
+from pyctr_lite.engine.events import writer as events
+from pyctr_lite.engine.state import names, record
+from pyctr_lite.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.container.container import Container
+
+
+def rename(container: Container, name: str) -> None:
+    """Give a container another name. Fails with Conflict where it is taken, with InvalidArgument for no name.
+
+    The new name is taken before the record says so, and the old one given back after: cut off in between, the
+    container has both, and the one that its record does not have is a leftover.
+    """
+    name = name.removeprefix("/")
+    if not name:
+        raise InvalidArgument("Neither old nor new names may be empty")
+    names.check(name)
+    with container.lock:
+        container.refresh()
+        container.record = record.Record.read(container.directory)
+        old = container.name
+        if name == old:
+            raise InvalidArgument("Renaming a container with the same name as its current name")
+        container.engine.names.take(name, container.id, old)
+        try:
+            container.record.name = name
+            container.record.write(container.directory)
+        except BaseException:
+            container.engine.names.release(name, container.id)
+            raise
+        container.engine.names.release(old, container.id)
+    events.emit(container.paths, "rename", container.record, oldName=f"/{old}")

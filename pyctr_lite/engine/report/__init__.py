@@ -1,0 +1,1 @@
+"""Read-only views: inspect, top, disk usage, reverse lookups."""

@@ -1,0 +1,192 @@
+"""`inspect`: all that is known of a container, under Docker's keys."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.engine.life import health, restart
+from pyctr_lite.errors import BrokenArchive, NotFound
+from pyctr_lite.rootfs import walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.container.container import Container
+    from pyctr_lite.engine.state.options import ContainerOptions
+
+_MOUNT_KEYS = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
+
+
+_NO_ADDRESS = {"IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "MacAddress": ""}
+"""What Docker says of a container without a bridge: templates that ask for an address find none, not an error."""
+
+
+def container(item: Container, *, size: bool = False) -> dict[str, Any]:
+    """What `docker inspect` shows of a container, as far as it applies here."""
+    record, options, directory = item.record, item.record.options, item.directory
+    memory = {os.path.normpath(place) for place in _tmpfs(options)}
+    shown = {
+        "Id": record.id,
+        "Created": record.created,
+        "Path": record.args[0],
+        "Args": record.args[1:],
+        "State": health.state(item),
+        "Image": record.image,
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "LogPath": "" if options.log_driver == "none" else f"{directory}/log.jsonl",
+        "Name": "/" + record.name,
+        "RestartCount": item.state.RestartCount,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "Bundle": directory,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(item),
+        "GraphDriver": {
+            "Name": "overlay2",
+            "Data": {
+                "LowerDir": ":".join(record.layers),
+                "MergedDir": f"{directory}/rootfs",
+                "UpperDir": f"{directory}/upper",
+                "WorkDir": f"{directory}/work",
+            },
+        },
+        "Mounts": [
+            {key: mount[key] for key in _MOUNT_KEYS if mount.get(key) is not None}
+            for mount in record.mounts
+            if mount["Type"] != "tmpfs" or mount["Destination"] not in memory
+        ],
+        "Config": config(item),
+        "NetworkSettings": {
+            "SandboxKey": f"/proc/{item.state.Pid}/ns/net" if item.state.Pid else "",
+            "Ports": {},
+            **_NO_ADDRESS,
+            "Networks": {options.network if options.network in ("none", "host") else "none": _NO_ADDRESS},
+        },
+    }
+    if size:
+        written = walk.disk_usage(f"{directory}/upper")
+        shown |= {
+            "SizeRw": written,
+            "SizeRootFs": written + sum(walk.disk_usage(layer) for layer in record.layers),
+        }
+    return shown
+
+
+def config(item: Container) -> dict[str, Any]:
+    """The container's configuration in the form that an image's has it (and `commit` takes it)."""
+    record, options = item.record, item.record.options
+    try:
+        image_config: dict[str, Any] = item.engine.images.get(record.image).config.get("config") or {}
+    except (NotFound, BrokenArchive):
+        image_config = {}
+    if options.entrypoint is not None:
+        entrypoint = [options.entrypoint] if options.entrypoint else None
+        command = options.command or None
+    else:
+        entrypoint = image_config.get("Entrypoint")
+        command = options.command or image_config.get("Cmd")
+    volumes: dict[str, Any] = {**(image_config.get("Volumes") or {})}
+    volumes |= {path: {} for path in options.volumes if ":" not in path}  # those with a name are not an image's
+    return {
+        "Hostname": record.hostname,
+        "Domainname": options.domainname,
+        "User": options.user or image_config.get("User", ""),
+        "AttachStdin": options.stdin,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": options.tty,
+        "OpenStdin": options.stdin,
+        "StdinOnce": options.stdin,
+        "Env": [item for item in record.env if not item.startswith(("HOSTNAME=", "TERM="))],
+        "Cmd": command,
+        "Image": record.image_name,
+        "Volumes": volumes or None,
+        "WorkingDir": options.workdir or image_config.get("WorkingDir", ""),
+        "Entrypoint": entrypoint,
+        "OnBuild": image_config.get("OnBuild"),
+        "ExposedPorts": image_config.get("ExposedPorts"),
+        "Labels": record.labels,
+        **_healthcheck(options.healthcheck, image_config.get("Healthcheck")),
+        "StopSignal": options.stop_signal or image_config.get("StopSignal", ""),
+        "StopTimeout": options.stop_timeout,
+    }
+
+
+def _healthcheck(check: dict[str, Any], of_image: dict[str, Any] | None) -> dict[str, Any]:
+    """The check as `inspect` shows it; one that the image has and the container has not says so."""
+    if check:
+        return {"Healthcheck": {key: value for key, value in check.items() if key != "Shell"}}
+    return {"Healthcheck": {"Test": ["NONE"]}} if of_image else {}
+
+
+def _id_mappings(ids: list[int] | None) -> dict[str, Any]:
+    """As podman shows the maps of a user namespace; without one there are none."""
+    mapping = [f"0:{ids[0]}:{ids[1]}"] if ids else []
+    return {"IDMappings": {"UidMap": mapping, "GidMap": mapping}} if ids else {}
+
+
+def _tmpfs(options: ContainerOptions) -> dict[str, str]:
+    """What `--tmpfs` asked for: the options of each place. Docker does not count these among the mounts."""
+    return {place: given for place, _, given in (text.partition(":") for text in options.tmpfs)}
+
+
+def _host_config(item: Container) -> dict[str, Any]:
+    options = item.record.options
+    return {
+        "Binds": [text for text in options.volumes if ":" in text] or None,
+        "Mounts": options.mounts,
+        "Tmpfs": _tmpfs(options) or None,
+        "NetworkMode": options.network or "private",
+        "PidMode": options.pid,
+        "IpcMode": options.ipc or "private",
+        "UTSMode": options.uts,
+        "UsernsMode": options.userns,
+        **_id_mappings(item.record.id_range),
+        "CgroupnsMode": options.cgroupns or "private",
+        "Cgroup": item.paths.group(item.id),
+        "LogConfig": {"Type": options.log_driver or "json-file", "Config": options.log_options},
+        "RestartPolicy": dict(
+            zip(("Name", "MaximumRetryCount"), restart.parse(options.restart or "no"), strict=True)
+        ),
+        "AutoRemove": options.remove,
+        "CapAdd": options.cap_add or None,
+        "CapDrop": options.cap_drop or None,
+        "GroupAdd": options.group_add or None,
+        "Dns": options.dns,
+        "DnsOptions": options.dns_options,
+        "DnsSearch": options.dns_search,
+        "Ulimits": [{"Name": name, "Hard": hard, "Soft": soft} for name, soft, hard in options.ulimits],
+        "Sysctls": options.sysctls,
+        "Devices": [
+            {"PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": access}
+            for host, inside, access in options.devices
+        ],
+        "DeviceCgroupRules": options.device_rules or None,
+        "ExtraHosts": options.add_hosts or None,
+        "Privileged": options.privileged,
+        "SecurityOpt": options.security_opt or None,
+        "ReadonlyRootfs": options.read_only,
+        "Init": options.init,
+        "ShmSize": options.shm_size if options.shm_size is not None else 64 << 20,
+        "OomKillDisable": options.oom_kill_disable,
+        "OomScoreAdj": options.oom_score_adj or 0,
+        "Memory": options.memory or 0,
+        "MemorySwap": options.memory_swap or (2 * options.memory if options.memory else 0),
+        "MemoryReservation": options.memory_reservation or 0,
+        "NanoCpus": options.nano_cpus or 0,
+        "CpuQuota": options.cpu_quota or 0,
+        "CpuPeriod": options.cpu_period or 0,
+        "CpuShares": options.cpu_shares or 0,
+        "CpusetCpus": options.cpuset_cpus,
+        "CpusetMems": options.cpuset_mems,
+        "PidsLimit": options.pids_limit,
+        "BlkioWeight": options.blkio_weight or 0,
+        "BlkioDeviceReadBps": [{"Path": path, "Rate": rate} for path, rate in options.device_read_bps] or None,
+        "BlkioDeviceWriteBps": [{"Path": path, "Rate": rate} for path, rate in options.device_write_bps] or None,
+    }

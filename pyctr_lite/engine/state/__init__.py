@@ -1,0 +1,1 @@
+"""Data at the bottom of the engine: options, records, names, locks, paths."""

@@ -1,0 +1,137 @@
+"""Names of containers: taken in one atomic step, found by the name or by the start of the id."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pyctr_lite import near
+from pyctr_lite.engine.state import lock
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+
+_ADJECTIVES = (
+    "agile amber bold brave bright calm clever cosy crisp curious deft eager earnest fair fluent gentle "
+    "happy hardy keen kind lively lucid merry mellow modest neat nimble patient plucky polite proud quick "
+    "quiet sharp steady sunny swift tidy vivid warm wise witty"
+).split()
+_PEOPLE = (
+    "allen bartik borg boyd cerf church codd conway corbato dahl dijkstra easley engelbart feinler floyd "
+    "goldberg granville hamilton hoare hopper iverson johnson keller kernighan knuth lamport liskov "
+    "lovelace mccarthy mcilroy moore naur nygaard perlman postel ritchie shannon spence stallman thompson "
+    "torvalds turing wilkes wirth"
+).split()
+ID_LENGTH = 64
+_ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+class Names:
+    """The names of one engine: `<root>/names/<name>` is a symbolic link to the id."""
+
+    def __init__(self, directory: str, containers: str) -> None:
+        self.directory, self.containers = directory, containers
+
+    def take(self, name: str, id: str, other: str = "") -> str:
+        """Take a name for an id; "" takes a generated one. Raises Conflict if it is taken.
+
+        `other` is a name that the id has: with it, it can be done on a full disk.
+        """
+        if not name:
+            return self._generate(id)
+        check(name)
+        try:
+            self._link(name, id, other)
+        except FileExistsError:
+            owner = os.readlink(f"{self.directory}/{name}")
+            home = f"{self.containers}/{owner}"
+            if os.path.exists(f"{home}/container.json") or lock.Lock.is_held(f"{home}/lock"):
+                raise Conflict(
+                    f'the container name "{name}" is already in use by container {owner[:12]}',
+                    f"remove it (rm {name}) or rename it, then the name is free",
+                ) from None
+            self.release(name, owner)  # its container has gone, or its making was cut off
+            self._link(name, id, other)
+        return name
+
+    def release(self, name: str, id: str) -> None:
+        """Give a name back, where this id has it."""
+        try:
+            if os.readlink(f"{self.directory}/{name}") == id:
+                os.unlink(f"{self.directory}/{name}")
+        except OSError:
+            pass
+
+    def find(self, reference: str) -> str:
+        """Find the id for a whole id, a name or the start of an id, in this order.
+
+        A name that is another container's id never hides that container (CVE-2014-5278).
+        Raises NotFound, with what is near.
+        """
+        if not reference:
+            raise InvalidArgument("the name of a container is empty")
+        if len(reference) == ID_LENGTH and reference.isalnum() and os.path.isdir(f"{self.containers}/{reference}"):
+            return reference
+        name = reference.removeprefix("/")
+        if name and "/" not in name:
+            try:
+                id = os.readlink(f"{self.directory}/{name}")
+                if os.path.isdir(f"{self.containers}/{id}"):
+                    return id
+            except OSError:
+                pass
+        ids = self.ids()
+        found = [id for id in ids if id.startswith(reference)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise Conflict(f"{len(found)} containers have an id that starts with {reference}", "give more of it")
+        raise NotFound(f"No such container: {reference}", self._near(name))
+
+    def ids(self) -> list[str]:
+        """The ids of all containers."""
+        return [name for name in self.directories() if len(name) == ID_LENGTH]
+
+    def directories(self) -> list[str]:
+        """The names of all directories of containers: the ids, and others for those that are being removed."""
+        try:
+            return os.listdir(self.containers)
+        except FileNotFoundError:
+            return []
+
+    def _link(self, name: str, id: str, other: str = "") -> None:
+        path = f"{self.directory}/{name}"
+        try:
+            os.symlink(id, path)
+        except FileNotFoundError:
+            os.makedirs(self.directory, exist_ok=True)
+            os.symlink(id, path)
+        except OSError as error:
+            if not other or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            os.link(f"{self.directory}/{other}", path, follow_symlinks=False)
+            os.utime(path, follow_symlinks=False)  # a name is a leftover only when it is old
+
+    def _generate(self, id: str) -> str:
+        for attempt in range(1000):
+            first, second = os.urandom(2)
+            name = f"{_ADJECTIVES[first % len(_ADJECTIVES)]}_{_PEOPLE[second % len(_PEOPLE)]}"
+            if attempt > 2:
+                name += str(int.from_bytes(os.urandom(2)) % 10 ** min(attempt, 4))
+            try:
+                self._link(name, id)
+            except FileExistsError:
+                continue
+            return name
+        raise Conflict("no free name was found", "give one with --name")
+
+    def _near(self, name: str) -> str:
+        names = os.listdir(self.directory) if os.path.isdir(self.directory) else []
+        found = near.nearest(name, names)
+        return f"did you mean {found}?" if found else "ps -a lists all containers"
+
+
+def check(name: str) -> None:
+    """Refuse a name that Docker would refuse: [a-zA-Z0-9][a-zA-Z0-9_.-]+."""
+    if len(name) > 255:
+        raise InvalidArgument(f"Invalid container name ({name[:20]}…), it is longer than 255 characters")
+    if len(name) < 2 or not name[0].isalnum() or not set(name) <= _ALLOWED:
+        raise InvalidArgument(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")

@@ -1,0 +1,51 @@
+"""The images of an engine: each change is an event, and none is removed while a container is made."""
+
+from __future__ import annotations
+
+from pyctr_lite.engine.events import writer as events
+from pyctr_lite.engine.state import lock
+from pyctr_lite.images import store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctr_lite.engine.state.paths import Paths
+    from pyctr_lite.images.image import Image
+    from pyctr_lite.images.store import Removed, Users
+
+
+class Images(store.ImageStore):
+    """The images of an engine."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: Paths) -> None:
+        super().__init__(paths.root)
+        self.paths = paths
+
+    def tag(self, source: str, target: str) -> None:
+        """Give an image one more name."""
+        super().tag(source, target)
+        events.emit_image(self.paths, "tag", self.get(target).id, target)
+
+    def remove(
+        self, name: str, force: bool = False, in_use: Users | None = None, running: Users | None = None
+    ) -> Removed:
+        """Take a name away, and with the last one the image."""
+        with lock.References(self.paths.containers):
+            removed = super().remove(name, force, in_use, running)
+        return self._emit(removed)
+
+    def prune(
+        self, in_use: Users | None = None, all: bool = False, chosen: Callable[[Image], bool] | None = None
+    ) -> tuple[Removed, int]:
+        """Remove images without a name, with `all` those without a container."""
+        with lock.References(self.paths.containers):
+            removed, freed = super().prune(in_use, all, chosen)
+        return self._emit(removed), freed
+
+    def _emit(self, removed: Removed) -> Removed:
+        for what, name in removed:
+            events.emit_image(self.paths, "untag" if what == "Untagged" else "delete", name, name)
+        return removed

@@ -1,0 +1,1 @@
+"""Text formats that every room shares: sizes, durations, timestamps, numbers, signals."""
