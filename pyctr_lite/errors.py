@@ -1,12 +1,28 @@
-"""What a user can do wrong, as one small family of errors: a message of one line, and a hint."""
+"""Errors a user can act on: a one-line message plus a hint.
+
+All classes, with the exit code that each gives the command. "verb" is the verb's own code for a failure before
+the program runs: 125 for `run`, 126 for `exec` in the new process, 1 for the others, as in Docker's client.
+
+    PyctrError              verb
+    ├── NotFound            verb
+    ├── Conflict            verb
+    ├── InvalidArgument     verb
+    │   └── TemplateError   64 for `inspect -f` and `events --format`, else verb   (cli)
+    ├── UsageError          125; 1 for an unknown command or a wrong number of arguments
+    │   └── BadFilter       125
+    ├── BrokenArchive       verb
+    ├── ProgramError        127 if the program is not found, else 126; 1 for `start`
+    ├── ChildError          verb                                                   (runtime)
+    └── WriteError          1                                                      (cli)
+"""
 
 from __future__ import annotations
 
 
 class PyctrError(Exception):
-    """An error a person can act on. `message` says what and where, `hint` what to do.
+    """An error a user can act on. `message` says which object failed and why, `hint` how to fix it.
 
-    `exit_code` is None where the verb decides (125 for `run`, 1 for the others, as Docker's).
+    `exit_code` is None if the verb decides.
     """
 
     exit_code: int | None = None
@@ -22,11 +38,11 @@ class NotFound(PyctrError):
 
 
 class Conflict(PyctrError):
-    """The name is taken, or the object is in a state that forbids the verb."""
+    """A name already in use, or an object whose state forbids the verb."""
 
 
 class InvalidArgument(PyctrError):
-    """A value that does not parse, or that this machine cannot honour."""
+    """A value that does not parse, or that this machine does not support."""
 
 
 class UsageError(PyctrError):
@@ -36,19 +52,19 @@ class UsageError(PyctrError):
 
 
 class BadFilter(UsageError):
-    """A `--filter` that is no `key=value`: the command line is wrong, whatever the filters are."""
+    """A `--filter` that is not `key=value`: invalid for every verb, whichever filters it has."""
 
     def __init__(self, text: str) -> None:
-        what = "bad format of filter (expected name=value)"
-        super().__init__(f'invalid argument "{text}" for "-f, --filter" flag: {what}')
+        reason = "bad format of filter (expected name=value)"
+        super().__init__(f'invalid argument "{text}" for "-f, --filter" flag: {reason}')
 
 
 class BrokenArchive(PyctrError):
-    """An archive, blob or layer that is damaged, lies about itself, or tries to leave its root."""
+    """An archive, blob or layer that is damaged, contradicts itself, or tries to leave its root."""
 
 
 class ProgramError(PyctrError):
-    """The container's program cannot be run: 127 where it is not found, 126 where it is not executable."""
+    """The container's program cannot run: exit code 127 if it is not found, 126 if it is not executable."""
 
     def __init__(self, message: str, hint: str = "", exit_code: int = 126) -> None:
         super().__init__(message, hint)

@@ -22,8 +22,8 @@ except ImportError:  # another Python than CPython
     make_scanner = None  # type: ignore[assignment,misc]
 
 
-class Text(str):
-    """A value that is JSON text already: written as it is, where it stands in a greater value."""
+class RawJson(str):
+    """A value that is already JSON text: `dumps` copies it unchanged into the enclosing value."""
 
     __slots__ = ()
 
@@ -100,7 +100,7 @@ def dumps(value: Any, indent: int | None = None) -> str:
 
 
 def _with_texts_read(value: Any, depth: int) -> Any:
-    if isinstance(value, Text):
+    if isinstance(value, RawJson):
         return loads(value)
     if not isinstance(value, dict | list | tuple) or not value:
         return value
@@ -113,7 +113,7 @@ def _with_texts_read(value: Any, depth: int) -> Any:
 
 def _write(value: Any, out: list[str], indent: int | None, depth: int) -> None:
     if isinstance(value, str):
-        out.append(value if isinstance(value, Text) else encode_basestring(value))
+        out.append(value if isinstance(value, RawJson) else encode_basestring(value))
     elif value is None:
         out.append("null")
     elif value is True:

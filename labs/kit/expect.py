@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labs.kit import ReferenceCalled, manifest
-from pyctr_lite import blame, linux
+from pyctr_lite import learner_frame, linux
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,13 +93,13 @@ def _learners_line(error: BaseException) -> str:
     """The innermost line of a lab's file, shortened to its place below labs/; not of the checks themselves."""
     frames = [
         frame
-        for frame in blame.frames(error.__traceback__)
+        for frame in learner_frame.frames(error.__traceback__)
         if Path(frame[0]).parent.name.startswith("lab") and not Path(frame[0]).name.startswith("test_")
     ]
     if not frames:
         return ""
     file, number, function = frames[-1]
-    text = blame.line(frames).partition(": ")[2]
+    text = learner_frame.describe(frames).partition(": ")[2]
     return f"{'/'.join(Path(file).parts[-2:])}, line {number}, in {function}():  {text}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctr_lite import near
+from pyctr_lite import suggest
 from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference as references
@@ -58,6 +58,5 @@ def not_found(descriptors: list[dict[str, Any]], name: str) -> NotFound:
     by_digest = "@" in name or is_hex(name.removeprefix("sha256:"))
     shown = name if by_digest else references.parse(name).familiar()
     same = [other for other in known if other.rpartition(":")[0] == shown.rpartition(":")[0]]
-    found = same[0] if same else near.nearest(shown, known)
-    hint = f"Near: {found}." if found else "`pyctr_lite images` lists what there is."
-    return NotFound(f"No such image: {shown}", hint)
+    suggestion = f"did you mean {same[0]}?" if same else suggest.did_you_mean(shown, known)
+    return NotFound(f"No such image: {shown}", suggestion or "`pyctr_lite images` lists all images")

@@ -124,14 +124,14 @@ def _places(error: BaseException) -> str:
 
 def _failure(number: str, path: str, message: str, places: str) -> OSError:
     """What the stage met, with a note of whose line it was where that is not ours."""
-    from pyctr_lite import blame
+    from pyctr_lite import learner_frame
 
     trace = []
     for place in places.split("\n"):
         line, function, file = place.split(":", 2)
         trace.append((file, int(line), function))
     error = OSError(int(number), message, path or None)
-    if where := blame.line(trace):
+    if where := learner_frame.describe(trace):
         error.add_note(where)
     return error
 

@@ -131,9 +131,9 @@ def raise_error(message: dict[str, Any]) -> None:
     trace = [(file, line, function) for file, line, function in message["trace"]]
     while len(trace) > 1 and trace[-1][0].endswith("/linux/call.py"):
         trace.pop()  # all system calls fail there: who made this one says more
-    from pyctr_lite import blame
+    from pyctr_lite import learner_frame
 
-    where = message.get("where") or blame.line(trace)
+    where = message.get("where") or learner_frame.describe(trace)
     error = ChildError(message["message"], where, message["errno"], message["path"], trace)
     if trace:  # a note is shown with a traceback, so with --debug
         error.add_note(f"at {os.path.basename(trace[-1][0])}:{trace[-1][1]} in {trace[-1][2]}")

@@ -44,7 +44,7 @@ class Filter:
         seccomp.set_mode_filter(self.program, self.flags)
 
 
-def load(profile: dict[str, Any] | jsonfile.Text | None, cache: str) -> Filter | None:
+def load(profile: dict[str, Any] | jsonfile.RawJson | None, cache: str) -> Filter | None:
     """The filter for a profile (OCI runtime spec, config-linux.md, "Seccomp"), None where there is none.
 
     `cache` is a directory for compiled programs, which is made; only root may write to it. A program is used until
@@ -53,7 +53,7 @@ def load(profile: dict[str, Any] | jsonfile.Text | None, cache: str) -> Filter |
     """
     if not profile:
         return None
-    text = profile if isinstance(profile, jsonfile.Text) else jsonfile.dumps(profile)
+    text = profile if isinstance(profile, jsonfile.RawJson) else jsonfile.dumps(profile)
     digest = sha256(f"2\n{os.uname().release}\n{text}".encode()).hexdigest()
     path = f"{cache}/{digest}"
     try:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 
-from pyctr_lite import jsonfile, near
+from pyctr_lite import jsonfile, suggest
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes import names
@@ -111,10 +111,10 @@ class VolumeStore:
         return self.get(name)
 
     def get(self, name: str) -> Volume:
-        """The volume of a name. Fails with NotFound, with what is near."""
+        """The volume of a name. Raises NotFound, with the closest name as its hint."""
         path = os.path.join(self.directory, name)
         if not name or name.startswith(".") or "/" in name or not os.path.isdir(path):
-            raise NotFound(f"get {name}: no such volume", self._near(name))
+            raise NotFound(f"get {name}: no such volume", self._suggestion(name))
         created, labels, options = _read_record(os.path.join(path, "volume.json"))
         return Volume(name, os.path.join(path, "_data"), created, labels, options)
 
@@ -177,9 +177,8 @@ class VolumeStore:
         except FileNotFoundError:
             return []
 
-    def _near(self, name: str) -> str:
-        found = near.nearest(name, self._names())
-        return f"Near to it: {found}." if found else ""
+    def _suggestion(self, name: str) -> str:
+        return suggest.did_you_mean(name, self._names())
 
     def _lock(self) -> int:
         """Wait until no other process changes the store, and delete what a killed one left half-way.

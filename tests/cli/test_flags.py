@@ -143,7 +143,7 @@ def test_an_error_points_to_the_help() -> None:
     ("typed", "meant"), [("--memroy", "--memory"), ("--detatch", "--detach"), ("--cpu-sh", "--cpu-shares")]
 )
 def test_a_mistyped_flag_is_told_the_nearest(typed: str, meant: str) -> None:
-    assert refusal(RUN, typed, "busybox").hint == f"Did you mean {meant}? See 'pyctr_lite run --help'."
+    assert refusal(RUN, typed, "busybox").hint == f"did you mean {meant}? See 'pyctr_lite run --help'."
 
 
 @pytest.mark.parametrize(

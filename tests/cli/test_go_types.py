@@ -138,4 +138,4 @@ def test_an_unknown_field_is_an_error_with_the_nearest_that_is_known(pyctr: Pyct
     done = pyctr("inspect", "-f", "{{.State.Helth}}", "box")
     assert done.returncode
     assert 'map has no entry for key "Helth"' in done.stderr
-    assert "Did you mean .Health?" in done.stderr
+    assert "did you mean .Health?" in done.stderr

@@ -183,7 +183,7 @@ def test_what_is_wrong_is_told_in_one_line(
 
 
 def test_what_is_near_is_told(pyctr: Pyctr) -> None:
-    assert "Near: busybox:latest." in pyctr("history", "busibox").stderr
+    assert "did you mean busybox:latest?" in pyctr("history", "busibox").stderr
     assert "Near" not in pyctr("history", "quite-another").stderr
 
 

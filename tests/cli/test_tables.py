@@ -62,7 +62,7 @@ def test_json_is_an_object_a_line() -> None:
 def test_a_field_that_is_not_there_is_refused_and_the_nearest_told() -> None:
     with pytest.raises(templates.TemplateError, match=r"<\.Nmae>: ") as caught:
         VOLUMES.text(ROWS, "table {{.Nmae}}")
-    assert caught.value.hint == "Did you mean .Name?"
+    assert caught.value.hint == "did you mean .Name?"
 
 
 def test_a_format_that_is_no_template_is_refused_even_without_rows() -> None:

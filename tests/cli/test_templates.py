@@ -74,7 +74,7 @@ def test_json_keeps_the_order_of_a_structs_fields_and_sorts_a_maps_keys() -> Non
 
 
 def test_a_missing_field_is_told_the_nearest() -> None:
-    assert refusal("{{.State.Pdi}}").hint == "Did you mean .Pid?"
+    assert refusal("{{.State.Pdi}}").hint == "did you mean .Pid?"
     assert refusal("{{.State.Xyzzy}}").hint == ""
 
 

@@ -135,10 +135,10 @@ class Command:
         error.exit_code = 1
         return error
 
-    def error(self, message: str, near: str = "") -> errors.UsageError:
-        """A UsageError that points to this verb's help, and to what was perhaps meant."""
+    def error(self, message: str, suggestion: str = "") -> errors.UsageError:
+        """A UsageError that points to this verb's help, after a suggestion if there is one."""
         see = f"See '{f'{PROGRAM} {self.name}'.strip()} --help'."
-        return errors.UsageError(message, f"Did you mean {near}? {see}" if near else see)
+        return errors.UsageError(message, f"{suggestion} {see}".lstrip())
 
 
 class Parsed:

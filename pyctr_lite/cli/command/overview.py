@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctr_lite import near
+from pyctr_lite import suggest
 from pyctr_lite.cli.command import flags, help, verbs
 from pyctr_lite.errors import UsageError
 
@@ -57,8 +57,7 @@ def _summary(name: str) -> str:
 
 def _unknown(word: str, group: str, known: list[str]) -> UsageError:
     whole = f"pyctr_lite {group}".strip()
-    found = near.nearest(word, known)
-    hint = f"Did you mean {found}? " if found else ""
-    error = UsageError(f"'{word}' is not a {whole} command.", f"{hint}See '{whole} --help'.")
+    hint = f"{suggest.did_you_mean(word, known)} See '{whole} --help'.".lstrip()
+    error = UsageError(f"'{word}' is not a {whole} command.", hint)
     error.exit_code = 1
     return error

@@ -51,7 +51,7 @@ def parse_words(command: flags.Command, words: Sequence[str]) -> flags.Parsed:
                 if name == "help":
                     parsed.help = not equals or values.boolean(value)
                     continue
-                raise command.error(f"unknown flag: --{name}", _near_flag(name, long))
+                raise command.error(f"unknown flag: --{name}", _suggestion(name, long))
             if not equals:
                 value = option.no_value
                 if not value:
@@ -99,11 +99,11 @@ def _set(command: flags.Command, parsed: flags.Parsed, option: flags.Option, tex
     parsed.given.add(option.key)
 
 
-def _near_flag(name: str, long: dict[str, flags.Option]) -> str:
-    from pyctr_lite import near
+def _suggestion(name: str, long: dict[str, flags.Option]) -> str:
+    from pyctr_lite import suggest
 
-    found = near.nearest(name, [known for known, option in long.items() if not option.hidden])
-    return f"--{found}" if found else ""
+    known = [known for known, option in long.items() if not option.hidden]
+    return suggest.did_you_mean(name, known, prefix="--")
 
 
 def _check_arity(command: flags.Command, number: int) -> None:

@@ -54,9 +54,11 @@ def print_fault(error: Exception, name: str) -> int:
 
 
 def _learners_line(error: BaseException) -> str:
-    from pyctr_lite import blame
+    from pyctr_lite import learner_frame
 
-    return blame.line(blame.frames(error.__traceback__)) or "\n  ".join(getattr(error, "__notes__", ()))
+    return learner_frame.describe(learner_frame.frames(error.__traceback__)) or "\n  ".join(
+        getattr(error, "__notes__", ())
+    )
 
 
 def _text(error: errors.PyctrError | OSError) -> str:

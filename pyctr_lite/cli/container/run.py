@@ -191,8 +191,8 @@ def _create(context: Context) -> Container:
         try:
             container: Container = context.engine.containers.create(options)
         except NotFound as error:
-            if error.message.startswith("No such image") and not error.hint.startswith("Near"):
-                error.hint = "pyctr_lite images lists what there is; import, load and image bootstrap bring more"
+            if error.message.startswith("No such image") and not error.hint.startswith("did you mean"):
+                error.hint = "pyctr_lite images lists all images; import, load and image bootstrap add more"
             raise
     except BaseException:
         if flags.cidfile:

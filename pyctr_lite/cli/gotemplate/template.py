@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyctr_lite import near
+from pyctr_lite import suggest
 from pyctr_lite.cli.gotemplate import fmt as go_format
 from pyctr_lite.cli.gotemplate import functions as template_functions
 from pyctr_lite.cli.gotemplate import nodes as template_nodes
@@ -226,8 +226,8 @@ class _Execution:
                 value = value.zero(name)
             else:
                 known = {*value, *getattr(value, "known", ())}
-                meant = near.nearest(name, known)
-                raise self.error(f'map has no entry for key "{name}"', f"Did you mean .{meant}?" if meant else "")
+                suggestion = suggest.did_you_mean(name, known, prefix=".")
+                raise self.error(f'map has no entry for key "{name}"', suggestion)
         return value
 
     def call(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite import near
+from pyctr_lite import suggest
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.gotemplate import template as templates
@@ -40,7 +40,7 @@ def inspect(context: Context) -> int:
                 return finder(engine, reference, flags.size)
             except (NotFound, InvalidArgument):
                 continue  # an image's name has rules that a container's has not
-        raise NotFound(f"No such object: {reference}", _near(engine, reference))
+        raise NotFound(f"No such object: {reference}", _suggestion(engine, reference))
 
     return show(context, find)
 
@@ -100,12 +100,11 @@ def _volume(engine: Engine, reference: str, size: bool) -> Any:
     return engine.volumes.get(reference).inspect()
 
 
-def _near(engine: Engine, reference: str) -> str:
+def _suggestion(engine: Engine, reference: str) -> str:
     known = [container.name for container in engine.containers.list()]
     known += [name for image in engine.images.list() for name in image.references]
     known += [volume.name for volume in engine.volumes.list()]
-    found = near.nearest(reference, known)
-    return f"did you mean {found}?" if found else "ps -a, images and volume ls list what there is"
+    return suggest.did_you_mean(reference, known) or "ps -a, images and volume ls list all objects"
 
 
 _FINDERS: dict[str, Callable[[Engine, str, bool], Any]] = {

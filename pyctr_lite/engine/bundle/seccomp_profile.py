@@ -106,7 +106,7 @@ ARCHITECTURES = {
 """A machine's own calls, and those that its kernel knows for older programs."""
 
 
-def default(capabilities: list[str], machine: str = os.uname().machine) -> jsonfile.Text:
+def default(capabilities: list[str], machine: str = os.uname().machine) -> jsonfile.RawJson:
     """`linux.seccomp` of the OCI config for a process whose bounding set is `capabilities`, a rule a line."""
     names = [ALWAYS, OF_MACHINE.get(machine, "")]
     names += [OF_CAPABILITY[name] for name in OF_CAPABILITY if name in capabilities]
@@ -125,7 +125,7 @@ def default(capabilities: list[str], machine: str = os.uname().machine) -> jsonf
         rules.append(_rule("clone3", action="ERRNO", args='"errnoRet":38'))
     architectures = ",".join(f'"{name}"' for name in ARCHITECTURES.get(machine, []))
     lines = ",\n      ".join(rules)
-    return jsonfile.Text(
+    return jsonfile.RawJson(
         '{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,'
         f'"architectures":[{architectures}],"syscalls":[\n      {lines}\n    ]}}'
     )

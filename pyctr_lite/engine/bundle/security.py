@@ -44,14 +44,14 @@ def normalized(texts: list[str]) -> list[str]:
     return options
 
 
-def profile(option: str, capabilities: list[str]) -> jsonfile.Text | None:
+def profile(option: str, capabilities: list[str]) -> jsonfile.RawJson | None:
     """`linux.seccomp` for an option "seccomp=…", None for no filter; `capabilities` are the bounding set's."""
     value = option.removeprefix("seccomp=")
     if value == "unconfined":
         return None
     if value == "builtin":
         return seccomp_profile.default(capabilities)
-    return jsonfile.Text(jsonfile.dumps(to_oci(jsonfile.loads(value), capabilities, os.uname().machine)))
+    return jsonfile.RawJson(jsonfile.dumps(to_oci(jsonfile.loads(value), capabilities, os.uname().machine)))
 
 
 def to_oci(given: dict[str, Any], capabilities: list[str], machine: str) -> dict[str, Any]:

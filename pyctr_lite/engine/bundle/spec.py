@@ -138,7 +138,7 @@ def no_new_privileges(options: Any) -> bool:
     return "no-new-privileges" in options.security_opt
 
 
-def seccomp_profile(options: Any) -> jsonfile.Text | None:
+def seccomp_profile(options: Any) -> jsonfile.RawJson | None:
     """`linux.seccomp`: the default profile, that of --security-opt seccomp=FILE, or none."""
     names = capability_names(options)
     for item in options.security_opt:

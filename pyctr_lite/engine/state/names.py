@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from pyctr_lite import near
+from pyctr_lite import suggest
 from pyctr_lite.engine.state import lock
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
@@ -64,7 +64,7 @@ class Names:
         """Find the id for a whole id, a name or the start of an id, in this order.
 
         A name that is another container's id never hides that container (CVE-2014-5278).
-        Raises NotFound, with what is near.
+        Raises NotFound, with the closest name as its hint.
         """
         if not reference:
             raise InvalidArgument("the name of a container is empty")
@@ -84,7 +84,7 @@ class Names:
             return found[0]
         if found:
             raise Conflict(f"{len(found)} containers have an id that starts with {reference}", "give more of it")
-        raise NotFound(f"No such container: {reference}", self._near(name))
+        raise NotFound(f"No such container: {reference}", self._suggestion(name))
 
     def ids(self) -> list[str]:
         """The ids of all containers."""
@@ -123,10 +123,9 @@ class Names:
             return name
         raise Conflict("no free name was found", "give one with --name")
 
-    def _near(self, name: str) -> str:
+    def _suggestion(self, name: str) -> str:
         names = os.listdir(self.directory) if os.path.isdir(self.directory) else []
-        found = near.nearest(name, names)
-        return f"did you mean {found}?" if found else "ps -a lists all containers"
+        return suggest.did_you_mean(name, names) or "ps -a lists all containers"
 
 
 def check(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Whose line an error comes from, where it is not ours: a learner's (`--labs`)."""
+"""Find the learner's source line behind an exception (used with `--labs`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STANDARD_LIBRARY = os.path.dirname(os.__file__)
 
 
 def frames(traceback: TracebackType | None) -> list[tuple[str, int, str]]:
-    """File, line and function of each step of a traceback, the innermost last."""
+    """Return file, line number and function of each frame of a traceback, innermost last."""
     found = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
@@ -23,9 +23,12 @@ def frames(traceback: TracebackType | None) -> list[tuple[str, int, str]]:
     return found
 
 
-def line(trace: list[tuple[str, int, str]]) -> str:
-    """The innermost line that is neither ours nor Python's own, with its text; "" where there is none."""
-    for file, number, function in reversed(trace):
+def describe(frames: list[tuple[str, int, str]]) -> str:
+    """Describe the innermost frame outside this package and the standard library, with its source line.
+
+    Returns "" if there is no such frame.
+    """
+    for file, number, function in reversed(frames):
         if file.startswith((_PACKAGE + "/", _STANDARD_LIBRARY + "/", "<")) or not file.endswith(".py"):
             continue
         return f"{file}, line {number}, in {function}: {linecache.getline(file, number).strip()}"
