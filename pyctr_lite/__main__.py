@@ -1,4 +1,4 @@
-"""`python -m pyctr_lite`."""
+"""Entry point of `python -m pyctr_lite`."""
 
 from pyctr_lite.cli.main import entry
 

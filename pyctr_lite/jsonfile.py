@@ -1,7 +1,7 @@
 """JSON on disk: parsed fast, written atomically, readable with `cat`.
 
-Python's own `json` costs 9 ms to import (it needs `re`), as much as starting Python. The C scanner below it
-does not, so it is used directly; where a Python lacks it, `json` itself is.
+Importing Python's `json` takes 9 ms (it needs `re`), as long as starting Python. This module uses the C scanner
+below it directly, or `json` itself on a Python without that scanner.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_DEPTH = 100
-"""How deep arrays and objects may be nested: Python's own limit is its call stack, and depends on the caller."""
+"""Maximum nesting of arrays and objects. Python's own limit is its call stack, so it depends on the caller."""
 
 try:
     from _json import encode_basestring, make_scanner
-except ImportError:  # another Python than CPython
+except ImportError:  # not CPython
     make_scanner = None  # type: ignore[assignment,misc]
 
 
@@ -29,7 +29,7 @@ class RawJson(str):
 
 
 class _ScannerOptions:
-    """What `_json.make_scanner` asks of a JSONDecoder."""
+    """The attributes of a JSONDecoder that `_json.make_scanner` reads."""
 
     strict = True
     object_hook = None
@@ -65,8 +65,8 @@ def loads(text: str | bytes) -> Any:
     except StopIteration as error:
         raise ValueError(f"not JSON at character {error.value}") from None
     except (ValueError, SystemError) as error:
-        # Where json.decoder is not imported, the scanner of Python 3.11 does not find its error's class.
-        reason = "it ends in the middle, or has a character too many" if type(error) is SystemError else str(error)
+        # Python 3.11's scanner raises SystemError unless json.decoder, which has its error class, is imported.
+        reason = "it is truncated, or has an extra character" if type(error) is SystemError else str(error)
         raise ValueError(f"not JSON: {reason}") from None
     if text[end:].strip(" \t\n\r"):
         raise ValueError(f"more text after the JSON value, at character {end}")
@@ -74,32 +74,32 @@ def loads(text: str | bytes) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    """Raise ValueError if brackets outside strings are nested too deep: the scanner would call itself for each."""
+    """Raise ValueError if brackets outside strings are nested too deep: the scanner recurses for each."""
     outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
     depth = 0
     for part in outside.replace("{", "[").split("[")[1:]:
         depth += 1
         if depth > MAX_DEPTH:
-            raise ValueError(f"not JSON that we read: nested more than {MAX_DEPTH} deep")
+            raise ValueError(f"JSON is nested more than {MAX_DEPTH} deep")
         depth -= part.count("]") + part.count("}")
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
     """Return the JSON text of a value, in the order of its keys; with `indent`, one member per line.
 
-    Raises ValueError if the value is nested too deep, TypeError if it holds anything that JSON does not have.
+    Raises ValueError if the value is nested too deep, TypeError if it holds an object without a JSON type.
     """
     if make_scanner is None:
         import json
 
-        value = _with_texts_read(value, 0)
+        value = _parse_raw(value, 0)
         return json.dumps(value, indent=indent, ensure_ascii=False, separators=None if indent else (",", ":"))
     out: list[str] = []
     _write(value, out, indent, 0)
     return "".join(out)
 
 
-def _with_texts_read(value: Any, depth: int) -> Any:
+def _parse_raw(value: Any, depth: int) -> Any:
     if isinstance(value, RawJson):
         return loads(value)
     if not isinstance(value, dict | list | tuple) or not value:
@@ -107,8 +107,8 @@ def _with_texts_read(value: Any, depth: int) -> Any:
     if depth >= MAX_DEPTH:
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
-        return {key: _with_texts_read(item, depth + 1) for key, item in value.items()}
-    return [_with_texts_read(item, depth + 1) for item in value]
+        return {key: _parse_raw(item, depth + 1) for key, item in value.items()}
+    return [_parse_raw(item, depth + 1) for item in value]
 
 
 def _write(value: Any, out: list[str], indent: int | None, depth: int) -> None:
@@ -162,7 +162,7 @@ def _write_members(
 
 
 def read(path: str) -> Any:
-    """The value in a JSON file. Fails with FileNotFoundError, and with ValueError that names the file."""
+    """Read the value in a JSON file. Raises FileNotFoundError, or ValueError with the file's path."""
     with open(path, "rb") as file:
         content = file.read()
     try:
@@ -172,9 +172,9 @@ def read(path: str) -> Any:
 
 
 def write(path: str, value: Any, mode: int = 0o644, *, durable: bool = False) -> None:
-    """Replace a JSON file in one step: a reader sees the old content or the new, never a part.
+    """Replace a JSON file atomically: a reader sees the old content or the new, never a part.
 
-    `durable` also waits until the disk has it (fsync), for what must outlive a power cut.
+    `durable` also waits until the data is on disk (fsync), for files that must survive a power failure.
     """
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
@@ -197,9 +197,10 @@ def write(path: str, value: Any, mode: int = 0o644, *, durable: bool = False) ->
 
 
 def rewrite(path: str, value: Any) -> None:
-    """Replace a JSON file that must change on a full disk, too: then it is written over.
+    """Replace a JSON file, in place if the disk is full.
 
-    For what frees space, or says what has happened already. Raises ENOSPC as `overwrite` does.
+    For a change that frees space or records a past event, and must not fail on a full disk. Fails with ENOSPC
+    as `overwrite` does.
     """
     try:
         write(path, value)
@@ -210,9 +211,9 @@ def rewrite(path: str, value: Any) -> None:
 
 
 def overwrite(path: str, value: Any) -> None:
-    """Write into the blocks that a JSON file has already: for a full disk, where `write` finds no room.
+    """Write a JSON file into the blocks it already has: `write` fails on a full disk.
 
-    Fails with ENOSPC where the file is missing or has too few blocks, and leaves it as it is.
+    Fails with ENOSPC if the file is missing or has too few blocks, and leaves it unchanged.
     """
     content = dumps(value).encode(errors="surrogateescape") + b"\n"
     try:
@@ -222,7 +223,7 @@ def overwrite(path: str, value: Any) -> None:
     try:
         if len(content) > os.fstat(fd).st_blocks * 512:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-        # Spaces over the rest: who reads meanwhile finds JSON before and after the file is cut.
+        # Pad with spaces: a concurrent reader finds valid JSON both before and after the truncation.
         os.pwrite(fd, content.ljust(os.fstat(fd).st_size), 0)
         os.ftruncate(fd, len(content))
     finally:

@@ -1,8 +1,9 @@
-"""The modules of a quick verb from one file, in the order in which they need each other.
+"""One file per hot verb with the compiled code of all its modules, in import order.
 
-Python takes 0.2 ms to find and load a module, and `run` needs eighty of ours: a third of its time. Their compiled
-code in one file for each verb, without docstrings, takes a third of that. `make setup` writes the files. One is
-used only where every source is as it was then; otherwise all is imported as usual, so an old file is never wrong.
+Python takes 0.2 ms to find and load a module, and `run` needs eighty of ours: a third of its time. Loading their
+compiled code from one file per verb, without docstrings, takes a third of that. `make setup` writes the files.
+A file is used only if every source is unchanged since then; otherwise the modules are imported as usual, so a
+stale file does no harm.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ VERBS = {
     "exec": ("cli.container.exec", *_CONTAINER, "engine.life.execute"),
     "ps": ("cli.container.ps", "engine.engine", "engine.container.container"),
 }
-"""The verbs that have to be quick, and the modules that lead to all that they need."""
+"""The hot verbs, and the modules that import everything they need."""
 
 _VERSION = f"2 {sys.version}"
 _Module: Any = type(sys)
 _Spec: Any = type(sys.__spec__)  # importlib.machinery.ModuleSpec, without importing that
 
 
-def load(path: str, words: list[str]) -> None:
-    """Load what the first quick verb among some words needs; nothing where there is none, or its file is old.
+def load(path: str, args: list[str]) -> None:
+    """Load the modules of the first hot verb in `args`. Does nothing without one, or if its file is stale.
 
-    The file is `path`, a hyphen and the verb. Also turns the collector of cycles off: a command is short, and it
-    would cost 3 ms of 20.
+    The file is `path`, a hyphen and the verb. Also disables the cyclic garbage collector: a command is
+    short-lived, and collection would take 3 ms of 20.
     """
     gc.disable()
-    verb = next((word for word in words if word in VERBS), None)
+    verb = next((arg for arg in args if arg in VERBS), None)
     if verb is None:
         return
     try:
@@ -54,7 +55,7 @@ def load(path: str, words: list[str]) -> None:
     except (OSError, ValueError, EOFError, TypeError):
         return
     new = [module for module in modules if module[0] not in sys.modules]
-    # Packages exist before their modules, though their own code runs after some of these.
+    # Create packages before their modules, although a package's own code runs after some of them.
     for name, source, *_ in new:
         if source.endswith("/__init__.py"):
             _add(name, source)
@@ -79,7 +80,7 @@ def _add(name: str, source: str) -> None:
 
 
 def build(path: str) -> None:
-    """Write the verbs' files for the Python that runs this, from the sources as they are now."""
+    """Write the files of all hot verbs for the running Python, from the current sources."""
     import os
 
     for verb, leading in VERBS.items():
@@ -91,10 +92,10 @@ def build(path: str) -> None:
 
 
 def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The names and sources of the modules that some lead to, in the order in which Python completes them.
+    """List the modules that `leading` imports, with their sources, in the order in which Python completes them.
 
-    Ours, and those of Python's own library that it does not hold frozen. What is inside a package of that library
-    is left to the package to import.
+    Includes our modules, and those of the standard library that are not frozen. Submodules of the standard
+    library's packages are left for the package to import.
     """
     import subprocess
 
@@ -110,7 +111,7 @@ def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     sources = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     order = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
-    # A package that its own modules ask for is told of after them, and is needed first by name.
+    # A package that imports its own modules is reported after them: `load` creates packages first.
     return [(name, sources[name]) for name in order if name in sources]
 
 
@@ -127,7 +128,7 @@ def _compiled(name: str, source: str) -> tuple[str, str, int, int, CodeType]:
 
 
 def _strip_annotations(tree: ast.Module) -> None:
-    """Take the annotations away: nothing of ours looks at them while it runs, and loading them takes time."""
+    """Remove annotations: no code of ours reads them at run time, and loading them takes time."""
     import ast
 
     for node in ast.walk(tree):

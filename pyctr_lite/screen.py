@@ -1,8 +1,8 @@
-"""Text for a terminal: whatever comes from an image, a container or an archive is shown and cannot drive it.
+"""Safe text for a terminal: text from an image, a container or an archive is shown and cannot control it.
 
 A terminal obeys control characters (ESC and the C1 block begin commands; CR and backspace overwrite; the bidi
-overrides reorder a line). They are shown as `\\x1b`, `\\u202e`. Letters of every script stay, and so do the
-joiners inside words and emoji.
+overrides reorder a line). They are escaped as `\\x1b`, `\\u202e`. Letters of every script are kept, and so are
+the joiners inside words and emoji.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from __future__ import annotations
 import io
 
 _LINES = "\n\t"
-"""What our own output is laid out with; inside a single value these are escaped too."""
+"""The layout characters of our own output; within a single value they are escaped too."""
 _JOINERS = "\u200c\u200d"
 _SEPARATORS = "\u2028\u2029"
 
 
 def visible(text: str, keep: str = _LINES) -> str:
-    """Return a text with its control characters escaped, but for those in `keep`."""
+    """Return a text with its control characters escaped, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join([letter if letter.isprintable() or letter in keep else _shown(letter) for letter in text])
 
 
 def visible_json(text: str) -> str:
-    """Return a JSON text that means the same and has no control characters: JSON's own escapes."""
+    """Return an equivalent JSON text with its control characters as JSON escapes."""
     if text.isprintable():
         return text
     return "".join([letter if _harmless(letter) or letter in _LINES else _json(letter) for letter in text])
 
 
 class Screen(io.TextIOWrapper):
-    """A text stream to a terminal. `write`, and so `print`, shows control characters; `write_raw` obeys them."""
+    """A text stream to a terminal. `write`, and so `print`, escapes control characters; `write_raw` does not."""
 
     def write(self, text: str, /) -> int:
-        """Write a text of which nothing but line ends and tabs acts on the terminal."""
+        """Write a text; of its control characters only newlines and tabs reach the terminal."""
         super().write(visible(text))
         return len(text)
 
     def write_raw(self, text: str) -> None:
-        """Write a text as it is: our own styles, or what a person's own `--format` template makes."""
+        """Write a text unchanged: our own styles, or the output of a user's `--format` template."""
         super().write(text)
 
 
 def _harmless(letter: str) -> bool:
-    """Whether a terminal only shows a character: letters, spaces of any width, and joiners."""
+    """Return whether a character is display only: a letter, a space of any width, or a joiner."""
     if letter.isprintable() or letter in _JOINERS:
         return True
     return letter > "\x9f" and letter.isspace() and letter not in _SEPARATORS
@@ -53,7 +53,7 @@ def _shown(letter: str) -> str:
     if _harmless(letter):
         return letter
     code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python decodes it (surrogateescape)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, decoded by surrogateescape
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else _json(letter) if code < 0x10000 else f"\\U{code:08x}"
 

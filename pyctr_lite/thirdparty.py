@@ -1,8 +1,8 @@
-"""Third-party packages (rich, zstandard), made importable only where they are used.
+"""Third-party packages (rich, zstandard), made importable on demand.
 
-The command starts Python with -S: without the `site` module, which takes 4 to 6 ms and is what puts
-`site-packages` on `sys.path`. A verb that wants rich or zstandard calls `enable()` first, before any root
-file system or namespace is entered.
+The command starts Python with -S: without the `site` module, which takes 4 to 6 ms and puts `site-packages` on
+`sys.path`. A verb that uses rich or zstandard calls `enable()` first, before it enters a root file system or
+namespace.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _enabled = not sys.flags.no_site
 
 
 def enable() -> None:
-    """Put `site-packages` on `sys.path`, as Python itself does without -S; once."""
+    """Put `site-packages` on `sys.path`, as Python does without -S. Idempotent."""
     global _enabled
     if not _enabled:
         import site

@@ -214,7 +214,7 @@ def _nanoseconds(name: str, text: str) -> int:
     if text != "0" and (not parts or "".join(digits + unit for digits, unit in parts) != text):
         raise InvalidArgument(f"invalid duration {text!r} for --{name}", "Write it like 30s, 1m30s or 500ms.")
     duration = round(sum(float(digits) * units[unit] for digits, unit in parts))
-    if duration > number.LARGEST:
+    if duration > number.INT64_MAX:
         raise InvalidArgument(f"invalid duration {text!r} for --{name}", "It is longer than 292 years.")
     if 0 < duration < 10**6:
         raise InvalidArgument(f"Interval {name!r} cannot be less than 1ms")

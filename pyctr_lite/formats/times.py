@@ -164,14 +164,14 @@ def duration(text: str) -> int:
         while length < len(rest) and rest[length] not in "0123456789.":
             length += 1
         unit, rest = rest[:length], rest[length:]
-        if digits in ("", ".") or digits.count(".") > 1 or len(digits) > number.LONGEST:
+        if digits in ("", ".") or digits.count(".") > 1 or len(digits) > number.MAX_DIGITS:
             raise ValueError(f'time: invalid duration "{text}"')
         if not unit:
             raise ValueError(f'time: missing unit in duration "{text}"')
         if unit not in UNITS:
             raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
         total += float(digits) * UNITS[unit]
-    if total > number.LARGEST:
+    if total > number.INT64_MAX:
         raise ValueError(f'time: invalid duration "{text}"')
     return int(-total if text[0] == "-" else total)
 

@@ -6,7 +6,7 @@ from pyctr_lite.formats import number
 
 BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 NANO = 10**9
-LARGEST = number.LARGEST
+LARGEST = number.INT64_MAX
 """Bytes: what the kernel and JSON's readers take; more is unlimited all the same."""
 DECIMAL_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
@@ -52,7 +52,7 @@ def nano_cpus(text: str) -> int:
     Fails with ValueError in Docker's words where the text is no number or is finer than a billionth.
     """
     whole, _, part = text.partition(".")
-    if number.is_whole(whole) and (not part or number.is_whole(part, 10**number.LONGEST)):
+    if number.is_whole(whole) and (not part or number.is_whole(part, 10**number.MAX_DIGITS)):
         part = part.rstrip("0")
         if len(part) > 9:
             raise ValueError("value is too precise")
@@ -61,7 +61,7 @@ def nano_cpus(text: str) -> int:
 
     try:
         exponent = text.lower().partition("e")[2]
-        if set(text) - set("0123456789.eE+-/") or len(text) > number.LONGEST or len(exponent) > 3:
+        if set(text) - set("0123456789.eE+-/") or len(text) > number.MAX_DIGITS or len(exponent) > 3:
             raise ValueError
         nano = Fraction(text) * NANO
     except (ValueError, ZeroDivisionError):

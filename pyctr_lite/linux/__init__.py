@@ -1,6 +1,6 @@
-"""The system calls that Python's standard library lacks, in the kernel's own names, and nothing else.
+"""System calls missing from Python's standard library, under the kernel's own names.
 
-Every function raises OSError with the call's name and path; every one that changes something can be narrated
+Every function raises OSError with the call's name and path; every function that changes something can be narrated
 (see `explain`).
 """
 

@@ -1,4 +1,4 @@
-"""bpf(2), as far as cgroup version 2's device rules need it: load a program, attach it to a group, replace it."""
+"""The part of bpf(2) that device rules of cgroup version 2 need: load, attach and replace a program."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import os
 
 from pyctr_lite.linux import call
+from pyctr_lite.linux.scoped import closing
 
 __all__ = ["BPF_INSTRUCTION_BYTES", "attach_device_program", "load_device_program", "replace_device_programs"]
 
@@ -14,8 +15,8 @@ BPF_INSTRUCTION_BYTES = 8
 _NR_BPF = 280 if os.uname().machine == "aarch64" else 321
 _PROG_LOAD, _PROG_ATTACH, _PROG_DETACH, _PROG_GET_FD_BY_ID, _PROG_QUERY = 5, 8, 9, 13, 16
 _PROG_TYPE_CGROUP_DEVICE, _CGROUP_DEVICE, _F_ALLOW_MULTI = 15, 6, 2
-_MOST_PROGRAMS = 64
-"""The kernel's own limit of programs in one group (BPF_CGROUP_MAX_PROGS)."""
+_MAX_PROGRAMS = 64
+"""The kernel's limit of programs per group (BPF_CGROUP_MAX_PROGS)."""
 
 
 class _Load(ctypes.Structure):
@@ -45,52 +46,43 @@ class _Id(ctypes.Structure):
 
 
 def load_device_program(instructions: bytes) -> int:
-    """A descriptor of a program of type BPF_PROG_TYPE_CGROUP_DEVICE, for the caller to close.
+    """Load a program of type BPF_PROG_TYPE_CGROUP_DEVICE, and return its descriptor, for the caller to close.
 
-    Fails with EINVAL or EACCES where the kernel's verifier refuses it, EPERM without CAP_BPF, ENOSYS where the
-    kernel has no bpf(2).
+    Fails with EINVAL or EACCES if the kernel's verifier rejects it, EPERM without CAP_BPF, ENOSYS if the kernel
+    does not have bpf(2).
     """
     text = ctypes.create_string_buffer(instructions, len(instructions))
-    license_text = ctypes.create_string_buffer(b"")  # it calls no helper, so none is asked for
+    license_text = ctypes.create_string_buffer(b"")  # a program that calls no helper needs no license
     count = len(instructions) // BPF_INSTRUCTION_BYTES
     attributes = _Load(_PROG_TYPE_CGROUP_DEVICE, count, ctypes.addressof(text), ctypes.addressof(license_text))
     return _bpf(_PROG_LOAD, f"BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE, {count} instructions", attributes)
 
 
 def attach_device_program(directory: str, program: int) -> None:
-    """Let a program decide on device nodes for a group of version 2 and all below it, beside those that do so.
+    """Attach a device program to a version 2 group and all groups below it, in addition to those attached already.
 
-    The group keeps it until it is removed; every one of several has to allow. Fails with EINVAL for a directory
-    that is no group of version 2.
+    Stays attached until the group is removed. Access needs the consent of all attached programs. Fails with EINVAL
+    if the directory is not a group of version 2.
     """
-    group = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with closing(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as group:
         text = f'BPF_PROG_ATTACH, "{directory}", BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI'
         _bpf(_PROG_ATTACH, text, _Attach(group, program, _CGROUP_DEVICE, _F_ALLOW_MULTI), directory)
-    finally:
-        os.close(group)
 
 
 def replace_device_programs(directory: str, program: int) -> None:
-    """As `attach_device_program`, and detach those that the group had itself: the new one first."""
-    group = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    """Attach a device program to a group, then detach the group's earlier ones: no access goes unchecked."""
+    with closing(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as group:
         old = _programs_of(group)
         attach_device_program(directory, program)
-        for number in old:
-            fd = _bpf(_PROG_GET_FD_BY_ID, "BPF_PROG_GET_FD_BY_ID", _Id(number))
-            try:
+        for id in old:
+            with closing(_bpf(_PROG_GET_FD_BY_ID, "BPF_PROG_GET_FD_BY_ID", _Id(id))) as fd:
                 text = f'BPF_PROG_DETACH, "{directory}", BPF_CGROUP_DEVICE'
                 _bpf(_PROG_DETACH, text, _Attach(group, fd, _CGROUP_DEVICE), directory)
-            finally:
-                os.close(fd)
-    finally:
-        os.close(group)
 
 
 def _programs_of(group: int) -> list[int]:
-    ids = (ctypes.c_uint32 * _MOST_PROGRAMS)()
-    query = _Query(group, _CGROUP_DEVICE, 0, 0, ctypes.addressof(ids), _MOST_PROGRAMS)
+    ids = (ctypes.c_uint32 * _MAX_PROGRAMS)()
+    query = _Query(group, _CGROUP_DEVICE, 0, 0, ctypes.addressof(ids), _MAX_PROGRAMS)
     call.look(
         "bpf(BPF_PROG_QUERY)", None, call.syscall, _NR_BPF, _PROG_QUERY, ctypes.byref(query), ctypes.sizeof(query)
     )

@@ -1,4 +1,4 @@
-"""One place where system calls are made: errors raised with the call's name and path, steps narrated."""
+"""The one place that makes system calls: raises errors with the call's name and path, narrates steps."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-# PyDLL keeps the interpreter's lock through the call: a forked child goes on as the thread that holds it.
+# PyDLL keeps the interpreter lock during the call: a forked child continues as the thread that holds it.
 libc = ctypes.PyDLL(None, use_errno=True)
 syscall = libc.syscall
 syscall.restype = ctypes.c_long
 
 
 def fail(name: str, path: str | None = None) -> NoReturn:
-    """Raise the error of the call that was just made."""
+    """Raise the error of the call just made."""
     number = ctypes.get_errno()
     message = f"{name}: {os.strerror(number)}"
     raise OSError(number, message, path) if path else OSError(number, message)
 
 
 def make(describe: Callable[[], str], path: str | None, function: Any, *args: Any) -> int:
-    """Make one call that changes something; raise OSError with its name and path where it returns -1."""
+    """Make and narrate a call that changes something. Raises OSError with its name and path if it returns -1."""
     began = time.perf_counter_ns() if explain.sink is not None else 0
     result: int = function(*args)
     if explain.sink is not None:
@@ -42,7 +42,7 @@ def make(describe: Callable[[], str], path: str | None, function: Any, *args: An
 
 
 def look(name: str, path: str | None, function: Any, *args: Any) -> int:
-    """As `make` for one that changes nothing: it is no step to narrate."""
+    """Make a call that changes nothing: not a step to narrate. Raises OSError as `make` does."""
     result: int = function(*args)
     if result < 0:
         fail(name, path)
@@ -50,12 +50,12 @@ def look(name: str, path: str | None, function: Any, *args: Any) -> int:
 
 
 def encoded(text: str | None) -> bytes | None:
-    """A path or text as the kernel takes it; None is NULL."""
+    """Encode a path or text for the kernel; None is NULL."""
     return None if text is None else os.fsencode(text)
 
 
 def of_descriptor(path: str | None) -> str | None:
-    """A path as the narration shows it: that of /proc/self/fd/N as the path of what is open there."""
+    """Return a path for the narration: /proc/self/fd/N becomes the path of the open file."""
     if path is None or explain.sink is None or not path.startswith("/proc/self/fd/"):
         return path
     try:
@@ -65,5 +65,5 @@ def of_descriptor(path: str | None) -> str | None:
 
 
 def quoted(text: str | None) -> str:
-    """A path or text as the narration shows it."""
+    """Quote a path or text for the narration."""
     return "NULL" if text is None else f'"{text}"'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # clone(2), unshare(2), setns(2)
 CLONE_NEWTIME = 0x00000080
-CLONE_VM = 0x00000100
 CLONE_PIDFD = 0x00001000
 CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
@@ -41,7 +40,6 @@ MS_STRICTATIME = 0x1000000
 MS_LAZYTIME = 0x2000000
 
 # umount2(2)
-MNT_FORCE = 0x1
 MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
 
@@ -76,7 +74,6 @@ CLOSE_RANGE_CLOEXEC = 0x4
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
-PR_SET_NAME = 15
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_GET_SECUREBITS = 27
@@ -92,12 +89,8 @@ SECCOMP_FILTER_FLAG_TSYNC = 0x1
 SECCOMP_FILTER_FLAG_LOG = 0x2
 SECCOMP_FILTER_FLAG_SPEC_ALLOW = 0x4
 
-# clock_gettime(2), as /proc/<pid>/timens_offsets names them
-CLOCK_MONOTONIC = 1
-CLOCK_BOOTTIME = 7
-
 PAGE_SIZE = 4096
-"""The most that mount(2) takes as data, the terminating NUL included."""
+"""Maximum length of the data of mount(2) in bytes, including the terminating NUL."""
 
 
 def decode_flags(prefixes: tuple[str, ...], value: int) -> str:
@@ -113,6 +106,6 @@ def decode_flags(prefixes: tuple[str, ...], value: int) -> str:
 
 
 def decode_value(prefix: str, value: int) -> str:
-    """The name of an enumerated constant: `decode_value("PR_", 38)` is `PR_SET_NO_NEW_PRIVS`."""
+    """Name an enumerated constant: `decode_value("PR_", 38)` is `PR_SET_NO_NEW_PRIVS`."""
     named = (name for name, number in globals().items() if name.startswith(prefix) and number == value)
     return next(named, str(value))

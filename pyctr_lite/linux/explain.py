@@ -1,7 +1,7 @@
-"""`--explain`: each kernel step told in order, with its chapter, its result and its microseconds.
+"""The narration of `--explain`: each kernel step in order, with its chapter, result and microseconds.
 
-`narrate` is the only function that writes; it is reached only while `sink` is set, so that off costs one
-comparison. Processes that are forked while it is on narrate to the same place: a step is one write(2).
+Only `narrate` writes, and it is called only while `sink` is set, so a disabled narration costs one comparison.
+Processes forked while it is enabled narrate to the same descriptor: each step is one write(2).
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 CHAPTERS = ("namespaces", "cgroups", "rootfs", "volumes", "commit")
 
-_ROOMS = {
+_CHAPTER_OF_MODULE = {
     "runtime.init": "namespaces",
     "runtime.filesystem": "rootfs",
     "runtime.trees": "rootfs",
     "runtime.cgroupfs": "rootfs",
     "runtime.console": "rootfs",
 }
-"""What the runtime does itself of a chapter's matter."""
+"""Runtime modules whose steps belong to a chapter."""
 
 sink: int | None = None
-"""The descriptor that the narration goes to, or None: nothing is narrated."""
+"""The descriptor for the narration, or None to narrate nothing."""
 as_json = False
 _shorten: Callable[[str], str] = str
-"""Cuts ids of 64 digits to 12 for a reader; a program gets them whole."""
+"""Shortens ids of 64 digits to 12 for a reader; a program gets full ids."""
 
 _visible: Callable[[str], str] = str
-"""Shows control characters if the reader is a terminal: paths and names come from images."""
+"""Escapes control characters if the reader is a terminal: paths and names come from images."""
 
 
 def start(fd: int, *, json: bool = False) -> None:
-    """Narrate every kernel step from here on to a descriptor, a line each."""
+    """Narrate every kernel step from now on to a descriptor, one line per step."""
     global sink, as_json, _shorten, _visible
-    import re  # now: once a container's root is entered nothing may be imported
+    import re  # import now: after entering a container's root nothing may be imported
 
     from pyctr_lite import screen
 
@@ -51,15 +51,15 @@ def start(fd: int, *, json: bool = False) -> None:
 
 
 def stop() -> None:
-    """Narrate no more."""
+    """Stop the narration."""
     global sink
     sink = None
 
 
 def step(text: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function that narrates nothing itself (`os.chdir` and the like) as a step that can be narrated.
+    """Call a function that is not narrated otherwise (such as `os.chdir`) as a narrated step.
 
-    The step counts as made by the function's own module if that is of a chapter, as one by a learner is.
+    The step is attributed to the function's own module if that belongs to a chapter, as a learner's does.
     """
     if sink is None:
         return function(*args, **kwargs)
@@ -76,14 +76,14 @@ def step(text: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 def narrate(text: str, began: int, result: object = None, module: str = "") -> None:
     """Write one step: `[3 rootfs] mount("overlay", …)  = 0  412 µs`. `began` is of time.perf_counter_ns().
 
-    `module` is whose step it is; by itself, or where that belongs to no chapter, it is the caller's.
+    `module` made the step; if empty, or if it belongs to no chapter, the caller's module did.
     """
     if sink is None:
         return
     microseconds = (time.perf_counter_ns() - began) // 1000
     chapter = _chapter(module)
     if not chapter:
-        chapter, module = _place()
+        chapter, module = _caller()
     if as_json:
         from pyctr_lite import jsonfile
 
@@ -100,17 +100,17 @@ def narrate(text: str, began: int, result: object = None, module: str = "") -> N
             }
         )
     else:
-        place = f"{CHAPTERS.index(chapter) + 1} {chapter}" if chapter in CHAPTERS else chapter
+        label = f"{CHAPTERS.index(chapter) + 1} {chapter}" if chapter in CHAPTERS else chapter
         outcome = "" if result is None else f" = {result}"
-        line = f"{'[' + place + ']':<14} {_shorten(text)}{outcome}  {microseconds} µs"
+        line = f"{'[' + label + ']':<14} {_shorten(text)}{outcome}  {microseconds} µs"
     try:
         os.write(sink, _visible(line).encode(errors="backslashreplace") + b"\n")
     except OSError:
-        pass  # the reader has gone; the container must not mind
+        pass  # the reader is gone: that must not stop the container
 
 
-def _place() -> tuple[str, str]:
-    """The chapter and the module of the code that makes the step: the innermost caller outside of this package."""
+def _caller() -> tuple[str, str]:
+    """Return the chapter and module of the code that makes the step: the innermost caller outside this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module: str = frame.f_globals.get("__name__", "")
@@ -119,13 +119,13 @@ def _place() -> tuple[str, str]:
                 return chapter, module
             room = module.removeprefix("pyctr_lite.")
             if room.startswith(("runtime.", "images.", "engine.", "cli.")):
-                return _ROOMS.get(room, room.partition(".")[0]), module
+                return _CHAPTER_OF_MODULE.get(room, room.partition(".")[0]), module
         frame = frame.f_back
     return "runtime", ""
 
 
 def _chapter(module: str) -> str:
-    """The chapter of a module, the runtime's (pyctr_lite.rootfs.pivot) or a learner's (labs.lab3_rootfs.pivot)."""
+    """Return the chapter of a module, ours (pyctr_lite.rootfs.pivot) or a learner's (labs.lab3_rootfs.pivot)."""
     for part in module.split("."):
         if part in CHAPTERS:
             return part

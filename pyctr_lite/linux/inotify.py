@@ -1,4 +1,4 @@
-"""Notices of changes to files (inotify(7)): two calls and their constants (include/uapi/linux/inotify.h)."""
+"""File change notification (inotify(7)): two calls and their constants (include/uapi/linux/inotify.h)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IN_CLOEXEC = 0o2000000
 
 
 def inotify_init1(flags: int) -> int:
-    """A descriptor that tells of changes (inotify_init1(2)); `flags` are IN_CLOEXEC, IN_NONBLOCK.
+    """Open a descriptor that reports changes (inotify_init1(2)); `flags` are IN_CLOEXEC, IN_NONBLOCK.
 
     Fails with EMFILE beyond fs.inotify.max_user_instances.
     """
@@ -25,9 +25,10 @@ def inotify_init1(flags: int) -> int:
 
 
 def inotify_add_watch(fd: int, path: str, mask: int) -> int:
-    """Watch a file or directory for what `mask` (IN_*) says (inotify_add_watch(2)): a number for the watch.
+    """Watch a file or directory for the changes in `mask` (IN_*), and return the watch's number.
 
-    Fails with ENOENT where there is none, ENOSPC beyond fs.inotify.max_user_watches.
+    Fails with ENOENT if the path does not exist, ENOSPC beyond fs.inotify.max_user_watches. Source:
+    inotify_add_watch(2).
     """
     function = call.libc.inotify_add_watch
     return call.look("inotify_add_watch", path, function, fd, os.fsencode(path), ctypes.c_uint32(mask))

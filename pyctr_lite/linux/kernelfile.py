@@ -1,14 +1,15 @@
-"""Kernel files (/proc, /sys, cgroups): written by one unbuffered write, so that the kernel's error surfaces."""
+"""Kernel files (/proc, /sys, cgroups): one unbuffered write each, so that the kernel's error is raised there."""
 
 from __future__ import annotations
 
 import os
 
 from pyctr_lite.linux import explain
+from pyctr_lite.linux.scoped import closing
 
 
 def write(path: str, text: str) -> None:
-    """Write a text to a kernel file in one write(2). Fails with the kernel's own errno and the file's path."""
+    """Write a text to a kernel file in one write(2). Raises OSError with the kernel's errno and the path."""
     if explain.sink is None:
         _write(path, text)
     else:
@@ -16,26 +17,22 @@ def write(path: str, text: str) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    except OSError as error:
-        error.filename = path
-        raise
-    finally:
-        os.close(fd)
+    with closing(os.open(path, os.O_WRONLY | os.O_CLOEXEC)) as fd:
+        try:
+            os.write(fd, text.encode())
+        except OSError as error:
+            error.filename = path
+            raise
 
 
 def read(path: str) -> str:
-    """The text of a kernel file, without its last newline."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        chunks = []
-        while chunk := os.read(fd, 65536):
-            chunks.append(chunk)
-    except OSError as error:
-        error.filename = path
-        raise
-    finally:
-        os.close(fd)
+    """Read a kernel file, without its last newline. Raises OSError with the file's path."""
+    with closing(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
+        try:
+            chunks = []
+            while chunk := os.read(fd, 65536):
+                chunks.append(chunk)
+        except OSError as error:
+            error.filename = path
+            raise
     return b"".join(chunks).decode(errors="surrogateescape").removesuffix("\n")

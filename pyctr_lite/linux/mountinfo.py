@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Mount:
-    """One line of mountinfo."""
+    """One mount: a line of mountinfo."""
 
     __slots__ = (
         "device",
@@ -45,19 +45,19 @@ class Mount:
 
 
 def parse(text: str) -> Iterator[Mount]:
-    """The mounts of a mountinfo text, in the order in which the kernel lists them."""
-    for line in text.split("\n"):  # not splitlines(): a path may hold what that takes for the end of a line
+    """Parse the mounts of a mountinfo text, in the kernel's order."""
+    for line in text.split("\n"):  # splitlines() would also split at other characters, which a path may contain
         if line:
             yield Mount(line)
 
 
 def mounts(pid: int | str = "self") -> list[Mount]:
-    """The mounts that a process sees."""
+    """List the mounts that a process sees. Raises FileNotFoundError if there is no such process."""
     return list(parse(kernelfile.read(f"/proc/{pid}/mountinfo")))
 
 
 def of_path(path: str) -> Mount:
-    """The mount that a path of the caller's is on."""
+    """Return the mount that contains a path, in the caller's mount namespace."""
     path = os.path.realpath(path)
     return max(
         (

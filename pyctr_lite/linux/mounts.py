@@ -1,4 +1,4 @@
-"""Mounts and paths: the system calls of section 2 with these names, a wrapper of two to six lines each."""
+"""System calls for mounts and paths: one thin wrapper each, named as in section 2 of the manual."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "umount2",
 ]
 
-# Given out after the tables of x86-64 and arm64 were unified (asm-generic/unistd.h): the same for both.
+# Assigned after the tables of x86-64 and arm64 were unified (asm-generic/unistd.h): the same for both.
 _NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_OPENAT2, _NR_MOUNT_SETATTR = 428, 429, 437, 442
 _NR_PIVOT_ROOT = 41 if os.uname().machine == "aarch64" else 155
 
@@ -43,8 +43,8 @@ def mount(
 ) -> None:
     """Attach a file system, or change a mount (mount(2)). `flags` are MS_*, `data` the file system's options.
 
-    `shown` is the path that errors and the narration name where `target` is a /proc/self/fd path.
-    Fails with EINVAL for options the file system does not know, ENODEV for an unknown `fstype`.
+    `shown` is the path in errors and in the narration if `target` is a /proc/self/fd path.
+    Fails with EINVAL for options that the file system does not know, ENODEV for an unknown `fstype`.
     """
     call.make(
         lambda: (
@@ -62,7 +62,10 @@ def mount(
 
 
 def umount2(target: str, flags: int = 0) -> None:
-    """Detach a mount (umount2(2)): EBUSY while it is in use, unless `flags` has MNT_DETACH; EINVAL: no mount."""
+    """Detach a mount (umount2(2)).
+
+    Fails with EBUSY while it is in use, unless `flags` has MNT_DETACH; EINVAL if `target` is not a mount point.
+    """
     call.make(
         lambda: f"umount2({call.quoted(target)}, {decode_flags(('MNT_', 'UMOUNT_'), flags)})",
         target,
@@ -73,7 +76,10 @@ def umount2(target: str, flags: int = 0) -> None:
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    """Swap the root mount (pivot_root(2)): EINVAL where `new_root` is no mount point, or a mount is shared."""
+    """Swap the root mount (pivot_root(2)).
+
+    Fails with EINVAL if `new_root` is not a mount point, or a mount involved is shared.
+    """
     call.make(
         lambda: f"pivot_root({call.quoted(new_root)}, {call.quoted(put_old)})",
         new_root,
@@ -85,7 +91,7 @@ def pivot_root(new_root: str, put_old: str) -> None:
 
 
 def open_tree(path: str, flags: int, dirfd: int = AT_FDCWD, *, shown: str = "") -> int:
-    """A descriptor of a mount, with OPEN_TREE_CLONE of a detached copy of it (open_tree(2))."""
+    """Open a mount, or with OPEN_TREE_CLONE a detached copy of it (open_tree(2))."""
     return call.make(
         lambda: f"open_tree({call.quoted(shown or path)}, {decode_flags(('OPEN_TREE_', 'AT_'), flags)})",
         path,
@@ -129,7 +135,7 @@ def mount_setattr(
     propagation: int = 0,
     userns_fd: int = 0,
 ) -> None:
-    """Change a mount's attributes (MOUNT_ATTR_*), with AT_RECURSIVE of the whole tree (mount_setattr(2))."""
+    """Change a mount's attributes (MOUNT_ATTR_*), with AT_RECURSIVE those of its whole tree (mount_setattr(2))."""
     attr = _MountAttr(set, clear, propagation, userns_fd)
     call.make(
         lambda: (
@@ -153,9 +159,9 @@ class _OpenHow(ctypes.Structure):
 
 
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
-    """Open a path with limits on its resolution (openat2(2)): RESOLVE_IN_ROOT takes `dirfd` for `/`.
+    """Open a path with limits on its resolution (openat2(2)): RESOLVE_IN_ROOT treats `dirfd` as `/`.
 
-    Fails with EXDEV or ELOOP where the path would leave what `resolve` allows.
+    Fails with EXDEV or ELOOP if the path would escape the limits in `resolve`.
     """
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     while True:
@@ -171,15 +177,15 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
                 ctypes.sizeof(how),
             )
         except OSError as error:
-            # A rename anywhere on the system meanwhile: the kernel could not be sure, and asks for another try.
+            # EAGAIN: a concurrent rename anywhere on the system, so the kernel could not verify the path.
             if error.errno not in (errno.EAGAIN, errno.EINTR):
                 raise
 
 
 def is_mount_root(dirfd: int, name: str | bytes) -> bool:
-    """Report whether something is mounted on a name in a directory (statx(2), STATX_ATTR_MOUNT_ROOT).
+    """Return whether a name in a directory is a mount point (statx(2), STATX_ATTR_MOUNT_ROOT).
 
-    In whichever mount namespace the directory is. Raises FileNotFoundError if nothing has that name.
+    Applies to the mount namespace of the directory. Raises FileNotFoundError if the name does not exist.
     """
     found = (ctypes.c_uint64 * 32)()  # struct statx: 256 bytes, the attributes are the second eight
     path = os.fsencode(name)
@@ -188,7 +194,7 @@ def is_mount_root(dirfd: int, name: str | bytes) -> bool:
 
 
 def statfs_type(path: str) -> int:
-    """Return the number of the file system that a path is on, one of include/uapi/linux/magic.h (statfs(2))."""
+    """Return the magic number of a path's file system, as in include/uapi/linux/magic.h (statfs(2))."""
     found = (ctypes.c_long * 15)()  # struct statfs: 120 bytes, the type comes first
     call.look("statfs", path, call.libc.statfs, call.encoded(path), ctypes.byref(found))
     return found[0]

@@ -1,4 +1,4 @@
-"""Capabilities and file system ids of the calling process: the system calls of section 2 with these names."""
+"""Capabilities and file system ids of the calling process: wrappers named as in section 2 of the manual."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _NR_CAPGET, _NR_CAPSET = (90, 91) if os.uname().machine == "aarch64" else (125, 
 
 
 def setfsids(uid: int, gid: int) -> None:
-    """Be somebody else for the files that the caller's thread makes and opens (setfsgid(2), setfsuid(2)).
+    """Set the filesystem uid and gid of the calling thread (setfsgid(2), setfsuid(2)).
 
-    Its capabilities stay in effect, where the kernel takes those for files away from who was root.
+    Its capabilities stay in effect, although the kernel drops those for files when the uid changes from 0.
     Fails with EPERM without CAP_SETUID and CAP_SETGID.
     """
     for name, number, id in (("setfsgid", _NR_SETFSGID, gid), ("setfsuid", _NR_SETFSUID, uid)):
         call.make(lambda name=name, id=id: f"{name}({id})", None, call.syscall, number, id)  # type: ignore[misc]
-        if call.syscall(number, id) != id:  # it gives the id from before, and tells of no error
+        if call.syscall(number, id) != id:  # the call returns the previous id, even if it fails
             raise PermissionError(errno.EPERM, f"{name}({id}): {os.strerror(errno.EPERM)}")
     effective, permitted, inheritable = capget()
     if effective != permitted:
@@ -33,10 +33,10 @@ def capbset_read() -> int:
     """Return the caller's bounding set of capabilities as a bit mask (PR_CAPBSET_READ of prctl(2))."""
     held = 0
     for number in range(64):
-        has = call.libc.prctl(constants.PR_CAPBSET_READ, number, 0, 0, 0)
-        if has < 0:
-            break  # EINVAL: the kernel has no capability with this number, nor any greater one
-        held |= has << number
+        result = call.libc.prctl(constants.PR_CAPBSET_READ, number, 0, 0, 0)
+        if result < 0:
+            break  # EINVAL: the kernel has no capability with this number or a higher one
+        held |= result << number
     return held
 
 
@@ -62,7 +62,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
-    """Set the caller's capability sets, as bit masks (capset(2)). Fails with EPERM when it would gain any."""
+    """Set the caller's capability sets, as bit masks (capset(2)). Fails with EPERM if it would add any."""
     data = _CapabilityData(
         *(mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable))
     )
@@ -78,7 +78,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 
 
 def capget() -> tuple[int, int, int]:
-    """The caller's effective, permitted and inheritable capabilities, as bit masks (capget(2))."""
+    """Return the caller's effective, permitted and inheritable capabilities, as bit masks (capget(2))."""
     data = _CapabilityData()
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
     call.look("capget", None, call.syscall, _NR_CAPGET, ctypes.byref(header), data)

@@ -1,4 +1,4 @@
-"""Processes, namespaces and privileges: the system calls of section 2, a wrapper of two to six lines each."""
+"""System calls for processes and namespaces: one thin wrapper each, named as in section 2 of the manual."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class _CloneArgs(ctypes.Structure):
 
 
 def clone3(flags: int, cgroup_fd: int | None = None, exit_signal: int = 17) -> tuple[int, int]:
-    """Fork into new namespaces (clone3(2)): `(pid, pidfd)` in the parent, `(0, -1)` in the child.
+    """Fork into new namespaces (clone3(2)). Returns `(pid, pidfd)` in the parent, `(0, -1)` in the child.
 
-    `flags` are CLONE_NEW*; with `cgroup_fd` the child is born in that cgroup of version 2.
-    Only for a process with one thread. Fails with EPERM without CAP_SYS_ADMIN, ENOSPC where a limit of
+    `flags` are CLONE_NEW*; with `cgroup_fd` the child starts in that version 2 cgroup.
+    Only for a process with one thread. Fails with EPERM without CAP_SYS_ADMIN, ENOSPC if a limit of
     /proc/sys/user is reached.
     """
     pidfd = ctypes.c_int(-1)
@@ -81,10 +81,10 @@ def clone3(flags: int, cgroup_fd: int | None = None, exit_signal: int = 17) -> t
 
 
 def fork_sibling() -> int:
-    """Fork a child of the caller's own parent (clone(2), CLONE_PARENT): its pid, 0 in the child.
+    """Fork a child of the caller's own parent (clone(2), CLONE_PARENT). Returns its pid, or 0 in the child.
 
-    The older call: a filter of system calls may refuse clone3(2), whose flags it cannot see. Only for a process
-    with one thread. Fails with EAGAIN when the pids controller or RLIMIT_NPROC allows no more.
+    Uses the older call: a seccomp filter may refuse clone3(2), whose flags it cannot inspect. Only for a process
+    with one thread. Fails with EAGAIN at the limit of the pids controller or RLIMIT_NPROC.
     """
     began = time.perf_counter_ns()
     arguments = (constants.CLONE_PARENT | 17, 0, 0, 0, 0)
@@ -97,9 +97,9 @@ def fork_sibling() -> int:
 
 
 def may_execute(fd: int) -> bool:
-    """Return whether the caller may execute the file that a descriptor is opened on (faccessat2(2), X_OK).
+    """Return whether the caller may execute an open file (faccessat2(2), X_OK).
 
-    Asked with the effective ids and capabilities (AT_EACCESS).
+    Uses the effective ids and capabilities (AT_EACCESS).
     """
     flags = constants.AT_EMPTY_PATH | constants.AT_EACCESS
     result: int = call.syscall(_NR_FACCESSAT2, fd, b"", os.X_OK, flags)
@@ -107,7 +107,7 @@ def may_execute(fd: int) -> bool:
 
 
 def unshare(flags: int) -> None:
-    """Leave namespaces for new ones (unshare(2)): CLONE_NEWPID and CLONE_NEWTIME only for later children.
+    """Move the caller into new namespaces (unshare(2)); CLONE_NEWPID and CLONE_NEWTIME affect only later children.
 
     Fails with EINVAL for CLONE_NEWUSER in a process with several threads.
     """
@@ -115,12 +115,12 @@ def unshare(flags: int) -> None:
 
 
 def setns(fd: int, flags: int = 0) -> None:
-    """Join the namespace that a descriptor of /proc/<pid>/ns/* stands for, or those of a pidfd (setns(2))."""
+    """Join the namespace of a /proc/<pid>/ns/* descriptor, or namespaces of a pidfd's process (setns(2))."""
     call.make(lambda: f"setns({fd}, {decode_flags(('CLONE_',), flags)})", None, call.libc.setns, fd, flags)
 
 
 def execveat(fd: int, argv: Sequence[str], env: Sequence[str]) -> None:
-    """Run the program that a descriptor is opened on (execveat(2), AT_EMPTY_PATH). Returns only by an error."""
+    """Execute an open file (execveat(2), AT_EMPTY_PATH). Does not return unless it raises OSError."""
     arguments = (ctypes.c_char_p * (len(argv) + 1))(*[os.fsencode(item) for item in argv], None)
     variables = (ctypes.c_char_p * (len(env) + 1))(*[os.fsencode(item) for item in env], None)
     call.make(
@@ -137,7 +137,7 @@ def execveat(fd: int, argv: Sequence[str], env: Sequence[str]) -> None:
 
 
 def close_range(first: int, flags: int = 0) -> None:
-    """Close all descriptors from `first` on, or with CLOSE_RANGE_CLOEXEC at the next exec (close_range(2))."""
+    """Close all descriptors from `first` up, or with CLOSE_RANGE_CLOEXEC at the next exec (close_range(2))."""
     call.make(
         lambda: f"close_range({first}, ~0, {decode_flags(('CLOSE_RANGE_',), flags)})",
         None,
@@ -150,9 +150,9 @@ def close_range(first: int, flags: int = 0) -> None:
 
 
 def default_signal(number: int) -> None:
-    """Give a signal (1 to 64) its default action (rt_sigaction(2)): 32 and 33 too, which the C library refuses.
+    """Reset a signal (1 to 64) to its default action (rt_sigaction(2)), also 32 and 33, which libc refuses.
 
-    Fails with EINVAL for SIGKILL and SIGSTOP, which have no other.
+    Fails with EINVAL for SIGKILL and SIGSTOP, whose action cannot change.
     """
     call.look("rt_sigaction", None, call.syscall, _NR_RT_SIGACTION, number, _SIG_DFL, None, ctypes.c_size_t(8))
 
@@ -162,12 +162,12 @@ _SIG_DFL = bytes(32)
 
 
 def personality(persona: int) -> None:
-    """Set the caller's execution domain and its flags, as ADDR_NO_RANDOMIZE (personality(2)). 0 is Linux's own."""
+    """Set the caller's execution domain and flags such as ADDR_NO_RANDOMIZE (personality(2)). 0 is plain Linux."""
     call.make(lambda: f"personality({persona:#x})", None, call.syscall, _NR_PERSONALITY, ctypes.c_ulong(persona))
 
 
 def signalfd(numbers: Iterable[int]) -> int:
-    """A descriptor to read blocked signals from: 128 bytes each, the number first (signalfd(2))."""
+    """Open a descriptor for reading blocked signals: 128 bytes each, the number first (signalfd(2))."""
     mask = ctypes.c_uint64(sum(1 << number - 1 for number in numbers))
     return call.look(
         "signalfd4", None, call.syscall, _NR_SIGNALFD4, -1, ctypes.byref(mask), ctypes.c_size_t(8), os.O_CLOEXEC
@@ -175,9 +175,9 @@ def signalfd(numbers: Iterable[int]) -> int:
 
 
 def join_session_keyring() -> None:
-    """Leave the session keyring for a new one without keys (keyctl_join_session_keyring(3)).
+    """Replace the caller's session keyring by a new, empty one (keyctl_join_session_keyring(3)).
 
-    Fails with ENOSYS in a kernel without keys, EPERM under a filter of system calls, EDQUOT with too many keys.
+    Fails with ENOSYS if the kernel does not have keys, EPERM under a seccomp filter, EDQUOT with too many keys.
     """
     call.make(
         lambda: "keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)", None, call.syscall, _NR_KEYCTL, _KEYCTL_JOIN, None
@@ -188,7 +188,7 @@ _KEYCTL_JOIN = 1
 
 
 def sethostname(name: str) -> None:
-    """Set the host name of the caller's UTS namespace (sethostname(2)). At most 64 bytes, else EINVAL."""
+    """Set the host name of the caller's UTS namespace (sethostname(2)). Fails with EINVAL above 64 bytes."""
     encoded = name.encode()
     call.make(
         lambda: f"sethostname({call.quoted(name)})",

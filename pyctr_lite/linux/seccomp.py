@@ -1,4 +1,4 @@
-"""Filters of system calls (seccomp(2)): a classic BPF program that the kernel asks at every call."""
+"""System call filters (seccomp(2)): a classic BPF program that the kernel runs at every call."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import os
 from pyctr_lite.linux import call, constants
 
 _NR_SECCOMP = 277 if os.uname().machine == "aarch64" else 317
-INSTRUCTION = 8
-"""Bytes of a struct sock_filter."""
+INSTRUCTION_BYTES = 8
+"""Size of a struct sock_filter in bytes."""
 
 
 class _SockFprog(ctypes.Structure):
@@ -17,12 +17,12 @@ class _SockFprog(ctypes.Structure):
 
 
 def set_mode_filter(program: bytes, flags: int = 0) -> None:
-    """Put every later system call of the caller, and of what it starts and executes, under a program.
+    """Filter all later system calls of the caller, its children and the programs they execute.
 
     Fails with EACCES for a caller with neither no_new_privs nor CAP_SYS_ADMIN in its user namespace, EINVAL for
-    a program that the kernel does not accept. Nothing takes it away again.
+    a program that the kernel rejects. A filter cannot be removed once installed.
     """
-    count = len(program) // INSTRUCTION
+    count = len(program) // INSTRUCTION_BYTES
     argument = _SockFprog(count, program)
     call.make(
         lambda: (

@@ -61,9 +61,9 @@ def load(profile: dict[str, Any] | jsonfile.RawJson | None, cache: str) -> Filte
     except FileNotFoundError:
         explain.step("compile the seccomp profile to BPF by libseccomp", _compile_in_child, text, path)
         content = _read(path)
-    header = int.from_bytes(content[: seccomp.INSTRUCTION], "little")
+    header = int.from_bytes(content[: seccomp.INSTRUCTION_BYTES], "little")
     allows_start = bool(header & _ALLOWS_START)
-    return Filter(content[seccomp.INSTRUCTION :], header & ~_ALLOWS_START, allows_start=allows_start)
+    return Filter(content[seccomp.INSTRUCTION_BYTES :], header & ~_ALLOWS_START, allows_start=allows_start)
 
 
 def _read(path: str) -> bytes:
@@ -112,7 +112,7 @@ def _compile(text: str, path: str) -> None:
     temporary = f"{path}.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, mask.to_bytes(seccomp.INSTRUCTION, "little") + program)
+        os.write(fd, mask.to_bytes(seccomp.INSTRUCTION_BYTES, "little") + program)
     finally:
         os.close(fd)
     os.rename(temporary, path)

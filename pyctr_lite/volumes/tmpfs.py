@@ -62,4 +62,4 @@ def parse_size(text: str) -> int:
         size = number.decimal(digits.removesuffix(" ")) * _SUFFIXES[unit]
     except (ValueError, KeyError):
         raise ValueError(f"invalid size: '{text}'") from None
-    return int(min(size, number.LARGEST))
+    return int(min(size, number.INT64_MAX))

@@ -134,7 +134,7 @@ def _decimal_size(text: str) -> int:
         size = int(number.decimal(found[1]) * 1000 ** "_kmgtp".index(found[2] or "_")) if found else 0
     except ValueError:
         size = 0
-    if not 0 < size <= number.LARGEST:
+    if not 0 < size <= number.INT64_MAX:
         raise InvalidArgument(f"invalid max-size: '{text}': it must be a positive number", "as in 10m")
     return size
 

@@ -230,7 +230,7 @@ def _number(text: str) -> int | float:
     digits = text.lstrip("+-")
     if re.fullmatch(r"0[0-9]+", digits):  # Go's octal
         text = text.replace("0", "0o", 1)
-    if len(digits) > number.LONGEST:
+    if len(digits) > number.MAX_DIGITS:
         raise ValueError("a number has 40 digits at most")
     try:
         return int(text, 0)

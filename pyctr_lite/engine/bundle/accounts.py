@@ -55,7 +55,7 @@ def _id(text: str) -> int | None:
     if not digits or digits.strip("0123456789"):
         return None
     if not number.is_whole(digits, _MOST) or (text[0] == "-" and int(digits)):
-        raise InvalidArgument(f"user {text[: number.LONGEST]}: uids and gids must be in range 0-{_MOST}")
+        raise InvalidArgument(f"user {text[: number.MAX_DIGITS]}: uids and gids must be in range 0-{_MOST}")
     return int(digits)
 
 
