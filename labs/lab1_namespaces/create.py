@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def spawn(flags: int, child: Callable[[], None], cgroup_fd: int | None = None) -> tuple[int, int]:
-    """Fork a child into new namespaces and run `child` there: `(pid, pidfd)`, both for the parent.
+    """Fork a process into new namespaces, and run `child` in it. Returns `(pid, pidfd)` in the parent.
 
-    With CLONE_NEWPID the child is PID 1 of its namespace. `child` must end in an exec or an exit: the child
-    never returns from here, it would be a second copy of its parent.
+    With CLONE_NEWPID the new process is PID 1 of its namespace. `child` must end with an exec or exit. If it
+    returns or raises, the new process exits: it must not continue as a second copy of its parent.
     Fails with EPERM without CAP_SYS_ADMIN. Source: clone3(2), pid_namespaces(7).
     """
     # 1. `linux.clone3(flags, cgroup_fd)` is a fork whose child is born in new namespaces, and in the cgroup

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def write_maps(pid: int, uids: list[IdMap], gids: list[IdMap], *, privileged: bool = True) -> None:
-    """Give a process's new user namespace its maps; each can be written once.
+    """Write the uid and gid maps of a process's new user namespace. Each can be written only once.
 
-    Without privilege (CAP_SETGID in the parent namespace) setgroups(2) must be denied before gid_map can
-    be written, else EPERM: a process could otherwise drop a group that takes permissions away.
+    A writer without CAP_SETGID in the parent namespace (`privileged` is False) must deny setgroups(2) first, or
+    writing gid_map fails with EPERM: otherwise a process could drop a group that takes permissions away from it.
     Source: user_namespaces(7).
     """
     # The files are in /proc/<pid>: setgroups, uid_map, gid_map. `kernelfile.write(path, text)` writes a text in

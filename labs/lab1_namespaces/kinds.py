@@ -15,7 +15,7 @@ from pyctr_lite.namespaces import kinds
 
 
 def flags(names: list[str]) -> int:
-    """The CLONE_NEW* word for a list of kinds, by either name. Fails with KeyError for an unknown one."""
+    """Combine the CLONE_NEW* flags of a list of kinds, by either name. Raises KeyError for an unknown name."""
     # 1. Begin with a word that has no bit set.
     # 2. For each name, look up its kind. An unknown name is an error of whoever called: let the KeyError go
     #    out. Who asked for a wall must not get a container without it.
@@ -24,9 +24,9 @@ def flags(names: list[str]) -> int:
 
 
 def identify(pid: int | str = "self") -> dict[str, int]:
-    """The inode number of each namespace that a process is in; two processes share one where they are equal.
+    """Return the inode number of each namespace of a process. Processes in the same namespace get equal numbers.
 
-    Fails with FileNotFoundError where there is no such process. Source: namespaces(7).
+    Raises FileNotFoundError if there is no such process. Source: namespaces(7).
     """
     # 1. For each of the eight kinds there is an entry /proc/<pid>/ns/<kind.proc>. It looks like a symbolic
     #    link, and what it leads to is the namespace. Whose inode number is wanted: the link's, or that of what

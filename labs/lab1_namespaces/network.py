@@ -17,7 +17,7 @@ IFREQ = "16sh22x"
 
 
 def bring_up_loopback() -> None:
-    """Set `lo` up in the caller's network namespace, so that 127.0.0.1 answers (netdevice(7))."""
+    """Bring up `lo` in the caller's network namespace, so that 127.0.0.1 answers (netdevice(7))."""
     # 1. Open any socket, it is the handle by which an ioctl reaches the network namespace:
     #    `socket.socket(socket.AF_INET, socket.SOCK_DGRAM)`. In a `with` it is closed at the end.
     # 2. Ask for the flags that `lo` has now: `struct.pack(IFREQ, b"lo", 0)` is the question. The kernel writes

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
-    """Enable a controller of version 2 for a group: in `cgroup.subtree_control` of each ancestor that lacks it.
+    """Enable a version 2 controller for a group: in `cgroup.subtree_control` of each ancestor that lacks it.
 
-    Only ever switches on. True when something had to be changed. Fails with InvalidArgument where an ancestor
-    has processes of its own (the no-internal-process rule, EBUSY) or is threaded (EOPNOTSUPP).
+    Never disables one. Returns whether it changed anything. Raises InvalidArgument if an ancestor has processes of
+    its own (EBUSY, the no-internal-process rule) or is threaded (EOPNOTSUPP). Source: cgroups(7).
     """
     # 1. A controller that this hierarchy does not have cannot be enabled: nothing has changed.
     # 2. A group has a file `cgroup.subtree_control`: what it hands down to the groups *below* it. So whose file

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def enter(self: Group, *, born_in_v2: bool = False) -> None:
-    """Move the calling process here, in every hierarchy: for a process with one thread.
+    """Move the calling process into the group, in every hierarchy. It must have only one thread.
 
-    "0" in version 1's `tasks` is the caller itself, which the kernel moves without stopping all other forks
-    and exits first (0.3 ms against 5 to 20 ms of `add`). `born_in_v2` says that clone3(2) has already put it
-    into the version 2 group (`fd_for_clone`).
+    Writing "0" to version 1's `tasks` moves the caller itself, for which the kernel does not first stop all
+    other forks and exits (0.3 ms instead of the 5 to 20 ms of `add`). `born_in_v2` means that clone3(2) has
+    already put the caller into the version 2 group (`fd_for_clone`). Source: cgroups(7).
     """
     # 1. A process that is not moved in a hierarchy stays where its parent was: go through all of them.
     # 2. In version 1 write "0", which is the caller itself, to `tasks`; in version 2 to `cgroup.procs`.

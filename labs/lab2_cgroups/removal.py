@@ -16,9 +16,10 @@ from pyctr_lite.linux import explain
 
 
 def remove(directory: str, version: int, deadline: float) -> None:
-    """Remove a group and those below it from one hierarchy, waiting until `deadline` (of time.monotonic()).
+    """Remove a group and those below it from one hierarchy of a version. Idempotent.
 
-    Fails with EBUSY when processes are left then. A group that does not exist is fine.
+    Waits until `deadline` (a time.monotonic()) for processes to end. Fails with EBUSY if some are left then.
+    Source: cgroups(7).
     """
     # 1. A group is a directory, its files are the kernel's: they vanish with it. Which one call removes it?
     #    With `explain.step(f'rmdir("{place}")', os.rmdir, place)` it is seen by --explain; plain, it works too.

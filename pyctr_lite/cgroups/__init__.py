@@ -1,1 +1,1 @@
-"""Chapter 2: what a process can use. Control groups, versions 1 and 2 and both at once (cgroups(7))."""
+"""Chapter 2, control groups: they limit a process's resources. Versions 1 and 2, and both at once (cgroups(7))."""

@@ -1,4 +1,4 @@
-"""Groups as directories: made with what their controllers need before a process can be in them."""
+"""Group directories, and the controllers that must be set up before a process can enter them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pyctr_lite.cgroups.hierarchy import HierarchyMount
 
 STANDARD = ("cpu", "cpuset", "io", "memory", "pids")
-"""What every container gets of version 2: for its statistics, even where it has no limits."""
+"""Controllers of version 2 enabled for every container: its statistics need them even without limits."""
 
 
 def make_directory(mount: HierarchyMount, path: str) -> None:
-    """Make the group of a path in one hierarchy, parents first; those that exist are left as they are."""
+    """Create the group of a path in one hierarchy, parents first. Idempotent; existing groups are unchanged."""
     directory, parent = mount.mountpoint + path, os.path.dirname(path)
     if parent != "/" and not os.path.isdir(mount.mountpoint + parent):
         make_directory(mount, parent)
@@ -28,14 +28,14 @@ def make_directory(mount: HierarchyMount, path: str) -> None:
     except FileNotFoundError:
         if parent == "/":
             raise
-        make_directory(mount, path)  # another process has just removed the parent, as the last in it
+        make_directory(mount, path)  # another process has just removed the parent, which had become empty
 
 
 def fill_cpuset(mount: HierarchyMount, path: str) -> None:
-    """Give a new group of version 1 its parent's CPUs and memory nodes: with none, no process can enter it.
+    """Copy the parent's CPUs and memory nodes to a new version 1 group: without any, no process can enter it.
 
-    Parents that we filled have `cgroup.clone_children`, so that the kernel does it for groups to come: a write
-    costs 0.1 ms here.
+    Also sets `cgroup.clone_children` in the parent, so that the kernel copies them to later groups: a write takes
+    0.1 ms here.
     """
     directory = mount.mountpoint + path
     for file in ("cpuset.cpus", "cpuset.mems"):
@@ -51,14 +51,14 @@ def fill_cpuset(mount: HierarchyMount, path: str) -> None:
 def enable_standard(mount: HierarchyMount, path: str) -> None:
     """Enable the standard controllers of version 2 for a group, in each of its ancestors.
 
-    One that cannot be enabled is no error yet: it is when a limit needs it (`enable`).
+    Failing to enable one is not an error yet, only when a limit needs that controller (`enable`).
     """
     wanted = [name for name in STANDARD if name in mount.controllers]
     if not wanted:
         return
-    has = kernelfile.read(f"{mount.mountpoint}{path}/cgroup.controllers").split()
+    enabled = kernelfile.read(f"{mount.mountpoint}{path}/cgroup.controllers").split()
     for name in wanted:
-        if name not in has:
+        if name not in enabled:
             try:
                 enable(mount, path, name)
             except InvalidArgument:
@@ -66,10 +66,10 @@ def enable_standard(mount: HierarchyMount, path: str) -> None:
 
 
 def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
-    """Enable a controller of version 2 for a group: in `cgroup.subtree_control` of each ancestor that lacks it.
+    """Enable a version 2 controller for a group: in `cgroup.subtree_control` of each ancestor that lacks it.
 
-    Only ever switches on. True when something had to be changed. Fails with InvalidArgument where an ancestor
-    has processes of its own (the no-internal-process rule, EBUSY) or is threaded (EOPNOTSUPP).
+    Never disables one. Returns whether it changed anything. Raises InvalidArgument if an ancestor has processes of
+    its own (EBUSY, the no-internal-process rule) or is threaded (EOPNOTSUPP). Source: cgroups(7).
     """
     changed = False
     if controller not in mount.controllers:
@@ -83,7 +83,9 @@ def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
         try:
             kernelfile.write(file, f"+{controller}")
         except OSError as error:
-            hint = "a group with processes of its own cannot hand controllers down: move them into a group below"
+            hint = (
+                "a group with processes of its own cannot enable controllers for its children: move them into one"
+            )
             raise InvalidArgument(
                 f"cannot enable the cgroup controller {controller} in {file}: {error.strerror}",
                 hint if error.errno == errno.EBUSY else "",
@@ -93,31 +95,34 @@ def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
 
 
 def pids(directory: str) -> list[int]:
-    """The processes of a group and of the groups below it; none where it does not exist."""
+    """List the processes of a group and of the groups below it. Empty if the group does not exist."""
     found: list[int] = []
-    for place in descendants(directory):
+    for path in descendants(directory):
         try:
-            found += [int(line) for line in kernelfile.read(f"{place}/cgroup.procs").split()]
+            found += [int(line) for line in kernelfile.read(f"{path}/cgroup.procs").split()]
         except OSError as error:
-            # It may go meanwhile; and the processes of threaded groups are told by their domain's.
+            # The group may vanish, and threaded groups list no processes (EOPNOTSUPP): their domain does.
             if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
                 raise
     return found
 
 
 def descendants(directory: str) -> list[str]:
-    """A group's directory and those of the groups below it, parents first; empty where it does not exist."""
+    """List the directories of a group and of the groups below it, parents first. Empty if it does not exist."""
     try:
         if os.stat(directory).st_nlink == 2:  # "." and the parent's entry: no group below
             return [directory]
         names = [entry.name for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-    return [directory, *(place for name in names for place in descendants(f"{directory}/{name}"))]
+    return [directory, *(path for name in names for path in descendants(f"{directory}/{name}"))]
 
 
 def group_of(pid: int, mount: HierarchyMount) -> str:
-    """The directory of a process's version 2 group (/proc/<pid>/cgroup, the line of hierarchy 0)."""
+    """Return the directory of a process's version 2 group (/proc/<pid>/cgroup, the line of hierarchy 0).
+
+    Raises ProcessLookupError if the process has none.
+    """
     for line in kernelfile.read(f"/proc/{pid}/cgroup").splitlines():
         if line.startswith("0::"):
             return mount.mountpoint + line[3:]
@@ -125,17 +130,17 @@ def group_of(pid: int, mount: HierarchyMount) -> str:
 
 
 def explained(error: OSError, directory: str) -> Exception:
-    """The error of moving a process to a group, with the group's type where that is the reason."""
+    """Return the error of moving a process to a group, with the group's type if that is the reason."""
     if error.errno == errno.EOPNOTSUPP:
         kind = kernelfile.read(f"{directory}/cgroup.type")
         return InvalidArgument(
-            f"no process can be put into {directory}: it is {kind!r}", "a group above it is threaded"
+            f"cannot add a process to {directory}: cgroup.type is {kind!r}", "a group above it is threaded"
         )
     return error
 
 
 def refused(controller: str, path: str, text: str, error: OSError) -> InvalidArgument:
-    """What to tell of a limit that the kernel did not take: the controller, the file, the value, and why."""
+    """Return the error of a limit that the kernel rejected: controller, file, value and reason."""
     file = os.path.basename(path)
     if error.errno == errno.ENOENT:
         return InvalidArgument(f"the cgroup controller {controller} has no {file} here", _missing(file))
@@ -147,11 +152,11 @@ def refused(controller: str, path: str, text: str, error: OSError) -> InvalidArg
 
 def _missing(file: str) -> str:
     if "memsw" in file or "swap" in file:
-        return "the kernel does not count swap: boot it with swapaccount=1, or leave the swap limit out"
+        return "the kernel does not account swap: boot it with swapaccount=1, or omit the swap limit"
     if "weight" in file and file != "cpu.weight":
         return "weights need the bfq I/O scheduler (modprobe bfq) or, in version 2, the kernel's io.cost"
     if file.startswith("hugetlb"):
-        return "/sys/kernel/mm/hugepages tells which page sizes this machine has"
+        return "/sys/kernel/mm/hugepages lists the page sizes of this machine"
     return ""
 
 
@@ -159,7 +164,7 @@ def _reason(file: str, text: str, error: OSError) -> str:
     if file == "memory.limit_in_bytes" and error.errno == errno.EBUSY:
         return "the group uses more than that, and the kernel cannot reclaim it"
     if file == "memory.limit_in_bytes" and error.errno == errno.EINVAL:
-        return "it must not be above the limit of memory and swap: set both"
+        return "it must not exceed the limit of memory plus swap: set both"
     if (file == "io.max" or "throttle" in file) and error.errno in (errno.ENODEV, errno.EINVAL):
         return _disk(text.split()[0])
     if file.startswith("cpuset"):
@@ -168,9 +173,9 @@ def _reason(file: str, text: str, error: OSError) -> str:
 
 
 def _disk(number: str) -> str:
-    place = f"/sys/dev/block/{number}"
-    if not os.path.exists(place):
+    path = f"/sys/dev/block/{number}"
+    if not os.path.exists(path):
         return f"there is no disk {number}"
-    if os.path.exists(f"{place}/partition"):
-        return f"{number} is a partition: give its disk, {kernelfile.read(f'{place}/../dev')}"
+    if os.path.exists(f"{path}/partition"):
+        return f"{number} is a partition: give its disk, {kernelfile.read(f'{path}/../dev')}"
     return ""

@@ -1,14 +1,14 @@
-"""Device rules under version 2: a BPF program that the kernel asks at each open and mknod of a device node.
+"""Device rules of version 2: a BPF program that the kernel runs at each open and mknod of a device node.
 
-It gets (access << 16 | type, major, minor) and answers 1 or 0 (kernel cgroup-v2.rst, "Device controller";
-include/uapi/linux/bpf.h, struct bpf_cgroup_dev_ctx). Only imported where version 2 has to do it.
+Its input is (access << 16 | type, major, minor), its result 1 to allow or 0 (kernel cgroup-v2.rst, "Device
+controller"; include/uapi/linux/bpf.h, struct bpf_cgroup_dev_ctx). Imported only if version 2 has the devices.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 
+from pyctr_lite import linux
 from pyctr_lite.cgroups import devices
 from pyctr_lite.linux import bpf
 
@@ -22,42 +22,39 @@ ANY = -1
 _TYPES = {"b": 1, "c": 2}
 _ACCESS = {"m": 1, "r": 2, "w": 4}
 _ALL = 7
-# Operation codes: load a word, 32-bit AND, >> and move, 64-bit move, jump if not equal, if equal; leave.
+# Operation codes: load a word; 32-bit AND, right shift and move; 64-bit move; jump if not equal, if equal; exit.
 _LOAD, _AND, _SHIFT_RIGHT, _COPY, _SET, _UNLESS, _IF, _EXIT = 0x61, 0x54, 0x74, 0xBC, 0xB7, 0x55, 0x15, 0x95
-_ANSWER, _CONTEXT, _TYPE, _WANTED, _MAJOR, _MINOR = range(6)
+_RESULT, _CONTEXT, _TYPE, _REQUESTED, _MAJOR, _MINOR = range(6)
 
 
 def attach(directory: str, rules: list[dict[str, Any]]) -> None:
-    """Enforce the rules on a group of version 2 and all below it, in place of earlier ones."""
-    program = bpf.load_device_program(compile_rules(rules))
-    try:
+    """Enforce rules on a version 2 group and all groups below it, in place of earlier rules."""
+    with linux.closing(bpf.load_device_program(compile_rules(rules))) as program:
         bpf.replace_device_programs(directory, program)
-    finally:
-        os.close(program)
 
 
 def compile_rules(rules: list[dict[str, Any]]) -> bytes:
-    """The program of OCI's rules: the last one that matches decides; none: it is allowed, as in version 1.
+    """Compile OCI rules: the last matching rule decides; without a match access is allowed, as in version 1.
 
-    An allowing rule matches if it has all that is wanted, a forbidding one if it has any of it.
+    An allow rule matches if it covers all of the requested access, a deny rule if it covers any of it.
     """
     code = [
         _instruction(_LOAD, _TYPE, _CONTEXT, 0),
-        _instruction(_COPY, _WANTED, _TYPE),
+        _instruction(_COPY, _REQUESTED, _TYPE),
         _instruction(_AND, _TYPE, number=0xFFFF),
-        _instruction(_SHIFT_RIGHT, _WANTED, number=16),
+        _instruction(_SHIFT_RIGHT, _REQUESTED, number=16),
         _instruction(_LOAD, _MAJOR, _CONTEXT, 4),
         _instruction(_LOAD, _MINOR, _CONTEXT, 8),
     ]
     for allow, kind, major, minor, access in reversed(_merged(rules)):
         code += _rule(allow, kind, major, minor, access)
         if kind == "a":
-            return b"".join(code)  # nothing gets past it, and the verifier refuses what is never reached
-    return b"".join([*code, _instruction(_SET, _ANSWER, number=1), _instruction(_EXIT)])
+            return b"".join(code)  # it matches always, and the verifier rejects unreachable code
+    return b"".join([*code, _instruction(_SET, _RESULT, number=1), _instruction(_EXIT)])
 
 
 def _rule(allow: bool, kind: str, major: int, minor: int, access: int) -> list[bytes]:
-    """Tests, each of which jumps past the rule where it does not match, and the answer."""
+    """Compile a rule: tests, each of which jumps past the rule if it does not match, then the result."""
     tests: list[tuple[int, int, int]] = []
     code: list[bytes] = []
     if kind != "a":
@@ -66,40 +63,40 @@ def _rule(allow: bool, kind: str, major: int, minor: int, access: int) -> list[b
         tests.append((_UNLESS, _MAJOR, major))
     if minor != ANY:
         tests.append((_UNLESS, _MINOR, minor))
-    answer = [_instruction(_SET, _ANSWER, number=int(allow)), _instruction(_EXIT)]
+    result = [_instruction(_SET, _RESULT, number=int(allow)), _instruction(_EXIT)]
     masked = []
     if access != _ALL:
-        # What is wanted beyond an allowing rule, or is forbidden, goes into the context's register: it is read.
+        # Compute the requested access that is not allowed, or is denied, in the context's register, now free.
         masked = [
-            _instruction(_COPY, _CONTEXT, _WANTED),
+            _instruction(_COPY, _CONTEXT, _REQUESTED),
             _instruction(_AND, _CONTEXT, number=_ALL & ~access if allow else access),
-            _instruction(_UNLESS if allow else _IF, _CONTEXT, offset=len(answer)),
+            _instruction(_UNLESS if allow else _IF, _CONTEXT, offset=len(result)),
         ]
     for position, (operation, register, number) in enumerate(tests):
-        behind = len(tests) - position - 1 + len(masked) + len(answer)
-        code.append(_instruction(operation, register, offset=behind, number=number))
-    return [*code, *masked, *answer]
+        remaining = len(tests) - position - 1 + len(masked) + len(result)
+        code.append(_instruction(operation, register, offset=remaining, number=number))
+    return [*code, *masked, *result]
 
 
 def _merged(rules: list[dict[str, Any]]) -> list[Rule]:
-    """The lines of `devices.lines`, with the accesses to one device allowed by neighbouring rules in one.
+    """Parse the lines of `devices.lines`, and merge allow rules for the same device without a deny rule between.
 
-    So that `c 1:3 r` and `c 1:3 w` allow to open it for both, as version 1's list of exceptions does.
+    So `c 1:3 r` and `c 1:3 w` allow opening it for both, as version 1's list of exceptions does.
     """
     merged: list[Rule] = []
-    since = 0  # where the run of allowing rules began that we are in
+    run = 0  # start of the current run of allow rules
     for allow, line in devices.lines(rules):
         kind, numbers, letters = line.split()
         major, minor = (ANY if number == "*" else int(number) for number in numbers.split(":"))
         access = sum(_ACCESS[letter] for letter in set(letters))
         device = (kind, major, minor)
-        same = [place for place in range(since, len(merged)) if allow and merged[place][1:4] == device]
+        same = [index for index in range(run, len(merged)) if allow and merged[index][1:4] == device]
         if same:
             merged[same[0]] = (allow, *device, merged[same[0]][4] | access)
         else:
             merged.append((allow, *device, access))
         if not allow:
-            since = len(merged)
+            run = len(merged)
     return merged
 
 

@@ -1,6 +1,6 @@
-"""Which device nodes a container may use: OCI's rules as the lines that version 1 takes.
+"""Device rules: the device nodes that a container may use, from OCI to the lines of version 1.
 
-Version 2 has no such file: a BPF program of the group decides there, see `device_filter`.
+Version 2 does not have a file for them: a BPF program of the group decides, see `device_filter`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 ALLOWED: list[dict[str, Any]] = [
-    {"allow": True, "type": "c", "access": "m"},  # mknod makes a node; using it is another question
+    {"allow": True, "type": "c", "access": "m"},  # creating a node does not allow using it
     {"allow": True, "type": "b", "access": "m"},
     {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rwm"},  # /dev/null
     {"allow": True, "type": "c", "major": 1, "minor": 5, "access": "rwm"},  # /dev/zero
@@ -23,16 +23,17 @@ ALLOWED: list[dict[str, Any]] = [
     {"allow": True, "type": "c", "major": 5, "minor": 2, "access": "rwm"},  # /dev/ptmx
     {"allow": True, "type": "c", "major": 136, "access": "rwm"},  # /dev/pts/*
 ]
-"""What every OCI runtime allows, whatever the config says (OCI runtime-spec config-linux.md, default devices)."""
+"""Allowed by every OCI runtime, whatever the config (OCI runtime-spec config-linux.md, default devices)."""
 
 DEFAULT: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}, *ALLOWED]
-"""Docker's and ours for a container without `--device` and `--privileged`."""
+"""The rules for a container without `--device` and `--privileged`, as in Docker."""
 
 
 def lines(rules: list[dict[str, Any]]) -> list[tuple[bool, str]]:
-    """Each rule as (allow?, line for devices.allow or devices.deny), in order.
+    """Convert each rule to (allow, line for devices.allow or devices.deny), in order.
 
-    Where the rules forbid all, what every container needs (`ALLOWED`) is added, unless it is there.
+    If the rules deny everything, the missing rules of `ALLOWED`, which every container needs, are added.
+    Raises InvalidArgument for an invalid rule.
     """
     result = [(bool(rule.get("allow")), _line(rule)) for rule in rules]
     everything = [allow for allow, line in result if line.startswith("a ")]
@@ -46,9 +47,9 @@ def _line(rule: dict[str, Any]) -> str:
     numbers = [_number(rule.get(name)) for name in ("major", "minor")]
     access = rule.get("access") or "rwm"
     if kind not in ("a", "b", "c") or not set(access) <= set("rwm"):
-        raise InvalidArgument(f"not a device rule: {rule}", "type is a, b or c; access is of r, w and m")
+        raise InvalidArgument(f"not a device rule: {rule}", "type is a, b or c; access consists of r, w and m")
     if kind == "a" and (numbers != ["*", "*"] or set(access) != set("rwm")):
-        raise InvalidArgument(f"a device rule of type a is about all devices: {rule}", "give type b or c")
+        raise InvalidArgument(f"a device rule of type a applies to all devices: {rule}", "set type b or c")
     return f"{kind} {numbers[0]}:{numbers[1]} {access}"
 
 

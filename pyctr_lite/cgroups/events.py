@@ -1,10 +1,11 @@
-"""Told when the kernel kills in a group for want of memory."""
+"""Notification of OOM kills in a cgroup."""
 
 from __future__ import annotations
 
 import os
 import select
 
+from pyctr_lite import linux
 from pyctr_lite.cgroups import stats
 
 TYPE_CHECKING = False
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class OomWatch:
-    """Watches a group's OOM kills: `fileno()` is readable (POLLIN) when there may be new ones.
+    """Watches a group for OOM kills: `fileno()` is readable (POLLIN) when there may be new ones.
 
-    Version 2 notifies of changes of `memory.events`; version 1 by an eventfd, just before it kills. Ask once
-    more when the container's first process has ended: its own death may come before the notice is read.
-    A machine without the memory controller never notifies.
+    Version 2 notifies when `memory.events` changes, version 1 by an eventfd, just before it kills. Call `read`
+    once more after the container's first process has ended: it may have died before the notice was read.
+    Without the memory controller there is never a notice.
     """
 
     def __init__(self, group: Group) -> None:
@@ -37,23 +38,25 @@ class OomWatch:
             raise
 
     def fileno(self) -> int:
-        """The descriptor to poll for POLLIN."""
+        """Return the descriptor to poll for POLLIN."""
         return self._epoll.fileno()
 
     def read(self) -> int:
-        """How many processes have been killed since the last time; also rearms the notice. Does not block,
-        but under version 1 gives the kernel up to 50 ms to do what it announced."""
+        """Return the number of kills since the last call, and rearm the notice.
+
+        Does not block, but under version 1 waits up to 50 ms for the kernel to perform an announced kill.
+        """
         if self._eventfd >= 0:
             return self._read_v1()
         for fd in self._fds:
             try:
-                os.pread(fd, 4096, 0)  # the notice is over when this descriptor has read the file
+                os.pread(fd, 4096, 0)  # reading the file on this descriptor rearms the notice
             except OSError:
-                self._epoll.unregister(fd)  # the group has gone
-        return self._new()
+                self._epoll.unregister(fd)  # the group is gone
+        return self._new_kills()
 
     def close(self) -> None:
-        """Watch no more. Again is fine."""
+        """Stop watching. Idempotent."""
         self._epoll.close()
         for fd in self._fds:
             os.close(fd)
@@ -71,27 +74,24 @@ class OomWatch:
         self._fds.append(self._eventfd)
         control = os.open(f"{directory}/memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
         self._fds.append(control)
-        writer = os.open(f"{directory}/cgroup.event_control", os.O_WRONLY | os.O_CLOEXEC)
-        try:
+        with linux.closing(os.open(f"{directory}/cgroup.event_control", os.O_WRONLY | os.O_CLOEXEC)) as writer:
             os.write(writer, f"{self._eventfd} {control}".encode())
-        finally:
-            os.close(writer)
         self._epoll.register(self._eventfd, select.EPOLLIN)
 
     def _read_v1(self) -> int:
         try:
             announced = os.eventfd_read(self._eventfd)
         except BlockingIOError:
-            return self._new()
+            return self._new_kills()
         if not os.path.exists(self._group.directory("memory") or ""):
-            return 0  # the group's end is announced, too
+            return 0  # removing the group triggers the eventfd, too
         for _ in range(50 if announced else 0):
-            if new := self._new():
+            if new := self._new_kills():
                 return new
-            select.select([], [], [], 0.001)  # the kernel counts when it has killed, and tells nobody
+            select.select([], [], [], 0.001)  # the kernel counts after the kill, without a notice
         return 0
 
-    def _new(self) -> int:
+    def _new_kills(self) -> int:
         now = stats.oom_kills(self._group)
         new, self._seen = max(now - self._seen, 0), max(now, self._seen)
         return new

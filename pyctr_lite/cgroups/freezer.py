@@ -1,7 +1,7 @@
-"""Stop, let go and kill a whole group at once, so that none of its processes can escape by forking.
+"""Freeze, thaw and kill a whole cgroup atomically: no process can escape by forking.
 
-Version 2's own files are used wherever that hierarchy is mounted, with controllers or without: its frozen
-processes can be killed, and it tells when they stand. In version 1's freezer SIGKILL waits until they are thawed.
+Uses the files of version 2 whenever that hierarchy is mounted, with or without controllers: its frozen processes
+can be killed, and it notifies when all are frozen. In version 1's freezer SIGKILL waits until they are thawed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import select
 import time
 
+from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain, kernelfile
 
@@ -20,27 +21,27 @@ if TYPE_CHECKING:
 
     from pyctr_lite.cgroups.group import Group
 
-SECONDS = 5.0
-"""How long processes get to stand still: one that waits for a dead network disk never does."""
+TIMEOUT = 5.0
+"""Seconds until all processes must be frozen: a process blocked on a dead network disk never is."""
 
 
 def freeze(group: Group) -> None:
-    """Stop all processes of a group, and wait until they stand. Fails with ETIMEDOUT, thawed, if one does not."""
+    """Freeze all processes of a group, and wait for it. Fails with ETIMEDOUT, after thawing them again."""
     directory = _directory(group)
     try:
         if group.v2:
             kernelfile.write(f"{directory}/cgroup.freeze", "1")
-            wait_for_event(directory, "frozen 1", SECONDS)
+            wait_for_event(directory, "frozen 1", TIMEOUT)
         else:
             kernelfile.write(f"{directory}/freezer.state", "FROZEN")
-            _wait(lambda: frozen(group), f"{directory}/freezer.state", SECONDS)
+            _wait(lambda: frozen(group), f"{directory}/freezer.state", TIMEOUT)
     except TimeoutError:
         thaw(group)
         raise
 
 
 def thaw(group: Group) -> None:
-    """Let the processes of a group go on. Signals that came meanwhile are delivered then."""
+    """Let the processes of a group run again. Signals sent while they were frozen are delivered now."""
     directory = _directory(group)
     if group.v2:
         kernelfile.write(f"{directory}/cgroup.freeze", "0")
@@ -49,7 +50,7 @@ def thaw(group: Group) -> None:
 
 
 def frozen(group: Group) -> bool:
-    """Whether all processes of a group stand still."""
+    """Return whether all processes of a group are frozen."""
     directory = _directory(group)
     if group.v2:
         return "frozen 1" in kernelfile.read(f"{directory}/cgroup.events").splitlines()
@@ -57,11 +58,11 @@ def frozen(group: Group) -> bool:
 
 
 def kill(group: Group, signal: int = 9) -> None:
-    """Send a signal to every process of a group, and to those that they fork meanwhile.
+    """Send a signal to every process of a group, including those forked meanwhile.
 
-    For SIGKILL version 2 has a file of its own, `cgroup.kill`. Otherwise: freeze, signal each, thaw. A group
-    that was frozen before stays so, except for SIGKILL in version 1, which only a thawed process obeys.
-    One that is half made or half removed has no processes: none enters before all its directories are there.
+    SIGKILL in version 2 is one write to `cgroup.kill`. Otherwise: freeze, signal each process, thaw. A group that
+    was frozen before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
+    Does nothing if the group's directories do not all exist: no process enters before they do. Source: cgroups(7).
     """
     try:
         if group.v2 and signal == 9:
@@ -74,7 +75,7 @@ def kill(group: Group, signal: int = 9) -> None:
         try:
             freeze(group)
         except TimeoutError:
-            pass  # one that cannot be stopped cannot fork either
+            pass  # a process that cannot be frozen cannot fork either
     for pid in group.pids():
         try:
             explain.step(f"kill({pid}, {signal})", os.kill, pid, signal)
@@ -85,11 +86,10 @@ def kill(group: Group, signal: int = 9) -> None:
 
 
 def wait_for_event(directory: str, line: str, seconds: float) -> None:
-    """Wait until `cgroup.events` of a version 2 group has a line, as "populated 0". Fails with ETIMEDOUT."""
+    """Wait until `cgroup.events` of a version 2 group has a line such as "populated 0". Fails with ETIMEDOUT."""
     path = f"{directory}/cgroup.events"
     deadline = time.monotonic() + seconds
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with linux.closing(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
         poller = select.poll()
         poller.register(fd, select.POLLPRI)
         while line not in os.pread(fd, 4096, 0).decode().splitlines():
@@ -97,8 +97,6 @@ def wait_for_event(directory: str, line: str, seconds: float) -> None:
             if remaining <= 0:
                 raise TimeoutError(errno.ETIMEDOUT, f"waited {seconds} s for {line!r}", path)
             poller.poll(remaining * 1000)
-    finally:
-        os.close(fd)
 
 
 def _wait(condition: Callable[[], bool], path: str, seconds: float) -> None:
@@ -106,11 +104,11 @@ def _wait(condition: Callable[[], bool], path: str, seconds: float) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, f"not frozen after {seconds} s", path)
-        time.sleep(0.0005)  # version 1 has no event for it
+        time.sleep(0.0005)  # version 1 sends no notice
 
 
 def _directory(group: Group) -> str:
     directory = group.v2 or group.directory("freezer")
     if directory is None:
-        raise InvalidArgument("no cgroup controller freezer", "mount cgroup v2, or version 1's freezer")
+        raise InvalidArgument("no cgroup controller freezer", "mount cgroup v2, or the freezer of version 1")
     return directory

@@ -1,4 +1,4 @@
-"""Which cgroup hierarchies this machine has: version 1, version 2, or both at once (cgroups(7))."""
+"""The cgroup hierarchies of this machine: version 1, version 2, or both at once (cgroups(7))."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 from pyctr_lite.linux import kernelfile, mountinfo
 
 VERSION_1_NAMES = {"io": "blkio"}
-"""Controllers that version 1 calls otherwise."""
+"""Controllers with another name in version 1."""
 
 
 class HierarchyMount:
-    """A mounted hierarchy: of version 2 with all controllers that it has, or of version 1 with one or a few.
+    """A mounted hierarchy: version 2 with all its controllers, or version 1 with one or a few.
 
-    `name` is that of a version 1 hierarchy without controllers (`name=systemd`), else empty.
+    `name` is the name of a version 1 hierarchy without controllers (`name=systemd`), else empty.
     """
 
     __slots__ = ("controllers", "mountpoint", "name", "version")
@@ -26,7 +26,7 @@ class HierarchyMount:
 
 
 class Hierarchy:
-    """The hierarchies of a machine, and for each controller the one that it is in: `controllers`."""
+    """The hierarchies of a machine, and in `controllers` the one for each controller."""
 
     __slots__ = ("controllers", "kind", "mounts", "v2")
 
@@ -38,17 +38,17 @@ class Hierarchy:
         self.controllers = {name: mount for mount in mounts for name in mount.controllers}
 
     def of(self, controller: str) -> HierarchyMount | None:
-        """Where a controller is, by either version's name; None: this kernel has it not, or not mounted."""
+        """Return the hierarchy with a controller, by either version's name; None if no mounted one has it."""
         found = self.controllers.get(controller)
         return found or self.controllers.get(VERSION_1_NAMES.get(controller, ""))
 
     def only(self, version: int) -> Hierarchy:
-        """The hierarchies of one version alone."""
+        """Return the hierarchies of one version."""
         return Hierarchy([mount for mount in self.mounts if mount.version == version])
 
 
 def detect() -> Hierarchy:
-    """The hierarchies that the caller sees, of its own mount table. Empty where none is mounted."""
+    """Find the hierarchies in the caller's mount table. Empty if none is mounted."""
     found = parse(kernelfile.read("/proc/self/mountinfo"))
     for mount in found:
         if mount.version == 2:
@@ -58,7 +58,7 @@ def detect() -> Hierarchy:
 
 
 def current() -> Hierarchy:
-    """As `detect`, looked up once in a process: starting a container asks four times, and it costs 0.2 ms."""
+    """Return the result of `detect`, cached: starting a container needs it four times, and it takes 0.2 ms."""
     global _current
     if _current is None:
         _current = detect()
@@ -69,7 +69,7 @@ _current: Hierarchy | None = None
 
 
 def groups_of_caller() -> list[tuple[HierarchyMount, str]]:
-    """The path of the caller's own group in each hierarchy (/proc/self/cgroup, cgroups(7))."""
+    """Return the path of the caller's group in each hierarchy (/proc/self/cgroup, cgroups(7))."""
     found = []
     for line in kernelfile.read("/proc/self/cgroup").splitlines():
         _, names, path = line.split(":", 2)
@@ -81,22 +81,22 @@ def groups_of_caller() -> list[tuple[HierarchyMount, str]]:
 
 
 def counts_swap() -> bool:
-    """Whether this kernel counts swap, and so can limit it (some need `swapaccount=1` when they boot)."""
+    """Return whether this kernel accounts swap, and so can limit it. Some need `swapaccount=1` at boot."""
     mount = current().of("memory")
     if mount is None:
         return False
     if mount.version == 1:
         return os.path.exists(f"{mount.mountpoint}/memory.memsw.limit_in_bytes")
-    # The root group of version 2 has no limits; any other has.
+    # In version 2 the root group has no limit files; every other group has.
     return any(
         os.path.exists(f"{mount.mountpoint}/{name}/memory.swap.max") for name in os.listdir(mount.mountpoint)
     )
 
 
 def parse(text: str) -> list[HierarchyMount]:
-    """The hierarchies of a mountinfo text, each once; controllers of version 2 are not told there.
+    """Parse the hierarchies of a mountinfo text, without the controllers of version 2, which it does not list.
 
-    A hierarchy can be mounted in several places: the one below /sys/fs/cgroup is taken, else the first.
+    A hierarchy may be mounted several times: takes the mount below /sys/fs/cgroup, else the first.
     """
     found: dict[tuple[str, ...], HierarchyMount] = {}
     for line in text.splitlines():
@@ -116,7 +116,7 @@ def parse(text: str) -> list[HierarchyMount]:
 
 
 def mounts(hierarchy: Hierarchy) -> list[tuple[str, str, str]]:
-    """How to mount the same hierarchies elsewhere: (directory's name, file system type, data for mount(2))."""
+    """List what mounts the same hierarchies elsewhere: (directory name, file system type, data for mount(2))."""
     result = []
     for mount in hierarchy.mounts:
         data = ",".join(mount.controllers) if mount.version == 1 else ""
@@ -136,4 +136,4 @@ _CONTROLLERS = frozenset(
         *("net_cls", "net_prio", "perf_event", "rdma", "misc", "debug"),
     }
 )
-"""All controllers that version 1 has had: what else is among a mount's options is no controller."""
+"""All controllers that version 1 has had. Other mount options are not controllers."""

@@ -1,4 +1,4 @@
-"""What a container may use, as one value, whatever the version of the kernel's cgroups."""
+"""The resource limits of a container, as one value for both versions of cgroups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 Rates = list[tuple[int, int, int]]
-"""A rate for each disk: its major and minor number (of the whole disk), bytes/s or operations/s (0: none)."""
+"""(major, minor, rate) per disk, by the number of the whole disk; bytes/s or operations/s (0: no limit)."""
 
 _RATES = {
     "device_read_bps": "throttleReadBpsDevice",
@@ -33,19 +33,19 @@ _NUMBERS = {
 _TEXTS = {"cpuset_cpus": ("cpu", "cpus"), "cpuset_mems": ("cpu", "mems")}
 
 _MAY_BE_IGNORED = {("memory", "kernel"), ("memory", "kernelTCP"), ("memory", "useHierarchy")}
-"""Of these the OCI spec says that the kernel no longer has them, and that a runtime may ignore them."""
+"""Limits that a runtime may ignore: according to the OCI spec, the kernel no longer has them."""
 
 
 class Limits:
-    """The limits of one group. None, and an empty list or text, mean: leave it as it is.
+    """The limits of one group. None, an empty list or an empty text leaves a limit unchanged.
 
     `cpu_quota` (µs of CPU time per period; -1: no limit) and `cpu_period` (µs, 1000 to 1000000);
     `cpu_shares` (weight 2 to 262144, 1024 is the default: version 1's scale); `cpuset_cpus`, `cpuset_mems`
-    ("0-2,4"); `memory`, `memory_swap` (memory and swap together, as Docker and OCI count) and
-    `memory_reservation` in bytes (-1: no limit); `oom_kill_disable`: who needs more memory waits for it;
-    `pids` (tasks; -1: no limit); `blkio_weight` (10 to 1000); four lists of rates for disks; `hugepages`: (page
-    size as "2MB", bytes); `unified`: files of version 2 and their texts; `devices`: OCI's rules of which device
-    nodes may be used, in order. Source: OCI runtime-spec config-linux.md.
+    ("0-2,4"); `memory`, `memory_swap` (memory plus swap, as Docker and OCI count), `memory_reservation` in bytes
+    (-1: no limit); `oom_kill_disable`: a process waits for memory instead of being killed; `pids` (tasks; -1: no
+    limit); `blkio_weight` (10 to 1000); four lists of rates for disks; `hugepages`: (page size such as "2MB",
+    bytes); `unified`: files of version 2 and their texts; `devices`: OCI's device rules, in order.
+    Source: OCI runtime-spec config-linux.md.
     """
 
     __slots__ = (
@@ -108,7 +108,7 @@ class Limits:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
-    __hash__ = None  # type: ignore[assignment]  # a value that can be changed
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         given = [f"{name}={getattr(self, name)!r}" for name in self.__slots__ if getattr(self, name)]
@@ -116,11 +116,11 @@ class Limits:
 
     @classmethod
     def from_oci(cls, resources: dict[str, Any]) -> Limits:
-        """The limits of `linux.resources` of an OCI config. 0 is "not given" there, as for other runtimes.
+        """Convert `linux.resources` of an OCI config. 0 means "not set" there, as for other runtimes.
 
-        Fails with InvalidArgument for a limit that is asked for and that we cannot set: none is ignored.
+        Raises InvalidArgument for any limit that is not supported: no requested limit is ignored.
         """
-        _refuse_what_we_cannot(resources)
+        _check_supported(resources)
         limits = cls()
         for name, (part, key) in {**_NUMBERS, **_TEXTS}.items():
             if value := (resources.get(part) or {}).get(key):
@@ -134,7 +134,7 @@ class Limits:
         return limits
 
     def to_oci(self) -> dict[str, Any]:
-        """The same limits as `linux.resources` of an OCI config."""
+        """Convert to `linux.resources` of an OCI config."""
         resources: dict[str, Any] = {}
         for name, (part, key) in {**_NUMBERS, **_TEXTS}.items():
             if value := getattr(self, name):
@@ -153,13 +153,13 @@ class Limits:
         return resources
 
 
-def _refuse_what_we_cannot(resources: dict[str, Any]) -> None:
+def _check_supported(resources: dict[str, Any]) -> None:
     known = {*_NUMBERS.values(), *_TEXTS.values(), *_MAY_BE_IGNORED}
     known |= {("blockIO", key) for key in _RATES.values()}
     for part, value in resources.items():
         if part in ("cpu", "memory", "pids", "blockIO"):
             for key, item in (value or {}).items():
                 if item and (part, key) not in known and key != "checkBeforeUpdate":
-                    raise InvalidArgument(f"the limit {part}.{key} is not supported", "take it out of resources")
+                    raise InvalidArgument(f"the limit {part}.{key} is not supported", "remove it from resources")
         elif value and part not in ("devices", "hugepageLimits", "unified"):
-            raise InvalidArgument(f"the limit {part} is not supported", "take it out of resources")
+            raise InvalidArgument(f"the limit {part} is not supported", "remove it from resources")

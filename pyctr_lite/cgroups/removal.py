@@ -1,4 +1,4 @@
-"""The end of a group: its directories are removed, lowest first, once no process is left."""
+"""Removal of a group: its directories, bottom up, once no process is left."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from pyctr_lite.linux import explain
 
 
 def remove(directory: str, version: int, deadline: float) -> None:
-    """Remove a group and those below it from one hierarchy, waiting until `deadline` (of time.monotonic()).
+    """Remove a group and those below it from one hierarchy of a version. Idempotent.
 
-    Fails with EBUSY when processes are left then. A group that does not exist is fine.
+    Waits until `deadline` (a time.monotonic()) for processes to end. Fails with EBUSY if some are left then.
+    Source: cgroups(7).
     """
     if _rmdir(directory):
         return
-    for place in reversed(controllers.descendants(directory)):
-        while not _rmdir(place):
+    for path in reversed(controllers.descendants(directory)):
+        while not _rmdir(path):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise OSError(errno.EBUSY, f"the group has processes: {controllers.pids(place)}", place)
+                raise OSError(errno.EBUSY, f"the group has processes: {controllers.pids(path)}", path)
             if version == 2:
-                _wait_until_empty(place, remaining)
+                _wait_until_empty(path, remaining)
             else:
-                time.sleep(min(remaining, 0.001))  # version 1 has no event for it
+                time.sleep(min(remaining, 0.001))  # version 1 sends no notice
 
 
 def _rmdir(directory: str) -> bool:
@@ -44,4 +45,4 @@ def _wait_until_empty(directory: str, seconds: float) -> None:
     try:
         freezer.wait_for_event(directory, "populated 0", seconds)
     except (TimeoutError, FileNotFoundError):
-        pass  # the caller looks again
+        pass  # the caller tries again

@@ -1,4 +1,4 @@
-"""What a group uses, read from whichever version has each controller, in the same units."""
+"""Resource usage of a group, in the same units whichever version has each controller."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cgroups.group import Group
 
-UNLIMITED = 1 << 62
-"""Version 1 says "no limit" with the greatest number of whole pages below 2^63."""
+_UNLIMITED = 1 << 62
+"""Lower bound of "no limit" in version 1, which is the largest number of whole pages below 2^63."""
 
 
 class Stats:
-    """Times in nanoseconds, memory in bytes; None for a limit that is not set.
+    """The resource usage of a group: times in nanoseconds, memory in bytes, None for a limit that is not set.
 
     `memory_cache` is the page cache, `memory_inactive_file` the part of it that `docker stats` does not count.
-    `io` has (major, minor, bytes read, bytes written) for each disk; `pressure` has for "cpu", "io", "memory"
-    what `parse_pressure` gives, where the kernel has PSI.
+    `io` has (major, minor, bytes read, bytes written) for each disk.
     """
 
     __slots__ = (
@@ -40,7 +39,6 @@ class Stats:
         "oom_kills",
         "pids",
         "pids_limit",
-        "pressure",
     )
 
     def __init__(self) -> None:
@@ -53,14 +51,13 @@ class Stats:
         self.pids = 0
         self.pids_limit: int | None = None
         self.io: list[tuple[int, int, int, int]] = []
-        self.pressure: dict[str, dict[str, dict[str, float]]] = {}
 
     def __repr__(self) -> str:
         return f"Stats({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 
 
 def read(group: Group) -> Stats:
-    """What a group uses now. A controller that the machine lacks leaves zeros."""
+    """Read the usage of a group. The values of a missing controller are 0."""
     stats = Stats()
     for controller, function in (("cpu", _cpu), ("cpuacct", _cpuacct), ("memory", _memory), ("io", _io)):
         mount = group.hierarchy.of(controller)
@@ -70,23 +67,19 @@ def read(group: Group) -> Stats:
         stats.pids = _number(f"{pids}/pids.current") or 0
         stats.pids_limit = _number(f"{pids}/pids.max")
     stats.oom_kills = oom_kills(group)
-    if group.v2:
-        for name in ("cpu", "io", "memory"):
-            if text := _text(f"{group.v2}/{name}.pressure"):
-                stats.pressure[name] = parse_pressure(text)
     return stats
 
 
 def oom_kills(group: Group) -> int:
-    """How many processes of a group, and of the groups below, the kernel has killed for want of memory."""
+    """Count the processes of a group and of those below it that the OOM killer has killed."""
     mount = group.hierarchy.of("memory")
     if mount is None:
         return 0
     directory = mount.mountpoint + group.path
     if mount.version == 2:
         return parse_keyed(_text(f"{directory}/memory.events")).get("oom_kill", 0)
-    places = controllers.descendants(directory)  # version 1 counts for each group alone
-    return sum(parse_keyed(_text(f"{place}/memory.oom_control")).get("oom_kill", 0) for place in places)
+    paths = controllers.descendants(directory)  # in version 1 each group counts only its own
+    return sum(parse_keyed(_text(f"{path}/memory.oom_control")).get("oom_kill", 0) for path in paths)
 
 
 def _cpu(stats: Stats, directory: str, version: int) -> None:
@@ -134,13 +127,13 @@ def _io(stats: Stats, directory: str, version: int) -> None:
 
 
 def parse_keyed(text: str) -> dict[str, int]:
-    """The numbers of a "flat keyed" file, a name and a number a line: cpu.stat, memory.stat, memory.events."""
+    """Parse a "flat keyed" file, a name and a number per line: cpu.stat, memory.stat, memory.events."""
     pairs = (line.split() for line in text.splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
 def parse_io_stat(text: str) -> list[tuple[int, int, int, int]]:
-    """Bytes read and written for each disk, of version 2's io.stat: `8:0 rbytes=1 wbytes=2 rios=…`."""
+    """Parse the bytes read and written per disk in version 2's io.stat: `8:0 rbytes=1 wbytes=2 rios=…`."""
     result = []
     for line in text.splitlines():
         device, _, rest = line.partition(" ")
@@ -152,7 +145,7 @@ def parse_io_stat(text: str) -> list[tuple[int, int, int, int]]:
 
 
 def parse_blkio(text: str) -> list[tuple[int, int, int, int]]:
-    """Bytes read and written for each disk, of version 1: `8:0 Read 1`, `8:0 Write 2`, … and a total."""
+    """Parse the bytes read and written per disk in version 1: `8:0 Read 1`, `8:0 Write 2`, … and a total."""
     disks: dict[tuple[int, int], dict[str, int]] = {}
     for line in text.splitlines():
         fields = line.split()
@@ -162,25 +155,17 @@ def parse_blkio(text: str) -> list[tuple[int, int, int, int]]:
     return [(*device, values.get("Read", 0), values.get("Write", 0)) for device, values in disks.items()]
 
 
-def parse_pressure(text: str) -> dict[str, dict[str, float]]:
-    """PSI: for "some" and "full", the share of time lost (avg10, avg60, avg300, percent) and `total` in µs."""
-    return {
-        line.split()[0]: {key: float(value) for key, value in (item.split("=") for item in line.split()[1:])}
-        for line in text.splitlines()
-    }
-
-
 def _number(path: str) -> int | None:
-    """The number in a file; None for "max", for version 1's "no limit", and where there is no such file."""
+    """Read the number in a file; None for "max", for version 1's "no limit", and if the file does not exist."""
     text = _text(path)
     if not text.isdigit():
         return None
     value = int(text)
-    return value if value < UNLIMITED else None
+    return value if value < _UNLIMITED else None
 
 
 def _text(path: str) -> str:
-    """A file's text, empty where the kernel has not got it: swap not counted, PSI off (EOPNOTSUPP)."""
+    """Read a file; "" if the kernel does not have it, for example without swap accounting."""
     try:
         return kernelfile.read(path)
     except OSError as error:

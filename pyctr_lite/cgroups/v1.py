@@ -1,4 +1,4 @@
-"""Limits as version 1's files: pure functions, a controller each (kernel Documentation/admin-guide/cgroup-v1)."""
+"""Limits as files of version 1: one pure function per controller (kernel Documentation/admin-guide/cgroup-v1)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def files(limits: Limits, controllers: Container[str] | None = None) -> Files:
-    """What to write for these limits: (controller, file, text), in the order of writing.
+    """Convert limits to files: a list of (controller, file, text), in the order of writing.
 
-    `controllers` keeps those that are in it. Fails with InvalidArgument for limits that contradict themselves.
+    `controllers` selects controllers, None all. Raises InvalidArgument for contradictory limits.
     """
     return [
         line
@@ -28,13 +28,13 @@ def files(limits: Limits, controllers: Container[str] | None = None) -> Files:
 
 
 def of(controller: str, limits: Limits) -> Files:
-    """The lines of one controller: of the function that has its name in this module now."""
+    """Convert the limits of one controller, by the function with its name in this module now."""
     lines: Files = globals()[controller](limits)
     return lines
 
 
 def cpu(limits: Limits) -> Files:
-    """CPU time: a weight against the neighbours, and a hard quota in each period."""
+    """Convert CPU limits: a weight relative to other groups, and a hard quota per period."""
     lines: Files = []
     if limits.cpu_shares is not None:
         lines.append(("cpu", "cpu.shares", str(check.shares(limits.cpu_shares))))
@@ -46,7 +46,7 @@ def cpu(limits: Limits) -> Files:
 
 
 def cpuset(limits: Limits) -> Files:
-    """On which CPUs, and from which memory nodes."""
+    """Convert the allowed CPUs and memory nodes."""
     lines: Files = []
     if limits.cpuset_cpus:
         lines.append(("cpuset", "cpuset.cpus", limits.cpuset_cpus))
@@ -56,9 +56,10 @@ def cpuset(limits: Limits) -> Files:
 
 
 def memory(limits: Limits) -> Files:
-    """Memory, and memory with swap ("memsw"): the kernel takes no memsw that is lower than the memory limit.
+    """Convert memory limits to (controller, file, text): memory, and memory plus swap ("memsw").
 
-    So a new limit is written memory first. `raised` turns the two round for a group that has lower ones.
+    The kernel rejects a memsw below the memory limit, so for a new group memory comes first. `raised` reverses the
+    two for a group with lower limits. Raises InvalidArgument for contradictory limits.
     """
     check.memory(limits)
     lines: Files = []
@@ -77,18 +78,18 @@ def memory(limits: Limits) -> Files:
 
 
 def raised(lines: Files) -> Files:
-    """The same lines with memory.memsw before memory: for a group whose limits are raised."""
+    """Reorder the files: memory.memsw before memory, for raising the limits of a group."""
     first = [line for line in lines if line[1] == "memory.memsw.limit_in_bytes"]
     return first + [line for line in lines if line not in first]
 
 
 def pids(limits: Limits) -> Files:
-    """How many processes and threads: fork(2) fails with EAGAIN beyond."""
+    """Convert the maximum number of processes and threads: beyond it fork(2) fails with EAGAIN."""
     return [] if limits.pids is None else [("pids", "pids.max", check.number_or_max(limits.pids))]
 
 
 def blkio(limits: Limits) -> Files:
-    """Disks: a weight (of the bfq scheduler), and bytes and operations per second of each disk."""
+    """Convert disk limits: a weight (of the bfq scheduler), and bytes and operations per second for each disk."""
     lines: Files = []
     if limits.blkio_weight is not None:
         lines.append(("blkio", "blkio.bfq.weight", str(check.weight(limits.blkio_weight))))
@@ -99,7 +100,7 @@ def blkio(limits: Limits) -> Files:
 
 
 def hugetlb(limits: Limits) -> Files:
-    """Huge pages: those in use, and those reserved."""
+    """Convert the limits on huge pages, in use and reserved."""
     return [
         ("hugetlb", f"hugetlb.{size}.{kind}limit_in_bytes", str(limit))
         for size, limit in limits.hugepages
@@ -108,7 +109,7 @@ def hugetlb(limits: Limits) -> Files:
 
 
 def devices(limits: Limits) -> Files:
-    """Which device nodes may be used: rule after rule."""
+    """Convert device rules, in order."""
     return [
         ("devices", "devices.allow" if allow else "devices.deny", line)
         for allow, line in device_rules.lines(limits.devices)
@@ -116,4 +117,4 @@ def devices(limits: Limits) -> Files:
 
 
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "devices")
-"""Each has a function of its name here."""
+"""Each has a function with its name in this module."""

@@ -1,4 +1,4 @@
-"""Limits as version 2's files: pure functions, a controller each (kernel admin-guide/cgroup-v2.rst)."""
+"""Limits as files of version 2: one pure function per controller (kernel admin-guide/cgroup-v2.rst)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     Files = list[tuple[str, str, str]]
 
 DEFAULT_PERIOD = 100_000
-"""The kernel's CPU period, µs."""
+"""The kernel's default CPU period in µs."""
 
 
 def files(limits: Limits, controllers: Container[str] | None = None) -> Files:
-    """What to write for these limits: (controller, file, text), in the order of writing.
+    """Convert limits to files: a list of (controller, file, text), in the order of writing.
 
-    `controllers` keeps those that are in it. Fails with InvalidArgument for limits that contradict themselves.
-    Device rules are no file of version 2: `device_filter` has them.
+    `controllers` selects controllers, None all. Raises InvalidArgument for contradictory limits.
+    Version 2 does not have a file for device rules: see `device_filter`.
     """
     return [
         line
@@ -32,13 +32,16 @@ def files(limits: Limits, controllers: Container[str] | None = None) -> Files:
 
 
 def of(controller: str, limits: Limits) -> Files:
-    """The lines of one controller: of the function that has its name in this module now."""
+    """Convert the limits of one controller, by the function with its name in this module now."""
     lines: Files = globals()[controller](limits)
     return lines
 
 
 def cpu(limits: Limits) -> Files:
-    """CPU time: a weight against the neighbours, and a hard quota in each period, both in one file."""
+    """Convert CPU limits to (controller, file, text): a weight relative to other groups, and a hard quota.
+
+    The quota and its period, in µs, share the file cpu.max. Raises InvalidArgument for shares out of range.
+    """
     lines: Files = []
     if limits.cpu_shares is not None:
         lines.append(("cpu", "cpu.weight", str(cpu_weight(limits.cpu_shares))))
@@ -49,16 +52,17 @@ def cpu(limits: Limits) -> Files:
 
 
 def cpu_weight(shares: int) -> int:
-    """Version 1's shares (2 to 262144) on version 2's scale (1 to 10000), in proportion.
+    """Scale version 1's shares (2 to 262144) linearly to version 2's weight (1 to 10000).
 
-    1024 shares, the default, become 39, though the default weight is 100: so say the OCI spec's old formula and
-    the runc and crun of Debian 12 and 13; a formula that keeps the default came with runc 1.4.
+    The default of 1024 shares becomes 39, although the default weight is 100: this is the OCI spec's old formula,
+    as in runc and crun of Debian 12 and 13. A formula that preserves the default came with runc 1.4.
+    Raises InvalidArgument for shares out of range.
     """
     return 1 + (check.shares(shares) - 2) * 9999 // 262142
 
 
 def cpuset(limits: Limits) -> Files:
-    """On which CPUs, and from which memory nodes."""
+    """Convert the allowed CPUs and memory nodes."""
     lines: Files = []
     if limits.cpuset_cpus:
         lines.append(("cpuset", "cpuset.cpus", limits.cpuset_cpus))
@@ -68,14 +72,14 @@ def cpuset(limits: Limits) -> Files:
 
 
 def memory(limits: Limits) -> Files:
-    """Memory, and swap: counted apart here, while `Limits.memory_swap` is both together.
+    """Convert memory and swap limits, which are separate here: `Limits.memory_swap` is their sum.
 
-    Swap is limited first: else what a lower memory limit pushes out would land there. `memory.oom.group` stays
-    as it is: the kernel kills one process, as it does under version 1.
+    Swap comes first, or pages reclaimed by a lower memory limit would be swapped out. `memory.oom.group` stays
+    unchanged: the kernel kills one process, as in version 1. Raises InvalidArgument for contradictory limits.
     """
     check.memory(limits)
     if limits.oom_kill_disable:
-        raise InvalidArgument("cgroup v2 cannot disable the OOM killer", "leave --oom-kill-disable out")
+        raise InvalidArgument("cgroup v2 cannot disable the OOM killer", "omit --oom-kill-disable")
     lines: Files = []
     swap = limits.memory_swap
     if swap is None and limits.memory == -1:
@@ -91,14 +95,14 @@ def memory(limits: Limits) -> Files:
 
 
 def pids(limits: Limits) -> Files:
-    """How many processes and threads: fork(2) fails with EAGAIN beyond."""
+    """Convert the maximum number of processes and threads: beyond it fork(2) fails with EAGAIN."""
     return [] if limits.pids is None else [("pids", "pids.max", check.number_or_max(limits.pids))]
 
 
 def io(limits: Limits) -> Files:
-    """Disks: a weight, and bytes and operations per second of each disk, a line of `io.max` each.
+    """Convert disk limits: a weight, and one line of `io.max` for each disk and rate.
 
-    The weight is the bfq scheduler's where the group has its file; `io_weight` gives the other file's text.
+    The weight is for the bfq scheduler. If the group does not have its file, use `io_weight`.
     """
     lines: Files = []
     if limits.blkio_weight is not None:
@@ -115,14 +119,14 @@ def io(limits: Limits) -> Files:
 
 
 def io_weight(limits: Limits) -> Files:
-    """The block I/O weight (10 to 1000) for a kernel with `io.weight` (1 to 10000) and no bfq scheduler."""
+    """Convert the block I/O weight (10 to 1000) to `io.weight` (1 to 10000), for a kernel without bfq."""
     if limits.blkio_weight is None:
         return []
     return [("io", "io.weight", str(1 + (check.weight(limits.blkio_weight) - 10) * 9999 // 990))]
 
 
 def hugetlb(limits: Limits) -> Files:
-    """Huge pages: those in use, and those reserved."""
+    """Convert the limits on huge pages, in use and reserved."""
     return [
         ("hugetlb", f"hugetlb.{size}.{kind}max", check.number_or_max(limit))
         for size, limit in limits.hugepages
@@ -131,12 +135,15 @@ def hugetlb(limits: Limits) -> Files:
 
 
 def unified(limits: Limits) -> Files:
-    """Files of version 2 by their own names, as the OCI spec's `unified` gives them."""
+    """Check the files of version 2 given by name, as in `unified` of the OCI spec, and sort them.
+
+    Raises InvalidArgument if a name is not that of a cgroup file.
+    """
     for name in limits.unified:
         if "/" in name or "." not in name:
-            raise InvalidArgument(f"{name!r} is not the name of a cgroup v2 file", "as in memory.high")
+            raise InvalidArgument(f"{name!r} is not the name of a cgroup v2 file", "a name looks like memory.high")
     return [(name.partition(".")[0], name, text) for name, text in sorted(limits.unified.items())]
 
 
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb", "unified")
-"""Each has a function of its name here."""
+"""Each has a function with its name in this module."""

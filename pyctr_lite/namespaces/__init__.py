@@ -1,1 +1,1 @@
-"""Chapter 1: what a process can see. All eight kinds (namespaces(7)): create, join, map ids."""
+"""Chapter 1, namespaces: they limit a process's view of the system (namespaces(7)). Create, join, map ids."""

@@ -1,4 +1,4 @@
-"""A process in new namespaces, and in others' where it is asked to join them."""
+"""Processes in new namespaces, and in existing namespaces that they join."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def spawn(flags: int, child: Callable[[], None], cgroup_fd: int | None = None) -> tuple[int, int]:
-    """Fork a child into new namespaces and run `child` there: `(pid, pidfd)`, both for the parent.
+    """Fork a process into new namespaces, and run `child` in it. Returns `(pid, pidfd)` in the parent.
 
-    With CLONE_NEWPID the child is PID 1 of its namespace. `child` must end in an exec or an exit: the child
-    never returns from here, it would be a second copy of its parent.
+    With CLONE_NEWPID the new process is PID 1 of its namespace. `child` must end with an exec or exit. If it
+    returns or raises, the new process exits: it must not continue as a second copy of its parent.
     Fails with EPERM without CAP_SYS_ADMIN. Source: clone3(2), pid_namespaces(7).
     """
     pid, pidfd = linux.clone3(flags, cgroup_fd)
@@ -38,15 +38,15 @@ def spawn_joined(
     *,
     stay: bool = False,
 ) -> tuple[int, int]:
-    """As `spawn`, but join others' namespaces first: `targets` maps a kind to a descriptor of it.
+    """Like `spawn`, but join existing namespaces first: `targets` maps a kind to a descriptor of the namespace.
 
-    A process cannot change its own pid namespace, and the caller must stay where it is: a stage between joins,
-    makes the child as its sibling (CLONE_PARENT), reports its pid, and ends. `before` is called in that stage
-    first, while it still sees the host (to enter a cgroup, which the child inherits). Errors of the stage are
-    raised here as OSError.
+    A process cannot change its own pid namespace, and the caller must stay in its own namespaces. So an
+    intermediate process, the stage, joins them, forks the child as its sibling (CLONE_PARENT), reports the child's
+    pid, and exits. It calls `before` first, while it still sees the host: to enter a cgroup, which the child
+    inherits. Raises the stage's errors as OSError.
 
-    With `stay` the stage itself is the child: it runs in all namespaces but that of pids, so no process in there
-    sees it or can trace it, while its own children are born there.
+    With `stay` the stage itself is the child: it runs in all namespaces except the pid namespace, so no process
+    in there can see or trace it, but its own children are created there.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     stage = os.fork()
@@ -79,7 +79,7 @@ def _stage(
     *,
     stay: bool,
 ) -> None:
-    """Be the stage of `spawn_joined`. Never returns."""
+    """Run as the stage of `spawn_joined`. Never returns."""
     pid = os.getpid()
     try:
         os.close(reader)
@@ -103,41 +103,41 @@ def _stage(
             child()
             os._exit(70)
     except OSError as error:
-        text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}\0{_places(error)}"
+        text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}\0{_format_frames(error)}"
         os.write(writer, text.encode(errors="surrogateescape"))
     except BaseException as error:
-        text = f"-0\0\0{type(error).__name__}: {error}\0{_places(error)}"
+        text = f"-0\0\0{type(error).__name__}: {error}\0{_format_frames(error)}"
         os.write(writer, text.encode(errors="backslashreplace"))
     finally:
         os._exit(0)
 
 
-def _places(error: BaseException) -> str:
-    """Where it was raised, the innermost place last. Source lines are left to the parent: `/` may be another."""
-    places, traceback = [], error.__traceback__
+def _format_frames(error: BaseException) -> str:
+    """Format a traceback without source lines: the stage may have another `/`, so the parent reads them."""
+    frames, traceback = [], error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        places.append(f"{traceback.tb_lineno}:{code.co_name}:{code.co_filename}")
+        frames.append(f"{traceback.tb_lineno}:{code.co_name}:{code.co_filename}")
         traceback = traceback.tb_next
-    return "\n".join(places)
+    return "\n".join(frames)
 
 
-def _failure(number: str, path: str, message: str, places: str) -> OSError:
-    """What the stage met, with a note of whose line it was where that is not ours."""
+def _failure(number: str, path: str, message: str, formatted: str) -> OSError:
+    """Return the stage's error, with a note of the learner's line behind it, if any."""
     from pyctr_lite import learner_frame
 
-    trace = []
-    for place in places.split("\n"):
-        line, function, file = place.split(":", 2)
-        trace.append((file, int(line), function))
+    frames = []
+    for frame in formatted.split("\n"):
+        line, function, file = frame.split(":", 2)
+        frames.append((file, int(line), function))
     error = OSError(int(number), message, path or None)
-    if where := learner_frame.describe(trace):
-        error.add_note(where)
+    if learner_line := learner_frame.describe(frames):
+        error.add_note(learner_line)
     return error
 
 
 def _enter_time_namespace(offsets: dict[str, tuple[int, int]]) -> None:
-    """New children of the caller get clocks of their own: `offsets` of "monotonic" and "boottime", (s, ns).
+    """Give the caller's later children clocks of their own: `offsets` of "monotonic" and "boottime", (s, ns).
 
     The offsets can be written only while the namespace has no process. Source: time_namespaces(7).
     """

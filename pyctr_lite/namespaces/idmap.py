@@ -1,4 +1,4 @@
-"""User and group id maps of a user namespace: who a process in it is outside."""
+"""User and group id maps of a user namespace: the ids outside that its ids stand for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pyctr_lite.linux import kernelfile
 
 
 class IdMap:
-    """`size` ids from `inside` on are the ids from `outside` on (a line of /proc/<pid>/uid_map)."""
+    """Maps `size` ids starting at `inside` to ids starting at `outside` (a line of /proc/<pid>/uid_map)."""
 
     __slots__ = ("inside", "outside", "size")
 
@@ -15,20 +15,20 @@ class IdMap:
         self.inside, self.outside, self.size = inside, outside, size
 
     def outside_of(self, id: int) -> int | None:
-        """Who `id` is outside, None where it is not of these."""
+        """Return the id outside for an id inside, or None if the map does not contain it."""
         return self.outside + id - self.inside if self.inside <= id < self.inside + self.size else None
 
     @classmethod
     def from_oci(cls, mapping: dict[str, int]) -> IdMap:
-        """From an entry of `linux.uidMappings` (OCI runtime spec, config-linux.md)."""
+        """Create a map from an entry of `linux.uidMappings` (OCI runtime spec, config-linux.md)."""
         return cls(mapping["containerID"], mapping["hostID"], mapping["size"])
 
 
 def write_maps(pid: int, uids: list[IdMap], gids: list[IdMap], *, privileged: bool = True) -> None:
-    """Give a process's new user namespace its maps; each can be written once.
+    """Write the uid and gid maps of a process's new user namespace. Each can be written only once.
 
-    Without privilege (CAP_SETGID in the parent namespace) setgroups(2) must be denied before gid_map can
-    be written, else EPERM: a process could otherwise drop a group that takes permissions away.
+    A writer without CAP_SETGID in the parent namespace (`privileged` is False) must deny setgroups(2) first, or
+    writing gid_map fails with EPERM: otherwise a process could drop a group that takes permissions away from it.
     Source: user_namespaces(7).
     """
     if not privileged:
@@ -38,13 +38,16 @@ def write_maps(pid: int, uids: list[IdMap], gids: list[IdMap], *, privileged: bo
 
 
 def format_map(maps: list[IdMap]) -> str:
-    """The text of a map file: `inside outside size`, a line each. One write(2) must carry all of it."""
+    """Format a map file: one line `inside outside size` per map. It must be written in a single write(2)."""
     check(maps)
     return "".join(f"{item.inside} {item.outside} {item.size}\n" for item in maps)
 
 
 def check(maps: list[IdMap]) -> None:
-    """Refuse what the kernel would refuse with a bare EINVAL: no entry, more than 340, or an overlap."""
+    """Check for mistakes that the kernel reports only as EINVAL. Raises InvalidArgument.
+
+    They are no entry, more than 340 entries, an overlap, and an empty or too large range.
+    """
     if not 0 < len(maps) <= 340:
         raise InvalidArgument(f"an id map has 1 to 340 entries, not {len(maps)}")
     for side in ("inside", "outside"):
@@ -59,15 +62,15 @@ def check(maps: list[IdMap]) -> None:
 
 
 def outside(pid: int, uid: int, gid: int) -> tuple[int, int]:
-    """Who a user and a group of a process's user namespace are for the caller.
+    """Return the caller's ids for a user and a group of a process's user namespace.
 
-    Fails with InvalidArgument where they have no id there. Source: user_namespaces(7), /proc/pid/uid_map.
+    Raises InvalidArgument if they have no id outside. Source: user_namespaces(7), /proc/<pid>/uid_map.
     """
     found = []
     for file, id in (("uid_map", uid), ("gid_map", gid)):
         lines = kernelfile.read(f"/proc/{pid}/{file}").splitlines()
         maps = [IdMap(*map(int, line.split())) for line in lines]
-        ids = [there for item in maps if (there := item.outside_of(id)) is not None]
+        ids = [mapped for item in maps if (mapped := item.outside_of(id)) is not None]
         if not ids:
             raise InvalidArgument(f"user {uid}:{gid} has no id in the container's user namespace")
         found.append(ids[0])

@@ -8,7 +8,7 @@ from pyctr_lite import linux
 
 
 class Kind:
-    """One kind: its file in /proc/<pid>/ns, its CLONE_NEW* flag, its type in an OCI config.json."""
+    """A kind of namespace: its file in /proc/<pid>/ns, CLONE_NEW* flag, OCI config.json type, and purpose."""
 
     __slots__ = ("flag", "isolates", "oci", "proc")
 
@@ -30,7 +30,7 @@ BY_NAME = {kind.proc: kind for kind in KINDS} | {kind.oci: kind for kind in KIND
 
 
 def flags(names: list[str]) -> int:
-    """The CLONE_NEW* word for a list of kinds, by either name. Fails with KeyError for an unknown one."""
+    """Combine the CLONE_NEW* flags of a list of kinds, by either name. Raises KeyError for an unknown name."""
     word = 0
     for name in names:
         word |= BY_NAME[name].flag
@@ -38,15 +38,15 @@ def flags(names: list[str]) -> int:
 
 
 def identify(pid: int | str = "self") -> dict[str, int]:
-    """The inode number of each namespace that a process is in; two processes share one where they are equal.
+    """Return the inode number of each namespace of a process. Processes in the same namespace get equal numbers.
 
-    Fails with FileNotFoundError where there is no such process. Source: namespaces(7).
+    Raises FileNotFoundError if there is no such process. Source: namespaces(7).
     """
     found = {}
     for kind in KINDS:
         try:
             found[kind.proc] = os.stat(f"/proc/{pid}/ns/{kind.proc}").st_ino
         except FileNotFoundError:
-            if kind.proc != "time":  # a kernel without CONFIG_TIME_NS
+            if kind.proc != "time":  # a kernel without CONFIG_TIME_NS does not have it
                 raise
     return found

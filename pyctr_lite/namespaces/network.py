@@ -1,4 +1,4 @@
-"""A new network namespace has one interface, `lo`, and it is down."""
+"""The loopback interface: a new network namespace has only `lo`, and it is down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 
 
 def bring_up_loopback() -> None:
-    """Set `lo` up in the caller's network namespace, so that 127.0.0.1 answers (netdevice(7))."""
+    """Bring up `lo` in the caller's network namespace, so that 127.0.0.1 answers (netdevice(7))."""
     sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
     try:
         request = bytearray(struct.pack("16sh22x", b"lo", 0))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 IO_STAT = "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0\n8:0 \n7:0 rbytes=1 wbytes=2\n"
 BLKIO = "254:0 Read 4096\n254:0 Write 8192\n254:0 Sync 12288\n254:0 Total 12288\nTotal 12288\n"
-PRESSURE = "some avg10=1.50 avg60=0.00 avg300=0.00 total=1234\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n"
 
 
 def test_flat_keyed_files_are_parsed() -> None:
@@ -32,13 +31,6 @@ def test_version_2_s_io_stat_is_parsed() -> None:
 def test_version_1_s_blkio_is_parsed() -> None:
     assert stats.parse_blkio(BLKIO) == [(254, 0, 4096, 8192)]
     assert stats.parse_blkio("Total 0\n") == []
-
-
-def test_pressure_is_parsed() -> None:
-    parsed = stats.parse_pressure(PRESSURE)
-    assert parsed["some"] == {"avg10": 1.5, "avg60": 0, "avg300": 0, "total": 1234}
-    assert parsed["full"]["total"] == 5
-    assert stats.parse_pressure("") == {}
 
 
 def test_a_working_group_shows_its_use_and_an_empty_one_none(group: Group, inside: Callable[..., Inside]) -> None:
@@ -64,4 +56,4 @@ def test_a_working_group_shows_its_use_and_an_empty_one_none(group: Group, insid
 
 def test_a_group_that_is_gone_has_no_numbers(group: Group) -> None:
     group.remove()
-    assert (group.stats().cpu_usage_ns, group.stats().pressure) == (0, {})
+    assert (group.stats().cpu_usage_ns, group.stats().memory_usage) == (0, 0)

@@ -10,11 +10,12 @@ from pyctr_lite.namespaces import kinds
 
 
 def join(targets: dict[str, int]) -> None:
-    """Move the caller into others' namespaces; into a pid or time namespace move only its later children.
+    """Move the caller into existing namespaces; a pid or time namespace takes only the caller's later children.
 
-    The user namespace comes in the middle: what the caller's own privileges reach is joined before it (a
-    network namespace that the host owns is EPERM afterwards), what is left is joined after it, with the
-    privileges that it gives. Source: setns(2), user_namespaces(7).
+    `targets` maps a kind to a descriptor of the namespace. The user namespace comes in the middle: before it come
+    the namespaces that the caller's own privileges suffice for (a network namespace owned by the host would fail
+    with EPERM afterwards), after it those that need the privileges it grants.
+    Source: setns(2), user_namespaces(7).
     """
     # `targets` maps a kind, by either of its names, to an open descriptor. It stays the caller's: do not change
     # the dictionary, do not close a descriptor.

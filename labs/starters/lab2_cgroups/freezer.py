@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def kill(group: Group, signal: int = 9) -> None:
-    """Send a signal to every process of a group, and to those that they fork meanwhile.
+    """Send a signal to every process of a group, including those forked meanwhile.
 
-    For SIGKILL version 2 has a file of its own, `cgroup.kill`. Otherwise: freeze, signal each, thaw. A group
-    that was frozen before stays so, except for SIGKILL in version 1, which only a thawed process obeys.
-    One that is half made or half removed has no processes: none enters before all its directories are there.
+    SIGKILL in version 2 is one write to `cgroup.kill`. Otherwise: freeze, signal each process, thaw. A group that
+    was frozen before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
+    Does nothing if the group's directories do not all exist: no process enters before they do. Source: cgroups(7).
     """
     # 1. Version 2 can do it in one step, if the signal is SIGKILL: "1" to `cgroup.kill` of `group.v2`.
     # 2. Otherwise the signal is sent to one process after the other. What can a process do between your look at

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def memory(limits: Limits) -> Files:
-    """Memory, and memory with swap ("memsw"): the kernel takes no memsw that is lower than the memory limit.
+    """Convert memory limits to (controller, file, text): memory, and memory plus swap ("memsw").
 
-    So a new limit is written memory first. `raised` turns the two round for a group that has lower ones.
+    The kernel rejects a memsw below the memory limit, so for a new group memory comes first. `raised` reverses the
+    two for a group with lower limits. Raises InvalidArgument for contradictory limits.
     """
     # 1. Limits that contradict each other are refused before anything is written: `check.memory(limits)`.
     # 2. The limit itself: `memory.limit_in_bytes`. "-1" is version 1's word for no limit.

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def cpu(limits: Limits) -> Files:
-    """CPU time: a weight against the neighbours, and a hard quota in each period, both in one file."""
+    """Convert CPU limits to (controller, file, text): a weight relative to other groups, and a hard quota.
+
+    The quota and its period, in µs, share the file cpu.max. Raises InvalidArgument for shares out of range.
+    """
     # 1. Nothing is set? Then there is nothing to write: an empty list.
     # 2. A weight goes to `cpu.weight`. Its scale is another than that of the shares: `v2.cpu_weight(shares)`.
     # 3. Quota and period share one file, `cpu.max`, as "QUOTA PERIOD". It is written where either is given; what
