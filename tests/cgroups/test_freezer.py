@@ -122,7 +122,7 @@ def test_a_group_that_cannot_stand_in_time_is_thawed_again(
     """Which happens to those that wait for a disk in vain; here the clock is turned instead."""
     inside(group_of_version, counter.count)
     assert counter.grows()
-    monkeypatch.setattr(freezer, "SECONDS", -1.0)
+    monkeypatch.setattr(freezer, "TIMEOUT", -1.0)
     monkeypatch.setattr(freezer, "frozen", lambda group: False)
     if group_of_version.v2:
         monkeypatch.setattr(freezer, "wait_for_event", _too_late)

@@ -162,8 +162,9 @@ READERS = {
 }
 """The modules that may ask a string whether it is of digits, and of whom the string is."""
 NO_TEXT = set(
-    "cli/container/options.py cli/container/exec.py cli/command/report.py cli/command/output.py cli/screen/terminal.py "
-    "engine/api/client.py engine/life/wait.py engine/doctor/tools.py engine/engine.py engine/life/execute.py "
+    "cli/container/options.py cli/container/exec.py cli/command/report.py cli/command/output.py "
+    "cli/screen/terminal.py engine/api/client.py engine/life/wait.py engine/doctor/tools.py engine/engine.py "
+    "engine/life/execute.py "
     "engine/life/health_monitor.py engine/life/health_probe.py images/bootstrap.py jsonfile.py linux/mounts.py "
     "namespaces/idmap.py runtime/seccomp_compiler.py "
     "volumes/fields.py".split()
