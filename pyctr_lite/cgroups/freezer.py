@@ -104,7 +104,7 @@ def _wait(condition: Callable[[], bool], path: str, seconds: float) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, f"not frozen after {seconds} s", path)
-        time.sleep(0.0005)  # version 1 sends no notice
+        time.sleep(0.0005)  # version 1 has no event for this
 
 
 def _directory(group: Group) -> str:

@@ -26,7 +26,7 @@ def remove(directory: str, version: int, deadline: float) -> None:
             if version == 2:
                 _wait_until_empty(path, remaining)
             else:
-                time.sleep(min(remaining, 0.001))  # version 1 sends no notice
+                time.sleep(min(remaining, 0.001))  # version 1 has no event for this
 
 
 def _rmdir(directory: str) -> bool:
