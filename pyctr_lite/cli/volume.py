@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Context, Option
-from pyctr_lite.cli.screen import for_each as several
-from pyctr_lite.cli.screen import tables
+from pyctr_lite.cli.screen import for_each, tables
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
 _FIELDS = {
@@ -26,7 +24,7 @@ _PRUNE_FILTERS = ("all", "label", "label!")
 
 
 def create(context: Context) -> int:
-    """Make a volume, or find the one of that name, and print its name."""
+    """Create a volume unless one of that name exists, and print its name."""
     flags = context.flags
     if flags.driver != "local":
         raise NotFound(f'create: error looking up volume plugin {flags.driver}: plugin "{flags.driver}" not found')
@@ -72,42 +70,24 @@ def ls(context: Context) -> int:
 
 def inspect(context: Context) -> int:
     """Show volumes as JSON, or by a template."""
-    from pyctr_lite.cli.gotemplate import template as templates
-    from pyctr_lite.cli.gotemplate import types as go_types
-    from pyctr_lite.cli.gotemplate import values as go_values
+    from pyctr_lite.cli.screen import objects
 
-    flags = context.flags
-    form = flags.format or ""
-    template = templates.of_flag(form) if form not in ("", "json") else None
-    found, missing = [], []
-    for name in flags.arguments:
-        try:
-            found.append(context.engine.volumes.get(name).inspect())
-        except NotFound as error:
-            missing.append(error)
-    if template is not None:
-        for value in found:
-            output.styled(template.render(go_values.as_go(value, known=go_types.VOLUME)) + "\n")
-    else:
-        output.show_json(found, None if form else 4)
-    for each in missing:
-        several.tell(context, each)
-    return 1 if missing else 0
+    return objects.show(context, lambda name: context.engine.volumes.get(name).inspect())
 
 
 def remove(context: Context) -> int:
-    """Remove volumes and what is in them."""
+    """Remove volumes and their contents."""
     from pyctr_lite.engine.report import usage
 
     flags, engine = context.flags, context.engine
     used = usage.Usage(engine)
-    return several.each(
+    return for_each.apply(
         context, flags.arguments, lambda name: engine.volumes.remove(name, flags.force, used.of_volume)
     )
 
 
 def prune(context: Context) -> int:
-    """Remove volumes that no container mounts: anonymous ones, with -a named ones too."""
+    """Remove volumes that no container mounts: anonymous ones, and with -a named ones too."""
     from pyctr_lite.cli.container import filters
     from pyctr_lite.cli.screen import prompt
     from pyctr_lite.engine.report import usage
@@ -117,10 +97,10 @@ def prune(context: Context) -> int:
 
     flags, engine = context.flags, context.engine
     values = filters.parse(flags.filter, _PRUNE_FILTERS)
-    asked = values.pop("all", [])
-    if flags.all and asked:
+    filter_all = values.pop("all", [])
+    if flags.all and filter_all:
         raise Conflict("conflicting options: cannot specify both --all and --filter all=1")
-    every = flags.all or any(_boolean(value) for value in asked)
+    every = flags.all or any(_boolean(value) for value in filter_all)
     which = "local volumes" if every else "anonymous local volumes"
     if not flags.force and not prompt.confirm(f"This will remove {which} not used by at least one container."):
         return 0
@@ -151,7 +131,7 @@ def _boolean(text: str) -> bool:
     try:
         return bool(values.boolean(text))
     except ValueError:
-        raise InvalidArgument(f"invalid filter 'all={text}'", "It is true or false.") from None
+        raise InvalidArgument(f"invalid filter 'all={text}'", "Use true or false.") from None
 
 
 _FORMAT = Option("format", "string", "Format output: 'table', 'table TEMPLATE', 'json' or a Go template")
@@ -195,7 +175,7 @@ COMMANDS = {
         "volume rm",
         "VOLUME [VOLUME...]",
         "Remove one or more volumes",
-        (Option("force", "bool", "Do not fail where a volume does not exist", short="f"),),
+        (Option("force", "bool", "Do not fail if a volume does not exist", short="f"),),
         action=remove,
         aliases=("volume remove",),
         example="pyctr_lite volume rm data",

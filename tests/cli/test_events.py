@@ -139,7 +139,7 @@ def test_ctrl_c_ends_it(pyctr: Pyctr) -> None:
 
 
 def test_a_follower_goes_on_in_the_next_file_and_misses_nothing(pyctr: Pyctr) -> None:
-    from pyctr_lite.engine.events import reader as event_reader
+    from pyctr_lite.engine.events.reader import EventReader
 
     path = pyctr.root / "run/events.jsonl"
     path.parent.mkdir()
@@ -152,7 +152,7 @@ def test_a_follower_goes_on_in_the_next_file_and_misses_nothing(pyctr: Pyctr) ->
         return [event["n"] for event in reader.events()]
 
     write(1)
-    with event_reader.EventReader(str(path), history=False) as reader:
+    with EventReader(str(path), history=False) as reader:
         assert new() == []
         write(2)
         assert new() == [2]
@@ -163,7 +163,7 @@ def test_a_follower_goes_on_in_the_next_file_and_misses_nothing(pyctr: Pyctr) ->
         assert new() == [4]
         write(5)
         assert new() == [5]
-    with event_reader.EventReader(str(path), history=True) as reader:
+    with EventReader(str(path), history=True) as reader:
         assert new() == [1, 2, 3, 4, 5]
 
 

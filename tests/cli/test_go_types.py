@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyctr_lite.cli.gotemplate import types as go_types
+from pyctr_lite.cli.gotemplate import types
 
 if TYPE_CHECKING:
     from tests.cli.conftest import DockerClient
@@ -25,15 +25,15 @@ NOT_IN_EVERY_CLIENT = set(
 """Fields of one version of Docker only, or whose Go name is not their JSON name."""
 
 
-def paths(known: go_types.Fields, before: str = "") -> list[str]:
+def paths(known: types.Fields, before: str = "") -> list[str]:
     found = []
     for name, field in known.items():
         if name in NOT_IN_EVERY_CLIENT:
             continue
         found.append(f"{before}.{name}")
-        if isinstance(field, go_types.Fields):
+        if isinstance(field, types.Fields):
             found += paths(field, f"{before}.{name}")
-        if isinstance(field, go_types.Pointer):
+        if isinstance(field, types.Pointer):
             found += paths(field.fields, f"{before}.{name}")
     return found
 
@@ -86,7 +86,7 @@ def test_a_container_has_every_field_that_docker_knows(
     pyctr("create", "--name", "box", "-v", f"{tmp_path}:/data", "busybox", check=True)
     value = json.loads(pyctr("inspect", "box", check=True).stdout)[0]
     docker_server.answers["/containers/x/json"] = value
-    absent = [path for path in paths(go_types.CONTAINER) if not is_there(value, path)]
+    absent = [path for path in paths(types.CONTAINER) if not is_there(value, path)]
     compare(docker_server, "container", value, [*EXTRA, *(f"{{{{{path}}}}}" for path in absent)], pyctr, "box")
 
 
@@ -95,7 +95,7 @@ def test_an_image_has_every_field_that_docker_knows(docker_server: DockerClient,
     value = json.loads(pyctr("image", "inspect", "busybox", check=True).stdout)[0]
     docker_server.answers["/images/x/json"] = value
     older = (".Config.NetworkDisabled", ".Config.StopTimeout", ".RootFS.BaseLayer")  # not in Docker 28's client
-    absent = [path for path in paths(go_types.IMAGE) if not is_there(value, path) and path not in older]
+    absent = [path for path in paths(types.IMAGE) if not is_there(value, path) and path not in older]
     texts = [*(f"{{{{{path}}}}}" for path in absent), "{{range $p, $c := .Config.ExposedPorts}}{{$p}}{{end}}"]
     compare(docker_server, "image", value, texts, pyctr, "busybox")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.engine.bundle import mounts as bundle_mounts
+from pyctr_lite.engine.bundle import mounts
 from tests.conftest import Pyctr
 
 
@@ -211,11 +211,7 @@ def test_init_is_pid_1_reaps_and_forwards(pyctr: Pyctr, needs: object) -> None:
         pyctr("kill", "-s", "TERM", name, check=True)
     assert pyctr("wait", "forwarded").stdout == "143\n"
     assert pyctr("inspect", "-f", "{{.State.Running}}", "deaf").stdout == "true\n"  # PID 1 without a handler
-    done = (
-        subprocess.run(["file", "-bL", bundle_mounts.TINI], capture_output=True, text=True)
-        if _has("file")
-        else None
-    )
+    done = subprocess.run(["file", "-bL", mounts.TINI], capture_output=True, text=True) if _has("file") else None
     assert done is None or "static" in done.stdout
 
 
@@ -230,8 +226,8 @@ def test_init_without_tini_is_an_error_with_what_to_do(root: Path, monkeypatch: 
     from pyctr_lite.engine.state import options
     from pyctr_lite.errors import PyctrError
 
-    monkeypatch.setattr(bundle_mounts, "TINI", "/nonexistent/tini")
-    monkeypatch.setattr(bundle_mounts, "LXCFS", "/nonexistent/lxcfs")
+    monkeypatch.setattr(mounts, "TINI", "/nonexistent/tini")
+    monkeypatch.setattr(mounts, "LXCFS", "/nonexistent/lxcfs")
     containers = engine.Engine(str(root)).containers
     with pytest.raises(PyctrError, match="--init needs /nonexistent/tini") as caught:
         containers.create(options.ContainerOptions(image="busybox", init=True))

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.cgroups import group as groups
-from pyctr_lite.cgroups import hierarchy
+from pyctr_lite.cgroups import group, hierarchy
 from tests.conftest import Pyctr
 
 
@@ -56,14 +55,14 @@ def test_a_very_low_ulimit_is_the_programs_trouble_and_not_ours(pyctr: Pyctr) ->
 
 
 def test_every_name_of_a_ulimit_is_known_to_the_kernel(pyctr: Pyctr) -> None:
-    from pyctr_lite.cli.container import values as container_values
+    from pyctr_lite.cli.container import values
 
-    flags = [word for name in container_values.ULIMITS for word in ("--ulimit", f"{name}=0")]
+    flags = [word for name in values.ULIMITS for word in ("--ulimit", f"{name}=0")]
     shown = shell(pyctr, "exec cat /proc/self/limits", "--ulimit", "locks=7:8", "--ulimit", "rttime=9:10")
     assert "Max file locks            7                    8" in shown
     assert "Max realtime timeout      9                    10" in shown
     config = host_config(pyctr, *flags)
-    assert len(config["Ulimits"]) == len(container_values.ULIMITS)  # type: ignore[arg-type]
+    assert len(config["Ulimits"]) == len(values.ULIMITS)  # type: ignore[arg-type]
 
 
 def test_a_ulimit_that_may_not_be_raised_says_why(pyctr: Pyctr) -> None:
@@ -181,7 +180,7 @@ def file_of(pyctr: Pyctr, controller: str, name: str, *flags: str) -> str:
     id = pyctr("run", "-d", *flags, "busybox", "sleep", "60", check=True).stdout.strip()
     from pyctr_lite.engine.state.paths import Paths
 
-    directory = groups.Group(Paths(str(pyctr.root)).group(id)).directory(controller)
+    directory = group.Group(Paths(str(pyctr.root)).group(id)).directory(controller)
     text = Path(f"{directory}/{name}").read_text().strip()
     pyctr("rm", "-f", id, check=True)
     return text

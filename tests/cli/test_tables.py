@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli.gotemplate import template as templates
+from pyctr_lite.cli.gotemplate.tokens import TemplateError
 from pyctr_lite.cli.screen import tables
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ def test_json_is_an_object_a_line() -> None:
 
 
 def test_a_field_that_is_not_there_is_refused_and_the_nearest_told() -> None:
-    with pytest.raises(templates.TemplateError, match=r"<\.Nmae>: ") as caught:
+    with pytest.raises(TemplateError, match=r"<\.Nmae>: ") as caught:
         VOLUMES.text(ROWS, "table {{.Nmae}}")
     assert caught.value.hint == "did you mean .Name?"
 
 
 def test_a_format_that_is_no_template_is_refused_even_without_rows() -> None:
-    with pytest.raises(templates.TemplateError, match="unclosed action"):
+    with pytest.raises(TemplateError, match="unclosed action"):
         VOLUMES.text([], "{{.Name")
 
 

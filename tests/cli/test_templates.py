@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli.gotemplate import fmt as go_format
-from pyctr_lite.cli.gotemplate import template as templates
-from pyctr_lite.cli.gotemplate import values as go_values
+from pyctr_lite.cli.gotemplate import fmt, values
+from pyctr_lite.cli.gotemplate.template import Template
+from pyctr_lite.cli.gotemplate.tokens import TemplateError
 
 if TYPE_CHECKING:
     from tests.cli.conftest import DockerClient
@@ -37,11 +37,11 @@ DATA: dict[str, Any] = {
 
 
 def render(text: str, data: Any = DATA) -> str:
-    return templates.Template(text).render(go_values.as_go(data))
+    return Template(text).render(values.as_go(data))
 
 
-def refusal(text: str, data: Any = DATA) -> templates.TemplateError:
-    with pytest.raises(templates.TemplateError) as caught:
+def refusal(text: str, data: Any = DATA) -> TemplateError:
+    with pytest.raises(TemplateError) as caught:
         render(text, data)
     return caught.value
 
@@ -50,7 +50,7 @@ def refusal(text: str, data: Any = DATA) -> templates.TemplateError:
 def test_a_template_renders_or_is_refused_as_by_docker(text: str, shown: str) -> None:
     try:
         ours = render(text)
-    except templates.TemplateError as error:
+    except TemplateError as error:
         ours = error.message
     assert ours == shown
 
@@ -96,7 +96,7 @@ def test_an_error_tells_its_line_and_column() -> None:
 
 def test_a_template_tells_the_fields_that_it_asks_for() -> None:
     text = "{{.ID}} {{if .Size}}{{json (index .Mounts 0)}}{{else}}{{range $x := .Ports}}{{$x.Host}}{{end}}{{end}}"
-    assert templates.Template(text).fields() == {"ID", "Size", "Mounts", "Ports", "Host"}
+    assert Template(text).fields() == {"ID", "Size", "Mounts", "Ports", "Host"}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ WORDS += [
 def test_every_text_renders_or_is_refused(text: str) -> None:
     try:
         render(text)
-    except templates.TemplateError as error:
+    except TemplateError as error:
         shown = error.message
     else:
         shown = "template parsing error: template: :"
@@ -185,9 +185,9 @@ def test_range_sees_each_item_once_in_order(items: list[str]) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_reads_back_as_itself(value: float) -> None:
-    assert float(go_format.text(value)) == value
+    assert float(fmt.text(value)) == value
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_quoted_string_is_a_literal_of_itself(text: str) -> None:
-    assert render(f"{{{{{go_format.quoted(text)}}}}}") == text
+    assert render(f"{{{{{fmt.quoted(text)}}}}}") == text

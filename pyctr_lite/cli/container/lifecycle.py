@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.screen import for_each as several
-from pyctr_lite.cli.screen import terminal
+from pyctr_lite.cli.screen import for_each, terminal
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -29,11 +28,11 @@ def start(context: Context) -> int:
             raise InvalidArgument("--restart-policies takes no container, and no other flag")
         found = context.engine.containers.list()
         wanted = [it.name for it in found if restart.after_boot(it.record.options.restart, it.state)]
-        return several.each(context, wanted, lambda reference: _start_detached(context, reference))
+        return for_each.apply(context, wanted, lambda reference: _start_detached(context, reference))
     if not flags.arguments:
         raise COMMANDS["start"].arity_error("requires at least 1 argument")
     if not flags.attach and not flags.interactive:
-        return several.each(context, flags.arguments, lambda reference: _start_detached(context, reference))
+        return for_each.apply(context, flags.arguments, lambda reference: _start_detached(context, reference))
     if len(flags.arguments) > 1:
         raise Conflict("you cannot start and attach multiple containers at once")
     container = context.engine.containers.get(flags.arguments[0])
@@ -54,13 +53,13 @@ def stop(context: Context) -> int:
     """Stop containers, all at the same time: each may take its ten seconds."""
     flags = context.flags
     containers = _stop_together(context)
-    return several.each(context, flags.arguments, lambda reference: _raise_or_get(containers[reference]))
+    return for_each.apply(context, flags.arguments, lambda reference: _raise_or_get(containers[reference]))
 
 
 def restart(context: Context) -> int:
     """Stop containers, where they run, and start them again."""
     containers = _stop_together(context)
-    return several.each(
+    return for_each.apply(
         context, context.flags.arguments, lambda reference: _raise_or_get(containers[reference]).restart()
     )
 
@@ -90,7 +89,7 @@ def wait(context: Context) -> int:
         try:
             print(context.engine.containers.get(reference).wait(), flush=True)
         except NotFound as error:
-            several.tell(context, error)
+            for_each.report_failure(context, error)
             code = 1
     return code
 
@@ -109,10 +108,10 @@ def remove(context: Context) -> int:
             if not flags.force:
                 references.append(reference)  # its error comes in its turn
             else:
-                several.tell(context, error)
+                for_each.report_failure(context, error)
         else:
             references.append(reference)
-    return several.each(
+    return for_each.apply(
         context,
         references,
         lambda reference: context.engine.containers.get(reference).remove(
@@ -123,7 +122,7 @@ def remove(context: Context) -> int:
 
 def _each(context: Context, act: Callable[[Container], object]) -> int:
     containers = context.engine.containers
-    return several.each(context, context.flags.arguments, lambda reference: act(containers.get(reference)))
+    return for_each.apply(context, context.flags.arguments, lambda reference: act(containers.get(reference)))
 
 
 def _start_detached(context: Context, reference: str) -> None:

@@ -18,20 +18,20 @@ _BUFFER = 64 * 1024
 
 
 def logs(context: Context) -> int:
-    """Print what a container wrote: stdout to stdout, stderr to stderr."""
-    from pyctr_lite.engine.log import reader as log_reader
+    """Print a container's output: its stdout to stdout, its stderr to stderr."""
+    from pyctr_lite.engine.log import reader
     from pyctr_lite.engine.state import record
 
     flags = context.flags
-    since, until = moment("since", flags.since), moment("until", flags.until)
+    since, until = parse_time("since", flags.since), parse_time("until", flags.until)
     container = context.engine.containers.get(flags.arguments[0])
     if container.record.options.log_driver == "none":
-        raise Conflict(f"the log of {container.name} is not kept", "it was made with --log-driver none")
+        raise Conflict(f"{container.name} has no log", "it was created with --log-driver none")
     entries: Iterable[Entry | None]
     if flags.follow:
-        entries = log_reader.follow(container, tail=flags.tail, until=until)
+        entries = reader.follow(container, tail=flags.tail, until=until)
     else:
-        entries = log_reader.read(f"{container.directory}/log.jsonl", tail=flags.tail)
+        entries = reader.read(f"{container.directory}/log.jsonl", tail=flags.tail)
     first = "" if since is None else record.timestamp(since)
     last = "~" if until is None else record.timestamp(until)  # RFC 3339 sorts as text
     streams = _Output()
@@ -49,8 +49,11 @@ def logs(context: Context) -> int:
     return 0
 
 
-def moment(flag: str, text: str | None) -> int | None:
-    """Nanoseconds since 1970 for --since or --until. Fails with InvalidArgument in Docker's words."""
+def parse_time(flag: str, text: str | None) -> int | None:
+    """Parse the value of --since or --until. Returns nanoseconds since 1970, or None without a value.
+
+    Raises InvalidArgument with Docker's message.
+    """
     if not text:
         return None
     try:
@@ -58,12 +61,12 @@ def moment(flag: str, text: str | None) -> int | None:
     except ValueError:
         raise InvalidArgument(
             f'invalid value for "{flag}": failed to parse value as time or duration: "{text}"',
-            "It is a time (2024-05-01T10:00:00Z, 1714557600) or how long ago (90s, 1h30m).",
+            "Give a time (2024-05-01T10:00:00Z, 1714557600) or a duration before now (90s, 1h30m).",
         ) from None
 
 
 def _details(attributes: dict[str, str]) -> str:
-    """The attributes of a line as Docker's daemon writes them: k=v,k=v, quoted as in a URL."""
+    """Format the attributes of a line as Docker's daemon does: k=v,k=v, quoted as in a URL."""
     if not attributes:
         return ""
     from urllib import parse
@@ -73,7 +76,7 @@ def _details(attributes: dict[str, str]) -> str:
 
 
 class _Output:
-    """Two streams in one order: what is for one is written before what comes after it for the other."""
+    """A buffer for stdout and stderr that keeps the order of their lines."""
 
     def __init__(self) -> None:
         self._fd, self._parts, self._size = 1, [""], 0
@@ -91,11 +94,11 @@ class _Output:
         output.write_all(self._fd, data)
 
 
-def _lines(text: str) -> int | None:
+def _line_count(text: str) -> int | None:
     if text == "all" or text == "-1":
         return None
     if not number.is_whole(text):
-        raise ValueError('it is a number of lines, or "all"')
+        raise ValueError('must be a number of lines, or "all"')
     return int(text)
 
 
@@ -108,13 +111,13 @@ COMMANDS = {
             Option("details", "bool", "Show extra details provided to logs"),
             Option("follow", "bool", "Follow log output", short="f"),
             Option("since", "string", "Show logs since timestamp (2013-01-02T13:23:37Z) or relative (42m)"),
-            Option("tail", "string", "Number of lines to show from the end", short="n", convert=_lines),
+            Option("tail", "string", "Number of lines to show from the end", short="n", convert=_line_count),
             Option("timestamps", "bool", "Show timestamps", short="t"),
             Option("until", "string", "Show logs before a timestamp (2013-01-02T13:23:37Z) or relative (42m)"),
         ),
         action=logs,
         aliases=("container logs",),
         example="pyctr_lite logs -f --tail 20 web",
-        differs="A --tail that is no number is an error; Docker takes it for all.",
+        differs="A --tail that is not a number is an error; Docker prints all lines.",
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.screen import for_each as several
+from pyctr_lite.cli.screen import for_each
 from pyctr_lite.engine.files import mount as rootfs
 from pyctr_lite.errors import PyctrError
 
@@ -25,7 +25,7 @@ def mount(context: Context) -> int:
         try:
             print(rootfs.mount(containers.get(reference)), flush=True)
         except (PyctrError, OSError) as error:
-            several.tell(context, error)
+            for_each.report_failure(context, error)
             code = 1
     return code
 
@@ -39,7 +39,7 @@ def umount(context: Context) -> int:
         if not force or rootfs.is_mounted(container):
             rootfs.umount(container)
 
-    return several.each(context, context.flags.arguments, act)
+    return for_each.apply(context, context.flags.arguments, act)
 
 
 COMMANDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.screen import for_each as several
+from pyctr_lite.cli.screen import for_each
 from pyctr_lite.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def update(context: Context) -> int:
     for key in ("cpuset_cpus", "cpuset_mems"):
         if changes.get(key) == "":
             del changes[key]  # and so is ""
-    return several.each(
+    return for_each.apply(
         context,
         flags.arguments,
         lambda reference: updates.update(context.engine.containers.get(reference), changes),

@@ -1,7 +1,7 @@
-"""Values printed as Go's fmt prints them: lists `[a b]`, maps `map[k:v]`, and printf with its verbs.
+"""Go's fmt: print values as Go does, lists as `[a b]`, maps as `map[k:v]`; printf with its verbs.
 
-Go's types of the values here: bool, int, float64, string, []interface {} (a list; []string where it holds
-strings only), map[string]interface {} (a dict).
+The values have these Go types: bool, int, float64, string, []interface {} (a list; []string if all items are
+strings), map[string]interface {} (a dict).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from pyctr_lite.formats import number
 
 VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>[0-9]*)(?P<dot>\.?)(?P<digits>[0-9]*)(?P<verb>.)?", re.DOTALL)
-MOST_WIDE = 10**6
-"""Columns, as in Go's fmt: a width above that is no width."""
+MAX_WIDTH = 10**6
+"""Columns, as in Go's fmt, which ignores a greater width."""
 
 
 def type_name(value: Any) -> str:
-    """What `%T` says of a value."""
+    """Return the Go type of a value, as `%T` prints it."""
     if value is None:
         return "<nil>"
     if isinstance(value, list | tuple):
@@ -30,7 +30,7 @@ def type_name(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """A value as `%v` prints it."""
+    """Format a value as `%v` does."""
     if value is None:
         return "<nil>"
     if isinstance(value, bool):
@@ -45,7 +45,7 @@ def text(value: Any) -> str:
 
 
 def shortest_float(value: float) -> str:
-    """The fewest digits that read back as the same float64, with an exponent from 7 digits on (fmt's %v)."""
+    """Return the shortest digits that read back as the same float64; an exponent from 7 digits on (fmt's %v)."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -69,7 +69,7 @@ def shortest_float(value: float) -> str:
 
 
 def quoted(value: str) -> str:
-    """A string in double quotes, as `%q` and strconv.Quote write it."""
+    """Quote a string in double quotes, as `%q` and strconv.Quote do."""
     escapes = {'"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f"}
     escapes |= {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
     return '"' + "".join(escapes.get(letter) or _escaped(letter) for letter in value) + '"'
@@ -83,12 +83,12 @@ def _escaped(letter: str) -> str:
 
 
 def print_line(values: Sequence[Any]) -> str:
-    """fmt.Sprintln: a space between all, a new line at the end."""
+    """Join values as fmt.Sprintln does: a space between any two, a newline at the end."""
     return " ".join(map(text, values)) + "\n"
 
 
 def print_values(values: Sequence[Any]) -> str:
-    """fmt.Sprint: a space between two values where neither is a string."""
+    """Join values as fmt.Sprint does: a space between two values if neither is a string."""
     out = ""
     for index, value in enumerate(values):
         if index and not isinstance(value, str) and not isinstance(values[index - 1], str):
@@ -98,60 +98,60 @@ def print_values(values: Sequence[Any]) -> str:
 
 
 def printf(form: str, values: Sequence[Any]) -> str:
-    """fmt.Sprintf, with its texts for a wrong verb, for a value too few or too many."""
+    """Format values as fmt.Sprintf does, with its texts for a wrong verb and for missing or extra values."""
     rest = list(values)
 
-    def one(found: re.Match[str]) -> str:
+    def replace(found: re.Match[str]) -> str:
         verb = found["verb"]
-        too_wide = not all(number.is_whole(size or "0", MOST_WIDE) for size in (found["width"], found["digits"]))
+        too_wide = not all(number.is_whole(size or "0", MAX_WIDTH) for size in (found["width"], found["digits"]))
         if verb is None or too_wide:
             return "%!(NOVERB)"
         if verb == "%":
             return "%"
         if not rest:
             return f"%!{verb}(MISSING)"
-        return _padded(_verb(rest.pop(0), found), found)
+        return _pad(_apply_verb(rest.pop(0), found), found)
 
-    out = VERB.sub(one, form)
+    out = VERB.sub(replace, form)
     if rest:
         out += f"%!(EXTRA {', '.join(f'{type_name(value)}={text(value)}' for value in rest)})"
     return out
 
 
-def _padded(shown: str, found: re.Match[str]) -> str:
+def _pad(formatted: str, found: re.Match[str]) -> str:
     width, flags = int(found["width"] or 0), found["flags"]
     if "-" in flags:
-        return shown.ljust(width)
+        return formatted.ljust(width)
     if "0" in flags:
-        sign = shown[0] if shown[:1] in ("-", "+") else ""
-        return sign + shown[len(sign) :].rjust(width - len(sign), "0")
-    return shown.rjust(width)
+        sign = formatted[0] if formatted[:1] in ("-", "+") else ""
+        return sign + formatted[len(sign) :].rjust(width - len(sign), "0")
+    return formatted.rjust(width)
 
 
-def _verb(value: Any, found: re.Match[str]) -> str:
+def _apply_verb(value: Any, found: re.Match[str]) -> str:
     verb, flags = found["verb"], found["flags"]
     if verb == "v":
         return text(value)
     if verb == "T":
         return type_name(value)
     if isinstance(value, list | tuple):
-        return f"[{' '.join(_verb(item, found) for item in value)}]"
+        return f"[{' '.join(_apply_verb(item, found) for item in value)}]"
     if isinstance(value, dict):
-        inside = " ".join(f"{_verb(key, found)}:{_verb(value[key], found)}" for key in sorted(value))
-        return f"map[{inside}]"
-    shown = None
+        items = " ".join(f"{_apply_verb(key, found)}:{_apply_verb(value[key], found)}" for key in sorted(value))
+        return f"map[{items}]"
+    formatted = None
     if isinstance(value, bool):
-        shown = text(value) if verb == "t" else None
+        formatted = text(value) if verb == "t" else None
     elif isinstance(value, int):
-        shown = _integer(value, verb, flags)
+        formatted = _integer(value, verb, flags)
     elif isinstance(value, float):
-        shown = _float(value, verb, found["digits"] if found["dot"] else None, "+" in flags)
+        formatted = _float(value, verb, found["digits"] if found["dot"] else None, "+" in flags)
     elif isinstance(value, str):
         value = value[: int(found["digits"] or 0)] if found["dot"] else value
-        shown = _string(value, verb)
-    if shown is None:
+        formatted = _string(value, verb)
+    if formatted is None:
         return f"%!{verb}({type_name(value)}={text(value)})" if value is not None else f"%!{verb}(<nil>)"
-    return shown
+    return formatted
 
 
 def _integer(value: int, verb: str, flags: str) -> str | None:

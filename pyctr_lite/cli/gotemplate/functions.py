@@ -1,6 +1,6 @@
-"""The functions of Docker's templates: text/template's own, and those that Docker's client adds.
+"""The functions of Docker's templates: text/template's own and the additions of Docker's client.
 
-They raise ValueError with Go's message; the template adds where it was.
+They raise ValueError with Go's message; the template adds the position.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyctr_lite import jsonfile
-from pyctr_lite.cli.gotemplate import fmt as go_format
+from pyctr_lite.cli.gotemplate import fmt
 
 
 class Map(dict[str, Any]):
-    """A dict that stands for a Go map: a key that is not there is no error, as it is for a struct's field."""
+    """A dict that stands for a Go map: a missing key is not an error, unlike a missing field of a struct."""
 
     @property
     def zero(self) -> Any:
-        """What `index` gives for a key that is not there: "" of a map of strings, as labels are."""
+        """The value of a missing key for `index`: "" in a map of strings such as labels, else nil."""
         return "" if all(isinstance(value, str) for value in self.values()) else None
 
 
 class NilMap(Map):
-    """A Go map that is nil: as an empty one, but its JSON is null."""
+    """A nil Go map: like an empty map, but its JSON is null."""
 
 
 class NilSlice(list[Any]):
-    """A Go slice that is nil: as an empty one, but its JSON is null."""
+    """A nil Go slice: like an empty slice, but its JSON is null."""
 
 
 class NilPointer:
-    """A Go pointer that is nil: not the value that there is not, and not printed as that."""
+    """A nil Go pointer. It prints as `<nil>`; an absent value (None) prints as `<no value>`."""
 
     def __bool__(self) -> bool:
         return False
@@ -54,7 +54,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Function:
-    """A function with the Go types of its arguments; `variadic` is the type of any that follow."""
+    """A function with the Go types of its arguments; `variadic` is the type of any further arguments."""
 
     call: Callable[..., Any]
     types: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ ANY, STRING, INT, STRINGS = "interface {}", "string", "int", "[]string"
 
 
 def truth(value: Any) -> bool:
-    """What `if` takes a value for: false are 0, "", nil, and what is empty."""
+    """Return the truth of a value for `if`: 0, "", nil and empty collections are false."""
     return bool(value)
 
 
@@ -75,7 +75,7 @@ def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
         if isinstance(value, dict):
             if not isinstance(key, str):
-                raise ValueError(f"value has type {go_format.type_name(key)}; should be string")
+                raise ValueError(f"value has type {fmt.type_name(key)}; should be string")
             value = value.get(key, value.zero if isinstance(value, Map) else None)
         elif isinstance(value, list | tuple | str):
             items = value.encode() if isinstance(value, str) else value
@@ -83,13 +83,13 @@ def _index(value: Any, *keys: Any) -> Any:
         elif value is None:
             raise ValueError("index of nil pointer")
         else:
-            raise ValueError(f"can't index item of type {go_format.type_name(value)}")
+            raise ValueError(f"can't index item of type {fmt.type_name(value)}")
     return value
 
 
 def _position(key: Any, last: int) -> int:
     if not isinstance(key, int) or isinstance(key, bool):
-        raise ValueError(f"cannot index slice/array with type {go_format.type_name(key)}")
+        raise ValueError(f"cannot index slice/array with type {fmt.type_name(key)}")
     if not 0 <= key <= last:
         raise ValueError(f"index out of range: {key}")
     return key
@@ -97,7 +97,7 @@ def _position(key: Any, last: int) -> int:
 
 def _slice(value: Any, *bounds: Any) -> Any:
     if not isinstance(value, str | list | tuple):
-        kind = "untyped nil" if value is None else f"type {go_format.type_name(value)}"
+        kind = "untyped nil" if value is None else f"type {fmt.type_name(value)}"
         raise ValueError(f"slice of {kind}" if value is None else f"can't slice item of {kind}")
     if len(bounds) > 2:
         raise ValueError(f"too many slice indexes: {len(bounds)}")
@@ -115,7 +115,7 @@ def _len(value: Any) -> int:
         return len(value.encode(errors="surrogateescape"))
     if isinstance(value, list | tuple | dict):
         return len(value)
-    raise ValueError("len of nil pointer" if value is None else f"len of type {go_format.type_name(value)}")
+    raise ValueError("len of nil pointer" if value is None else f"len of type {fmt.type_name(value)}")
 
 
 def _kind(value: Any) -> str:
@@ -127,7 +127,7 @@ def _equal(first: Any, *others: Any) -> bool:
         raise ValueError("missing argument for comparison")
     for value in (first, *others):
         if value is not None and not _kind(value):
-            shown = f"{go_format.text(value)}: {go_format.type_name(value)}"
+            shown = f"{fmt.text(value)}: {fmt.type_name(value)}"
             raise ValueError(f"non-comparable type {shown}")
     for other in others:
         if first is None or other is None:
@@ -153,7 +153,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
 
 def _title(text: str) -> str:
-    """Go's strings.Title: what follows a letter, a digit or an underscore is not the beginning of a word."""
+    """Go's strings.Title: a word begins anywhere but after a letter, a digit or an underscore."""
     return re.sub(r"(?<!\w)\w", lambda found: found.group().upper(), text)
 
 
@@ -182,9 +182,8 @@ def _first(value: Any, *_: Any) -> Any:
 
 
 FUNCTIONS = {
-    "and": Function(
-        lambda *values: values[-1], (ANY,), ANY
-    ),  # and, or: the template stops at the first that tells
+    # The template evaluates the arguments of `and` and `or` only up to the one that decides.
+    "and": Function(lambda *values: values[-1], (ANY,), ANY),
     "or": Function(lambda *values: values[-1], (ANY,), ANY),
     "not": Function(lambda value: not truth(value), (ANY,)),
     "eq": Function(_equal, (ANY,), ANY),
@@ -196,9 +195,9 @@ FUNCTIONS = {
     "index": Function(_index, (ANY,), ANY),
     "slice": Function(_slice, (ANY,), ANY),
     "len": Function(_len, (ANY,)),
-    "print": Function(lambda *values: go_format.print_values(values), (), ANY),
-    "println": Function(lambda *values: go_format.print_line(values), (), ANY),
-    "printf": Function(lambda form, *values: go_format.printf(form, values), (STRING,), ANY),
+    "print": Function(lambda *values: fmt.print_values(values), (), ANY),
+    "println": Function(lambda *values: fmt.print_line(values), (), ANY),
+    "printf": Function(lambda form, *values: fmt.printf(form, values), (STRING,), ANY),
     "json": Function(_json, (ANY,)),
     "join": Function(lambda items, separator: separator.join(items), (STRINGS, STRING)),
     "split": Function(
@@ -210,10 +209,10 @@ FUNCTIONS = {
     "pad": Function(_pad, (STRING, INT, INT)),
     "truncate": Function(_truncate, (STRING, INT)),
 }
-"""What `--format` and `inspect --format` know."""
+"""The functions of `--format` and `inspect --format`."""
 
 HEADER_FUNCTIONS = FUNCTIONS | {
     name: Function(_first, (ANY,), ANY)
     for name in ("json", "join", "split", "lower", "upper", "title", "truncate")
 }
-"""For the header line of a table that a template makes: a header is shown as it is."""
+"""The functions for the header line of a `table` template: those that would change a header return it as is."""

@@ -1,7 +1,7 @@
-"""What a template is made of once it is parsed: Go's text/template/parse nodes, as far as they are needed here.
+"""The nodes of a parsed template: Go's text/template/parse nodes, as far as they are needed here.
 
-`str(node)` is the node's source in its normal form, which Go's messages quote. `position` is the offset in the
-template that the messages count their column from.
+`str(node)` is the node's source in its normal form, which Go's messages quote. `position` is an offset in the
+template; the messages derive their column from it.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Node:
-    """A part of a template, at an offset of its text."""
+    """A part of a template, at an offset in its text."""
 
     position: int
 
 
 @dataclass(frozen=True)
 class Text(Node):
-    """What stands between the actions."""
+    """The text between two actions."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Dot(Node):
-    """`.`, the value at hand."""
+    """`.`, the current value."""
 
     def __str__(self) -> str:
         return "."
@@ -53,7 +53,7 @@ class Literal(Node):
 
 @dataclass(frozen=True)
 class Field(Node):
-    """`.A.B`, of the value at hand."""
+    """`.A.B`, fields of the current value."""
 
     names: tuple[str, ...]
 
@@ -118,14 +118,14 @@ class Pipe(Node):
 
 @dataclass(frozen=True)
 class Action(Node):
-    """`{{pipeline}}`: its value is printed, unless it sets a variable."""
+    """`{{pipeline}}`: prints its value, unless it sets a variable."""
 
     pipe: Pipe
 
 
 @dataclass(frozen=True)
 class Branch(Node):
-    """`{{if}}`, `{{with}}` or `{{range}}`, with what stands after `{{else}}`."""
+    """`{{if}}`, `{{with}}` or `{{range}}`, with the nodes after `{{else}}`."""
 
     kind: str
     pipe: Pipe

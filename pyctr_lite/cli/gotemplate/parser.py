@@ -1,4 +1,4 @@
-"""Tokens of a Go template into nodes, with the messages of text/template/parse."""
+"""Parser of Go templates: tokens to nodes, with the messages of text/template/parse."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from pyctr_lite.cli.gotemplate import fmt as go_format
-from pyctr_lite.cli.gotemplate import nodes
+from pyctr_lite.cli.gotemplate import fmt, nodes
 from pyctr_lite.cli.gotemplate.tokens import TemplateError, Token, syntax_error, tokens
 from pyctr_lite.formats import number
 
@@ -17,7 +16,7 @@ OPERANDS = {"string", "number", "character", "field", "variable", "word", ".", "
 
 
 def parse(text: str, functions: Collection[str]) -> tuple[nodes.Node, ...]:
-    """The nodes of a template; names of functions are those given. Fails with TemplateError."""
+    """Parse a template in which `functions` are the names of functions. Raises TemplateError."""
     parser = _Parser(text, functions)
     body, ended_by = parser.body()
     if ended_by:
@@ -47,7 +46,7 @@ class _Parser:
         return token
 
     def body(self) -> tuple[tuple[nodes.Node, ...], str]:
-        """Nodes up to an {{end}}, an {{else}} or the end of the text, and which of them it was."""
+        """Parse nodes up to an {{end}}, an {{else}} or the end of the text ("")."""
         found: list[nodes.Node] = []
         while (token := self.take()).kind != "EOF":
             if token.kind == "text":
@@ -74,7 +73,7 @@ class _Parser:
         return self.branch(word)
 
     def branch(self, word: Token) -> nodes.Branch:
-        """What follows {{if}}, {{with}} or {{range}}, up to its {{end}}."""
+        """Parse the rest of an {{if}}, {{with}} or {{range}}, up to its {{end}}."""
         scope = len(self.variables)
         pipe = self.pipeline(word.text, "}}")
         self.loops += word.text == "range"
@@ -84,7 +83,7 @@ class _Parser:
         if ended_by == "else":
             after = self.peek()
             if after.kind == "word" and after.text in ("if", "with") and after.text == word.text:
-                otherwise = (self.branch(self.take()),)  # its {{end}} is ours
+                otherwise = (self.branch(self.take()),)  # both share one {{end}}
                 ended_by = ""
             else:
                 self.close("else")
@@ -107,7 +106,7 @@ class _Parser:
         self.take()
 
     def pipeline(self, context: str, end: str) -> nodes.Pipe:
-        """`$x := command | command`, and the token that ends it."""
+        """Parse `$x := command | command` and the token that ends it."""
         position = self.peek().position
         declared, assigns = self.declarations(context)
         commands: list[nodes.Command] = []
@@ -129,7 +128,7 @@ class _Parser:
         return nodes.Pipe(position, declared, assigns, tuple(commands))
 
     def declarations(self, context: str) -> tuple[tuple[str, ...], bool]:
-        """The variables that a pipeline sets, and whether they were there before (`=`, not `:=`)."""
+        """Parse the variables that a pipeline sets; True if by `=`, which needs known variables, not by `:=`."""
         kinds = [token.kind for token in self.tokens[self.next : self.next + 6]]
         if kinds[0] != "variable" or (kinds[1] == "," and context != "range"):
             return (), False
@@ -155,7 +154,7 @@ class _Parser:
             raise self.error(f'undefined variable "{name}"')
 
     def command(self, end: str) -> nodes.Command:
-        """Operands up to a `|`, which is taken, or to the pipeline's end, which is not."""
+        """Parse operands up to a `|`, which is consumed, or to the pipeline's end, which is not."""
         position = self.peek().position
         words: list[nodes.Node] = []
         while (token := self.peek()).kind in OPERANDS:
@@ -169,7 +168,7 @@ class _Parser:
         return nodes.Command(position, tuple(words))
 
     def operand(self) -> nodes.Node:
-        """A term, and the fields that follow it without a space."""
+        """Parse a term and the fields that follow it without a space."""
         term = self.term(self.take())
         following = self.peek()
         names = []
@@ -182,7 +181,7 @@ class _Parser:
         if isinstance(term, nodes.Variable):
             return nodes.Variable(following.position, term.name, tuple(names))
         if isinstance(term, nodes.Literal | nodes.Nil | nodes.Dot):
-            raise self.error(f"unexpected . after term {go_format.quoted(str(term))}")
+            raise self.error(f"unexpected . after term {fmt.quoted(str(term))}")
         return nodes.Chain(following.position, term, tuple(names))
 
     def term(self, token: Token) -> nodes.Node:
@@ -207,7 +206,7 @@ class _Parser:
         return nodes.Literal(at, self.constant(token), token.text)
 
     def constant(self, token: Token) -> Any:
-        """The value of a string, a character or a number, by Go's grammar."""
+        """Return the value of a string, a character or a number, by Go's grammar."""
         try:
             if token.text.startswith("`"):
                 return token.text[1:-1]
@@ -221,7 +220,7 @@ class _Parser:
             return ord(value)
         except (ValueError, SyntaxError):
             if token.kind == "number":
-                raise self.error(f"bad number syntax: {go_format.quoted(token.text)}") from None
+                raise self.error(f"bad number syntax: {fmt.quoted(token.text)}") from None
             what = "malformed character constant" if token.kind == "character" else "invalid syntax"
             raise self.error(f"{what}: {token.text}") from None
 
@@ -242,4 +241,4 @@ def _shown(token: Token) -> str:
     if token.kind == "EOF":
         return "EOF"
     special = token.text in KEYWORDS or token.text in (".", "nil")
-    return f"<{token.text}>" if special else go_format.quoted(token.text)
+    return f"<{token.text}>" if special else fmt.quoted(token.text)

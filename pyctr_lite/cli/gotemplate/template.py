@@ -1,9 +1,9 @@
 """Go templates for `--format`: text/template as Docker's client uses it, over JSON values.
 
 Supported are actions, pipelines, variables, `if`, `with`, `range`, `else`, `break`, `continue`, comments, trim
-marks, and the functions of `template_functions`; not `define`, `template`, `block` and `call`.
-A dict stands for a struct: a field that it has not is an error. A `Map` stands for a Go map: there it is
-`<no value>`, which nil is too.
+marks, and the functions in `functions`; not `define`, `template`, `block` and `call`.
+A dict stands for a struct: a missing field is an error. A `Map` stands for a Go map: a missing key prints as
+`<no value>`, as nil does.
 """
 
 from __future__ import annotations
@@ -12,28 +12,35 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyctr_lite import suggest
-from pyctr_lite.cli.gotemplate import fmt as go_format
-from pyctr_lite.cli.gotemplate import functions as template_functions
-from pyctr_lite.cli.gotemplate import nodes as template_nodes
-from pyctr_lite.cli.gotemplate import parser as template_parser
-from pyctr_lite.cli.gotemplate import types as go_types
-from pyctr_lite.cli.gotemplate.functions import ANY, INT, NIL, STRING, STRINGS, Function, Map, Method, truth
+from pyctr_lite.cli.gotemplate import fmt, nodes, parser, types
+from pyctr_lite.cli.gotemplate.functions import (
+    ANY,
+    FUNCTIONS,
+    INT,
+    NIL,
+    STRING,
+    STRINGS,
+    Function,
+    Map,
+    Method,
+    truth,
+)
 from pyctr_lite.cli.gotemplate.tokens import TemplateError
 
 
 class Template:
-    """A template, parsed once. Fails with TemplateError in Go's words where the text is none."""
+    """A template, parsed once. Raises TemplateError with Go's message if the text is not a template."""
 
-    def __init__(self, text: str, functions: dict[str, Function] = template_functions.FUNCTIONS) -> None:
+    def __init__(self, text: str, functions: dict[str, Function] = FUNCTIONS) -> None:
         self.text = text
         self.functions = functions
         try:
-            self.body = template_parser.parse(text, functions.keys())
+            self.body = parser.parse(text, functions.keys())
         except RecursionError:
             raise _too_deep() from None
 
     def render(self, data: Any) -> str:
-        """The text that the template makes of a value. Fails with TemplateError."""
+        """Return the text that the template makes of a value. Raises TemplateError."""
         out: list[str] = []
         try:
             _Execution(self, data, out).walk(self.body, data)
@@ -41,12 +48,12 @@ class Template:
             raise _too_deep() from None
         return "".join(out)
 
-    def asks_for_all(self) -> bool:
-        """Whether the template uses the whole of its data (`{{json .}}`, `{{$}}`)."""
-        return any(isinstance(node, template_nodes.Dot) or str(node) == "$" for node in _operands(self.body))
+    def uses_whole_data(self) -> bool:
+        """Return whether the template uses its data as a whole (`{{json .}}`, `{{$}}`)."""
+        return any(isinstance(node, nodes.Dot) or str(node) == "$" for node in _operands(self.body))
 
     def fields(self) -> set[str]:
-        """The names of all fields that the template asks for, so that costly ones are found only if wanted."""
+        """Return the names of all fields that the template uses, so that costly ones are computed only if used."""
         return {name for node in _operands(self.body) for name in getattr(node, "names", ())}
 
 
@@ -54,8 +61,11 @@ def _too_deep() -> TemplateError:
     return TemplateError("template: too many actions or parentheses inside each other")
 
 
-def of_flag(form: str) -> Template:
-    """The template of `inspect -f` and its like: the exit code is 64 where it is none, as with Docker's client."""
+def from_flag(form: str) -> Template:
+    """Parse the template of `inspect -f` and similar flags.
+
+    Raises TemplateError with exit code 64, Docker's, if the text is not a template.
+    """
     try:
         return Template(form)
     except TemplateError as error:
@@ -63,50 +73,50 @@ def of_flag(form: str) -> Template:
         raise
 
 
-def _operands(part: Any) -> Iterator[template_nodes.Node]:
-    """Each node of a body, however deep, that stands for a value."""
+def _operands(part: Any) -> Iterator[nodes.Node]:
+    """Yield every node in a body, at any depth."""
     if isinstance(part, tuple):
         for item in part:
             yield from _operands(item)
-    elif isinstance(part, template_nodes.Node):
+    elif isinstance(part, nodes.Node):
         yield part
         yield from _operands(tuple(vars(part).values()))
 
 
 class _Leave(Exception):
-    """`{{break}}` or `{{continue}}` on its way to the loop."""
+    """`{{break}}` or `{{continue}}`, caught by the loop."""
 
 
 class _Execution:
-    """One rendering; `at` is the node that an error is told of, set where Go's exec.go sets it."""
+    """One rendering; `at` is the node that an error message names, set where Go's exec.go sets it."""
 
     def __init__(self, template: Template, data: Any, out: list[str]) -> None:
         self.template = template
         self.out = out
         self.variables: list[tuple[str, Any]] = [("$", data)]
-        self.at: template_nodes.Node = template_nodes.Text(0, "")
+        self.at: nodes.Node = nodes.Text(0, "")
 
     def error(self, message: str, hint: str = "") -> TemplateError:
         before = self.template.text[: self.at.position]
         line, column = before.count("\n") + 1, len(before[before.rfind("\n") + 1 :].encode())
         return TemplateError(f'template: :{line}:{column}: executing "" at <{self.at}>: {message}', hint)
 
-    def walk(self, body: Iterable[template_nodes.Node], dot: Any) -> None:
+    def walk(self, body: Iterable[nodes.Node], dot: Any) -> None:
         for node in body:
-            if isinstance(node, template_nodes.Text):
+            if isinstance(node, nodes.Text):
                 self.out.append(node.text)
-            elif isinstance(node, template_nodes.Action):
+            elif isinstance(node, nodes.Action):
                 value = self.pipeline(node.pipe, dot)
                 if not node.pipe.declared:
-                    self.out.append("<no value>" if value is None else go_format.text(value))
-            elif isinstance(node, template_nodes.Branch):
+                    self.out.append("<no value>" if value is None else fmt.text(value))
+            elif isinstance(node, nodes.Branch):
                 scope = len(self.variables)
                 self.branch(node, dot)
                 del self.variables[scope:]
-            elif isinstance(node, template_nodes.Leave):
+            elif isinstance(node, nodes.Leave):
                 raise _Leave(node.kind)
 
-    def branch(self, node: template_nodes.Branch, dot: Any) -> None:
+    def branch(self, node: nodes.Branch, dot: Any) -> None:
         scope = len(self.variables)
         value = self.pipeline(node.pipe, dot)
         if node.kind == "range":
@@ -117,7 +127,7 @@ class _Execution:
         else:
             self.walk(node.otherwise, dot)
 
-    def loop(self, node: template_nodes.Branch, value: Any, dot: Any) -> None:
+    def loop(self, node: nodes.Branch, value: Any, dot: Any) -> None:
         items = list(self.items(value, node.pipe))
         for key, item in items:
             scope = len(self.variables)
@@ -135,7 +145,7 @@ class _Execution:
         if not items:
             self.walk(node.otherwise, dot)
 
-    def items(self, value: Any, pipe: template_nodes.Pipe) -> Iterable[tuple[Any, Any]]:
+    def items(self, value: Any, pipe: nodes.Pipe) -> Iterable[tuple[Any, Any]]:
         if value is None:
             return ()
         if isinstance(value, dict):
@@ -146,7 +156,7 @@ class _Execution:
             if len(pipe.declared) > 1:
                 raise self.error(f"can't use {value} to iterate over more than one variable")
             return ((number, number) for number in range(value))
-        raise self.error(f"range can't iterate over {go_format.text(value)}")
+        raise self.error(f"range can't iterate over {fmt.text(value)}")
 
     def set(self, name: str, value: Any, *, new: bool) -> None:
         if new:
@@ -157,7 +167,7 @@ class _Execution:
                 self.variables[index] = (name, value)
                 return
 
-    def pipeline(self, pipe: template_nodes.Pipe, dot: Any) -> Any:
+    def pipeline(self, pipe: nodes.Pipe, dot: Any) -> Any:
         self.at = pipe
         final: tuple[Any, ...] = ()
         for command in pipe.commands:
@@ -166,11 +176,11 @@ class _Execution:
             self.set(name, final[0], new=not pipe.assigns)
         return final[0]
 
-    def command(self, command: template_nodes.Command, dot: Any, final: tuple[Any, ...]) -> Any:
+    def command(self, command: nodes.Command, dot: Any, final: tuple[Any, ...]) -> Any:
         first, *arguments = command.words
-        if isinstance(first, template_nodes.Function):
+        if isinstance(first, nodes.Function):
             return self.call(command, first, arguments, dot, final)
-        if isinstance(first, template_nodes.Nil):
+        if isinstance(first, nodes.Nil):
             self.at = first
             raise self.error("nil is not a command")
         value = self.value(first, dot)
@@ -188,32 +198,32 @@ class _Execution:
             raise self.error(f"can't give argument to non-function {first}")
         return value
 
-    def value(self, node: template_nodes.Node, dot: Any) -> Any:
-        """What an operand stands for; a function's name alone calls it."""
-        if isinstance(node, template_nodes.Pipe):
+    def value(self, node: nodes.Node, dot: Any) -> Any:
+        """Evaluate an operand; a function's name alone calls it."""
+        if isinstance(node, nodes.Pipe):
             return self.pipeline(node, dot)
         self.at = node
-        if isinstance(node, template_nodes.Literal):
+        if isinstance(node, nodes.Literal):
             return node.value
-        if isinstance(node, template_nodes.Dot):
+        if isinstance(node, nodes.Dot):
             return dot
-        if isinstance(node, template_nodes.Field):
+        if isinstance(node, nodes.Field):
             return self.follow(dot, node.names)
-        if isinstance(node, template_nodes.Variable):
+        if isinstance(node, nodes.Variable):
             value = next(value for name, value in reversed(self.variables) if name == node.name)
             return self.follow(value, node.names)
-        if isinstance(node, template_nodes.Chain):
+        if isinstance(node, nodes.Chain):
             value = self.value(node.base, dot)
             self.at = node
             return self.follow(value, node.names)
-        if isinstance(node, template_nodes.Function):
+        if isinstance(node, nodes.Function):
             return self.call(node, node, [], dot, ())
         return None
 
     def follow(self, value: Any, names: Iterable[str]) -> Any:
         absent = ""
         for name in names:
-            if absent and value is NIL:  # Go's error is of the JSON, in which the struct is not
+            if absent and value is NIL:  # Go reports the JSON's error: the JSON does not have this struct
                 raise self.error(f'map has no entry for key "{absent}"')
             if value is None:
                 raise self.error(f"nil pointer evaluating interface {{}}.{name}")
@@ -222,7 +232,7 @@ class _Execution:
             absent = "" if name in value else name
             if not absent or isinstance(value, Map):
                 value = value.get(name)
-            elif isinstance(value, go_types.Struct) and name in value.known:
+            elif isinstance(value, types.Struct) and name in value.known:
                 value = value.zero(name)
             else:
                 known = {*value, *getattr(value, "known", ())}
@@ -232,9 +242,9 @@ class _Execution:
 
     def call(
         self,
-        command: template_nodes.Node,
-        name: template_nodes.Function,
-        arguments: list[template_nodes.Node],
+        command: nodes.Node,
+        name: nodes.Function,
+        arguments: list[nodes.Node],
         dot: Any,
         final: tuple[Any, ...],
     ) -> Any:
@@ -244,21 +254,21 @@ class _Execution:
         if given < wanted or (given > wanted and not function.variadic):
             least = "at least " if function.variadic else ""
             raise self.error(f"wrong number of args for {name}: want {least}{wanted} got {given}")
-        types = (*function.types, *[function.variadic] * (given - wanted))
+        kinds = (*function.types, *[function.variadic] * (given - wanted))
         values = []
-        for kind, argument in zip(types, arguments, strict=False):
+        for kind, argument in zip(kinds, arguments, strict=False):
             values.append(self.argument(kind, argument, dot))
             if name.name in ("and", "or") and truth(values[-1]) == (name.name == "or"):
                 return values[-1]
-        values += [self.checked(types[-1], value) for value in final]
+        values += [self.checked(kinds[-1], value) for value in final]
         try:
             return function.call(*values)
         except (ValueError, TypeError) as error:
             self.at = command
             raise self.error(f"error calling {name}: {error}") from None
 
-    def argument(self, kind: str, node: template_nodes.Node, dot: Any) -> Any:
-        if isinstance(node, template_nodes.Literal):
+    def argument(self, kind: str, node: nodes.Node, dot: Any) -> Any:
+        if isinstance(node, nodes.Literal):
             self.at = node
             fits = {STRING: isinstance(node.value, str), INT: type(node.value) is int, ANY: True}.get(kind)
             if fits is None:
@@ -269,7 +279,7 @@ class _Execution:
         return self.checked(kind, self.value(node, dot))
 
     def checked(self, kind: str, value: Any) -> Any:
-        """An argument of a function, if it is of the type that the function takes."""
+        """Return an argument of a function. Raises TemplateError if it does not have the expected type."""
         if kind == STRINGS and value is None:
             return []
         fits = {
@@ -279,5 +289,5 @@ class _Execution:
             STRINGS: isinstance(value, list) and all(isinstance(item, str) for item in value),
         }[kind]
         if not fits:
-            raise self.error(f"wrong type for value; expected {kind}; got {go_format.type_name(value)}")
+            raise self.error(f"wrong type for value; expected {kind}; got {fmt.type_name(value)}")
         return value

@@ -1,4 +1,4 @@
-"""The text of a Go template cut into tokens, by the rules and with the messages of text/template's lexer."""
+"""Lexer of Go templates, with the rules and messages of text/template's lexer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from pyctr_lite import errors
 
 
 class TemplateError(errors.InvalidArgument):
-    """A template that does not parse, or that asks the data for what is not there."""
+    """A template that does not parse, or that uses a field that the data does not have."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"template parsing error: {message}", hint)
 
 
 class Token(NamedTuple):
-    """`kind` is "text", "{{", "}}", "string", "number", "character", "field", "variable", "word", or the mark
-    itself: `. := = | ( ) ,`. `spaced` says whether a space stands before it."""
+    """A token. `spaced` is true if a space precedes it.
+
+    `kind` is "text", "{{", "}}", "string", "number", "character", "field", "variable", "word", or the mark
+    itself: `. := = | ( ) ,`.
+    """
 
     kind: str
     text: str
@@ -42,12 +45,12 @@ SPACES = " \t\r\n"
 
 
 def syntax_error(text: str, position: int, message: str) -> TemplateError:
-    """An error of the text at an offset, with its line, in Go's form."""
+    """Return an error in the text at an offset, with its line number, in Go's form."""
     return TemplateError(f"template: :{text.count(chr(10), 0, position) + 1}: {message}")
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """The tokens of a template; text that the trim marks `{{- -}}` take away, and comments, are left out."""
+    """Yield the tokens of a template, without comments and without the text that `{{- -}}` trims."""
     position = 0
     trim = False
     while True:
@@ -76,7 +79,7 @@ def tokens(text: str) -> Iterator[Token]:
 
 
 def _skip_comment(text: str, position: int) -> tuple[int, bool]:
-    """The offset after a comment's action, and whether it trims the text that follows."""
+    """Return the offset after a comment's action, and whether it trims the text that follows."""
     closing = text.find("*/", position)
     if closing < 0:
         raise syntax_error(text, position, "unclosed comment")
@@ -89,7 +92,7 @@ def _skip_comment(text: str, position: int) -> tuple[int, bool]:
 
 
 def _action(text: str, position: int) -> Iterator[Token]:
-    """The tokens up to the `}}` that ends an action, and that."""
+    """Yield the tokens of an action, up to and including its `}}`."""
     spaced = False
     depth = 0
     while True:
@@ -100,7 +103,7 @@ def _action(text: str, position: int) -> Iterator[Token]:
             return
         found = TOKEN.match(text, position)
         if found is None or found.lastgroup is None:
-            raise syntax_error(text, position, _what_is_wrong(text, position))
+            raise syntax_error(text, position, _lexer_message(text, position))
         kind, content = found.lastgroup, found.group()
         if kind == "space":
             spaced = True
@@ -116,7 +119,7 @@ def _action(text: str, position: int) -> Iterator[Token]:
         position = found.end()
 
 
-def _what_is_wrong(text: str, position: int) -> str:
+def _lexer_message(text: str, position: int) -> str:
     if position >= len(text):
         return "unclosed action"
     letter = text[position]

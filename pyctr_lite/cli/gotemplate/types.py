@@ -1,4 +1,4 @@
-"""The fields of Docker's Go structs that JSON leaves out: a template sees their zero values, not an error.
+"""The fields of Docker's Go structs that JSON leaves out. In a template they have their zero values.
 
 Docker's client runs a template over its typed structs (moby, api/types, of 20.10 and later: ContainerJSON,
 ImageInspect, Volume, Info) and only then over the JSON. So `{{if .State.Health}}` is false without a health check,
@@ -13,7 +13,7 @@ from pyctr_lite.cli.gotemplate.functions import NIL, NilMap, NilSlice
 
 
 class Fields(dict[str, Any]):
-    """A struct's fields: each with its zero value, or with the Fields, Pointer or Each that it is."""
+    """The fields of a struct: each with its zero value, or with its type as Fields, Pointer or Each."""
 
 
 class Pointer:
@@ -24,21 +24,21 @@ class Pointer:
 
 
 class Each:
-    """A slice or map of structs, nil by default."""
+    """A slice or map of structs; `zero` is its nil."""
 
     def __init__(self, fields: Fields, zero: Any) -> None:
         self.fields, self.zero = fields, zero
 
 
 class Struct(dict[str, Any]):
-    """A struct as far as JSON has it; `known` has its other fields."""
+    """The members of a struct that are in the JSON; `known` has all its fields."""
 
     def __init__(self, members: Any, known: Fields) -> None:
         super().__init__(members)
         self.known = known
 
     def zero(self, name: str) -> Any:
-        """Return the zero value of a field that JSON does not have. Raises KeyError for one that is unknown."""
+        """Return the zero value of a field that is not in the JSON. Raises KeyError if the field is unknown."""
         field = self.known[name]
         if isinstance(field, Fields):
             return Struct({}, field)
@@ -46,12 +46,12 @@ class Struct(dict[str, Any]):
 
 
 def of_object(value: dict[str, Any]) -> Fields:
-    """Return the fields of an inspected container, image or volume, by what only it has."""
+    """Return the fields of an inspected container, image or volume, recognized by a key that only it has."""
     return CONTAINER if "HostConfig" in value else IMAGE if "RootFS" in value else VOLUME
 
 
 def inner(known: Fields | None, name: str) -> tuple[Fields | None, bool]:
-    """Return the fields of what a field leads to, and whether that is many structs and not one."""
+    """Return the fields of the struct in a field, and whether the field holds many such structs."""
     field = None if known is None else known.get(name)
     if isinstance(field, Each):
         return field.fields, True

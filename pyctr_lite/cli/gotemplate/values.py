@@ -1,10 +1,10 @@
-"""From JSON to Go's values: what a template of `--format` is given."""
+"""Go values from JSON, for the templates of `--format`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pyctr_lite.cli.gotemplate import types as go_types
+from pyctr_lite.cli.gotemplate import types
 from pyctr_lite.cli.gotemplate.functions import NIL, Map, NilMap, NilSlice
 
 MAPS = set("Annotations Data ExposedPorts Labels Networks Options Ports Sysctls Tmpfs Volumes".split())
@@ -13,26 +13,26 @@ SLICES = set(
     "Binds BlkioDeviceReadBps BlkioDeviceWriteBps CapAdd CapDrop Cmd DeviceCgroupRules Entrypoint ExecIDs "
     "ExtraHosts GroupAdd OnBuild SecurityOpt".split()
 )
-"""The keys whose null is a slice that is nil."""
+"""The keys whose null is a nil slice."""
 POINTERS = {"Init", "MemorySwappiness", "OomKillDisable", "PidsLimit", "StopTimeout"}
-"""The keys whose null is a pointer that is nil."""
+"""The keys whose null is a nil pointer."""
 
 
-def as_go(value: Any, maps: set[str] = MAPS, known: go_types.Fields | None = None) -> Any:
-    """A JSON value with what its keys tell of Go's types: `Map` for a map, sorted as Go sorts it, nil ones too.
+def as_go(value: Any, maps: set[str] = MAPS, known: types.Fields | None = None) -> Any:
+    """Convert a JSON value to Go's types, inferred from its keys: a `Map`, sorted as in Go, or a nil.
 
-    `known` has the fields of the struct that it is, for those that JSON leaves out.
+    `known` has the fields of the value's struct, including those that JSON leaves out.
     """
     if isinstance(value, dict):
         members = [(key, _member(key, item, maps, known)) for key, item in value.items()]
-        return type(value)(members) if known is None else go_types.Struct(members, known)
+        return type(value)(members) if known is None else types.Struct(members, known)
     return [as_go(item, maps, known) for item in value] if isinstance(value, list) else value
 
 
-def _member(key: str, value: Any, maps: set[str], known: go_types.Fields | None) -> Any:
+def _member(key: str, value: Any, maps: set[str], known: types.Fields | None) -> Any:
     if value is None:
         return NilMap() if key in maps else NilSlice() if key in SLICES else NIL if key in POINTERS else None
-    fields, many = go_types.inner(known, key)
+    fields, many = types.inner(known, key)
     if key in maps and isinstance(value, dict):
         items = {name: as_go(item, maps, fields if many else None) for name, item in value.items()}
         return Map(sorted(items.items()))

@@ -1,4 +1,4 @@
-"""`import`, `load`, `save`, `image bootstrap`: how images come and go without a registry."""
+"""`import`, `load`, `save`, `image bootstrap`: getting images in and out without a registry."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pyctr_lite.errors import InvalidArgument
 _SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".zst": "zstd", ".tzst": "zstd"}
 
 
-def import_(context: Context) -> int:
-    """Make an image of the archive of a root file system, and print its id."""
-    from pyctr_lite.engine.events import writer as events
+def import_image(context: Context) -> int:
+    """Create an image from the archive of a root file system, and print its id."""
+    from pyctr_lite.engine.events import writer
     from pyctr_lite.images import importer
 
     flags = context.flags
@@ -25,33 +25,33 @@ def import_(context: Context) -> int:
         image = importer.import_rootfs(
             context.engine.images, source, name, flags.change, flags.message, flags.platform, shown.watch
         )
-    events.emit_image(context.engine.paths, "import", image.id, name or "")
+    writer.emit_image(context.engine.paths, "import", image.id, name or "")
     print(image.id)
     return 0
 
 
 def load(context: Context) -> int:
-    """Add the images of an archive, and print their names."""
-    from pyctr_lite.engine.events import writer as events
+    """Add the images of an archive to the store, and print their names."""
+    from pyctr_lite.engine.events import writer
     from pyctr_lite.images import archive
 
     source = context.flags.input or "-"
     if source == "-" and sys.stdin.isatty():
         raise InvalidArgument("requested load from stdin, but stdin is empty", "Give a file with -i, or a pipe.")
     with archive.open_source(source) as file, progress.Progress("load", quiet=context.flags.quiet) as shown:
-        loaded = archive.load(context.engine.images, shown.watch(file), _note)
+        loaded = archive.load(context.engine.images, shown.watch(file), _print_note)
     for name in loaded:
-        events.emit_image(context.engine.paths, "load", context.engine.images.get(name).id, name)
+        writer.emit_image(context.engine.paths, "load", context.engine.images.get(name).id, name)
         print(f"Loaded image ID: {name}" if name.startswith("sha256:") else f"Loaded image: {name}")
     return 0
 
 
-def _note(line: str) -> None:
+def _print_note(line: str) -> None:
     print(f"pyctr_lite: {line}", file=sys.stderr)
 
 
 def save(context: Context) -> int:
-    """Write images as an archive."""
+    """Write images to an archive."""
     from pyctr_lite.images import archive
 
     flags = context.flags
@@ -67,23 +67,23 @@ def save(context: Context) -> int:
     return 0
 
 
-def bootstrap(context: Context) -> int:
-    """Make an image of what this machine has, without a registry, and print its id."""
-    from pyctr_lite.images import bootstrap as bootstraps
+def bootstrap_image(context: Context) -> int:
+    """Create an image from this machine's busybox or from Debian's packages, and print its id."""
+    from pyctr_lite.images import bootstrap
 
     flags = context.flags
     kind, name = flags.arguments[0], flags.tag
     if kind not in ("busybox", "debian"):
-        raise InvalidArgument(f"cannot bootstrap {kind!r}", "It is busybox or debian.")
+        raise InvalidArgument(f"cannot bootstrap {kind!r}", "Give busybox or debian.")
     if kind == "busybox" and flags.suite is not None:
         raise InvalidArgument("--suite is for debian: busybox has no suites")
     store = context.engine.images
     if kind == "busybox":
-        image = bootstraps.bootstrap_busybox(store, name or "busybox:latest")
+        image = bootstrap.bootstrap_busybox(store, name or "busybox:latest")
     else:
         if sys.stderr.isatty():
-            print("mmdebstrap makes the root file system: about a minute", file=sys.stderr)
-        image = bootstraps.bootstrap_debian(store, flags.suite or "", name or "")
+            print("mmdebstrap builds the root file system; this takes about a minute", file=sys.stderr)
+        image = bootstrap.bootstrap_debian(store, flags.suite or "", name or "")
     print(image.id)
     return 0
 
@@ -91,7 +91,7 @@ def bootstrap(context: Context) -> int:
 def _compression(text: str) -> str:
     kind = {"none": "", "gzip": "gzip", "zstd": "zstd"}.get(text)
     if kind is None:
-        raise ValueError("it is gzip, zstd or none")
+        raise ValueError("must be gzip, zstd or none")
     return kind
 
 
@@ -99,7 +99,7 @@ def _archive_format(text: str) -> str:
     from pyctr_lite.images import archive
 
     if text not in archive.FORMATS:
-        raise ValueError(f"it is {' or '.join(archive.FORMATS)}")
+        raise ValueError(f"must be {' or '.join(archive.FORMATS)}")
     return text
 
 
@@ -111,12 +111,12 @@ COMMANDS = {
         (
             Option("change", "list", "Apply Dockerfile instruction to the created image", short="c"),
             Option("message", "string", "Set commit message for imported image", short="m", default=""),
-            Option("platform", "string", "Set platform if the image is not for this machine's: os/architecture"),
+            Option("platform", "string", "Set platform if it is not this machine's (os/architecture)"),
         ),
-        action=import_,
+        action=import_image,
         aliases=("image import",),
         example="tar -C rootfs -c . | pyctr_lite import -c 'CMD [\"sh\"]' - mine:1",
-        differs="There is no import from a URL: pipe a download into it.",
+        differs="A URL is not supported: pipe a download into import.",
     ),
     "load": Command(
         "load",
@@ -124,23 +124,28 @@ COMMANDS = {
         "Load images from a tar archive or STDIN",
         (
             Option("input", "string", "Read from tar archive file, instead of STDIN", short="i"),
-            Option("quiet", "bool", "Suppress the progress bar (there is one at a terminal only)", short="q"),
+            Option("quiet", "bool", "Suppress the progress bar (shown on a terminal only)", short="q"),
         ),
         action=load,
         aliases=("image load",),
         example="pyctr_lite load -i images.tar.zst",
-        differs="OCI archives are read too, plain or compressed by gzip, zstd, bzip2 or xz.",
+        differs="OCI archives are read, too, uncompressed or compressed with gzip, zstd, bzip2 or xz.",
     ),
     "save": Command(
         "save",
         "IMAGE [IMAGE...]",
         "Save one or more images to a tar archive (streamed to STDOUT by default)",
         (
-            Option("compress", "string", "gzip, zstd or none (default: by FILE's suffix)", convert=_compression),
+            Option(
+                "compress",
+                "string",
+                "Compression: gzip, zstd or none (default: by FILE's suffix)",
+                convert=_compression,
+            ),
             Option(
                 "format",
                 "string",
-                "docker-archive or oci-archive",
+                "Format of the archive: docker-archive or oci-archive",
                 default="docker-archive",
                 convert=_archive_format,
             ),
@@ -149,18 +154,18 @@ COMMANDS = {
         action=save,
         aliases=("image save",),
         example="pyctr_lite save -o busybox.tar.gz busybox",
-        differs="--format and --compress are ours.",
+        differs="Docker does not have --format and --compress.",
     ),
     "image bootstrap": Command(
         "image bootstrap",
         "busybox|debian",
-        "Make an image of this machine's busybox, or of Debian's packages, without a registry",
+        "Create an image from this machine's busybox or from Debian's packages, without a registry",
         (
-            Option("suite", "string", "Debian's release (default: this machine's, or bookworm)"),
+            Option("suite", "string", "Debian release (default: this machine's, or bookworm)"),
             Option("tag", "string", "Name of the image (default: busybox:latest, debian:SUITE)", short="t"),
         ),
-        action=bootstrap,
+        action=bootstrap_image,
         example="pyctr_lite image bootstrap debian --suite bookworm",
-        differs="Docker has no such verb.",
+        differs="Docker does not have this command.",
     ),
 }

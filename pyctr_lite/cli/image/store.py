@@ -35,36 +35,36 @@ _CREATED_BY_LENGTH = 45
 
 
 def images(context: Context) -> int:
-    """List images, the newest first, a line for each name."""
-    from pyctr_lite.cli.image import filters as image_filters
+    """List images, newest first, one line per name."""
+    from pyctr_lite.cli.image import filters
 
     flags, store = context.flags, context.engine.images
-    filters = image_filters.ImageFilter(flags.filter, image_filters.LISTING, store)
-    filters.patterns += flags.arguments
+    chosen = filters.ImageFilter(flags.filter, filters.LISTING, store)
+    chosen.patterns += flags.arguments
     digests = ("Digest",) if flags.digests else ()
     shown = ("Repository", "Tag", *digests, "ID", "CreatedSince", "Size")
     listing = tables.Listing(_FIELDS, shown)
     known, broken = store.survey()
-    found = [image for image in known if filters.lets_through(image)]
+    found = [image for image in known if chosen.lets_through(image)]
     _warn(broken)
-    found = sorted(found, key=image_filters.created, reverse=True)
+    found = sorted(found, key=filters.created, reverse=True)
     if flags.quiet and not flags.format:
-        ids = [image.id for image in found if filters.names(image) or not filters.patterns]
+        ids = [image.id for image in found if chosen.names(image) or not chosen.patterns]
         for id in dict.fromkeys(ids):
             print(id if flags.no_trunc else id[7:19])
         return 0
     rows = []
     for image in found:
-        names = filters.names(image)
-        if not image.references and not filters.patterns:
+        names = chosen.names(image)
+        if not image.references and not chosen.patterns:
             names = [f"{_NONE}:{_NONE}"]
-        rows += [_image_row(image, name, image_filters.created(image), flags.no_trunc) for name in names]
+        rows += [_image_row(image, name, filters.created(image), flags.no_trunc) for name in names]
     listing.show(rows, flags.format or "")
     return 0
 
 
 def _warn(broken: Any) -> None:
-    """Report the images that cannot be read, a line for each: they harm no other."""
+    """Report the images that cannot be read, one line each. Other images are not affected."""
     from pyctr_lite.images import writer
 
     for descriptor, error in broken:
@@ -72,13 +72,14 @@ def _warn(broken: Any) -> None:
         print(f"pyctr_lite: image {name} is broken: {error.message}", file=sys.stderr)
     if broken:
         print(
-            "  remove it by `pyctr_lite rmi`, or all that are broken by `pyctr_lite doctor --fix`", file=sys.stderr
+            "  remove one with `pyctr_lite rmi`, or all broken images with `pyctr_lite doctor --fix`",
+            file=sys.stderr,
         )
 
 
 def verify(context: Context) -> int:
-    """Check images, by default all: their documents, and every blob against its digest. 1 if any is broken."""
-    from pyctr_lite.cli.screen import for_each as several
+    """Check images, by default all: documents, and every blob against its digest. Returns 1 if any is broken."""
+    from pyctr_lite.cli.screen import for_each
     from pyctr_lite.images import verification
 
     store = context.engine.images
@@ -88,7 +89,7 @@ def verify(context: Context) -> int:
             print(f"{name}: OK", flush=True)
         else:
             code = 1
-            several.tell(context, error)
+            for_each.report_failure(context, error)
     return code
 
 
@@ -113,7 +114,7 @@ def _image_row(image: Any, name: str, created: int, whole: bool) -> dict[str, st
 
 
 def history(context: Context) -> int:
-    """List the steps by which an image was made, the last first."""
+    """List the steps that made an image, last first."""
     from pyctr_lite.engine.report import usage
     from pyctr_lite.formats import times, units
 
@@ -163,14 +164,14 @@ def _moment(text: str) -> int:
 
 
 def tag(context: Context) -> int:
-    """Give an image one more name."""
+    """Give an image an additional name."""
     context.engine.images.tag(*context.flags.arguments)
     return 0
 
 
 def remove(context: Context) -> int:
-    """Remove images. Where -f is given, a missing one is told of, and is no failure."""
-    from pyctr_lite.cli.screen import for_each as several
+    """Remove images. With -f a missing image is reported, but is not a failure."""
+    from pyctr_lite.cli.screen import for_each
     from pyctr_lite.engine.report import usage
 
     code = 0
@@ -179,30 +180,30 @@ def remove(context: Context) -> int:
         try:
             removed = context.engine.images.remove(name, context.flags.force, used.of_image, used.running_of_image)
         except (PyctrError, OSError) as error:
-            several.tell(context, error)
+            for_each.report_failure(context, error)
             if not (context.flags.force and isinstance(error, NotFound)):
                 code = 1
         else:
-            for what, which in removed:
-                print(f"{what}: {which}", flush=True)
+            for deed, name in removed:
+                print(f"{deed}: {name}", flush=True)
     return code
 
 
 def prune(context: Context) -> int:
-    """Remove dangling images, with -a all that no container uses."""
-    from pyctr_lite.cli.image import filters as image_filters
+    """Remove dangling images, or with -a all images that no container uses."""
+    from pyctr_lite.cli.image import filters
     from pyctr_lite.cli.screen import prompt
     from pyctr_lite.engine.report import usage
     from pyctr_lite.formats import units
 
     flags, engine = context.flags, context.engine
-    filters = image_filters.ImageFilter(flags.filter, image_filters.PRUNING, engine.images)
+    chosen = filters.ImageFilter(flags.filter, filters.PRUNING, engine.images)
     which = "images without at least one container associated to them" if flags.all else "dangling images"
     if not flags.force and not prompt.confirm(f"This will remove all {which}."):
         return 0
-    removed, freed = engine.images.prune(usage.Usage(engine).of_image, flags.all, filters.lets_through)
+    removed, freed = engine.images.prune(usage.Usage(engine).of_image, flags.all, chosen.lets_through)
     if removed:
-        print("Deleted Images:", *(f"{what.lower()}: {name}" for what, name in removed), "", sep="\n")
+        print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in removed), "", sep="\n")
     print(f"Total reclaimed space: {units.human_size(freed)}")
     return 0
 
@@ -216,7 +217,7 @@ COMMANDS = {
         "[REPOSITORY[:TAG]]",
         "List images",
         (
-            Option("all", "bool", "Show all images (there are no hidden ones here)", short="a"),
+            Option("all", "bool", "Show all images (the default: no image is hidden)", short="a"),
             Option("digests", "bool", "Show digests"),
             Option("filter", "list", "Filter output based on conditions provided", short="f"),
             _FORMAT,
@@ -226,7 +227,7 @@ COMMANDS = {
         action=images,
         aliases=("image ls", "image list"),
         example="pyctr_lite images --filter dangling=true",
-        differs="SIZE counts the layers as they are stored, so a compressed one by its compressed size.",
+        differs="SIZE is the size of the layers in the store; a compressed layer counts by its compressed size.",
     ),
     "tag": Command(
         "tag",
@@ -245,7 +246,7 @@ COMMANDS = {
         action=remove,
         aliases=("image rm", "image remove"),
         example="pyctr_lite rmi mine:1",
-        differs="An image that is removed by force while a stopped container needs it stays without a name.",
+        differs="If an image is removed by force while a stopped container needs it, it stays without a name.",
     ),
     "history": Command(
         "history",
@@ -267,7 +268,7 @@ COMMANDS = {
         "Check images: their documents, and every blob against its digest",
         action=verify,
         example="pyctr_lite image verify",
-        differs="Docker has no such verb.",
+        differs="Docker does not have this command.",
     ),
     "image prune": Command(
         "image prune",

@@ -1,4 +1,4 @@
-"""`image tree`: which images stand on which layers."""
+"""`image tree`: the layers of images, as a tree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CREATED_BY_LENGTH = 40
 
 
 class _Node:
-    """A layer on those below it: who made it, the images that end with it, the layers on top of it."""
+    """A layer: the command that created it, the images of which it is the top layer, and the layers above it."""
 
     def __init__(self, chain_id: str, layer: Layer, created_by: str) -> None:
         self.chain_id, self.layer, self.created_by = chain_id, layer, created_by
@@ -26,7 +26,7 @@ class _Node:
 
 
 def tree(context: Context) -> int:
-    """Show layers, each under the one that it stands on, with the images that end there."""
+    """Show each layer under the layer below it, with the images of which it is the top layer."""
     flags, store = context.flags, context.engine.images
     images = [store.get(name) for name in flags.arguments] or store.list()
     roots: dict[str, _Node] = {}
@@ -44,26 +44,27 @@ def tree(context: Context) -> int:
     return 0
 
 
-def _show(node: _Node, before: str, below: str, whole: bool) -> None:
+def _show(node: _Node, prefix: str, indent: str, whole: bool) -> None:
     id = node.chain_id.removeprefix("sha256:")
     made_by = output.one_line(node.created_by if whole else tables.shorten(node.created_by, _CREATED_BY_LENGTH))
     names = [name for image in node.images for name in image.references or [f"<none> {image.id[7:19]}"]]
-    words = [id if whole else id[:12], units.human_size(node.layer.size, 3), made_by]
-    print(before + "  ".join(word for word in words if word) + (f"  [{', '.join(names)}]" if names else ""))
+    columns = [id if whole else id[:12], units.human_size(node.layer.size, 3), made_by]
+    print(prefix + "  ".join(filter(None, columns)) + (f"  [{', '.join(names)}]" if names else ""))
     children = list(node.children.values())
     for number, child in enumerate(children):
         last = number == len(children) - 1
-        _show(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), whole)
+        _show(child, indent + ("└─ " if last else "├─ "), indent + ("   " if last else "│  "), whole)
 
 
 COMMANDS = {
     "image tree": Command(
         "image tree",
         "[IMAGE...]",
-        "Show the layers of images as a tree: each under the one that it stands on",
+        "Show the layers of images as a tree, each under the layer below it",
         (Option("no-trunc", "bool", "Don't truncate output"),),
         action=tree,
         example="pyctr_lite image tree",
-        differs="Docker has no such verb. A layer's ID is its chain ID, the name of its directory in layers/.",
+        differs="Docker does not have this command. The ID of a layer is its chain ID, the name of its directory "
+        "in layers/.",
     )
 }

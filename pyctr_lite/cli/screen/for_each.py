@@ -1,4 +1,4 @@
-"""For several objects: each that worked is printed, each error told; any error makes the exit code 1.  [hot]"""
+"""One action on many objects: print each success, report each failure, return 1 if any failed.  [hot]"""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 
 
-def each(context: Context, references: Iterable[str], act: Callable[[str], object]) -> int:
-    """Call `act` on each reference and print the reference, as it was given, when that is done."""
+def apply(context: Context, references: Iterable[str], act: Callable[[str], object]) -> int:
+    """Call `act` on each reference, and print the reference as it was given once that is done."""
     code = 0
     for reference in references:
         try:
             act(reference)
         except (PyctrError, OSError) as error:
-            tell(context, error)
+            report_failure(context, error)
             code = 1
         else:
             print(reference, flush=True)
     return code
 
 
-def tell(context: Context, error: PyctrError | OSError) -> None:
-    """Tell of one error and go on; with --debug, go on no more."""
+def report_failure(context: Context, error: PyctrError | OSError) -> None:
+    """Print one error, so that the caller can go on. With --debug, raise it instead."""
     from pyctr_lite.cli.command import report
 
     if context.debug:

@@ -1,6 +1,6 @@
-"""A progress bar for who waits at a terminal: it comes after a second, counts bytes, and leaves no line.
+"""Progress bar that counts bytes, shown on a terminal after one second and erased when done.
 
-Colours are rich's to leave out where NO_COLOR is set or the terminal has none.
+rich honours NO_COLOR and terminals without colours.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pyctr_lite import thirdparty
 from pyctr_lite.cli.command import output
 
 AFTER = 1.0
-"""Seconds: what is done sooner shows nothing."""
+"""Seconds: an action that ends sooner shows no bar."""
 _EVERY = 0.1
 
 
 class Progress:
-    """A context manager: `watch` gives a stream whose bytes are counted on their way. `verb` is what is shown."""
+    """A context manager whose `watch` returns a stream that counts its bytes. The bar is labelled `verb`."""
 
     def __init__(self, verb: str, *, quiet: bool = False) -> None:
         self.verb = verb
@@ -40,13 +40,16 @@ class Progress:
             self._bar.stop()
 
     def watch(self, stream: Any) -> Any:
-        """The stream, or where nobody is at a terminal, itself. A regular file tells how much there is to read."""
+        """Return a stream that counts its bytes, or the stream itself if no bar is shown.
+
+        The total is the size of a regular file; of any other stream it is not known.
+        """
         if not self._shows:
             return stream
         try:
             self._total = os.fstat(stream.fileno()).st_size
         except (OSError, AttributeError, ValueError):
-            pass  # no file: how much will come is not known
+            pass  # not a file: the total is not known
         return _Counted(stream, self._count)
 
     def _count(self, size: int) -> None:
@@ -71,7 +74,7 @@ class Progress:
             progress.TransferSpeedColumn(),
         ]
         screen = console.Console(file=output.raw_stream(2))
-        # Without a thread of its own: some of what is shown may fork. Without our streams: they stay safe.
+        # No refresh thread: the process may fork. No redirection: our own streams make hostile text safe.
         self._bar = progress.Progress(
             *columns,
             console=screen,
@@ -85,19 +88,19 @@ class Progress:
 
 
 class _Counted:
-    """A stream with a count of what is read or written; all else is the stream's own."""
+    """A stream that counts the bytes read and written; everything else is the stream's own."""
 
     def __init__(self, stream: Any, count: Any) -> None:
         self._stream, self._count = stream, count
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read, and count it."""
+        """Read, and count the bytes."""
         data: bytes = self._stream.read(size)
         self._count(len(data))
         return data
 
     def write(self, data: bytes, /) -> int:
-        """Write, and count it."""
+        """Write, and count the bytes."""
         written: int = self._stream.write(data)
         self._count(len(data))
         return written

@@ -1,4 +1,4 @@
-"""The question before what cannot be undone."""
+"""Confirmation before a destructive action."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def confirm(warning: str) -> bool:
-    """Show a warning and ask; only "y" is yes, an end of input is no."""
+    """Print a warning and ask for confirmation. Only "y" is a yes; an end of input is a no."""
     print(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ", end="", flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):

@@ -1,6 +1,6 @@
-"""What the listing verbs print: Docker's plain tables, and `--format` with `table`, `json` or a template.  [hot]
+"""Listings: Docker's plain tables, and `--format` with `table`, `json` or a template.  [hot]
 
-The plain table needs no template; the templates are imported where one is asked for.
+The plain table needs no template; the templates are imported only if one is given.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.gotemplate.template import Template
 
 PADDING = 3
-"""Spaces between two columns, and the least width of a column with them: as Docker's tabwriter has them."""
+"""Spaces between two columns, and the minimum width of a column with them: those of Docker's tabwriter."""
 MINIMUM = 10
 _BOLD, _FAINT, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 class Listing:
-    """The fields of a listing's rows with their headers, and which of them the plain table shows.
+    """The fields of a listing's rows with their headers, and the fields that the plain table shows.
 
-    A row is a dict of field → text. `wanted` says which fields a format needs, so that the others, and what is
-    costly to find, can be left out of the rows. `labels` tells in which key of a row `{{.Label "name"}}` looks
-    for a label: a dict that is not a field itself.
+    A row is a dict of field → text. `wanted` returns the fields that a format needs, so that rows can leave out
+    the others, which may be costly. `labels` is the key of a row's dict of labels for `{{.Label "name"}}`; it is
+    not a field itself.
     """
 
     __slots__ = ("fields", "labels", "shown")
@@ -36,22 +36,22 @@ class Listing:
         self.labels = labels
 
     def wanted(self, form: str) -> set[str]:
-        """The keys that rows need for a format. Fails with TemplateError where the format is none."""
+        """Return the keys that a format needs in a row. Raises TemplateError if the format is not a template."""
         text = _template_text(form)
         if not text:
             return set(self.shown)
         template = _template(text)
         every = {*self.fields, self.labels} - {""}
         fields = template.fields()
-        if template.asks_for_all():
+        if template.uses_whole_data():
             return every
         return {*(fields & every), *({self.labels} if "Label" in fields else ())}
 
     def text(self, rows: Iterable[dict[str, Any]], form: str = "") -> str:
-        """The rows in a format: "" and "table" are the plain table, "json" is an object a line.
+        """Return the rows in a format: "" and "table" are the plain table, "json" is one object per line.
 
-        On a terminal no cell of a table has a control character; a template's text is as the template makes it.
-        Raises TemplateError if the format is not a template, or asks for a field that is not there.
+        On a terminal no cell of a table has a control character; a template's text stays as the template makes it.
+        Raises TemplateError if the format is not a template, or uses an unknown field.
         """
         template_text = _template_text(form)
         if not template_text:
@@ -61,18 +61,18 @@ class Listing:
         lines = [template.render(self._context(row)) for row in rows]
         if not form.startswith("table"):
             return "".join(f"{line}\n" for line in lines)
-        from pyctr_lite.cli.gotemplate import functions as template_functions
+        from pyctr_lite.cli.gotemplate.functions import HEADER_FUNCTIONS
 
-        header_template = _template(template_text, template_functions.HEADER_FUNCTIONS)
+        header_template = _template(template_text, HEADER_FUNCTIONS)
         header_line = header_template.render(self._context(dict(self.fields), label=_label_header))
         return aligned([line.split("\t") for line in "\n".join([header_line, *lines]).split("\n")])
 
     def show(
         self, rows: Sequence[dict[str, Any]], form: str = "", faint: Callable[[int], bool] | None = None
     ) -> None:
-        """Print the rows in a format. At a terminal a table's header is bold.
+        """Print the rows in a format.
 
-        Faint are there the rows of which `faint`, given their number, says that they matter less.
+        On a terminal a table's header is bold, and a row is faint if `faint`, called with its number, is true.
         """
         text = self.text(rows, form)
         if (not form or form.startswith("table")) and has_styles():
@@ -83,7 +83,7 @@ class Listing:
         output.styled(text)
 
     def _context(self, row: dict[str, Any], label: Any = None) -> Any:
-        """A row as a template sees it: sorted, as Docker's JSON of it is, and with the method `.Label`."""
+        """Return a row as a template sees it: sorted, as in Docker's JSON, and with the method `.Label`."""
         row = dict(sorted(row.items()))
         if not self.labels:
             return row
@@ -95,7 +95,7 @@ class Listing:
 
 
 def has_styles() -> bool:
-    """Whether who reads stdout sees bold and faint: a person at a terminal, not told otherwise (no-color.org)."""
+    """Return whether to print bold and faint: stdout is a terminal that has styles, and NO_COLOR is not set."""
     import os
 
     return os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
@@ -106,7 +106,7 @@ def _label_header(name: str) -> str:
 
 
 def _template_text(form: str) -> str:
-    """The template of a format, or "" for the plain table."""
+    """Return the template of a format, or "" for the plain table."""
     if form == "json":
         return "{{json .}}"
     text = form[len("table") :] if form.startswith("table") else form
@@ -114,22 +114,22 @@ def _template_text(form: str) -> str:
 
 
 def _template(text: str, functions: Any = None) -> Template:
-    from pyctr_lite.cli.gotemplate import functions as template_functions
-    from pyctr_lite.cli.gotemplate import template as templates
+    from pyctr_lite.cli.gotemplate.functions import FUNCTIONS
+    from pyctr_lite.cli.gotemplate.template import Template
 
-    return templates.Template(text, functions or template_functions.FUNCTIONS)
+    return Template(text, functions or FUNCTIONS)
 
 
 def aligned(rows: Sequence[Sequence[str]], minimum: int = MINIMUM) -> str:
-    """`align`, with every cell made safe to show if stdout is a terminal."""
+    """Align rows of cells as `align` does, with every cell made safe to show if stdout is a terminal."""
     return align([[output.one_line(cell) for cell in row] for row in rows], minimum)
 
 
 def align(rows: Sequence[Sequence[str]], minimum: int = MINIMUM) -> str:
-    """Rows of cells as lines whose columns stand under each other (Go's text/tabwriter, as Docker has it).
+    """Align rows of cells in columns, as Go's text/tabwriter does for Docker.
 
-    The last cell of a row is not padded. A column is as wide as the widest cell of the rows that stand together
-    and go on after it.
+    The last cell of a row is not padded. A column is as wide as its widest cell in adjacent rows that have
+    another cell after it.
     """
     lines = [""] * len(rows)
     for column in range(max(map(len, rows), default=1)):
@@ -149,7 +149,7 @@ def align(rows: Sequence[Sequence[str]], minimum: int = MINIMUM) -> str:
 
 
 def cells(text: str) -> int:
-    """How many cells of a terminal a text takes: Chinese and the like take two, combining marks none."""
+    """Return the terminal cells that a text takes: two for a wide letter (Chinese), none for a combining mark."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -159,5 +159,5 @@ def cells(text: str) -> int:
 
 
 def shorten(text: str, length: int) -> str:
-    """A text cut to a length, with an ellipsis for what is gone (Docker's formatter.Ellipsis)."""
+    """Cut a text to a length, with an ellipsis at the end if it was longer (Docker's formatter.Ellipsis)."""
     return text if len(text) <= length else text[: length - 1] + "…" if length > 1 else text[:length]

@@ -1,4 +1,4 @@
-"""Between the user's terminal or pipes and an attached process: raw mode, resize, detach keys, signals.  [hot]"""
+"""The user's end of an attached process, a terminal or pipes: raw mode, resize, detach keys, signals.  [hot]"""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ DETACH_KEYS = "ctrl-p,ctrl-q"
 _FAULTS = frozenset(
     (_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL, _signal.SIGTRAP, _signal.SIGSYS)
 )
-"""Of a fault of our own: a handler would return to it for ever; blocked, the kernel still ends us by them."""
+"""Signals of a fault in this program. A handler would return to the faulting instruction for ever; while they are
+blocked, the kernel still ends the process by them."""
 _PROXIED = frozenset(range(1, _signal.NSIG)) - {
     *(_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGURG),
     *(32, 33),  # the C library's own
 }
-"""All that Docker's client and podman's pass on: everything but what concerns the client alone."""
+"""The signals that Docker's client and podman pass on: all but those that concern the client alone."""
 _STOPPING = frozenset((_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU))
 _HARMLESS = frozenset((_signal.SIGCONT, _signal.SIGWINCH))
 _UNSPECIAL = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
@@ -41,7 +42,7 @@ class Detached(Exception):
 
 
 def parse_keys(text: str) -> bytes:
-    """The bytes of `ctrl-p,ctrl-q`. Fails with InvalidArgument."""
+    """Return the bytes of detach keys such as `ctrl-p,ctrl-q`. Raises InvalidArgument."""
     keys = b""
     for key in text.split(",") if text else []:
         if len(key) == 1 and key.isascii():
@@ -54,7 +55,7 @@ def parse_keys(text: str) -> bytes:
 
 
 def size(fd: int = 0) -> tuple[int, int]:
-    """The rows and columns of a terminal; (0, 0) where it is none."""
+    """Return the rows and columns of a terminal; (0, 0) if `fd` is not a terminal."""
     try:
         rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8))
     except OSError:
@@ -63,12 +64,12 @@ def size(fd: int = 0) -> tuple[int, int]:
 
 
 def hold_signals() -> None:
-    """Let signals wait from here on: `follow` passes them on, once the process is there to get them."""
+    """Block signals from here on. They stay pending until `follow` can pass them to the process."""
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED - _STOPPING)
 
 
 def held_end() -> int:
-    """The number of a signal among those held that asks for our end; 0 if there is none."""
+    """Return a pending signal that would have ended this process; 0 if there is none."""
     ends = _signal.sigpending() - _STOPPING - _HARMLESS
     return min((number for number in ends if _signal.getsignal(number) != _signal.SIG_IGN), default=0)
 
@@ -76,11 +77,11 @@ def held_end() -> int:
 def follow(
     attachment: Attachment, *, stdin: bool, tty: bool, keys: str = DETACH_KEYS, proxy: bool = True
 ) -> int | None:
-    """Be the process's terminal until it ends: its exit code, or None where the user detached.
+    """Serve as the process's terminal until it ends. Returns its exit code, or None if the user detached.
 
-    `stdin` gives it our input, `tty` says that it has a terminal, `proxy` sends it every signal that we get.
-    Without `proxy` a signal does to us what it does to any program, but leaves the terminal as it was. Afterwards
-    signals are held: the caller has nothing to do but to end.
+    `stdin` gives it our input, `tty` means that it has a terminal, `proxy` sends it every signal that we get.
+    Without `proxy` a signal has its usual effect on this process, after the terminal is restored. On return
+    signals are blocked, because the caller has nothing left to do but end.
     """
     loop = _Loop(attachment, stdin, tty, parse_keys(keys))
     loop.saved = termios.tcgetattr(0) if tty and stdin and os.isatty(0) else None
@@ -96,14 +97,14 @@ def follow(
         return None
     finally:
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED - _STOPPING)
-        loop.set_back()
+        loop.restore()
         if detached:
             output.write_all(2, b"read escape sequence\n")
         attachment.close()
 
 
 def _set_raw(fd: int, saved: list[Any]) -> None:
-    """What cfmakeraw(3) does: no echo, no line editing, no signals by keys."""
+    """Make a terminal raw as cfmakeraw(3) does: no echo, no line editing, no signals by keys."""
     mode = [*saved[:6], list(saved[6])]
     mode[0] &= ~(
         termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
@@ -117,11 +118,11 @@ def _set_raw(fd: int, saved: list[Any]) -> None:
 
 
 def _is_in_background() -> bool:
-    """Whether our terminal is for others to use at the moment."""
+    """Return whether this process is in the background of its terminal."""
     try:
         return os.tcgetpgrp(0) != os.getpgrp()
     except OSError:
-        return False  # it is not our terminal
+        return False  # not the controlling terminal
 
 
 class _Loop:
@@ -130,16 +131,16 @@ class _Loop:
         self.reading = stdin
         self.matched = b""
         self.saved: list[Any] | None = None
-        """What our terminal was like, if it is to be raw."""
+        """The mode to restore, or None if the terminal is not made raw."""
         self.proxy = True
         self.faults = -1
 
     def watch_signals(self, proxy: bool) -> None:
-        """Hear of every signal that is to be passed on, or that must find the terminal as it was."""
+        """Handle every signal that is passed on, or that must not leave the terminal raw."""
         self.proxy = proxy
         handled = _PROXIED if proxy or self.saved is not None else {_signal.SIGWINCH} if self.tty else frozenset()
         for number in handled - _FAULTS:
-            if number != _signal.SIGHUP or _signal.getsignal(number) != _signal.SIG_IGN:  # as nohup(1) has it
+            if number != _signal.SIGHUP or _signal.getsignal(number) != _signal.SIG_IGN:  # ignored under nohup(1)
                 _signal.signal(number, self.on_signal)
         if handled & _FAULTS:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _FAULTS)
@@ -147,7 +148,7 @@ class _Loop:
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PROXIED - (_FAULTS & handled))
 
     def on_signal(self, number: int, _: object) -> None:
-        """Pass a signal on, or do what it asks of us."""
+        """Pass a signal on, or act on it."""
         if number == _signal.SIGWINCH and self.tty:
             self.resize()
         if number == _signal.SIGCONT:
@@ -160,31 +161,37 @@ class _Loop:
             raise SystemExit(128 + number)
 
     def set_raw(self) -> None:
-        """Make the terminal raw where it is to be."""
+        """Make the terminal raw if this session needs that and is in the foreground."""
         if self.saved is not None and not _is_in_background():
             try:
                 _set_raw(0, self.saved)
             except (OSError, termios.error):
-                pass  # it has been hung up
+                pass  # the terminal has hung up
 
-    def set_back(self) -> None:
-        """Make the terminal what it was."""
+    def restore(self) -> None:
+        """Restore the terminal's mode."""
         if self.saved is not None:
             try:
                 termios.tcsetattr(0, termios.TCSADRAIN, self.saved)
             except (OSError, termios.error):
-                pass  # it has been hung up
+                pass  # the terminal has hung up
 
     def _stop(self, number: int) -> None:
-        """Stop as a job does: with a handler alone, the call that the signal came from would be made for ever."""
+        """Stop this process by the signal's default action, as job control expects.
+
+        If a handler only returned, the terminal call that raised the signal would be restarted for ever.
+        """
         if not _is_in_background():
-            self.set_back()
+            self.restore()
         _signal.signal(number, _signal.SIG_DFL)
         os.kill(os.getpid(), number)
         _signal.signal(number, self.on_signal)  # continued: SIGCONT has made the terminal raw again
 
     def run(self) -> int:
-        """Move data until the end comes. What is not taken yet keeps us from reading more, not from showing."""
+        """Move data until the process ends. Returns its exit code.
+
+        While input waits to be sent, no more input is read; output is still shown.
+        """
         self.attachment.sock.setblocking(False)
         while True:
             waiting = self.attachment.waiting
@@ -214,11 +221,11 @@ class _Loop:
                     return int(jsonfile.loads(data)["ExitCode"])
                 elif not kind:
                     raise PyctrError(
-                        "the container's monitor was killed: its output is lost", "ps tells what is left"
+                        "the container's monitor was killed: its output is lost", "see its state: pyctr_lite ps -a"
                     )
 
     def resize(self) -> None:
-        """Tell the process how large our terminal is now."""
+        """Give the process's terminal the size of ours."""
         rows, columns = size(0)
         if rows:
             self.attachment.resize(rows, columns)
@@ -227,7 +234,7 @@ class _Loop:
         try:
             data = os.read(0, 32 * 1024)
         except BlockingIOError:
-            return  # another process was quicker
+            return  # another process has read the input
         except OSError:  # EIO: the terminal has been hung up
             data = b""
         if not data:

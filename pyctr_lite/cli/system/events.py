@@ -10,8 +10,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.container import filters, logs
-from pyctr_lite.cli.gotemplate import template as templates
-from pyctr_lite.cli.gotemplate import values as go_values
+from pyctr_lite.cli.gotemplate import template, values
 from pyctr_lite.cli.gotemplate.tokens import TemplateError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ _GO_NAMES = {
     "time": "Time",
     "timeNano": "TimeNano",
 }
-"""A template sees the fields of Go's struct, JSON has these keys."""
+"""JSON key → name of the field in Go's struct, which a template uses."""
 _EMPTY: Event = {
     "Type": "",
     "Action": "",
@@ -42,23 +41,23 @@ _EMPTY: Event = {
 
 
 def events(context: Context) -> int:
-    """Print what happens, as it happens; with --since what happened first."""
-    from pyctr_lite.engine.events import reader as event_reader
+    """Print events as they happen; with --since past events first."""
+    from pyctr_lite.engine.events import reader
 
     flags = context.flags
-    since, until = logs.moment("since", flags.since), logs.moment("until", flags.until)
-    chosen = event_filter(filters.parse(flags.filter, _KEYS))
-    shown = _formatter(flags.format or "")
-    found: Iterable[Event] = event_reader.follow(context.engine.paths, history=since is not None, until=until)
+    since, until = logs.parse_time("since", flags.since), logs.parse_time("until", flags.until)
+    matches = event_filter(filters.parse(flags.filter, _KEYS))
+    format_event = _formatter(flags.format or "")
+    found: Iterable[Event] = reader.follow(context.engine.paths, history=since is not None, until=until)
     for event in found:
-        if (since or 0) <= event["timeNano"] <= (until or event["timeNano"]) and chosen(event):
-            output.styled(shown(event) + "\n")
+        if (since or 0) <= event["timeNano"] <= (until or event["timeNano"]) and matches(event):
+            output.styled(format_event(event) + "\n")
             sys.stdout.flush()
     return 0
 
 
-def event_filter(values: filters.Values) -> Callable[[Event], bool]:
-    """Of one key any value will do, but of labels all must be there."""
+def event_filter(wanted: filters.Values) -> Callable[[Event], bool]:
+    """Return a test of events: every key must match, by any of its values, but `label` by all of them."""
 
     def of_object(kind: str, event: Event, value: str) -> bool:
         actor = event["Actor"]
@@ -80,7 +79,7 @@ def event_filter(values: filters.Values) -> Callable[[Event], bool]:
     def test(event: Event) -> bool:
         return all(
             (all if key == "label" else any)(tests[key](event, value) for value in given)
-            for key, given in values.items()
+            for key, given in wanted.items()
         )
 
     return test
@@ -91,15 +90,15 @@ def _formatter(form: str) -> Callable[[Event], str]:
         return jsonfile.dumps
     if not form:
         return lambda event: output.one_line(_line(event))
-    template = templates.of_flag(form)
+    shown_by = template.from_flag(form)
 
     def render(event: Event) -> str:
-        fields = {"Status": "", "ID": "", "From": ""}  # of a volume there are none
+        fields = {"Status": "", "ID": "", "From": ""}  # a volume's event does not have them
         fields |= {_GO_NAMES.get(key, key): value for key, value in event.items()}
-        return template.render(go_values.as_go(fields, go_values.MAPS | {"Attributes"}))
+        return shown_by.render(values.as_go(fields, values.MAPS | {"Attributes"}))
 
     try:
-        render(_EMPTY)  # so that a field that no event has is told at once, not with the first event
+        render(_EMPTY)  # to report an unknown field at once, not at the first event
     except TemplateError as error:
         error.exit_code = 64
         raise
@@ -107,7 +106,7 @@ def _formatter(form: str) -> Callable[[Event], str]:
 
 
 def _line(event: Event) -> str:
-    """Docker's line: local time, type, action, id, attributes."""
+    """Format an event as Docker does: local time, type, action, id, attributes."""
     seconds, fraction = divmod(event["timeNano"], 10**9)
     when = time.localtime(seconds)
     zone = time.strftime("%z", when)

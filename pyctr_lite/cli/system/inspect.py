@@ -1,18 +1,13 @@
-"""`inspect` and `image inspect`."""
+"""`inspect`, `container inspect` and `image inspect`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import suggest
-from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.gotemplate import template as templates
-from pyctr_lite.cli.gotemplate import types as go_types
-from pyctr_lite.cli.gotemplate import values as go_values
-from pyctr_lite.cli.gotemplate.tokens import TemplateError
-from pyctr_lite.cli.screen import for_each as several
-from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
+from pyctr_lite.cli.screen import objects
+from pyctr_lite.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +20,10 @@ _SIZE = "Display total file sizes"
 
 
 def inspect(context: Context) -> int:
-    """Show containers, images and volumes: of one name what is found first."""
+    """Show containers, images and volumes; for a name that several have, the first kind in that order."""
     flags, engine = context.flags, context.engine
     if flags.type is not None and flags.type not in _FINDERS:
-        raise InvalidArgument(f'unknown type: "{flags.type}"', f"it is one of {', '.join(_FINDERS)}")
+        raise InvalidArgument(f'unknown type: "{flags.type}"', f"known types: {', '.join(_FINDERS)}")
     if flags.size and flags.type not in (None, "container"):
         raise InvalidArgument(f'"size" is not supported for type "{flags.type}"')
 
@@ -39,61 +34,32 @@ def inspect(context: Context) -> int:
             try:
                 return finder(engine, reference, flags.size)
             except (NotFound, InvalidArgument):
-                continue  # an image's name has rules that a container's has not
+                continue  # a container's name need not be a valid image name
         raise NotFound(f"No such object: {reference}", _suggestion(engine, reference))
 
-    return show(context, find)
+    return objects.show(context, find)
 
 
 def inspect_container(context: Context) -> int:
-    """Show containers, and nothing else of the same name."""
-    return show(context, lambda reference: _container(context.engine, reference, context.flags.size))
+    """Show containers, and no other object of the same name."""
+    return objects.show(context, lambda reference: _container(context.engine, reference, context.flags.size))
 
 
 def inspect_image(context: Context) -> int:
     """Show images."""
-    return show(context, lambda reference: _image(context.engine, reference, False))
-
-
-def show(context: Context, find: Callable[[str], Any]) -> int:
-    """Print what each argument is, as one JSON array or by a template; tell what was not found, then 1."""
-    flags = context.flags
-    form = flags.format or ""
-    template = templates.of_flag(form) if form not in ("", "json") else None
-    found: list[Any] = []
-    missing: list[PyctrError] = []
-    for reference in flags.arguments:
-        try:
-            value = find(reference)
-            found.append(
-                value
-                if template is None
-                else template.render(go_values.as_go(value, known=go_types.of_object(value)))
-            )
-        except NotFound as error:
-            missing.append(error)
-        except TemplateError as error:
-            missing.append(error)
-            break  # what is asked of one is asked of all
-    if template is None:
-        output.show_json(found, None if form else 4)
-    for text in found if template is not None else ():
-        output.styled(f"{text}\n")
-    for each in missing:
-        several.tell(context, each)
-    return 1 if missing else 0
+    return objects.show(context, lambda reference: _image(context.engine, reference, False))
 
 
 def _container(engine: Engine, reference: str, size: bool) -> Any:
-    from pyctr_lite.engine.report import container as engine_inspect
+    from pyctr_lite.engine.report import container
 
-    return engine_inspect.container(engine.containers.get(reference), size=size)
+    return container.container(engine.containers.get(reference), size=size)
 
 
 def _image(engine: Engine, reference: str, size: bool) -> Any:
-    from pyctr_lite.engine.report import image as engine_inspect
+    from pyctr_lite.engine.report import image
 
-    return engine_inspect.image(engine, engine.images.get(reference))
+    return image.image(engine, engine.images.get(reference))
 
 
 def _volume(engine: Engine, reference: str, size: bool) -> Any:

@@ -9,11 +9,11 @@ from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Context, Option
 
 
-def version(context: Context) -> int:
-    """Print the versions; this needs no root."""
-    from pyctr_lite.engine.doctor import info as infos
+def print_version(context: Context) -> int:
+    """Print the versions. This does not need root."""
+    from pyctr_lite.engine.doctor import info
 
-    versions = infos.version()
+    versions = info.version()
     if context.flags.format:
         return _print_formatted(versions, context.flags.format)
     titles = {"Client": "Client: pyctr_lite", "Server": "\nServer: none, the client is the engine"}
@@ -29,13 +29,13 @@ def version(context: Context) -> int:
     return 0
 
 
-def info(context: Context) -> int:
-    """Print what is known of this machine and this engine."""
-    from pyctr_lite.engine.doctor import info as infos
+def print_info(context: Context) -> int:
+    """Print information about this machine and this engine."""
+    from pyctr_lite.engine.doctor import info
 
-    values = infos.info(context.engine)
+    values = info.info(context.engine)
     if context.flags.format:
-        return _print_formatted(values, context.flags.format, info=True)
+        return _print_formatted(values, context.flags.format, is_info=True)
     print("Client: pyctr_lite", f" Version:    {values['ServerVersion']}", "", "Server:", sep="\n")
     for line in _info_lines(values):
         print(f" {line}")
@@ -81,15 +81,15 @@ def _info_lines(values: dict[str, Any]) -> list[str]:
     ]
 
 
-def doctor(context: Context) -> int:
-    """Tell what this machine can and cannot do, and with --fix remove what killed processes left."""
-    from pyctr_lite.engine import engine as engines
-    from pyctr_lite.engine.doctor import examine as doctors
+def examine_machine(context: Context) -> int:
+    """Report the features that this machine has and lacks. With --fix, first remove leftovers."""
+    from pyctr_lite.engine.doctor import examine
+    from pyctr_lite.engine.engine import Engine
 
     flags = context.flags
-    engine = context.engine if flags.fix else engines.Engine(context.root)
-    code = _repair(context) if flags.fix else 0
-    facts = doctors.examine(engine)
+    engine = context.engine if flags.fix else Engine(context.root)
+    code = _remove_leftovers(context) if flags.fix else 0
+    facts = examine.examine(engine)
     missing = [fact for fact in facts if fact.needed and not fact.ok]
     if flags.json:
         output.show_json([_as_json(fact) for fact in facts], 4)
@@ -100,7 +100,7 @@ def doctor(context: Context) -> int:
         if fact.area != area:
             area = fact.area
             print(area)
-        print(f"  {'✓' if fact.ok else '✗'} {fact.name:<{width}}  {_told(fact)}")
+        print(f"  {'✓' if fact.ok else '✗'} {fact.name:<{width}}  {_describe(fact)}")
     optional = [fact.name for fact in facts if not fact.ok and not fact.needed]
     print()
     if missing:
@@ -110,7 +110,7 @@ def doctor(context: Context) -> int:
     return 1 if missing else code
 
 
-def _told(fact: Any) -> str:
+def _describe(fact: Any) -> str:
     if fact.ok:
         return str(fact.text)
     return f"{fact.text}{'' if fact.needed else ' (optional)'} → {fact.fix}"
@@ -127,37 +127,37 @@ def _as_json(fact: Any) -> dict[str, Any]:
     }
 
 
-def _repair(context: Context) -> int:
-    """Remove leftovers, told on stderr so that --json stays JSON; 1 where one could not be removed."""
-    from pyctr_lite.cli.screen import for_each as several
+def _remove_leftovers(context: Context) -> int:
+    """Remove leftovers. Returns 1 if one could not be removed.
+
+    They are reported on stderr, so that stdout stays JSON with --json.
+    """
+    from pyctr_lite.cli.screen import for_each
     from pyctr_lite.engine import leftovers
     from pyctr_lite.errors import PyctrError
 
     code = 0
-    for left in leftovers.find(context.engine):
+    for leftover in leftovers.find(context.engine):
         try:
-            left.remove()
+            leftover.remove()
         except FileNotFoundError:
             continue  # another process was faster
         except (PyctrError, OSError) as error:
-            several.tell(context, error)
+            for_each.report_failure(context, error)
             code = 1
         else:
-            print(f"removed {left.kind} {left.path}", file=sys.stderr)
+            print(f"removed {leftover.kind} {leftover.path}", file=sys.stderr)
     return code
 
 
-def _print_formatted(values: dict[str, Any], form: str, *, info: bool = False) -> int:
-    from pyctr_lite.cli.gotemplate import template as templates
-    from pyctr_lite.cli.gotemplate import types as go_types
-    from pyctr_lite.cli.gotemplate import values as go_values
+def _print_formatted(document: dict[str, Any], form: str, *, is_info: bool = False) -> int:
+    from pyctr_lite.cli.gotemplate import template, types, values
 
     if form == "json":
-        output.show_json(values)
+        output.show_json(document)
     else:
-        output.styled(
-            templates.of_flag(form).render(go_values.as_go(values, known=go_types.INFO if info else None)) + "\n"
-        )
+        data = values.as_go(document, known=types.INFO if is_info else None)
+        output.styled(template.from_flag(form).render(data) + "\n")
     return 0
 
 
@@ -169,7 +169,7 @@ COMMANDS = {
         "",
         "Show the version information",
         (_FORMAT,),
-        action=version,
+        action=print_version,
         example="pyctr_lite version --format '{{.Server.KernelVersion}}'",
     ),
     "info": Command(
@@ -177,21 +177,21 @@ COMMANDS = {
         "",
         "Display system-wide information",
         (_FORMAT,),
-        action=info,
+        action=print_info,
         aliases=("system info",),
         example="pyctr_lite info --format '{{.CgroupDriver}} {{.CgroupVersion}}'",
-        differs="CgroupVersion is 1 on a hybrid machine: CgroupControllers tells each controller's.",
+        differs="CgroupVersion is 1 on a hybrid machine; CgroupControllers has the version of each controller.",
     ),
     "doctor": Command(
         "doctor",
         "",
-        "Tell what this machine can and cannot do for containers",
+        "Report which features of containers this machine supports",
         (
-            Option("fix", "bool", "Remove what killed processes left: cgroups, mounts, directories, names"),
-            Option("json", "bool", "Tell it as JSON"),
+            Option("fix", "bool", "Remove leftovers of killed processes: cgroups, mounts, directories, names"),
+            Option("json", "bool", "Print the report as JSON"),
         ),
-        action=doctor,
+        action=examine_machine,
         example="pyctr_lite doctor --fix",
-        differs="Docker has no such verb.",
+        differs="Docker does not have this command.",
     ),
 }

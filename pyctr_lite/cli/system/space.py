@@ -23,18 +23,18 @@ _SHOWN = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
 
 
 def df(context: Context) -> int:
-    """Show the space on disk."""
-    from pyctr_lite.engine.report import space as spaces
+    """Show disk usage."""
+    from pyctr_lite.engine.report import space
 
     flags = context.flags
     listing = tables.Listing(_FIELDS, _SHOWN)
     form = flags.format or ""
-    listing.wanted(form)  # a template with a fault is told of before anything is measured
-    space = spaces.measure(context.engine)
+    listing.wanted(form)  # report a faulty template before anything is measured
+    measured = space.measure(context.engine)
     if flags.verbose and not form:
-        print(_verbose(context, space), end="")
+        print(_verbose(context, measured), end="")
     else:
-        listing.show(_rows(space), form)
+        listing.show(_rows(measured), form)
     return 0
 
 
@@ -65,16 +65,16 @@ def _row(kind: str, total: int, active: int, size: int, used: int) -> dict[str, 
 
 def _verbose(context: Context, space: Space) -> str:
     from pyctr_lite.cli.container import ps
-    from pyctr_lite.cli.image import filters as image_filters
+    from pyctr_lite.cli.image import filters
 
     images = [["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"]]
-    for each in space.images:
-        created = image_filters.created(each.image)
-        sizes = [units.human_size(size, 4) for size in (each.image.size, each.shared, each.unique)]
-        for name in each.image.references or ["<none>:<none>"]:
+    for usage in space.images:
+        created = filters.created(usage.image)
+        sizes = [units.human_size(size, 4) for size in (usage.image.size, usage.shared, usage.unique)]
+        for name in usage.image.references or ["<none>:<none>"]:
             repository, _, tag = name.rpartition(":")
             since = times.ago(created) if created else "N/A"
-            images.append([repository, tag, each.image.id[7:19], since, *sizes, str(each.containers)])
+            images.append([repository, tag, usage.image.id[7:19], since, *sizes, str(usage.containers)])
     titles = ["CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"]
     fields = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
     containers = [titles]
@@ -90,10 +90,10 @@ def _verbose(context: Context, space: Space) -> str:
 
 
 def prune(context: Context) -> int:
-    """Remove what nobody uses: stopped containers, then images, and volumes where that is asked for."""
+    """Remove unused data: stopped containers, then images, and with --volumes anonymous volumes."""
     from pyctr_lite.cli.container import filters
-    from pyctr_lite.cli.container import prune as container_prune
-    from pyctr_lite.cli.image import filters as image_filters
+    from pyctr_lite.cli.container.prune import remove_stopped
+    from pyctr_lite.cli.image.filters import PRUNING, ImageFilter
     from pyctr_lite.cli.screen import prompt
     from pyctr_lite.engine.report import usage
     from pyctr_lite.engine.state import lock
@@ -101,20 +101,20 @@ def prune(context: Context) -> int:
 
     flags, engine = context.flags, context.engine
     chosen = filters.of_prune(flags.filter)
-    images = image_filters.ImageFilter(flags.filter, image_filters.PRUNING, engine.images)
+    images = ImageFilter(flags.filter, PRUNING, engine.images)
     which = "images without at least one container associated to them" if flags.all else "dangling images"
-    what = ["all stopped containers", f"all {which}"]
+    doomed = ["all stopped containers", f"all {which}"]
     if flags.volumes:
-        what.append("all anonymous volumes not used by at least one container")
-    listed = "".join(f"\n  - {item}" for item in what)
+        doomed.append("all anonymous volumes not used by at least one container")
+    listed = "".join(f"\n  - {item}" for item in doomed)
     if not flags.force and not prompt.confirm(f"This will remove:{listed}\n"):
         return 0
-    removed, freed = container_prune.remove_stopped(engine, chosen)
+    removed, freed = remove_stopped(engine, chosen)
     if removed:
         print("Deleted Containers:", *removed, "", sep="\n")
     untagged, bytes_of_images = engine.images.prune(usage.Usage(engine).of_image, flags.all, images.lets_through)
     if untagged:
-        print("Deleted Images:", *(f"{word.lower()}: {name}" for word, name in untagged), "", sep="\n")
+        print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in untagged), "", sep="\n")
     freed += bytes_of_images
     if flags.volumes:
         labels = [text for text in flags.filter if text.startswith("label")]
@@ -139,7 +139,8 @@ COMMANDS = {
         ),
         action=df,
         example="pyctr_lite system df -v",
-        differs="There is no build cache. Images are counted as they are stored, a compressed layer compressed.",
+        differs="There is no build cache. SIZE is the size in the store; a compressed layer counts by its "
+        "compressed size.",
     ),
     "system prune": Command(
         "system prune",
