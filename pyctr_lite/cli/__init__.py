@@ -1,1 +1,1 @@
-"""Docker's verbs over the engine's API."""
+"""The command line: Docker's verbs, on top of the engine."""

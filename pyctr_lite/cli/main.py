@@ -10,12 +10,12 @@ from pyctr_lite.cli.command import flags, output, parser, program, verbs
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command line; the exit code is Docker's."""
-    words = sys.argv[1:] if argv is None else argv
-    debug = "--debug" in words or "-D" in words
+    """Run a command line. Returns Docker's exit code for it."""
+    args = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in args or "-D" in args
     name = ""
     try:
-        parsed = parser.parse(program.GLOBAL, words)
+        parsed = parser.parse(program.GLOBAL, args)
         name, count = verbs.find(parsed.arguments)
         if parsed.version and not name:
             from pyctr_lite import __version__
@@ -26,14 +26,14 @@ def main(argv: list[str] | None = None) -> int:
             from pyctr_lite.cli.command import overview
 
             return overview.show(parsed, program.GLOBAL_OPTIONS)
-        labs = "" if parsed.labs is None else _learn(parsed.labs)
+        labs = "" if parsed.labs is None else _activate_labs(parsed.labs)
         code = _run_verb(name, parsed.arguments[count:], parsed.root, parsed.debug, labs)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        output.lose_unwritten(1)
+        output.drop_unwritten(1)
         return 1
     except (errors.PyctrError, OSError) as error:
         if debug:
@@ -46,11 +46,11 @@ def main(argv: list[str] | None = None) -> int:
             raise
         from pyctr_lite.cli.command import report
 
-        return report.print_fault(error, name)
+        return report.print_internal_error(error, name)
 
 
 def entry() -> None:
-    """What the command `pyctr_lite` calls. Ends the process at once: nothing is left for Python to clean up."""
+    """Run `pyctr_lite` as a program. Exits at once, because Python has nothing to clean up."""
     caller.settle()
     output.prepare()
     try:
@@ -60,20 +60,20 @@ def entry() -> None:
     os._exit(output.finish(code))
 
 
-def _learn(given: str) -> str:
-    """Put in the functions of `--labs`, and say which files are left out: the labs' directory."""
-    from pyctr_lite.engine import labs as learners
+def _activate_labs(given: str) -> str:
+    """Use the learner's functions (`--labs`), and report unusable files. Returns the directory of the labs."""
+    from pyctr_lite.engine import labs
 
-    directory = learners.directory(given)
-    for error in learners.activate(directory).values():
+    directory = labs.directory(given)
+    for error in labs.activate(directory).values():
         output.complain(f"--labs: {error}", "\n  (the runtime's own functions are used instead)")
     return directory
 
 
-def _run_verb(name: str, words: list[str], root: str | None, debug: bool, labs: str) -> int:
+def _run_verb(name: str, args: list[str], root: str | None, debug: bool, labs: str) -> int:
     module = __import__(f"pyctr_lite.cli.{verbs.VERBS[name]}", fromlist=["COMMANDS"])
     command: flags.Command = module.COMMANDS[name]
-    parsed = parser.parse(command, words)
+    parsed = parser.parse(command, args)
     if parsed.help:
         from pyctr_lite.cli.command import help
 

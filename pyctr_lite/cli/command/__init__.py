@@ -1,1 +1,1 @@
-"""The grammar of a command line: flags, verbs, help, completion, error reports."""
+"""The grammar of the command line: flags, verbs, help, completion, output and error reports."""

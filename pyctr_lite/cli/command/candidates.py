@@ -1,4 +1,4 @@
-"""What could stand in the place of a command line's last word: verbs, flags, values, and names that there are."""
+"""Completion candidates for the last word of a command line: verbs, flags, values, and existing names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.engine import Engine
 
 FILES = ":files"
-"""Stands for all files: the shell knows them."""
+"""Stands for all files, which the shell completes itself."""
 
 _VALUES = {
     "cgroupns": ("host", "private"),
@@ -31,11 +31,11 @@ _VALUES = {
 }
 _FILES = frozenset(("cidfile", "device", "env-file", "input", "label-file", "labs", "output", "root"))
 _RUNNING = frozenset(("attach", "exec", "kill", "pause", "restart", "stats", "stop", "top", "unpause", "wait"))
-"""Verbs for containers that run; `start` is for the others."""
+"""Verbs whose candidates are running containers; those of `start` are the others."""
 
 
 def of(words: list[str], root: str | None) -> list[str]:
-    """The candidates for the last of the words behind the program's name; sorted. Never fails."""
+    """Return the sorted candidates for the last word; `words` are those after the program's name. Never raises."""
     *before, current = words
     try:
         given = parser.parse(program.GLOBAL, before)
@@ -43,24 +43,24 @@ def of(words: list[str], root: str | None) -> list[str]:
         given = None
     if given is None or not given.arguments:
         found = [*_value(before, program.GLOBAL_OPTIONS, current, root)] if given is None else []
-        return _fitting(found or [*_flags(program.GLOBAL_OPTIONS), *_top_verbs()], current)
+        return _matching(found or [*_flags(program.GLOBAL_OPTIONS), *_top_verbs()], current)
     root = given.root or root
     name, count = verbs.find(given.arguments)
     if name:
-        return _fitting(_of_verb(name, given.arguments[count:], current, root), current)
+        return _matching(_of_verb(name, given.arguments[count:], current, root), current)
     group = given.arguments[0]
     members = [known.split()[1] for known in (*verbs.VERBS, *verbs.ALIASES) if known.startswith(f"{group} ")]
-    return _fitting(members if len(given.arguments) == 1 else [], current)
+    return _matching(members if len(given.arguments) == 1 else [], current)
 
 
-def _fitting(found: Iterable[str], current: str) -> list[str]:
-    """Those that begin so; flags only where a dash asks for them."""
-    fitting = {
+def _matching(found: Iterable[str], current: str) -> list[str]:
+    """Return the candidates that begin with the current word; flags only if it begins with a dash."""
+    matching = {
         item
         for item in found
         if item == FILES or (item.startswith(current) and (current[:1] == "-" or item[:1] != "-"))
     }
-    return sorted(fitting)
+    return sorted(matching)
 
 
 def _top_verbs() -> list[str]:
@@ -72,8 +72,8 @@ def _of_verb(name: str, before: list[str], current: str, root: str | None) -> It
 
     command = overview.command(name)
     try:
-        arguments = parser.parse_words(command, before).arguments
-    except PyctrError:  # the last of them waits for its value
+        arguments = parser.parse_args(command, before).arguments
+    except PyctrError:  # the last flag still needs its value
         yield from _value(before, command.options, current, root)
         return
     positional = arguments and not command.interspersed
@@ -96,7 +96,7 @@ def _flags(options: Iterable[flags.Option]) -> Iterator[str]:
 
 
 def _value(before: list[str], options: Iterable[flags.Option], current: str, root: str | None) -> Iterator[str]:
-    """The values of the flag that stands last before."""
+    """Yield the values of the flag just before the current word."""
     last = before[-1] if before else ""
     for option in options:
         if last not in (f"--{option.name}", *(f"--{alias}" for alias in option.aliases)) and not (
@@ -127,10 +127,10 @@ def _signals() -> list[str]:
 
 
 def _positional(command: flags.Command, arguments: list[str], current: str, root: str | None) -> Iterator[str]:
-    places = command.arguments.split()
-    if not places or (len(arguments) >= len(places) and "..." not in places[-1]):
+    positionals = command.arguments.split()
+    if not positionals or (len(arguments) >= len(positionals) and "..." not in positionals[-1]):
         return
-    place = places[min(len(arguments), len(places) - 1)].strip("[].")
+    positional = positionals[min(len(arguments), len(positionals) - 1)].strip("[].")
     verb = command.name
     if verb == "cp":
         yield from (f"{name}:" for name in _names(root, _containers))
@@ -141,26 +141,26 @@ def _positional(command: flags.Command, arguments: list[str], current: str, root
         yield from completion.SHELLS
     elif verb == "image bootstrap" and not arguments:
         yield from ("busybox", "debian")
-    elif place == "CONTAINER":
+    elif positional == "CONTAINER":
         kinds: Callable[[Engine], Iterable[str]] = _containers
         if verb in _RUNNING:
             kinds = _running
         elif verb == "start":
             kinds = _stopped
         yield from (name for name in _names(root, kinds) if name not in arguments)
-    elif place in ("IMAGE", "SOURCE_IMAGE[:TAG", "REPOSITORY[:TAG"):
+    elif positional in ("IMAGE", "SOURCE_IMAGE[:TAG", "REPOSITORY[:TAG"):
         yield from (name for name in _names(root, _images) if name not in arguments)
-    elif place == "VOLUME":
+    elif positional == "VOLUME":
         yield from (name for name in _names(root, _volumes) if name not in arguments)
-    elif place == "NAME|ID":
+    elif positional == "NAME|ID":
         for kinds in (_containers, _images, _volumes):
             yield from (name for name in _names(root, kinds) if name not in arguments)
-    elif place in ("FILE|-", "COMMAND", "ARG"):
+    elif positional in ("FILE|-", "COMMAND", "ARG"):
         yield FILES
 
 
 def _names(root: str | None, kind: Callable[[Engine], Iterable[str]]) -> list[str]:
-    """Names of a kind; none for who may not see them, or where the state is damaged: no place for errors."""
+    """Return the names of a kind: none if the state cannot be read, since completion has no room for errors."""
     from pyctr_lite.engine import engine
 
     try:

@@ -1,4 +1,4 @@
-"""`completion`: a shell's script, and `__complete`, which it asks what could come next."""
+"""`completion` prints a shell's script, which calls `__complete` for the candidates."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ SHELLS = ("bash", "fish", "zsh")
 
 
 def completion(context: Context) -> int:
-    """Print the script that teaches a shell to complete our command lines."""
+    """Print the script that makes a shell complete our command lines."""
     (shell,) = context.flags.arguments
     if shell not in SHELLS:
-        raise InvalidArgument(f"no completion for {shell!r}", f"it is one of {', '.join(SHELLS)}")
+        raise InvalidArgument(f"no completion for {shell!r}", f"supported shells: {', '.join(SHELLS)}")
     with open(f"{os.path.dirname(__file__)}/completion.{shell}") as file:
         print(file.read(), end="")
     return 0
 
 
 def complete(context: Context) -> int:
-    """Print what could stand in the place of the last word, a candidate a line; ":files" where a file could."""
+    """Print the candidates for the last word, one per line; ":files" stands for files."""
     from pyctr_lite.cli.command import candidates
 
     words = context.flags.arguments or [""]
     for candidate in candidates.of(words, context.root):
-        if candidate.isprintable():  # it is to be typed into a terminal
+        if candidate.isprintable():  # the shell shows and types it on a terminal
             print(candidate)
     return 0
 
@@ -39,7 +39,7 @@ COMMANDS = {
     "completion": Command(
         "completion",
         "SHELL",
-        "Print the script by which bash, fish or zsh completes verbs, flags and names",
+        "Print the completion script for bash, fish or zsh",
         action=completion,
         example=". <(pyctr_lite completion bash)\n"
         "pyctr_lite completion zsh >/usr/local/share/zsh/site-functions/_pyctr_lite\n"
@@ -48,7 +48,7 @@ COMMANDS = {
     "__complete": Command(
         "__complete",
         "[WORD...]",
-        "What could stand in the place of the last word",
+        "Print the completion candidates for the last word",
         action=complete,
         interspersed=False,
     ),

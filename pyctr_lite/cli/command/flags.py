@@ -1,8 +1,8 @@
-"""A verb's command line as a table of options, parsed by pflag's rules, as Docker's client does.  [hot]
+"""The command line of a verb as a table: its options and arguments, and the values parsed by it.  [hot]
 
-argparse costs 7 ms to import and click 15-26, on a path of 20 ms, and neither has pflag's grammar:
-`--rm=false`, `-it`, `-m64m`, a flag that may stand without its value, options that end at the first positional.
-The same tables make the help texts (`help.py`), the completion and the manual.
+Importing argparse takes 7 ms and click 15-26 ms, of a path that takes 20 ms, and neither has the grammar of pflag,
+which Docker's client uses: `--rm=false`, `-it`, `-m64m`, a flag whose value is optional, options that end at the
+first positional. The help texts, the completion and the manual page are made from the same tables.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ class Option:
     """One flag: `Option("memory", "bytes", "Memory limit", short="m")`.
 
     `kind` is a name in `values.KINDS`, or "list": each use appends. `convert` replaces the kind's conversion
-    (for a list: each item's); it raises ValueError or InvalidArgument with what is wrong. `no_value` is the
-    text that the flag takes where it stands alone ("true" for a bool). `aliases` are other long names, not
-    shown in the help.
-    The parsed attribute is the name with underscores; where not given it is `default`: False for a bool, [] for
-    a list, None for the others.
+    (in a list, of each item); it raises ValueError or InvalidArgument with the reason. `no_value` is the value of
+    a flag that is given without one ("true" for a bool). `aliases` are other long names, not shown in the help.
+    The parsed attribute is the name with underscores. If the flag is not given, it is `default`: False for a bool,
+    [] for a list, else None.
     """
 
     __slots__ = (
@@ -75,17 +74,17 @@ class Option:
         self.hidden = hidden
 
     def spelling(self) -> str:
-        """The flag as an error names it: `-m, --memory`."""
+        """Return the flag as an error message names it: `-m, --memory`."""
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
 
 class Command:
-    """A verb: its name below the program ("run", "image ls"), what it takes, what it does.
+    """A verb: its name after the program's ("run", "image ls"), its options and arguments, its action.
 
-    `arguments` is the usage text of the positionals, which also says how many there are: a word in brackets is
-    optional, dots make it many ("IMAGE [COMMAND] [ARG...]": at least one). With `interspersed` false, options
+    `arguments` is the usage text of the positionals, from which their number follows: a word in brackets is
+    optional, one with dots repeats ("IMAGE [COMMAND] [ARG...]": at least one). If `interspersed` is false, options
     end at the first positional, so that `run busybox ls -l` gives -l to ls. `aliases` are its other names
-    ("container run"); `differs` says where the verb differs from Docker's.
+    ("container run"); `differs` describes the differences from Docker's verb.
     """
 
     __slots__ = (
@@ -124,27 +123,27 @@ class Command:
         self.differs = differs
 
     def arity(self) -> tuple[int, int]:
-        """The least and the greatest number of positionals (UNLIMITED where there is no greatest)."""
-        words = self.arguments.split()
-        least = sum(not word.startswith("[") for word in words)
-        return least, UNLIMITED if "..." in self.arguments else len(words)
+        """Return the minimum and the maximum number of positionals (UNLIMITED if there is no maximum)."""
+        names = self.arguments.split()
+        minimum = sum(not name.startswith("[") for name in names)
+        return minimum, UNLIMITED if "..." in self.arguments else len(names)
 
     def arity_error(self, rule: str) -> errors.UsageError:
-        """A UsageError for a wrong number of positionals, with the exit code that Docker's client has for it."""
+        """Return a UsageError for a wrong number of positionals, with Docker's exit code for that."""
         error = self.error(f'"{PROGRAM} {self.name}" {rule}.')
         error.exit_code = 1
         return error
 
     def error(self, message: str, suggestion: str = "") -> errors.UsageError:
-        """A UsageError that points to this verb's help, after a suggestion if there is one."""
+        """Return a UsageError whose hint is the suggestion, if any, and this verb's help."""
         see = f"See '{f'{PROGRAM} {self.name}'.strip()} --help'."
         return errors.UsageError(message, f"{suggestion} {see}".lstrip())
 
 
 class Parsed:
-    """What a command line said: an attribute an option, `arguments` for the positionals.
+    """The values of a command line: one attribute per option, and the positionals in `arguments`.
 
-    `given` holds the keys of the options that were there, `help` whether help was asked for.
+    `given` holds the keys of the options that were given; `help` is true if help was requested.
     """
 
     __slots__ = ("arguments", "given", "help", "values")
@@ -166,7 +165,7 @@ class Parsed:
 
 
 class Context:
-    """What a verb's action gets: its parsed flags, and the engine, created on first use."""
+    """The argument of a verb's action: its parsed flags, and the engine, created on first use."""
 
     def __init__(self, parsed: Parsed, root: str | None, debug: bool, labs: str) -> None:
         self.flags, self.root, self.debug, self.labs = parsed, root, debug, labs
@@ -187,5 +186,5 @@ def need_root() -> None:
     """Raise PyctrError for anyone but root: mounts, namespaces and cgroups need it."""
     if os.geteuid() != 0:
         raise errors.PyctrError(
-            "this needs root: it mounts, and makes namespaces and cgroups", "try: sudo pyctr_lite …"
+            "this needs root, to mount and to create namespaces and cgroups", "try: sudo pyctr_lite …"
         )

@@ -1,4 +1,4 @@
-"""Help texts in the form of Docker's client, made from the tables of `flags`."""
+"""Help texts in the style of Docker's client, made from the tables of `flags`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-NARROWEST = 40
-"""Columns: the least width that is wrapped for."""
+MIN_COLUMNS = 40
+"""The minimum width that help is wrapped to."""
 
 
 def command_help(command: Command, columns: int | None = None) -> str:
-    """The help of one verb: usage, summary, aliases, options, example, where it differs from Docker's."""
+    """Return the help of a verb: usage, summary, aliases, options, example, differences from Docker's verb."""
     columns = columns or terminal_columns()
     parts = [f"Usage:  {usage(command)}", command.summary]
     if command.aliases:
@@ -33,9 +33,9 @@ def command_help(command: Command, columns: int | None = None) -> str:
 
 
 def usage(command: Command) -> str:
-    """The usage line: `pyctr_lite run [OPTIONS] IMAGE [COMMAND] [ARG...]`."""
-    words = [PROGRAM, command.name, "[OPTIONS]" if command.options else "", command.arguments]
-    return " ".join(word for word in words if word)
+    """Return the usage line: `pyctr_lite run [OPTIONS] IMAGE [COMMAND] [ARG...]`."""
+    parts = [PROGRAM, command.name, "[OPTIONS]" if command.options else "", command.arguments]
+    return " ".join(filter(None, parts))
 
 
 def group_help(
@@ -45,7 +45,7 @@ def group_help(
     options: Sequence[Option] = (),
     columns: int | None = None,
 ) -> str:
-    """The help of the program or of a group of verbs: sections of (title, [(verb, summary), …])."""
+    """Return the help of the program or of a group of verbs; a section is (title, [(verb, summary), …])."""
     columns = columns or terminal_columns()
     parts = [f"Usage:  {usage_text}", summary]
     sections = [(title, verbs) for title, verbs in sections if verbs]
@@ -60,14 +60,14 @@ def group_help(
 
 
 def options_help(options: Sequence[Option], columns: int) -> str:
-    """A line or more for each option that is not hidden, sorted by name (pflag's FlagUsagesWrapped)."""
+    """Return one or more lines for each option that is not hidden, sorted by name (pflag's FlagUsagesWrapped)."""
     shown = sorted((option for option in options if not option.hidden), key=lambda option: option.name)
     rows = [(option_left(option), option_right(option)) for option in shown]
     indent = max((len(left) for left, _ in rows), default=0) + 3
     lines = []
     for left, right in rows:
-        if columns - indent < NARROWEST // 2:
-            lines += [left, *textwrap.wrap(right, max(columns, NARROWEST) - 16, initial_indent=" " * 16,
+        if columns - indent < MIN_COLUMNS // 2:
+            lines += [left, *textwrap.wrap(right, max(columns, MIN_COLUMNS) - 16, initial_indent=" " * 16,
                                            subsequent_indent=" " * 16)]  # fmt: skip
         else:
             first, *rest = textwrap.wrap(right, columns - indent) or [""]
@@ -76,7 +76,7 @@ def options_help(options: Sequence[Option], columns: int) -> str:
 
 
 def option_left(option: Option) -> str:
-    """How an option is spelled, and what it takes: `  -m, --memory bytes`."""
+    """Return an option's names and the kind of its value: `  -m, --memory bytes`."""
     short = f"-{option.short}, " if option.short else "    "
     value = option.metavar or {"cpus": "decimal", "memory-swap": "bytes", "bool": ""}.get(option.kind, option.kind)
     if option.no_value and option.kind != "bool":
@@ -85,7 +85,7 @@ def option_left(option: Option) -> str:
 
 
 def option_right(option: Option) -> str:
-    """What an option is for, and its default."""
+    """Return an option's description and default."""
     default = option.default
     if default is None or default is False or default == []:
         return option.help
@@ -99,5 +99,5 @@ def option_right(option: Option) -> str:
 
 
 def terminal_columns() -> int:
-    """The width that help is wrapped to: the terminal's, or 80."""
-    return max(shutil.get_terminal_size((80, 24)).columns, NARROWEST)
+    """Return the width that help is wrapped to: the terminal's, or 80."""
+    return max(shutil.get_terminal_size((80, 24)).columns, MIN_COLUMNS)

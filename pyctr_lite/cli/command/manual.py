@@ -1,4 +1,4 @@
-"""The manual page pyctr_lite(1), made of the tables that also make the help texts (man(7)).
+"""The manual page pyctr_lite(1), made from the same tables as the help texts (man(7)).
 
 `python -m pyctr_lite.cli.command.manual` prints it; `make setup` installs it.
 """
@@ -8,22 +8,22 @@ from __future__ import annotations
 from pyctr_lite.cli.command import flags, help, overview, program, verbs
 
 _FILES = (
-    ("/var/lib/pyctr_lite", "images, layers, containers, volumes; --root or PYCTR_LITE_ROOT moves it"),
-    ("/run/pyctr_lite", "what ends with a reboot"),
+    ("/var/lib/pyctr_lite", "images, layers, containers, volumes; change it with --root or PYCTR_LITE_ROOT"),
+    ("/run/pyctr_lite", "state that does not survive a reboot"),
     ("<root>/containers/<id>", "one container: an OCI bundle, its record, its changes (upper), its log"),
-    ("<root>/images", "the images, an OCI image layout"),
+    ("<root>/images", "the images, as an OCI image layout"),
 )
 _CODES = (
-    ("125", "run: the container was not made or not started; any verb: the flags are wrong"),
+    ("125", "run: the container was not created or not started; any command: the flags are wrong"),
     ("126", "run, exec: the program could not be run"),
-    ("127", "run, exec: there is no such program"),
-    ("128+n", "run, exec, wait: the program was ended by the signal n"),
-    ("1", "any other verb: something could not be done, and is told on stderr"),
+    ("127", "run, exec: the program was not found"),
+    ("128+n", "run, exec, wait: the program was ended by signal n"),
+    ("1", "any other command failed, for the reason on stderr"),
 )
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the manual page in roff."""
     from pyctr_lite import __version__
 
     parts = [
@@ -67,7 +67,7 @@ def _terms(rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> str:
 
 
 def _text(text: str) -> str:
-    """A text in which roff sees no request and no escape, and whose dashes can be copied."""
+    """Escape a text for roff, so that it has no requests or escapes, and its dashes can be copied."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return "\n".join(f"\\&{line}" if line[:1] in (".", "'") else line for line in text.split("\n"))
 

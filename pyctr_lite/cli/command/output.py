@@ -1,8 +1,8 @@
-"""stdout and stderr: one place decides what they do with hostile text and with a full disk.  [hot]
+"""stdout and stderr, made safe against hostile text and a full disk in one place.  [hot]
 
-`prepare` runs before any verb. From then on `print` cannot let a text drive a terminal, so no verb has to think
-of it. What must reach a terminal as it is goes through `styled`; what a container writes goes as bytes to the
-descriptor, by `write_all`.
+`prepare` runs before any verb. From then on text printed by `print` cannot control a terminal, so no verb has to
+escape it. Use `styled` for text that must reach a terminal unchanged. A container's output is written as bytes to
+the descriptor, by `write_all`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WriteError(errors.PyctrError):
-    """stdout or stderr did not take what was written: the disk under it is full, or the terminal is gone."""
+    """Writing to stdout or stderr has failed: the disk is full, or the terminal is gone."""
 
     exit_code = 1
 
@@ -29,7 +29,7 @@ class WriteError(errors.PyctrError):
 
 
 class _Stdout(io.FileIO):
-    """The descriptor below `sys.stdout`. An error names it, which tells it from all other errors."""
+    """The descriptor below `sys.stdout`. It raises WriteError, which differs from the errors of other files."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -41,13 +41,13 @@ class _Stdout(io.FileIO):
 
 
 _NAMES = {1: "/dev/stdout", 2: "/dev/stderr"}
-"""Go's names of the two, which Docker's messages have."""
+"""Go's names of the two, as in Docker's messages."""
 
 
 def prepare() -> None:
-    """Make the two streams take any text: on a terminal it is made visible, elsewhere its bytes are kept.
+    """Make both streams accept any text. A terminal shows control characters visibly; elsewhere text is unchanged.
 
-    Bytes that are not UTF-8 leave as they came. A character that the stream's encoding lacks becomes "?".
+    Bytes that are not UTF-8 are written as they were read. A character that the encoding lacks becomes "?".
     """
     codecs.register_error("pyctr_lite", _encode)
     sys.stdout = _stream(1, sys.stdout.encoding, io.BufferedWriter(_Stdout(1, "w", closefd=False)))
@@ -66,12 +66,12 @@ def _stream(fd: int, encoding: str, raw: io.BufferedWriter) -> io.TextIOWrapper:
 
 
 def styled(text: str) -> None:
-    """Write a text to stdout as it is: it holds styles of ours, or what a person's own template makes."""
+    """Write a text to stdout unchanged: one with our own styles, or the output of the user's template."""
     getattr(sys.stdout, "write_raw", sys.stdout.write)(text)
 
 
 def one_line(text: str, fd: int = 1) -> str:
-    """Return a value that cannot begin a line of its own on a terminal; the value itself if `fd` is not one."""
+    """Make line breaks and control characters in a value visible if `fd` is a terminal."""
     if text.isprintable() or not os.isatty(fd):
         return text
     from pyctr_lite import screen
@@ -80,7 +80,7 @@ def one_line(text: str, fd: int = 1) -> str:
 
 
 def show_json(value: Any, indent: int | None = None) -> None:
-    """Print a value as JSON. On a terminal it has no control characters, and means the same."""
+    """Print a value as JSON. On a terminal, control characters are written as JSON escapes."""
     from pyctr_lite import jsonfile
 
     text = jsonfile.dumps(value, indent=indent)
@@ -92,22 +92,22 @@ def show_json(value: Any, indent: int | None = None) -> None:
 
 
 def complain(message: str, more: str = "") -> None:
-    """Print one line about an error to stderr, and `more` behind it. A stderr that takes nothing is left alone."""
+    """Print an error on one line of stderr, and `more` after it. A failure to write to stderr is ignored."""
     try:
         print(f"pyctr_lite: {one_line(message, 2)}{more}", file=sys.stderr)
     except OSError:
-        lose_unwritten(2)
+        drop_unwritten(2)
 
 
 def raw_stream(fd: int) -> TextIO:
-    """A second stream to a descriptor, for a library that draws on the terminal and shows no text of others."""
+    """Return a second stream to a descriptor, for a library that draws on the terminal and prints only our text."""
     return os.fdopen(fd, "w", encoding=sys.stderr.encoding, errors="replace", closefd=False)
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write bytes to stdout (1) or stderr (2), all of them.
+    """Write all bytes to stdout (1) or stderr (2).
 
-    Raises BrokenPipeError if the reader has gone, WriteError if they cannot be written.
+    Raises BrokenPipeError if the reader has gone, WriteError on any other failure.
     """
     while data:
         try:
@@ -125,15 +125,16 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def finish(code: int) -> int:
-    """Write what the streams still hold, and return the exit code: 1 if they do not take it and `code` is 0."""
-    lost = [lose_unwritten(1), lose_unwritten(2)]
+    """Flush both streams. Returns the exit code: `code`, or 1 if that is 0 and output was lost."""
+    lost = [drop_unwritten(1), drop_unwritten(2)]
     return code or int(any(lost))
 
 
-def lose_unwritten(fd: int) -> bool:
-    """Flush stdout (1) or stderr (2), and say so if that fails. Returns whether anything was lost.
+def drop_unwritten(fd: int) -> bool:
+    """Flush stdout (1) or stderr (2), and report a failure. Returns whether output was lost.
 
-    What cannot be written is dropped, so a later flush succeeds. A reader that has gone is not worth a message.
+    Output that cannot be written is dropped, so that a later flush succeeds. If the reader has gone, nothing is
+    reported.
     """
     try:
         (sys.stdout if fd == 1 else sys.stderr).flush()
@@ -148,7 +149,7 @@ def lose_unwritten(fd: int) -> bool:
 
 
 def _encode(error: UnicodeError) -> tuple[str | bytes, int]:
-    """The bytes of what an encoding does not take (codecs.register_error)."""
+    """Return the bytes for characters that an encoding lacks (codecs.register_error)."""
     assert isinstance(error, UnicodeEncodeError)
     wrong = error.object[error.start : error.end]
     unknown = "\ufffd".encode() if error.encoding.lower() in ("utf-8", "utf8") else b"?"

@@ -1,4 +1,4 @@
-"""`pyctr_lite`, `pyctr_lite --help`, `pyctr_lite help VERB`, `pyctr_lite GROUP` and a verb that does not exist."""
+"""Help of the program, of groups and by `help VERB`; the error for an unknown verb."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from pyctr_lite import suggest
 from pyctr_lite.cli.command import flags, help, verbs
 from pyctr_lite.errors import UsageError
 
-SUMMARY = "A container engine that is taught by building it: namespaces, cgroups, rootfs, volumes, commit."
+SUMMARY = "A container engine for learning how containers work: namespaces, cgroups, rootfs, volumes, commit."
 _COMMON = ("run", "exec", "ps", "images", "logs", "stop", "rm", "commit")
 
 
 def show(parsed: flags.Parsed, options: tuple[flags.Option, ...]) -> int:
-    """Print the help of the program or of a group. Fails with UsageError for what is no verb."""
-    words = parsed.arguments
-    if words[:1] == ["help"]:
-        words = words[1:]
-        name, _ = verbs.find(words)
+    """Print the help of the program or of a group. Raises UsageError for an unknown verb."""
+    arguments = parsed.arguments
+    if arguments[:1] == ["help"]:
+        arguments = arguments[1:]
+        name, _ = verbs.find(arguments)
         if name:
             print(help.command_help(command(name)), end="")
             return 0
-    group = words[0] if words and words[0] in verbs.GROUPS else ""
-    if words and not group:
-        raise _unknown(words[0], "", _single_words())
+    group = arguments[0] if arguments and arguments[0] in verbs.GROUPS else ""
+    if arguments and not group:
+        raise _unknown(arguments[0], "", _single_words())
     if group:
         members = {
             name.split()[1]: name for name in (*verbs.VERBS, *verbs.ALIASES) if name.startswith(group + " ")
         }
-        if len(words) > 1 and not words[1].startswith("-"):
-            raise _unknown(words[1], group, list(members))
+        if len(arguments) > 1 and not arguments[1].startswith("-"):
+            raise _unknown(arguments[1], group, list(members))
         rows = [(short, _summary(name)) for short, name in sorted(members.items())]
         print(help.group_help(f"pyctr_lite {group} COMMAND", f"Manage {group}s", [("Commands", rows)]), end="")
         return 0
@@ -40,7 +40,7 @@ def show(parsed: flags.Parsed, options: tuple[flags.Option, ...]) -> int:
 
 
 def command(name: str) -> flags.Command:
-    """The table of a verb, by any of its names."""
+    """Return a verb's Command, by any of its names."""
     name = verbs.ALIASES.get(name, name)
     module = __import__(f"pyctr_lite.cli.{verbs.VERBS[name]}", fromlist=["COMMANDS"])
     found: flags.Command = module.COMMANDS[name]

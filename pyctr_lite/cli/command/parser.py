@@ -1,4 +1,4 @@
-"""Parse a command line by a verb's table of options, with pflag's rules, as Docker's client does.  [hot]"""
+"""Parser of a verb's command line, with pflag's rules, which Docker's client uses.  [hot]"""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def parse(command: flags.Command, words: Sequence[str]) -> flags.Parsed:
-    """Read a verb's words. Fails with UsageError in pflag's and cobra's texts.
+def parse(command: flags.Command, args: Sequence[str]) -> flags.Parsed:
+    """Parse a verb's arguments. Raises UsageError with the messages of pflag and cobra.
 
-    Where help is asked for, the number of positionals is not checked (`help` is then true).
+    If they ask for help (`help` is then true), the number of positionals is not checked.
     """
-    parsed = parse_words(command, words)
+    parsed = parse_args(command, args)
     if not parsed.help:
         _check_arity(command, len(parsed.arguments))
     return parsed
 
 
-def parse_words(command: flags.Command, words: Sequence[str]) -> flags.Parsed:
-    """Read words, however many positionals there are. Fails with UsageError.
+def parse_args(command: flags.Command, args: Sequence[str]) -> flags.Parsed:
+    """Parse arguments with any number of positionals. Raises UsageError.
 
-    As pflag's parseArgs, parseLongArg and parseSingleShortArg (github.com/spf13/pflag, flag.go).
+    Follows pflag's parseArgs, parseLongArg and parseSingleShortArg (github.com/spf13/pflag, flag.go).
     """
     long = {option.name: option for option in command.options}
     long |= {alias: option for option in command.options for alias in option.aliases}
     short = {option.short: option for option in command.options if option.short}
     parsed = flags.Parsed(command.options)
     position = 0
-    while position < len(words):
-        word = words[position]
+    while position < len(args):
+        word = args[position]
         position += 1
         if len(word) < 2 or word[0] != "-":
             parsed.arguments.append(word)
             if not command.interspersed:
-                parsed.arguments += words[position:]
+                parsed.arguments += args[position:]
                 break
         elif word == "--":
-            parsed.arguments += words[position:]
+            parsed.arguments += args[position:]
             break
         elif word[1] == "-":
             name, equals, value = word[2:].partition("=")
@@ -55,9 +55,9 @@ def parse_words(command: flags.Command, words: Sequence[str]) -> flags.Parsed:
             if not equals:
                 value = option.no_value
                 if not value:
-                    if position == len(words):
+                    if position == len(args):
                         raise command.error(f"flag needs an argument: {word}")
-                    value = words[position]
+                    value = args[position]
                     position += 1
             _set(command, parsed, option, value)
         else:
@@ -76,8 +76,8 @@ def parse_words(command: flags.Command, words: Sequence[str]) -> flags.Parsed:
                     value, letters = option.no_value, letters[1:]
                 elif len(letters) > 1:
                     value, letters = letters[1:], ""
-                elif position < len(words):
-                    value, letters = words[position], ""
+                elif position < len(args):
+                    value, letters = args[position], ""
                     position += 1
                 else:
                     raise command.error(f"flag needs an argument: '{letters[0]}' in -{letters}")
@@ -107,18 +107,18 @@ def _suggestion(name: str, long: dict[str, flags.Option]) -> str:
 
 
 def _check_arity(command: flags.Command, number: int) -> None:
-    """Cobra's rules on the number of positionals, in the words of Docker's client (cli/required.go)."""
-    least, most = command.arity()
-    if number >= least and (most == flags.UNLIMITED or number <= most):
+    """Check the number of positionals. Raises UsageError with the text of Docker's client (cli/required.go)."""
+    minimum, maximum = command.arity()
+    if number >= minimum and (maximum == flags.UNLIMITED or number <= maximum):
         return
-    if most == 0:
+    if maximum == 0:
         rule = "accepts no arguments"
-    elif least == most:
-        rule = f"requires exactly {least} argument{'s' * (least != 1)}"
-    elif most == flags.UNLIMITED:
-        rule = f"requires at least {least} argument{'s' * (least != 1)}"
-    elif least == 0:
-        rule = f"requires at most {most} argument{'s' * (most != 1)}"
+    elif minimum == maximum:
+        rule = f"requires exactly {minimum} argument{'s' * (minimum != 1)}"
+    elif maximum == flags.UNLIMITED:
+        rule = f"requires at least {minimum} argument{'s' * (minimum != 1)}"
+    elif minimum == 0:
+        rule = f"requires at most {maximum} argument{'s' * (maximum != 1)}"
     else:
-        rule = f"requires at least {least} and at most {most} arguments"
+        rule = f"requires at least {minimum} and at most {maximum} arguments"
     raise command.arity_error(rule)

@@ -1,15 +1,15 @@
-"""The program itself as a command: the options before the verb.  [hot]"""
+"""The global options, which stand before the verb.  [hot]"""
 
 from __future__ import annotations
 
 from pyctr_lite.cli.command import flags
 
 GLOBAL_OPTIONS = (
-    flags.Option("root", "string", "Directory of all state (default /var/lib/pyctr_lite, or PYCTR_LITE_ROOT)"),
+    flags.Option("root", "string", "State directory (default: $PYCTR_LITE_ROOT, or /var/lib/pyctr_lite)"),
     flags.Option(
-        "labs", "string", "Let functions written in the labs (or DIR) replace the engine's", no_value="@"
+        "labs", "string", "Replace functions of the engine by your own from the labs (or DIR)", no_value="@"
     ),
-    flags.Option("debug", "bool", "Show where in the source an error comes from", short="D"),
-    flags.Option("version", "bool", "Print the version", short="v"),
+    flags.Option("debug", "bool", "Print the traceback of an error", short="D"),
+    flags.Option("version", "bool", "Print the version and quit", short="v"),
 )
 GLOBAL = flags.Command("", "[COMMAND] [ARG...]", "", GLOBAL_OPTIONS, interspersed=False)

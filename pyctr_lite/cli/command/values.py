@@ -1,4 +1,4 @@
-"""The value of a flag from its text, by the flag's kind, with the error texts of Go's strconv.  [hot]"""
+"""Conversion of a flag's text to its value, by the flag's kind, with the error texts of Go's strconv.  [hot]"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def boolean(text: str) -> bool:
-    """Go's strconv.ParseBool."""
+    """Parse a boolean as Go's strconv.ParseBool does. Raises ValueError with its message."""
     if text in ("1", "t", "T", "TRUE", "true", "True"):
         return True
     if text in ("0", "f", "F", "FALSE", "false", "False"):
@@ -20,7 +20,7 @@ def boolean(text: str) -> bool:
 
 
 def _units(function: str) -> Callable[[str], int]:
-    """A conversion of `units`, which is imported when it is called."""
+    """Return a conversion that imports `units` only when it is called."""
 
     def convert(text: str) -> int:
         from pyctr_lite.formats import units
@@ -38,5 +38,5 @@ KINDS: dict[str, Callable[[str], Any]] = {
     "memory-swap": _units("memory_swap"),
     "cpus": _units("nano_cpus"),
 }
-"""How a kind's text becomes its value; a kind that is not here is text. "bytes" are bytes as an int, "cpus" are
-nanocpus as an int (10⁹ a CPU)."""
+"""The conversion for each kind; any other kind stays text. "bytes" become an int of bytes, "cpus" an int of
+nanocpus (10⁹ per CPU)."""

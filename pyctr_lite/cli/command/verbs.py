@@ -1,4 +1,4 @@
-"""Which module has which verb. Only the module of the verb that is used is imported.  [hot]"""
+"""The verbs, their modules and their aliases. Only the module of the verb in use is imported.  [hot]"""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ VERBS = {
     "completion": "command.completion",
     "__complete": "command.completion",
 }
-"""The verb, and its module in this package. A module has a Command for each of its verbs in `COMMANDS`.
+"""Verb → its module in this package, which has a Command for each of its verbs in `COMMANDS`.
 
-One that begins with an underscore is for programs, and in no list."""
+A verb that begins with an underscore is for programs, and is not listed."""
 
 _CONTAINER_VERBS = (
     "run create exec attach start stop restart kill pause unpause wait rm rename update cp export logs "
@@ -83,16 +83,16 @@ ALIASES = {
     "system events": "events",
     **{f"container {verb}": verb for verb in _CONTAINER_VERBS},
 }
-"""Docker's other words for the same verbs."""
+"""Docker's other names of the same verbs."""
 
 GROUPS = ("container", "image", "system", "volume")
 
 
-def find(words: list[str]) -> tuple[str, int]:
-    """The verb at the head of a command line, and how many words it is; ("", 0) where there is none."""
+def find(args: list[str]) -> tuple[str, int]:
+    """Return the verb that a command line begins with, and its number of words; ("", 0) if there is no verb."""
     for count in (2, 1):
-        name = " ".join(words[:count])
+        name = " ".join(args[:count])
         name = ALIASES.get(name, name)
-        if len(words) >= count and name in VERBS:
+        if len(args) >= count and name in VERBS:
             return name, count
     return "", 0
