@@ -100,7 +100,7 @@ def complain(message: str, more: str = "") -> None:
 
 
 def raw_stream(fd: int) -> TextIO:
-    """Return a second stream to a descriptor, for a library that draws on the terminal and prints only our text."""
+    """Open a second stream to a descriptor, for a library that draws on the terminal and prints only our text."""
     return os.fdopen(fd, "w", encoding=sys.stderr.encoding, errors="replace", closefd=False)
 
 
