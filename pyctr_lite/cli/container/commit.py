@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 
 
-def commit(context: Context) -> int:
-    """Make an image of a container's changes and print its id."""
-    from pyctr_lite.engine.files import commit as engine_commit
+def commit_container(context: Context) -> int:
+    """Create an image from a container's changes and print its id."""
+    from pyctr_lite.engine.files import commit
 
     flags = context.flags
     run.explain_to_stderr(flags.explain)
     with progress.Progress("commit", quiet=bool(flags.explain)) as shown:
-        image = engine_commit.commit(
+        image = commit.commit(
             context.engine.containers.get(flags.arguments[0]),
             flags.arguments[1] if len(flags.arguments) > 1 else "",
             message=flags.message or "",
@@ -33,11 +33,11 @@ def commit(context: Context) -> int:
     return 0
 
 
-def diff(context: Context) -> int:
-    """Print what a container has added (A), changed (C) and deleted (D) of its image."""
-    from pyctr_lite.engine.files import commit as engine_commit
+def print_changes(context: Context) -> int:
+    """Print the files that a container has added (A), changed (C) and deleted (D)."""
+    from pyctr_lite.engine.files import commit
 
-    for change in engine_commit.changes(context.engine.containers.get(context.flags.arguments[0])):
+    for change in commit.changes(context.engine.containers.get(context.flags.arguments[0])):
         print(change.kind, output.one_line(change.path))
     return 0
 
@@ -54,16 +54,16 @@ COMMANDS = {
             Option("message", "string", "Commit message", short="m"),
             Option("pause", "bool", "Pause container during commit", short="p", default=True),
         ),
-        action=commit,
+        action=commit_container,
         aliases=("container commit",),
         example="pyctr_lite commit -m 'add a page' -c 'CMD [\"httpd\", \"-f\"]' web site:1",
-        differs="--explain is ours.",
+        differs="Docker does not have --explain.",
     ),
     "diff": Command(
         "diff",
         "CONTAINER",
         "Inspect changes to files or directories on a container's filesystem",
-        action=diff,
+        action=print_changes,
         aliases=("container diff",),
         example="pyctr_lite diff web",
     ),

@@ -1,4 +1,4 @@
-"""`cp` and `export`: files out of a container and into one."""
+"""`cp` and `export`: files from and to a container."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 
 
-def copy(context: Context) -> int:
-    """Copy between a container and the host, or a tar stream from or to one."""
-    from pyctr_lite.engine.files import copy as copies
+def copy_files(context: Context) -> int:
+    """Copy files between a container and the host, or between a container and a tar stream."""
+    from pyctr_lite.engine.files import copy
 
     flags = context.flags
     (source_container, source), (container, destination) = map(_split, flags.arguments)
     if source_container and container:
-        raise InvalidArgument("copying between containers is not supported", "use - and a pipe between two cp")
+        raise InvalidArgument("copying between containers is not supported", "pipe one cp into another, with -")
     if not source_container and not container:
-        raise InvalidArgument("must specify at least one container source", "CONTAINER:PATH is a container's path")
-    how = {"archive": flags.archive, "follow": flags.follow_link}
+        raise InvalidArgument(
+            "must specify at least one container source", "write a path in a container as CONTAINER:PATH"
+        )
+    options = {"archive": flags.archive, "follow": flags.follow_link}
     if source_container:
         item = context.engine.containers.get(source_container)
         if destination == "-":
             if os.isatty(1):
                 raise InvalidArgument("cowardly refusing to copy to a terminal", "redirect it, or give a path")
-            copies.to_stream(item, source, sys.stdout.buffer, follow=flags.follow_link)
+            copy.to_stream(item, source, sys.stdout.buffer, follow=flags.follow_link)
             return 0
         with progress.Progress("cp", quiet=flags.quiet) as bar:
-            done = copies.out(item, source, destination, **how, watch=bar.watch)
+            done = copy.out(item, source, destination, **options, watch=bar.watch)
         shown = destination
     else:
         item = context.engine.containers.get(container)
         shown = f"{container}:{destination}"
         if source == "-":
-            copies.from_stream(item, sys.stdin.buffer, destination, archive=flags.archive)
+            copy.from_stream(item, sys.stdin.buffer, destination, archive=flags.archive)
             return 0
         with progress.Progress("cp", quiet=flags.quiet) as bar:
-            done = copies.into(item, source, destination, **how, watch=bar.watch)
+            done = copy.into(item, source, destination, **options, watch=bar.watch)
     for name in done.skipped:
         output.complain(f"not copied: {name}")
     if not flags.quiet and os.isatty(1):
@@ -55,24 +57,24 @@ def copy(context: Context) -> int:
 
 def export(context: Context) -> int:
     """Write a container's root file system as a tar stream."""
-    from pyctr_lite.engine.files import copy as copies
+    from pyctr_lite.engine.files import copy
 
     flags = context.flags
     item = context.engine.containers.get(flags.arguments[0])
     if not flags.output:
         if os.isatty(1):
             raise InvalidArgument("cowardly refusing to save to a terminal. Use the -o flag or redirect")
-        copies.export(item, sys.stdout.buffer)
+        copy.export(item, sys.stdout.buffer)
         return 0
     from pyctr_lite.images import archive
 
     with archive.open_output(flags.output) as file, progress.Progress("export") as shown:
-        copies.export(item, shown.watch(file))
+        copy.export(item, shown.watch(file))
     return 0
 
 
 def _split(text: str) -> tuple[str, str]:
-    """CONTAINER:PATH in its parts, or "" and a path of the host: one that begins with / or . has no container."""
+    """Split CONTAINER:PATH. The container is "" for a path on the host, such as any that begins with / or `.`."""
     if text == "-" or text.startswith(("/", ".")):
         return "", text
     container, colon, path = text.partition(":")
@@ -90,16 +92,17 @@ COMMANDS = {
             Option(
                 "quiet",
                 "bool",
-                "Suppress progress and the line at the end (there are some at a terminal only)",
+                "Suppress the progress bar and the summary (shown on a terminal only)",
                 short="q",
             ),
         ),
-        action=copy,
+        action=copy_files,
         aliases=("container cp",),
         example="pyctr_lite cp web:/etc/passwd .\ntar -c site | pyctr_lite cp - web:/srv",
-        differs="Without -a what is copied is root's in the container and the caller's on the host, as Docker's "
-        "manual says and its daemon does not do. Devices are not made on the host, setuid bits only with -a. A "
-        "destination that is a device, or a link that leads in a circle, is refused. Holes of files are kept.",
+        differs="Without -a, copied files belong to root in the container and to the caller on the host, as "
+        "Docker's manual says, though its daemon does otherwise. On the host, devices are not created, and setuid "
+        "bits are set only with -a. A destination that is a device or a circular link is refused. Sparse files "
+        "stay sparse.",
     ),
     "export": Command(
         "export",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container import options as container_options
-from pyctr_lite.cli.container import run
+from pyctr_lite.cli.container import options, run
 from pyctr_lite.cli.screen import terminal
 from pyctr_lite.errors import Conflict, InvalidArgument, PyctrError
 
@@ -18,20 +17,20 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 
 
-def execute(context: Context) -> int:
-    """Run one more process in a running container; its exit code."""
-    from pyctr_lite.engine.life import execute as engine_exec
+def exec_command(context: Context) -> int:
+    """Run an additional process in a running container. Returns its exit code."""
+    from pyctr_lite.engine.life import execute
     from pyctr_lite.engine.state.options import ExecOptions
 
     flags = context.flags
     if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
-        raise InvalidArgument("the input device is not a TTY", "leave -t out where stdin is a pipe or a file")
+        raise InvalidArgument("the input device is not a TTY", "omit -t if stdin is a pipe or a file")
     terminal.parse_keys(flags.detach_keys)
     run.explain_to_stderr(flags.explain)
     container = context.engine.containers.get(flags.arguments[0])
-    options = ExecOptions(
+    exec_options = ExecOptions(
         flags.arguments[1:],
-        env=[*container_options.env_files(flags.env_file), *flags.env],
+        env=[*options.env_files(flags.env_file), *flags.env],
         user=flags.user or "",
         workdir=flags.workdir or "",
         stdin=flags.interactive,
@@ -41,16 +40,19 @@ def execute(context: Context) -> int:
     )
     size = terminal.size() if flags.tty else (0, 0)
     if not flags.detach:
-        terminal.hold_signals()  # until there is a process to pass them on to
-    attachment = _launched(lambda: engine_exec.run(container, options, size))
+        terminal.hold_signals()  # until there is a process to pass them to
+    attachment = _with_exit_code(lambda: execute.run(container, exec_options, size))
     if flags.detach:
         attachment.close()
         return 0
     return terminal.follow(attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys) or 0
 
 
-def _launched(launch: Callable[[], Any]) -> Any:
-    """What goes wrong in the new process, before its program, is 126 as it is Docker's; no such container is 1."""
+def _with_exit_code(launch: Callable[[], Any]) -> Any:
+    """Launch the process. An error in it, before its program runs, gets the exit code 126, as Docker's does.
+
+    Other errors keep theirs: 1 for a missing container or one that is not running.
+    """
     try:
         return launch()
     except PyctrError as error:
@@ -81,7 +83,7 @@ COMMANDS = {
             Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
             Option("workdir", "string", "Working directory inside the container", short="w"),
         ),
-        action=execute,
+        action=exec_command,
         aliases=("container exec",),
         example="pyctr_lite exec -it web sh",
         interspersed=False,

@@ -36,7 +36,7 @@ _COMMAND_LENGTH = 20
 
 
 def ps(context: Context) -> int:
-    """List containers, the newest first."""
+    """List containers, newest first."""
     flags = context.flags
     listing = tables.Listing(_FIELDS, (*_SHOWN, "Size") if flags.size else _SHOWN, labels="labels")
     form = flags.format or ""
@@ -61,7 +61,7 @@ def ps(context: Context) -> int:
 
 
 def _choose(context: Context) -> list[Container]:
-    """The containers that the flags ask for."""
+    """Return the containers that the flags select."""
     flags, engine = context.flags, context.engine
     last = 1 if flags.latest else flags.last
     every = flags.all or last > 0
@@ -77,14 +77,14 @@ def _choose(context: Context) -> list[Container]:
 
 
 class ImageNames:
-    """The name of each container's image; its id where the name has gone to another image meanwhile."""
+    """Names of containers' images. An image whose name has moved to another image is shown by its id."""
 
     def __init__(self, engine: Any, whole: bool) -> None:
         self.store, self.whole = engine.images, whole
         self.ids: dict[str, str] = {}
 
     def name(self, container: Container) -> str:
-        """What `ps` shows of a container's image."""
+        """Return the name or id of a container's image, as `ps` shows it."""
         name, id = container.record.image_name, container.record.image
         if name not in self.ids:
             try:
@@ -103,7 +103,7 @@ def _command(container: Container, whole: bool) -> str:
 
 
 def quote(text: str) -> str:
-    """Go's strconv.Quote, for what a command line has in it."""
+    """Quote a command line as Go's strconv.Quote does."""
     out = []
     for letter in text:
         if letter in '"\\':
@@ -116,7 +116,7 @@ def quote(text: str) -> str:
 
 
 _layer_sizes: dict[str, int] = {}
-"""Bytes: containers share their layers, and a layer is walked once."""
+"""Layer → bytes, so that a layer that containers share is walked once."""
 
 
 def _size(container: Container, whole: bool) -> str:

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 
 
-def rename(context: Context) -> int:
+def rename_container(context: Context) -> int:
     """Give a container another name."""
-    from pyctr_lite.engine.life import rename as renames
+    from pyctr_lite.engine.life import rename
 
     reference, name = context.flags.arguments
-    renames.rename(context.engine.containers.get(reference), name)
+    rename.rename(context.engine.containers.get(reference), name)
     return 0
 
 
@@ -23,7 +23,7 @@ COMMANDS = {
         "rename",
         "CONTAINER NEW_NAME",
         "Rename a container",
-        action=rename,
+        action=rename_container,
         aliases=("container rename",),
         example="pyctr_lite rename web web-old",
     )

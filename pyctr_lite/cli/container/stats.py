@@ -32,25 +32,25 @@ _FIELDS = {
 }
 _SHOWN = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
 _INTERVAL = 1.0
-"""Seconds between two looks; a share of the CPU is what was used between them."""
+"""Seconds between two measurements; the CPU percentage is the share used between them."""
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 def stats(context: Context) -> int:
-    """Show what containers use, again each second until Ctrl-C, or once."""
+    """Show the resource usage of containers, every second until Ctrl-C, or once."""
     flags = context.flags
     listing = tables.Listing(_FIELDS, _SHOWN)
     form = flags.format or ""
-    listing.wanted(form)  # a template with a fault is told of before anything is measured
+    listing.wanted(form)  # report a faulty template before anything is measured
     for reference in flags.arguments:
-        context.engine.containers.get(reference)  # a name that does not exist is an error at the start only
+        context.engine.containers.get(reference)  # an unknown name is an error only at the start
     live = os.isatty(1) and not flags.no_stream
     meter = _Meter(flags.no_trunc)
     if live:
         output.styled(_HOME + _CLEAR_BELOW)
     else:
         found = _containers(context)
-        meter.rows(found)  # the first look is what the second is compared with
+        meter.rows(found)  # the first measurement, for the second to be compared with
         if any(container.state.running for _, container in found):
             _pause()
     while True:
@@ -66,12 +66,12 @@ def stats(context: Context) -> int:
 
 
 def _pause() -> None:
-    """Wait for the next look: time is all that is waited for here."""
+    """Wait for the next measurement. This waits for time alone, not for an event."""
     select.select([], [], [], _INTERVAL)
 
 
 def _containers(context: Context) -> list[tuple[str, Container]]:
-    """The containers to show, by the names that they were asked for with."""
+    """Return the containers to show, each with the name that the user gave."""
     containers = context.engine.containers
     if not context.flags.arguments:
         return [(item.id[:12], item) for item in containers.list(all=context.flags.all)]
@@ -80,19 +80,19 @@ def _containers(context: Context) -> list[tuple[str, Container]]:
         try:
             found.append((reference, containers.get(reference)))
         except NotFound:
-            pass  # it was removed meanwhile
+            pass  # it has been removed since the start
     return found
 
 
 class _Meter:
-    """Remembers the last look at each container, for the share of the CPU since then."""
+    """Measures containers, and remembers the CPU time of each for its share since the last measurement."""
 
     def __init__(self, whole_ids: bool) -> None:
         self._whole_ids = whole_ids
         self._before: dict[str, tuple[int, int]] = {}
 
     def rows(self, containers: list[tuple[str, Container]]) -> list[dict[str, Any]]:
-        """A row for each container, as things stand now."""
+        """Measure containers. Returns one row for each."""
         return [self._row(reference, container) for reference, container in containers]
 
     def _row(self, reference: str, container: Container) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class _Meter:
         }
         try:
             used = processes.stats(container)
-        except PyctrError:  # it does not run
+        except PyctrError:  # it is not running
             return row | {"CPUPerc": "0.00%", "MemUsage": "0B / 0B", "MemPerc": "0.00%"} | {
                 "NetIO": "0B / 0B", "BlockIO": "0B / 0B", "PIDs": "0"
             }  # fmt: skip
@@ -132,7 +132,7 @@ class _Meter:
 
 
 def memory_total() -> int:
-    """The bytes of memory that the machine has: the limit of a container that has none."""
+    """Return the bytes of memory of this machine, which limit a container without a limit of its own."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -141,7 +141,7 @@ def _two_sizes(first: int, second: int) -> str:
 
 
 def top(context: Context) -> int:
-    """Show a container's processes as the host sees them."""
+    """Show a container's processes, with their pids on the host."""
     from pyctr_lite.engine.report import processes
 
     reference, *options = context.flags.arguments
@@ -154,7 +154,7 @@ def top(context: Context) -> int:
 
 
 def _top_by_ps(container: Container, options: list[str]) -> str:
-    """The lines of the host's `ps OPTIONS` that are of the container: what to show is for ps to know."""
+    """Return the lines of the host's `ps OPTIONS` for the container's processes. The options are those of ps."""
     import subprocess
 
     from pyctr_lite.engine.report import processes
@@ -163,7 +163,7 @@ def _top_by_ps(container: Container, options: list[str]) -> str:
     try:
         done = subprocess.run(["ps", *options], capture_output=True, text=True, errors="replace")
     except FileNotFoundError:
-        raise PyctrError("ps is not installed on this machine", "leave the ps options out") from None
+        raise PyctrError("ps is not installed on this machine", "omit the ps options") from None
     if done.returncode:
         raise PyctrError(f"ps: {done.stderr.strip().splitlines()[0]}" if done.stderr.strip() else "ps failed")
     titles, *lines = done.stdout.splitlines()

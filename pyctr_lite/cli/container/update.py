@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 
 
-def update(context: Context) -> int:
+def update_containers(context: Context) -> int:
     """Change the limits and the restart policy of containers."""
-    from pyctr_lite.engine.life import update as updates
+    from pyctr_lite.engine.life import update
 
     flags = context.flags
     if not flags.given:
@@ -25,14 +25,14 @@ def update(context: Context) -> int:
         changes["restart"] = ""
     for key in ("cpu_shares", "blkio_weight", "memory", "memory_reservation", "memory_swap", "nano_cpus"):
         if changes.get(key) == 0:
-            del changes[key]  # 0 is "not given" for Docker
+            del changes[key]  # for Docker 0 means "not given"
     for key in ("cpuset_cpus", "cpuset_mems"):
         if changes.get(key) == "":
-            del changes[key]  # and so is ""
+            del changes[key]  # and so does ""
     return for_each.apply(
         context,
         flags.arguments,
-        lambda reference: updates.update(context.engine.containers.get(reference), changes),
+        lambda reference: update.update(context.engine.containers.get(reference), changes),
     )
 
 
@@ -57,7 +57,7 @@ COMMANDS = {
             Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
             Option("restart", "string", "Restart policy to apply when a container exits"),
         ),
-        action=update,
+        action=update_containers,
         aliases=("container update",),
         example="pyctr_lite update -m 128m --memory-swap 256m --cpus 1.5 web",
     )
