@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import walk, whiteout
 
@@ -35,11 +36,8 @@ def changes(upper: str, lowers: list[str]) -> Iterator[Change]:
     is, or anything in it. Of a deleted directory only itself is shown, not what was in it.
     Raises InvalidArgument if the paths need too much memory: a tree can be deeper than any path.
     """
-    fd = os.open(upper, walk.DIRECTORY & ~os.O_NOFOLLOW)
-    try:
+    with linux.closing(os.open(upper, walk.DIRECTORY & ~os.O_NOFOLLOW)) as fd:
         yield from sorted(directory_changes(fd, lowers, ""), key=lambda change: os.fsencode(change.path))
-    finally:
-        os.close(fd)
 
 
 def directory_changes(upper: int, lowers: list[str], path: str) -> list[Change]:
@@ -128,11 +126,8 @@ def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[C
         return [Change("D", path)] if before else []
     below = []
     if stat.S_ISDIR(status.st_mode):
-        directory = os.open(name, walk.DIRECTORY, dir_fd=upper)
-        try:
+        with linux.closing(os.open(name, walk.DIRECTORY, dir_fd=upper)) as directory:
             below = directory_changes(directory, lower_directories(lowers, name), path)
-        finally:
-            os.close(directory)
     if before is None:
         return [Change("A", path), *below]
     if (
@@ -188,11 +183,8 @@ def lower_names(lowers: list[str]) -> set[str]:
 
 
 def _is_opaque(path: str) -> bool:
-    directory = os.open(path, walk.DIRECTORY)
-    try:
+    with linux.closing(os.open(path, walk.DIRECTORY)) as directory:
         return whiteout.is_opaque(directory)
-    finally:
-        os.close(directory)
 
 
 def _time_differs(before: os.stat_result, after: os.stat_result) -> bool:

@@ -13,6 +13,7 @@ import os
 import stat
 import time
 
+from pyctr_lite import linux
 from pyctr_lite.commit import content, header
 from pyctr_lite.commit.stream import DigestStream, LayerDigest, Writable
 from pyctr_lite.errors import InvalidArgument
@@ -49,11 +50,8 @@ def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None =
         source_date_epoch = int(os.environ["SOURCE_DATE_EPOCH"])
     began = time.perf_counter_ns()
     layer = LayerWriter(output, source_date_epoch)
-    root = os.open(upper, walk.DIRECTORY & ~os.O_NOFOLLOW)
-    try:
+    with linux.closing(os.open(upper, walk.DIRECTORY & ~os.O_NOFOLLOW)) as root:
         layer.add_entries(root, b"")
-    finally:
-        os.close(root)
     digest = layer.finish()
     if explain.sink is not None:
         explain.narrate(f'tar "{upper}": {digest.size} bytes, {digest.diff_id}', began)
@@ -148,8 +146,7 @@ class LayerWriter:
                 f"/{os.fsdecode(bytes(self.place) + name)}: a layer cannot hold a name that begins with .wh.",
                 "Such a name says that a file was deleted. Rename or remove it, then commit again.",
             )
-        fd = os.open(name, _PLACE, dir_fd=directory)
-        try:
+        with linux.closing(os.open(name, _PLACE, dir_fd=directory)) as fd:
             status = os.fstat(fd)
             if self.whiteouts and whiteout.is_whiteout(status):
                 self.path(whiteout.PREFIX + name)
@@ -159,8 +156,6 @@ class LayerWriter:
                 return True
             self.add_place(fd, status, self.path(name))
             return False
-        finally:
-            os.close(fd)
 
     def add_place(self, place: int, status: os.stat_result, path: bytes) -> None:
         """Add what a descriptor (O_PATH) is of: anything but a directory. Sockets are passed over."""
@@ -177,11 +172,8 @@ class LayerWriter:
             device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0)
             self.add_header(path, header.NODES[kind], status, linkname=target, device=device, xattrs=xattrs)
             return
-        fd = os.open(by_descriptor, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with linux.closing(os.open(by_descriptor, os.O_RDONLY | os.O_CLOEXEC)) as fd:
             self.add_file(fd, path, status, xattrs)
-        finally:
-            os.close(fd)
 
     def add_link(self, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> bool:
         """Add a hard link, if this inode was added under another name.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from pyctr_lite.linux import O_PATH
+from pyctr_lite.linux import O_PATH, closing
 from pyctr_lite.rootfs import tar, whiteout
 
 TYPE_CHECKING = False
@@ -31,11 +31,8 @@ def set_on_file(fd: int, entry: tar.Entry) -> None:
 def set_on_name(dirfd: int, name: bytes, entry: tar.Entry) -> None:
     """Give anything else its attributes. Raises NotADirectoryError or ELOOP if it is not what the entry says."""
     if entry.type == tar.DIRECTORY:
-        fd = os.open(name, _DIRECTORY, dir_fd=dirfd)
-        try:
+        with closing(os.open(name, _DIRECTORY, dir_fd=dirfd)) as fd:
             set_on_file(fd, entry)
-        finally:
-            os.close(fd)
         return
     os.chown(name, entry.uid, entry.gid, dir_fd=dirfd, follow_symlinks=False)
     if entry.type != tar.SYMLINK:
@@ -53,11 +50,8 @@ def set_xattrs(dirfd: int, name: bytes, entry: tar.Entry) -> None:
 
 def _chmod(dirfd: int, name: bytes, mode: int) -> None:
     """chmod(2) follows links, and a device is never opened: so by a descriptor of the place alone."""
-    fd = os.open(name, O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
-    try:
+    with closing(os.open(name, O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)) as fd:
         os.chmod(f"/proc/self/fd/{fd}", mode)
-    finally:
-        os.close(fd)
 
 
 def _set_each(entry: tar.Entry, set_xattr: Callable[[str, bytes], None]) -> None:

@@ -50,8 +50,7 @@ def make_devices(
     In a user namespace mknod(2) is EPERM: the host's own device is bound in instead.
     """
     listed = {os.path.normpath(device["path"]) for device in devices}
-    dev_fd = target.make_directory(root_fd, "/dev")
-    try:
+    with linux.closing(target.make_directory(root_fd, "/dev")) as dev_fd:
         for name, major, minor in DEFAULT_DEVICES:
             if f"/dev/{name}" not in listed:
                 _make_device(dev_fd, f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0)
@@ -64,38 +63,30 @@ def make_devices(
                 ):
                     os.unlink(name, dir_fd=dev_fd)
                     os.symlink(destination, name, dir_fd=dev_fd)
-    finally:
-        os.close(dev_fd)
     for device in devices:
         path = os.path.normpath(device["path"])
-        parent_fd = target.make_directory(root_fd, os.path.dirname(path))
-        try:
+        with linux.closing(target.make_directory(root_fd, os.path.dirname(path))) as parent_fd:
             check(root_fd, parent_fd, path)
             mode = _TYPES[device["type"]] | device.get("fileMode", 0o666) & 0o7777
             number = os.makedev(device.get("major", 0), device.get("minor", 0))
             _make_device(parent_fd, path, mode, number, device.get("uid", 0), device.get("gid", 0))
-        finally:
-            os.close(parent_fd)
 
 
 def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gid: int) -> None:
     name, made = os.path.basename(path), False
     described = f'mknod("{name}", {mode:#o}, {os.major(number)}:{os.minor(number)})'
-    umask = os.umask(0)
-    try:
-        explain.step(described, os.mknod, name, mode, number, dir_fd=parent_fd)
-        made = True
-    except FileExistsError:
-        pass
-    except OSError as error:
-        if error.errno != errno.EPERM:
-            raise OSError(error.errno, f"mknod: {error.strerror}", path) from None
-        _bind_device(parent_fd, name, _of_host(path, stat.S_IFMT(mode), number))
-        return
-    finally:
-        os.umask(umask)
-    fd = os.open(name, linux.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
-    try:
+    with linux.umask(0):
+        try:
+            explain.step(described, os.mknod, name, mode, number, dir_fd=parent_fd)
+            made = True
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno != errno.EPERM:
+                raise OSError(error.errno, f"mknod: {error.strerror}", path) from None
+            _bind_device(parent_fd, name, _of_host(path, stat.S_IFMT(mode), number))
+            return
+    with linux.closing(os.open(name, linux.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)) as fd:
         found = os.fstat(fd)
         if not made and found.st_dev != os.fstat(parent_fd).st_dev:
             return  # something is mounted there, as the bundle wants it
@@ -103,8 +94,6 @@ def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gi
             raise OSError(errno.EEXIST, "mknod: another file is there", path)
         if uid or gid:
             os.chown(f"/proc/self/fd/{fd}", uid, gid)
-    finally:
-        os.close(fd)
 
 
 def _of_host(path: str, kind: int, number: int) -> str:
@@ -127,8 +116,5 @@ def _of_host(path: str, kind: int, number: int) -> str:
 
 
 def _bind_device(parent_fd: int, name: str, path: str) -> None:
-    fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=parent_fd)
-    try:
+    with linux.closing(os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=parent_fd)) as fd:
         linux.mount(path, f"/proc/self/fd/{fd}", None, linux.MS_BIND, shown=path)
-    finally:
-        os.close(fd)

@@ -79,9 +79,6 @@ def capability_outside(value: bytes, root: int) -> bytes:
 def _attach(path: str, place: str, userns_fd: int) -> str:
     """Show a directory idmapped at a place: before Linux 6.15 an overlay takes no layer that is not attached."""
     os.mkdir(place)
-    fd = clone_mount(path, userns_fd)
-    try:
+    with linux.closing(clone_mount(path, userns_fd)) as fd:
         linux.move_mount(fd, "", linux.AT_FDCWD, place, linux.MOVE_MOUNT_F_EMPTY_PATH)
-    finally:
-        os.close(fd)
     return place

@@ -26,8 +26,7 @@ def make_init_layer(layer: str, image_root_fd: int) -> None:
     such as /etc, gets the owner and mode that it has there, for the Init layer's are the ones that show.
     An image whose /etc is a link keeps it: its mount points are made when a container starts.
     """
-    layer_fd = os.open(layer, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with linux.closing(os.open(layer, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as layer_fd:
         for path in DIRECTORIES:
             if not _exists(image_root_fd, path):
                 os.close(target.make_directory(layer_fd, path))
@@ -35,8 +34,6 @@ def make_init_layer(layer: str, image_root_fd: int) -> None:
             if not _exists(image_root_fd, path) and not _is_link(image_root_fd, os.path.dirname(path)):
                 _make_file(layer_fd, image_root_fd, path)
         _make_mtab(layer_fd, image_root_fd)
-    finally:
-        os.close(layer_fd)
 
 
 def _exists(root_fd: int, path: str) -> bool:
@@ -53,25 +50,17 @@ def _is_link(root_fd: int, path: str) -> bool:
         fd = target.open_in_root(root_fd, path, linux.O_PATH | os.O_NOFOLLOW)
     except OSError:
         return False
-    try:
+    with linux.closing(fd):
         return stat.S_ISLNK(os.fstat(fd).st_mode)
-    finally:
-        os.close(fd)
 
 
 def _make_file(layer_fd: int, image_root_fd: int, path: str) -> None:
     """Make an empty file, and give its directory the attributes of the image's."""
     parent, name = os.path.split(path)
-    parent_fd = target.make_directory(layer_fd, parent)
-    try:
-        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent_fd)
-        try:
+    with linux.closing(target.make_directory(layer_fd, parent)) as parent_fd:
+        with linux.closing(os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent_fd)) as fd:
             os.fchmod(fd, 0o644)
-        finally:
-            os.close(fd)
         _copy_attributes(image_root_fd, parent, parent_fd)
-    finally:
-        os.close(parent_fd)
 
 
 def _make_mtab(layer_fd: int, image_root_fd: int) -> None:
@@ -79,12 +68,9 @@ def _make_mtab(layer_fd: int, image_root_fd: int) -> None:
     parent, name = os.path.split(MTAB)
     if _exists(image_root_fd, MTAB) or any(_is_link(image_root_fd, path) for path in (parent, MTAB)):
         return
-    parent_fd = target.make_directory(layer_fd, parent)
-    try:
+    with linux.closing(target.make_directory(layer_fd, parent)) as parent_fd:
         os.symlink(MOUNTS, name, dir_fd=parent_fd)
         _copy_attributes(image_root_fd, parent, parent_fd)
-    finally:
-        os.close(parent_fd)
 
 
 def _copy_attributes(image_root_fd: int, path: str, copy_fd: int) -> None:
@@ -92,10 +78,8 @@ def _copy_attributes(image_root_fd: int, path: str, copy_fd: int) -> None:
         fd = target.open_in_root(image_root_fd, path, linux.O_PATH | os.O_DIRECTORY)
     except OSError:
         return
-    try:
+    with linux.closing(fd):
         found = os.fstat(fd)
-    finally:
-        os.close(fd)
     copy = f"/proc/self/fd/{copy_fd}"  # of a descriptor that only names a place (O_PATH)
     os.chmod(copy, found.st_mode & 0o7777)
     os.chown(copy, found.st_uid, found.st_gid)

@@ -14,6 +14,7 @@ import errno
 import os
 import stat
 
+from pyctr_lite import linux
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.rootfs import attributes, aufs, tar, whiteout
 from pyctr_lite.rootfs.tree import Tree
@@ -122,12 +123,9 @@ def make_inode(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry
     Fails with EEXIST where the name is taken, unless both are directories.
     """
     if entry.type == tar.REGULAR:
-        fd = os.open(name, _NEW_FILE, 0o600, dir_fd=dirfd)
-        try:
+        with linux.closing(os.open(name, _NEW_FILE, 0o600, dir_fd=dirfd)) as fd:
             _write_data(fd, reader, entry)
             attributes.set_on_file(fd, entry)
-        finally:
-            os.close(fd)
         return
     if entry.type == tar.HARDLINK:
         _link(tree, dirfd, name, entry)

@@ -26,23 +26,17 @@ def mask_path(root_fd: int, path: str) -> None:
     fd = _open(root_fd, path)
     if fd < 0:
         return
-    try:
+    with linux.closing(fd):
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             os.fchdir(fd)
             linux.mount("tmpfs", ".", "tmpfs", linux.MS_RDONLY, "nr_blocks=1,nr_inodes=1", shown=path)
             os.chdir("/")
             return
-        null = _open_null(root_fd, path)
-        try:
-            tree = linux.open_tree("", _COPY, null, shown="/dev/null")
-            try:
-                linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
-            finally:
-                os.close(tree)
-        finally:
-            os.close(null)
-    finally:
-        os.close(fd)
+        with (
+            linux.closing(_open_null(root_fd, path)) as null,
+            linux.closing(linux.open_tree("", _COPY, null, shown="/dev/null")) as tree,
+        ):
+            linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
 
 
 def readonly_path(root_fd: int, path: str) -> None:
@@ -53,15 +47,12 @@ def readonly_path(root_fd: int, path: str) -> None:
     fd = _open(root_fd, path)
     if fd < 0:
         return
-    try:
-        tree = linux.open_tree("", _COPY | linux.AT_RECURSIVE, fd, shown=path)
-        try:
-            linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, set=linux.MOUNT_ATTR_RDONLY)
-            linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
-        finally:
-            os.close(tree)
-    finally:
-        os.close(fd)
+    with (
+        linux.closing(fd),
+        linux.closing(linux.open_tree("", _COPY | linux.AT_RECURSIVE, fd, shown=path)) as tree,
+    ):
+        linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, set=linux.MOUNT_ATTR_RDONLY)
+        linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
 
 
 def _open(root_fd: int, path: str) -> int:

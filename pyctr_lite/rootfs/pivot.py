@@ -18,13 +18,10 @@ def pivot_root(new_root: str) -> None:
     """
     # put_old may be the new root itself: the old root is then stacked on top of it, a descriptor reaches it until
     # it is detached, and no directory is needed for it.
-    old_root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with linux.closing(os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as old_root:
         explain.step(f'chdir("{new_root}")', os.chdir, new_root)
         linux.pivot_root(".", ".")
         explain.step("fchdir(old root)", os.fchdir, old_root)
-    finally:
-        os.close(old_root)
     # What is unmounted here must not be unmounted on the host: a slave hears of changes and tells of none.
     linux.mount(None, ".", None, linux.MS_REC | linux.MS_SLAVE)
     linux.umount2(".", linux.MNT_DETACH)

@@ -38,14 +38,11 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
         return open_in_root(root_fd, path, _PLACE)
     except FileNotFoundError:
         pass
-    umask = os.umask(0)  # a chmod afterwards could be led astray by a link that takes the name meanwhile
-    try:
+    with linux.umask(0):  # a chmod afterwards could be led astray by a link that takes the name meanwhile
         for _ in range(_MAX_LINKS):
             fd, path = _make_below(root_fd, os.path.normpath("/" + path).split("/")[1:], mode)
             if fd >= 0:
                 return fd
-    finally:
-        os.umask(umask)
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
@@ -105,18 +102,14 @@ def _make_file(root_fd: int, path: str) -> int:
     """A descriptor of an empty file that was just made; a link that leads nowhere is made true, in the root."""
     for _ in range(_MAX_LINKS):
         parent, name = os.path.split(os.path.normpath("/" + path))
-        parent_fd = make_directory(root_fd, parent)
-        umask = os.umask(0)
-        try:
-            return os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent_fd)
-        except FileExistsError:
-            link = _link(parent_fd, name)
-            if not link:
-                return open_in_root(root_fd, f"{parent}/{name}")  # somebody made it meanwhile
-            path = os.path.join(parent, link)
-        finally:
-            os.umask(umask)
-            os.close(parent_fd)
+        with linux.closing(make_directory(root_fd, parent)) as parent_fd, linux.umask(0):
+            try:
+                return os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent_fd)
+            except FileExistsError:
+                link = _link(parent_fd, name)
+                if not link:
+                    return open_in_root(root_fd, f"{parent}/{name}")  # somebody made it meanwhile
+                path = os.path.join(parent, link)
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
@@ -132,9 +125,7 @@ def read_text(root_fd: int, path: str, limit: int = 1 << 20) -> str:
         fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return ""
-    try:
+    with linux.closing(fd):
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return ""
         return os.read(fd, limit).decode(errors="surrogateescape")
-    finally:
-        os.close(fd)

@@ -19,6 +19,7 @@ from pyctr_lite.linux import (
     RESOLVE_IN_ROOT,
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
+    closing,
     openat2,
 )
 from pyctr_lite.rootfs import walk, whiteout
@@ -161,12 +162,9 @@ class Tree:
             os.unlink(name, dir_fd=dirfd)
             os.mkdir(name, 0o700, dir_fd=dirfd)
             whiteout.make(dirfd, name)
-        fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=dirfd)
-        try:
+        with closing(os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=dirfd)) as fd:
             os.fchmod(fd, 0o755)
             self._take_attributes_below(path, fd)
-        finally:
-            os.close(fd)
 
     def _take_attributes_below(self, path: bytes, fd: int) -> None:
         """Give a directory the attributes of the one that overlayfs would show without this layer."""
@@ -174,7 +172,7 @@ class Tree:
             found = _open_below(lower, path)
             if found is None:
                 continue
-            try:
+            with closing(found):
                 status = os.fstat(found)
                 if not stat.S_ISDIR(status.st_mode):
                     return  # a whiteout, or a file that is replaced
@@ -185,8 +183,6 @@ class Tree:
                     if not key.startswith(whiteout.OVERLAY_XATTRS):
                         os.setxattr(fd, key, os.getxattr(below, key))
                 os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
-            finally:
-                os.close(found)
             return
 
 
@@ -210,12 +206,10 @@ def open_long(root: int, path: bytes, flags: int, resolve: int) -> int:
 
 def _open_below(lower: str, path: bytes) -> int | None:
     """A path of a layer below, opened as a place only, or None; a link in it is not followed."""
-    root = os.open(lower, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return open_long(root, path, O_PATH | os.O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            raise
-        return None
-    finally:
-        os.close(root)
+    with closing(os.open(lower, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
+        try:
+            return open_long(root, path, O_PATH | os.O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            return None

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 
+from pyctr_lite import linux
 from pyctr_lite.errors import BrokenArchive
 
 PREFIX = b".wh."
@@ -38,11 +39,10 @@ def make(dirfd: int, name: bytes) -> None:
         os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=dirfd)
     except FileExistsError:
         if stat.S_ISDIR(os.stat(name, dir_fd=dirfd, follow_symlinks=False).st_mode):
-            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
-            try:
+            with linux.closing(
+                os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
+            ) as fd:
                 make_opaque(fd)
-            finally:
-                os.close(fd)
 
 
 def make_opaque(fd: int) -> None:

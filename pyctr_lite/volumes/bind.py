@@ -101,12 +101,10 @@ def prepare_source(path: str, create: bool) -> None:
             f'invalid mount config for type "bind": bind source path does not exist: {path}',
             "Make it first, or use -v, which makes a missing directory.",
         )
-    umask = os.umask(0o022)  # whatever the caller's is: users of the container go through it
     try:
-        explain.step(f'mkdir("{path}", 0755)', os.makedirs, path, 0o755, True)
+        with linux.umask(0o022):  # whatever the caller's is: users of the container go through it
+            explain.step(f'mkdir("{path}", 0755)', os.makedirs, path, 0o755, True)
     except OSError as error:
         raise InvalidArgument(
             f"error while creating mount source path '{path}': {os.strerror(error.errno or 0)}"
         ) from None
-    finally:
-        os.umask(umask)

@@ -14,6 +14,7 @@ import fcntl
 import os
 import stat
 
+from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.rootfs import target, walk
 
@@ -40,8 +41,7 @@ def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
     if name != "_data":  # not the store's: nothing of ours may lie beside it
         return False
     marker = os.path.join(volume, "filling")
-    lock = os.open(volume, _DIRECTORY)
-    try:
+    with linux.closing(os.open(volume, _DIRECTORY)) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.listdir(data_directory) and not os.path.exists(marker):
             return False
@@ -51,18 +51,11 @@ def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
             return False
         except NotADirectoryError:
             raise InvalidArgument(f"cannot mount volume over existing file, file exists {path}") from None
-        try:
+        with linux.closing(source):
             os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            data = os.open(data_directory, _DIRECTORY | os.O_NOFOLLOW)
-            try:
+            with linux.closing(os.open(data_directory, _DIRECTORY | os.O_NOFOLLOW)) as data:
                 copy_tree(source, data)
-            finally:
-                os.close(data)
             os.unlink(marker)
-        finally:
-            os.close(source)
-    finally:
-        os.close(lock)
     return True
 
 
@@ -73,32 +66,23 @@ def copy_tree(source: int, data: int) -> None:
     appears whole. A copy that was killed is taken up again: made anew or, if it was whole, moved on.
     Raises PyctrError if another file system is mounted on `_data`.
     """
-    volume = os.open("..", _DIRECTORY, dir_fd=data)
-    try:
+    with linux.closing(os.open("..", _DIRECTORY, dir_fd=data)) as volume:
         if not _exists(_COPIED, volume):
             if _exists(_COPYING, volume):
                 walk.remove_tree(_COPYING, volume)
             _copy_beside(source, volume)
             os.rename(_COPYING, _COPIED, src_dir_fd=volume, dst_dir_fd=volume)
-        tree = os.open(f"{_COPIED}/{_TREE}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=volume)
-        try:
+        with linux.closing(os.open(f"{_COPIED}/{_TREE}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=volume)) as tree:
             _publish(tree, data)
-        finally:
-            os.close(tree)
         walk.remove_tree(_COPIED, volume)  # with what had no place in `_data`
-    finally:
-        os.close(volume)
     _copy_attributes(source, data)
 
 
 def _copy_beside(source: int, volume: int) -> None:
     for name in (_COPYING, f"{_COPYING}/{_TREE}", f"{_COPYING}/{_LINKS}"):
         os.mkdir(name, 0o700, dir_fd=volume)
-    links = os.open(f"{_COPYING}/{_LINKS}", _DIRECTORY, dir_fd=volume)
-    try:
+    with linux.closing(os.open(f"{_COPYING}/{_LINKS}", _DIRECTORY, dir_fd=volume)) as links:
         _Copy(links).copy(os.dup(source), os.open(f"{_COPYING}/{_TREE}", _DIRECTORY, dir_fd=volume))
-    finally:
-        os.close(links)
 
 
 def _publish(tree: int, data: int) -> None:
@@ -179,17 +163,11 @@ def _exchange(fd: int, name: str) -> int:
 def _copy_file(source: int, name: str, status: os.stat_result, directory: int, new_name: str) -> None:
     """Copy anything that is not a directory, under a new name, into a directory that no container reaches."""
     if stat.S_ISREG(status.st_mode):
-        reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
-        try:
+        with linux.closing(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)) as reader:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            writer = os.open(new_name, flags, 0o600, dir_fd=directory)
-            try:
+            with linux.closing(os.open(new_name, flags, 0o600, dir_fd=directory)) as writer:
                 copy_content(reader, writer)
                 _copy_attributes(reader, writer)
-            finally:
-                os.close(writer)
-        finally:
-            os.close(reader)
         return
     if stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(name, dir_fd=source), new_name, dir_fd=directory)

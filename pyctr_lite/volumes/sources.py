@@ -36,16 +36,14 @@ def open_source(path: str, below: str = "") -> int:
     """
     if not below:
         return os.open(path, linux.O_PATH | os.O_CLOEXEC)
-    directory = os.open(path, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        resolve = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_MAGICLINKS
-        return linux.openat2(directory, below, linux.O_PATH, 0, resolve)
-    except OSError as error:
-        if error.errno in (errno.EXDEV, errno.ELOOP):
-            raise InvalidArgument(
-                f"cannot access path {below} of {path}: it leads out of the volume",
-                "a link in the volume points elsewhere: a container may have put it there",
-            ) from None
-        raise NotFound(f"cannot access path {below} of {path}: {os.strerror(error.errno or 0)}") from None
-    finally:
-        os.close(directory)
+    with linux.closing(os.open(path, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as directory:
+        try:
+            resolve = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_MAGICLINKS
+            return linux.openat2(directory, below, linux.O_PATH, 0, resolve)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.ELOOP):
+                raise InvalidArgument(
+                    f"cannot access path {below} of {path}: it leads out of the volume",
+                    "a link in the volume points elsewhere: a container may have put it there",
+                ) from None
+            raise NotFound(f"cannot access path {below} of {path}: {os.strerror(error.errno or 0)}") from None

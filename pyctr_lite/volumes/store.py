@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 
-from pyctr_lite import jsonfile, suggest
+from pyctr_lite import jsonfile, linux, suggest
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes import names
@@ -91,23 +91,21 @@ class VolumeStore:
             return self.get(name)
         except NotFound:
             pass
-        lock = self._lock()
         building = os.path.join(self.directory, f".{name}.creating")
-        try:
-            for directory in (building, os.path.join(building, "_data")):
-                os.mkdir(directory)
-                os.chmod(directory, 0o755)  # whatever the caller's umask: users of containers go through it
-            created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            record = {"Name": name, "CreatedAt": created, "Labels": labels, "Options": options}
-            jsonfile.write(os.path.join(building, "volume.json"), record)
-            os.rename(building, os.path.join(self.directory, name))
-        except OSError as error:
-            _delete(building)
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-            # Another process was faster; its volume is not empty, so it stays.
-        finally:
-            os.close(lock)
+        with linux.closing(self._lock()):
+            try:
+                for directory in (building, os.path.join(building, "_data")):
+                    os.mkdir(directory)
+                    os.chmod(directory, 0o755)  # whatever the caller's umask: users of containers go through it
+                created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                record = {"Name": name, "CreatedAt": created, "Labels": labels, "Options": options}
+                jsonfile.write(os.path.join(building, "volume.json"), record)
+                os.rename(building, os.path.join(self.directory, name))
+            except OSError as error:
+                _delete(building)
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+                # Another process was faster; its volume is not empty, so it stays.
         return self.get(name)
 
     def get(self, name: str) -> Volume:
@@ -144,14 +142,12 @@ class VolumeStore:
             raise Conflict(
                 f"remove {name}: volume is in use - [{', '.join(users)}]", "Remove those containers first."
             )
-        lock = self._lock()
-        try:
-            removed = os.path.join(self.directory, f".{name}.removing")
-            os.rename(os.path.join(self.directory, name), removed)
-        except FileNotFoundError:  # another process was faster
-            return
-        finally:
-            os.close(lock)
+        removed = os.path.join(self.directory, f".{name}.removing")
+        with linux.closing(self._lock()):
+            try:
+                os.rename(os.path.join(self.directory, name), removed)
+            except FileNotFoundError:  # another process was faster
+                return
         _delete(removed)
 
     def prune(
@@ -204,11 +200,8 @@ def _read_record(path: str) -> tuple[str, dict[str, str], dict[str, str]]:
     The files are what counts: a record that is lost, or is not as we write it, does not hide them.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+        with linux.closing(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as fd:
             record = jsonfile.loads(os.read(fd, _MAX_RECORD))
-        finally:
-            os.close(fd)
     except (OSError, ValueError, RecursionError):
         record = {}
     if not isinstance(record, dict):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pyctr_lite import linux
 from pyctr_lite.rootfs import layer
 from tests.images.archives import directory, entry, hardlink, header, pax, symlink, tar
 from tests.rootfs.layer_overlay import overlay
@@ -79,11 +80,8 @@ def test_owner_setuid_bits_and_times_are_the_archives_whatever_the_umask(tmp_pat
         entry("d/sudo", b"x", mode=0o6755, uid=12, gid=4294967294, mtime=1234567890.125),
         entry("d/link", type=tarfile.SYMTYPE, linkname="gone", uid=3, gid=4, mtime=99),
     )
-    old = os.umask(0o077)
-    try:
+    with linux.umask(0o077):
         root = apply(content, tmp_path / "layer")
-    finally:
-        os.umask(old)
     status = (root / "d/sudo").stat()
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12, 4294967294, 0o6755)
     assert status.st_mtime_ns == 1234567890_125000000

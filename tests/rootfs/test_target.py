@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_lite import linux
 from pyctr_lite.rootfs import init_layer, target, walk
 
 
@@ -20,9 +21,8 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def root_fd(root: Path) -> Iterator[int]:
-    fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
-    yield fd
-    os.close(fd)
+    with linux.closing(os.open(root, os.O_PATH | os.O_DIRECTORY)) as fd:
+        yield fd
 
 
 def made(root_fd: int, path: str, *, directory: bool = True) -> str:
@@ -60,11 +60,8 @@ def test_a_mount_point_is_made_where_links_lead_inside_the_root(
     for link, leads in links.items():
         (root / link).parent.mkdir(exist_ok=True)
         (root / link).symlink_to(leads)
-    before = os.umask(0o077)
-    try:
+    with linux.umask(0o077):
         assert made(root_fd, path, directory=directory) == str(root / place)
-    finally:
-        os.umask(before)
     assert stat.S_IMODE((root / place).stat().st_mode) == (0o755 if directory else 0o644)
     assert (root / place).parent == root or stat.S_IMODE((root / place).parent.stat().st_mode) == 0o755
     assert made(root_fd, path, directory=directory) == str(root / place)
@@ -112,11 +109,8 @@ def test_the_init_layer_shows_the_images_own_etc(root: Path, root_fd: int, tmp_p
     (root / "etc").chmod(0o711)
     os.utime(root / "etc", ns=(1, 2_000_000_000))
     (tmp_path / "layer").mkdir()
-    before = os.umask(umask)
-    try:
+    with linux.umask(umask):
         init_layer.make_init_layer(str(tmp_path / "layer"), root_fd)
-    finally:
-        os.umask(before)
     found = (tmp_path / "layer/etc").stat()
     assert (found.st_mode & 0o7777, found.st_uid, found.st_gid, found.st_mtime_ns) == (0o711, 5, 6, 2_000_000_000)
     for name in ("hosts", "hostname", "resolv.conf"):

@@ -24,11 +24,8 @@ def volume(tmp_path: Path) -> Volume:
 
 
 def filled(data_directory: str, rootfs: Path, path: str) -> bool:
-    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with linux.closing(os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root_fd:
         return fill.fill_volume(data_directory, root_fd, path)
-    finally:
-        os.close(root_fd)
 
 
 def contents(directory: Path | str) -> dict[str, bytes]:
@@ -212,11 +209,8 @@ def test_a_volume_on_another_file_system_is_refused_in_one_line(tmp_path: Path, 
 
 @pytest.mark.parametrize("umask", [0, 0o077])
 def test_the_callers_umask_does_not_show_in_a_volume(tmp_path: Path, rootfs: Path, umask: int) -> None:
-    before = os.umask(umask)
-    try:
+    with linux.umask(umask):
         volume = VolumeStore(str(tmp_path / "store")).create("data")
         assert stat.S_IMODE(os.stat(volume.mountpoint).st_mode) == 0o755
         filled(volume.mountpoint, rootfs, "/srv")
-    finally:
-        os.umask(before)
     assert listing(volume.mountpoint) == listing(rootfs / "srv")
