@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def clean(name: bytes) -> bytes:
-    """A name without `.`, `..`, doubled or leading slashes; empty for the root itself.
+    """Return an archive's name without `.`, `..` and superfluous slashes; the root itself is b"".
 
-    Fails with BrokenArchive where it leads above the root, or is below a name that is a whiteout's.
+    Raises BrokenArchive if the name leads above the root, or below the name of a whiteout.
     """
     # 1. Split the name at the slashes, and go through its parts, keeping those that count.
     # 2. An empty part (of `//`, or of a slash at either end) and `.` say nothing.
@@ -27,11 +27,11 @@ def clean(name: bytes) -> bytes:
 
 
 def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
-    """Do what one entry says: make an inode, or hide something of the layers below.
+    """Apply one entry: create an inode, or hide files of the layers below.
 
-    `path` is the entry's cleaned name. Of two entries with one name the later wins; it takes the place of a
-    whiteout, too, and what that has hidden stays hidden. aufs's own bookkeeping is passed over.
-    Fails with BrokenArchive where the root is no directory, or a whiteout is aimed outside its directory.
+    `path` is the cleaned name of the entry. If two entries have the same name, the later one wins; if it replaces
+    a whiteout, the files that the whiteout hid stay hidden. Bookkeeping of aufs is skipped.
+    Raises BrokenArchive if the root is not a directory, or if a whiteout points outside its directory.
     """
     # `tree` is the directory that is filled. It has
     #   tree.root                      its own descriptor

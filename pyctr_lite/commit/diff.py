@@ -58,7 +58,8 @@ class _Comparison:
     """One comparison of an upper directory with the layers below it, which go down and up along with it."""
 
     def __init__(self, lowers: list[str], path: str) -> None:
-        self.merged = [walk.Way(os.open(lower, walk.DIRECTORY & ~os.O_NOFOLLOW), keep=0) for lower in lowers]
+        flags = walk.DIRECTORY & ~os.O_NOFOLLOW
+        self.merged = [walk.Cursor(os.open(lower, flags), max_open=0) for lower in lowers]
         self.path = path
         self.below: list[Change] = []
         """The changes below the directory that the visit has come back from."""
@@ -74,14 +75,14 @@ class _Comparison:
                 layer.close()
         return self.below
 
-    def _enter(self, way: walk.Way) -> Iterator[str]:
+    def _enter(self, cursor: walk.Cursor) -> Iterator[str]:
         """Compare the directory that is visited now, after each directory in it, whose name is yielded."""
         merged = self.merged
         found: list[Change] = []
-        names = os.listdir(way.fd)
+        names = os.listdir(cursor.fd)
         for name in names:
             try:
-                is_directory = stat.S_ISDIR(os.stat(name, dir_fd=way.fd, follow_symlinks=False).st_mode)
+                is_directory = stat.S_ISDIR(os.stat(name, dir_fd=cursor.fd, follow_symlinks=False).st_mode)
                 self.below = []
                 if is_directory:
                     shown = lower_directories(_paths(merged), name)
@@ -96,12 +97,12 @@ class _Comparison:
                         layer.up()
                 _ready.changes = self.below
                 try:
-                    found += entry_changes(way.fd, name, _paths(merged), self._full_path(name))
+                    found += entry_changes(cursor.fd, name, _paths(merged), self._full_path(name))
                 finally:
                     _ready.changes = None
             except (FileNotFoundError, NotADirectoryError):
                 pass  # deleted or replaced meanwhile, in a container that runs
-        if whiteout.is_opaque(way.fd):
+        if whiteout.is_opaque(cursor.fd):
             gone = sorted(lower_names(_paths(merged)) - set(names))
             found += [Change("D", f"{self.path}/{name}") for name in gone]
         self.merged, self.below = merged, found
@@ -203,7 +204,7 @@ def file_capability(path: str) -> bytes:
         return b""
 
 
-def _paths(layers: list[walk.Way]) -> list[str]:
+def _paths(layers: list[walk.Cursor]) -> list[str]:
     """The layers' directories as paths that are short however deep they lie."""
     return [f"/proc/self/fd/{layer.fd}" for layer in layers]
 

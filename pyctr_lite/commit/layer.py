@@ -104,13 +104,13 @@ class LayerWriter:
         """Add a directory, whose path is `place`, with all below it. Its descriptor is closed."""
         walk.visit(directory, self._add_here)
 
-    def _add_here(self, way: walk.Way) -> Iterator[bytes]:
+    def _add_here(self, cursor: walk.Cursor) -> Iterator[bytes]:
         """Add the directory that is visited now, and what is in it; yield the names of directories."""
-        if not self.add_directory(way.fd):
+        if not self.add_directory(cursor.fd):
             return
-        for name in self._sorted(way.fd):
+        for name in self._sorted(cursor.fd):
             try:
-                is_directory = self.add_inode(way.fd, name)
+                is_directory = self.add_inode(cursor.fd, name)
             except FileNotFoundError:
                 continue
             if is_directory:

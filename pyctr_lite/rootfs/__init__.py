@@ -1,1 +1,1 @@
-"""Chapter 3: the files a process finds. Layers, overlay mounts, pivot_root, /proc, /sys and /dev."""
+"""Chapter 3, the root file system of a process: layers, overlay mounts, pivot_root, /proc, /sys and /dev."""

@@ -1,7 +1,7 @@
-"""Owner, mode, xattrs and times of what a layer has: set in the order in which none undoes another.
+"""Owner, mode, xattrs and times of a layer's files, set in an order in which no call undoes another.
 
-What can be opened gets them by its descriptor. Where there is only a name in a directory (links, devices,
-FIFOs), each call takes the descriptor of the directory and follows no link.
+Regular files and directories are opened and changed through their descriptor. Links, devices and FIFOs are not
+opened: each call takes the descriptor of their directory and their name, and follows no link.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def set_on_file(fd: int, entry: tar.Entry) -> None:
-    """Give an open file or directory its attributes, the owner first: that takes setuid and capabilities away."""
+    """Set the attributes of an open file or directory, owner first: chown(2) clears setuid and capabilities."""
     os.fchown(fd, entry.uid, entry.gid)
     os.fchmod(fd, entry.mode)
     if entry.xattrs:
-        _set_each(entry, lambda name, value: os.setxattr(fd, name, value))
+        _apply_xattrs(entry, lambda name, value: os.setxattr(fd, name, value))
     os.utime(fd, ns=(entry.mtime, entry.mtime))
 
 
 def set_on_name(dirfd: int, name: bytes, entry: tar.Entry) -> None:
-    """Give anything else its attributes. Raises NotADirectoryError or ELOOP if it is not what the entry says."""
+    """Set the attributes of a name in a directory: anything but a regular file.
+
+    Raises NotADirectoryError, or OSError with ELOOP, if the entry is a directory and the name is not.
+    """
     if entry.type == tar.DIRECTORY:
         with closing(os.open(name, _DIRECTORY, dir_fd=dirfd)) as fd:
             set_on_file(fd, entry)
@@ -42,25 +45,26 @@ def set_on_name(dirfd: int, name: bytes, entry: tar.Entry) -> None:
 
 
 def set_xattrs(dirfd: int, name: bytes, entry: tar.Entry) -> None:
-    """Give a name in a directory its extended attributes alone."""
+    """Set only the extended attributes of a name in a directory."""
     if entry.xattrs:
         path = b"/proc/self/fd/%d/%s" % (dirfd, name)
-        _set_each(entry, lambda key, value: os.setxattr(path, key, value, follow_symlinks=False))
+        _apply_xattrs(entry, lambda key, value: os.setxattr(path, key, value, follow_symlinks=False))
 
 
 def _chmod(dirfd: int, name: bytes, mode: int) -> None:
-    """chmod(2) follows links, and a device is never opened: so by a descriptor of the place alone."""
+    """Change a mode through an O_PATH descriptor: chmod(2) follows links, and a device must not be opened."""
     with closing(os.open(name, O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)) as fd:
         os.chmod(f"/proc/self/fd/{fd}", mode)
 
 
-def _set_each(entry: tar.Entry, set_xattr: Callable[[str, bytes], None]) -> None:
+def _apply_xattrs(entry: tar.Entry, set_xattr: Callable[[str, bytes], None]) -> None:
     for name, value in entry.xattrs.items():
         if name.startswith(whiteout.OVERLAY_XATTRS):
             continue
         try:
             set_xattr(name, value)
         except OSError as error:
-            # A file system that knows no such attribute; Docker goes on too. Capabilities are not for dropping.
+            # The file system does not support the attribute. Docker ignores that too, but a lost capability
+            # would break a program.
             if error.errno != errno.EOPNOTSUPP or name == "security.capability":
                 raise

@@ -1,7 +1,7 @@
-"""aufs's own files in old layers (docker on aufs, until 2019): names at the top that begin with `.wh..wh.`.
+"""Bookkeeping files of aufs in old layers (Docker on aufs, until 2019): top-level names that begin with .wh..wh.
 
-aufs kept a file with several names in `/.wh..wh.plnk/<inode>.<inode>` ("pseudo-links"), and the entries that it
-stood for are hard links to that. So those files are needed until the layer is unpacked; no image has them in it.
+aufs kept each file with several names as `/.wh..wh.plnk/<inode>.<inode>` (a "pseudo-link"). The names in the image
+are hard links to it, so that pseudo-links are needed until the layer is unpacked; they are not part of the image.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 from pyctr_lite.rootfs import whiteout
 
 PSEUDO_LINKS = b".wh..wh.plnk"
-"""The directory, in the layer's root. Nothing but `pseudo_link` leads there: `layer.clean` refuses the name."""
+"""The directory in the layer's root. Only `pseudo_link` returns paths in it: `layer.clean` refuses the name."""
 
 
 def is_bookkeeping(name: bytes) -> bool:
-    """Whether an entry of an archive is aufs's own: not a file of the image, nor a whiteout."""
+    """Return whether an archive entry is aufs's bookkeeping: neither a file of the image nor a whiteout."""
     if whiteout.METADATA_PREFIX not in name:
         return False
     first, slash, _ = _normal(name).partition(b"/")
@@ -23,7 +23,7 @@ def is_bookkeeping(name: bytes) -> bool:
 
 
 def pseudo_link(name: bytes) -> bytes:
-    """The path in the layer at which a pseudo-link is kept, "" for any other name."""
+    """Return the path of a pseudo-link in the layer, or "" for any other name."""
     path = _normal(name)
     return PSEUDO_LINKS + b"/" + path.rpartition(b"/")[2] if path.startswith(PSEUDO_LINKS + b"/") else b""
 

@@ -1,8 +1,8 @@
-"""`/dev` of a container: the devices every program may expect, and no others.
+"""`/dev` of a container: the devices that every program expects, and those in the config.
 
-A device may be asked for in a directory that another container can write to, as a volume is. So its directory is
-resolved once, inside the root; the device is made in it by name and never over what is there, and is then looked
-at, owned and bound by descriptor: if another file has taken its place meanwhile, it is refused.
+A device may be requested in a directory that another container can write to, such as a volume. Its directory is
+therefore resolved once, inside the root; the device is created there by name and never replaces a file. It is then
+checked, chowned and bound through a descriptor: if another file has taken its name meanwhile, that is an error.
 Source: OCI runtime spec, config-linux.md, "Default Devices" and "Default symbolic links".
 """
 
@@ -44,10 +44,10 @@ def make_devices(
     devices: list[dict[str, Any]],
     check: Callable[[int, int, str], None] = lambda root_fd, directory_fd, path: None,
 ) -> None:
-    """Make the default devices and links, and those of `linux.devices`, in the root that `root_fd` is.
+    """Create the default devices and links, and those of `linux.devices`, in the root open as `root_fd`.
 
-    `check` is called with the root, a device's directory and its path, and raises if no device may be there.
-    In a user namespace mknod(2) is EPERM: the host's own device is bound in instead.
+    `check` is called with the root, a device's directory and its path; it raises if no device is allowed there.
+    In a user namespace mknod(2) fails with EPERM, and the host's device is bind-mounted instead.
     """
     listed = {os.path.normpath(device["path"]) for device in devices}
     with linux.closing(target.make_directory(root_fd, "/dev")) as dev_fd:
@@ -74,37 +74,37 @@ def make_devices(
 
 def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gid: int) -> None:
     name, made = os.path.basename(path), False
-    described = f'mknod("{name}", {mode:#o}, {os.major(number)}:{os.minor(number)})'
+    call = f'mknod("{name}", {mode:#o}, {os.major(number)}:{os.minor(number)})'
     with linux.umask(0):
         try:
-            explain.step(described, os.mknod, name, mode, number, dir_fd=parent_fd)
+            explain.step(call, os.mknod, name, mode, number, dir_fd=parent_fd)
             made = True
         except FileExistsError:
             pass
         except OSError as error:
             if error.errno != errno.EPERM:
                 raise OSError(error.errno, f"mknod: {error.strerror}", path) from None
-            _bind_device(parent_fd, name, _of_host(path, stat.S_IFMT(mode), number))
+            _bind_device(parent_fd, name, _find_host_device(path, stat.S_IFMT(mode), number))
             return
     with linux.closing(os.open(name, linux.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)) as fd:
         found = os.fstat(fd)
         if not made and found.st_dev != os.fstat(parent_fd).st_dev:
-            return  # something is mounted there, as the bundle wants it
+            return  # the bundle has mounted something there
         if stat.S_IFMT(found.st_mode) != stat.S_IFMT(mode) or found.st_rdev != number:
-            raise OSError(errno.EEXIST, "mknod: another file is there", path)
+            raise OSError(errno.EEXIST, "mknod: another file exists there", path)
         if uid or gid:
             os.chown(f"/proc/self/fd/{fd}", uid, gid)
 
 
-def _of_host(path: str, kind: int, number: int) -> str:
-    """The path of the host's device of a number: the container's own, or the one that sysfs names."""
+def _find_host_device(path: str, kind: int, number: int) -> str:
+    """Return the path of a device on the host, by its number: the path in the container, or sysfs's DEVNAME."""
     paths = [path]
     try:
         sysfs = f"/sys/dev/{'block' if kind == stat.S_IFBLK else 'char'}/{os.major(number)}:{os.minor(number)}"
         lines = kernelfile.read(f"{sysfs}/uevent").splitlines()
         paths += [f"/dev/{line[8:]}" for line in lines if line.startswith("DEVNAME=")]
     except OSError:
-        pass  # a FIFO, or no such device
+        pass  # a FIFO, or a device that does not exist
     for each in paths:
         try:
             found = os.stat(each)
@@ -112,7 +112,8 @@ def _of_host(path: str, kind: int, number: int) -> str:
             continue
         if stat.S_IFMT(found.st_mode) == kind and found.st_rdev == number:
             return each
-    raise OSError(errno.EPERM, "mknod: not in a user namespace, and the host has no such device to bind", path)
+    reason = "mknod is not permitted in a user namespace, and the host has no such device to bind"
+    raise OSError(errno.EPERM, reason, path)
 
 
 def _bind_device(parent_fd: int, name: str, path: str) -> None:

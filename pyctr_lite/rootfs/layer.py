@@ -1,11 +1,11 @@
-"""Unpack a layer: a tar stream of changes onto a directory in the form that overlayfs reads.
+"""Layers, unpacked: a tar stream of changes becomes a directory in the form that overlayfs reads.
 
-OCI image-spec layer.md. Nothing outside the directory is ever touched, whatever the archive says: its names
-are cleaned here, and the kernel resolves the parent of each below the directory, to a descriptor (see `tree`).
-All that follows is done with that descriptor and a last component, by calls that do not follow a link there:
-mkdirat, mknodat, symlinkat, linkat without AT_SYMLINK_FOLLOW, openat with O_EXCL or O_NOFOLLOW. Nobody else can
-put a link there meanwhile: the directory is in the store's staging, which is closed to all but its owner and
-which no container sees; an unpacked layer is only ever a read-only part of an overlay.
+Source: OCI image-spec layer.md. An archive can never touch a file outside the directory: its names are cleaned
+here, and the kernel resolves the parent of each name inside the directory, to a descriptor (see `tree`).
+All changes use that descriptor and the last component of the name, with calls that do not follow a link there:
+mkdirat, mknodat, symlinkat, linkat without AT_SYMLINK_FOLLOW, openat with O_EXCL or O_NOFOLLOW. No other process
+can put a link there meanwhile: the directory is in the store's staging, which only its owner can enter and no
+container sees. An unpacked layer is only used as a read-only part of an overlay.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# What the kernel says where the archive is at fault, and not the disk or our privileges.
-_ARCHIVES_FAULT = frozenset(
+# Errors of the kernel that the archive causes, not the disk or missing privileges.
+_ARCHIVE_ERRORS = frozenset(
     (
         errno.ENOENT,
         errno.ENOTDIR,
@@ -42,27 +42,28 @@ _ARCHIVES_FAULT = frozenset(
 
 
 def apply_layer(stream: tar.Readable, directory: str, lowers: Sequence[str] = ()) -> None:
-    """Unpack an uncompressed tar stream of a layer into a directory, whiteouts as overlayfs has them.
+    """Unpack an uncompressed tar stream of a layer into a directory, with whiteouts in overlayfs's form.
 
-    Reads the stream to its end, also behind the archive. `lowers` are the unpacked layers below, bottom
-    first: a directory that the archive does not list but has entries in is made as it is there.
-    Fails with BrokenArchive where the archive is damaged or tries to leave the directory, with OSError
-    (ENOSPC, EPERM) where the machine cannot do it; the directory is then half filled, for the caller to remove.
+    Reads the stream to its end, even after the archive's end. `lowers` are the unpacked layers below, bottom
+    first: if the archive has entries in a directory that it does not list, the directory gets the attributes that
+    it has in `lowers`.
+    Raises BrokenArchive if the archive is damaged or tries to leave the directory, OSError (ENOSPC, EPERM) if the
+    machine is at fault. The directory is then incomplete, and the caller must remove it.
     """
     reader = tar.TarReader(stream)
     with Tree(directory, list(lowers)) as tree:
-        tree.take_root_attributes()
+        tree.copy_root_attributes()
         for entry in reader:
             try:
                 if aufs.is_bookkeeping(entry.name):
-                    _keep_pseudo_link(tree, reader, entry)
+                    _apply_pseudo_link(tree, reader, entry)
                     continue
                 path = clean(entry.name)
                 if not path:
-                    tree.settle()
+                    tree.restore_times()
                 apply_entry(tree, reader, entry, path)
             except OSError as error:
-                if error.errno not in _ARCHIVES_FAULT:
+                if error.errno not in _ARCHIVE_ERRORS:
                     raise
                 raise BrokenArchive(f"{entry}: {error.strerror}") from error
         reader.drain()
@@ -72,9 +73,9 @@ def apply_layer(stream: tar.Readable, directory: str, lowers: Sequence[str] = ()
 
 
 def clean(name: bytes) -> bytes:
-    """A name without `.`, `..`, doubled or leading slashes; empty for the root itself.
+    """Return an archive's name without `.`, `..` and superfluous slashes; the root itself is b"".
 
-    Fails with BrokenArchive where it leads above the root, or is below a name that is a whiteout's.
+    Raises BrokenArchive if the name leads above the root, or below the name of a whiteout.
     """
     parts: list[bytes] = []
     for part in name.split(b"/"):
@@ -90,16 +91,16 @@ def clean(name: bytes) -> bytes:
 
 
 def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
-    """Do what one entry says: make an inode, or hide something of the layers below.
+    """Apply one entry: create an inode, or hide files of the layers below.
 
-    `path` is the entry's cleaned name. Of two entries with one name the later wins; it takes the place of a
-    whiteout, too, and what that has hidden stays hidden. aufs's own bookkeeping is passed over.
-    Fails with BrokenArchive where the root is no directory, or a whiteout is aimed outside its directory.
+    `path` is the cleaned name of the entry. If two entries have the same name, the later one wins; if it replaces
+    a whiteout, the files that the whiteout hid stay hidden. Bookkeeping of aufs is skipped.
+    Raises BrokenArchive if the root is not a directory, or if a whiteout points outside its directory.
     """
     parent, _, name = path.rpartition(b"/")
     if not path:
         if entry.type != tar.DIRECTORY:
-            raise BrokenArchive(f"{entry}: the root is to be a directory")
+            raise BrokenArchive(f"{entry}: the root must be a directory")
         attributes.set_on_name(tree.root, b".", entry)
     elif name == whiteout.OPAQUE_NAME:
         whiteout.make_opaque(tree.directory(parent))
@@ -118,9 +119,9 @@ def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes
 
 
 def make_inode(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry: tar.Entry) -> None:
-    """Make the inode that an entry describes, as `name` in the directory `dirfd`.
+    """Create the inode that an entry describes, as `name` in the directory `dirfd`.
 
-    Fails with EEXIST where the name is taken, unless both are directories.
+    Fails with EEXIST if the name exists, unless both are directories.
     """
     if entry.type == tar.REGULAR:
         with linux.closing(os.open(name, _NEW_FILE, 0o600, dir_fd=dirfd)) as fd:
@@ -129,7 +130,7 @@ def make_inode(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry
         return
     if entry.type == tar.HARDLINK:
         _link(tree, dirfd, name, entry)
-        attributes.set_xattrs(dirfd, name, entry)  # its other attributes are those of the file that it is
+        attributes.set_xattrs(dirfd, name, entry)  # owner, mode and times are set with the file's own entry
         return
     if entry.type == tar.DIRECTORY:
         try:
@@ -148,7 +149,7 @@ def make_inode(tree: Tree, dirfd: int, name: bytes, reader: tar.TarReader, entry
 
 
 def _link(tree: Tree, dirfd: int, name: bytes, entry: tar.Entry) -> None:
-    """Make a hard link to a file of the same layer, or to one that aufs kept beside it."""
+    """Create a hard link to a file of the same layer, or to one of aufs's pseudo-links."""
     path = aufs.pseudo_link(entry.linkname) or clean(entry.linkname)
     parent, _, source = path.rpartition(b"/")
     directory = tree.directory(parent, make=False)
@@ -157,15 +158,15 @@ def _link(tree: Tree, dirfd: int, name: bytes, entry: tar.Entry) -> None:
     os.link(source, name, src_dir_fd=directory, dst_dir_fd=dirfd, follow_symlinks=False)
 
 
-def _keep_pseudo_link(tree: Tree, reader: tar.TarReader, entry: tar.Entry) -> None:
-    """Keep a file of aufs's directory of hard links until the end of the layer; pass over all else of aufs's."""
+def _apply_pseudo_link(tree: Tree, reader: tar.TarReader, entry: tar.Entry) -> None:
+    """Unpack a pseudo-link of aufs, which is removed at the end of the layer; skip its other bookkeeping."""
     path = aufs.pseudo_link(entry.name)
     if path and entry.type != tar.DIRECTORY:
         apply_entry(tree, reader, entry, path)
 
 
 def _write_data(fd: int, reader: tar.TarReader, entry: tar.Entry) -> None:
-    """Write a file's content where it belongs; what is all zeros stays a hole."""
+    """Write a file's data at its offsets; blocks of zeros become holes."""
     pieces = iter([(0, entry.size)] if entry.pieces is None else entry.pieces)
     offset = left = end = 0
     for data in reader.data():

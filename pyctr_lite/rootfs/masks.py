@@ -1,7 +1,7 @@
-"""Paths of /proc and /sys that a container must not read, or not write.
+"""Masked and read-only paths: the parts of /proc and /sys that a container must not read or write.
 
-Each path is resolved once, to a descriptor, below the descriptor of the root that the caller has entered; what is
-mounted is mounted on that descriptor, without the help of the container's own /proc.
+Each path is resolved once, to a descriptor, inside the root that the caller has entered. The mount goes on that
+descriptor, so that the container's /proc is not needed to name it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pyctr_lite import linux
 from pyctr_lite.rootfs import target
 
 _ATTACH = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
-_COPY = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
+_CLONE = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
 
 
 def mask_path(root_fd: int, path: str) -> None:
     """Hide a path of the root: a file behind /dev/null, a directory behind an empty tmpfs.
 
-    A path that does not exist needs no mask. The null device is checked to be it: a mask must not show
-    the container's own file instead. Source: OCI runtime spec, config-linux.md, "Masked Paths".
+    A path that does not exist is skipped. Fails with ENOENT if /dev/null is missing, ENODEV if it is not the null
+    device: the mask would show a file of the container. Source: OCI runtime spec, config-linux.md, "Masked Paths".
     """
     fd = _open(root_fd, path)
     if fd < 0:
@@ -34,13 +34,13 @@ def mask_path(root_fd: int, path: str) -> None:
             return
         with (
             linux.closing(_open_null(root_fd, path)) as null,
-            linux.closing(linux.open_tree("", _COPY, null, shown="/dev/null")) as tree,
+            linux.closing(linux.open_tree("", _CLONE, null, shown="/dev/null")) as tree,
         ):
             linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
 
 
 def readonly_path(root_fd: int, path: str) -> None:
-    """Make a path of the root read-only, by a bind of it on itself. One that is not there needs none.
+    """Make a path of the root read-only by a bind mount on itself. A path that does not exist is skipped.
 
     Source: OCI runtime spec, config-linux.md, "Readonly Paths".
     """
@@ -49,14 +49,14 @@ def readonly_path(root_fd: int, path: str) -> None:
         return
     with (
         linux.closing(fd),
-        linux.closing(linux.open_tree("", _COPY | linux.AT_RECURSIVE, fd, shown=path)) as tree,
+        linux.closing(linux.open_tree("", _CLONE | linux.AT_RECURSIVE, fd, shown=path)) as tree,
     ):
         linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, set=linux.MOUNT_ATTR_RDONLY)
         linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
 
 
 def _open(root_fd: int, path: str) -> int:
-    """A path as a place to mount on, or -1 if it does not exist."""
+    """Open a path to mount on it (O_PATH); return -1 if it does not exist."""
     try:
         return target.open_in_root(root_fd, path)
     except OSError as error:
@@ -69,7 +69,7 @@ def _open_null(root_fd: int, path: str) -> int:
     try:
         null = target.open_in_root(root_fd, "/dev/null", linux.O_PATH | os.O_NOFOLLOW)
     except FileNotFoundError:
-        text = f"{path} is to be hidden behind the null device, which the container's /dev does not have"
+        text = f"cannot mask {path}: the container's /dev has no null device"
         raise OSError(errno.ENOENT, text, "/dev/null") from None
     found = os.fstat(null)
     if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(1, 3):
@@ -79,12 +79,12 @@ def _open_null(root_fd: int, path: str) -> int:
 
 
 def readonly_root() -> None:
-    """Make the caller's root mount read-only; what is mounted below it stays as it is."""
+    """Make the caller's root mount read-only; the mounts below it stay as they are."""
     linux.mount(None, "/", None, locked_flags("/") | linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY)
 
 
 def locked_flags(path: str) -> int:
-    """The flags that a mount has: a remount must repeat them, in a user namespace they are locked (EPERM)."""
-    found = os.statvfs(path).f_flag  # ST_* of statvfs(3) and MS_* agree in these bits, but for relatime
+    """Return the flags of a mount that a remount must repeat: in a user namespace they are locked (EPERM)."""
+    found = os.statvfs(path).f_flag  # ST_* of statvfs(3) and MS_* have the same values, except for relatime
     keep = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOATIME | linux.MS_NODIRATIME
     return found & keep | (linux.MS_RELATIME if found & 0x1000 else 0)

@@ -1,4 +1,4 @@
-"""Mount options as fstab and the OCI runtime spec write them, turned into flags and data of mount(2)."""
+"""Mount options in the notation of fstab and the OCI runtime spec, and their flags and data for mount(2)."""
 
 from __future__ import annotations
 
@@ -51,9 +51,10 @@ PROPAGATION = {
 
 
 class MountOptions:
-    """`flags` and `data` for mount(2); `propagation` needs a call of its own; `readonly_recursive`
-    makes the mounts below read-only too (mount_setattr(2)); `idmap` is "idmap" where the mount is to have the ids
-    of the container's user namespace, "ridmap" where those below it are too.
+    """Parsed mount options: `flags` and `data` are for mount(2), `propagation` needs a second call.
+
+    `readonly_recursive` also makes the mounts below read-only (mount_setattr(2)). `idmap` is "idmap" to give the
+    mount the ids of the container's user namespace, "ridmap" to include the mounts below, or "".
     """
 
     __slots__ = ("data", "flags", "idmap", "propagation", "readonly_recursive")

@@ -1,4 +1,4 @@
-"""The overlay mount that makes one root file system of many layers."""
+"""The overlay mount that merges layers into one root file system."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pyctr_lite.linux import explain
 
 
 def mount_overlay(lowers: list[str], upper: str, work: str, target: str) -> None:
-    """Mount layers as one tree at `target`: read from `lowers` (top first), changes go to `upper`.
+    """Mount layers as one tree at `target`: `lowers` (top first) are read, and changes are written to `upper`.
 
     `work` is an empty directory on the file system of `upper`. Without `upper` the mount is read-only.
-    Fails with EINVAL where upper or work is on an unfit file system, ESTALE where they belong to another
-    set of layers. Source: the kernel's Documentation/filesystems/overlayfs.rst.
+    Fails with EINVAL if the file system of upper or work is not supported, ESTALE if upper and work belong to
+    other layers, E2BIG if there are too many layers. Source: the kernel's Documentation/filesystems/overlayfs.rst.
     """
     options = overlay_options(lowers, upper, work)
     if len(os.fsencode(options)) < linux.PAGE_SIZE:
         linux.mount("overlay", target, "overlay", 0, options)
         return
-    # mount(2) takes one page of options; 40 layers fill it. A descriptor's path is short and needs no escapes.
+    # mount(2) takes one page of options, which 40 layers fill. A descriptor's path is short and needs no escaping.
     paths = [*lowers, upper, work] if upper else lowers
     fds = explain.step(f"open {len(lowers)} layers: their paths are longer than a page", _open_all, paths)
     try:
         short = [f"/proc/self/fd/{fd}" for fd in fds]
         options = overlay_options(short[: len(lowers)], *short[len(lowers) :] or ("", ""))
-        if len(options) >= linux.PAGE_SIZE:  # the kernel would cut the text off there, and mount what is left
+        if len(options) >= linux.PAGE_SIZE:  # the kernel would truncate the text and mount fewer layers
             raise OSError(errno.E2BIG, f"mount: {len(lowers)} layers are too many for one overlay", target)
         linux.mount("overlay", target, "overlay", 0, options)
     finally:
@@ -35,7 +35,7 @@ def mount_overlay(lowers: list[str], upper: str, work: str, target: str) -> None
 
 
 def overlay_options(lowers: list[str], upper: str, work: str) -> str:
-    """The options text of an overlay mount, its paths escaped."""
+    """Return the options of an overlay mount as text, with its paths escaped."""
     options = "lowerdir=" + ":".join(escape(path) for path in lowers)
     if upper:
         options += f",upperdir={escape(upper, separator='')},workdir={escape(work, separator='')}"
@@ -43,7 +43,7 @@ def overlay_options(lowers: list[str], upper: str, work: str) -> str:
 
 
 def escape(path: str, separator: str = ":") -> str:
-    """Escape what overlay's options give a meaning: backslash, comma, and between lower layers the colon."""
+    """Escape the characters with a meaning in overlay's options: backslash, comma, and in lowerdir the colon."""
     for character in ("\\", ",", *separator):
         path = path.replace(character, "\\" + character)
     return path

@@ -1,6 +1,7 @@
-"""Where the data of sparse files lies: GNU tar's old format, and its pax formats 0.0, 0.1 and 1.0.
+"""Maps of sparse files in archives: GNU tar's old format, and its pax formats 0.0, 0.1 and 1.0.
 
-A map has at most MAX_MAP bytes in the archive: without a limit a small archive takes all memory (CVE-2025-58183).
+A map takes at most MAX_MAP bytes of the archive: without a limit, a small archive could use all memory
+(CVE-2025-58183).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _BLOCK = 512
 
 
 def gnu_map(header: bytes, next_block: Callable[[], bytes]) -> tuple[Pieces, int]:
-    """The pieces and the real size of an entry of type S; `next_block` reads a block of the archive."""
+    """Return the pieces and the real size of an entry of type S; `next_block` reads a block of the archive."""
     real_size = tarfield.number(header[483:495], "sparse size")
     pieces = _table(header[386:482])
     more = header[482]
@@ -32,7 +33,10 @@ def gnu_map(header: bytes, next_block: Callable[[], bytes]) -> tuple[Pieces, int
 
 
 def pax_map(pax: dict[bytes, bytes], next_block: Callable[[], bytes]) -> tuple[Pieces, int, bytes]:
-    """The pieces, the real size and the name from GNU.sparse.* records; 1.0 has the map before the data."""
+    """Return the pieces, the real size and the name from GNU.sparse.* records.
+
+    Format 1.0 has its map in front of the data, in blocks that `next_block` reads.
+    """
     size = tarfield.decimal(
         pax.get(b"GNU.sparse.realsize", pax.get(b"GNU.sparse.size", b"")), b"GNU.sparse.realsize"
     )
@@ -46,7 +50,7 @@ def pax_map(pax: dict[bytes, bytes], next_block: Callable[[], bytes]) -> tuple[P
 
 
 def check(pieces: Pieces, size: int, stored: int) -> None:
-    """Fail with BrokenArchive where pieces overlap, leave the file, or are not what the archive holds."""
+    """Raise BrokenArchive if pieces overlap, exceed the file, or do not add up to the stored bytes."""
     end = 0
     for offset, length in pieces:
         if offset < end or length < 0:
@@ -66,18 +70,18 @@ def _table(table: bytes) -> Pieces:
 
 
 def _numbers(next_block: Callable[[], bytes]) -> Iterator[int]:
-    """The numbers of a map in decimal digits, one a line; it ends with a block, so none of the data is read."""
+    """Yield the numbers of a map: decimal digits, one per line. The map fills whole blocks, so no data is read."""
     rest = b""
     while True:
         *lines, rest = (rest + next_block()).split(b"\n")
         for line in lines:
             yield tarfield.decimal(line, b"sparse map")
         if len(rest) > _BLOCK:
-            raise BrokenArchive("broken sparse map: it has no numbers")
+            raise BrokenArchive("broken sparse map: not a number per line")
 
 
 def _limited(next_block: Callable[[], bytes]) -> Callable[[], bytes]:
-    """The same blocks, but not more than a map may have."""
+    """Return a reader of the same blocks that raises BrokenArchive after MAX_MAP bytes."""
     left = MAX_MAP // _BLOCK
 
     def block() -> bytes:

@@ -1,11 +1,11 @@
-"""Read a tar stream entry by entry: ustar, pax and GNU (tar(5), POSIX.1-2008 pax).
+"""A reader of tar streams, entry by entry: ustar, pax and GNU (tar(5), POSIX.1-2008 pax).
 
-The memory it needs does not depend on the archive: what lies before an entry (pax headers, GNU long names,
-the map of a sparse file) is at most MAX_METADATA bytes in all, and of global headers only the few fields of an
-entry are kept. The work per byte does not grow with what was read before.
+Its memory does not depend on the archive: the headers before an entry (pax records, GNU long names) take at most
+MAX_METADATA bytes in total, the map of a sparse file at most `sparse.MAX_MAP`, and of global headers only the
+fields of an entry are kept. The work per byte is constant.
 
-Python's `tarfile` is not used for layers: its names are text and its times floats, it keeps every entry in
-memory, takes headers of any size, and costs four times as much an entry.
+Python's `tarfile` is not used for layers: its names are text and its times are floats, it keeps every entry in
+memory, accepts headers of any size, and takes four times as long per entry.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Readable(Protocol):
-        """What a layer is read from."""
+        """A stream that a layer is read from."""
 
         def read(self, size: int, /) -> bytes:
-            """At most `size` bytes; none at the end."""
+            """Read at most `size` bytes; b"" at the end."""
             ...
 
 
 BLOCK = 512
 CHUNK = 1 << 20
 MAX_METADATA = 1 << 20
-"""Max bytes of all the pax and GNU long-name headers of one entry (Go's archive/tar has it for each header)."""
+"""Max bytes of all pax and GNU long-name headers of one entry (Go's archive/tar allows as much per header)."""
 MAX_NAME = 1 << 18
-"""Max bytes of a name: enough for a directory 10,000 levels deep, whose path no system call would take."""
+"""Max bytes of a name: enough for a directory 10,000 levels deep, whose path exceeds any system call's limit."""
 MAX_XATTR_NAMES = 1 << 16
 """Max bytes of the names of one file's extended attributes (XATTR_LIST_MAX of limits.h)."""
 
 REGULAR, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
-_DUMPDIR = b"D"  # a directory of a GNU incremental archive: its data are the names that it had
+_DUMPDIR = b"D"  # a directory of a GNU incremental archive; its data lists its names
 _TYPES = {b"\0": REGULAR, b"7": REGULAR, b"S": REGULAR, _DUMPDIR: DIRECTORY}
 _WITHOUT_DATA = frozenset((HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
 _ZEROS = bytes(BLOCK)
 _FIELDS = frozenset((b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"))
 _XATTR = b"SCHILY.xattr."
 _MAX_SHOWN = 256  # bytes of a name in a message
-_MOST_SECONDS = (1 << 63) // 10**9 - 1
+_MAX_SECONDS = (1 << 63) // 10**9 - 1
 
 
 class Entry:
-    """One entry's header: names are bytes, `mtime` is in ns, `size` is the file's, holes included."""
+    """The header of one entry: names are bytes, `mtime` is in ns, `size` is in bytes and includes holes."""
 
     __slots__ = ("device", "gid", "linkname", "mode", "mtime", "name", "pieces", "size", "type", "uid", "xattrs")
 
@@ -57,7 +57,7 @@ class Entry:
         self.device = (0, 0)
         self.xattrs: dict[str, bytes] = {}
         self.pieces: list[tuple[int, int]] | None = None
-        """For a sparse file the (offset, length) of each piece of data, else None."""
+        """The (offset, length) of each piece of data of a sparse file; None for other files."""
 
     def __str__(self) -> str:
         name = self.name if len(self.name) <= _MAX_SHOWN else self.name[:_MAX_SHOWN] + b"..."
@@ -65,7 +65,7 @@ class Entry:
 
 
 class TarReader:
-    """The entries of a tar stream in order; `data()` gives the current one's content."""
+    """An iterator over the entries of a tar stream; `data()` yields the content of the current entry."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -76,14 +76,14 @@ class TarReader:
         self._current = "the first header"
 
     def __iter__(self) -> Iterator[Entry]:
-        """Fails with BrokenArchive where the stream is no tar, is damaged, or ends in the middle."""
+        """Yield each entry. Raises BrokenArchive if the stream is not a tar archive, is damaged or truncated."""
         pax: dict[bytes, bytes] = {}
         metadata = 0
         while True:
             header = self._next_header()
             if header is None:
                 if pax:
-                    raise BrokenArchive("the archive ends in the middle: a pax header without its entry")
+                    raise BrokenArchive("the archive is truncated: a pax header without its entry")
                 return
             kind = header[156:157]
             if kind in b"xXgLKV" and kind:
@@ -93,8 +93,8 @@ class TarReader:
                     raise BrokenArchive(
                         f"tar headers of more than {MAX_METADATA} bytes for one entry, after {self._current}"
                     )
-                content = bytes(self._take(size))
-                self._take(-size % BLOCK)
+                content = bytes(self._read_exactly(size))
+                self._read_exactly(-size % BLOCK)
                 if kind == b"L":
                     pax[b"path"] = content.partition(b"\0")[0]
                 elif kind == b"K":
@@ -106,28 +106,28 @@ class TarReader:
                     pax.update(tarfield.pax_records(content))
                 continue
             entry = _entry(header, {**self._globals, **pax} if self._globals else pax)
-            pax_now, pax, metadata = pax, {}, 0
+            entry_pax, pax, metadata = pax, {}, 0
             self._current = str(entry)
             self._unread = 0 if entry.type in _WITHOUT_DATA and kind != _DUMPDIR else entry.size
             self._padding = -self._unread % BLOCK
             if kind == b"S":
-                entry.pieces, entry.size = sparse.gnu_map(header, lambda: bytes(self._take(BLOCK)))
-            elif pax_now and any(key.startswith(b"GNU.sparse.") for key in pax_now):
-                self._read_sparse_map(entry, pax_now)
+                entry.pieces, entry.size = sparse.gnu_map(header, lambda: bytes(self._read_exactly(BLOCK)))
+            elif entry_pax and any(key.startswith(b"GNU.sparse.") for key in entry_pax):
+                self._read_sparse_map(entry, entry_pax)
                 self._current = str(entry)
             if entry.pieces is not None:
                 sparse.check(entry.pieces, entry.size, self._unread)
             yield entry
 
     def data(self) -> Iterator[memoryview]:
-        """The current entry's data in pieces; of a sparse file without the holes."""
+        """Yield the data of the current entry in pieces, without the holes of a sparse file."""
         while self._unread:
-            piece = self._piece(self._unread)
+            piece = self._read_some(self._unread)
             self._unread -= len(piece)
             yield piece
 
     def drain(self) -> None:
-        """Read what follows the end of the archive, so that a digest of the stream covers all of it."""
+        """Read the rest of the stream after the archive's end, so that a digest of the stream covers all of it."""
         self._buffer = memoryview(b"")
         while self._stream.read(CHUNK):
             pass
@@ -135,11 +135,11 @@ class TarReader:
     def _next_header(self) -> bytes | None:
         for _ in self.data():
             pass
-        self._take(self._padding)
+        self._read_exactly(self._padding)
         self._padding = 0
         if not self._buffer and not self._fill():
             return None
-        header = bytes(self._take(BLOCK))
+        header = bytes(self._read_exactly(BLOCK))
         if header == _ZEROS:
             return None
         stored = tarfield.number(header[148:156], "checksum")
@@ -149,32 +149,32 @@ class TarReader:
         return header
 
     def _read_sparse_map(self, entry: Entry, pax: dict[bytes, bytes]) -> None:
-        """A pax sparse file: its map may be the first blocks of its data."""
+        """Read the map of a pax sparse file, which may be in the first blocks of its data."""
 
         def next_block() -> bytes:
             if self._unread < BLOCK:
                 raise BrokenArchive(f"{entry}: broken sparse map")
             self._unread -= BLOCK
-            return bytes(self._take(BLOCK))
+            return bytes(self._read_exactly(BLOCK))
 
         entry.pieces, entry.size, name = sparse.pax_map(pax, next_block)
         entry.name = name or entry.name
 
-    def _take(self, size: int) -> memoryview:
-        """Exactly so many bytes."""
+    def _read_exactly(self, size: int) -> memoryview:
+        """Read exactly `size` bytes."""
         if len(self._buffer) >= size:
             taken, self._buffer = self._buffer[:size], self._buffer[size:]
             return taken
         parts = []
         while size:
-            parts.append(self._piece(size))
+            parts.append(self._read_some(size))
             size -= len(parts[-1])
         return memoryview(b"".join(parts))
 
-    def _piece(self, most: int) -> memoryview:
+    def _read_some(self, max_size: int) -> memoryview:
         if not self._buffer and not self._fill():
-            raise BrokenArchive(f"the archive ends in the middle: unexpected end of data in {self._current}")
-        taken, self._buffer = self._buffer[:most], self._buffer[most:]
+            raise BrokenArchive(f"the archive is truncated: unexpected end of data in {self._current}")
+        taken, self._buffer = self._buffer[:max_size], self._buffer[max_size:]
         return taken
 
     def _fill(self) -> bool:
@@ -199,14 +199,14 @@ def _entry(block: bytes, pax: dict[bytes, bytes]) -> Entry:
         _apply_pax(entry, pax)
     entry.type = _TYPES.get(kind, kind)
     if entry.type == REGULAR and kind != b"S" and entry.name.endswith(b"/"):
-        entry.type = DIRECTORY  # as tar of version 7 wrote them
+        entry.type = DIRECTORY  # tar of Unix version 7 had no type for directories
     if entry.type != REGULAR and entry.type not in _WITHOUT_DATA:
         raise BrokenArchive(f"{entry}: unknown entry type {kind!r}")
     if len(entry.name) > MAX_NAME or len(entry.linkname) > MAX_NAME:
         raise BrokenArchive(f"{entry.name[:40]!r}…: a name of more than {MAX_NAME} bytes")
     if entry.size < 0 or not (0 <= entry.uid < 0xFFFFFFFF and 0 <= entry.gid < 0xFFFFFFFF):
         raise BrokenArchive(f"{entry}: size {entry.size}, owner {entry.uid}:{entry.gid} is out of range")
-    entry.mtime = max(-_MOST_SECONDS * 10**9, min(entry.mtime, _MOST_SECONDS * 10**9))
+    entry.mtime = max(-_MAX_SECONDS * 10**9, min(entry.mtime, _MAX_SECONDS * 10**9))
     return entry
 
 
@@ -221,7 +221,7 @@ def _apply_pax(entry: Entry, pax: dict[bytes, bytes]) -> None:
                 )
             entry.xattrs[tarfield.xattr_name(key[len(_XATTR) :])] = value
         elif not value:
-            continue  # an empty value takes a record back
+            continue  # an empty value deletes a record
         elif key == b"path":
             entry.name = value
         elif key == b"linkpath":

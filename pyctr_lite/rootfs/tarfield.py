@@ -1,4 +1,4 @@
-"""The fields of tar headers: numbers, times, pax records, names of extended attributes (tar(5))."""
+"""Fields of tar headers: numbers, times, pax records and names of extended attributes (tar(5))."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pyctr_lite.errors import BrokenArchive
 
 
 def pax_records(content: bytes) -> dict[bytes, bytes]:
-    """The records `length key=value\\n` of an extended header (pax(1), section pax Extended Header)."""
+    """Parse the records `length key=value\\n` of an extended header (pax(1), section pax Extended Header)."""
     records: dict[bytes, bytes] = {}
     pieces: list[bytes] = []  # of a sparse map of version 0.0, whose keys repeat
     start = 0
@@ -28,12 +28,15 @@ def pax_records(content: bytes) -> dict[bytes, bytes]:
 
 
 def xattr_name(key: bytes) -> str:
-    """The name of an extended attribute in a pax key, which has no `=`: GNU tar writes that as %3D, `%` as %25."""
+    """Decode the name of an extended attribute in a pax key, where GNU tar writes `=` as %3D and `%` as %25."""
     return key.replace(b"%3D", b"=").replace(b"%25", b"%").decode(errors="surrogateescape")
 
 
-def number(field: bytes | memoryview, what: str) -> int:
-    """A number in octal digits, or as GNU writes big ones: two's complement behind a set top bit."""
+def number(field: bytes | memoryview, name: str) -> int:
+    """Parse a number in octal digits, or in GNU's base-256 form: two's complement, marked by the top bit.
+
+    `name` names the field in the message of BrokenArchive.
+    """
     field = bytes(field)
     if field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
@@ -42,18 +45,18 @@ def number(field: bytes | memoryview, what: str) -> int:
     try:
         return int(digits, 8) if digits else 0
     except ValueError:
-        raise BrokenArchive(f"not a tar archive, or damaged: {what} is {field!r}") from None
+        raise BrokenArchive(f"not a tar archive, or damaged: {name} is {field!r}") from None
 
 
 def decimal(text: bytes, key: bytes) -> int:
-    """A number in decimal digits, of the pax record `key`."""
+    """Parse the decimal digits of the pax record `key`."""
     if not text.isdigit() or len(text) > 20:
         raise BrokenArchive(f"broken pax header: {key.decode()} is {text[:40]!r}")
     return int(text)
 
 
 def nanoseconds(text: bytes) -> int:
-    """A pax time, decimal seconds with any fraction, in ns."""
+    """Convert a pax time, decimal seconds with any fraction, to ns."""
     sign = -1 if text.startswith(b"-") else 1
     whole, _, fraction = text.lstrip(b"-").partition(b".")
     if not whole.isdigit() or (fraction and not fraction.isdigit()) or len(text) > 100:

@@ -1,8 +1,8 @@
-"""Paths inside a root file system that is not trusted: resolved so that no link leads out of it.
+"""Paths inside an untrusted root file system, resolved so that no link leads out of it.
 
-A container may share a part of the root, a volume, and swap links in it at any moment. So a caller gets a
-descriptor, and uses nothing else: what is made on the way is made, and opened, in the descriptor of the directory
-above, never by its path again. Paths may be as long as the kernel takes them: nothing calls itself for each name.
+Another container may share a part of the root (a volume) and swap links in it at any moment. The caller therefore
+gets a descriptor and uses only that; missing directories are created and opened relative to their parent's
+descriptor, never by path again. There is no recursion: a path may be as long as the kernel accepts.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ import stat
 
 from pyctr_lite import linux
 
-_PLACE = linux.O_PATH | os.O_DIRECTORY
+_PATH_ONLY = linux.O_PATH | os.O_DIRECTORY
 _MAX_LINKS = 40
-"""How many links the kernel follows in one path (path_resolution(7)); so many that lead nowhere are made true."""
+"""Max links in one path, as in the kernel (path_resolution(7)); here, dangling links whose targets are created."""
 
 
 def open_in_root(root_fd: int, path: str, flags: int = linux.O_PATH) -> int:
-    """Open a path with `root_fd` as `/`, links included (openat2(2), RESOLVE_IN_ROOT).
+    """Open a path with `root_fd` as `/`, also for the links in it (openat2(2), RESOLVE_IN_ROOT).
 
-    /proc's magic links are refused with ELOOP: they lead anywhere.
+    Fails with ELOOP for a magic link of /proc, because it could lead out of the root.
     """
     resolve = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
     return linux.openat2(root_fd, path or ".", flags, 0, resolve)
 
 
 def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
-    """A descriptor (O_PATH) of a directory in the root, made with its parents where it is missing.
+    """Open a directory in the root (O_PATH), creating it and its parents if they are missing.
 
-    The deepest directory that exists is resolved inside the root; below it each name is made in, and opened from,
-    the descriptor of the one above. A link that leads nowhere is made true, inside the root.
+    The deepest existing directory is resolved inside the root; each name below is created and opened relative to
+    its parent's descriptor. The target of a dangling link is created too, inside the root.
     Raises NotADirectoryError if the path leads through a file.
     """
     try:
-        return open_in_root(root_fd, path, _PLACE)
+        return open_in_root(root_fd, path, _PATH_ONLY)
     except FileNotFoundError:
         pass
-    with linux.umask(0):  # a chmod afterwards could be led astray by a link that takes the name meanwhile
+    with linux.umask(0):  # chmod(2) afterwards could follow a link that has taken the name meanwhile
         for _ in range(_MAX_LINKS):
             fd, path = _make_below(root_fd, os.path.normpath("/" + path).split("/")[1:], mode)
             if fd >= 0:
@@ -47,11 +47,11 @@ def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
 
 
 def _make_below(root_fd: int, names: list[str], mode: int) -> tuple[int, str]:
-    """Make the directories of a path: the last one's descriptor, or -1 and the path to try, if a link is in it."""
+    """Create the directories of a path; return the last one's descriptor, or -1 and a path to retry with."""
     known = len(names)
     while True:
         try:
-            fd = open_in_root(root_fd, "/".join(names[:known]), _PLACE)
+            fd = open_in_root(root_fd, "/".join(names[:known]), _PATH_ONLY)
             break
         except FileNotFoundError:
             known -= 1
@@ -62,7 +62,7 @@ def _make_below(root_fd: int, names: list[str], mode: int) -> tuple[int, str]:
             except FileExistsError:
                 pass
             try:
-                below = os.open(names[index], _PLACE | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+                below = os.open(names[index], _PATH_ONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
             except NotADirectoryError:
                 link = _link(fd, names[index])
                 if not link:
@@ -78,9 +78,9 @@ def _make_below(root_fd: int, names: list[str], mode: int) -> tuple[int, str]:
 
 
 def make_mountpoint(root_fd: int, path: str, *, directory: bool) -> int:
-    """A descriptor of the place to mount on: a directory, or an empty file; made where it is missing.
+    """Open a mount point, creating a directory or an empty file if it is missing.
 
-    Fails with ENOTDIR or EISDIR where the other kind is there.
+    Fails with ENOTDIR or EISDIR if the other kind of file exists there.
     """
     if directory:
         try:
@@ -99,7 +99,7 @@ def make_mountpoint(root_fd: int, path: str, *, directory: bool) -> int:
 
 
 def _make_file(root_fd: int, path: str) -> int:
-    """A descriptor of an empty file that was just made; a link that leads nowhere is made true, in the root."""
+    """Create an empty file and open it. The target of a dangling link is created, inside the root."""
     for _ in range(_MAX_LINKS):
         parent, name = os.path.split(os.path.normpath("/" + path))
         with linux.closing(make_directory(root_fd, parent)) as parent_fd, linux.umask(0):
@@ -108,19 +108,19 @@ def _make_file(root_fd: int, path: str) -> int:
             except FileExistsError:
                 link = _link(parent_fd, name)
                 if not link:
-                    return open_in_root(root_fd, f"{parent}/{name}")  # somebody made it meanwhile
+                    return open_in_root(root_fd, f"{parent}/{name}")  # another process made it meanwhile
                 path = os.path.join(parent, link)
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
 def _link(parent_fd: int, name: str) -> str:
-    """Where a link points to that is known to dangle: it is made there, inside the root; "" for another file."""
+    """Return the target of a dangling link, or "" if the name is another kind of file."""
     found = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
     return os.readlink(name, dir_fd=parent_fd) if stat.S_ISLNK(found.st_mode) else ""
 
 
 def read_text(root_fd: int, path: str, limit: int = 1 << 20) -> str:
-    """The text of a regular file in the root, at most `limit` bytes; "" where there is none."""
+    """Read at most `limit` bytes of a regular file in the root as text; return "" if there is no such file."""
     try:
         fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:

@@ -1,8 +1,8 @@
-"""Going through directory trees that a container or an image made: they may be deeper than any limit of ours.
+"""Traversal of untrusted directory trees, which may be deeper than any limit of Python or the kernel.
 
-One visitor for all: it calls itself nowhere, holds a bounded number of descriptors, and uses each name once,
-below the descriptor of its directory, following no link. So it does not matter how deep a tree is, how long a
-path in it would be, nor what somebody puts in a directory's place meanwhile.
+There is one visitor. It does not recurse, keeps a bounded number of descriptors open, and uses each name once,
+relative to its directory's descriptor and without following links. Neither the depth of a tree, nor the length of
+a path in it, nor a directory that is replaced meanwhile does any harm.
 """
 
 from __future__ import annotations
@@ -15,54 +15,54 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_KEPT = 64
-"""How many directories above the current one stay open: more than an ordinary tree has."""
+_MAX_OPEN = 64
+"""Max open directories above the current one: more than an ordinary tree needs."""
 
 
-def visit(top: int, enter: Callable[[Way], Iterator[str] | Iterator[bytes]]) -> None:
-    """Go through a tree without recursion. `top` is the descriptor of its directory, closed at the end.
+def visit(top: int, enter: Callable[[Cursor], Iterator[str] | Iterator[bytes]]) -> None:
+    """Visit each directory of a tree without recursion. `top` is the descriptor of its root, closed at the end.
 
-    `enter` is called in each directory, with the way that leads there: a generator that does what there is to
-    do in `way.fd`, and yields the name of each directory to go to. It goes on when all below that is done, or
-    when that is not a directory (any more). `way.fd` may be another number then.
-    Raises FileNotFoundError if the way back is lost: somebody moved a directory that is more than 64 deep.
+    `enter` is called once per directory with a cursor that is there. It is a generator: it works in `cursor.fd`
+    and yields the name of each subdirectory to visit. It resumes when everything below that is done, or if the
+    name is not a directory (any more). `cursor.fd` may be a different number then.
+    Raises FileNotFoundError if the way back is lost, because a directory more than 64 levels deep was moved.
     """
-    way = Way(top)
-    here = []
+    cursor = Cursor(top)
+    visits = []
     try:
-        here.append(enter(way))
-        while here:
-            name = next(here[-1], None)
+        visits.append(enter(cursor))
+        while visits:
+            name = next(visits[-1], None)
             if name is None:
-                here.pop()
-                if here:
-                    way.up()
+                visits.pop()
+                if visits:
+                    cursor.up()
                 continue
             try:
-                way.down(name)
+                cursor.down(name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            here.append(enter(way))
+            visits.append(enter(cursor))
     finally:
-        way.close()
+        cursor.close()
 
 
-class Way:
-    """A way down into a tree, and back: `fd` is the directory where it is now, `top` at first.
+class Cursor:
+    """A position in a tree that moves down and back up: `fd` is the current directory, at first `top`.
 
-    The first `keep` directories stay open; of the deeper ones only their identity is kept, and `..` leads back.
+    The first `max_open` directories stay open. For deeper ones, only their identity is kept, and `..` leads back.
     """
 
-    __slots__ = ("_above", "_keep", "fd")
+    __slots__ = ("_above", "_max_open", "fd")
 
-    def __init__(self, top: int, keep: int = _KEPT) -> None:
-        self.fd, self._keep = top, keep
+    def __init__(self, top: int, max_open: int = _MAX_OPEN) -> None:
+        self.fd, self._max_open = top, max_open
         self._above: list[int | tuple[int, int]] = []
 
     def down(self, name: str | bytes) -> None:
-        """Go to a directory in this one. Raises NotADirectoryError for a link, too."""
+        """Move to a subdirectory. Raises NotADirectoryError also for a link to a directory."""
         below = os.open(name, DIRECTORY, dir_fd=self.fd)
-        if len(self._above) < self._keep:
+        if len(self._above) < self._max_open:
             self._above.append(self.fd)
         else:
             status = os.fstat(self.fd)
@@ -71,14 +71,14 @@ class Way:
         self.fd = below
 
     def up(self) -> None:
-        """Go back to the directory above. Raises FileNotFoundError if this one was moved elsewhere meanwhile."""
+        """Move back to the parent. Raises FileNotFoundError if the current directory was moved meanwhile."""
         above = self._above[-1]
         if isinstance(above, tuple):
             fd = os.open("..", DIRECTORY, dir_fd=self.fd)
             status = os.fstat(fd)
             if (status.st_dev, status.st_ino) != above:
                 os.close(fd)
-                raise FileNotFoundError(errno.ENOENT, "a directory was moved while it was gone through")
+                raise FileNotFoundError(errno.ENOENT, "a directory was moved while it was visited")
             above = fd
         self._above.pop()
         os.close(self.fd)
@@ -93,9 +93,9 @@ class Way:
 
 
 def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:
-    """Remove a directory with all that is in it, never following a link; what another removes meanwhile is fine.
+    """Remove a directory and its contents without following links. Another process may remove files meanwhile.
 
-    Raises FileNotFoundError if nothing is at `path`, EPERM for a file that chattr(1) protects.
+    Raises FileNotFoundError if `path` does not exist. Fails with EPERM for a file that chattr(1) protects.
     """
     while True:
         top = os.open(path, DIRECTORY, dir_fd=dir_fd)
@@ -104,32 +104,32 @@ def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:
             os.rmdir(path, dir_fd=dir_fd)
             return
         except FileNotFoundError:
-            continue  # another process was here: from the top again, until nothing is left
+            continue  # another process removed something: start again, until open(2) finds nothing
 
 
-def _remove_entries(way: Way) -> Iterator[str]:
-    with os.scandir(way.fd) as entries:
+def _remove_entries(cursor: Cursor) -> Iterator[str]:
+    with os.scandir(cursor.fd) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_directory in found:
         try:
             if is_directory:
                 yield name
-                os.rmdir(name, dir_fd=way.fd)
+                os.rmdir(name, dir_fd=cursor.fd)
             else:
-                os.unlink(name, dir_fd=way.fd)
+                os.unlink(name, dir_fd=cursor.fd)
         except FileNotFoundError:
             pass
 
 
 def disk_usage(path: str) -> int:
-    """The bytes of the files under a directory, a file with several names once; 0 if nothing is there."""
+    """Return the bytes of the files under a directory, counting hard links once; 0 if it does not exist."""
     seen: set[tuple[int, int]] = set()
     total = 0
 
-    def add_files(way: Way) -> Iterator[str]:
+    def add_files(cursor: Cursor) -> Iterator[str]:
         nonlocal total
         below = []
-        with os.scandir(way.fd) as entries:
+        with os.scandir(cursor.fd) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     below.append(entry.name)
@@ -137,7 +137,7 @@ def disk_usage(path: str) -> int:
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
-                    continue  # in a container that runs
+                    continue  # deleted meanwhile by a running container
                 if status.st_nlink > 1:
                     if (status.st_dev, status.st_ino) in seen:
                         continue

@@ -1,7 +1,7 @@
-"""How a layer says that something below it is gone: in archives by `.wh.` names, in overlayfs by an inode.
+"""Whiteouts: a layer's marks for deleted files of the layers below.
 
-OCI image-spec layer.md, section Whiteouts; Documentation/filesystems/overlayfs.rst, section whiteouts and
-opaque directories.
+In archives these are files named `.wh.NAME`, in overlayfs inodes and an xattr. Source: OCI image-spec layer.md,
+section Whiteouts; Documentation/filesystems/overlayfs.rst, section whiteouts and opaque directories.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from pyctr_lite.errors import BrokenArchive
 PREFIX = b".wh."
 OPAQUE_NAME = b".wh..wh..opq"
 METADATA_PREFIX = b".wh..wh."
-"""Other names with it are aufs's own bookkeeping (hard link directory, pseudo-links): no content."""
+"""Other names with this prefix are aufs's bookkeeping (hard link directory, pseudo-links), not image files."""
 OPAQUE_XATTR = "trusted.overlay.opaque"
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
-"""overlayfs's own; out of an archive they could redirect a lookup, so they are never taken from one."""
+"""overlayfs's own xattrs. Those of an archive are ignored: they could redirect a lookup."""
 
 
 def hidden_name(name: bytes) -> bytes:
-    """The name that the whiteout `.wh.<name>` hides. Fails with BrokenArchive for `.wh.`, `.wh..`, `.wh...`."""
+    """Return the name that `.wh.<name>` hides. Raises BrokenArchive for `.wh.`, `.wh..` and `.wh...`."""
     hidden = name[len(PREFIX) :]
     if hidden in (b"", b".", b".."):
-        raise BrokenArchive(f"whiteout {name.decode()!r} is aimed outside its directory")
+        raise BrokenArchive(f"whiteout {name.decode()!r} points outside its directory")
     return hidden
 
 
 def make(dirfd: int, name: bytes) -> None:
-    """Hide `name` of the layers below, in the directory `dirfd`: by a character device 0:0 of that name.
+    """Hide `name` of the layers below, in the directory `dirfd`, by a character device 0:0 of that name.
 
-    What this layer itself has under the name stays: a directory becomes opaque, anything else hides it already.
+    If this layer itself has a file of that name, it stays: a directory becomes opaque, and any other file already
+    hides the layers below. Idempotent. Source: overlayfs.rst, "whiteouts and opaque directories".
     """
     try:
         os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=dirfd)
     except FileExistsError:
         if stat.S_ISDIR(os.stat(name, dir_fd=dirfd, follow_symlinks=False).st_mode):
-            with linux.closing(
-                os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
-            ) as fd:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            with linux.closing(os.open(name, flags, dir_fd=dirfd)) as fd:
                 make_opaque(fd)
 
 
 def make_opaque(fd: int) -> None:
-    """Hide all that the layers below have in this directory."""
+    """Hide everything that the layers below have in this directory."""
     os.setxattr(fd, OPAQUE_XATTR, b"y")
 
 
 def is_opaque(fd: int) -> bool:
-    """Whether a directory hides what is below it."""
+    """Return whether a directory hides the entries of the layers below."""
     try:
         return os.getxattr(fd, OPAQUE_XATTR) == b"y"
     except OSError as error:
@@ -61,12 +61,12 @@ def is_opaque(fd: int) -> bool:
 
 
 def is_whiteout(status: os.stat_result) -> bool:
-    """Whether an inode hides the name it has."""
+    """Return whether an inode is a whiteout: a character device 0:0."""
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def hide_below(root: int, lowers: list[str]) -> None:
-    """Make a layer's root opaque: overlayfs merges the roots of all layers whatever their xattrs say."""
+    """Hide each entry of the lower layers' roots: overlayfs ignores the opaque xattr of a layer's root."""
     names = {os.fsencode(name) for lower in lowers for name in os.listdir(lower)}
     for name in sorted(names):
         make(root, name)

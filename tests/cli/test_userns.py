@@ -334,7 +334,7 @@ def test_files_of_the_host_have_their_ids_where_that_is_asked_for(pyctr: Pyctr, 
     assert pyctr("run", "--rm", *plain, check=True).stdout == "x"  # no user namespace: no other ids
     assert "ead-only" in pyctr("run", "--rm", *USERNS, *plain[:3], "touch", "/x/new").stderr
     told = fails(pyctr, "run", *USERNS, "-v", "/proc/sys:/x:idmap", "busybox", "true")
-    assert "the ids of /proc/sys cannot be mapped: proc has no idmapped mounts here" in told
+    assert "the ids of /proc/sys cannot be mapped: proc does not support idmapped mounts here" in told
     pyctr("rm", *pyctr("ps", "-aq").stdout.split())
 
 

@@ -185,7 +185,7 @@ BROKEN = {
     "no tar": (b"hello" * 500, "no.* tar archive"),
     "nothing": (b"", "no image archive"),
     "hostile layer": (oci_archive([tar(entry("../../x", b"x"))], "x"), "leads outside"),
-    "layer that ends in the middle": (oci_archive([LAYERS[0][:5000]], "x"), "ends in the middle"),
+    "truncated layer": (oci_archive([LAYERS[0][:5000]], "x"), "the archive is truncated"),
     "second image is broken": (
         tar(
             entry(
@@ -199,7 +199,7 @@ BROKEN = {
     "cut gzip": (gzip.compress(docker_archive(LAYERS, ["x"]))[:-200], "damaged gzip data"),
     "damaged gzip": (gzip.compress(docker_archive(LAYERS, ["x"]))[:-8] + b"\0" * 8, "damaged gzip data"),
     "damaged zstd": (ZSTD[:200] + b"\xff" * 90 + ZSTD[290:], "damaged zstd data|not a tar|wrong digest"),
-    "cut zstd": (ZSTD[:-200], "ends in the middle"),
+    "cut zstd": (ZSTD[:-200], "the archive is truncated"),
     "cut xz": (lzma.compress(docker_archive(LAYERS, ["x"]))[:-200], "damaged xz data"),
     "cut bzip2": (bz2.compress(docker_archive(LAYERS, ["x"]))[:-200], "damaged bzip2 data"),
 }  # fmt: skip

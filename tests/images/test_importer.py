@@ -80,7 +80,7 @@ REFUSED = {
     "platform": ((io.BytesIO(ROOT), "x", [], "", "linux//"), InvalidArgument, "invalid platform"),
     "nothing": ((io.BytesIO(b""), "x"), BrokenArchive, "is empty"),
     "no tar": ((io.BytesIO(b"x" * 600), "x"), BrokenArchive, "not a tar archive"),
-    "cut": ((io.BytesIO(ROOT[:1100]), "x"), BrokenArchive, "ends in the middle"),
+    "cut": ((io.BytesIO(ROOT[:1100]), "x"), BrokenArchive, "the archive is truncated"),
     "hostile": ((io.BytesIO(tar(entry("../x"))), "x"), BrokenArchive, "leads outside"),
 }
 

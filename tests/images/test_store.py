@@ -166,7 +166,7 @@ def test_a_damaged_layer_is_never_unpacked(
         blob.unlink()
     else:
         blob.write_bytes(content.replace(b"content", b"Content") if damage == "content" else content[:1024])
-    with pytest.raises(BrokenArchive, match=r"wrong digest|ends in the middle|lacks"):
+    with pytest.raises(BrokenArchive, match=r"wrong digest|the archive is truncated|lacks"):
         store.layer_directories(image)
     assert not os.path.exists(store.layers) or os.listdir(store.layers) == []
     assert os.listdir(f"{store.root}/staging") == []

@@ -87,12 +87,12 @@ def test_a_visit_holds_few_descriptors_and_comes_back_to_each_directory(tmp_path
     seen: list[tuple[int, int]] = []
     before = len(os.listdir("/proc/self/fd"))
 
-    def enter(way: walk.Way) -> Iterator[str]:
-        inode = os.fstat(way.fd).st_ino
+    def enter(cursor: walk.Cursor) -> Iterator[str]:
+        inode = os.fstat(cursor.fd).st_ino
         seen.append((inode, len(os.listdir("/proc/self/fd")) - before))
-        for name in sorted(os.listdir(way.fd)):
+        for name in sorted(os.listdir(cursor.fd)):
             yield name  # a file, too: that is passed over
-            assert os.fstat(way.fd).st_ino == inode
+            assert os.fstat(cursor.fd).st_ino == inode
 
     walk.visit(os.open(top, os.O_RDONLY | os.O_DIRECTORY), enter)
     assert len({inode for inode, _ in seen}) == 303
@@ -109,21 +109,21 @@ def test_a_directory_that_is_moved_away_leads_nowhere_else(tmp_path: Path, depth
     dig(top, depth, "d")
     entered = 0
 
-    def enter(way: walk.Way) -> Iterator[str]:
+    def enter(cursor: walk.Cursor) -> Iterator[str]:
         nonlocal entered
         entered += 1
         if entered == depth + 1:
-            os.rename("../../d", elsewhere / "d", src_dir_fd=way.fd)
-        names = os.listdir(way.fd)
+            os.rename("../../d", elsewhere / "d", src_dir_fd=cursor.fd)
+        names = os.listdir(cursor.fd)
         assert "kept" not in names
         yield from names
-        assert "kept" not in os.listdir(way.fd)
+        assert "kept" not in os.listdir(cursor.fd)
 
     fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     if depth < 64:  # those above are still open
         walk.visit(fd, enter)
     else:
-        with pytest.raises(FileNotFoundError, match="moved while it was gone through"):
+        with pytest.raises(FileNotFoundError, match="moved while it was visited"):
             walk.visit(fd, enter)
 
 

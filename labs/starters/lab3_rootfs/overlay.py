@@ -7,7 +7,7 @@ from pyctr_lite.rootfs import overlay
 
 
 def overlay_options(lowers: list[str], upper: str, work: str) -> str:
-    """The options text of an overlay mount, its paths escaped."""
+    """Return the options of an overlay mount as text, with its paths escaped."""
     # The text is what you would write after `mount -t overlay -o`: lowerdir=…,upperdir=…,workdir=…
     # 1. `lowerdir` names all of `lowers`, in the order in which they come (the topmost first), with colons
     #    between them.

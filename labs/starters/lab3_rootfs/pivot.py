@@ -9,12 +9,12 @@ from pyctr_lite import linux
 
 
 def pivot_root(new_root: str) -> None:
-    """Make the mount at `new_root` the caller's root, and detach the old root with all that is mounted on it.
+    """Make the mount at `new_root` the caller's root, and detach the old root with all mounts on it.
 
-    The caller must be in a mount namespace of its own. `new_root` must be a mount point, and neither it nor the
-    mount it lies on may be shared; others may be, and what is mounted on them stays mounted elsewhere.
-    Fails with EINVAL otherwise, or EBUSY for a directory of the root's own mount; the root is then as it was.
-    Source: pivot_root(2), NOTES.
+    The caller must be in its own mount namespace. `new_root` must be a mount point, and neither it nor its parent
+    mount may be shared. Other mounts may be shared: detaching them here does not unmount them elsewhere.
+    Fails with EINVAL if these conditions are not met, or EBUSY if `new_root` is on the caller's root mount; the
+    root is then unchanged. Source: pivot_root(2), NOTES.
     """
     # The system calls are `linux.pivot_root(new_root, put_old)`, `linux.mount(source, target, fstype, flags)`
     # and `linux.umount2(target, flags)`. An error of theirs is the caller's to see: catch none.

@@ -7,9 +7,9 @@ from pyctr_lite import linux
 
 
 def open_in_root(root_fd: int, path: str, flags: int = linux.O_PATH) -> int:
-    """Open a path with `root_fd` as `/`, links included (openat2(2), RESOLVE_IN_ROOT).
+    """Open a path with `root_fd` as `/`, also for the links in it (openat2(2), RESOLVE_IN_ROOT).
 
-    /proc's magic links are refused with ELOOP: they lead anywhere.
+    Fails with ELOOP for a magic link of /proc, because it could lead out of the root.
     """
     # One call does it: `linux.openat2(dirfd, path, flags, mode, resolve)`. `mode` is 0: nothing is created.
     # 1. Read openat2(2): which RESOLVE_ flag takes `dirfd` for the root, for absolute links and `..` alike?

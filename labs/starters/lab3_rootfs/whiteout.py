@@ -10,9 +10,10 @@ from pyctr_lite.rootfs import whiteout
 
 
 def make(dirfd: int, name: bytes) -> None:
-    """Hide `name` of the layers below, in the directory `dirfd`: by a character device 0:0 of that name.
+    """Hide `name` of the layers below, in the directory `dirfd`, by a character device 0:0 of that name.
 
-    What this layer itself has under the name stays: a directory becomes opaque, anything else hides it already.
+    If this layer itself has a file of that name, it stays: a directory becomes opaque, and any other file already
+    hides the layers below. Idempotent. Source: overlayfs.rst, "whiteouts and opaque directories".
     """
     # 1. `os.mknod(name, mode, device, dir_fd=dirfd)`: the mode is the kind of file (`stat.S_IFCHR`), the device
     #    comes from `os.makedev`.
