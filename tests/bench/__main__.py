@@ -1,4 +1,4 @@
-"""`make bench`: all scenarios in one run on one machine, to build/bench.txt and build/bench.json."""
+"""`make bench`: run all scenarios on one machine; results in build/bench.txt and build/bench.json."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import contestants as who
-from tests.bench import report, scenarios
+from tests.bench import contestants, report, scenarios
 from tests.bench.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -21,9 +20,11 @@ if TYPE_CHECKING:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30, help="turns of each contestant (default: 30)")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds per contestant (default: 30)")
     parser.add_argument("--only", action="append", metavar="SCENARIO", help="run, exec, row, parallel, memory, …")
-    parser.add_argument("--output", type=Path, default=Path("build"), help="the directory of the two files")
+    parser.add_argument(
+        "--output", type=Path, default=Path("build"), help="directory for the two files (default: build)"
+    )
     options = parser.parse_args()
     with Workplace() as work:
         present, absent = enter(work)
@@ -41,16 +42,16 @@ def main() -> int:
     return 0
 
 
-def enter(work: Workplace) -> tuple[list[who.Contestant], dict[str, str]]:
-    """Who can compete on this machine, and why the others cannot."""
-    candidates: dict[str, Callable[[], who.Contestant]] = {
-        "python -IS": partial(who.Python, work),
-        "unshare+chroot": partial(who.Floor, work),
-        "pyctr_lite": partial(who.Ours, work),
-        "crun": partial(who.Runtime, work, "crun"),
-        "runc": partial(who.Runtime, work, "runc"),
-        "podman": partial(who.Podman, work),
-        "docker": partial(who.Docker, work),
+def enter(work: Workplace) -> tuple[list[contestants.Contestant], dict[str, str]]:
+    """Prepare the contestants. Returns those present on this machine, and the reason for each absent one."""
+    candidates: dict[str, Callable[[], contestants.Contestant]] = {
+        "python -IS": partial(contestants.Python, work),
+        "unshare+chroot": partial(contestants.Floor, work),
+        "pyctr_lite": partial(contestants.Ours, work),
+        "crun": partial(contestants.Runtime, work, "crun"),
+        "runc": partial(contestants.Runtime, work, "runc"),
+        "podman": partial(contestants.Podman, work),
+        "docker": partial(contestants.Docker, work),
     }
     present, absent = [], {}
     for name, make in candidates.items():
@@ -68,9 +69,9 @@ def enter(work: Workplace) -> tuple[list[who.Contestant], dict[str, str]]:
 
 
 def compete(
-    present: list[who.Contestant], work: Workplace, rounds: int, only: list[str] | None
+    present: list[contestants.Contestant], work: Workplace, rounds: int, only: list[str] | None
 ) -> list[report.Result]:
-    """The results of the scenarios, in order; one that cannot be measured says why."""
+    """Run the scenarios in order. A result that cannot be measured has the reason."""
     programme: dict[str, tuple[str, Callable[[], list[Sample]]]] = {
         "run": ("ms", partial(scenarios.run, present, rounds)),
         "exec": ("ms", partial(scenarios.exec_in, present, rounds)),

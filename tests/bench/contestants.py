@@ -1,4 +1,4 @@
-"""Who competes, and how each is told to do the same thing. A method that gives None: it has no such thing."""
+"""The contestants, and the command of each for the same action."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE = "bench-busybox:latest"
 
 
 def output(argv: list[str]) -> str:
-    """What a program prints. Fails with RuntimeError and its last line where it fails."""
+    """Return the output of a program. Raises RuntimeError with its last line if it fails."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
@@ -31,7 +31,7 @@ def output(argv: list[str]) -> str:
 
 
 def find(program: str) -> str:
-    """The path of a program. Fails with RuntimeError where it is not installed."""
+    """Return the path of a program. Raises RuntimeError if it is not installed."""
     path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
     if path is None:
         raise RuntimeError(f"{program} is not installed: make bench installs it")
@@ -39,10 +39,10 @@ def find(program: str) -> str:
 
 
 class Contestant:
-    """One program. `place` is the mount namespace that it has to be started in."""
+    """One program. It has to be started in `mount_namespace`, a descriptor, or None for the current one."""
 
     name = ""
-    place: int | None = None
+    mount_namespace: int | None = None
 
     def __init__(self, work: Workplace) -> None:
         self.work = work
@@ -52,18 +52,18 @@ class Contestant:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Get ready, untimed. Fails with RuntimeError where this machine does not allow it."""
+        """Prepare, without being measured. Raises RuntimeError if this machine does not allow it."""
 
     def run_true(self) -> list[str]:
-        """Make a container, run `true` in it, take it away."""
+        """Return the command that creates a container, runs `true` in it and removes it."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Take away what outlives the commands."""
+        """Remove what outlives the commands."""
 
 
 class Floor(Contestant):
-    """What the kernel and two small C programs need: no image, no cgroup, no record."""
+    """The floor: the kernel and two small C programs, without image, cgroup or record."""
 
     name = "unshare+chroot"
 
@@ -75,7 +75,7 @@ class Floor(Contestant):
 
 
 class Python(Contestant):
-    """The interpreter alone, as our command starts it."""
+    """The Python interpreter alone, with the flags of our command."""
 
     name = "python -IS"
 
@@ -87,20 +87,20 @@ class Python(Contestant):
 
 
 class Runtime(Contestant):
-    """runc or crun: a bundle that is there already; no image, no layers, no names, no logs."""
+    """runc or crun on an existing bundle: no image, no layers, no names, no logs."""
 
     def __init__(self, work: Workplace, program: str) -> None:
         super().__init__(work)
         self.name, self.program = program, find(program)
         self.state = str(work.path / f"state-{program}")
         if program == "crun":
-            self.place = work.namespace_without_unified()
+            self.mount_namespace = work.namespace_without_unified()
 
     def command(self, *arguments: str) -> list[str]:
         return [self.program, "--root", self.state, *arguments]
 
     def version(self) -> str:
-        note = " (version 2 cgroups hidden from it)" if self.place is not None else ""
+        note = " (version 2 cgroups hidden from it)" if self.mount_namespace is not None else ""
         return output([self.program, "--version"]).splitlines()[0].split()[-1] + note
 
     def run_true(self) -> list[str]:
@@ -111,7 +111,7 @@ class Runtime(Contestant):
     def start_idle(self) -> str:
         bundle = self.work.make_bundle(f"{self.name}-idle", ["sleep", "100000"])
         argv = self.command("run", "--detach", "--bundle", str(bundle), "idle")
-        with timing.mount_namespace(self.place):
+        with timing.mount_namespace(self.mount_namespace):
             timing.one(argv)
         return "idle"
 
@@ -126,14 +126,14 @@ class Engine(Contestant):
     """An engine with Docker's verbs: images, names, logs, a monitor for each container."""
 
     options: tuple[str, ...] = ()
-    """What `run` and `create` need for a container without a network."""
+    """The flags of `run` and `create` for a container without a network."""
     import_flags: tuple[str, ...] = ()
 
     def command(self, *arguments: str) -> list[str]:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Give it the image that all of them run."""
+        """Import the image that all contestants run."""
         output(self.import_tree(self.work.root_tar, IMAGE))
 
     def run_true(self) -> list[str]:
@@ -150,7 +150,7 @@ class Engine(Contestant):
         return timing.ancestors(pid)
 
     def daemons(self) -> list[int]:
-        """The processes that all containers share."""
+        """Return the pids of processes that all containers share."""
         return []
 
     def remove(self, container: str) -> list[str]:
@@ -166,7 +166,7 @@ class Engine(Contestant):
         return self.command("import", *self.import_flags, str(tar), image)
 
     def fill_container(self) -> str:
-        """A stopped container whose upper directory holds the tree."""
+        """Create a stopped container with the tree in its upper directory. Returns its name."""
         name = f"filled-{next(self.numbers)}"
         volume = f"{self.work.tree}:/src:ro"
         output(self.command("run", "--name", name, *self.options, "-v", volume, IMAGE, "cp", "-a", "/src", "/dst"))
@@ -216,9 +216,9 @@ class Podman(Engine):
             '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
         )
         os.environ["CONTAINERS_CONF"] = str(directory / "containers.conf")
-        places = {"root": directory / "root", "runroot": directory / "run", "tmpdir": directory / "tmp"}
+        directories = {"root": directory / "root", "runroot": directory / "run", "tmpdir": directory / "tmp"}
         self.flags = [
-            *(f"--{name}={path}" for name, path in places.items()),
+            *(f"--{name}={path}" for name, path in directories.items()),
             "--storage-driver=overlay",
             f"--runtime={find('runc')}",
             "--cgroup-manager=cgroupfs",

@@ -1,4 +1,4 @@
-"""The table and the JSON, and whether the project's aims are met."""
+"""The report as a table and as JSON, with the project's aims: met or missed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OURS = "pyctr_lite"
 
 @dataclass(frozen=True)
 class Result:
-    """One scenario's samples, or why there are none."""
+    """The samples of one scenario, or the reason why there are none."""
 
     name: str
     title: str
@@ -30,36 +30,36 @@ class Result:
 
 
 AIMS = [
-    # scenario, who, the most that it may be, times whom
+    # scenario, contestant, maximum ratio, other contestant
     ("run", OURS, 1.0, "runc"),
     ("run", OURS, 0.2, "podman"),
     ("run", "Python API", 1.5, "unshare+chroot"),
     ("import", OURS, 1.0, "podman"),
     ("commit", OURS, 1.0, "podman"),
 ]
-"""DESIGN's and issue 2's: `run --rm` not slower than runc's bare run and 5 times faster than podman's; the API
-within 1.5 times the floor; import and commit not slower than podman's."""
+"""`run --rm` not slower than runc's bare run and 5 times faster than podman's; the API within 1.5 times the floor;
+import and commit not slower than podman's."""
 
 
 def aims(results: list[Result]) -> list[str]:
-    """A line for each aim: met or missed, and by how much."""
+    """Return one line per aim: met or missed, and by how much."""
     by_name = {result.name: result for result in results}
     lines = []
-    for scenario, who, most, whom in AIMS:
+    for scenario, contestant, max_ratio, other in AIMS:
         if scenario not in by_name:
             continue
-        mine, theirs = by_name[scenario].median(who), by_name[scenario].median(whom)
-        what = f"{scenario}: {who} ≤ {most:g} × {whom}"
+        mine, theirs = by_name[scenario].median(contestant), by_name[scenario].median(other)
+        aim = f"{scenario}: {contestant} ≤ {max_ratio:g} × {other}"
         if mine is None or theirs is None:
-            lines.append(f"  ?       {what}: not measured")
+            lines.append(f"  ?       {aim}: not measured")
         else:
-            verdict = "met   " if mine <= most * theirs else "MISSED"
-            lines.append(f"  {verdict}  {what}: {mine:.1f} to {theirs:.1f} ms, {mine / theirs:.2f} ×")
+            verdict = "met   " if mine <= max_ratio * theirs else "MISSED"
+            lines.append(f"  {verdict}  {aim}: {mine:.1f} to {theirs:.1f} ms, {mine / theirs:.2f} ×")
     return lines
 
 
 def text(results: list[Result], versions: dict[str, str], absent: dict[str, str]) -> str:
-    """What a person reads."""
+    """Return the report as a table."""
     lines = ["contestants", *(f"  {name:<15} {version}" for name, version in versions.items())]
     lines += [f"  {name:<15} not measured: {why}" for name, why in absent.items()]
     lines += [f"  {'machine':<15} {_machine()}"]
@@ -82,7 +82,7 @@ def text(results: list[Result], versions: dict[str, str], absent: dict[str, str]
 
 
 def as_json(results: list[Result], versions: dict[str, str], absent: dict[str, str]) -> str:
-    """What a program reads."""
+    """Return the report as JSON."""
     return json.dumps(
         {
             "machine": _machine(),

@@ -1,4 +1,4 @@
-"""What is measured. Each scenario gives a sample for every contestant that has such a thing."""
+"""The scenarios. Each returns a sample for every contestant that supports it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STARTS, WIDTH, STOPPED = 50, 8, 500
 
 
 def run(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
-    """`run --rm IMAGE true` from start to end; the Python API's beside it, its helper already running."""
+    """`run --rm IMAGE true` from start to end, also by the Python API with its helper already running."""
     measures = {it.name: partial(_time, it, it.run_true) for it in contestants}
     with ExitStack() as stack:
         for it in contestants:
@@ -34,8 +34,8 @@ def run(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
 
 
 def _time(contestant: Contestant, command: Callable[[], list[str]]) -> float:
-    """One command's milliseconds, in the mount namespace that it needs; going there is not counted."""
-    with timing.mount_namespace(contestant.place):
+    """Measure one command in its mount namespace, in milliseconds. Entering the namespace is not counted."""
+    with timing.mount_namespace(contestant.mount_namespace):
         return timing.one(command())
 
 
@@ -49,7 +49,7 @@ def _time_api(api: client.Client) -> float:
 
 
 def exec_in(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
-    """`exec CONTAINER true` from start to end, in a container that runs."""
+    """`exec CONTAINER true` from start to end, in a running container."""
     measures, failed = {}, []
     with ExitStack() as stack:
         for it in contestants:
@@ -73,12 +73,12 @@ def _idle_container(it: Runtime | Engine) -> Iterator[str]:
 
 
 def starts_in_a_row(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
-    """50 × `run --rm IMAGE true`, one after the other, all of them together."""
+    """50 × `run --rm IMAGE true`, one after the other; the total."""
     return _starts(contestants, rounds, timing.in_a_row)
 
 
 def starts_at_a_time(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
-    """The same 50, with 8 of them running at any moment, all of them together."""
+    """50 × `run --rm IMAGE true`, 8 at a time; the total."""
     return _starts(contestants, rounds, partial(timing.at_a_time, width=WIDTH))
 
 
@@ -86,7 +86,7 @@ def _starts(
     contestants: Sequence[Contestant], rounds: int, measure: Callable[[list[list[str]]], float]
 ) -> list[Sample]:
     def measured(it: Contestant) -> float:
-        with timing.mount_namespace(it.place):
+        with timing.mount_namespace(it.mount_namespace):
             return measure([it.run_true() for _ in range(STARTS)])
 
     measures = {it.name: partial(measured, it) for it in contestants}
@@ -94,9 +94,9 @@ def _starts(
 
 
 def idle_memory(contestants: Sequence[Contestant]) -> list[Sample]:
-    """PSS of what watches over one idle detached container, beyond the container's own process."""
+    """PSS of the processes that watch one idle detached container, without the container's own process."""
     samples = [
-        Sample(it.name, [0.0], note="nothing stays, nobody watches")
+        Sample(it.name, [0.0], note="no process stays to watch it")
         for it in contestants
         if isinstance(it, Runtime)
     ]
@@ -107,7 +107,7 @@ def idle_memory(contestants: Sequence[Contestant]) -> list[Sample]:
                 with _idle_container(it) as container:
                     sample.values = [float(sum(map(timing.pss, it.monitors(container))))]
                 if daemons := it.daemons():
-                    sample.note = f"and {sum(map(timing.pss, daemons))} kB of daemons, for all containers together"
+                    sample.note = f"and {sum(map(timing.pss, daemons))} kB of daemons, shared by all containers"
             except (RuntimeError, OSError) as error:
                 sample.failure = str(error)
             samples.append(sample)
@@ -115,7 +115,7 @@ def idle_memory(contestants: Sequence[Contestant]) -> list[Sample]:
 
 
 def list_many(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
-    """`ps --all` with 500 containers that do not run."""
+    """`ps --all` with 500 stopped containers."""
     measures, failed = {}, []
     for it in contestants:
         if isinstance(it, Engine):
@@ -137,7 +137,7 @@ def import_tree(contestants: Sequence[Contestant], rounds: int, work: Workplace)
 
 
 def commit_tree(contestants: Sequence[Contestant], rounds: int, work: Workplace) -> list[Sample]:
-    """`commit` of a container in which those 20,000 files were written."""
+    """`commit` of a container with the same 20,000 files in its changes."""
     work.make_tree()
     filled, failed = {}, []
     for it in contestants:
@@ -151,7 +151,7 @@ def commit_tree(contestants: Sequence[Contestant], rounds: int, work: Workplace)
 
 
 def _images(contestants: Sequence[Contestant], rounds: int, make: Callable[[Engine], list[str]]) -> list[Sample]:
-    """Time a command that makes a big image, and remove it untimed."""
+    """Measure a command that creates a big image. Removing the image is not counted."""
 
     def measured(it: Engine) -> float:
         milliseconds = timing.one(make(it))

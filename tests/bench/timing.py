@@ -1,4 +1,4 @@
-"""How long programs take, from the moment of the spawn to the moment they are reaped, and what they weigh."""
+"""Time and memory of programs: from the spawn to the moment they are reaped; PSS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEVNULL = [
 
 @dataclass
 class Sample:
-    """What was measured of one contestant in one scenario: milliseconds, kB or whatever the scenario says."""
+    """The measurements of one contestant in one scenario, in the scenario's unit (ms or kB)."""
 
     contestant: str
     values: list[float] = field(default_factory=list)
@@ -34,30 +34,33 @@ class Sample:
 
 
 class Failed(RuntimeError):
-    """A contestant's program did not end with 0."""
+    """A contestant's program has exited with a code other than 0."""
 
 
 def spawn(argv: list[str]) -> int:
-    """Start a program with nothing on its standard streams; its pid. (posix_spawn(3) does not copy our memory.)"""
+    """Start a program with /dev/null as its standard streams. Returns its pid.
+
+    posix_spawn(3) does not copy our memory.
+    """
     return os.posix_spawn(argv[0], argv, os.environ, file_actions=_DEVNULL)
 
 
 def finish(pid: int, argv: list[str]) -> None:
-    """Wait for one program. Fails with Failed unless it ends with 0."""
+    """Wait for one program. Raises Failed unless it exits with 0."""
     _, status = os.waitpid(pid, 0)
     if (code := os.waitstatus_to_exitcode(status)) != 0:
         raise Failed(f"{' '.join(argv)}: exit status {code}")
 
 
 def one(argv: list[str]) -> float:
-    """Milliseconds from start to end of one program."""
+    """Return the milliseconds from start to end of one program."""
     began = time.perf_counter()
     finish(spawn(argv), argv)
     return (time.perf_counter() - began) * 1000
 
 
 def in_a_row(commands: list[list[str]]) -> float:
-    """Milliseconds that programs take, one after the other."""
+    """Return the milliseconds that programs take, one after the other."""
     began = time.perf_counter()
     for argv in commands:
         finish(spawn(argv), argv)
@@ -65,7 +68,7 @@ def in_a_row(commands: list[list[str]]) -> float:
 
 
 def at_a_time(commands: list[list[str]], width: int) -> float:
-    """Milliseconds that programs take, `width` of them at any moment."""
+    """Return the milliseconds that programs take, `width` of them at a time."""
     began = time.perf_counter()
     waiting, running = list(commands), dict[int, list[str]]()
     while waiting or running:
@@ -73,17 +76,17 @@ def at_a_time(commands: list[list[str]], width: int) -> float:
             argv = waiting.pop()
             running[spawn(argv)] = argv
         pid, status = os.waitpid(-1, 0)
-        argv = running.pop(pid, [])  # others are orphans of theirs that came to us
+        argv = running.pop(pid, [])  # any other is an orphan of theirs, reparented to this process
         if argv and (code := os.waitstatus_to_exitcode(status)) != 0:
             raise Failed(f"{' '.join(argv)}: exit status {code}")
     return (time.perf_counter() - began) * 1000
 
 
 def interleave(measures: Mapping[str, Callable[[], float]], rounds: int, *, warm: bool = True) -> list[Sample]:
-    """Let each contestant have its turn in each round, the first one another every time.
+    """Measure each contestant once per round, and begin each round with another one.
 
-    What disturbs the machine then disturbs all of them alike. Who fails is out, with its reason. `warm`: one
-    round before, not counted, fills the caches.
+    A disturbance of the machine then affects all of them alike. A contestant that fails is not measured again, and
+    its sample has the reason. With `warm`, an additional first round, not counted, fills the caches.
     """
     samples = {name: Sample(name) for name in measures}
     for number in range(-1 if warm else 0, rounds):
@@ -102,23 +105,20 @@ def interleave(measures: Mapping[str, Callable[[], float]], rounds: int, *, warm
 
 @contextmanager
 def mount_namespace(fd: int | None) -> Iterator[None]:
-    """Run the block in another mount namespace, so that what it spawns is there; None: where we are."""
+    """Run the block, and the programs that it spawns, in another mount namespace; None is the current one."""
     if fd is None:
         yield
         return
-    home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with linux.closing(os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as home:
         linux.setns(fd, linux.CLONE_NEWNS)
         try:
             yield
         finally:
             linux.setns(home, linux.CLONE_NEWNS)
-    finally:
-        os.close(home)
 
 
 def pss(pid: int) -> int:
-    """The memory of a process in kB, shared pages divided by those who share them (smaps_rollup)."""
+    """Return the memory of a process in kB, each shared page divided by the number of its users (smaps_rollup)."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
@@ -126,7 +126,7 @@ def pss(pid: int) -> int:
 
 
 def ancestors(pid: int) -> list[int]:
-    """The processes between this one and another: what watches over a container."""
+    """Return the pids of the processes between this one and another: those that watch a container."""
     found: list[int] = []
     while True:
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])

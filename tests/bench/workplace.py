@@ -1,4 +1,4 @@
-"""Where the contestants compete: a directory, a root file system, a big tree; all of it taken away at the end."""
+"""The files that contestants share: a directory with a root file system and a big tree, removed at the end."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 CGROUP = "pyctr_bench"
-"""The group below which every peer's containers are, in every hierarchy."""
+"""The parent cgroup of the containers of all other contestants, in every hierarchy."""
 TREE_FILES, TREE_BYTES = 20_000, 300_000_000
 
 
 class Workplace:
-    """A directory under /var/tmp (a disk, not memory) with what all contestants are given."""
+    """A directory under /var/tmp (a disk, not memory) with the input of all contestants."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="pyctr-bench-", dir="/var/tmp"))
@@ -34,7 +34,7 @@ class Workplace:
         self.tree, self.tree_tar = self.path / "tree", self.path / "tree.tar"
 
     def __enter__(self) -> Workplace:
-        linux.prctl(PR_SET_CHILD_SUBREAPER, 1)  # monitors and shims are then our children: they can be found
+        linux.prctl(PR_SET_CHILD_SUBREAPER, 1)  # monitors and shims become our children, and can be found
         self._make_rootfs()
         return self
 
@@ -60,7 +60,7 @@ class Workplace:
         subprocess.run(["tar", "-C", self.rootfs, "--owner=0", "--group=0", "-cf", self.root_tar, "."], check=True)
 
     def make_tree(self) -> None:
-        """20,000 files of 300 MB together, the same ones every time; half of each file compresses."""
+        """Create 20,000 files, 300 MB in all, the same in every run. Half of each file compresses. Idempotent."""
         if self.tree.exists():
             return
         dice = random.Random(2)
@@ -76,7 +76,7 @@ class Workplace:
         subprocess.run(["tar", "-C", self.tree, "--owner=0", "--group=0", "-cf", self.tree_tar, "."], check=True)
 
     def make_bundle(self, name: str, args: list[str]) -> Path:
-        """An OCI bundle on the root file system, by `runc spec`: what runc and crun run."""
+        """Create an OCI bundle on the root file system, by `runc spec`, for runc and crun. Idempotent."""
         bundle = self.path / f"bundle-{name}"
         if not bundle.exists():
             bundle.mkdir()
@@ -89,9 +89,9 @@ class Workplace:
         return bundle
 
     def namespace_without_unified(self) -> int | None:
-        """A mount namespace in which a hybrid machine shows cgroups of version 1 only (crun refuses hybrid).
+        """Create a mount namespace in which a hybrid machine shows only version 1 cgroups (crun refuses hybrid).
 
-        None where cgroups are not hybrid: no other namespace is needed.
+        Returns its descriptor, or None if cgroups are not hybrid: no other namespace is needed.
         """
         kinds = {mount.mountpoint: mount.fstype for mount in mountinfo.mounts()}
         if "cgroup" not in kinds.values() or "cgroup2" not in kinds.values():

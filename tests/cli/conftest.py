@@ -1,4 +1,4 @@
-"""Docker's own client as an oracle: it parses flags, and formats what a server of the test's answers."""
+"""Docker's own client as an oracle: it parses flags, and formats the answers of a test's server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DockerClient:
-    """Runs the installed `docker` against a server that knows only `answers`: path → JSON value."""
+    """Run the installed `docker` against a server that knows only `answers`: path → JSON value."""
 
     def __init__(self, program: str, directory: Path) -> None:
         self.program = program
@@ -42,19 +42,19 @@ class DockerClient:
         )
 
     def version(self) -> int:
-        """The first number of the client's version: 20, 28."""
+        """Return the first number of the client's version: 20, 28."""
         done = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True)
         return int(done.stdout.partition("version ")[2].partition(".")[0])
 
     def complaint(self, *arguments: str) -> str:
-        """The first line that the client says of a command line, or "" where it went to ask the server."""
+        """Return the client's error about a command line, or "" if the client accepts it and asks the server."""
         first = next(iter(self(*arguments).stderr.strip().splitlines()), "")
         return "" if "docker daemon" in first.lower() or "dial unix" in first else first
 
 
 @pytest.fixture
 def docker(needs: Callable[[str], str], tmp_path: Path) -> DockerClient:
-    """Docker's client with no server behind it."""
+    """Docker's client without a server."""
     return DockerClient(needs("docker"), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""`attach`: being the terminal of a container that runs already."""
+"""`attach`: the terminal of a running container."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.conftest import Pyctr
 
 
-def test_attach_shows_what_comes_and_ends_with_the_exit_code(pyctr: Pyctr) -> None:
+def test_attach_shows_new_output_and_exits_with_the_exit_code(pyctr: Pyctr) -> None:
     waiting = "until [ -e /go ]; do usleep 10000; done; echo out; echo err >&2; exit 3"
     pyctr("run", "-d", "--name", "job", "busybox", "sh", "-c", f"echo before; {waiting}", check=True)
     process = subprocess.Popen(
@@ -39,7 +39,7 @@ def _caught(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0], 16)
 
 
-def test_attach_gives_input_and_its_end_leaves_the_container_running(pyctr: Pyctr) -> None:
+def test_attach_sends_input_and_the_end_of_input_leaves_the_container_running(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "-i", "--name", "cat", "busybox", "cat", check=True)
     process = subprocess.Popen(pyctr.command("attach", "cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
@@ -53,7 +53,7 @@ def test_attach_gives_input_and_its_end_leaves_the_container_running(pyctr: Pyct
     process.stdout.close()
 
 
-def test_attach_passes_signals_on_unless_it_is_told_not_to(pyctr: Pyctr) -> None:
+def test_attach_passes_signals_on_unless_sig_proxy_is_false(pyctr: Pyctr) -> None:
     trap = "trap 'echo caught; exit 5' TERM; echo ready; while :; do usleep 10000; done"
     pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", trap, check=True)
     while pyctr("logs", "box").stdout != "ready\n":
@@ -74,7 +74,7 @@ def test_attach_passes_signals_on_unless_it_is_told_not_to(pyctr: Pyctr) -> None
     assert (output, process.returncode) == (b"caught\n", 5)
 
 
-def test_a_person_attaches_and_leaves_by_keys(pyctr: Pyctr) -> None:
+def test_the_detach_keys_end_attach_at_a_terminal(pyctr: Pyctr) -> None:
     pyctr("run", "-dit", "--name", "shell", "busybox", "sh", check=True)
     with at_terminal(pyctr.command("attach", "--detach-keys", "ctrl-x,q", "shell")) as person:
         person.press("echo $((6*7))\n")
@@ -85,7 +85,7 @@ def test_a_person_attaches_and_leaves_by_keys(pyctr: Pyctr) -> None:
     assert pyctr("inspect", "-f", "{{.State.Running}}", "shell").stdout == "true\n"
 
 
-def test_attach_tells_why_it_cannot(pyctr: Pyctr) -> None:
+def test_attach_reports_why_it_cannot_attach(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "made", "busybox", "true", check=True)
     pyctr("run", "-d", "--name", "paused", "busybox", "sleep", "1000", check=True)
     pyctr("pause", "paused", check=True)

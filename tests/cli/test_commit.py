@@ -1,4 +1,4 @@
-"""commit and diff: what a container changed, shown, and packed as the next layer of its image."""
+"""commit and diff: a container's changes, listed, and packed as the next layer of its image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHANGES = "echo new > /new; mkdir -p /d/e; echo x >> /etc/passwd; rm /bin/ls; mk
 
 
 def changed(pyctr: Pyctr, name: str = "web", script: str = CHANGES, *flags: str) -> None:
-    """A container that has made changes and ended."""
+    """A container that has made changes and exited."""
     pyctr("run", "--name", name, "-v", "/data", *flags, "busybox", "sh", "-c", script, check=True)
 
 
@@ -29,7 +29,7 @@ def inside(pyctr: Pyctr, image: str, script: str) -> str:
 # --- diff -----------------------------------------------------------------------------------------------
 
 
-def test_diff_shows_what_was_added_changed_and_deleted(pyctr: Pyctr) -> None:
+def test_diff_shows_added_changed_and_deleted_files(pyctr: Pyctr) -> None:
     changed(pyctr)
     assert pyctr("diff", "web").stdout.splitlines() == [
         "C /bin",
@@ -45,7 +45,7 @@ def test_diff_shows_what_was_added_changed_and_deleted(pyctr: Pyctr) -> None:
     ]
 
 
-def test_diff_of_a_container_that_changed_nothing_is_empty(pyctr: Pyctr) -> None:
+def test_diff_of_a_container_without_changes_is_empty(pyctr: Pyctr) -> None:
     pyctr(
         "run", "--name", "job", "busybox", "sh", "-c", "cat /etc/passwd > /dev/null; touch /dev/shm/x", check=True
     )
@@ -54,7 +54,7 @@ def test_diff_of_a_container_that_changed_nothing_is_empty(pyctr: Pyctr) -> None
     assert pyctr("diff", "new").stdout == ""
 
 
-def test_diff_shows_a_running_container_as_it_is_now(pyctr: Pyctr) -> None:
+def test_diff_shows_the_current_changes_of_a_running_container(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
     assert pyctr("diff", "web").stdout == ""
     pyctr("exec", "web", "touch", "/now", check=True)
@@ -64,7 +64,7 @@ def test_diff_shows_a_running_container_as_it_is_now(pyctr: Pyctr) -> None:
 # --- commit ---------------------------------------------------------------------------------------------
 
 
-def test_a_commit_has_the_changes_and_no_volume(pyctr: Pyctr) -> None:
+def test_a_commit_contains_the_changes_but_no_volume(pyctr: Pyctr) -> None:
     changed(pyctr)
     id = pyctr("commit", "web", "site:1", check=True).stdout.strip()
     assert id == pyctr("image", "inspect", "-f", "{{.Id}}", "site:1").stdout.strip()
@@ -73,7 +73,7 @@ def test_a_commit_has_the_changes_and_no_volume(pyctr: Pyctr) -> None:
     assert inside(pyctr, "busybox", "ls -d /new /bin/ls 2>/dev/null || :") == "/bin/ls\n"
 
 
-def test_a_commit_without_a_name_has_none(pyctr: Pyctr) -> None:
+def test_a_commit_without_a_name_makes_an_image_without_a_name(pyctr: Pyctr) -> None:
     changed(pyctr)
     id = pyctr("commit", "web", check=True).stdout.strip()
     assert id.startswith("sha256:")
@@ -103,10 +103,12 @@ def test_a_commit_without_changed_files_adds_no_layer(pyctr: Pyctr) -> None:
     assert len(set(layers.splitlines())) == 1
     assert pyctr("history", "--format", "{{.Size}}", "one").stdout.splitlines()[0] == "0B"
     assert pyctr("run", "--rm", "one", check=True).stdout == "hi\n"
-    assert len(pyctr("rmi", "one", check=False).stdout.splitlines()) == 2  # untagged, and the image itself
+    assert (
+        len(pyctr("rmi", "one", check=False).stdout.splitlines()) == 2
+    )  # the lines for the tag and for the image
 
 
-def test_the_config_is_the_container_s_and_the_changes_come_on_top(pyctr: Pyctr) -> None:
+def test_a_commit_has_the_containers_config_with_the_changes_applied(pyctr: Pyctr) -> None:
     changed(pyctr, "web", "true", "-e", "A=b", "-w", "/tmp", "-l", "colour=red", "-u", "7")
     flags = [
         word
@@ -123,7 +125,7 @@ def test_the_config_is_the_container_s_and_the_changes_come_on_top(pyctr: Pyctr)
     assert len(pyctr("run", "--rm", "site").stdout.strip()) == 12
 
 
-def test_a_running_container_is_paused_meanwhile_unless_told_not_to(pyctr: Pyctr) -> None:
+def test_a_running_container_is_paused_during_a_commit_unless_pause_is_false(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
     pyctr("commit", "web", "paused", check=True)
     pyctr("commit", "--pause=false", "web", "busy", check=True)
@@ -132,14 +134,14 @@ def test_a_running_container_is_paused_meanwhile_unless_told_not_to(pyctr: Pyctr
     assert pyctr("ps", "--format", "{{.State}}").stdout == "running\n"
 
 
-def test_a_container_that_was_paused_stays_so(pyctr: Pyctr) -> None:
+def test_a_paused_container_stays_paused_after_a_commit(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
     pyctr("pause", "web", check=True)
     pyctr("commit", "web", "site", check=True)
     assert pyctr("ps", "--format", "{{.State}}").stdout == "paused\n"
 
 
-def test_explain_narrates_and_without_it_nothing(pyctr: Pyctr) -> None:
+def test_explain_narrates_a_commit_which_is_otherwise_silent(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
     told = pyctr("commit", "--explain", "web", check=True).stderr
     assert "[5 commit]" in told
@@ -159,7 +161,7 @@ def test_explain_narrates_and_without_it_nothing(pyctr: Pyctr) -> None:
         (("web", "a:b:c"), "invalid reference format"),
     ],
 )
-def test_what_cannot_be_committed_is_one_clear_line_and_changes_nothing(
+def test_a_failed_commit_prints_one_clear_line_and_changes_nothing(
     pyctr: Pyctr, arguments: tuple[str, ...], message: str
 ) -> None:
     pyctr("create", "--name", "web", "busybox", check=True)

@@ -1,4 +1,4 @@
-"""Completion: the candidates, and that bash, zsh and fish show them."""
+"""Completion: the candidates, and how bash, zsh and fish show them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import Pyctr
 
 @pytest.fixture
 def world(pyctr: Pyctr) -> Pyctr:
-    """A container that runs, one that does not, an image of two names, a volume."""
+    """A running container, a stopped one, an image with two names, a volume."""
     pyctr("run", "-d", "--name", "running", "busybox", "sleep", "1000", check=True)
     pyctr("create", "--name", "stopped", "-v", "data:/d", "busybox", check=True)
     pyctr("tag", "busybox", "registry:5000/mine:1", check=True)
@@ -65,7 +65,7 @@ def candidates(pyctr: Pyctr, *words: str) -> list[str]:
         (["ps", "--nosuch", ""], []),
     ],
 )
-def test_what_could_stand_in_the_place_of_the_last_word(world: Pyctr, words: list[str], found: list[str]) -> None:
+def test_the_candidates_for_the_last_word(world: Pyctr, words: list[str], found: list[str]) -> None:
     assert candidates(world, *words) == found
 
 
@@ -84,7 +84,7 @@ def test_a_damaged_or_missing_state_offers_no_names_and_no_error(pyctr: Pyctr, t
     assert candidates(pyctr, "run", "b") == []
 
 
-def test_completion_of_another_shell_is_told_which_there_are(pyctr: Pyctr) -> None:
+def test_completion_of_an_unknown_shell_names_the_supported_ones(pyctr: Pyctr) -> None:
     done = pyctr("completion", "tcsh")
     assert (done.returncode, "supported shells: bash, fish, zsh" in done.stderr) == (1, True)
     for shell in completion.SHELLS:
@@ -92,7 +92,7 @@ def test_completion_of_another_shell_is_told_which_there_are(pyctr: Pyctr) -> No
 
 
 def script(pyctr: Pyctr, shell: str, directory: Path) -> tuple[Path, dict[str, str]]:
-    """A shell's script, and an environment in which `pyctr_lite` is the command under test on its state."""
+    """Return a shell's script, and an environment in which `pyctr_lite` is the command under test on its state."""
     (directory / "bin").mkdir()
     (directory / "bin/pyctr_lite").symlink_to(pyctr.launcher)
     file = directory / "script"

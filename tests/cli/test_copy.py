@@ -1,4 +1,4 @@
-"""`cp` and `export`: what lands where, and that a hostile container leads nowhere."""
+"""`cp` and `export`: where files are copied to, and protection against a hostile container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import Pyctr
 
 @pytest.fixture(params=["running", "stopped"])
 def box(request: pytest.FixtureRequest, pyctr: Pyctr) -> str:
-    """A container with a volume, that runs or has run."""
+    """A container with a volume, running or exited."""
     pyctr("run", "-d", "--name", "box", "-v", "data:/data", "busybox", "sleep", "1000", check=True)
     pyctr("exec", "box", "sh", "-c", "mkdir -p /tree/sub; echo one >/tree/one; ln -s one /tree/link", check=True)
     if request.param == "stopped":
@@ -42,7 +42,7 @@ def test_a_file_is_copied_out_to_a_name_or_into_a_directory(pyctr: Pyctr, box: s
     assert (tmp_path / "name").read_text() == (tmp_path / "dir/one").read_text() == "one\n"
 
 
-def test_a_directory_becomes_a_new_one_or_lands_in_one_or_gives_its_contents(
+def test_a_directory_is_copied_as_a_new_one_or_into_one_or_by_its_contents(
     pyctr: Pyctr, box: str, tmp_path: Path
 ) -> None:
     for name in ("in", "contents"):
@@ -82,7 +82,7 @@ def test_a_file_and_a_tree_are_copied_in_and_belong_to_root(pyctr: Pyctr, box: s
     assert (pyctr.root / "volumes/data/_data/name").read_text() == "b"
 
 
-def test_a_stream_of_tar_goes_in_and_comes_out(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+def test_a_tar_stream_is_copied_in_and_out(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x" * 100_000)
     packed = subprocess.run(["tar", "-C", tmp_path, "-c", "x"], capture_output=True, check=True).stdout
     raw(pyctr, "cp", "-", "box:/data", input=packed)
@@ -91,7 +91,7 @@ def test_a_stream_of_tar_goes_in_and_comes_out(pyctr: Pyctr, box: str, tmp_path:
     assert sorted(tar_names(raw(pyctr, "cp", "box:/data/.", "-"))) == [".", "x"]
 
 
-def test_links_are_copied_as_links_unless_they_are_to_be_followed(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+def test_links_are_copied_as_links_unless_follow_link_is_given(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
     pyctr("cp", "box:/tree/link", str(tmp_path / "link"), check=True)
     pyctr("cp", "-L", "box:/tree/link", str(tmp_path / "file"), check=True)
     assert os.readlink(tmp_path / "link") == "one"
@@ -117,7 +117,7 @@ def test_links_are_copied_as_links_unless_they_are_to_be_followed(pyctr: Pyctr, 
         (["nobody:/a", "HERE"], "No such container: nobody"),
     ],
 )
-def test_what_cannot_be_copied_is_told_and_nothing_is_made(
+def test_a_failed_copy_is_reported_and_creates_nothing(
     pyctr: Pyctr, tmp_path: Path, words: list[str], says: str
 ) -> None:
     pyctr("run", "--name", "box", "busybox", "sh", "-c", "mkdir /tree; echo one >/tree/one", check=True)
@@ -130,7 +130,7 @@ def test_what_cannot_be_copied_is_told_and_nothing_is_made(
     assert os.listdir(here) == ["file"]
 
 
-def test_a_directory_is_never_put_in_the_place_of_a_file_nor_the_reverse(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_directory_never_replaces_a_file_nor_a_file_a_directory(pyctr: Pyctr, tmp_path: Path) -> None:
     pyctr("run", "--name", "box", "busybox", "sh", "-c", "mkdir -p /d/x /f; touch /f/x", check=True)
     (tmp_path / "x").mkdir()
     assert (
@@ -151,7 +151,7 @@ def test_the_kernels_files_are_not_copied(pyctr: Pyctr, tmp_path: Path) -> None:
     assert [name for name in names if name.startswith(("proc/", "sys/", "dev/"))] == []
 
 
-def test_nothing_is_written_to_a_read_only_container_but_to_its_volumes(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_read_only_container_accepts_copies_into_its_volumes_only(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     pyctr(
         "run",
@@ -178,8 +178,8 @@ def test_nothing_is_written_to_a_read_only_container_but_to_its_volumes(pyctr: P
 # --- hostile ---------------------------------------------------------------------------------------------
 
 
-def test_links_of_the_container_lead_nowhere_else(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
-    """CVE-2018-15664: without a race."""
+def test_links_in_a_container_never_lead_out_of_it(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+    """CVE-2018-15664, without a race."""
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "secret").write_text("of the host")
@@ -199,8 +199,8 @@ def test_links_of_the_container_lead_nowhere_else(pyctr: Pyctr, box: str, tmp_pa
     assert not (tmp_path / "got").exists()
 
 
-def test_a_link_that_is_swapped_in_meanwhile_leads_nowhere_else(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2018-15664: a directory is exchanged for a link to the host, over and over, while we copy."""
+def test_a_link_swapped_in_during_a_copy_never_leads_out_of_the_container(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2018-15664: a directory is repeatedly exchanged for a link to the host during the copy."""
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "file").write_text("of the host")
@@ -227,10 +227,10 @@ def test_a_link_that_is_swapped_in_meanwhile_leads_nowhere_else(pyctr: Pyctr, tm
     assert worked > 0
 
 
-def test_nothing_of_the_container_is_run_or_loaded(
+def test_cp_neither_runs_nor_loads_anything_of_the_container(
     pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str]
 ) -> None:
-    """CVE-2019-14271: no chroot, no program, and no library but those of the host."""
+    """CVE-2019-14271: no chroot, no program, and only the host's libraries."""
     pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", "mkdir -p /lib; sleep 1000", check=True)
     trace = tmp_path / "trace"
     calls = "execve,execveat,chroot,pivot_root,mmap,openat,openat2"
@@ -246,7 +246,7 @@ def test_nothing_of_the_container_is_run_or_loaded(
         assert [line for line in programs if "python" not in line and "pyctr_lite" not in line] == []
 
 
-def test_devices_and_setuid_bits_stay_inside(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_devices_and_setuid_bits_are_not_copied_to_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
     bad = "mkdir /bad; mknod /bad/disk b 8 0; cp /bin/busybox /bad/su; chmod 6755 /bad/su; mkfifo /bad/pipe"
     pyctr("run", "--name", "box", "busybox", "sh", "-c", bad, check=True)
     done = pyctr("cp", "box:/bad", str(tmp_path / "out"), check=True)
@@ -257,7 +257,7 @@ def test_devices_and_setuid_bits_stay_inside(pyctr: Pyctr, tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "kept").stat().st_mode) == 0o6755
 
 
-def test_a_link_that_an_earlier_copy_left_is_not_followed_by_the_next(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_link_left_by_an_earlier_copy_is_not_followed(pyctr: Pyctr, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "1000", check=True)
@@ -271,7 +271,7 @@ def test_a_link_that_an_earlier_copy_left_is_not_followed_by_the_next(pyctr: Pyc
 
 
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "/../out"])
-def test_a_stream_whose_names_lead_upwards_is_refused(pyctr: Pyctr, box: str, name: str) -> None:
+def test_a_tar_stream_with_names_that_lead_upwards_is_refused(pyctr: Pyctr, box: str, name: str) -> None:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
         tar.addfile(tarfile.TarInfo(name))
@@ -283,7 +283,7 @@ def test_a_stream_whose_names_lead_upwards_is_refused(pyctr: Pyctr, box: str, na
 # --- export ----------------------------------------------------------------------------------------------
 
 
-def test_export_is_the_root_without_what_is_mounted_in_it(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
+def test_an_export_is_the_root_without_mounts(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     pyctr("cp", str(tmp_path / "x"), "box:/data", check=True)
     pyctr("export", "-o", str(tmp_path / "out.tar"), "box", check=True)
@@ -295,7 +295,7 @@ def test_export_is_the_root_without_what_is_mounted_in_it(pyctr: Pyctr, box: str
     assert pyctr("run", "--rm", "again", "/bin/busybox", "cat", "/tree/one", check=True).stdout == "one\n"
 
 
-def test_an_export_that_fails_leaves_no_half_archive(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_failed_export_leaves_no_partial_archive(pyctr: Pyctr, tmp_path: Path) -> None:
     assert pyctr("export", "-o", str(tmp_path / "out.tar"), "nobody").returncode == 1
     assert pyctr("export", "-o", str(tmp_path / "none/out.tar"), "nobody").returncode == 1
     assert os.listdir(tmp_path) == ["state"]
@@ -317,7 +317,7 @@ def test_hard_links_between_many_directories_are_kept(pyctr: Pyctr, box: str) ->
     assert len(members) == 1 + 600 + 600 + 599
 
 
-def test_a_second_name_of_a_device_stays_inside_too(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_hard_link_to_a_device_is_not_copied_to_the_host_either(pyctr: Pyctr, tmp_path: Path) -> None:
     pyctr(
         "run",
         "--name",

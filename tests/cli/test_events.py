@@ -1,4 +1,4 @@
-"""events: what happened and what happens, to whom, in which form."""
+"""events: past and current events, filters, formats."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def past(pyctr: Pyctr, *flags: str, form: str = "{{.Action}} {{.Actor.Attributes.name}}") -> list[str]:
-    """A line for each event until now."""
+    """Return the lines of all past events."""
     done = pyctr("events", "--since", "1h", "--until", "0s", "--format", form, *flags, check=True)
     return done.stdout.splitlines()
 
 
-def test_the_life_of_a_container_in_its_order(pyctr: Pyctr) -> None:
+def test_the_events_of_a_containers_life_in_order(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
     for words in (("pause",), ("unpause",), ("restart", "-t", "0"), ("kill",), ("rm",)):
         pyctr(*words, "web", check=True)
@@ -69,7 +69,7 @@ def test_the_volumes_of_a_container_have_events(pyctr: Pyctr) -> None:
     assert found == ["create 64", "create 5", "destroy 64"]
 
 
-def test_a_line_is_docker_s(pyctr: Pyctr, docker_server: DockerClient) -> None:
+def test_a_line_has_dockers_format(pyctr: Pyctr, docker_server: DockerClient) -> None:
     pyctr("create", "--name", "web", "-l", "colour=red", "busybox", check=True)
     ours = pyctr("events", "--since", "1h", "--until", "0s", env={"TZ": "UTC"})
     (event,) = (json.loads(line) for line in past(pyctr, form="json"))
@@ -98,14 +98,14 @@ def test_filters(pyctr: Pyctr) -> None:
         assert len(past(pyctr, *(word for text in filters for word in ("-f", text)))) == count, filters
 
 
-def test_since_and_until_cut_by_time(pyctr: Pyctr) -> None:
+def test_since_and_until_limit_by_time(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "one", "busybox", check=True)
     between = f"{time.time():.9f}"
     pyctr("create", "--name", "two", "busybox", check=True)
     form = "{{.Actor.Attributes.name}}"
     assert pyctr("events", "--since", between, "--until", "0s", "--format", form).stdout == "two\n"
     assert pyctr("events", "--since", "1h", "--until", between, "--format", form).stdout == "one\n"
-    assert pyctr("events", "--until", "0s").stdout == ""  # without --since nothing of the past
+    assert pyctr("events", "--until", "0s").stdout == ""  # without --since no past events
 
 
 def test_events_come_as_they_happen(pyctr: Pyctr) -> None:
@@ -121,7 +121,7 @@ def test_events_come_as_they_happen(pyctr: Pyctr) -> None:
         following.kill()
 
 
-def test_events_end_when_the_time_is_over(pyctr: Pyctr) -> None:
+def test_events_end_at_the_time_of_until(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "web", "busybox", check=True)
     end = time.time() + 0.6
     command = ("events", "--format", "{{.Action}}", "--until", f"{end:.3f}", "--since", "1h")
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_it(pyctr: Pyctr) -> None:
         assert "Traceback" not in person.shown
 
 
-def test_a_follower_goes_on_in_the_next_file_and_misses_nothing(pyctr: Pyctr) -> None:
+def test_a_follower_continues_in_the_next_file_and_misses_nothing(pyctr: Pyctr) -> None:
     from pyctr_lite.engine.events.reader import EventReader
 
     path = pyctr.root / "run/events.jsonl"
@@ -167,7 +167,7 @@ def test_a_follower_goes_on_in_the_next_file_and_misses_nothing(pyctr: Pyctr) ->
         assert new() == [1, 2, 3, 4, 5]
 
 
-def test_the_events_do_not_grow_for_ever(pyctr: Pyctr) -> None:
+def test_the_event_log_is_bounded(pyctr: Pyctr) -> None:
     run = pyctr.root / "run"
     run.mkdir()
     (run / "events.jsonl").write_text(json.dumps({"Action": "x" * (1 << 20)}) + "\n")

@@ -1,4 +1,4 @@
-"""The flag parser says and means what pflag does; Docker's own client is asked."""
+"""The flag parser accepts and reports the same as pflag; Docker's own client is the oracle."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def test_a_bool_is_set_and_unset_with_an_equals_sign_only() -> None:
     assert parse("--rm", "false").arguments == ["false"]
 
 
-def test_options_end_at_the_first_positional_where_not_interspersed() -> None:
+def test_options_end_at_the_first_positional_if_not_interspersed() -> None:
     parsed = parse("--rm", "busybox", "ls", "-l", "--rm=false", "--")
     assert parsed.arguments == ["busybox", "ls", "-l", "--rm=false", "--"]
     assert parsed.rm is True
 
 
-def test_options_may_follow_positionals_where_interspersed() -> None:
+def test_options_may_follow_positionals_if_interspersed() -> None:
     rm = Command("rm", "CONTAINER [CONTAINER...]", "Remove", (Option("force", "bool", "Force", short="f"),))
     parsed = parser.parse(rm, ["one", "-f", "two"])
     assert parsed.force is True
@@ -104,7 +104,7 @@ def test_the_last_of_a_repeated_flag_wins() -> None:
     assert parse("--name=a", "--name=b", "busybox").name == "b"
 
 
-def test_what_was_not_given_is_none_and_not_in_given() -> None:
+def test_a_flag_that_was_not_given_is_none_and_not_in_given() -> None:
     parsed = parse("--name=", "busybox")
     assert parsed.memory is None
     assert parsed.name == ""
@@ -122,7 +122,7 @@ def test_a_flag_with_an_optional_value_stands_alone_or_with_an_equals_sign() -> 
     assert parse("busybox").explain is None
 
 
-def test_help_is_asked_for_without_positionals() -> None:
+def test_help_needs_no_positionals() -> None:
     assert parse("--help").help is True
     assert parse("-h").help is True
     assert parse("busybox", "--help").help is False
@@ -142,7 +142,7 @@ def test_an_error_points_to_the_help() -> None:
 @pytest.mark.parametrize(
     ("typed", "meant"), [("--memroy", "--memory"), ("--detatch", "--detach"), ("--cpu-sh", "--cpu-shares")]
 )
-def test_a_mistyped_flag_is_told_the_nearest(typed: str, meant: str) -> None:
+def test_a_mistyped_flag_gets_the_nearest_as_a_suggestion(typed: str, meant: str) -> None:
     assert refusal(RUN, typed, "busybox").hint == f"did you mean {meant}? See 'pyctr_lite run --help'."
 
 
@@ -165,7 +165,7 @@ def test_the_number_of_positionals_is_checked(arguments: str, number: int, messa
 @pytest.mark.parametrize(
     ("arguments", "number"), [("", 0), ("A [B...]", 9), ("A B", 2), ("[A]", 0), ("A [B[:C]]", 2)]
 )
-def test_a_right_number_of_positionals_is_taken(arguments: str, number: int) -> None:
+def test_a_right_number_of_positionals_is_accepted(arguments: str, number: int) -> None:
     assert parser.parse(Command("x", arguments, ""), ["a"] * number).arguments == ["a"] * number
 
 

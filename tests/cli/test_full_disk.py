@@ -1,4 +1,4 @@
-"""Output that cannot be written: one line in Docker's words, status 1, whatever the verb."""
+"""Output that cannot be written: one line with Docker's text and status 1, for every verb."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def to_full(pyctr: Pyctr, *words: str | Path) -> subprocess.CompletedProcess[str
     ],
     ids=lambda words: " ".join(words) or "nothing",
 )
-def test_a_full_disk_under_stdout_is_one_line(pyctr: Pyctr, words: list[str]) -> None:
+def test_a_full_disk_under_stdout_prints_one_line(pyctr: Pyctr, words: list[str]) -> None:
     pyctr("run", "--name", "box", "busybox", "sh", "-c", "echo hello; touch /etc/new", check=True)
     done = to_full(pyctr, *words)
     if words in (["tag", "busybox"], ["rename", "box", "other"]):
@@ -90,7 +90,7 @@ def test_a_full_disk_under_stderr_keeps_the_status(pyctr: Pyctr, words: list[str
     assert both.returncode in (1, usual)
 
 
-def test_a_reader_that_goes_is_no_fault(pyctr: Pyctr) -> None:
+def test_a_reader_that_goes_away_is_not_an_error_of_stdout(pyctr: Pyctr) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" | true', "sh", *pyctr.command("run", "--help")], capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""Fields that our JSON does not have and Docker's structs do: zero values, as Docker's own client gives them."""
+"""Fields of Docker's structs that our JSON does not have: zero values, as from Docker's own client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_IN_EVERY_CLIENT = set(
     "Comment Created Author Variant Status Mode SecondaryIPAddresses SecondaryIPv6Addresses "
     "HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen Bridge".split()
 )
-"""Fields of one version of Docker only, or whose Go name is not their JSON name."""
+"""Fields of one version of Docker only, or with a Go name that differs from the JSON name."""
 
 
 def paths(known: types.Fields, before: str = "") -> list[str]:
@@ -80,7 +80,7 @@ def compare(docker_server: DockerClient, kind: str, value: Any, texts: list[str]
 
 
 @pytest.mark.timeout(300)
-def test_a_container_has_every_field_that_docker_knows(
+def test_a_container_has_every_field_of_dockers_struct(
     docker_server: DockerClient, pyctr: Pyctr, tmp_path: Any
 ) -> None:
     pyctr("create", "--name", "box", "-v", f"{tmp_path}:/data", "busybox", check=True)
@@ -91,7 +91,7 @@ def test_a_container_has_every_field_that_docker_knows(
 
 
 @pytest.mark.timeout(300)
-def test_an_image_has_every_field_that_docker_knows(docker_server: DockerClient, pyctr: Pyctr) -> None:
+def test_an_image_has_every_field_of_dockers_struct(docker_server: DockerClient, pyctr: Pyctr) -> None:
     value = json.loads(pyctr("image", "inspect", "busybox", check=True).stdout)[0]
     docker_server.answers["/images/x/json"] = value
     older = (".Config.NetworkDisabled", ".Config.StopTimeout", ".RootFS.BaseLayer")  # not in Docker 28's client
@@ -124,7 +124,7 @@ def test_zero_values(pyctr: Pyctr, words: list[str], shown: str) -> None:
     assert pyctr(*words, check=True).stdout == shown + "\n"
 
 
-def test_size_is_there_if_asked_for(pyctr: Pyctr) -> None:
+def test_size_is_set_only_on_request(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "box", "busybox", check=True)
     assert pyctr("inspect", "-f", "{{.SizeRw}}", "box", check=True).stdout == "<nil>\n"
     assert (
@@ -133,7 +133,7 @@ def test_size_is_there_if_asked_for(pyctr: Pyctr) -> None:
     )
 
 
-def test_an_unknown_field_is_an_error_with_the_nearest_that_is_known(pyctr: Pyctr) -> None:
+def test_an_unknown_field_is_an_error_with_the_nearest_known_one(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "box", "busybox", check=True)
     done = pyctr("inspect", "-f", "{{.State.Helth}}", "box")
     assert done.returncode

@@ -1,4 +1,4 @@
-"""Health checks of real containers: what they find, where it shows, and what they leave alone."""
+"""Health checks of real containers: their results, where these are shown, and their limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUICK = ["--health-interval", "50ms", "--health-retries", "2"]
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Look until something holds; the test's own time limit ends what never does."""
+    """Poll until a condition holds. The test's time limit ends an endless wait."""
     while not holds():
         time.sleep(0.01)
 
@@ -57,7 +57,7 @@ def test_a_container_is_starting_then_healthy_then_unhealthy(pyctr: Pyctr) -> No
     ]  # fmt: skip
 
 
-def test_before_the_first_look_it_is_starting_and_after_the_end_nobody_is_well(pyctr: Pyctr) -> None:
+def test_health_is_starting_before_the_first_check_and_unhealthy_after_the_end(pyctr: Pyctr) -> None:
     start(pyctr, "--health-cmd", "true", "--health-interval", "1h")
     assert found(pyctr) == {"Status": "starting", "FailingStreak": 0, "Log": []}
     assert "(health: starting)" in pyctr("ps", "--format", "{{.Status}}").stdout
@@ -85,7 +85,7 @@ def checked(pyctr: Pyctr) -> str:
     return "checked"
 
 
-def test_the_images_check_is_done(pyctr: Pyctr, checked: str) -> None:
+def test_the_images_check_is_run(pyctr: Pyctr, checked: str) -> None:
     pyctr("run", "-d", "--name", "box", checked, "sleep", "60", check=True)
     until(is_now(pyctr, "healthy"))
     assert found(pyctr)["Log"][0]["Output"] == "from image\n"
@@ -110,10 +110,10 @@ def test_a_check_that_takes_too_long_is_killed(pyctr: Pyctr) -> None:
     until(is_now(pyctr, "unhealthy"))
     entry = found(pyctr)["Log"][0]
     assert (entry["ExitCode"], entry["Output"]) == (-1, "Health check exceeded timeout (0.2s)")
-    assert pyctr("top", "box").stdout.count("sleep 77") <= 1  # of the look that goes on
+    assert pyctr("top", "box").stdout.count("sleep 77") <= 1  # of the check in progress
 
 
-def test_a_check_that_cannot_be_run_says_why(pyctr: Pyctr) -> None:
+def test_a_check_that_cannot_be_run_reports_why(pyctr: Pyctr) -> None:
     start(pyctr, "--health-cmd", "true", *QUICK)
     pyctr("exec", "box", "rm", "/bin/sh", check=True)
     until(is_now(pyctr, "unhealthy"))
@@ -122,13 +122,13 @@ def test_a_check_that_cannot_be_run_says_why(pyctr: Pyctr) -> None:
     assert "/bin/sh" in entry["Output"]
 
 
-def test_much_output_is_cut(pyctr: Pyctr) -> None:
+def test_long_output_of_a_check_is_truncated(pyctr: Pyctr) -> None:
     start(pyctr, "--health-cmd", "yes | head -c 1000000; printf '\\\\377'", *QUICK)
     until(is_now(pyctr, "healthy"))
     assert found(pyctr)["Log"][0]["Output"] == "y\n" * 2048 + "..."
 
 
-def test_a_check_is_done_as_the_container_is(pyctr: Pyctr) -> None:
+def test_a_check_runs_with_the_containers_user_environment_and_limits(pyctr: Pyctr) -> None:
     flags = ["-u", "nobody", "-e", "MARK=here", "-w", "/tmp", "--ulimit", "nofile=77"]
     start(
         pyctr,
@@ -141,7 +141,7 @@ def test_a_check_is_done_as_the_container_is(pyctr: Pyctr) -> None:
     assert found(pyctr)["Log"][0]["Output"] == "nobody here /tmp 77\nSeccomp:\t2\n"
 
 
-def test_failures_of_the_start_period_do_not_count(pyctr: Pyctr) -> None:
+def test_failures_during_the_start_period_do_not_count(pyctr: Pyctr) -> None:
     flags = ["--health-start-period", "1h", "--health-start-interval", "50ms", "--health-interval", "1h"]
     start(pyctr, "--health-cmd", "test -e /ready", "--health-retries", "1", *flags)
     until(lambda: len(found(pyctr)["Log"]) >= 3)
@@ -151,13 +151,13 @@ def test_failures_of_the_start_period_do_not_count(pyctr: Pyctr) -> None:
     until(is_now(pyctr, "healthy"))
 
 
-def test_a_paused_container_is_not_looked_at(pyctr: Pyctr) -> None:
+def test_a_paused_container_is_not_checked(pyctr: Pyctr) -> None:
     start(pyctr, "--health-cmd", "true", *QUICK)
     until(is_now(pyctr, "healthy"))
     pyctr("pause", "box", check=True)
 
     def is_left_alone() -> bool:
-        """For ten intervals; a look that was on its way may still end."""
+        """Wait for ten intervals; a check that has begun may still end."""
         last = found(pyctr)["Log"][-1]["Start"]
         time.sleep(0.5)
         return bool(found(pyctr)["Log"][-1]["Start"] == last)
@@ -169,7 +169,7 @@ def test_a_paused_container_is_not_looked_at(pyctr: Pyctr) -> None:
     assert found(pyctr)["Status"] == "healthy"
 
 
-def test_each_life_begins_anew(pyctr: Pyctr) -> None:
+def test_health_starts_over_with_each_start(pyctr: Pyctr) -> None:
     start(pyctr, "--health-cmd", "test -e /second", "--restart", "always", *QUICK)
     until(is_now(pyctr, "unhealthy"))
     pyctr("exec", "box", "touch", "/second", check=True)
@@ -178,13 +178,13 @@ def test_each_life_begins_anew(pyctr: Pyctr) -> None:
     assert all(entry["ExitCode"] == 0 for entry in found(pyctr)["Log"])
 
 
-def test_many_looks_do_not_grow_the_monitor(pyctr: Pyctr) -> None:
+def test_many_checks_do_not_grow_the_monitor(pyctr: Pyctr) -> None:
     start(pyctr, "--health-cmd", "echo $((i + 1))", "--health-interval", "10ms")
     (id,) = pyctr("ps", "-q", "--no-trunc").stdout.split()
     pid = json.loads((pyctr.root / "containers" / id / "state.json").read_text())["MonitorPid"]
 
     def private() -> int:
-        """Its own memory, kB, whoever shares it at the moment: a prober does."""
+        """Return its private memory in kB, including pages that a prober shares at the moment."""
         with open(f"/proc/{pid}/status") as status:
             return int(next(line for line in status if line.startswith("RssAnon")).split()[1])
 
@@ -208,7 +208,7 @@ def test_many_looks_do_not_grow_the_monitor(pyctr: Pyctr) -> None:
         (["--no-healthcheck", "--health-cmd", "true"], "--no-healthcheck conflicts with --health-* options"),
     ],
 )
-def test_what_cannot_be_is_refused(pyctr: Pyctr, flags: list[str], words: str) -> None:
+def test_impossible_health_options_are_refused(pyctr: Pyctr, flags: list[str], words: str) -> None:
     done = pyctr("run", *flags, "busybox", "true")
     assert (done.returncode, words in done.stderr) == (125, True)
 
@@ -220,7 +220,7 @@ def test_a_streak_counts_to_the_retries() -> None:
         (1, False, "starting", 1),
         (1, False, "unhealthy", 2),
         (0, False, "healthy", 0),
-        (1, True, "healthy", 1),  # once it was well the start period is over
+        (1, True, "healthy", 1),  # the start period ends when it is healthy once
         (0, False, "healthy", 0),
     ]:
         health.judge(state, {"ExitCode": code}, check, starting=starting)

@@ -1,4 +1,4 @@
-"""The image verbs, end to end: what they print, what they refuse, what others read of what they write."""
+"""The image verbs, end to end: output, errors, and archives that other programs read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def root_filesystem(path: Path, *names: str) -> Path:
-    """An archive with a directory and small files."""
+    """Return an archive with a directory and small files."""
     with tarfile.open(path, "w") as archive:
         for name in names or ("etc/motd",):
             info = tarfile.TarInfo(name)
@@ -35,7 +35,7 @@ def root_filesystem(path: Path, *names: str) -> Path:
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
-    """The message of a verb that failed with an exit code and one line (and its hint)."""
+    """Return the message of a verb that fails with an exit code and one line (and a hint)."""
     assert done.returncode == code, done
     first, *hints = done.stderr.splitlines()
     assert first.startswith("pyctr_lite: ")
@@ -44,7 +44,7 @@ def one_line(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
     return first.removeprefix("pyctr_lite: ")
 
 
-def test_images_shows_a_line_for_each_name(pyctr: Pyctr) -> None:
+def test_images_prints_one_line_per_name(pyctr: Pyctr) -> None:
     pyctr("tag", "busybox", "quay.io/mine/tool:1", check=True)
     header, *lines = pyctr("images", check=True).stdout.splitlines()
     assert header.split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
@@ -57,10 +57,10 @@ def test_images_shows_a_line_for_each_name(pyctr: Pyctr) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--no-trunc"], ["-q"], ["--digests"]])
-def test_images_looks_as_dockers_client_shows_it(
+def test_images_prints_the_table_of_dockers_client(
     pyctr: Pyctr, docker_server: DockerClient, tmp_path: Path, arguments: list[str]
 ) -> None:
-    old = {"SOURCE_DATE_EPOCH": "1000000000"}  # so that no second passes between the two
+    old = {"SOURCE_DATE_EPOCH": "1000000000"}  # so that both get the same time
     pyctr("import", root_filesystem(tmp_path / "t.tar"), check=True, env=old)
     pyctr("tag", "busybox", "quay.io/mine/tool:1", check=True)
     ids = pyctr("images", "-q", "--no-trunc", check=True).stdout.split()
@@ -76,7 +76,7 @@ def test_images_looks_as_dockers_client_shows_it(
         for image in inspected
     ]
     theirs, ours = docker_server("images", *arguments).stdout, pyctr("images", *arguments, check=True).stdout
-    if "--digests" in arguments:  # theirs is a registry's, or none
+    if "--digests" in arguments:  # Docker's is a registry's digest, or none
         theirs, ours = (
             "\n".join(line.split("sha256:")[0] for line in text.split("\n")[:1]) for text in (theirs, ours)
         )
@@ -84,11 +84,11 @@ def test_images_looks_as_dockers_client_shows_it(
     elif "-q" in arguments:
         assert sorted(set(theirs.split())) == sorted(ours.split())
     else:
-        # In what order the names of one image come is chance there.
+        # Docker prints the names of one image in random order.
         assert sorted(theirs.splitlines()) == sorted(ours.splitlines())
 
 
-def test_history_looks_as_dockers_client_shows_it(pyctr: Pyctr, docker_server: DockerClient) -> None:
+def test_history_prints_the_table_of_dockers_client(pyctr: Pyctr, docker_server: DockerClient) -> None:
     inspected = json.loads(pyctr("image", "inspect", "busybox", check=True).stdout)[0]
     docker_server.answers["/images/busybox/history"] = [
         {
@@ -120,7 +120,7 @@ def test_history_looks_as_dockers_client_shows_it(pyctr: Pyctr, docker_server: D
         (["--filter", "before=busybox"], []),
     ],
 )
-def test_images_are_chosen_by_name_and_filter(pyctr: Pyctr, arguments: list[str], shown: list[str]) -> None:
+def test_images_are_selected_by_name_and_filter(pyctr: Pyctr, arguments: list[str], shown: list[str]) -> None:
     pyctr("tag", "busybox", "quay.io/mine/tool:1", check=True)
     found = pyctr("images", "--format", "{{.Repository}}:{{.Tag}}", *arguments, check=True).stdout.split()
     assert sorted(found) == shown
@@ -133,7 +133,7 @@ def test_images_by_label_and_age(pyctr: Pyctr, tmp_path: Path) -> None:
     names = pyctr("images", "-f", "since=busybox", "--format", "{{.Repository}}", check=True).stdout.split()
     assert names == ["labelled"]  # newer than the busybox program
     first = pyctr("images", "--format", "{{.Repository}}", check=True).stdout.split()
-    assert first == ["labelled", "busybox"]  # the newest first
+    assert first == ["labelled", "busybox"]  # newest first
 
 
 def test_images_as_json_and_with_digests(pyctr: Pyctr, root: Path) -> None:
@@ -175,16 +175,16 @@ def test_images_as_json_and_with_digests(pyctr: Pyctr, root: Path) -> None:
         (["image", "prune", "-f", "--filter", "colour=red"], 1, "invalid filter 'colour'"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
+def test_an_error_is_reported_in_one_line(
     pyctr: Pyctr, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     assert message in one_line(pyctr(*arguments, cwd=tmp_path), code)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state"]
 
 
-def test_what_is_near_is_told(pyctr: Pyctr) -> None:
+def test_a_mistyped_image_gets_a_suggestion(pyctr: Pyctr) -> None:
     assert "did you mean busybox:latest?" in pyctr("history", "busibox").stderr
-    assert "Near" not in pyctr("history", "quite-another").stderr
+    assert "did you mean" not in pyctr("history", "quite-another").stderr
 
 
 def test_tag_moves_a_name(pyctr: Pyctr, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_tag_moves_a_name(pyctr: Pyctr, tmp_path: Path) -> None:
     assert pyctr("images", "-q", "--no-trunc", "name:1", check=True).stdout.strip() == other
 
 
-def test_rmi_takes_the_name_and_with_the_last_the_image(pyctr: Pyctr, root: Path) -> None:
+def test_rmi_removes_a_name_and_with_the_last_name_the_image(pyctr: Pyctr, root: Path) -> None:
     pyctr("tag", "busybox", "other", check=True)
     assert pyctr("rmi", "other", check=True).stdout == "Untagged: other:latest\n"
     assert list((root / "layers").iterdir())
@@ -229,7 +229,7 @@ def test_an_image_with_a_stopped_container_needs_force(pyctr: Pyctr) -> None:
         f"conflict: unable to delete {id} (must be forced) - image is being used by stopped container {container}"
     )
     assert pyctr("rmi", "-f", "busybox", check=True).stdout == "Untagged: busybox:latest\n"
-    pyctr("start", container, check=True)  # its layers are there
+    pyctr("start", container, check=True)  # its layers still exist
     pyctr("wait", container, check=True)
     pyctr("rm", container, check=True)
     assert pyctr("image", "prune", "-f", check=True).stdout.startswith(f"Deleted Images:\ndeleted: sha256:{id}")
@@ -249,7 +249,7 @@ def test_an_image_with_a_running_container_is_kept(pyctr: Pyctr) -> None:
     assert not pyctr("images", "-q", check=True).stdout
 
 
-def test_prune_asks_and_takes_dangling_images_alone(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_prune_asks_and_removes_only_dangling_images(pyctr: Pyctr, tmp_path: Path) -> None:
     dangling = pyctr("import", root_filesystem(tmp_path / "t.tar"), check=True).stdout.strip()
     asked = pyctr("image", "prune", input="n\n", check=True).stdout
     assert "WARNING! This will remove all dangling images." in asked
@@ -272,7 +272,7 @@ def test_prune_all_keeps_what_a_container_uses(pyctr: Pyctr, tmp_path: Path) -> 
     assert "untagged: busybox:latest" in pyctr("image", "prune", "-af", check=True).stdout
 
 
-def test_history_tells_steps_the_last_first(pyctr: Pyctr) -> None:
+def test_history_lists_steps_last_first(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "changer", "busybox", "touch", "/new", check=True)
     pyctr("commit", "-m", "second step", "changer", "two", check=True)
     ids = [pyctr("images", "-q", name, check=True).stdout.strip() for name in ("two", "busybox")]
@@ -286,7 +286,7 @@ def test_history_tells_steps_the_last_first(pyctr: Pyctr) -> None:
     assert int(below["Size"]) > 1_000_000 > int(top["Size"])
     assert top["CreatedAt"].endswith("Z")
     pyctr("rm", "changer", check=True)
-    pyctr("rmi", "busybox", check=True)  # no longer in the store by itself
+    pyctr("rmi", "busybox", check=True)  # the parent image has gone from the store
     assert pyctr("history", "-q", "two", check=True).stdout.split() == [ids[0], "<missing>"]
 
 
@@ -301,7 +301,7 @@ def test_history_tells_steps_the_last_first(pyctr: Pyctr) -> None:
         ("a", ["--compress", "zstd"], b"\x28\xb5\x2f\xfd"),
     ],
 )
-def test_what_is_saved_is_loaded(
+def test_a_saved_image_is_loaded(
     pyctr: Pyctr, tmp_path: Path, name: str, arguments: list[str], magic: bytes
 ) -> None:
     id = pyctr("images", "-q", "--no-trunc", check=True).stdout
@@ -323,7 +323,7 @@ def test_an_image_without_a_name_is_loaded_by_its_id(pyctr: Pyctr, tmp_path: Pat
 @pytest.mark.parametrize(
     ("form", "transport"), [("docker-archive", "docker-archive"), ("oci-archive", "oci-archive")]
 )
-def test_skopeo_reads_what_is_saved_to_a_pipe(
+def test_skopeo_reads_an_archive_saved_to_a_pipe(
     pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str], form: str, transport: str
 ) -> None:
     with (tmp_path / "a.tar").open("wb") as file:
@@ -337,7 +337,7 @@ def test_skopeo_reads_what_is_saved_to_a_pipe(
     assert json.loads(inspected)["config"]["Cmd"] == config["Cmd"]
 
 
-def test_what_skopeo_writes_is_loaded(
+def test_an_archive_written_by_skopeo_is_loaded(
     pyctr: Pyctr, root: Path, tmp_path: Path, needs: Callable[[str], str]
 ) -> None:
     source = f"oci:{root}/images:busybox:latest"
@@ -393,7 +393,7 @@ def test_import_never_writes_outside(pyctr: Pyctr, tmp_path: Path, name: str) ->
     )
 
 
-def test_import_takes_a_file_or_a_pipe_and_changes(pyctr: Pyctr, root: Path, tmp_path: Path) -> None:
+def test_import_reads_a_file_or_a_pipe_and_applies_changes(pyctr: Pyctr, root: Path, tmp_path: Path) -> None:
     layer = next((root / "layers").iterdir())
     subprocess.run(["tar", "-C", layer, "-cf", tmp_path / "t.tar", "."], check=True)
     first = pyctr("import", tmp_path / "t.tar", "mine:1", "-m", "a note", "-c", 'CMD ["echo", "made"]', check=True)
@@ -410,7 +410,7 @@ def test_import_takes_a_file_or_a_pipe_and_changes(pyctr: Pyctr, root: Path, tmp
     )
 
 
-def test_an_image_for_another_machine_is_warned_of(pyctr: Pyctr, root: Path, tmp_path: Path) -> None:
+def test_an_image_for_another_machine_prints_a_warning(pyctr: Pyctr, root: Path, tmp_path: Path) -> None:
     layer = next((root / "layers").iterdir())
     subprocess.run(["tar", "-C", layer, "-cf", tmp_path / "t.tar", "."], check=True)
     pyctr("import", "--platform", "linux/riscv64", tmp_path / "t.tar", "foreign", check=True)
@@ -425,7 +425,7 @@ def test_bootstrap_is_the_same_image_each_time(pyctr: Pyctr) -> None:
     assert pyctr("images", "-q", "--no-trunc", "again:1", check=True).stdout == whole
 
 
-def test_a_suite_that_does_not_exist_is_mmdebstraps_error(pyctr: Pyctr, needs: Callable[[str], str]) -> None:
+def test_an_unknown_suite_reports_mmdebstraps_error(pyctr: Pyctr, needs: Callable[[str], str]) -> None:
     needs("mmdebstrap")
     assert "invalid suite" in one_line(pyctr("image", "bootstrap", "debian", "--suite", "../x"))
 

@@ -1,4 +1,4 @@
-"""inspect and image inspect: Docker's keys, templates, several objects, and what is not there."""
+"""inspect and image inspect: Docker's keys, templates, several objects, and missing ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def inspect(pyctr: Pyctr, *arguments: str) -> Any:
     return json.loads(pyctr("inspect", *arguments, check=True).stdout)
 
 
-def test_a_container_shows_how_it_was_made_and_how_it_is(pyctr: Pyctr) -> None:
+def test_a_container_shows_its_options_and_its_state(pyctr: Pyctr) -> None:
     id = pyctr(
         *("run", "-d", "--name", "web", "-m", "64m", "--cpus", "0.5", "-e", "A=b", "-l", "colour=red"),
         *("-v", "data:/data:ro", "--stop-signal", "HUP", "busybox", "sleep", "1000"),
@@ -38,7 +38,7 @@ def test_a_container_shows_how_it_was_made_and_how_it_is(pyctr: Pyctr) -> None:
     assert "SizeRw" not in shown
 
 
-def test_the_state_tells_how_it_ended(pyctr: Pyctr) -> None:
+def test_the_state_has_the_exit_code_and_the_times(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "job", "busybox", "sh", "-c", "exit 3")
     (shown,) = inspect(pyctr, "job")
     state = shown["State"]
@@ -46,8 +46,8 @@ def test_the_state_tells_how_it_ended(pyctr: Pyctr) -> None:
     assert state["StartedAt"] < state["FinishedAt"]
 
 
-def test_the_keys_are_docker_s(pyctr: Pyctr, docker_server: DockerClient) -> None:
-    """What Docker's client makes of our JSON, it makes of Docker's own."""
+def test_the_keys_are_dockers(pyctr: Pyctr, docker_server: DockerClient) -> None:
+    """Docker's client renders our JSON as it renders Docker's own."""
     pyctr("create", "--name", "web", "-l", "colour=red", "busybox", "ls", "-l", check=True)
     docker_server.answers["/containers/web/json"] = inspect(pyctr, "web")[0]
     for form in (
@@ -70,7 +70,7 @@ def test_the_keys_are_docker_s(pyctr: Pyctr, docker_server: DockerClient) -> Non
         assert ours.stderr.splitlines()[:1] == [f"pyctr_lite: {line}" for line in theirs.stderr.splitlines()[:1]]
 
 
-def test_what_is_mounted_stands_where_docker_has_it(pyctr: Pyctr) -> None:
+def test_mounts_are_listed_where_docker_lists_them(pyctr: Pyctr) -> None:
     volumes = ["-v", "/new", "-v", "data:/data", "-v", "/tmp:/host:ro"]
     memory = ["--tmpfs", "/scratch/:size=1m", "--tmpfs", "/run", "--mount", "type=tmpfs,dst=/memory"]
     pyctr("create", "--name", "web", *volumes, *memory, "busybox", check=True)
@@ -81,7 +81,7 @@ def test_what_is_mounted_stands_where_docker_has_it(pyctr: Pyctr) -> None:
     assert sorted(mount["Destination"] for mount in shown["Mounts"]) == ["/data", "/host", "/memory", "/new"]
 
 
-def test_a_committed_image_has_the_volumes_without_a_name(pyctr: Pyctr) -> None:
+def test_a_committed_image_has_the_anonymous_volumes(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "web", "-v", "/new", "-v", "data:/data", "busybox", check=True)
     pyctr("commit", "-c", "VOLUME /more", "web", "mine", check=True)
     shown = json.loads(pyctr("image", "inspect", "mine", check=True).stdout)[0]
@@ -117,7 +117,7 @@ def test_type_narrows_the_search(pyctr: Pyctr) -> None:
     assert wrong.stderr.startswith('pyctr_lite: unknown type: "galaxy"\n')
 
 
-def test_what_is_missing_is_told_and_the_rest_is_shown(pyctr: Pyctr) -> None:
+def test_a_missing_object_is_reported_and_the_others_are_shown(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "website", "busybox", check=True)
     done = pyctr("inspect", "webiste", "website")
     assert done.returncode == 1
@@ -143,15 +143,15 @@ def test_a_missing_one_of_a_type(pyctr: Pyctr, kind: str, message: str) -> None:
     assert done.stderr.splitlines()[0] == f"pyctr_lite: {message}"
 
 
-def test_an_ambiguous_id_is_told(pyctr: Pyctr) -> None:
-    for last in "01":  # as far as names are concerned, a container is its directory
+def test_an_ambiguous_id_is_reported(pyctr: Pyctr) -> None:
+    for last in "01":  # for the lookup of names a directory is enough
         (pyctr.root / "containers" / ("a" * 63 + last)).mkdir(parents=True)
     done = pyctr("inspect", "--type", "container", "aaa")
     assert done.returncode == 1
     assert "2 containers have an id that starts with aaa" in done.stderr
 
 
-def test_size_is_only_found_where_it_is_asked_for(pyctr: Pyctr) -> None:
+def test_sizes_are_computed_only_on_request(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "job", "busybox", "sh", "-c", "head -c 3000 /dev/zero > /f")
     (shown,) = inspect(pyctr, "--size", "job")
     assert shown["SizeRw"] == 3000
@@ -175,7 +175,7 @@ def test_image_inspect_finds_images_only(pyctr: Pyctr) -> None:
     assert shown["RepoDigests"][0].startswith("localhost:5000/a/b@sha256:")
     assert (shown["Comment"], shown["Author"]) == ("why", "who")
     assert "A=b" in shown["Config"]["Env"]
-    assert len(shown["RootFS"]["Layers"]) == 1  # no file is another
+    assert len(shown["RootFS"]["Layers"]) == 1  # a container without changes adds no layer
     assert pyctr("image", "inspect", "-f", "{{.Config.Cmd}}", "busybox").stdout == "[sh]\n"
     done = pyctr("image", "inspect", "web")
     assert (done.returncode, done.stdout) == (1, "[]\n")

@@ -1,4 +1,4 @@
-"""`--labs`: a learner's functions in the real runtime, in every process of it, as long as the container lives."""
+"""`--labs`: a learner's functions in every process of the real runtime, for the life of the container."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARK = 'raise RuntimeError("the learner\'s own")'
 
 @pytest.fixture
 def labs(tmp_path: Path) -> Path:
-    """A labs directory of starters."""
+    """Return a labs directory of starters."""
     directory = tmp_path / "labs"
     for exercise in manifest.exercises():
         (directory / exercise.place).parent.mkdir(parents=True, exist_ok=True)
@@ -29,17 +29,17 @@ def write(labs: Path, id: str, body: str) -> None:
     path.write_text(path.read_text().replace(f'raise Todo("{id}")', body))
 
 
-def test_with_starters_the_engine_is_itself(pyctr: Pyctr, labs: Path) -> None:
+def test_with_starters_the_engine_uses_its_own_functions(pyctr: Pyctr, labs: Path) -> None:
     done = pyctr(f"--labs={labs}", "run", "--rm", "busybox", "echo", "hello")
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
 
 
-def test_the_word_alone_means_the_labs_of_the_checkout(pyctr: Pyctr) -> None:
+def test_labs_without_a_directory_means_the_labs_of_the_checkout(pyctr: Pyctr) -> None:
     assert pyctr("--labs", "run", "--rm", "busybox", "echo", "hello").stdout == "hello\n"
 
 
 def test_a_containers_labs_are_remembered(pyctr: Pyctr, labs: Path) -> None:
-    """`diff` is not told of them: the record is."""
+    """`diff` finds them in the record, without --labs."""
     pyctr(f"--labs={labs}", "run", "--name", "box", "busybox", "touch", "/new", check=True)
     write(labs, "5.2", MARK)
     done = pyctr("diff", "box")
@@ -50,7 +50,7 @@ def test_a_containers_labs_are_remembered(pyctr: Pyctr, labs: Path) -> None:
     assert pyctr("rm", "box").returncode == 0
 
 
-def test_without_labs_nothing_of_the_learners_is_called(pyctr: Pyctr, labs: Path) -> None:
+def test_without_labs_no_function_of_the_learner_is_called(pyctr: Pyctr, labs: Path) -> None:
     write(labs, "5.2", MARK)
     pyctr("run", "--name", "box", "busybox", "touch", "/new", check=True)
     assert "A /new" in pyctr("diff", "box").stdout
@@ -62,7 +62,7 @@ def test_a_container_whose_labs_have_gone_can_be_removed(pyctr: Pyctr, labs: Pat
     assert pyctr("rm", "box").returncode == 0
 
 
-def test_a_broken_file_is_told_and_the_runtimes_own_is_used(pyctr: Pyctr, labs: Path) -> None:
+def test_a_broken_file_is_reported_and_the_runtimes_own_function_is_used(pyctr: Pyctr, labs: Path) -> None:
     path = labs / "lab5_commit/diff.py"
     path.write_text("def (:\n")
     done = pyctr(f"--labs={labs}", "run", "--rm", "busybox", "echo", "hello")
@@ -71,7 +71,7 @@ def test_a_broken_file_is_told_and_the_runtimes_own_is_used(pyctr: Pyctr, labs: 
     assert "the runtime's own functions are used instead" in done.stderr
 
 
-def test_a_directory_that_is_not_there_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_missing_directory_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:
     done = pyctr(f"--labs={tmp_path}/none", "run", "--rm", "busybox", "true")
     assert done.returncode == 125
     assert done.stderr.splitlines()[0] == f"pyctr_lite: --labs: no directory {tmp_path}/none"

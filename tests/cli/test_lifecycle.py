@@ -1,4 +1,4 @@
-"""start, stop, restart, kill, pause, unpause, wait, rm, container prune: as a person types them."""
+"""start, stop, restart, kill, pause, unpause, wait, rm, container prune, from the command line."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def make(pyctr: Pyctr, name: str, *command: str, flags: tuple[str, ...] = ()) -> str:
-    """A container of busybox that was created: its id."""
+    """Create a container of busybox. Returns its id."""
     return pyctr("create", "--name", name, *flags, "busybox", *command, check=True).stdout.strip()
 
 
 def run(pyctr: Pyctr, name: str, *command: str, flags: tuple[str, ...] = ()) -> str:
-    """A container of busybox in the background: its id."""
+    """Run a container of busybox in the background. Returns its id."""
     command = command or ("sleep", "1000")
     return pyctr("run", "-d", "--name", name, *flags, "busybox", *command, check=True).stdout.strip()
 
@@ -37,13 +37,13 @@ def state(pyctr: Pyctr, name: str) -> dict[str, object]:
 # --- start ----------------------------------------------------------------------------------------------
 
 
-def test_start_runs_what_was_created_and_prints_the_name_it_was_given(pyctr: Pyctr) -> None:
+def test_start_runs_a_created_container_and_prints_its_name_as_given(pyctr: Pyctr) -> None:
     id = make(pyctr, "web", "sleep", "1000")
     assert pyctr("start", id[:8]).stdout == id[:8] + "\n"
     assert state(pyctr, "web")["Running"] is True
 
 
-def test_start_of_one_that_runs_does_nothing(pyctr: Pyctr) -> None:
+def test_starting_a_running_container_does_nothing(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     before = state(pyctr, "web")["Pid"]
     again = pyctr("start", "web")
@@ -51,7 +51,7 @@ def test_start_of_one_that_runs_does_nothing(pyctr: Pyctr) -> None:
     assert state(pyctr, "web")["Pid"] == before
 
 
-def test_start_keeps_what_the_container_wrote_before(pyctr: Pyctr) -> None:
+def test_starting_a_container_again_keeps_its_files(pyctr: Pyctr) -> None:
     make(pyctr, "counter", "sh", "-c", "echo x >> /count; wc -l < /count")
     assert [pyctr("start", "-a", "counter").stdout for _ in range(3)] == ["1\n", "2\n", "3\n"]
 
@@ -69,13 +69,13 @@ def test_start_without_a_shows_the_name_only_and_ends_with_0(pyctr: Pyctr) -> No
     assert pyctr("wait", "job").stdout == "3\n"
 
 
-def test_start_i_gives_the_input_to_a_container_that_takes_it(pyctr: Pyctr) -> None:
+def test_start_i_sends_input_to_a_container_with_stdin(pyctr: Pyctr) -> None:
     make(pyctr, "cat", "cat", flags=("-i",))
     assert pyctr("start", "-i", "cat", input="hello\n").stdout == "hello\n"
     assert pyctr("start", "-ai", "cat", input="again\n").stdout == "again\n"
 
 
-def test_start_i_gives_no_input_to_a_container_that_takes_none(pyctr: Pyctr) -> None:
+def test_start_i_sends_no_input_to_a_container_without_stdin(pyctr: Pyctr) -> None:
     make(pyctr, "cat", "cat")
     done = pyctr("start", "-ai", "cat", input="hello\n")
     assert (done.returncode, done.stdout) == (0, "")
@@ -91,7 +91,7 @@ def test_start_a_alone_leaves_the_input_of_a_running_container_open(pyctr: Pyctr
             writer.stdin.write("hello\n")
             writer.stdin.flush()
             assert "hello\n" in iter(onlooker.stdout.readline, "")
-            writer.stdin.close()  # begun with -d, it keeps its own open for the next (Docker's StdinOnce)
+            writer.stdin.close()  # started with -d, its stdin stays open for the next (Docker's StdinOnce)
             assert [onlooker.stdout.readline() for _ in range(5)] == ["tick\n"] * 5
             pyctr("kill", "cat", check=True)
         assert set(onlooker.stdout) <= {"tick\n"}
@@ -106,7 +106,7 @@ def test_start_a_takes_one_container_only(pyctr: Pyctr) -> None:
     assert done.stderr == "pyctr_lite: you cannot start and attach multiple containers at once\n"
 
 
-def test_start_of_a_program_that_is_not_there_says_so_and_ends_with_1(pyctr: Pyctr) -> None:
+def test_starting_a_missing_program_reports_it_and_exits_with_1(pyctr: Pyctr) -> None:
     make(pyctr, "bad", "nosuchprogram")
     make(pyctr, "good", "true")
     done = pyctr("start", "bad", "good")
@@ -117,7 +117,7 @@ def test_start_of_a_program_that_is_not_there_says_so_and_ends_with_1(pyctr: Pyc
     assert state(pyctr, "bad")["ExitCode"] == 127
 
 
-def test_start_of_a_paused_container_is_refused(pyctr: Pyctr) -> None:
+def test_starting_a_paused_container_is_refused(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     pyctr("pause", "web", check=True)
     done = pyctr("start", "web")
@@ -125,7 +125,7 @@ def test_start_of_a_paused_container_is_refused(pyctr: Pyctr) -> None:
     assert "cannot start a paused container, try unpause instead" in done.stderr
 
 
-def test_start_explain_narrates_the_five_chapters_and_without_it_nothing(pyctr: Pyctr) -> None:
+def test_start_explain_narrates_the_five_chapters_and_is_otherwise_silent(pyctr: Pyctr) -> None:
     make(pyctr, "job", "true", flags=("-v", "data:/data"))
     steps = [json.loads(line) for line in pyctr("start", "--explain=json", "job").stderr.splitlines()]
     assert {"namespaces", "cgroups", "rootfs", "volumes"} <= {step["name"] for step in steps}
@@ -133,7 +133,7 @@ def test_start_explain_narrates_the_five_chapters_and_without_it_nothing(pyctr: 
     assert pyctr("start", "job").stderr == ""
 
 
-def test_start_ai_is_a_terminal_to_detach_from_and_to_come_back_to(pyctr: Pyctr) -> None:
+def test_start_ai_gives_a_terminal_to_detach_from_and_to_attach_to_again(pyctr: Pyctr) -> None:
     make(pyctr, "shell", "sh", flags=("-it",))
     with at_terminal(pyctr.command("start", "-ai", "shell")) as person:
         person.sees("/ # ")
@@ -152,7 +152,7 @@ def test_start_ai_is_a_terminal_to_detach_from_and_to_come_back_to(pyctr: Pyctr)
     assert state(pyctr, "shell")["ExitCode"] == 4
 
 
-def test_start_a_refuses_detach_keys_that_are_none(pyctr: Pyctr) -> None:
+def test_start_a_refuses_invalid_detach_keys(pyctr: Pyctr) -> None:
     make(pyctr, "shell", "sh", flags=("-it",))
     done = pyctr("start", "-a", "--detach-keys", "ctrl-", "shell")
     assert done.returncode == 1
@@ -172,7 +172,7 @@ def ready(pyctr: Pyctr, name: str) -> None:
         following.kill()
 
 
-def test_stop_asks_with_the_stop_signal(pyctr: Pyctr) -> None:
+def test_stop_sends_the_stop_signal(pyctr: Pyctr) -> None:
     run(pyctr, "asked", *TRAPS)
     run(pyctr, "otherwise", *TRAPS, flags=("--stop-signal", "HUP"))
     ready(pyctr, "asked")
@@ -181,28 +181,28 @@ def test_stop_asks_with_the_stop_signal(pyctr: Pyctr) -> None:
     assert (state(pyctr, "asked")["ExitCode"], state(pyctr, "otherwise")["ExitCode"]) == (7, 8)
 
 
-def test_stop_takes_another_signal(pyctr: Pyctr) -> None:
+def test_stop_sends_another_signal_on_request(pyctr: Pyctr) -> None:
     run(pyctr, "web", *TRAPS)
     ready(pyctr, "web")
     pyctr("stop", "-s", "HUP", "web", check=True)
     assert state(pyctr, "web")["ExitCode"] == 8
 
 
-def test_stop_kills_after_the_time_and_all_at_once(pyctr: Pyctr) -> None:
+def test_stop_kills_after_the_timeout_and_stops_all_containers_at_once(pyctr: Pyctr) -> None:
     for name in ("aa", "bb", "cc"):
-        run(pyctr, name)  # a pid 1 without a handler does not hear SIGTERM
+        run(pyctr, name)  # a pid 1 without a handler ignores SIGTERM
     began = time.monotonic()
     assert pyctr("stop", "-t", "3", "aa", "bb", "cc").stdout == "aa\nbb\ncc\n"
-    assert 3 <= time.monotonic() - began < 9  # one after the other they would take nine
+    assert 3 <= time.monotonic() - began < 9  # one after the other would take nine
     assert state(pyctr, "bb")["ExitCode"] == 137
 
 
-def test_stop_of_one_that_has_ended_is_fine(pyctr: Pyctr) -> None:
+def test_stopping_an_exited_container_does_nothing(pyctr: Pyctr) -> None:
     make(pyctr, "job", "true")
     assert pyctr("stop", "job").stdout == "job\n"
 
 
-def test_stop_refuses_a_time_that_is_none(pyctr: Pyctr) -> None:
+def test_stop_refuses_an_invalid_timeout(pyctr: Pyctr) -> None:
     done = pyctr("stop", "-t", "soon", "web")
     assert done.returncode == 125
     assert 'invalid argument "soon" for "-t, --timeout" flag' in done.stderr
@@ -214,7 +214,7 @@ def test_stop_reaches_a_paused_container(pyctr: Pyctr) -> None:
     assert pyctr("stop", "-t", "0", "web").returncode == 0
 
 
-def test_restart_is_another_process_in_the_same_container(pyctr: Pyctr) -> None:
+def test_restart_starts_another_process_in_the_same_container(pyctr: Pyctr) -> None:
     id = run(pyctr, "web", "sh", "-c", "echo x >> /count; sleep 1000")
     make(pyctr, "new", "sleep", "1000")
     before = state(pyctr, "web")["Pid"]
@@ -226,7 +226,7 @@ def test_restart_is_another_process_in_the_same_container(pyctr: Pyctr) -> None:
     assert state(pyctr, "new")["Running"] is True
 
 
-def test_restart_tells_of_a_missing_one_and_does_the_others(pyctr: Pyctr) -> None:
+def test_restart_reports_a_missing_container_and_restarts_the_others(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     done = pyctr("restart", "-t", "0", "nosuch", "web")
     assert (done.returncode, done.stdout) == (1, "web\n")
@@ -248,7 +248,7 @@ def test_kill_sends_any_signal_by_any_of_its_names(pyctr: Pyctr, signal: str) ->
     assert pyctr("wait", "web").stdout == "8\n"
 
 
-def test_kill_refuses_a_signal_that_is_none(pyctr: Pyctr) -> None:
+def test_kill_refuses_an_unknown_signal(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     done = pyctr("kill", "-s", "NOSUCH", "web")
     assert done.returncode == 1
@@ -256,7 +256,7 @@ def test_kill_refuses_a_signal_that_is_none(pyctr: Pyctr) -> None:
     assert state(pyctr, "web")["Running"] is True
 
 
-def test_kill_of_one_that_does_not_run_is_an_error(pyctr: Pyctr) -> None:
+def test_killing_a_stopped_container_is_an_error(pyctr: Pyctr) -> None:
     make(pyctr, "job", "true")
     done = pyctr("kill", "job")
     assert done.returncode == 1
@@ -273,7 +273,7 @@ def test_kill_reaches_a_paused_container(pyctr: Pyctr) -> None:
 # --- pause, unpause, wait -------------------------------------------------------------------------------
 
 
-def test_pause_stops_the_processes_and_unpause_lets_them_go_on(pyctr: Pyctr) -> None:
+def test_pause_freezes_the_processes_and_unpause_resumes_them(pyctr: Pyctr) -> None:
     run(pyctr, "web", "sh", "-c", "while :; do echo x >> /count; done")
     id = pyctr("inspect", "-f", "{{.Id}}", "web", check=True).stdout.strip()
     written = pyctr.root / "containers" / id / "upper/count"
@@ -286,7 +286,7 @@ def test_pause_stops_the_processes_and_unpause_lets_them_go_on(pyctr: Pyctr) -> 
     assert written.stat().st_size > size
 
 
-def test_pause_and_unpause_tell_why_they_cannot(pyctr: Pyctr) -> None:
+def test_pause_and_unpause_report_why_they_fail(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     make(pyctr, "job", "true")
     assert pyctr("unpause", "web").stderr == "pyctr_lite: container web is not paused\n"
@@ -299,7 +299,7 @@ def test_pause_and_unpause_tell_why_they_cannot(pyctr: Pyctr) -> None:
     assert "paused" in refused.stderr
 
 
-def test_wait_prints_each_exit_code_and_tells_of_a_missing_one(pyctr: Pyctr) -> None:
+def test_wait_prints_each_exit_code_and_reports_a_missing_container(pyctr: Pyctr) -> None:
     run(pyctr, "aa", "sh", "-c", "sleep 0.2; exit 3")
     run(pyctr, "bb", "true")
     done = pyctr("wait", "aa", "nosuch", "bb")
@@ -307,7 +307,7 @@ def test_wait_prints_each_exit_code_and_tells_of_a_missing_one(pyctr: Pyctr) -> 
     assert done.stderr.startswith("pyctr_lite: No such container: nosuch\n")
 
 
-def test_wait_sees_the_exit_code_of_a_container_that_is_removed_at_its_end(pyctr: Pyctr) -> None:
+def test_wait_prints_the_exit_code_of_a_container_that_is_removed_when_it_exits(pyctr: Pyctr) -> None:
     run(pyctr, "job", "sh", "-c", "until [ -e /go ]; do usleep 10000; done; exit 3", flags=("--rm",))
     process = subprocess.Popen(pyctr.command("wait", "job"), stdout=subprocess.PIPE)
     while not has_open(process.pid, "socket:"):
@@ -320,7 +320,7 @@ def test_wait_sees_the_exit_code_of_a_container_that_is_removed_at_its_end(pyctr
 # --- rm, container prune --------------------------------------------------------------------------------
 
 
-def test_rm_leaves_nothing_and_the_name_is_free(pyctr: Pyctr, root: Path) -> None:
+def test_rm_leaves_nothing_behind_and_frees_the_name(pyctr: Pyctr, root: Path) -> None:
     id = make(pyctr, "job", "true")
     assert pyctr("rm", "job").stdout == "job\n"
     assert not (root / "containers" / id).exists()
@@ -328,10 +328,10 @@ def test_rm_leaves_nothing_and_the_name_is_free(pyctr: Pyctr, root: Path) -> Non
     make(pyctr, "job", "true")
 
 
-def test_rm_does_what_it_can_and_tells_of_the_rest(pyctr: Pyctr) -> None:
+def test_rm_removes_what_it_can_and_reports_the_rest(pyctr: Pyctr) -> None:
     make(pyctr, "aa", "true")
     run(pyctr, "web")
-    assert pyctr("rm", "-f", "").returncode == 1  # as where a script's variable is empty
+    assert pyctr("rm", "-f", "").returncode == 1  # as from a script with an empty variable
     done = pyctr("rm", "aa", "web", "webb")
     assert (done.returncode, done.stdout) == (1, "aa\n")
     assert done.stderr == (
@@ -342,7 +342,7 @@ def test_rm_does_what_it_can_and_tells_of_the_rest(pyctr: Pyctr) -> None:
     )
 
 
-def test_rm_f_kills_what_runs_and_forgives_what_is_missing(pyctr: Pyctr) -> None:
+def test_rm_f_kills_running_containers_and_tolerates_missing_ones(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     run(pyctr, "paused")
     pyctr("pause", "paused", check=True)
@@ -351,7 +351,7 @@ def test_rm_f_kills_what_runs_and_forgives_what_is_missing(pyctr: Pyctr) -> None
     assert done.stderr.startswith("pyctr_lite: No such container: nosuch\n")
 
 
-def test_rm_v_takes_anonymous_volumes_along_and_named_ones_never(pyctr: Pyctr) -> None:
+def test_rm_v_removes_anonymous_volumes_and_never_named_ones(pyctr: Pyctr) -> None:
     make(pyctr, "kept", "true", flags=("-v", "/anonymous"))
     make(pyctr, "gone", "true", flags=("-v", "/anonymous", "-v", "named:/named"))
     pyctr("rm", "kept", check=True)
@@ -362,7 +362,7 @@ def test_rm_v_takes_anonymous_volumes_along_and_named_ones_never(pyctr: Pyctr) -
     assert "named" in left
 
 
-def test_rm_explain_narrates_what_is_taken_away(pyctr: Pyctr) -> None:
+def test_rm_explain_narrates_the_removal(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     done = pyctr("rm", "-f", "--explain", "web")
     assert "pidfd_send_signal" in done.stderr
@@ -372,7 +372,7 @@ def test_rm_explain_narrates_what_is_taken_away(pyctr: Pyctr) -> None:
     assert pyctr("rm", "--explain=loud", "web").returncode == 125
 
 
-def test_prune_removes_what_does_not_run(pyctr: Pyctr) -> None:
+def test_prune_removes_stopped_containers(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     make(pyctr, "new", "true")
     id = make(pyctr, "old", "sh", "-c", "head -c 1000 /dev/zero > /f")
@@ -417,8 +417,8 @@ def test_each_verb_needs_a_container_that_exists(pyctr: Pyctr) -> None:
         assert f'"pyctr_lite {verb}" requires at least 1 argument.' in none.stderr
 
 
-def test_a_container_s_tree_may_be_deeper_than_any_path(pyctr: Pyctr) -> None:
-    """Chains of directories are moved one into another: 1200 deep, 13,200 bytes of path."""
+def test_a_containers_tree_may_be_deeper_than_any_path(pyctr: Pyctr) -> None:
+    """Chains of directories are moved into one another: 1200 levels, 13,200 bytes of path."""
     dig = (
         "mkdir -p /w && cd /w; path=x; "
         "for i in $(seq 199); do path=$path/directory1; done; "

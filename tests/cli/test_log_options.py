@@ -1,4 +1,4 @@
-"""`run --log-opt` and `--log-driver`: a log that does not grow without bound, and that `logs` reads as one."""
+"""`run --log-opt` and `--log-driver`: a bounded log of several files, which `logs` reads as one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LIMITS = ["--log-opt", "max-size=10k", "--log-opt", "max-file=3"]
 
 
 def log_files(pyctr: Pyctr, name: str = "box") -> dict[str, int]:
-    """The files of a container's log, and their sizes."""
+    """Return the files of a container's log with their sizes."""
     path = Path(pyctr("inspect", "-f", "{{.LogPath}}", name, check=True).stdout.strip())
     return {file.name: file.stat().st_size for file in sorted(path.parent.glob(path.name + "*"))}
 
 
-def test_a_log_is_cut_into_files_and_read_as_one(pyctr: Pyctr) -> None:
+def test_a_log_is_rotated_and_read_as_one(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "box", *LIMITS, "busybox", "seq", "1", "1000", check=True)
     files = log_files(pyctr)
     assert list(files) == ["log.jsonl", "log.jsonl.1", "log.jsonl.2"]
@@ -27,12 +27,12 @@ def test_a_log_is_cut_into_files_and_read_as_one(pyctr: Pyctr) -> None:
     kept = pyctr("logs", "box", check=True).stdout.split()
     assert kept == [str(number) for number in range(1001 - len(kept), 1001)]
     assert len(kept) > 200
-    assert pyctr("logs", "--tail", "190", "box").stdout.split() == kept[-190:]  # more than a file has
+    assert pyctr("logs", "--tail", "190", "box").stdout.split() == kept[-190:]  # more lines than one file has
     config = json.loads(pyctr("inspect", "-f", "{{json .HostConfig.LogConfig}}", "box").stdout)
     assert config == {"Type": "json-file", "Config": {"max-size": "10k", "max-file": "3"}}
 
 
-def test_without_limits_all_is_kept_in_one_file(pyctr: Pyctr) -> None:
+def test_without_limits_the_log_is_one_file(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "box", "busybox", "seq", "1", "1000", check=True)
     assert list(log_files(pyctr)) == ["log.jsonl"]
     assert len(pyctr("logs", "box").stdout.split()) == 1000
@@ -40,7 +40,7 @@ def test_without_limits_all_is_kept_in_one_file(pyctr: Pyctr) -> None:
     assert config == {"Type": "json-file", "Config": {}}
 
 
-def test_a_restart_goes_on_in_the_same_files(pyctr: Pyctr) -> None:
+def test_a_restart_continues_the_same_log(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "box", *LIMITS, "busybox", "seq", "1", "150", check=True)
     for _ in range(4):
         pyctr("start", "-a", "box", check=True)
@@ -48,7 +48,7 @@ def test_a_restart_goes_on_in_the_same_files(pyctr: Pyctr) -> None:
     assert pyctr("logs", "--tail", "151", "box").stdout.split() == ["150", *map(str, range(1, 151))]
 
 
-def test_a_follower_goes_with_the_log_from_file_to_file(pyctr: Pyctr) -> None:
+def test_a_follower_follows_the_log_through_a_rotation(pyctr: Pyctr) -> None:
     script = (
         "i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); [ $((i % 50)) = 0 ] && usleep 100000; done; read wait"
     )
@@ -86,7 +86,7 @@ def test_a_flood_grows_neither_the_log_nor_our_memory(pyctr: Pyctr) -> None:
         follower.stdout.read()
 
 
-def test_a_log_that_is_not_kept_cannot_be_read(pyctr: Pyctr) -> None:
+def test_logs_of_a_container_without_a_log_is_refused(pyctr: Pyctr) -> None:
     done = pyctr("run", "--name", "box", "--log-driver", "none", "busybox", "echo", "seen")
     assert done.stdout == "seen\n"
     shown = pyctr("inspect", "-f", "{{.HostConfig.LogConfig.Type}} [{{.LogPath}}]", "box").stdout
@@ -108,13 +108,13 @@ def test_a_log_that_is_not_kept_cannot_be_read(pyctr: Pyctr) -> None:
         (["--log-driver", "syslog"], "no log driver named 'syslog'"),
     ],
 )
-def test_what_there_is_not_is_refused(pyctr: Pyctr, words: list[str], text: str) -> None:
+def test_an_unsupported_option_is_refused(pyctr: Pyctr, words: list[str], text: str) -> None:
     done = pyctr("run", *words, "busybox", "true")
     assert (done.returncode, text in done.stderr) == (125, True)
     assert pyctr("ps", "-aq").stdout == ""
 
 
-def test_a_size_is_decimal_as_docker_has_it() -> None:
+def test_a_size_is_decimal_as_in_docker() -> None:
     from pyctr_lite.cli.container import values
 
     sizes = {"1k": 1000, "10m": 10**7, "1.5g": 1_500_000_000, "512": 512, "2 MB": 2 * 10**6, "3kib": 3000}
@@ -123,7 +123,7 @@ def test_a_size_is_decimal_as_docker_has_it() -> None:
     assert "log_max_size" not in values.log("json-file", ["max-size=-1"])
 
 
-def test_lines_have_the_attributes_that_are_asked_for(pyctr: Pyctr) -> None:
+def test_lines_have_the_requested_attributes(pyctr: Pyctr) -> None:
     asked = {
         "labels": "one,missing",
         "labels-regex": "^pre",
@@ -162,7 +162,7 @@ def test_lines_have_the_attributes_that_are_asked_for(pyctr: Pyctr) -> None:
         (["tag={{if .Name}}"], "invalid log tag"),
     ],
 )
-def test_wrong_options_of_a_log_are_refused(pyctr: Pyctr, options: list[str], message: str) -> None:
+def test_wrong_log_options_are_refused(pyctr: Pyctr, options: list[str], message: str) -> None:
     words = [word for option in options for word in ("--log-opt", option)]
     done = pyctr("run", "--rm", *words, "busybox", "true")
     assert done.returncode == 125

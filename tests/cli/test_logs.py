@@ -1,4 +1,4 @@
-"""logs: what a container wrote, to where it wrote it, all of it or a part, and on as it comes."""
+"""logs: a container's output, by stream, all or a part of it, and as it is written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def finished(pyctr: Pyctr, name: str, script: str, *flags: str) -> None:
     pyctr("wait", name, check=True)
 
 
-def test_each_stream_goes_where_it_went(pyctr: Pyctr) -> None:
+def test_each_stream_is_printed_to_its_own(pyctr: Pyctr) -> None:
     finished(pyctr, "job", "echo out; echo err >&2; printf end")
     done = pyctr("logs", "job")
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\nend", "err\n")
@@ -63,20 +63,20 @@ def test_tail(pyctr: Pyctr) -> None:
     assert pyctr("logs", "-f", "-n", "2", "job").stdout == "2\n3\n"
 
 
-def test_tail_of_what_is_no_number_is_refused(pyctr: Pyctr) -> None:
+def test_a_tail_that_is_not_a_number_is_refused(pyctr: Pyctr) -> None:
     done = pyctr("logs", "-n", "few", "job")
     assert done.returncode == 125
     assert 'invalid argument "few" for "-n, --tail" flag' in done.stderr
 
 
-def test_timestamps_and_details_come_before_the_line(pyctr: Pyctr) -> None:
+def test_timestamps_and_details_precede_the_line(pyctr: Pyctr) -> None:
     finished(pyctr, "job", "echo hello")
     assert re.fullmatch(f"{TIME} hello\n", pyctr("logs", "-t", "job").stdout)
     assert pyctr("logs", "--details", "job").stdout == " hello\n"
     assert re.fullmatch(f"{TIME}  hello\n", pyctr("logs", "-t", "--details", "job").stdout)
 
 
-def test_since_and_until_cut_by_time(pyctr: Pyctr) -> None:
+def test_since_and_until_limit_by_time(pyctr: Pyctr) -> None:
     finished(pyctr, "job", "echo early; sleep 0.4; echo late")
     early, late = (line.split()[0] for line in pyctr("logs", "-t", "job").stdout.splitlines())
     assert pyctr("logs", "--since", late, "job").stdout == "late\n"
@@ -88,14 +88,14 @@ def test_since_and_until_cut_by_time(pyctr: Pyctr) -> None:
 
 
 @pytest.mark.parametrize("flag", ["since", "until"])
-def test_a_time_that_is_none_is_one_clear_line(pyctr: Pyctr, flag: str) -> None:
+def test_an_invalid_time_is_reported_in_one_clear_line(pyctr: Pyctr, flag: str) -> None:
     done = pyctr("logs", f"--{flag}", "soon", "job")
     assert done.returncode == 1
     message = f'invalid value for "{flag}": failed to parse value as time or duration: "soon"'
     assert done.stderr.splitlines()[0] == f"pyctr_lite: {message}"
 
 
-def test_a_missing_container_is_one_clear_line(pyctr: Pyctr) -> None:
+def test_a_missing_container_is_reported_in_one_clear_line(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "web", "busybox", check=True)
     done = pyctr("logs", "wbe")
     assert (done.returncode, done.stdout) == (1, "")
@@ -134,7 +134,7 @@ def test_follow_with_tail_and_until(pyctr: Pyctr) -> None:
     assert time.time() >= float(end)
 
 
-def test_follow_ends_when_the_monitor_and_the_container_were_killed(pyctr: Pyctr) -> None:
+def test_follow_ends_when_the_monitor_and_the_container_are_killed(pyctr: Pyctr) -> None:
     run(pyctr, "web", "echo hello; exec sleep 1000")
     id = pyctr("inspect", "-f", "{{.Id}}", "web").stdout.strip()
     pid = int(pyctr("inspect", "-f", "{{.State.Pid}}", "web").stdout)
@@ -167,7 +167,7 @@ def test_follow_waits_without_using_the_cpu(pyctr: Pyctr) -> None:
         following.kill()
 
 
-def test_ctrl_c_ends_follow_and_not_the_container(pyctr: Pyctr) -> None:
+def test_ctrl_c_ends_follow_but_not_the_container(pyctr: Pyctr) -> None:
     run(pyctr, "web", "echo ready; sleep 1000")
     with at_terminal(pyctr.command("logs", "-f", "web")) as person:
         person.sees("ready\r\n")
@@ -177,7 +177,7 @@ def test_ctrl_c_ends_follow_and_not_the_container(pyctr: Pyctr) -> None:
     assert pyctr("ps", "--format", "{{.Names}}").stdout == "web\n"
 
 
-def test_a_reader_that_goes_away_is_no_error(pyctr: Pyctr) -> None:
+def test_a_reader_that_goes_away_is_not_an_error(pyctr: Pyctr) -> None:
     finished(pyctr, "job", "seq 20000")
     with subprocess.Popen(pyctr.command("logs", "job"), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
         assert done.stdout is not None

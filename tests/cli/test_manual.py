@@ -21,12 +21,12 @@ def page() -> str:
 
 
 def section(page: str, verb: str) -> str:
-    """The part of a page that is about one verb, with plain dashes."""
+    """Return the section of the page for one verb, with plain dashes."""
     return re.split(r"\n\.S[SH] ", page.replace("\\-", "-").partition(f"\n.SS {verb}")[2])[0]
 
 
 @pytest.mark.parametrize("verb", SHOWN)
-def test_it_covers_every_command_with_all_that_its_help_has(page: str, verb: str) -> None:
+def test_the_page_covers_every_command_as_its_help_does(page: str, verb: str) -> None:
     command = overview.command(verb)
     text = section(page, verb)
     assert command.summary in text
@@ -39,7 +39,7 @@ def test_it_covers_every_command_with_all_that_its_help_has(page: str, verb: str
 
 
 @pytest.mark.parametrize("verb", SHOWN)
-def test_the_help_of_every_command_has_an_example_of_it(verb: str) -> None:
+def test_the_help_of_every_command_has_an_example(verb: str) -> None:
     command = overview.command(verb)
     assert re.search(rf"pyctr_lite (--\w+ )?({'|'.join([verb, *command.aliases])})\b", command.example)
 
@@ -54,7 +54,7 @@ def test_every_option_and_every_alias_is_explained(page: str) -> None:
         assert f"--{option.name}" in page.replace("\\-", "-")
 
 
-def test_man_formats_it_without_a_complaint(page: str, needs: Callable[[str], str], tmp_path: Path) -> None:
+def test_man_formats_the_page_without_a_warning(page: str, needs: Callable[[str], str], tmp_path: Path) -> None:
     file = tmp_path / "pyctr_lite.1"
     file.write_text(page)
     done = subprocess.run(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tests.conftest import Pyctr
 
 
-def test_mount_shows_the_root_with_the_container_s_changes(pyctr: Pyctr) -> None:
+def test_mount_shows_the_root_with_the_containers_changes(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "web", "busybox", "sh", "-c", "echo new > /new; rm /bin/ls", check=True)
     rootfs = Path(pyctr("mount", "web", check=True).stdout.strip())
     assert (rootfs / "new").read_text() == "new\n"
@@ -21,7 +21,7 @@ def test_mount_shows_the_root_with_the_container_s_changes(pyctr: Pyctr) -> None
     assert "A /from-outside\n" in pyctr("diff", "web").stdout
 
 
-def test_mount_lists_what_is_mounted_and_again_is_fine(pyctr: Pyctr) -> None:
+def test_mount_lists_mounted_containers_and_is_idempotent(pyctr: Pyctr) -> None:
     id = pyctr("create", "--name", "web", "busybox", check=True).stdout.strip()
     pyctr("create", "--name", "other", "busybox", check=True)
     assert pyctr("mount").stdout == ""
@@ -32,7 +32,7 @@ def test_mount_lists_what_is_mounted_and_again_is_fine(pyctr: Pyctr) -> None:
     assert pyctr("mount").stdout == ""
 
 
-def test_umount_of_what_is_not_mounted_is_an_error_unless_forced(pyctr: Pyctr) -> None:
+def test_unmounting_what_is_not_mounted_is_an_error_unless_forced(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "web", "busybox", check=True)
     done = pyctr("umount", "web")
     assert (done.returncode, done.stderr) == (1, "pyctr_lite: the root of container web is not mounted\n")
@@ -40,7 +40,7 @@ def test_umount_of_what_is_not_mounted_is_an_error_unless_forced(pyctr: Pyctr) -
     assert pyctr("umount", "-f", "nosuch").returncode == 1
 
 
-def test_a_running_container_is_not_mounted_nor_a_mounted_one_started(pyctr: Pyctr) -> None:
+def test_a_running_container_cannot_be_mounted_nor_a_mounted_one_started(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
     done = pyctr("mount", "web", "nosuch")
     assert done.returncode == 1

@@ -33,7 +33,7 @@ def read(tmp_path: Path, content: bytes) -> list[str]:
         (b"", []),
     ],
 )
-def test_what_is_read(tmp_path: Path, content: bytes, pairs: list[str]) -> None:
+def test_the_variables_read_from_a_file(tmp_path: Path, content: bytes, pairs: list[str]) -> None:
     assert read(tmp_path, content) == pairs
 
 
@@ -51,7 +51,7 @@ def test_what_is_read(tmp_path: Path, content: bytes, pairs: list[str]) -> None:
         (b"A=1\n" * 3_000_000, "larger than 8 MiB"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_wrong_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         read(tmp_path, content)
     assert message in str(caught.value)
@@ -67,7 +67,7 @@ def test_what_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     ],
 )
 @pytest.mark.parametrize("flag", ["--env-file", "--label-file"])
-def test_what_is_no_file(pyctr: Pyctr, path: str, message: str, flag: str) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused(pyctr: Pyctr, path: str, message: str, flag: str) -> None:
     done = pyctr("create", flag, path, "busybox")
     assert done.returncode == 1 or done.returncode == 125
     assert message in done.stderr

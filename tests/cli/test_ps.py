@@ -1,4 +1,4 @@
-"""ps: what is listed, in which form, and what filters leave."""
+"""ps: rows, formats and filters."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def names(pyctr: Pyctr, *flags: str) -> list[str]:
     return pyctr("ps", "--format", "{{.Names}}", *flags, check=True).stdout.split()
 
 
-def test_an_empty_list_is_the_header(pyctr: Pyctr) -> None:
+def test_an_empty_list_prints_only_the_header(pyctr: Pyctr) -> None:
     header = "CONTAINER ID   IMAGE     COMMAND   CREATED   STATUS    PORTS     NAMES\n"
     assert pyctr("ps").stdout == header
     assert pyctr("ps", "-a").stdout == header
     assert pyctr("ps", "-q").stdout == ""
 
 
-def test_only_what_runs_is_shown_but_with_a_all_the_newest_first(pyctr: Pyctr) -> None:
+def test_only_running_containers_are_shown_and_with_a_all_newest_first(pyctr: Pyctr) -> None:
     make(pyctr, "new")
     run(pyctr, "web")
     make(pyctr, "job", "sh", "-c", "exit 3")
@@ -53,7 +53,7 @@ def test_only_what_runs_is_shown_but_with_a_all_the_newest_first(pyctr: Pyctr) -
     assert all(re.fullmatch(*pair) for pair in zip(patterns, status, strict=True)), status
 
 
-def test_a_row_is_docker_s(pyctr: Pyctr, docker_server: DockerClient) -> None:
+def test_a_row_has_dockers_format(pyctr: Pyctr, docker_server: DockerClient) -> None:
     id = run(pyctr, "web", "-l", "colour=red")
     record = json.loads(pyctr("inspect", "-f", "json", "web").stdout)[0]
     docker_server.answers["/containers/json"] = [
@@ -94,7 +94,7 @@ def test_a_row_is_docker_s(pyctr: Pyctr, docker_server: DockerClient) -> None:
         (["echo", 'say "x"\n'], '"echo \'say \\"x\\"\\n\'"', '"echo \'say \\"x\\"\\n\'"'),
     ],
 )
-def test_the_command_is_quoted_and_cut_as_docker_does(
+def test_the_command_is_quoted_and_truncated_as_in_docker(
     pyctr: Pyctr, command: list[str], short: str, whole: str
 ) -> None:
     make(pyctr, "job", *command)
@@ -102,14 +102,14 @@ def test_the_command_is_quoted_and_cut_as_docker_does(
     assert pyctr("ps", "-a", "--no-trunc", "--format", "{{.Command}}").stdout == whole + "\n"
 
 
-def test_no_trunc_shows_whole_ids(pyctr: Pyctr) -> None:
+def test_no_trunc_shows_full_ids(pyctr: Pyctr) -> None:
     id = make(pyctr, "job")
     assert id in pyctr("ps", "-a", "--no-trunc").stdout
     assert id not in pyctr("ps", "-a").stdout
     assert id[:12] in pyctr("ps", "-a").stdout
 
 
-def test_an_image_whose_name_went_to_another_is_shown_by_its_id(pyctr: Pyctr) -> None:
+def test_an_image_whose_name_moved_to_another_is_shown_by_its_id(pyctr: Pyctr) -> None:
     make(pyctr, "old")
     id = pyctr("inspect", "-f", "{{.Image}}", "old").stdout.strip()
     pyctr("commit", "old", "busybox:latest", check=True)
@@ -117,7 +117,7 @@ def test_an_image_whose_name_went_to_another_is_shown_by_its_id(pyctr: Pyctr) ->
     assert pyctr("ps", "-a", "--no-trunc", "--format", "{{.Image}}").stdout == id + "\n"
 
 
-def test_last_and_latest_count_what_was_created_last(pyctr: Pyctr) -> None:
+def test_last_and_latest_show_the_newest_containers(pyctr: Pyctr) -> None:
     for name in ("one", "two", "three"):
         make(pyctr, name)
     assert names(pyctr, "-l") == ["three"]
@@ -127,7 +127,7 @@ def test_last_and_latest_count_what_was_created_last(pyctr: Pyctr) -> None:
     assert pyctr("ps", "-n", "few").returncode == 125
 
 
-def test_size_is_what_the_container_wrote_and_what_it_is_with_its_image(pyctr: Pyctr) -> None:
+def test_size_is_the_containers_changes_and_the_total_with_its_image(pyctr: Pyctr) -> None:
     make(pyctr, "job", "sh", "-c", "head -c 3000 /dev/zero > /f")
     pyctr("start", "-a", "job", check=True)
     lines = pyctr("ps", "-a", "-s").stdout.splitlines()
@@ -136,7 +136,7 @@ def test_size_is_what_the_container_wrote_and_what_it_is_with_its_image(pyctr: P
     assert "SIZE" not in pyctr("ps", "-a").stdout
 
 
-def test_json_is_an_object_a_line(pyctr: Pyctr) -> None:
+def test_json_is_one_object_per_line(pyctr: Pyctr) -> None:
     make(pyctr, "one", flags=("-v", "data:/data", "--network", "none"))
     make(pyctr, "two")
     rows = [json.loads(line) for line in pyctr("ps", "-a", "--format", "json").stdout.splitlines()]
@@ -195,13 +195,13 @@ def test_filters(pyctr: Pyctr) -> None:
         ("before=nosuch", "No such container: nosuch"),
     ],
 )
-def test_a_filter_that_is_none_is_one_clear_line(pyctr: Pyctr, given: str, message: str) -> None:
+def test_an_unknown_filter_is_reported_in_one_clear_line(pyctr: Pyctr, given: str, message: str) -> None:
     done = pyctr("ps", "--filter", given)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[0] == f"pyctr_lite: {message}"
 
 
-def test_a_filter_without_a_value_is_a_wrong_command_line(pyctr: Pyctr) -> None:
+def test_a_filter_without_a_value_is_a_usage_error(pyctr: Pyctr) -> None:
     done = pyctr("ps", "--filter", "running")
     assert (done.returncode, done.stdout) == (125, "")
     why = "bad format of filter (expected name=value)"

@@ -1,4 +1,4 @@
-"""`rename`, of containers that run and that do not."""
+"""`rename` of running and stopped containers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def names(pyctr: Pyctr) -> list[str]:
     return sorted(os.listdir(pyctr.root / "names"))
 
 
-def test_a_container_has_the_new_name_and_the_old_one_is_free(pyctr: Pyctr) -> None:
+def test_rename_gives_the_new_name_and_frees_the_old_one(pyctr: Pyctr) -> None:
     id = pyctr("create", "--name", "old", "busybox", "true", check=True).stdout.strip()
     assert (done := pyctr("rename", "old", "new", check=True)).stdout == done.stderr == ""
     assert pyctr("inspect", "-f", "{{.Id}} {{.Name}}", "new").stdout == f"{id} /new\n"
@@ -46,7 +46,7 @@ def test_a_running_container_is_removed_under_its_new_name(pyctr: Pyctr) -> None
         ("a b", "Invalid container name (a b)"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_and_nothing_changes(pyctr: Pyctr, new: str, says: str) -> None:
+def test_an_invalid_name_is_refused_and_changes_nothing(pyctr: Pyctr, new: str, says: str) -> None:
     for name in ("old", "other"):
         pyctr("create", "--name", name, "busybox", "true", check=True)
     done = pyctr("rename", "old", new)
@@ -56,7 +56,7 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_changes(pyctr: Pyctr, new:
     assert pyctr("ps", "-a", "--format", "{{.Names}}").stdout.split() == ["other", "old"]
 
 
-def test_a_second_name_that_a_killed_rename_left_goes_with_doctor(pyctr: Pyctr) -> None:
+def test_doctor_removes_a_second_name_left_by_a_killed_rename(pyctr: Pyctr) -> None:
     id = pyctr("create", "--name", "old", "busybox", "true", check=True).stdout.strip()
     left = pyctr.root / "names" / "new"
     left.symlink_to(id)

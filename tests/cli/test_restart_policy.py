@@ -1,4 +1,4 @@
-"""`run --restart` with real containers: what is started again, what a user's hand stops, what outlives a boot."""
+"""`run --restart` with real containers: restarts, manual stops, and a reboot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def state(pyctr: Pyctr, name: str = "box") -> dict[str, Any]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Look until something holds; the test's own time limit ends what never does."""
+    """Poll until a condition holds. The test's time limit ends an endless wait."""
     while not holds():
         time.sleep(0.01)
 
@@ -54,18 +54,18 @@ def test_on_failure_counts_its_restarts_and_gives_up(pyctr: Pyctr) -> None:
 
 
 @pytest.mark.parametrize("policy", ["on-failure", "no"])
-def test_success_is_no_failure(pyctr: Pyctr, policy: str) -> None:
+def test_on_failure_does_not_restart_after_success(pyctr: Pyctr, policy: str) -> None:
     start(pyctr, policy, "echo run")
     pyctr("wait", "box", check=True)
     last = state(pyctr)
     assert (last["Status"], last["RestartCount"]) == ("exited", 0)
 
 
-def test_always_starts_again_after_success_and_after_a_death(pyctr: Pyctr) -> None:
+def test_always_restarts_after_success_and_after_a_kill(pyctr: Pyctr) -> None:
     start(pyctr, "always", "test -e /done && exec sleep 60; touch /done")
     until(lambda: state(pyctr)["Status"] == "running" and state(pyctr)["RestartCount"] == 1)
     before = state(pyctr)
-    os.kill(before["Pid"], signal.SIGKILL)  # by nobody of ours
+    os.kill(before["Pid"], signal.SIGKILL)  # killed from outside
     until(lambda: state(pyctr)["Status"] == "running" and state(pyctr)["RestartCount"] == 2)
     assert state(pyctr)["Pid"] not in (0, before["Pid"])
     assert pyctr("exec", "box", "true").returncode == 0
@@ -73,7 +73,7 @@ def test_always_starts_again_after_success_and_after_a_death(pyctr: Pyctr) -> No
 
 @pytest.mark.parametrize("words", [["stop", "-t", "0"], ["kill"], ["kill", "-s", "TERM"]])
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
-def test_a_hand_that_stops_it_wins(pyctr: Pyctr, policy: str, words: list[str]) -> None:
+def test_stop_and_kill_end_the_restarts(pyctr: Pyctr, policy: str, words: list[str]) -> None:
     start(pyctr, policy, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done")
     until(lambda: pyctr("logs", "box").stdout == "ready\n")
     pyctr(*words, "box", check=True)
@@ -84,7 +84,7 @@ def test_a_hand_that_stops_it_wins(pyctr: Pyctr, policy: str, words: list[str]) 
     assert state(pyctr)["Status"] == "running"
 
 
-def test_another_signal_is_no_hand_that_stops_it(pyctr: Pyctr) -> None:
+def test_another_signal_does_not_end_the_restarts(pyctr: Pyctr) -> None:
     start(pyctr, "always", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.01; done")
     until(lambda: pyctr("logs", "box").stdout == "ready\n")
     pyctr("kill", "-s", "USR1", "box", check=True)
@@ -92,25 +92,25 @@ def test_another_signal_is_no_hand_that_stops_it(pyctr: Pyctr) -> None:
 
 
 def waiting(pyctr: Pyctr) -> dict[str, Any]:
-    """A container that waits for its next start, for seconds."""
+    """Return the state of a container that waits seconds for its next start."""
     start(pyctr, "always", "exit 4")
     until(lambda: state(pyctr)["RestartCount"] >= 6 and state(pyctr)["Status"] == "restarting")
     return state(pyctr)
 
 
-def test_while_it_waits_it_counts_as_running_and_says_so(pyctr: Pyctr) -> None:
+def test_a_container_that_waits_to_be_restarted_counts_as_running(pyctr: Pyctr) -> None:
     now = waiting(pyctr)
     assert (now["Running"], now["Restarting"], now["Pid"], now["ExitCode"]) == (True, True, 0, 4)
     until(lambda: pyctr("ps", "--format", "{{.Status}}").stdout.startswith("Restarting (4) "))
     until(lambda: pyctr("ps", "-q", "--filter", "status=restarting").stdout != "")
     for words in (["exec", "box", "true"], ["top", "box"], ["pause", "box"], ["rm", "box"]):
-        until(lambda: "restarting" in pyctr(*words).stderr)  # noqa: B023  # now and then it runs, for a moment
+        until(lambda: "restarting" in pyctr(*words).stderr)  # noqa: B023  # it runs for a moment now and then
     assert "0.00%" in pyctr("stats", "--no-stream", "box", check=True).stdout
-    assert pyctr("start", "box").returncode == 0  # it runs already, in Docker's sense
+    assert pyctr("start", "box").returncode == 0  # for Docker it is running
 
 
 @pytest.mark.parametrize("words", [["stop"], ["kill"], ["rm", "-f"]])
-def test_what_waits_to_be_restarted_is_stopped_at_once(pyctr: Pyctr, words: list[str]) -> None:
+def test_a_container_that_waits_to_be_restarted_is_stopped_at_once(pyctr: Pyctr, words: list[str]) -> None:
     waiting(pyctr)
     pyctr(*words, "box", check=True)
     if words[0] == "rm":
@@ -121,31 +121,31 @@ def test_what_waits_to_be_restarted_is_stopped_at_once(pyctr: Pyctr, words: list
     assert pyctr("wait", "box").stdout == "4\n"
 
 
-def test_wait_on_one_that_is_restarted_waits_for_its_next_end(pyctr: Pyctr) -> None:
+def test_wait_on_a_restarting_container_waits_for_its_next_exit(pyctr: Pyctr) -> None:
     waiting(pyctr)
     before = state(pyctr)["RestartCount"]
     assert pyctr("wait", "box").stdout == "4\n"
     assert state(pyctr)["RestartCount"] > before or state(pyctr)["Status"] == "running"
 
 
-def test_wait_hears_of_a_life_that_ended_while_it_did_not_look(pyctr: Pyctr) -> None:
+def test_wait_reports_an_exit_that_happened_between_two_looks(pyctr: Pyctr) -> None:
     count = waiting(pyctr)["RestartCount"]
     process = subprocess.Popen(pyctr.command("wait", "box"), stdout=subprocess.PIPE)
     until(lambda: has_open(process.pid, "anon_inode:inotify"))
     process.send_signal(signal.SIGSTOP)
     until(lambda: state(pyctr)["RestartCount"] > count and state(pyctr)["Status"] == "restarting")
     process.send_signal(signal.SIGCONT)
-    assert process.communicate(timeout=5) == (b"4\n", None)  # the next life begins later
+    assert process.communicate(timeout=5) == (b"4\n", None)  # the next start comes later
 
 
-def test_a_wait_for_the_next_life_is_over_where_that_was_lived_already(pyctr: Pyctr) -> None:
-    """It ended before the watch was there, and the one after it is seconds away."""
+def test_wait_for_the_next_exit_ends_at_once_if_that_has_happened(pyctr: Pyctr) -> None:
+    """The exit happened before the watch was set, and the next one is seconds away."""
     count = waiting(pyctr)["RestartCount"]
     restart.wait(Engine(str(pyctr.root)).containers.get("box"), finished="2024-05-01T10:00:00Z")
     assert state(pyctr)["RestartCount"] == count
 
 
-def test_a_start_by_hand_begins_the_count_anew(pyctr: Pyctr) -> None:
+def test_a_manual_start_resets_the_restart_count(pyctr: Pyctr) -> None:
     start(pyctr, "on-failure:1", "exit 3")
     until(lambda: state(pyctr)["Status"] == "exited")
     assert state(pyctr)["RestartCount"] == 1
@@ -155,19 +155,19 @@ def test_a_start_by_hand_begins_the_count_anew(pyctr: Pyctr) -> None:
     assert actions(pyctr).count("start") == 4
 
 
-def test_the_client_in_the_foreground_ends_with_the_first_life(pyctr: Pyctr) -> None:
+def test_the_client_in_the_foreground_ends_with_the_first_exit(pyctr: Pyctr) -> None:
     done = pyctr("run", "--name", "box", "--restart", "on-failure:1", "busybox", "sh", "-c", "echo once; exit 3")
     assert (done.returncode, done.stdout) == (3, "once\n")
     until(lambda: state(pyctr)["Status"] == "exited")
     assert pyctr("logs", "box").stdout == "once\nonce\n"
 
 
-def test_a_follower_of_the_log_sees_every_life(pyctr: Pyctr) -> None:
+def test_a_follower_of_the_log_sees_the_output_of_every_restart(pyctr: Pyctr) -> None:
     start(pyctr, "on-failure:2", "echo life; exit 3")
     assert pyctr("logs", "-f", "box").stdout == "life\n" * 3
 
 
-def test_a_start_that_fails_ends_the_policy(pyctr: Pyctr) -> None:
+def test_a_failed_start_ends_the_restarts(pyctr: Pyctr) -> None:
     start(pyctr, "always", "rm /bin/sh")
     until(lambda: state(pyctr)["Status"] == "exited")
     last = state(pyctr)
@@ -175,7 +175,7 @@ def test_a_start_that_fails_ends_the_policy(pyctr: Pyctr) -> None:
     assert "executable file not found" in last["Error"]
 
 
-def test_a_monitor_that_was_killed_while_it_waited_is_repaired(pyctr: Pyctr) -> None:
+def test_a_monitor_killed_while_it_waited_is_repaired(pyctr: Pyctr) -> None:
     waiting(pyctr)
     (id,) = pyctr("ps", "-aq", "--no-trunc").stdout.split()
     record = json.loads((pyctr.root / "containers" / id / "state.json").read_text())
@@ -191,13 +191,13 @@ def _is_zombie(pid: int) -> bool:
         return file.read().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_a_boot_starts_what_its_policy_wants(pyctr: Pyctr) -> None:
+def test_start_restart_policies_starts_containers_after_a_boot(pyctr: Pyctr) -> None:
     for name, policy in (("kept", "always"), ("un", "unless-stopped"), ("once", "no"), ("hand", "unless-stopped")):
         words = ["--name", name, "--restart", policy, "busybox", "sleep", "60"]
         pyctr("run", "-d", *words, check=True)
     pyctr("create", "--name", "fresh", "--restart", "always", "busybox", "sleep", "60", check=True)
     pyctr("stop", "-t", "0", "hand", check=True)
-    # The power goes: every process of ours and theirs at once, and what is in the run directory.
+    # A power failure: every process ends at once, and the run directory is lost.
     for name in ("kept", "un", "once"):
         id = pyctr("inspect", "-f", "{{.Id}}", name).stdout.strip()
         record = json.loads((pyctr.root / "containers" / id / "state.json").read_text())
@@ -215,7 +215,7 @@ def _is_gone(pid: int) -> bool:
     return not os.path.exists(f"/proc/{pid}") or _is_zombie(pid)
 
 
-def test_what_does_not_go_together_is_refused(pyctr: Pyctr) -> None:
+def test_conflicting_options_are_refused(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "--restart", "always", "busybox", "true")
     assert (done.returncode, "both --restart and --rm" in done.stderr) == (125, True)
     assert pyctr("run", "--rm", "--restart", "no", "busybox", "true").returncode == 0

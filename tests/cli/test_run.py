@@ -1,4 +1,4 @@
-"""`run` and `create`: who the program is, what it gets, how it ends. Each flag with its twin without it."""
+"""`run` and `create`: the program's user, environment, names and end. Each flag is tested with and without."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.conftest import Pyctr
 
 
 def shell(pyctr: Pyctr, script: str, *flags: str | Path, **more: object) -> str:
-    """What a shell script in a new container of busybox writes; it must end well."""
+    """Return the output of a shell script in a new container of busybox, which must succeed."""
     return pyctr("run", "--rm", *flags, "busybox", "sh", "-c", script, check=True, **more).stdout  # type: ignore[arg-type]
 
 
 def refused(pyctr: Pyctr, *words: str | Path) -> str:
-    """The first line of what `run` says where it fails with 125, having made nothing."""
+    """Return the error of a `run` that fails with 125 and leaves nothing."""
     done = pyctr("run", *words)
     assert (done.returncode, done.stdout) == (125, "")
     assert pyctr("ps", "-aq").stdout == ""
@@ -29,7 +29,7 @@ def refused(pyctr: Pyctr, *words: str | Path) -> str:
 # --- the environment ------------------------------------------------------------------------------------
 
 
-def test_variables_come_from_e_from_the_caller_and_from_files(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_variables_come_from_e_the_caller_and_files(pyctr: Pyctr, tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text("# a comment\nFROM_FILE=a b\nCALLERS\nTWICE=file\n")
     flags = ("-e", "ONE=1=1", "-e", "CALLERS_TOO", "-e", "NOBODYS", "-e", "TWICE=flag", "--env-file", file)
@@ -41,13 +41,13 @@ def test_variables_come_from_e_from_the_caller_and_from_files(pyctr: Pyctr, tmp_
     assert [line.partition("=")[0] for line in without] == ["HOME", "HOSTNAME", "PATH", "PWD", "SHLVL"]
 
 
-def test_an_env_file_that_is_missing_or_wrong_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_missing_or_wrong_env_file_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:
     assert "no such file or directory" in refused(pyctr, "--env-file", tmp_path / "none", "busybox")
     (tmp_path / "env").write_text("two words=x\n")
     assert "contains whitespaces" in refused(pyctr, "--env-file", tmp_path / "env", "busybox")
 
 
-def test_the_working_directory_is_made_where_it_is_missing(pyctr: Pyctr) -> None:
+def test_a_missing_working_directory_is_created(pyctr: Pyctr) -> None:
     assert shell(pyctr, "pwd", "-w", "/new/deep") == "/new/deep\n"
     assert shell(pyctr, "pwd") == "/\n"
     assert "needs to be an absolute path" in refused(pyctr, "-w", "relative", "busybox")
@@ -72,25 +72,25 @@ def test_labels_are_kept(pyctr: Pyctr) -> None:
         ("", "0:0 0 /root"),
     ],
 )
-def test_a_user_is_found_in_the_images_own_files(pyctr: Pyctr, user: str, shown: str) -> None:
+def test_a_user_is_looked_up_in_the_images_own_files(pyctr: Pyctr, user: str, shown: str) -> None:
     assert shell(pyctr, "echo $(id -u):$(id -g) $(id -G) $HOME", "-u", user).strip() == shown
 
 
-def test_a_user_who_is_not_there_is_refused(pyctr: Pyctr) -> None:
+def test_an_unknown_user_is_refused(pyctr: Pyctr) -> None:
     assert refused(pyctr, "-u", "postgres", "busybox") == (
         "pyctr_lite: unable to find user postgres: no matching entries in the image's /etc/passwd"
     )
     assert "unable to find group postgres" in refused(pyctr, "-u", "root:postgres", "busybox")
 
 
-def test_group_add_adds(pyctr: Pyctr) -> None:
+def test_group_add_adds_groups(pyctr: Pyctr) -> None:
     assert shell(pyctr, "id -G", "-u", "1234:50", "--group-add", "audio", "--group-add", "77") == "50 29 77\n"
 
 
 # --- names ----------------------------------------------------------------------------------------------
 
 
-def test_the_host_is_named_after_the_container_or_by_h(pyctr: Pyctr) -> None:
+def test_the_host_name_is_the_short_id_or_that_of_h(pyctr: Pyctr) -> None:
     id = pyctr("create", "busybox", "hostname", check=True).stdout.strip()
     assert pyctr("start", "-a", id).stdout == id[:12] + "\n"
     pyctr("rm", id, check=True)
@@ -102,13 +102,13 @@ def test_the_host_is_named_after_the_container_or_by_h(pyctr: Pyctr) -> None:
     assert "longer than 64 bytes" in refused(pyctr, "-h", "x" * 65, "busybox")
 
 
-def test_add_host_is_seen_by_programs(pyctr: Pyctr) -> None:
+def test_add_host_is_used_by_programs(pyctr: Pyctr) -> None:
     flags = ("--add-host", "db:1.2.3.4", "--add-host", "six:2001:db8::1")
     assert shell(pyctr, "tail -2 /etc/hosts", *flags) == "1.2.3.4\tdb\n2001:db8::1\tsix\n"
     assert "bad format" in refused(pyctr, "--add-host", "db:nowhere", "busybox")
 
 
-def test_cidfile_gets_the_id_and_is_never_replaced(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_cidfile_contains_the_id_and_is_never_overwritten(pyctr: Pyctr, tmp_path: Path) -> None:
     file = tmp_path / "cid"
     id = pyctr("create", "--cidfile", file, "busybox", check=True).stdout.strip()
     assert file.read_text() == id
@@ -136,7 +136,7 @@ def test_the_exit_code_is_the_programs(pyctr: Pyctr, code: int) -> None:
 
 @pytest.mark.parametrize("signal", [6, 9, 11, 15])
 def test_the_exit_code_of_a_killed_program_is_128_and_the_signal(pyctr: Pyctr, signal: int) -> None:
-    # with --init PID 1 is tini, so that the shell's child can be killed by each
+    # with --init PID 1 is tini, so that any signal can kill the shell
     assert pyctr("run", "--rm", "--init", "busybox", "sh", "-c", f"kill -{signal} $$").returncode == 128 + signal
 
 
@@ -149,23 +149,23 @@ def test_the_exit_code_of_a_killed_program_is_128_and_the_signal(pyctr: Pyctr, s
         (["/etc"], 126, "is a directory"),
     ],
 )
-def test_a_program_that_cannot_run_is_told_in_docker_s_codes(
+def test_a_program_that_cannot_run_gives_dockers_exit_codes(
     pyctr: Pyctr, words: list[str], code: int, text: str
 ) -> None:
     done = pyctr("run", "--rm", "busybox", *words)
     assert (done.returncode, done.stdout) == (code, "")
     assert text in done.stderr.splitlines()[0]
-    assert pyctr("ps", "-aq").stdout == ""  # --rm holds where the start fails, too
+    assert pyctr("ps", "-aq").stdout == ""  # --rm also applies to a failed start
 
 
-def test_a_failed_start_without_rm_leaves_a_container_that_says_why(pyctr: Pyctr) -> None:
+def test_a_failed_start_without_rm_leaves_a_container_with_its_error(pyctr: Pyctr) -> None:
     assert pyctr("run", "--name", "bad", "busybox", "nosuch").returncode == 127
     state = json.loads(pyctr("inspect", "-f", "{{json .State}}", "bad").stdout)
     assert (state["Status"], state["ExitCode"]) == ("created", 127)
     assert "nosuch" in state["Error"]
 
 
-def test_an_image_that_is_missing_is_told_with_what_is_near(pyctr: Pyctr) -> None:
+def test_a_missing_image_is_reported_with_a_suggestion(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "busibox", "true")
     assert done.returncode == 125
     assert done.stderr.startswith("pyctr_lite: No such image: busibox:latest\n")
@@ -199,12 +199,12 @@ def test_no_descriptor_of_the_caller_reaches_the_container(pyctr: Pyctr, tmp_pat
 # --- init -----------------------------------------------------------------------------------------------
 
 
-def test_init_is_pid_1_reaps_and_forwards(pyctr: Pyctr, needs: object) -> None:
+def test_init_is_pid_1_reaps_processes_and_forwards_signals(pyctr: Pyctr, needs: object) -> None:
     assert pyctr("run", "--rm", "--init", "busybox", "cat", "/proc/1/comm").stdout == "docker-init\n"
     assert pyctr("run", "--rm", "busybox", "cat", "/proc/1/comm").stdout == "cat\n"
     orphan = "sh -c 'sleep 0.05 &'; usleep 300000; ps -o stat,args | grep -c '^Z' || true"
     assert shell(pyctr, orphan, "--init") == "0\n"
-    assert shell(pyctr, f"{orphan.replace('sh -c', 'exec 3>&1; sh -c')}") == "0\n"  # this shell reaps, too
+    assert shell(pyctr, f"{orphan.replace('sh -c', 'exec 3>&1; sh -c')}") == "0\n"  # this shell reaps its child
     pyctr("run", "-d", "--init", "--name", "forwarded", "busybox", "sleep", "60", check=True)
     pyctr("run", "-d", "--name", "deaf", "busybox", "sleep", "60", check=True)
     for name in ("forwarded", "deaf"):
@@ -221,7 +221,7 @@ def _has(tool: str) -> bool:
     return which(tool) is not None
 
 
-def test_init_without_tini_is_an_error_with_what_to_do(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_without_tini_is_an_error_with_a_hint(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyctr_lite.engine import engine
     from pyctr_lite.engine.state import options
     from pyctr_lite.errors import PyctrError
@@ -241,14 +241,14 @@ def test_init_without_tini_is_an_error_with_what_to_do(root: Path, monkeypatch: 
 # --- stopping -------------------------------------------------------------------------------------------
 
 
-def test_stop_signal_and_stop_timeout_hold_for_stop(pyctr: Pyctr) -> None:
+def test_stop_signal_and_stop_timeout_apply_to_stop(pyctr: Pyctr) -> None:
     script = "trap 'exit 8' HUP; echo ready; while :; do usleep 10000; done"
     flags = ("-d", "--name", "heard", "--stop-signal", "SIGHUP")
     pyctr("run", *flags, "busybox", "sh", "-c", script, check=True)
     pyctr("run", "-d", "--name", "deaf", "--stop-timeout", "0", "busybox", "sleep", "60", check=True)
     while not pyctr("logs", "heard").stdout:
         pass
-    pyctr("stop", "heard", "deaf", check=True, timeout=9)  # without --stop-timeout it is ten
+    pyctr("stop", "heard", "deaf", check=True, timeout=9)  # the default is ten seconds
     assert pyctr("wait", "heard", "deaf").stdout == "8\n137\n"
     pyctr("rm", "heard", "deaf", check=True)
     assert "invalid signal: NOSUCH" in refused(pyctr, "--stop-signal", "NOSUCH", "busybox")
@@ -257,7 +257,7 @@ def test_stop_signal_and_stop_timeout_hold_for_stop(pyctr: Pyctr) -> None:
 # --- --explain ------------------------------------------------------------------------------------------
 
 
-def test_explain_tells_each_step_in_order(pyctr: Pyctr) -> None:
+def test_explain_narrates_each_step_in_order(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "--explain=json", "-m", "64m", "-v", "data:/data", "busybox", "echo", "hi")
     assert done.stdout == "hi\n"
     steps = [json.loads(line) for line in done.stderr.splitlines()]
@@ -267,7 +267,7 @@ def test_explain_tells_each_step_in_order(pyctr: Pyctr) -> None:
     clone = next(step for step in steps if step["call"].startswith("clone3("))
     calls = [
         step["call"] for step in steps if step["pid"] != clone["pid"]
-    ]  # the child's; the parent works beside it
+    ]  # those of the child; the parent works at the same time
     wanted = ['mount("overlay"', 'mount("proc"', '/data", NULL, MS_', "pivot_root(", "capset(", "execve("]
     places = [next(index for index, call in enumerate(calls) if text in call) for text in wanted]
     assert places == sorted(places)
@@ -276,7 +276,7 @@ def test_explain_tells_each_step_in_order(pyctr: Pyctr) -> None:
     assert {"namespaces": 1, "cgroups": 2, "rootfs": 3, "volumes": 4}.items() <= chapters.items()
 
 
-def test_explain_is_text_for_a_reader_and_nothing_without_it(pyctr: Pyctr) -> None:
+def test_explain_is_readable_text_and_otherwise_silent(pyctr: Pyctr) -> None:
     told = pyctr("run", "--rm", "--explain", "busybox", "true").stderr
     assert "[1 namespaces] clone3(CLONE_NEWNS|" in told
     assert all(line.endswith(" µs") and line.startswith("[") for line in told.splitlines())
@@ -285,7 +285,7 @@ def test_explain_is_text_for_a_reader_and_nothing_without_it(pyctr: Pyctr) -> No
     assert (wrong.returncode, "it is text or json" in wrong.stderr) == (125, True)
 
 
-def test_who_shares_a_container_s_network_has_its_host_name(pyctr: Pyctr) -> None:
+def test_a_container_that_shares_a_network_has_that_containers_host_name(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "first", "-h", "shared", "busybox", "sleep", "1000", check=True)
     shown = shell(pyctr, "hostname; grep shared /etc/hosts | wc -l", "--network", "container:first")
     assert shown.split() == ["shared", "1"]

@@ -1,4 +1,4 @@
-"""What `run` and `exec` say of values that cannot be: one line, the right code, and nothing is left."""
+"""Errors of `run` and `exec` about impossible values: one line, the right exit code, nothing left behind."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ LONG = "a" * 100_000
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_value_that_cannot_be_is_told_in_one_line(pyctr: Pyctr, flags: list[str], text: str) -> None:
+def test_an_impossible_value_is_reported_in_one_line(pyctr: Pyctr, flags: list[str], text: str) -> None:
     done = pyctr("run", *flags, "busybox", "true")
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith(f"pyctr_lite: {text}")
     assert done.stderr.count("\n") <= 2  # the line and a hint
     assert "call.py" not in done.stderr
-    for id in pyctr("ps", "-aq", check=True).stdout.split():  # as with Docker: made, and not started
+    for id in pyctr("ps", "-aq", check=True).stdout.split():  # as in Docker: created, but not started
         assert pyctr("inspect", "-f", "{{.State.Status}}", id, check=True).stdout == "created\n"
 
 
@@ -54,7 +54,7 @@ def test_a_value_that_cannot_be_is_told_in_one_line(pyctr: Pyctr, flags: list[st
     ],
     ids=["empty", "long", "long path"],
 )
-def test_a_program_s_name_may_be_empty_or_longer_than_a_packet(
+def test_a_programs_name_may_be_empty_or_longer_than_a_packet(
     pyctr: Pyctr, program: str, code: int, text: str
 ) -> None:
     done = pyctr("run", "--rm", "busybox", program)
@@ -71,13 +71,13 @@ def test_exec_refuses_a_variable_without_a_name(pyctr: Pyctr) -> None:
     assert done.stderr.startswith("pyctr_lite: invalid environment variable: =x\n")
 
 
-def test_a_label_may_be_no_utf_8(pyctr: Pyctr) -> None:
+def test_a_label_need_not_be_utf_8(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "box", "-l", "name=\udcff", "busybox", "true", check=True)
     assert pyctr("inspect", "-f", "{{.Config.Labels.name}}", "box", check=True).stdout == "\udcff\n"
     assert '"create"' in pyctr("events", "--since", "1h", "--until", "0s", "--format", "json", check=True).stdout
 
 
-def test_where_in_our_source_an_error_arose_is_for_debug_only(pyctr: Pyctr) -> None:
+def test_the_source_of_an_error_is_printed_only_with_debug(pyctr: Pyctr) -> None:
     words = ["run", "--rm", "--sysctl", "net.core.somaxconn=junk", "busybox", "true"]
     usual, debug = pyctr(*words), pyctr("--debug", *words)
     assert usual.returncode == 125
@@ -85,7 +85,7 @@ def test_where_in_our_source_an_error_arose_is_for_debug_only(pyctr: Pyctr) -> N
     assert "\nat " in debug.stderr
 
 
-def test_options_that_exclude_each_other_as_docker_has_it(pyctr: Pyctr) -> None:
+def test_options_that_exclude_each_other_are_refused_as_in_docker(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "--uts", "host", "-h", "x", "busybox", "true")
     assert (done.returncode, "conflicting options: hostname and the UTS mode" in done.stderr) == (125, True)
     done = pyctr("run", "--rm", "--memory-reservation", "5m", "busybox", "true")

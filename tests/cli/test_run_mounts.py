@@ -1,4 +1,4 @@
-"""Mounts of the user's and of the engine's together: which is on which, and sources that have gone."""
+"""Mounts by the user and by the engine together: their order, and missing sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Pyctr
 
 FILES = ("sh", "-c", "hostname | cmp - /etc/hostname && grep -c localhost /etc/hosts && test -e /etc/resolv.conf")
-"""Succeeds if the engine's three files show in /etc."""
+"""Succeeds if the engine's three files are visible in /etc."""
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ FILES = ("sh", "-c", "hostname | cmp - /etc/hostname && grep -c localhost /etc/h
         ("--userns", "auto", "-v", "etc:/etc"),
     ],
 )
-def test_hosts_hostname_and_resolv_conf_show_in_a_mount_on_etc(
+def test_hosts_hostname_and_resolv_conf_are_visible_in_a_mount_on_etc(
     pyctr: Pyctr, tmp_path: Path, mount: tuple[str, ...]
 ) -> None:
     (tmp_path / "host").mkdir()
@@ -39,14 +39,16 @@ def test_hosts_hostname_and_resolv_conf_show_in_a_mount_on_etc(
     assert pyctr("run", "--rm", *words, "busybox", *FILES, check=True).stdout != ""
 
 
-def test_a_file_that_is_given_takes_the_place_of_the_engines(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_mounted_file_replaces_the_engines(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("mine\n")
     words = ("-v", "etc:/etc", "-v", f"{tmp_path}/hosts:/etc/hosts", "busybox", "cat", "/etc/hosts")
     assert pyctr("run", "--rm", *words, check=True).stdout == "mine\n"
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_what_lies_higher_is_mounted_first_whatever_its_kind(pyctr: Pyctr, tmp_path: Path, order: int) -> None:
+def test_a_parent_is_mounted_before_its_children_whatever_its_kind(
+    pyctr: Pyctr, tmp_path: Path, order: int
+) -> None:
     (tmp_path / "host").mkdir()
     mounts = [
         ("-v", f"{tmp_path}/host:/a"),
@@ -61,8 +63,8 @@ def test_what_lies_higher_is_mounted_first_whatever_its_kind(pyctr: Pyctr, tmp_p
 
 
 @pytest.mark.parametrize("mount", [("--tmpfs", "/dev:dev"), ("-v", "DIRECTORY:/dev")])
-def test_a_mount_on_dev_is_all_that_there_is(pyctr: Pyctr, tmp_path: Path, mount: tuple[str, str]) -> None:
-    """As Docker has it: none of the default mounts below /dev is made in it."""
+def test_a_mount_on_dev_replaces_all_of_dev(pyctr: Pyctr, tmp_path: Path, mount: tuple[str, str]) -> None:
+    """As in Docker, none of the default mounts below /dev is made in it."""
     device = tmp_path / "dev"
     device.mkdir()
     os.mknod(device / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
@@ -72,7 +74,7 @@ def test_a_mount_on_dev_is_all_that_there_is(pyctr: Pyctr, tmp_path: Path, mount
 
 
 def test_a_dev_without_the_null_device_is_refused_in_one_line(pyctr: Pyctr, tmp_path: Path) -> None:
-    """Without it files of /proc would have to be left unmasked (CVE-2025-31133)."""
+    """Without it, files of /proc could not be masked (CVE-2025-31133)."""
     done = pyctr("run", "--rm", "-v", f"{tmp_path}:/dev", "busybox", "true")
     assert done.returncode == 125
     assert "the container's /dev has no null device" in done.stderr
@@ -80,19 +82,19 @@ def test_a_dev_without_the_null_device_is_refused_in_one_line(pyctr: Pyctr, tmp_
 
 
 @pytest.mark.parametrize("path", ["/dev/shm", "/dev/mqueue", "/dev/pts"])
-def test_a_mount_takes_the_place_of_a_default_one(pyctr: Pyctr, path: str) -> None:
+def test_a_mount_replaces_a_default_one(pyctr: Pyctr, path: str) -> None:
     script = f"echo kept >{path}/file; grep -c ' {path} ' /proc/mounts"
     assert pyctr("run", "--rm", "-v", f"data:{path}", "busybox", "sh", "-c", script, check=True).stdout == "1\n"
     assert (pyctr.root / "volumes/data/_data/file").read_text() == "kept\n"
 
 
-def test_init_shows_in_a_volume_on_sbin(pyctr: Pyctr) -> None:
+def test_init_is_visible_in_a_volume_on_sbin(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "--init", "-v", "sbin:/sbin", "busybox", "cat", "/proc/1/cmdline", check=True)
     assert done.stdout.startswith("/sbin/docker-init\0--\0cat\0")
 
 
 @pytest.mark.parametrize("umask", [0, 0o077])
-def test_a_missing_source_of_v_is_made_again(pyctr: Pyctr, tmp_path: Path, umask: int) -> None:
+def test_a_missing_source_of_v_is_created_again(pyctr: Pyctr, tmp_path: Path, umask: int) -> None:
     """A reboot empties /run and /tmp."""
     source = tmp_path / "gone/below"
     before = os.umask(umask)
@@ -122,8 +124,8 @@ def test_a_missing_source_of_mount_is_an_error(pyctr: Pyctr, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["large", "fifo", "binary"])
-def test_files_of_another_container_are_read_with_a_limit(pyctr: Pyctr, kind: str) -> None:
-    """It can write whatever it likes to its own /etc/hosts."""
+def test_files_of_another_container_are_read_up_to_a_limit(pyctr: Pyctr, kind: str) -> None:
+    """A container can write anything to its own /etc/hosts."""
     script = {
         "large": "yes '10.0.0.1 name' | head -c 3000000 >/etc/hosts; truncate -s 1T /etc/hosts",
         "fifo": "mkfifo /etc/x; cat /etc/x >/etc/hosts & true",
@@ -137,8 +139,8 @@ def test_files_of_another_container_are_read_with_a_limit(pyctr: Pyctr, kind: st
     pyctr("start", "one", check=True)
 
 
-def test_a_data_directory_that_the_administrator_moved_is_left_as_it_is(pyctr: Pyctr, tmp_path: Path) -> None:
-    """`_data` as a link to another disk: nothing of ours is put beside what it leads to."""
+def test_a_data_directory_moved_by_the_administrator_is_left_alone(pyctr: Pyctr, tmp_path: Path) -> None:
+    """`_data` is a link to another disk: the engine puts nothing next to the link's target."""
     pyctr("volume", "create", "data", check=True)
     data = pyctr.root / "volumes/data/_data"
     data.rmdir()

@@ -1,4 +1,4 @@
-"""`run`'s flags of limits, devices, kernel parameters and name servers. Each with its twin without it."""
+"""Flags of `run` for limits, devices, sysctls and name servers. Each is tested with and without."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shell(pyctr: Pyctr, script: str, *flags: str | Path) -> str:
 
 
 def refused(pyctr: Pyctr, *flags: str | Path) -> str:
-    """What `run` says where it fails, having left nothing."""
+    """Return the error of a `run` that fails and leaves nothing."""
     done = pyctr("run", "--rm", *flags, "busybox", "true")
     assert (done.returncode, done.stdout) == (125, "")
     assert pyctr("ps", "-aq").stdout == ""
@@ -33,7 +33,7 @@ def host_config(pyctr: Pyctr, *flags: str | Path) -> dict[str, object]:
 # --- ulimits --------------------------------------------------------------------------------------------
 
 
-def test_a_ulimit_holds_for_the_program_and_for_exec(pyctr: Pyctr) -> None:
+def test_a_ulimit_applies_to_the_program_and_to_exec(pyctr: Pyctr) -> None:
     script = "ulimit -Sn; ulimit -Hn; ulimit -c"
     before = shell(pyctr, script).split()
     hard = min(2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
@@ -45,7 +45,7 @@ def test_a_ulimit_holds_for_the_program_and_for_exec(pyctr: Pyctr) -> None:
     assert pyctr("exec", "box", "sh", "-c", script, check=True).stdout.split() == ["300", str(hard), "0"]
 
 
-def test_a_very_low_ulimit_is_the_programs_trouble_and_not_ours(pyctr: Pyctr) -> None:
+def test_a_very_low_ulimit_affects_the_program_and_not_the_engine(pyctr: Pyctr) -> None:
     assert shell(pyctr, "ulimit -n", "--ulimit", "nofile=3").strip() == "3"
     done = pyctr(
         "run", "--rm", "--ulimit", "fsize=1000", "busybox", "dd", "if=/dev/zero", "of=/x", "bs=2000", "count=1"
@@ -65,7 +65,7 @@ def test_every_name_of_a_ulimit_is_known_to_the_kernel(pyctr: Pyctr) -> None:
     assert len(config["Ulimits"]) == len(values.ULIMITS)  # type: ignore[arg-type]
 
 
-def test_a_ulimit_that_may_not_be_raised_says_why(pyctr: Pyctr) -> None:
+def test_a_ulimit_that_cannot_be_raised_reports_why(pyctr: Pyctr) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     held = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
     words = ["--ulimit", f"nofile={hard + 1}"]
@@ -125,16 +125,16 @@ def test_a_sysctl_of_the_machine_is_refused(pyctr: Pyctr) -> None:
 # --- devices --------------------------------------------------------------------------------------------
 
 
-def test_a_device_can_be_used_where_it_is_given(pyctr: Pyctr) -> None:
+def test_a_device_can_be_used_if_it_is_given(pyctr: Pyctr) -> None:
     script = "ls -l /dev/dice | cut -c 1-10; head -c 3 /dev/dice | wc -c; echo x > /dev/dice"
     assert shell(pyctr, script, "--device", "/dev/random:/dev/dice") == "crw-rw-rw-\n3\n"
-    # The same node without the flag: it can be made (CAP_MKNOD), and not be opened.
+    # Without the flag, the same node can be created (CAP_MKNOD), but not opened.
     made = "mknod /dev/log c 10 237; head -c 1 /dev/log; echo $?"
     assert "Operation not permitted" in pyctr("run", "--rm", "busybox", "sh", "-c", made).stderr
     assert shell(pyctr, "ls -l /dev/loop-control | cut -c 1", "--device", "/dev/loop-control") == "c\n"
 
 
-def test_the_access_of_a_device_is_what_is_given(pyctr: Pyctr) -> None:
+def test_a_device_has_the_given_access(pyctr: Pyctr) -> None:
     script = "exec 3< /dev/loop-control && echo read; (exec 4> /dev/loop-control) && echo write; true"
     assert shell(pyctr, script, "--device", "/dev/loop-control:rw") == "read\nwrite\n"
     assert shell(pyctr, script, "--device", "/dev/loop-control:/dev/loop-control:r") == "read\n"
@@ -142,7 +142,7 @@ def test_the_access_of_a_device_is_what_is_given(pyctr: Pyctr) -> None:
     assert shell(pyctr, f"mknod /dev/loop-control c 10 237; {script}", *rule) == "read\n"
 
 
-def test_a_directory_of_devices_brings_all_that_are_in_it(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_directory_of_devices_adds_all_its_devices(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     os.mknod(tmp_path / "deep/zero", 0o20640, os.makedev(1, 5))
     (tmp_path / "file").write_text("no device")
@@ -155,7 +155,7 @@ def test_a_directory_of_devices_brings_all_that_are_in_it(pyctr: Pyctr, tmp_path
     assert shown == "/dev/mine/deep/zero\n640 1:5\n"
 
 
-def test_what_is_no_device_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_device_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:
     assert 'custom device "/dev/none": no such file or directory' in refused(pyctr, "--device", "/dev/none")
     assert "not a device node" in refused(pyctr, "--device", "/etc/passwd")
     assert "not a device node" in refused(pyctr, "--device", str(tmp_path))
@@ -176,7 +176,7 @@ def test_privileged_has_the_hosts_devices_and_may_use_them(pyctr: Pyctr) -> None
 
 
 def file_of(pyctr: Pyctr, controller: str, name: str, *flags: str) -> str:
-    """A file of the cgroup of a container that runs with some flags."""
+    """Return the content of a cgroup file of a container that is run with the given flags."""
     id = pyctr("run", "-d", *flags, "busybox", "sleep", "60", check=True).stdout.strip()
     from pyctr_lite.engine.state.paths import Paths
 
@@ -195,7 +195,7 @@ def test_the_memory_reservation_is_the_soft_limit(pyctr: Pyctr) -> None:
     assert "less than memory reservation" in refused(pyctr, "-m", "16m", "--memory-reservation", "32m")
 
 
-def test_with_the_oom_killer_off_who_needs_more_waits(pyctr: Pyctr) -> None:
+def test_with_the_oom_killer_disabled_a_process_over_the_limit_waits(pyctr: Pyctr) -> None:
     mount = hierarchy.current().of("memory")
     if mount is None or mount.version == 2:
         assert "cgroup v2 cannot" in refused(pyctr, "--oom-kill-disable", "-m", "16m")
@@ -214,14 +214,14 @@ def test_with_the_oom_killer_off_who_needs_more_waits(pyctr: Pyctr) -> None:
     pyctr("rm", "-f", id, check=True)
 
 
-def test_the_oom_killer_off_without_a_limit_is_warned_of(pyctr: Pyctr) -> None:
+def test_disabling_the_oom_killer_without_a_limit_prints_a_warning(pyctr: Pyctr) -> None:
     done = pyctr("create", "--oom-kill-disable", "busybox")
     assert done.returncode == 0
     assert done.stderr.startswith("WARNING: OOM killer is disabled")
     assert pyctr("create", "--oom-kill-disable", "-m", "16m", "busybox").stderr == ""
 
 
-def test_a_block_io_weight_is_set_or_its_lack_is_told(pyctr: Pyctr) -> None:
+def test_a_block_io_weight_is_set_or_reported_as_unsupported(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "--blkio-weight", "300", "busybox", "true")
     known = ("blkio.bfq.weight", "io.bfq.weight", "io.weight")
     files = [name for _, _, names in os.walk("/sys/fs/cgroup") for name in names if name in known]
@@ -233,7 +233,7 @@ def test_a_block_io_weight_is_set_or_its_lack_is_told(pyctr: Pyctr) -> None:
 # --- /dev/shm, name servers, labels ---------------------------------------------------------------------
 
 
-def test_shm_has_the_size_that_is_given(pyctr: Pyctr) -> None:
+def test_shm_has_the_given_size(pyctr: Pyctr) -> None:
     script = "df -k /dev/shm | tail -1 | awk '{print $2}'"
     assert shell(pyctr, script, "--shm-size", "2m") == "2048\n"
     assert shell(pyctr, script) == "65536\n"
@@ -262,7 +262,7 @@ def test_a_wrong_name_server_is_refused(pyctr: Pyctr) -> None:
     assert "dns and the network mode" in refused(pyctr, "--dns", "10.0.0.3", "--net", "container:x")
 
 
-def test_labels_come_from_files_and_flags_come_after(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_labels_come_from_files_and_then_from_flags(pyctr: Pyctr, tmp_path: Path) -> None:
     file = tmp_path / "labels"
     file.write_text("# a comment\none=1\ntwo\nthree=a b\n\n")
     id = pyctr("create", "-l", "one=flag", "--label-file", file, "busybox", check=True).stdout.strip()
@@ -274,7 +274,7 @@ def test_labels_come_from_files_and_flags_come_after(pyctr: Pyctr, tmp_path: Pat
     assert "no such file" in refused(pyctr, "--label-file", tmp_path / "none")
 
 
-def test_what_was_given_is_inspected(pyctr: Pyctr) -> None:
+def test_inspect_shows_the_given_options(pyctr: Pyctr) -> None:
     config = host_config(
         pyctr, "--dns", "1.2.3.4", "--dns-opt", "rotate", "--device", "/dev/zero:/dev/nought:r",
         "--device-cgroup-rule", "c 7:* rm", "--sysctl", "kernel.shmmni=99", "--oom-kill-disable", "-m", "16m",

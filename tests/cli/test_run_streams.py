@@ -1,4 +1,4 @@
-"""What goes in and comes out of `run`: bytes, ends, slow readers, signals; and of `-d`."""
+"""Input and output of `run`: bytes, end of input, slow readers, signals; and `-d`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def digest(data: bytes) -> str:
 
 
 def run_bytes(pyctr: Pyctr, data: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
-    """`run -i` with bytes as its input."""
+    """Run `run -i` with bytes as its input."""
     command = pyctr.command("run", "--rm", "-i", "busybox", *words)
     return subprocess.run(command, input=data, capture_output=True, timeout=60)
 
@@ -32,7 +32,7 @@ def test_ten_megabytes_go_through_cat_unchanged(pyctr: Pyctr) -> None:
 
 
 def test_output_that_is_larger_than_its_input_does_not_block(pyctr: Pyctr) -> None:
-    """Who sends must go on to read, or each side waits for the other."""
+    """The sender must also read, or both sides wait for each other."""
     data = os.urandom(1 << 20)
     done = run_bytes(pyctr, data, "hexdump", "-v", "-e", r'1/1 "%02x\n"')
     assert done.stdout.replace(b"\n", b"").decode() == data.hex()
@@ -47,12 +47,12 @@ def test_without_i_the_program_has_no_input(pyctr: Pyctr) -> None:
     assert pyctr("run", "--rm", "busybox", "cat", input="unread\n").stdout == ""
 
 
-def test_input_that_nobody_reads_does_not_block_the_end(pyctr: Pyctr) -> None:
+def test_unread_input_does_not_block_the_exit(pyctr: Pyctr) -> None:
     done = run_bytes(pyctr, b"x" * (4 << 20), "sh", "-c", "head -c 3; exit 5")
     assert (done.returncode, done.stdout) == (5, b"xxx")
 
 
-def test_a_signal_reaches_the_program_past_input_that_waits(pyctr: Pyctr) -> None:
+def test_a_signal_overtakes_unread_input(pyctr: Pyctr) -> None:
     script = "trap 'exit 9' INT; echo ready; sleep 60 & wait"
     command = pyctr.command("run", "--rm", "-i", "busybox", "sh", "-c", script)
     with (
@@ -69,27 +69,27 @@ def test_a_signal_reaches_the_program_past_input_that_waits(pyctr: Pyctr) -> Non
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGUSR1"])
-def test_signals_of_the_client_are_the_programs_unless_told_otherwise(pyctr: Pyctr, name: str) -> None:
+def test_signals_to_the_client_reach_the_program_unless_sig_proxy_is_false(pyctr: Pyctr, name: str) -> None:
     script = f"trap 'exit 7' {name[3:]}; echo ready; while :; do usleep 10000; done"
     for flags, code in ((["--sig-proxy=true"], 7), (["--sig-proxy=false"], -getattr(signal, name))):
         command = pyctr.command("run", *flags, "busybox", "sh", "-c", script)
-        command = ["env", "--default-signal", *command]  # under nohup SIGHUP would be ignored
+        command = ["env", "--default-signal", *command]  # under nohup(1) SIGHUP would be ignored
         with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
             assert running.stdout is not None
             assert running.stdout.readline() == b"ready\n"
             running.send_signal(getattr(signal, name))
             assert running.wait(timeout=60) == code
-    assert len(pyctr("ps", "-q").stdout.split()) == 1  # without the proxy only the client has gone
+    assert len(pyctr("ps", "-q").stdout.split()) == 1  # without the proxy only the client ends
 
 
-def test_stdout_and_stderr_are_two(pyctr: Pyctr) -> None:
+def test_stdout_and_stderr_are_separate(pyctr: Pyctr) -> None:
     done = pyctr("run", "--name", "both", "busybox", "sh", "-c", "echo out; echo err >&2; printf part")
     assert (done.stdout, done.stderr) == ("out\npart", "err\n")
     logged = pyctr("logs", "both")
     assert (logged.stdout, logged.stderr) == ("out\npart", "err\n")
 
 
-def test_much_output_arrives_whole(pyctr: Pyctr) -> None:
+def test_long_output_arrives_complete(pyctr: Pyctr) -> None:
     line = "a line that is about as long as lines in logs are, and a little longer than that"
     size = 50_000_000
     script = f"yes '{line}' | head -c {size}"
@@ -103,8 +103,8 @@ def test_much_output_arrives_whole(pyctr: Pyctr) -> None:
     assert found.hexdigest() == digest((text * (size // len(text) + 1))[:size])
 
 
-def test_a_reader_that_comes_late_gets_all_and_holds_nobody_up(pyctr: Pyctr) -> None:
-    """The program has long ended when its output is read: it is recorded at once, and nothing is cut off."""
+def test_a_late_reader_gets_all_output_and_delays_nothing(pyctr: Pyctr) -> None:
+    """The program has ended long before its output is read: its end is recorded at once, and no output is lost."""
     command = pyctr.command("run", "--name", "late", "busybox", "sh", "-c", "head -c 200000 /dev/zero; exit 3")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
@@ -118,14 +118,14 @@ def test_a_reader_that_comes_late_gets_all_and_holds_nobody_up(pyctr: Pyctr) -> 
         assert running.wait() == 3
 
 
-def test_what_is_left_in_the_hosts_pid_namespace_does_not_hold_up_the_end(pyctr: Pyctr) -> None:
+def test_a_process_left_in_the_hosts_pid_namespace_does_not_delay_the_exit(pyctr: Pyctr) -> None:
     script = "while :; do echo x; done & usleep 50000; exit 4"
     command = pyctr.command("run", "--rm", "--pid", "host", "busybox", "sh", "-c", script)
     assert subprocess.run(command, stdout=subprocess.DEVNULL, timeout=20).returncode == 4
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_descriptors_are_no_trap(pyctr: Pyctr, closed: str) -> None:
+def test_closed_standard_descriptors_do_no_harm(pyctr: Pyctr, closed: str) -> None:
     quoted = " ".join(
         f"'{word}'" for word in pyctr.command("run", "--rm", "busybox", "sh", "-c", "echo hi; exit 6")
     )
@@ -141,7 +141,7 @@ def test_a_closed_pipe_ends_the_client_without_a_traceback(pyctr: Pyctr) -> None
     pyctr("rm", "-f", "yes", check=True)
 
 
-def test_d_prints_the_id_and_goes(pyctr: Pyctr) -> None:
+def test_d_prints_the_id_and_returns(pyctr: Pyctr) -> None:
     done = pyctr("run", "-d", "busybox", "sh", "-c", "echo hi; exit 3")
     assert (done.returncode, len(done.stdout), done.stderr) == (0, 65, "")
     assert pyctr("wait", done.stdout.strip()).stdout == "3\n"
@@ -161,7 +161,7 @@ def test_the_monitor_holds_nothing_of_its_starter_and_stays_small(pyctr: Pyctr, 
     assert int(resident.split()[1]) < 40_000
 
 
-def test_a_terminal_is_not_made_for_an_input_that_is_none(pyctr: Pyctr) -> None:
+def test_a_terminal_needs_an_input_that_is_a_terminal(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "-it", "busybox", "true")
     assert (done.returncode, "the input device is not a TTY" in done.stderr) == (1, True)
     assert pyctr("ps", "-aq").stdout == ""

@@ -1,4 +1,4 @@
-"""`run -it` as a person has it: keys to leave by, and signals of the client."""
+"""`run -it` at a terminal: detach keys, and signals to the client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def running(pyctr: Pyctr) -> bool:
 @pytest.mark.parametrize(
     ("flags", "keys"), [([], "\x10\x11"), (["--detach-keys", "ctrl-a,d"], "\x01d"), (["--detach-keys", "x"], "x")]
 )
-def test_the_detach_keys_leave_it_running(pyctr: Pyctr, flags: list[str], keys: str) -> None:
+def test_the_detach_keys_leave_the_container_running(pyctr: Pyctr, flags: list[str], keys: str) -> None:
     with at_terminal(pyctr.command("run", "-it", "--name", "box", *flags, "busybox", "sh")) as person:
         person.sees("/ # ")
         person.press(keys)
@@ -28,24 +28,24 @@ def test_the_detach_keys_leave_it_running(pyctr: Pyctr, flags: list[str], keys: 
     assert running(pyctr)
 
 
-def test_other_keys_are_the_programs(pyctr: Pyctr) -> None:
+def test_other_keys_reach_the_program(pyctr: Pyctr) -> None:
     with at_terminal(
         pyctr.command("run", "-it", "--name", "box", "--detach-keys", "ctrl-a,d", "busybox", "sh")
     ) as person:
         person.sees("/ # ")
-        person.press("cat -v\r\x10\x11\x01\r")  # the default keys, and the first alone of those that were given
-        person.sees("^P^A\r\n")  # ^Q is eaten on the way: it is XON
+        person.press("cat -v\r\x10\x11\x01\r")  # the default keys, and only the first of the given keys
+        person.sees("^P^A\r\n")  # the terminal consumes ^Q: it is XON
         person.press("\x04exit 3\r")
         assert person.leaves() == 3
 
 
-def test_detach_keys_that_are_none_are_refused_before_anything_is_made(pyctr: Pyctr) -> None:
+def test_invalid_detach_keys_are_refused_before_anything_is_created(pyctr: Pyctr) -> None:
     done = pyctr("run", "--name", "box", "--detach-keys", "ctrl-1", "busybox", "true")
     assert (done.returncode, "invalid detach keys" in done.stderr) == (125, True)
     assert pyctr("ps", "-aq").stdout == ""
 
 
-def test_a_signal_of_the_client_is_the_programs_with_sig_proxy(pyctr: Pyctr) -> None:
+def test_with_sig_proxy_a_signal_to_the_client_reaches_the_program(pyctr: Pyctr) -> None:
     script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done"
     with at_terminal(pyctr.command("run", "--name", "box", "busybox", "sh", "-c", script)) as person:
         person.sees("ready")
@@ -54,7 +54,7 @@ def test_a_signal_of_the_client_is_the_programs_with_sig_proxy(pyctr: Pyctr) -> 
     assert not running(pyctr)
 
 
-def test_without_sig_proxy_it_is_the_clients_own(pyctr: Pyctr) -> None:
+def test_without_sig_proxy_a_signal_ends_the_client(pyctr: Pyctr) -> None:
     script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done"
     command = pyctr.command("run", "--sig-proxy=false", "--name", "box", "busybox", "sh", "-c", script)
     with at_terminal(command) as person:
@@ -65,7 +65,7 @@ def test_without_sig_proxy_it_is_the_clients_own(pyctr: Pyctr) -> None:
 
 
 def _terminate_client(person: Person) -> None:
-    """Send SIGTERM to the command itself: where `setsid` has forked, to its child."""
+    """Send SIGTERM to the command itself, which is the child of `setsid` if that has forked."""
     pid = person.process.pid
     if Path(f"/proc/{pid}/comm").read_text() == "setsid\n":
         pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])

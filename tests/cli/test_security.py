@@ -1,4 +1,4 @@
-"""`run --security-opt`: seccomp, no new privileges, what /proc hides. Each with its twin."""
+"""`run --security-opt`: seccomp, no new privileges, masked paths of /proc. Each is tested with and without."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def errno(pyctr: Pyctr, flags: list[str], call: str, *arguments: int) -> int:
 UNCONFINED = ["--security-opt", "seccomp=unconfined"]
 
 
-def test_the_default_filter_takes_calls_away(pyctr: Pyctr) -> None:
+def test_the_default_filter_denies_calls(pyctr: Pyctr) -> None:
     assert run(pyctr, "busybox", "sh", "-c", STATUS) == "NoNewPrivs:0Seccomp:2"
     assert errno(pyctr, [], "keyctl", 999) == EPERM
     assert errno(pyctr, [], "unshare", CLONE_NEWUSER) == EPERM
@@ -38,7 +38,7 @@ def test_the_default_filter_takes_calls_away(pyctr: Pyctr) -> None:
     assert errno(pyctr, [], "personality", 0x0400000) == EPERM  # READ_IMPLIES_EXEC
 
 
-def test_what_it_takes_away_is_there_without_it(pyctr: Pyctr) -> None:
+def test_the_denied_calls_work_without_the_filter(pyctr: Pyctr) -> None:
     assert run(pyctr, *UNCONFINED, "busybox", "sh", "-c", STATUS) == "NoNewPrivs:0Seccomp:0"
     assert errno(pyctr, UNCONFINED, "keyctl", 999) == EOPNOTSUPP
     assert errno(pyctr, UNCONFINED, "unshare", CLONE_NEWUSER) == 0
@@ -47,7 +47,7 @@ def test_what_it_takes_away_is_there_without_it(pyctr: Pyctr) -> None:
     assert errno(pyctr, UNCONFINED, "personality", 0x0400000) == 0
 
 
-def test_a_capability_brings_its_calls_back(pyctr: Pyctr) -> None:
+def test_a_capability_allows_its_calls(pyctr: Pyctr) -> None:
     assert errno(pyctr, ["--cap-add", "SYS_ADMIN"], "unshare", CLONE_NEWUSER) == 0
     assert errno(pyctr, ["--cap-add", "SYS_ADMIN"], "clone3", 0, 0) == EINVAL
     assert errno(pyctr, ["--cap-add", "SYS_ADMIN"], "keyctl", 999) == EPERM
@@ -63,7 +63,7 @@ def test_exec_is_filtered_as_the_container_is(pyctr: Pyctr) -> None:
     assert pyctr("exec", "free", *script, check=True).stdout == "NoNewPrivs:0Seccomp:0"
 
 
-def test_a_profile_of_a_file_replaces_the_default_one(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_profile_from_a_file_replaces_the_default(pyctr: Pyctr, tmp_path: Path) -> None:
     profile = {
         "defaultAction": "SCMP_ACT_ALLOW",
         "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
@@ -78,14 +78,14 @@ def test_a_profile_of_a_file_replaces_the_default_one(pyctr: Pyctr, tmp_path: Pa
     flags = ["--security-opt", f"seccomp={file}"]
     told = run(pyctr, *flags, "busybox", "sh", "-c", script)
     assert "Input/output error" in told
-    assert "Operation not permitted" in told or os.uname().machine == "aarch64"  # which has unlinkat only
+    assert "Operation not permitted" in told or os.uname().machine == "aarch64"  # arm64 has only unlinkat
     assert "No such file or directory" in run(
         pyctr, *flags, "--cap-add", "NET_ADMIN", "busybox", "sh", "-c", script
     )
     assert errno(pyctr, flags, "keyctl", 999) == EOPNOTSUPP
 
 
-def test_a_container_keeps_its_profile_when_the_file_has_gone(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_container_keeps_its_profile_after_the_file_is_removed(pyctr: Pyctr, tmp_path: Path) -> None:
     file = tmp_path / "profile.json"
     file.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"],'
                     '"action": "SCMP_ACT_ERRNO", "errnoRet": 5}]}')  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_container_keeps_its_profile_when_the_file_has_gone(pyctr: Pyctr, tmp_
     assert json.loads(shown.removeprefix("seccomp="))["defaultAction"] == "SCMP_ACT_ALLOW"
 
 
-def test_another_engines_profile_is_taken(pyctr: Pyctr) -> None:
+def test_a_profile_of_another_engine_is_accepted(pyctr: Pyctr) -> None:
     file = Path("/usr/share/containers/seccomp.json")
     if not file.exists():
         pytest.skip("podman's profile is not here: make test-tools")
@@ -110,7 +110,7 @@ def test_another_engines_profile_is_taken(pyctr: Pyctr) -> None:
 @pytest.mark.parametrize("flag", [["--no-new-privileges"], ["--security-opt", "no-new-privileges"],
                                   ["--security-opt", "no-new-privileges:true"]])  # fmt: skip
 def test_no_new_privileges_keeps_a_setuid_program_from_gaining_any(pyctr: Pyctr, flag: list[str]) -> None:
-    # Busybox gives up what its setuid bit gave, so a cat of the host's is taken.
+    # busybox drops the privileges of its setuid bit, so the host's cat is used.
     become = '$) = 65534; $( = 65534; ($<, $>) = (65534, 65534); exec "/su-cat", "/proc/self/status"'
     script = f"cp /usr/bin/cat /su-cat; chmod 4755 /su-cat; exec perl -e '{become}'"
 
@@ -123,7 +123,7 @@ def test_no_new_privileges_keeps_a_setuid_program_from_gaining_any(pyctr: Pyctr,
     assert (others["Uid"].split()[1], others["NoNewPrivs"]) == ("0", "0")
 
 
-def test_the_last_word_on_new_privileges_counts(pyctr: Pyctr) -> None:
+def test_the_last_no_new_privileges_option_counts(pyctr: Pyctr) -> None:
     words = ["--security-opt", "no-new-privileges", "--security-opt", "no-new-privileges:false"]
     assert "NoNewPrivs:0" in run(pyctr, *words, "busybox", "sh", "-c", STATUS)
 
@@ -133,7 +133,7 @@ def test_exec_has_no_new_privileges_either(pyctr: Pyctr) -> None:
     assert pyctr("exec", "box", "sh", "-c", STATUS, check=True).stdout == "NoNewPrivs:1Seccomp:2"
 
 
-def test_systempaths_unconfined_shows_what_is_masked(pyctr: Pyctr) -> None:
+def test_systempaths_unconfined_shows_the_masked_paths(pyctr: Pyctr) -> None:
     script = "grep -c ' /proc/' /proc/mounts; true"
     assert int(run(pyctr, "busybox", "sh", "-c", script)) > 5
     assert int(run(pyctr, "--security-opt", "systempaths=unconfined", "busybox", "sh", "-c", script)) == 0
@@ -149,7 +149,7 @@ def test_systempaths_unconfined_shows_what_is_masked(pyctr: Pyctr) -> None:
         ("moon", "invalid --security-opt: 'moon'"),
     ],
 )
-def test_what_there_is_not_is_refused(pyctr: Pyctr, text: str, words: str) -> None:
+def test_an_unsupported_option_is_refused(pyctr: Pyctr, text: str, words: str) -> None:
     done = pyctr("run", "--rm", "--security-opt", text, "busybox", "true")
     assert done.returncode == 125
     assert words in done.stderr

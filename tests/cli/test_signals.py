@@ -1,4 +1,4 @@
-"""Signals to the client: what runs inside gets them all, nothing is orphaned, and no terminal is left raw."""
+"""Signals to the client: all reach the program, no container is orphaned, and no terminal is left raw."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTES = (
     'for n in $(seq 1 16) $(seq 18 64); do trap "echo got $n" $n; done 2>/dev/null; '
     "echo ready; while :; do sleep 0.02; done"
 )
-"""A shell that says which signal it gets."""
+"""A shell that prints each signal that it gets."""
 
 
 def start(pyctr: Pyctr, *words: str) -> subprocess.Popen[str]:
@@ -36,7 +36,7 @@ def heard(process: subprocess.Popen[str]) -> str:
 
 
 def client_of(person: Person) -> int:
-    """The command itself: where `setsid` has forked, its child."""
+    """Return the pid of the command itself, which is the child of `setsid` if that has forked."""
     pid = person.process.pid
     if Path(f"/proc/{pid}/comm").read_text() == "setsid\n":
         pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
@@ -93,7 +93,7 @@ def test_every_signal_is_passed_on(pyctr: Pyctr, verb: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGSEGV])
-def test_with_a_terminal_they_are_passed_on_too(pyctr: Pyctr, number: int) -> None:
+def test_every_signal_is_passed_on_with_a_terminal_too(pyctr: Pyctr, number: int) -> None:
     with at_terminal(pyctr.command("run", "-it", "--name", "box", "busybox", "sh", "-c", NOTES)) as person:
         person.sees("ready")
         os.kill(client_of(person), number)
@@ -128,7 +128,7 @@ def test_no_signal_leaves_the_terminal_raw(pyctr: Pyctr, name: str, verb: str) -
 
 
 def hang_up(pyctr: Pyctr, words: list[str], ready: str) -> None:
-    """Run at a terminal, and take that away as soon as something is shown."""
+    """Run a command at a terminal, and close the terminal at the first output."""
     master, slave = pty.openpty()
     client = subprocess.Popen(
         ["setsid", "--ctty", "--wait", *pyctr.command("run", "-it", "--name", "box", "busybox", *words)],
@@ -150,18 +150,18 @@ def hang_up(pyctr: Pyctr, words: list[str], ready: str) -> None:
         (["sh", "-c", "trap 'exit 5' HUP; echo ready; while :; do sleep 0.02; done"], "ready"),
     ],
 )
-def test_a_terminal_that_is_closed_ends_what_it_was_for(pyctr: Pyctr, words: list[str], ready: str) -> None:
+def test_closing_the_terminal_ends_the_program(pyctr: Pyctr, words: list[str], ready: str) -> None:
     hang_up(pyctr, words, ready)
     assert ends(pyctr)
 
 
-def test_what_ignores_a_hang_up_outlives_the_terminal_as_with_docker(pyctr: Pyctr) -> None:
+def test_a_program_that_ignores_sighup_outlives_the_terminal_as_in_docker(pyctr: Pyctr) -> None:
     hang_up(pyctr, ["sh", "-c", "trap '' HUP; echo ready; sleep 2; exit 3"], "ready")
     assert ends(pyctr)
     assert pyctr("inspect", "-f", "{{.State.ExitCode}}", "box").stdout == "3\n"
 
 
-def test_a_signal_passes_input_that_nobody_takes(pyctr: Pyctr) -> None:
+def test_a_signal_overtakes_input_that_is_not_read(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "100", check=True)
     script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done"
     for words in (["run", "--rm", "-i", "busybox"], ["exec", "-i", "box"]):
@@ -181,7 +181,7 @@ def test_a_signal_passes_input_that_nobody_takes(pyctr: Pyctr) -> None:
 @pytest.mark.parametrize("flags", [[], ["-d"], ["-i"]])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_at_any_moment_orphans_nothing(pyctr: Pyctr, flags: list[str], number: int) -> None:
-    """From the first instruction to the program: it is not made, or it is told, or (-d) it runs and is known."""
+    """Up to the program's start: no container is made, or it gets the signal, or (-d) it runs and is known."""
     script = "trap 'exit 7' INT TERM HUP USR1; while :; do sleep 0.02; done"
     for step in range(8):
         client = subprocess.Popen(
@@ -195,9 +195,7 @@ def test_a_signal_at_any_moment_orphans_nothing(pyctr: Pyctr, flags: list[str], 
         if flags != ["-d"]:
             try:
                 client.wait(5)
-            except (
-                subprocess.TimeoutExpired
-            ):  # it was told before its shell had set the trap: it runs, and is heard
+            except subprocess.TimeoutExpired:  # the signal came before the shell had set its trap
                 client.send_signal(number)
         out, _ = client.communicate(timeout=30)
         names = pyctr("ps", "-aq", "--no-trunc").stdout.split()
@@ -207,7 +205,7 @@ def test_a_signal_at_any_moment_orphans_nothing(pyctr: Pyctr, flags: list[str], 
             pyctr("rm", "-f", *names, check=True)
 
 
-def test_nohup_keeps_what_it_promises(pyctr: Pyctr) -> None:
+def test_under_nohup_a_hang_up_does_not_reach_the_program(pyctr: Pyctr) -> None:
     client = subprocess.Popen(
         ["nohup", *pyctr.command("run", "--name", "box", "busybox", "sh", "-c", NOTES)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

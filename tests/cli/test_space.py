@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def used(pyctr: Pyctr) -> Pyctr:
-    """A running and a stopped container with a kilobyte of changes each, an image of one, two volumes."""
+    """A running and a stopped container with a kilobyte of changes each, an image of one of them, two volumes."""
     for name in ("one", "two"):
         write = "head -c 1000 /dev/zero >/file; head -c 3000 /dev/zero >/data/file; sleep 1000"
         pyctr("run", "-d", "--name", name, "-v", "/data", "busybox", "sh", "-c", write, check=True)
@@ -31,7 +31,7 @@ def df(pyctr: Pyctr) -> dict[str, dict[str, Any]]:
     return {row["Type"]: row for row in map(json.loads, lines)}
 
 
-def test_df_counts_what_is_there_and_what_nobody_uses(used: Pyctr) -> None:
+def test_df_counts_objects_and_reclaimable_space(used: Pyctr) -> None:
     rows = df(used)
     assert (rows["Images"]["TotalCount"], rows["Images"]["Active"]) == ("2", "1")
     expected = {"Type": "Containers", "TotalCount": "2", "Active": "1", "Size": "2kB", "Reclaimable": "1kB (50%)"}
@@ -44,7 +44,7 @@ def test_df_counts_what_is_there_and_what_nobody_uses(used: Pyctr) -> None:
     assert used("system", "df").stdout.splitlines()[0].split() == "TYPE TOTAL ACTIVE SIZE RECLAIMABLE".split()
 
 
-def test_df_v_tells_of_each(used: Pyctr) -> None:
+def test_df_v_lists_each_object(used: Pyctr) -> None:
     text = used("system", "df", "-v", check=True).stdout
     assert [line for line in text.splitlines() if line.endswith("space usage:")] == [
         "Images space usage:",
@@ -55,11 +55,11 @@ def test_df_v_tells_of_each(used: Pyctr) -> None:
     assert lines["mine"][-2:] == [
         "3.072kB",
         "0",
-    ]  # two headers, the data and the archive's end: no container of it
+    ]  # two headers, the data and the end of the archive; no container
     assert lines["busybox"][-2:] == ["0B", "2"]
 
 
-def test_prune_removes_what_does_not_run_and_nothing_that_is_used(used: Pyctr) -> None:
+def test_prune_removes_unused_objects_and_nothing_in_use(used: Pyctr) -> None:
     ids = used("ps", "-aq", "--no-trunc").stdout.split()
     done = used("system", "prune", "-a", "--volumes", "-f", check=True)
     assert done.stdout.startswith(f"Deleted Containers:\n{ids[0]}\n\nDeleted Images:\nuntagged: mine:1\n")
@@ -83,7 +83,7 @@ def test_prune_asks_first_and_leaves_volumes_and_named_images_alone(used: Pyctr)
     assert len(used("images", "-q").stdout.split()) == 2
 
 
-def test_tree_shows_each_image_under_the_one_it_stands_on(used: Pyctr, root: Path) -> None:
+def test_tree_shows_each_layer_under_the_one_below_it(used: Pyctr, root: Path) -> None:
     used("tag", "busybox", "same:2", check=True)
     used("exec", "one", "touch", "/more", check=True)
     used("commit", "one", "other", check=True)

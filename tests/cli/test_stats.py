@@ -1,4 +1,4 @@
-"""stats and top: what containers use, once, as a stream and live; their processes."""
+"""stats and top: resource usage, once, as a stream and live; processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def percent(text: str) -> float:
     return float(text.removesuffix("%"))
 
 
-def test_stats_tells_what_each_uses(pyctr: Pyctr) -> None:
+def test_stats_shows_the_usage_of_each_container(pyctr: Pyctr) -> None:
     busy = run(pyctr, "busy", "-m", "64m", script="while :; do :; done")
     run(pyctr, "idle", "-m", "128m", script="sleep 1000 & exec sleep 1000")
     pyctr("create", "--name", "new", "busybox", check=True)
@@ -36,7 +36,7 @@ def test_stats_tells_what_each_uses(pyctr: Pyctr) -> None:
     assert rows["idle"]["NetIO"] == "0B / 0B"
 
 
-def test_stats_of_those_that_are_named_or_of_all(pyctr: Pyctr) -> None:
+def test_stats_of_named_containers_or_of_all(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     new = pyctr("create", "--name", "new", "busybox", check=True).stdout.strip()
     header, row = pyctr("stats", "--no-stream", "new", check=True).stdout.splitlines()
@@ -47,7 +47,7 @@ def test_stats_of_those_that_are_named_or_of_all(pyctr: Pyctr) -> None:
     assert sorted(line.split()[0] for line in every.splitlines()) == ["new", "web"]
 
 
-def test_stats_refuses_what_it_cannot_show_before_it_waits(pyctr: Pyctr) -> None:
+def test_stats_refuses_bad_arguments_before_it_waits(pyctr: Pyctr) -> None:
     missing = pyctr("stats", "nosuch")
     assert missing.returncode == 1
     assert missing.stderr.startswith("pyctr_lite: No such container: nosuch\n")
@@ -67,13 +67,13 @@ def test_stats_streams_to_a_pipe_without_escapes_until_the_container_is_gone(pyc
         assert streaming.wait() == 0
 
 
-def test_stats_is_live_at_a_terminal_until_ctrl_c(pyctr: Pyctr) -> None:
+def test_stats_updates_a_terminal_until_ctrl_c(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     with at_terminal(pyctr.command("stats")) as person:
         person.sees("CONTAINER ID")
         first = person.sees("\x1b[J")
         assert "web" in first
-        assert "--" in first  # a share of the CPU needs two looks
+        assert "--" in first  # a CPU percentage needs two measurements
         person.sees("\x1b[H")
         assert "0.0" in person.sees("\x1b[J")
         person.press("\x03")
@@ -81,7 +81,7 @@ def test_stats_is_live_at_a_terminal_until_ctrl_c(pyctr: Pyctr) -> None:
         assert "Traceback" not in person.shown
 
 
-def test_top_shows_the_processes_as_the_host_sees_them(pyctr: Pyctr) -> None:
+def test_top_shows_the_processes_with_their_host_pids(pyctr: Pyctr) -> None:
     run(pyctr, "web", "-u", "7", script="sleep 1001 & exec sleep 1002")
     header, *rows = pyctr("top", "web", check=True).stdout.splitlines()
     assert header.split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
@@ -104,7 +104,7 @@ def test_top_takes_the_options_of_ps(pyctr: Pyctr) -> None:
     assert wrong.stderr.startswith("pyctr_lite: ps: error: unknown gnu long option")
 
 
-def test_top_of_one_that_does_not_run_is_an_error(pyctr: Pyctr) -> None:
+def test_top_of_a_stopped_container_is_an_error(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "new", "busybox", check=True)
     done = pyctr("top", "new")
     assert (done.returncode, done.stderr) == (1, "pyctr_lite: container new is not running\n")

@@ -1,4 +1,4 @@
-"""`version`, `info` and `doctor`, end to end: what they print, and when they fail."""
+"""`version`, `info` and `doctor`, end to end: output and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(pyctr_lite.__file__).parent.parent
 
 
-def test_version_tells_both_sides(pyctr: Pyctr) -> None:
+def test_version_shows_client_and_server(pyctr: Pyctr) -> None:
     text = pyctr("version", check=True).stdout
     assert text.startswith(f"Client: pyctr_lite\n Version:           {pyctr_lite.__version__}\n")
     assert "\n\nServer: " in text
@@ -29,7 +29,7 @@ def test_version_tells_both_sides(pyctr: Pyctr) -> None:
     assert pyctr("version", "-f", "{{.Client.Version}}", check=True).stdout.strip() == pyctr_lite.__version__
 
 
-def test_version_and_doctor_need_no_root_and_info_does() -> None:
+def test_version_and_doctor_work_without_root_but_not_info() -> None:
     script = (
         f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite.cli.main import main; sys.exit(main())"
     )
@@ -63,7 +63,7 @@ def test_info_counts_containers_by_state(pyctr: Pyctr) -> None:
     pyctr("rm", "-f", running, paused, check=True)
 
 
-def test_info_tells_the_machines_facts(pyctr: Pyctr, root: Path) -> None:
+def test_info_shows_facts_about_the_machine(pyctr: Pyctr, root: Path) -> None:
     shown = json.loads(pyctr("info", "--format", "json", check=True).stdout)
     assert shown["KernelVersion"] == os.uname().release
     assert shown["Architecture"] == os.uname().machine
@@ -99,7 +99,7 @@ def test_info_tells_the_machines_facts(pyctr: Pyctr, root: Path) -> None:
         (["--runn"], 125, "unknown flag: --runn"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(pyctr: Pyctr, arguments: list[str], code: int, message: str) -> None:
+def test_an_error_is_reported_in_one_line(pyctr: Pyctr, arguments: list[str], code: int, message: str) -> None:
     done = pyctr(*arguments)
     assert done.returncode == code
     assert message in done.stderr.splitlines()[0]
@@ -112,7 +112,7 @@ def test_help_is_a_verb_too(pyctr: Pyctr, verb: list[str]) -> None:
     assert (asked.returncode, asked.stdout) == (0, pyctr(*verb, "--help").stdout)
 
 
-def test_doctor_says_ready_with_one_line_a_fact(pyctr: Pyctr) -> None:
+def test_doctor_prints_ready_and_one_line_per_finding(pyctr: Pyctr) -> None:
     done = pyctr("doctor")
     facts = json.loads(pyctr("doctor", "--json").stdout)
     lines = [line for line in done.stdout.splitlines() if line.startswith("  ")]
@@ -124,7 +124,7 @@ def test_doctor_says_ready_with_one_line_a_fact(pyctr: Pyctr) -> None:
     assert done.stdout.splitlines()[-1].startswith("Ready")
 
 
-def test_doctor_fails_where_something_needed_is_missing(pyctr: Pyctr, root: Path) -> None:
+def test_doctor_fails_if_a_needed_feature_is_missing(pyctr: Pyctr, root: Path) -> None:
     root.chmod(0o777)
     done = pyctr("doctor")
     assert done.returncode == 1
@@ -134,7 +134,7 @@ def test_doctor_fails_where_something_needed_is_missing(pyctr: Pyctr, root: Path
     assert pyctr("doctor").returncode == 0
 
 
-def test_doctor_fix_removes_leftovers_and_leaves_what_lives(pyctr: Pyctr, root: Path) -> None:
+def test_doctor_fix_removes_leftovers_and_nothing_in_use(pyctr: Pyctr, root: Path) -> None:
     living = pyctr("run", "-d", "--name", "living", "busybox", "sleep", "60", check=True).stdout.strip()
     half = root / "containers" / ("f" * 64 + ".removing")
     (half / "upper").mkdir(parents=True)

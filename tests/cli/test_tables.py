@@ -1,4 +1,4 @@
-"""Listings look as Docker's do; Docker's own client is asked."""
+"""Listings look like Docker's; Docker's own client is the oracle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = [
     {"Driver": "local", "Name": "日本語" * 5, "Mountpoint": "/srv/b", "Labels": "", "_labels": {}},
 ]
 WIDE_SINCE = 23
-"""Docker's first client that knows that Chinese letters take two cells."""
+"""The first Docker client for which Chinese letters take two cells."""
 FORMATS = [
     "",
     "table",
@@ -44,7 +44,7 @@ FORMATS = [
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_listing_looks_as_dockers(docker_server: DockerClient, form: str, number: int) -> None:
+def test_a_listing_looks_like_dockers(docker_server: DockerClient, form: str, number: int) -> None:
     rows = ROWS[:number]
     if docker_server.version() < WIDE_SINCE:
         rows = [{**row, "Name": str(row["Name"]).replace("日本語", "xyz")} for row in rows]
@@ -54,18 +54,18 @@ def test_a_listing_looks_as_dockers(docker_server: DockerClient, form: str, numb
     assert VOLUMES.text(rows, form).splitlines() == theirs.stdout.splitlines()
 
 
-def test_json_is_an_object_a_line() -> None:
+def test_json_is_one_object_per_line() -> None:
     lines = VOLUMES.text([{"Name": "a", "Driver": "local"}, {"Name": "b", "Driver": "x"}], "json").splitlines()
     assert lines == ['{"Driver":"local","Name":"a"}', '{"Driver":"x","Name":"b"}']
 
 
-def test_a_field_that_is_not_there_is_refused_and_the_nearest_told() -> None:
+def test_an_unknown_field_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(TemplateError, match=r"<\.Nmae>: ") as caught:
         VOLUMES.text(ROWS, "table {{.Nmae}}")
     assert caught.value.hint == "did you mean .Name?"
 
 
-def test_a_format_that_is_no_template_is_refused_even_without_rows() -> None:
+def test_a_format_that_is_not_a_template_is_refused_even_without_rows() -> None:
     with pytest.raises(TemplateError, match="unclosed action"):
         VOLUMES.text([], "{{.Name")
 
@@ -82,17 +82,17 @@ def test_a_format_that_is_no_template_is_refused_even_without_rows() -> None:
         ("{{json .}}", {"Driver", "Name", "Mountpoint", "Labels", "_labels"}),
     ],
 )
-def test_a_format_tells_which_fields_it_needs(form: str, wanted: set[str]) -> None:
+def test_the_fields_that_a_format_needs(form: str, wanted: set[str]) -> None:
     assert VOLUMES.wanted(form) == wanted
 
 
-def test_a_text_is_cut_with_an_ellipsis_and_a_short_one_is_not() -> None:
+def test_only_a_long_text_is_cut_with_an_ellipsis() -> None:
     assert tables.shorten("sleep 100000", 8) == "sleep 1…"
     assert tables.shorten("sleep", 5) == "sleep"
 
 
 @given(st.lists(st.lists(st.text(alphabet="ab ", max_size=14), min_size=3, max_size=3), min_size=1))
-def test_columns_stand_under_each_other(rows: list[list[str]]) -> None:
+def test_columns_are_aligned(rows: list[list[str]]) -> None:
     lines = tables.align(rows).split("\n")[:-1]
     width = max(10, *(len(row[0]) + 3 for row in rows))
     for line, row in zip(lines, rows, strict=True):
@@ -100,7 +100,7 @@ def test_columns_stand_under_each_other(rows: list[list[str]]) -> None:
         assert line.endswith(row[2])
 
 
-def test_the_plain_table_imports_nothing_that_is_not_hot() -> None:
+def test_the_plain_table_imports_only_cheap_modules() -> None:
     code = (
         "import sys; from pyctr_lite.cli.screen import tables; from pyctr_lite.cli.command import flags; "
         "from pyctr_lite.formats import times, units; print(*sorted(sys.modules))"

@@ -1,4 +1,4 @@
-"""Templates render as Docker's client renders them: `templates.json` holds what Docker 28 said of each."""
+"""Templates render as in Docker's client: `templates.json` holds the output of Docker 28 for each."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def refusal(text: str, data: Any = DATA) -> TemplateError:
 
 
 @pytest.mark.parametrize(("text", "shown"), CASES)
-def test_a_template_renders_or_is_refused_as_by_docker(text: str, shown: str) -> None:
+def test_a_template_renders_or_is_refused_as_in_docker(text: str, shown: str) -> None:
     try:
         ours = render(text)
     except TemplateError as error:
@@ -55,7 +55,7 @@ def test_a_template_renders_or_is_refused_as_by_docker(text: str, shown: str) ->
     assert ours == shown
 
 
-def test_docker_still_says_what_the_table_holds(docker_server: DockerClient) -> None:
+def test_dockers_client_still_agrees_with_the_table(docker_server: DockerClient) -> None:
     if int(docker_server("--version").stdout.split()[2].partition(".")[0]) < 28:
         pytest.skip("the table is of Docker 28: older clients are made with an older text/template")
     docker_server.answers["/containers/x/json"] = DATA
@@ -73,12 +73,12 @@ def test_json_keeps_the_order_of_a_structs_fields_and_sorts_a_maps_keys() -> Non
     assert render("{{json .}}", data) == '{"Z":1,"A":2,"Labels":{"a":"2","z":"1"}}'
 
 
-def test_a_missing_field_is_told_the_nearest() -> None:
+def test_a_missing_field_gets_the_nearest_as_a_suggestion() -> None:
     assert refusal("{{.State.Pdi}}").hint == "did you mean .Pid?"
     assert refusal("{{.State.Xyzzy}}").hint == ""
 
 
-def test_a_missing_key_of_a_go_map_is_no_error() -> None:
+def test_a_missing_key_of_a_go_map_is_not_an_error() -> None:
     assert render("{{.Config.Labels.nope}}") == "<no value>"
     assert render("{{with .Config.Labels}}{{.nope}}{{end}}") == "<no value>"
     assert render('{{index .Config.Labels "nope"}}') == ""
@@ -89,12 +89,12 @@ def test_a_list_of_strings_joins_and_another_does_not() -> None:
     assert "wrong type for value; expected []string" in refusal('{{join .D.b " "}}').message
 
 
-def test_an_error_tells_its_line_and_column() -> None:
+def test_an_error_has_its_line_and_column() -> None:
     assert ":2:5:" in refusal("{{.Id}}\né  {{.Nope}}").message.replace(":2:6:", ":2:5:")
     assert "template: :3:" in refusal("\n\n{{if}}{{end}}").message
 
 
-def test_a_template_tells_the_fields_that_it_asks_for() -> None:
+def test_the_fields_that_a_template_uses() -> None:
     text = "{{.ID}} {{if .Size}}{{json (index .Mounts 0)}}{{else}}{{range $x := .Ports}}{{$x.Host}}{{end}}{{end}}"
     assert Template(text).fields() == {"ID", "Size", "Mounts", "Ports", "Host"}
 
@@ -102,11 +102,11 @@ def test_a_template_tells_the_fields_that_it_asks_for() -> None:
 @pytest.mark.parametrize(
     "text", ["{{if 1}}" * 5000 + "{{end}}" * 5000, "{{" + "(" * 20000 + "1" + ")" * 20000 + "}}"]
 )
-def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
+def test_a_template_nested_too_deeply_is_refused(text: str) -> None:
     assert "inside each other" in refusal(text).message
 
 
-def test_what_is_not_supported_says_so() -> None:
+def test_an_unsupported_action_is_refused_by_name() -> None:
     assert refusal('{{define "x"}}{{end}}').message.endswith("{{define}} is not supported here")
 
 
@@ -162,7 +162,7 @@ def test_every_text_renders_or_is_refused(text: str) -> None:
 
 
 @given(st.text().filter(lambda text: "{{" not in text))
-def test_text_without_actions_is_itself(text: str) -> None:
+def test_text_without_actions_is_rendered_unchanged(text: str) -> None:
     assert render(text) == text
 
 
@@ -174,12 +174,12 @@ JSON_VALUES = st.recursive(
 
 
 @given(JSON_VALUES)
-def test_json_gives_back_the_value(value: Any) -> None:
+def test_json_can_be_read_back(value: Any) -> None:
     assert json.loads(render("{{json .V}}", {"V": value})) == value
 
 
 @given(st.lists(st.text()))
-def test_range_sees_each_item_once_in_order(items: list[str]) -> None:
+def test_range_visits_each_item_once_in_order(items: list[str]) -> None:
     assert render("{{range .V}}{{.}}{{else}}none{{end}}", {"V": items}) == ("".join(items) if items else "none")
 
 

@@ -1,4 +1,4 @@
-"""Times are read and written as Docker does."""
+"""Times are parsed and formatted as in Docker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DAY = 24 * HOUR
         (730 * DAY, "2 years"),
     ],
 )
-def test_a_duration_is_told_as_go_units_tells_it(nanoseconds: int, text: str) -> None:
+def test_a_duration_is_formatted_as_in_go_units(nanoseconds: int, text: str) -> None:
     assert times.human_duration(nanoseconds) == text
 
 
@@ -62,12 +62,12 @@ STARTED = {"StartedAt": "2024-05-01T09:59:57Z", "Running": True}
         ({"RemovalInProgress": True}, "Removal In Progress"),
     ],
 )
-def test_a_state_is_told_as_ps_tells_it(state: dict[str, object], text: str) -> None:
+def test_a_state_is_formatted_as_in_ps(state: dict[str, object], text: str) -> None:
     assert times.status(state, NOW) == text
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1)))
-def test_a_time_is_read_as_datetime_reads_it(moment: datetime) -> None:
+def test_a_time_is_parsed_as_by_datetime(moment: datetime) -> None:
     text = moment.isoformat()
     whole = int(moment.replace(tzinfo=UTC, microsecond=0).timestamp()) * SECOND
     assert times.parse(text + "Z") == whole + moment.microsecond * 1000
@@ -99,7 +99,7 @@ def test_a_time_without_a_zone_is_local() -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "2024-13-01", "2024-02-30T00:00:00Z", "2024-01-01T25:00Z", "2024-1-1T1:2:3:4Z"]
 )
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_text_that_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a time"):
         times.parse(text)
 
@@ -115,7 +115,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         ("1µs", 1000),
     ],
 )
-def test_a_go_duration_is_read(text: str, nanoseconds: int) -> None:
+def test_a_go_duration_is_parsed(text: str, nanoseconds: int) -> None:
     assert times.duration(text) == nanoseconds
 
 
@@ -129,7 +129,7 @@ def test_a_go_duration_is_read(text: str, nanoseconds: int) -> None:
         ("3d", 'time: unknown unit "d" in duration "3d"'),
     ],
 )
-def test_what_is_no_duration_is_refused_in_gos_words(text: str, message: str) -> None:
+def test_an_invalid_duration_is_refused_with_gos_message(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         times.duration(text)
     assert str(caught.value) == message

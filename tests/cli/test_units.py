@@ -1,4 +1,4 @@
-"""Sizes and CPUs are read and written as Docker does."""
+"""Sizes and CPUs are parsed and formatted as in Docker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pyctr_lite.formats import units
         ("9999999p", 2**63 - 1),
     ],
 )
-def test_a_size_is_read_as_bytes(text: str, size: int) -> None:
+def test_a_size_is_parsed_to_bytes(text: str, size: int) -> None:
     assert units.bytes_size(text) == size
 
 
@@ -54,7 +54,7 @@ def test_a_size_is_read_as_bytes(text: str, size: int) -> None:
         ("1.5.5g", 'strconv.ParseFloat: parsing "1.5.5": invalid syntax'),
     ],
 )
-def test_what_is_no_size_is_refused_in_dockers_words(text: str, message: str) -> None:
+def test_an_invalid_size_is_refused_with_dockers_message(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         units.bytes_size(text)
     assert str(caught.value) == message
@@ -75,7 +75,7 @@ def test_cpus_are_counted_in_billionths(text: str, nano: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.2.3", "1/0", "1/3", " 1", "0.0000000001", "1e999999999", "٣", "1_0"])
-def test_what_is_no_number_of_cpus_is_refused(text: str) -> None:
+def test_an_invalid_number_of_cpus_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"rational number|too precise"):
         units.nano_cpus(text)
 
@@ -92,7 +92,7 @@ def test_what_is_no_number_of_cpus_is_refused(text: str) -> None:
         (10**27, 3, "1e+03YB"),
     ],
 )
-def test_a_decimal_size_has_so_many_digits(size: int, digits: int, text: str) -> None:
+def test_a_decimal_size_has_the_requested_digits(size: int, digits: int, text: str) -> None:
     assert units.human_size(size, digits).replace("1000YB", "1e+03YB") == text
 
 
@@ -104,7 +104,7 @@ def test_a_binary_size_has_four_digits(size: int, text: str) -> None:
 
 
 @given(st.integers(min_value=0, max_value=2**50))
-def test_what_is_written_is_read_back_to_the_digits_shown(size: int) -> None:
+def test_a_formatted_size_is_parsed_back_to_the_digits_shown(size: int) -> None:
     text = units.human_bytes(size)
     if "e" not in text:
         assert units.bytes_size(text) == pytest.approx(size, rel=0.001, abs=1)

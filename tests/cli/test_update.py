@@ -1,4 +1,4 @@
-"""`update`: the kernel's files of a container that runs, the record of one that does not."""
+"""`update`: the kernel's files of a running container, the record of a stopped one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def start(pyctr: Pyctr, *flags: str) -> None:
 
 
 def limit(root: Path, controller: str, old: str, new: str) -> str:
-    """The text of a limit's file: its name under version 1, under version 2."""
+    """Return the text of a limit's file, given its names under version 1 and version 2."""
     group = Engine(str(root)).containers.get("box").group
     mount = group.hierarchy.of(controller)
     assert mount is not None
@@ -35,7 +35,7 @@ def memory(root: Path) -> int:
     return int(limit(root, "memory", "memory.limit_in_bytes", "memory.max"))
 
 
-def test_limits_of_a_running_container_change_at_once_and_stay(pyctr: Pyctr, root: Path) -> None:
+def test_limits_of_a_running_container_change_at_once_and_are_kept(pyctr: Pyctr, root: Path) -> None:
     start(pyctr, "-m", "64m")
     done = pyctr(
         "update", "-m", "96m", "--cpus", "0.5", "--pids-limit", "50", "--cpu-shares", "512", "box", check=True
@@ -50,7 +50,7 @@ def test_limits_of_a_running_container_change_at_once_and_stay(pyctr: Pyctr, roo
     assert (shown["Memory"], shown["NanoCpus"], shown["PidsLimit"]) == (96 * MIB, 5 * 10**8, 50)
 
 
-def test_memory_and_swap_are_raised_and_lowered_in_the_order_that_the_kernel_takes(
+def test_memory_and_swap_are_raised_and_lowered_in_the_order_that_the_kernel_accepts(
     pyctr: Pyctr, root: Path
 ) -> None:
     start(pyctr, "-m", "64m", "--memory-swap", "64m")
@@ -66,7 +66,7 @@ def test_a_stopped_container_has_the_new_limits_from_its_next_start(pyctr: Pyctr
     assert memory(root) == 64 * MIB
 
 
-def test_several_are_updated_and_a_missing_one_is_told(pyctr: Pyctr) -> None:
+def test_several_containers_are_updated_and_a_missing_one_is_reported(pyctr: Pyctr) -> None:
     start(pyctr)
     pyctr("create", "--name", "other", "busybox", check=True)
     done = pyctr("update", "--pids-limit", "9", "box", "nobody", "other")
@@ -89,7 +89,7 @@ def test_several_are_updated_and_a_missing_one_is_told(pyctr: Pyctr) -> None:
         (["--rm"], ["--restart", "always"], "AutoRemove is enabled"),
     ],
 )
-def test_what_cannot_be_is_refused_and_all_stays_as_it_was(
+def test_an_impossible_limit_is_refused_and_changes_nothing(
     pyctr: Pyctr, made: list[str], words: list[str], says: str
 ) -> None:
     start(pyctr, *made)
@@ -100,14 +100,14 @@ def test_what_cannot_be_is_refused_and_all_stays_as_it_was(
     assert host_config(pyctr) == before
 
 
-def test_a_refused_limit_takes_those_before_it_back(pyctr: Pyctr, root: Path) -> None:
+def test_a_refused_limit_reverts_those_before_it(pyctr: Pyctr, root: Path) -> None:
     start(pyctr, "--cpu-shares", "700", "--cpuset-cpus", "0")
     before = limit(root, "cpu", "cpu.shares", "cpu.weight")
     assert pyctr("update", "--cpu-shares", "300", "--cpuset-cpus", "999", "box").returncode == 1
     assert limit(root, "cpu", "cpu.shares", "cpu.weight") == before
 
 
-def test_a_restart_policy_is_given_and_taken_while_it_runs(pyctr: Pyctr) -> None:
+def test_a_restart_policy_is_set_and_removed_while_the_container_runs(pyctr: Pyctr) -> None:
     end = "until [ -e /go ]; do usleep 10000; done; rm /go; exit 1"
     pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", end, check=True)
     pyctr("update", "--restart", "on-failure:1", "box", check=True)

@@ -1,4 +1,4 @@
-"""`--userns auto`: root inside is a plain user outside, and what is on disk is as without it."""
+"""`--userns auto`: root inside is an unprivileged user outside, and files on disk keep the ids seen inside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(pyctr: Pyctr, *words: str | Path) -> str:
 
 
 def detached(pyctr: Pyctr, name: str, *flags: str | Path) -> int:
-    """The pid of a container that sleeps."""
+    """Run a container that sleeps. Returns its pid."""
     pyctr("run", "-d", "--name", name, *USERNS, *flags, "busybox", "sleep", "1000", check=True)
     return int(inspect(pyctr, name)["State"]["Pid"])
 
@@ -45,7 +45,7 @@ def upper(pyctr: Pyctr, name: str) -> Path:
     return Path(inspect(pyctr, name)["GraphDriver"]["Data"]["UpperDir"])
 
 
-def test_root_inside_is_a_plain_user_outside(pyctr: Pyctr) -> None:
+def test_root_inside_is_an_unprivileged_user_outside(pyctr: Pyctr) -> None:
     assert run(pyctr, "sh", "-c", "id -u; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups") == (
         f"0\n{0:10} {FIRST:10} {65536:10}\n{0:10} {FIRST:10} {65536:10}\nallow\n"
     )
@@ -54,13 +54,13 @@ def test_root_inside_is_a_plain_user_outside(pyctr: Pyctr) -> None:
     assert os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
 
 
-def test_host_is_the_default(pyctr: Pyctr) -> None:
+def test_without_userns_the_user_namespace_is_the_hosts(pyctr: Pyctr) -> None:
     link = os.readlink("/proc/self/ns/user")
     for flags in ([], ["--userns", "host"]):
         assert pyctr("run", "--rm", *flags, "busybox", "readlink", "/proc/self/ns/user").stdout == f"{link}\n"
 
 
-def test_a_file_of_root_inside_is_of_root_on_disk_and_of_the_range_through_its_process(pyctr: Pyctr) -> None:
+def test_a_file_has_its_ids_on_disk_and_those_of_the_range_through_its_process(pyctr: Pyctr) -> None:
     pid = detached(pyctr, "box")
     assert pyctr("exec", "box", "sh", "-c", f"touch /new; chown 5:6 /new; {LIST}", check=True).stdout == "5 6\n"
     on_disk, seen = (upper(pyctr, "box") / "new").stat(), os.stat(f"/proc/{pid}/root/new")
@@ -68,7 +68,7 @@ def test_a_file_of_root_inside_is_of_root_on_disk_and_of_the_range_through_its_p
     assert (seen.st_uid, seen.st_gid) == (FIRST + 5, FIRST + 6)
 
 
-def test_the_layers_and_what_the_engine_binds_in_belong_to_root_inside(pyctr: Pyctr) -> None:
+def test_the_layers_and_the_engines_bind_mounts_belong_to_root_inside(pyctr: Pyctr) -> None:
     names = (
         "/ /bin/busybox /etc/passwd /etc/hosts /etc/hostname /etc/resolv.conf /dev /dev/pts /dev/shm /dev/mqueue"
     )
@@ -87,7 +87,7 @@ SCRIPT = (
 )
 
 
-def test_a_commit_is_the_same_as_without_it(pyctr: Pyctr) -> None:
+def test_a_commit_is_the_same_as_without_a_user_namespace(pyctr: Pyctr) -> None:
     layers = []
     for name, flags in (("mapped", USERNS), ("plain", ())):
         pyctr("run", "--name", name, *flags, "busybox", "sh", "-c", SCRIPT, check=True)
@@ -103,13 +103,13 @@ def run_of(pyctr: Pyctr, image: str, *words: str) -> str:
 
 
 @pytest.mark.parametrize("flags", [(), ("--read-only",), ("--init",), ("--net", "none"), ("--cap-drop", "ALL")])
-def test_it_goes_with_other_flags(pyctr: Pyctr, flags: tuple[str, ...]) -> None:
+def test_userns_auto_works_with_other_flags(pyctr: Pyctr, flags: tuple[str, ...]) -> None:
     script = "id -u; touch /new 2>/dev/null; echo $?; touch /dev/shm/x; read comm </proc/1/comm; echo $comm"
     out = pyctr("run", "--rm", *USERNS, *flags, "busybox", "sh", "-c", script, check=True).stdout.split()
     assert out == ["0", "1" if flags == ("--read-only",) else "0", "docker-init" if "--init" in flags else "sh"]
 
 
-def test_a_plain_user_a_tmpfs_and_a_terminal(pyctr: Pyctr) -> None:
+def test_an_unprivileged_user_a_tmpfs_and_a_terminal_work(pyctr: Pyctr) -> None:
     flags = ("-u", "1000:1001", "--group-add", "5", "--tmpfs", "/t:uid=1000,mode=700")
     script = "id; touch /t/x && stat -c %u /t /t/x; echo out >/dev/stdout; touch /new"
     done = pyctr("run", "--rm", *USERNS, *flags, "busybox", "sh", "-c", script)
@@ -127,7 +127,7 @@ def test_a_user_without_a_host_id_is_refused(pyctr: Pyctr) -> None:
     assert pyctr("ps", "-aq").stdout == ""
 
 
-def test_exec_is_in_the_same_user_namespace(pyctr: Pyctr) -> None:
+def test_exec_runs_in_the_same_user_namespace(pyctr: Pyctr) -> None:
     pid = detached(pyctr, "box")
     link = os.readlink(f"/proc/{pid}/ns/user")
     assert pyctr("exec", "box", "readlink", "/proc/self/ns/user").stdout == f"{link}\n"
@@ -138,7 +138,7 @@ def test_exec_is_in_the_same_user_namespace(pyctr: Pyctr) -> None:
     assert "no id in the container's user namespace" in pyctr("exec", "-u", "70000", "box", "id").stderr
 
 
-def test_its_capabilities_are_of_its_own_user_namespace(pyctr: Pyctr) -> None:
+def test_capabilities_hold_in_the_containers_own_user_namespace(pyctr: Pyctr) -> None:
     status = "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status"
     plain = pyctr("run", "--rm", "busybox", "sh", "-c", status, check=True).stdout
     assert run(pyctr, "sh", "-c", status) == plain
@@ -166,7 +166,7 @@ def range_of(pyctr: Pyctr, name: str) -> tuple[int, int]:
     return mapping["hostID"], mapping["size"]
 
 
-def test_each_container_has_host_ids_of_its_own_and_keeps_them(pyctr: Pyctr) -> None:
+def test_each_container_has_its_own_host_ids_and_keeps_them(pyctr: Pyctr) -> None:
     for name in ("one", "two"):
         pyctr("create", "--name", name, *USERNS, "busybox", "cat", "/proc/self/uid_map", check=True)
     pyctr("create", "--name", "small", "--userns", "auto:size=10", "busybox", check=True)
@@ -175,19 +175,19 @@ def test_each_container_has_host_ids_of_its_own_and_keeps_them(pyctr: Pyctr) -> 
     assert range_of(pyctr, "small") == (FIRST + 2 * 65536, 10)
     pyctr("rm", "one", check=True)
     pyctr("create", "--name", "three", *USERNS, "busybox", check=True)
-    assert range_of(pyctr, "three")[0] == FIRST  # the lowest that is free
+    assert range_of(pyctr, "three")[0] == FIRST  # the lowest free range
     for _ in range(2):
         assert pyctr("start", "-a", "two", check=True).stdout.split() == ["0", str(FIRST + 65536), "65536"]
 
 
-def test_two_that_are_made_at_once_have_different_ranges(pyctr: Pyctr) -> None:
+def test_two_containers_created_at_once_have_different_ranges(pyctr: Pyctr) -> None:
     words = pyctr.command("create", *USERNS, "busybox")
     makers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(6)]
     ids = [maker.communicate()[0].strip() for maker in makers]
     assert len({range_of(pyctr, id)[0] for id in ids}) == 6
 
 
-def test_what_has_no_range_left_is_refused_and_leaves_nothing(pyctr: Pyctr) -> None:
+def test_a_container_without_a_free_range_is_refused_and_leaves_nothing(pyctr: Pyctr) -> None:
     words = ("--userns", f"auto:size={2**31 - 1}", "-v", "/anonymous", "busybox", "cat", "/proc/self/uid_map")
     out = pyctr("run", "--name", "all", *words, check=True).stdout
     assert out.split() == ["0", str(FIRST), str(2**31 - 1)]
@@ -196,7 +196,9 @@ def test_what_has_no_range_left_is_refused_and_leaves_nothing(pyctr: Pyctr) -> N
     assert len(list((pyctr.root / "containers").iterdir())) == 1
 
 
-def test_the_ranges_are_those_of_the_user_containers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_ranges_are_those_of_the_user_named_containers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     lines = {
         "/etc/subuid": "me:100000:65536\ncontainers:1000000:200000\n",
         "/etc/subgid": "containers:1050000:9\n",
@@ -218,10 +220,10 @@ def test_the_ranges_are_those_of_the_user_containers(monkeypatch: pytest.MonkeyP
         user_namespace._free([[FIRST, 1]], 2**31 - 1)
 
 
-# --- what it is told and refused --------------------------------------------------------------------------
+# --- errors and inspection -----------------------------------------------------------------------------
 
 
-def test_what_there_is_not_is_refused_in_one_line(pyctr: Pyctr) -> None:
+def test_an_unsupported_userns_is_refused_in_one_line(pyctr: Pyctr) -> None:
     for mode in ("keep-id", "auto:size=", "auto:5", "container:"):
         told = fails(pyctr, "run", "--userns", mode, "busybox", "true")
         assert f"invalid userns mode: {mode}" in told
@@ -238,7 +240,7 @@ def test_what_there_is_not_is_refused_in_one_line(pyctr: Pyctr) -> None:
     assert pyctr("ps", "-aq").stdout == ""
 
 
-def test_namespaces_are_shared_inside_one_user_namespace_only(pyctr: Pyctr) -> None:
+def test_namespaces_are_shared_only_within_one_user_namespace(pyctr: Pyctr) -> None:
     pid = detached(pyctr, "box")
     pyctr("run", "-d", "--name", "plain", "busybox", "sleep", "1000", check=True)
     for flag in ("net", "pid", "ipc", "uts"):
@@ -254,7 +256,7 @@ def test_namespaces_are_shared_inside_one_user_namespace_only(pyctr: Pyctr) -> N
     assert pyctr("run", "--rm", "--net", "container:box", "busybox", "id", "-u").stdout == "0\n"
 
 
-def test_inspect_and_explain_tell_of_it(pyctr: Pyctr) -> None:
+def test_inspect_and_explain_show_the_user_namespace(pyctr: Pyctr) -> None:
     told = pyctr("run", "--name", "box", "--explain", *USERNS, "busybox", "true", check=True).stderr
     for step in ("CLONE_NEWUSER", "uid_map", "set=MOUNT_ATTR_IDMAP", f"setfsuid({FIRST})", 'mount("overlay"'):
         assert step in told
@@ -269,7 +271,7 @@ def test_inspect_and_explain_tell_of_it(pyctr: Pyctr) -> None:
 # --- volumes and binds ------------------------------------------------------------------------------------
 
 
-def test_a_volume_has_the_ids_that_are_seen_inside(pyctr: Pyctr) -> None:
+def test_a_volume_on_disk_has_the_ids_seen_inside(pyctr: Pyctr) -> None:
     run_with(pyctr, ("-v", "data:/root"), "sh", "-c", "touch /root/new; chown 5:6 /root/new")
     place = Path(pyctr("volume", "inspect", "--format", "{{.Mountpoint}}", "data").stdout.strip())
     assert (place.stat().st_uid, (place / "new").stat().st_uid, (place / "new").stat().st_gid) == (0, 5, 6)
@@ -305,7 +307,7 @@ def test_a_new_volume_is_filled_with_the_images_owners(pyctr: Pyctr) -> None:
     assert out == "7:8\n7:8\n"
 
 
-def test_files_of_the_host_are_nobodys(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_files_of_the_host_belong_to_nobody_inside(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "secret").chmod(0o600)
     (tmp_path / "open").write_text("y")
@@ -323,7 +325,7 @@ def test_files_of_the_host_are_nobodys(pyctr: Pyctr, tmp_path: Path) -> None:
     assert (tmp_path / "secret").read_text() == "x"
 
 
-def test_files_of_the_host_have_their_ids_where_that_is_asked_for(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_files_of_the_host_keep_their_ids_with_idmap(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir(mode=0o700)
     (tmp_path / "d/secret").write_text("x")
     for flags in (("-v", f"{tmp_path}/d:/x:idmap"), ("--mount", f"type=bind,src={tmp_path}/d,dst=/x,idmap")):
@@ -331,18 +333,18 @@ def test_files_of_the_host_have_their_ids_where_that_is_asked_for(pyctr: Pyctr, 
         assert (tmp_path / "d/new").stat().st_uid == 0
         (tmp_path / "d/new").unlink()
     plain = ("-v", f"{tmp_path}/d:/x:ro,idmap", "busybox", "cat", "/x/secret")
-    assert pyctr("run", "--rm", *plain, check=True).stdout == "x"  # no user namespace: no other ids
+    assert pyctr("run", "--rm", *plain, check=True).stdout == "x"  # without a user namespace ids are not mapped
     assert "ead-only" in pyctr("run", "--rm", *USERNS, *plain[:3], "touch", "/x/new").stderr
     told = fails(pyctr, "run", *USERNS, "-v", "/proc/sys:/x:idmap", "busybox", "true")
     assert "the ids of /proc/sys cannot be mapped: proc does not support idmapped mounts here" in told
     pyctr("rm", *pyctr("ps", "-aq").stdout.split())
 
 
-# --- from inside to the outside ---------------------------------------------------------------------------
+# --- escapes ---------------------------------------------------------------------------------------------
 
 
-def test_a_setuid_file_of_root_inside_gives_the_host_nothing(pyctr: Pyctr, tmp_path: Path) -> None:
-    """On disk it is root's: so no plain user may come near, neither by the disk nor by the process."""
+def test_a_setuid_file_of_root_inside_gives_no_privileges_on_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
+    """On disk the file is root's, so no unprivileged user may reach it, by the disk or by the process."""
     pid = detached(pyctr, "box", "-v", "data:/d")
     script = "for path in /root-shell /d/root-shell; do cp /bin/busybox $path; chmod 6755 $path; done"
     pyctr("exec", "box", "sh", "-c", script, check=True)
@@ -353,7 +355,7 @@ def test_a_setuid_file_of_root_inside_gives_the_host_nothing(pyctr: Pyctr, tmp_p
         Path(f"/proc/{pid}/root/root-shell"),
     ]
     top = pyctr.root
-    while top != top.parent:  # the test's own directories are not to be what keeps others out
+    while top != top.parent:  # the permissions of the test's own directories must not decide this test
         if top.stat().st_mode & 0o5 != 0o5:
             subprocess.run(["chmod", "o+rx", top], check=True)
         top = top.parent
@@ -366,19 +368,19 @@ def test_a_setuid_file_of_root_inside_gives_the_host_nothing(pyctr: Pyctr, tmp_p
             subprocess.run([path, "id"], **who)
 
 
-def test_a_setuid_file_of_the_host_gives_root_inside_nothing(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_setuid_file_of_the_host_gives_no_privileges_to_root_inside(pyctr: Pyctr, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     subprocess.run(["cp", "/bin/busybox", tmp_path / "busybox"], check=True)
-    (tmp_path / "busybox").chmod(0o4755)  # setuid to nobody in there: the kernel passes over it
+    (tmp_path / "busybox").chmod(0o4755)  # its owner is nobody inside, so the kernel ignores the bit
     script = "grep ^Uid: /proc/self/status | tr '\\t' ' '"
     assert run_with(pyctr, ("-v", f"{tmp_path}:/x"), "/x/busybox", "sh", "-c", script) == "Uid: 0 0 0 0\n"
 
 
-def test_mounts_in_it_reach_nothing_of_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_mounts_inside_do_not_affect_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
     unconfined = ("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined")
     script = "mount -t tmpfs t /mnt && echo mounted; umount /mnt"
     mounted = ("sh", "-c", "mkdir /mnt; " + script)
-    assert run_with(pyctr, unconfined, *mounted) == "mounted\n"  # it is root of its own mounts
+    assert run_with(pyctr, unconfined, *mounted) == "mounted\n"  # it is root in its own mount namespace
     assert pyctr("run", "--rm", *USERNS, "busybox", *mounted).stdout == ""
     for what in ("-t proc p /mnt", "-t sysfs s /mnt", "-t ext4 /dev/vda /mnt", "-t devtmpfs d /mnt"):
         words = ("sh", "-c", f"mkdir /mnt; mount {what}; ls /mnt/[0-9]* -d 2>/dev/null | wc -l")
@@ -386,22 +388,22 @@ def test_mounts_in_it_reach_nothing_of_the_host(pyctr: Pyctr, tmp_path: Path) ->
         assert (plain.stdout, "mount:" in plain.stderr) == ("0\n", True)
         if "dev" in what:
             assert "mount:" in admin.stderr
-        assert int(admin.stdout) < 5  # a /proc of its own shows its own processes
-    # Whatever it unmounts: what lies below is its own, never the host's.
+        assert int(admin.stdout) < 5  # its own /proc shows only its own processes
+    # Whatever it unmounts, the mount below is its own and never the host's.
     script = "umount -l /proc/timer_list; umount -l /sys /etc/hosts; ls -d /var/lib/pyctr_lite /home/* 2>/dev/null"
     assert run_with(pyctr, unconfined, "sh", "-c", f"{script}; true") == ""
     assert str(pyctr.root) not in Path("/proc/self/mountinfo").read_text()
 
 
-def test_a_new_user_namespace_inside_has_no_more(pyctr: Pyctr) -> None:
+def test_a_nested_user_namespace_gains_nothing(pyctr: Pyctr) -> None:
     flags = ("--security-opt", "seccomp=unconfined")
     assert run_with(pyctr, flags, "unshare", "-Ur", "cat", "/proc/self/uid_map").split() == ["0", "0", "1"]
 
 
-# --- its life ---------------------------------------------------------------------------------------------
+# --- lifecycle -------------------------------------------------------------------------------------------
 
 
-def test_its_life_is_that_of_any_other(pyctr: Pyctr) -> None:
+def test_a_container_with_a_user_namespace_has_the_usual_lifecycle(pyctr: Pyctr) -> None:
     health = ("--health-cmd", "id -u", "--health-interval", "100ms")
     detached(pyctr, "box", "--restart", "on-failure:2", "-m", "64m", *health)
     pyctr("pause", "box", check=True)
@@ -416,7 +418,7 @@ def test_its_life_is_that_of_any_other(pyctr: Pyctr) -> None:
     assert (code.returncode, pyctr("wait", "fails").stdout) == (3, "3\n")
 
 
-def test_files_are_copied_with_the_ids_that_are_seen_inside(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_cp_uses_the_ids_seen_inside(pyctr: Pyctr, tmp_path: Path) -> None:
     detached(pyctr, "box")
     (tmp_path / "d").mkdir()
     (tmp_path / "d/file").write_text("x")
@@ -442,8 +444,8 @@ def test_files_are_copied_with_the_ids_that_are_seen_inside(pyctr: Pyctr, tmp_pa
     assert "d/file: id 70000 has no host id" in told or "file: id 70000 has no host id" in told
 
 
-def test_the_capabilities_of_a_file_are_those_of_the_disk(pyctr: Pyctr) -> None:
-    """For us the kernel shows them with the root of the user namespace (version 3)."""
+def test_file_capabilities_are_copied_as_they_are_on_disk(pyctr: Pyctr) -> None:
+    """Outside, the kernel shows them with the root of the user namespace (version 3)."""
     pyctr("create", "--name", "box", *USERNS, "busybox", "sleep", "1000", check=True)
     held, name = bytes.fromhex("0100000200200000000000000000000000000000"), "security.capability"  # CAP_NET_RAW
     (upper(pyctr, "box") / "x").mkdir()
@@ -461,8 +463,8 @@ def test_the_capabilities_of_a_file_are_those_of_the_disk(pyctr: Pyctr) -> None:
     assert os.getxattr(upper(pyctr, "box") / "tmp/x/busybox", name) == held
 
 
-def test_a_killed_start_leaves_nothing_that_stays(pyctr: Pyctr) -> None:
-    """An error while the mounts are made: told in one line, and the next start works."""
+def test_a_failed_start_can_be_repeated(pyctr: Pyctr) -> None:
+    """After a failed mount, reported in one line, the next start works."""
     pyctr("create", "--name", "box", *USERNS, "-v", "data:/d", "busybox", "true", check=True)
     volume = Path(pyctr("volume", "inspect", "--format", "{{.Mountpoint}}", "data").stdout.strip())
     volume.rename(volume.with_name("away"))

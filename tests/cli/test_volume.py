@@ -1,4 +1,4 @@
-"""The volume verbs, end to end: what is made, shown, refused and removed."""
+"""The volume verbs, end to end: creation, listing, errors, removal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
-    """The message of a verb that failed with an exit code and one line (and its hint)."""
+    """Return the message of a verb that fails with an exit code and one line (and a hint)."""
     assert done.returncode == code, done
     first, *hints = done.stderr.splitlines()
     assert first.startswith("pyctr_lite: ")
@@ -23,7 +23,7 @@ def one_line(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
     return first.removeprefix("pyctr_lite: ")
 
 
-def test_create_prints_the_name_and_again_is_fine(pyctr: Pyctr, root: Path) -> None:
+def test_create_prints_the_name_and_is_idempotent(pyctr: Pyctr, root: Path) -> None:
     assert pyctr("volume", "create", "data", check=True).stdout == "data\n"
     (root / "volumes/data/_data/kept").write_text("x")
     assert pyctr("volume", "create", "data", check=True).stdout == "data\n"
@@ -33,7 +33,7 @@ def test_create_prints_the_name_and_again_is_fine(pyctr: Pyctr, root: Path) -> N
     assert (root / "volumes" / anonymous / "_data").is_dir()
 
 
-def test_ls_shows_choose_and_formats(pyctr: Pyctr) -> None:
+def test_ls_lists_filters_and_formats(pyctr: Pyctr) -> None:
     pyctr("volume", "create", "--label", "a=b", "one", check=True)
     pyctr("volume", "create", "two", check=True)
     pyctr("create", "-v", "two:/two", "busybox", check=True)
@@ -75,11 +75,11 @@ def test_inspect_shows_dockers_keys(pyctr: Pyctr, root: Path) -> None:
     assert pyctr("volume", "inspect", "-f", form, "data", check=True).stdout == "data b <no value>\n"
 
 
-def test_inspect_shows_what_is_there_and_tells_what_is_not(pyctr: Pyctr) -> None:
+def test_inspect_shows_found_volumes_and_reports_missing_ones(pyctr: Pyctr) -> None:
     pyctr("volume", "create", "data", check=True)
     done = pyctr("volume", "inspect", "data", "date")
     assert one_line(done) == "get date: no such volume"
-    assert "data" in done.stderr.splitlines()[1]  # what is near
+    assert "data" in done.stderr.splitlines()[1]  # the suggestion
     assert [volume["Name"] for volume in json.loads(done.stdout)] == ["data"]
     nothing = pyctr("volume", "inspect", "nope")
     assert json.loads(nothing.stdout) == []
@@ -102,7 +102,7 @@ def test_a_volume_in_use_is_not_removed(pyctr: Pyctr) -> None:
     assert pyctr("volume", "rm", "-f", "data", check=True).returncode == 0
 
 
-def test_prune_takes_anonymous_volumes_that_nobody_uses(pyctr: Pyctr, root: Path) -> None:
+def test_prune_removes_unused_anonymous_volumes(pyctr: Pyctr, root: Path) -> None:
     free = pyctr("volume", "create", check=True).stdout.strip()
     (root / "volumes" / free / "_data/file").write_bytes(bytes(1500))
     pyctr("volume", "create", "named", check=True)
@@ -116,7 +116,7 @@ def test_prune_takes_anonymous_volumes_that_nobody_uses(pyctr: Pyctr, root: Path
     assert pyctr("volume", "prune", "-f", check=True).stdout == "Total reclaimed space: 0B\n"
 
 
-def test_prune_all_takes_named_ones_too_but_for_a_filter(pyctr: Pyctr) -> None:
+def test_prune_all_removes_named_volumes_too_unless_filtered(pyctr: Pyctr) -> None:
     pyctr("volume", "create", "--label", "keep", "one", check=True)
     pyctr("volume", "create", "two", check=True)
     pyctr("create", "-v", "used:/d", "busybox", check=True)
@@ -128,14 +128,14 @@ def test_prune_all_takes_named_ones_too_but_for_a_filter(pyctr: Pyctr) -> None:
     assert pyctr("volume", "ls", "-q", check=True).stdout == "used\n"
 
 
-def test_a_volume_that_is_a_directory_of_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_volume_may_be_a_directory_of_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "host").mkdir()
     options = ["-o", "type=none", "-o", "o=bind", "-o", f"device={tmp_path}/host"]
     pyctr("volume", "create", *options, "shared", check=True)
     pyctr("run", "--rm", "-v", "shared:/s", "busybox", "touch", "/s/new", check=True)
     assert (tmp_path / "host/new").exists()
     pyctr("volume", "rm", "shared", check=True)
-    assert (tmp_path / "host/new").exists()  # it is the host's
+    assert (tmp_path / "host/new").exists()  # the host's directory is not removed
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_volume_that_is_a_directory_of_the_host(pyctr: Pyctr, tmp_path: Path) 
         (["shrink"], 1, "'shrink' is not a pyctr_lite volume command"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
+def test_an_error_is_reported_in_one_line(
     pyctr: Pyctr, root: Path, arguments: list[str], code: int, message: str
 ) -> None:
     if arguments[:2] == ["inspect", "-f"]:

@@ -1,7 +1,7 @@
-"""The matrix of `cp`: what is copied × where it lands × how both are written, in either direction.
+"""The matrix of `cp`: sources × destinations × spellings of both, in either direction.
 
-Each case has a directory of its own, with one of each kind of destination, on the host or in the container. So
-all of them are made at once, and what became of them is listed at once.
+Each case has its own directory with one destination of each kind, on the host or in the container. So all cases
+can be set up at once, and their results listed at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TREE: list[tuple[str, str, str]] = [
     ("loop", "link", "loop"),
     ("pipe", "fifo", ""),
 ]
-"""What is in the directory of each case."""
+"""The content of the directory of each case."""
 
 SOURCE: list[tuple[str, str, str]] = [
     ("s", "file", "new s"),
@@ -51,9 +51,9 @@ FLAGS: list[tuple[str, ...]] = [(), ("-L",), ("-a",)]
 
 
 def cases(part: int) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """The flags, source and destination of each case; -L where there is a link to follow, -a for some.
+    """Yield the flags, source and destination of cases; -L if there is a link to follow, -a for some.
 
-    Every fourth, from `part` on; all of them with PYCTR_MATRIX=full.
+    Yields every fourth case, from `part` on; all of them with PYCTR_MATRIX=full.
     """
     everything = list(_cases())
     yield from everything if os.environ.get("PYCTR_MATRIX") == "full" else everything[part::4]
@@ -69,19 +69,19 @@ def _cases() -> Iterator[tuple[tuple[str, ...], str, str]]:
 
 
 def difference(direction: str, flags: tuple[str, ...], source: str, destination: str) -> str:
-    """Why we do something else than Docker in a case, by intent; "" if we do not."""
+    """Return the reason why our result differs from Docker's on purpose in a case; "" if it does not."""
     checked_first = direction == "out" and destination in ("f/", "f/below", "loop", "no/such")
     if "-L" in flags and source == "broken" and not checked_first:
-        return "we name what was asked for, Docker where the link leads"
+        return "we name the given path, Docker the link's target"
     if direction == "into" and destination == "loop" and source not in ("s/", "missing"):
-        return "Docker replaces a link that leads in a circle, we refuse it"
+        return "Docker replaces a circular link, we refuse it"
     if direction == "out" and source.endswith("sd/.") and destination == "to-dir/":
         return "Docker 20.10 unpacks at the link, and fails"
     return ""
 
 
 def make(top: Path, tree: list[tuple[str, str, str]]) -> None:
-    """Make a tree on the host, owned by 12:34."""
+    """Create a tree on the host, owned by 12:34."""
     top.mkdir(parents=True)
     for name, kind, content in tree:
         path = top / name
@@ -97,7 +97,7 @@ def make(top: Path, tree: list[tuple[str, str, str]]) -> None:
 
 
 def archive(trees: dict[str, list[tuple[str, str, str]]]) -> bytes:
-    """A tar stream of trees by their directories' names."""
+    """Return a tar stream of trees, given by the names of their directories."""
     kinds = {"dir": tarfile.DIRTYPE, "file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "fifo": tarfile.FIFOTYPE}
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w") as tar:
@@ -114,7 +114,7 @@ def archive(trees: dict[str, list[tuple[str, str, str]]]) -> bytes:
 
 
 def listing(data: bytes) -> dict[str, list[str]]:
-    """What a tar stream of all cases has in each: lines of name, kind, mode, owner and content."""
+    """List a tar stream of all cases: for each case, lines of name, kind, mode, owner and content."""
     found: dict[str, list[str]] = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for member in tar:
@@ -130,7 +130,7 @@ def listing(data: bytes) -> dict[str, list[str]]:
 
 
 def listing_of(top: Path) -> list[str]:
-    """The same of a directory of the host."""
+    """List a directory of the host in the same form."""
     lines = []
     for directory, names, files in os.walk(top):
         for name in names + files:

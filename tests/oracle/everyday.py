@@ -1,9 +1,9 @@
 """Docker command lines of everyday use, in scenarios: each begins with no container and one image, busybox.
 
-A line is what is typed behind `docker`; `<<` gives it the rest as its input, HERE is a directory of the host. In
-a tuple the line is followed by reasons why podman's or Docker's output or exit code is another than ours; each
-begins with whose it is. Such a line is run on both sides too, and must still differ. A reason that names a version
-("podman 4.3 …") is one of that version.
+A line holds the arguments of `docker`; the text after `<<` is its input, HERE is a directory of the host. In a
+tuple the line is followed by reasons why the output or exit code of podman or Docker differs from ours, each of
+which begins with that name. Such a line is run on both sides, too, and must still differ. A reason that names a
+version ("podman 4.3 …") applies to that version only.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 Line = str | tuple[str, ...]
 
 _TOTAL = "podman prints no total"
-_SAME = "podman differs here for the same reason"
-_ON_STDOUT = "Docker 20.10 says on stdout why exec failed"
-_CODES = "podman has no exit code of its own for this"
-_ALL_OR_NONE = "podman touches none where one is missing"
-_PS = "podman runs the ps of the image, Docker that of the host"
-_NO_TERMINAL = "podman goes on where its input is no terminal"
+_SAME = "podman differs for the same reason"
+_ON_STDOUT = "Docker 20.10 prints the error of exec on stdout"
+_CODES = "podman has no separate exit code for this"
+_ALL_OR_NONE = "podman changes none if one is missing"
+_PS = "podman runs the image's ps, Docker the host's"
+_NO_TERMINAL = "podman continues if its input is not a terminal"
 _EVENTS = "podman has other events, with other fields"
 _LATEST = "podman completes the image's name"
 
@@ -40,7 +40,10 @@ SCENARIOS: dict[str, list[Line]] = {
         ("run --rm -w /made/by/run busybox pwd", "podman 4.3 does not make the working directory"),
         "run --rm -u 1000:1001 busybox id -u",
         "run --rm -u nobody busybox id -un",
-        ("run --rm -u nosuchuser busybox true", "podman ends with 126, Docker with 125: no program was tried"),
+        (
+            "run --rm -u nosuchuser busybox true",
+            "podman exits with 126, Docker with 125, because no program was tried",
+        ),
         "run --rm -h box busybox hostname",
         "run --rm --entrypoint echo busybox from the entrypoint",
         "run --rm --entrypoint '' busybox echo no entrypoint",
@@ -56,9 +59,9 @@ SCENARIOS: dict[str, list[Line]] = {
         "run --rm --network none busybox ls /sys/class/net",
         (
             "run --rm --stop-signal 99999 busybox true",
-            "Docker takes any number, and fails at the stop",
+            "Docker accepts any number, and fails at the stop",
         ),
-        ("run", "podman ends with 125 where arguments are missing, Docker's client with 1"),
+        ("run", "podman exits with 125 if arguments are missing, Docker's client with 1"),
     ],
     "the life of a container": [
         "create --name web busybox sh -c 'trap \"exit 3\" TERM; echo up; while :; do usleep 20000; done'",
@@ -66,8 +69,8 @@ SCENARIOS: dict[str, list[Line]] = {
         "ps -a --format '{{.Names}}'",
         "start web",
         "ps --format '{{.Names}}'",
-        ("ps --format '{{.Image}} {{.State}}'", "podman 4.3 shows the status as the state, and the whole name"),
-        ("start web", "podman 4.3 prints nothing for one that runs"),
+        ("ps --format '{{.Image}} {{.State}}'", "podman 4.3 shows the status as the state, and the full name"),
+        ("start web", "podman 4.3 prints nothing for a running container"),
         "start nobody",
         "inspect -f '{{.State.Running}} {{.State.Status}}' web",
         "logs web",
@@ -84,7 +87,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "kill web",
         "restart -t 5 web",
         "rename web site",
-        ("inspect -f '{{.Name}}' site", "podman's names have no slash before them here"),
+        ("inspect -f '{{.Name}}' site", "podman's names do not begin with a slash here"),
         "rm site",
         "rm -f site",
         "rm -f site",
@@ -94,7 +97,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "pause nobody",
         "stop nobody",
     ],
-    "exec, cp and what is inside": [
+    "exec and cp": [
         "run -d --name box busybox sleep 1000",
         "exec box echo hello",
         "exec box sh -c 'exit 7'",
@@ -177,7 +180,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "tag busybox mine:1",
         "tag nosuch mine:2",
         "tag busybox UPPER:1",
-        ("images --format '{{.Tag}}' mine", "podman lists every name of an image that has one that fits"),
+        ("images --format '{{.Tag}}' mine", "podman lists all names of an image if one matches"),
         ("images --filter reference=mine --format '{{.Tag}}'", _SAME),
         "images --filter dangling=true -q",
         "image inspect -f '{{json .Config.Cmd}}' mine:1",
@@ -185,13 +188,13 @@ SCENARIOS: dict[str, list[Line]] = {
         "run --name maker busybox sh -c 'echo made >/made; rm /etc/group'",
         "diff maker",
         "commit -c 'CMD [\"cat\", \"/made\"]' -c 'ENV A=b' maker made:1",
-        ("commit -m 'a message' maker said:1", "podman takes a message only with --format docker"),
+        ("commit -m 'a message' maker said:1", "podman accepts a message only with --format docker"),
         ("history --format '{{.Comment}}' said:1", _SAME, "Docker's busybox has an import's comment"),
         ("rmi said:1", _SAME),
         "run --rm made:1",
         "run --rm made:1 sh -c 'echo $A; ls /etc/group'",
         "image inspect -f '{{json .Config.Cmd}}' made:1",
-        ("rmi made:1 nosuch", "podman removes none where one is missing"),
+        ("rmi made:1 nosuch", "podman removes none if one is missing"),
         "save -o HERE/saved.tar mine:1",
         "rmi mine:1",
         "load -i HERE/saved.tar",
@@ -200,14 +203,14 @@ SCENARIOS: dict[str, list[Line]] = {
         "import HERE/root.tar flat",
         "run --rm flat cat /made",
         "rm maker",
-        ("rmi flat mine:1", "podman tells of all names first, and of ids without their sha256:"),
+        ("rmi flat mine:1", "podman prints all names first, and ids without sha256:"),
         "rmi nosuch",
         "rmi -f nosuch",
         ("image prune -f", _TOTAL),
     ],
     "volumes": [
         "volume create data",
-        ("volume create data", "podman 4.3 refuses what is there; Docker gives it"),
+        ("volume create data", "podman 4.3 refuses an existing volume; Docker prints it"),
         "volume create --label a=b other",
         "volume ls -q",
         "volume ls --format '{{.Driver}} {{.Name}}'",
@@ -233,35 +236,35 @@ SCENARIOS: dict[str, list[Line]] = {
         "rm -f -v user",
         "volume rm data",
         "volume rm data",
-        ("volume rm -f data", "podman does not print what is missing"),
+        ("volume rm -f data", "podman does not print missing volumes"),
         ("volume prune -f", "podman 4.3 prunes named volumes too", "Docker 20.10 prunes named volumes too"),
     ],
     "formats and nested fields": [
         "run -d --name web -l role=web -v data:/data --tmpfs /scratch --restart on-failure:2 busybox sleep 99",
         "ps --format '{{.ID}} {{.Names}} {{.Ports}}'",
-        ("ps --format '{{json .Names}} {{json .Labels}}'", "podman's labels are a map, Docker's a text"),
-        ("ps --format 'table {{.Names}}\\t{{.Labels}}'", "podman's labels are a map, Docker's a text"),
+        ("ps --format '{{json .Names}} {{json .Labels}}'", "podman's labels are a map, Docker's a string"),
+        ("ps --format 'table {{.Names}}\\t{{.Labels}}'", "podman's labels are a map, Docker's a string"),
         ("ps --no-trunc --format '{{.Command}}'", "podman does not quote a command"),
         "ps --format '{{.Nosuch}}'",
         "ps --format '{{.Names'",
-        ("ps --filter ancestor=busybox --format '{{.Names}}'", "podman wants the whole name here"),
+        ("ps --filter ancestor=busybox --format '{{.Names}}'", "podman needs the full name here"),
         "ps --filter volume=data --format '{{.Names}}'",
         ("ps --filter network=none --format '{{.Names}}'", "podman has no network of that name"),
         "ps --filter before=nobody -q",
         ("ps --filter nonsense", _CODES),
         "ps extra",
         "inspect -f '{{.Path}} {{.Args}} {{.Config.Cmd}}' web",
-        ("inspect -f '{{.Config.Entrypoint}}' web", "podman's is a text, Docker's a list"),
+        ("inspect -f '{{.Config.Entrypoint}}' web", "podman's is a string, Docker's a list"),
         "inspect -f '{{.HostConfig.NetworkMode}} {{.HostConfig.AutoRemove}} {{.RestartCount}}' web",
         "inspect -f '{{with .HostConfig.RestartPolicy}}{{.Name}} {{.MaximumRetryCount}}{{end}}' web",
-        ("inspect -f '{{.HostConfig.CapAdd}} {{.HostConfig.PidsLimit}}' web", "podman has a limit of its own"),
+        ("inspect -f '{{.HostConfig.CapAdd}} {{.HostConfig.PidsLimit}}' web", "podman has its own default limit"),
         ("inspect -f '{{.HostConfig.Binds}} {{json .HostConfig.Tmpfs}}' web", "podman shows the options in use"),
         "inspect -f '{{json .Config.Volumes}} {{.HostConfig.GroupAdd}}' web",
         "inspect -f '{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}' web",
         "inspect -f '{{if .State.Running}}up{{else}}down{{end}} {{.State.OOMKilled}} {{.State.ExitCode}}' web",
         'inspect -f \'{{index .Config.Labels "role"}} {{len .Args}} {{upper .Path}} {{join .Args ","}}\' web',
         "inspect -f '{{.Config.Tty}} {{.Config.OpenStdin}} {{.Config.User}}' web",
-        ("inspect -f '{{.Config.WorkingDir}}' web", "podman shows / where none was asked for"),
+        ("inspect -f '{{.Config.WorkingDir}}' web", "podman shows / if none was given"),
         "inspect -f '{{json .NetworkSettings.Ports}} {{.NetworkSettings.IPAddress}}' web",
         ("inspect -f '{{.State' web", _CODES),
         "inspect -f '{{.Path}}' web nobody",
@@ -272,7 +275,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "image inspect web",
         "image inspect -f '{{.Os}} {{.Architecture}} {{.Config.Cmd}} {{.RepoTags}}' busybox",
         "version --format '{{.Nosuch}}'",
-        ("info --format '{{.OSType}} {{.Containers}} {{.ContainersRunning}}'", "podman's fields are others"),
+        ("info --format '{{.OSType}} {{.Containers}} {{.ContainersRunning}}'", "podman has other fields"),
         ("top web -o pid,user,comm", _PS),
         ("top web -eo comm", _PS),
         "stats --no-stream --format '{{.Name}} {{.PIDs}}' web",
@@ -294,18 +297,18 @@ SCENARIOS: dict[str, list[Line]] = {
         "logs -t reads",
         "logs --tail 1 reads",
         "logs --since 2000-01-01 reads",
-        ("logs --tail all reads", "podman's --tail takes numbers only"),
+        ("logs --tail all reads", "podman's --tail accepts only numbers"),
         "logs --since 2099-01-01T00:00:00 reads",
         "logs --until 2000-01-01T00:00:00Z reads",
         "logs --since nonsense reads",
-        ("logs --tail nonsense reads", _CODES, "Docker shows all where that is no number"),
-        ("logs reads app", "podman shows the logs of several"),
+        ("logs --tail nonsense reads", _CODES, "Docker shows all lines if that is not a number"),
+        ("logs reads app", "podman shows the logs of several containers"),
         "run -d --name box -e A=1 busybox sleep 1000",
         ("exec -d -w /tmp -e B=2 box sh -c 'echo $A $B >file'", "podman prints the id of the exec"),
         "exec box sh -c 'while ! [ -s /tmp/file ]; do usleep 20000; done; cat /tmp/file'",
         "exec -u 5:6 -w /etc box sh -c 'id -u; id -g; pwd'",
         ("exec -u nosuch box true", _CODES, _ON_STDOUT),
-        ("exec -w /nosuch box true", "podman takes it for a missing program", _ON_STDOUT),
+        ("exec -w /nosuch box true", "podman reports a missing program", _ON_STDOUT),
         ("exec -it box true", _NO_TERMINAL),
         "exec -i box sh << exit 9",
         "exec --env-file HERE/none box true",
@@ -330,21 +333,21 @@ SCENARIOS: dict[str, list[Line]] = {
         ("events --since 1m --until 0s --filter container=ends --format '{{.Type}} {{.Action}}'", _EVENTS),
         ("events --since 1m --until 0s -f label=a=b -f event=die --format '{{.Actor.Attributes}}'", _EVENTS),
         ("events --since 1m --until 0s -f label=a -f event=destroy --format '{{.From}} {{.Status}}'", _EVENTS),
-        ("events --since nonsense --until 0s", "podman takes any word for a time"),
+        ("events --since nonsense --until 0s", "podman accepts any word as a time"),
         ("events --since 1m --until 0s --format '{{.Action'", _CODES),
     ],
-    "names, several at a time, and what is refused": [
+    "names, several containers at a time, and errors": [
         "nosuch",
-        ("help nosuch", "podman shows all its verbs"),
+        ("help nosuch", "podman lists all its commands"),
         "container nosuch",
         ("--nosuch ps", _CODES),
         "run --nosuch --help",
         "create --name aa busybox true",
         "create --name aa busybox true",
         "create --name 'bad name' busybox true",
-        ("create --name b busybox true", "podman takes a name of one letter"),
+        ("create --name b busybox true", "podman accepts a name of one letter"),
         "create busybox:nosuch true",
-        ("rename aa aa", "podman takes the name that it has"),
+        ("rename aa aa", "podman accepts the current name"),
         "rename aa bb",
         "rename nobody cc",
         "rename bb ''",
@@ -353,7 +356,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "run -d --name up busybox sh -c 'trap \"exit 7\" TERM; while :; do usleep 20000; done'",
         "rename bb up",
         ("start nobody bb", _ALL_OR_NONE),
-        "wait bb",  # it ends at once, but not before the next command begins
+        "wait bb",  # it exits at once, but perhaps not before the next command begins
         "start -a bb up",
         "pause bb",
         "kill -s SIGWINCH up",
@@ -369,7 +372,7 @@ SCENARIOS: dict[str, list[Line]] = {
         ("restart -t 5 nobody up", _ALL_OR_NONE),
         "restart -t 5 up",
         ("stop -t x up", _CODES),
-        ("update up", "podman 4.3 has nothing to do, and says nothing of it"),
+        ("update up", "podman 4.3 has nothing to do, and reports nothing"),
         ("update --memory x up", _CODES),
         "update --restart nosuch up",
         "attach bb",
@@ -379,7 +382,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "export nobody",
         "commit nobody",
         ("rm nobody bb", _ALL_OR_NONE),
-        ("rm -f nobody up", "podman does not print what is missing, nor then what is not"),
+        ("rm -f nobody up", "podman prints neither missing nor removed containers"),
         "rm -f ''",
         "run -m x busybox true",
         "run --cpus x busybox true",
@@ -449,7 +452,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "volume create one two",
         "volume ls -q --filter label=a=b",
         "volume ls -q --filter label=a=c",
-        ("volume ls -q --filter label=c --filter driver=local", "podman joins two filters with or"),
+        ("volume ls -q --filter label=c --filter driver=local", "podman combines two filters with or"),
         "volume ls --filter dangling=maybe",
         ("volume ls --filter nonsense", _CODES),
         ("volume ls --format '{{.Name}} {{.Scope}} {{.Label \"a\"}}' -f name=one", "podman 4.3 has no .Label"),

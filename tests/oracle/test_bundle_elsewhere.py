@@ -1,4 +1,4 @@
-"""The bundle is the truth: runc and crun run what `create` wrote, with the same result as ours (DESIGN 1)."""
+"""A bundle written by `create` is complete: runc and crun run it with the same result as ours."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OPTIONS = {
 
 
 def runtime(name: str, bundle: Path, id: str) -> subprocess.CompletedProcess[str]:
-    """Run a bundle by another runtime; crun refuses hybrid cgroups unless the v2 mount is hidden."""
+    """Run a bundle by another runtime. crun refuses hybrid cgroups unless the mount of version 2 is hidden."""
     command = f"cd {bundle} && exec {name} run -b . {id}"
     if name == "crun":
         command = f"umount /sys/fs/cgroup/unified 2>/dev/null; {command}"
@@ -47,7 +47,7 @@ def runtime(name: str, bundle: Path, id: str) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize("other", ["runc", "crun"])
 @pytest.mark.parametrize("case", OPTIONS)
-def test_another_runtime_runs_our_bundle_alike(
+def test_another_runtime_runs_our_bundle_with_the_same_result(
     pyctr: Pyctr, needs: Callable[[str], str], other: str, case: str
 ) -> None:
     needs(other)
@@ -61,7 +61,7 @@ def test_another_runtime_runs_our_bundle_alike(
     assert theirs.stdout == ours.stdout
 
 
-def test_a_running_container_is_not_mounted_a_second_time(pyctr: Pyctr) -> None:
+def test_mounting_a_running_container_is_refused(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
     done = pyctr("mount", "box")
     assert done.returncode == 1

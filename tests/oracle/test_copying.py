@@ -1,4 +1,4 @@
-"""`cp`, in each combination of source and destination, beside Docker's own client and daemon."""
+"""`cp`, in each combination of source and destination, compared with Docker's own client and daemon."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.oracle.test_everyday import busybox_tar, docker_image
 __all__ = ["busybox_tar", "docker_image"]
 
 Outcome = tuple[int, str, list[str]]
-"""Exit code, message, and what the case's directory then has."""
+"""Exit code, message, and the listing of the case's directory afterwards."""
 
 
 class Side:
-    """One of the two: how a command is run, and what its messages begin with."""
+    """One of the two engines: its command, and the cases run by it."""
 
     def __init__(self, command: Callable[..., list[str]], here: Path) -> None:
         self.command, self.here = command, here
@@ -39,7 +39,7 @@ class Side:
         return done.stdout
 
     def message(self, done: subprocess.CompletedProcess[bytes]) -> str:
-        """The first line of an error, without who says it and where the test is."""
+        """Return the first line of an error, without the program's name and the test's directory."""
         line = done.stderr.decode().partition("\n")[0].replace(str(self.here), "HERE")
         for prefix in ("Error response from daemon: ", "pyctr_lite: ", "Error: "):
             line = line.removeprefix(prefix)
@@ -50,7 +50,7 @@ class Side:
         return f"Could not find the file {missing[2]} in container {missing[1]}" if missing else line
 
     def into(self, running: bool, part: int) -> list[Outcome]:
-        """The cases of a part from the host into a container."""
+        """Run the cases of a part from the host into a container."""
         copying.make(self.here / "source", copying.SOURCE)
         cases = list(copying.cases(part))
         self.start("in", running, {f"cases/{number}": copying.TREE for number in range(len(cases))})
@@ -62,16 +62,16 @@ class Side:
         return [(*outcome, found.get(str(number), [])) for number, outcome in enumerate(outcomes)]
 
     def out(self, running: bool, part: int) -> list[Outcome]:
-        """The cases of a part from a container to the host."""
+        """Run the cases of a part from a container to the host."""
         cases = list(copying.cases(part))
         self.start("out", running, {"cases/source": copying.SOURCE})
         outcomes = []
         for number, (flags, source, destination) in enumerate(cases):
-            place = self.here / "cases" / str(number)
-            copying.make(place, copying.TREE)
-            done = self.run("cp", *flags, f"out:/cases/source/{source}", f"{place}/{destination}")
+            directory = self.here / "cases" / str(number)
+            copying.make(directory, copying.TREE)
+            done = self.run("cp", *flags, f"out:/cases/source/{source}", f"{directory}/{destination}")
             message = self.message(done).replace(f"HERE/cases/{number}/", "CASE/")
-            outcomes.append((done.returncode, message, copying.listing_of(place)))
+            outcomes.append((done.returncode, message, copying.listing_of(directory)))
         return outcomes
 
     def start(self, name: str, running: bool, trees: dict[str, list[tuple[str, str, str]]]) -> None:
@@ -98,7 +98,9 @@ def ours(pyctr: Pyctr, tmp_path: Path) -> Side:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
 @pytest.mark.parametrize("direction", ["into", "out"])
-def test_each_source_lands_where_docker_puts_it(ours: Side, docker: Side, direction: str, running: bool) -> None:
+def test_each_source_is_copied_to_where_docker_copies_it(
+    ours: Side, docker: Side, direction: str, running: bool
+) -> None:
     part = 2 * (direction == "out") + running
     with ThreadPoolExecutor(2) as pool:
         mine, theirs = pool.map(lambda side: getattr(side, direction)(running, part), (ours, docker))
@@ -121,6 +123,6 @@ def test_each_source_lands_where_docker_puts_it(ours: Side, docker: Side, direct
 
 
 def without_owners(outcome: Outcome) -> Outcome:
-    """Owners are compared only where -a is to keep them: else ours are by Docker's manual, not its daemon."""
+    """Drop the owners. They are compared only with -a: otherwise ours follow Docker's manual, not its daemon."""
     code, message, lines = outcome
     return code, message, [re.sub(r" \d+:\d+ ", " ", line) for line in lines]

@@ -1,8 +1,8 @@
-"""What someone who knows Docker types all day, through us, podman and Docker: the same exit codes and output.
+"""Everyday command lines of a Docker user, run by us, podman and Docker: the same exit codes and output.
 
-Not compared are ids, and the words of errors (only that there are some). What podman has in general is put right
-before: it ends with 125 or 2 where Docker's client ends with 1 for a request that failed, and its image names have
-a registry before them.
+Ids are not compared, nor the texts of errors (only that there is one). General differences of podman are
+normalized first: for a failed request it exits with 125 or 2, Docker's client with 1, and its image names begin
+with a registry.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from tests.leaks import children, end_groups, wait_for_children
 from tests.oracle import everyday
 
 GROUP = "pyctr-everyday"
-LEAST = {"podman": 330, "Docker": 400}
-"""How many lines are to do the same."""
+MIN_EQUAL = {"podman": 330, "Docker": 400}
+"""The minimum number of lines that do the same."""
 NO_NETWORK = ("--network", "none")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is compared of a command: exit code, stdout, and of a failure whether stderr tells something."""
+    """The compared result of a command: exit code, stdout, and for a failure whether stderr has a message."""
 
     code: int
     output: str
-    tells: bool
+    has_message: bool
 
     def __str__(self) -> str:
-        return f"exit {self.code}{'' if self.tells else ', stderr is empty'}\n    | " + self.output.replace(
+        return f"exit {self.code}{'' if self.has_message else ', stderr is empty'}\n    | " + self.output.replace(
             "\n", "\n    | "
         )
 
 
 class Side:
-    """One of those who are compared: how a command line is run. `options` are what `run` and `create` need."""
+    """One of the compared engines. `options` are the flags that `run` and `create` need."""
 
     failures: tuple[int, ...] = ()
-    """The exit codes of a request that failed, of any command but `run`, besides Docker's 1."""
+    """The exit codes of a failed request, besides Docker's 1, of any command but `run`."""
 
     def __init__(
         self, prefix: list[str], here: Path, options: tuple[str, ...] = (), env: dict[str, str] | None = None
@@ -73,7 +73,7 @@ class Side:
         code = 1 if words[0] != "run" and done.returncode in self.failures else done.returncode
         output = normal(done.stdout.replace(str(self.here), "HERE"))
         if words[0] == "diff":
-            output = "\n".join(sorted(output.splitlines()))  # Docker has no order
+            output = "\n".join(sorted(output.splitlines()))  # Docker prints them in any order
         elif words[0] == "top":
             output = re.sub(r"\b\d+ *", "PID ", output)
         return Outcome(code, output, bool(code and done.stderr))
@@ -87,7 +87,7 @@ class Podman(Side):
 
 
 def normal(text: str) -> str:
-    """A text without what differs from run to run, and without podman's registries."""
+    """Normalize a text: replace ids and times, and drop podman's registries."""
     text = re.sub(r"\b[0-9a-f]{64}\b", "ID", text)
     text = re.sub(r"\b[0-9a-f]{12}\b", "SHORT-ID", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", "TIME", text)
@@ -96,15 +96,17 @@ def normal(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def podman_store(needs: Callable[[str], str], busybox_tar: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """podman's command on a storage of its own with the same busybox, and its environment."""
+    """podman's command on its own storage with the same busybox, and its environment."""
     program, runc = needs("podman"), needs("runc")
-    directory = Path(tempfile.mkdtemp(prefix="podman-"))  # its run directory may have 50 characters
+    directory = Path(
+        tempfile.mkdtemp(prefix="podman-")
+    )  # the path of its run directory has a limit of 50 characters
     # Debian's default asks for more open files than a machine without CAP_SYS_RESOURCE can give.
     limits = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
     (directory / "containers.conf").write_text(limits)
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CONTAINERS_CONF": str(directory / "containers.conf")}
-    places = {"root": directory / "root", "runroot": directory / "run", "tmpdir": directory / "tmp"}
-    command = [program, *(f"--{name}={path}" for name, path in places.items()), "--storage-driver=overlay"]
+    directories = {"root": directory / "root", "runroot": directory / "run", "tmpdir": directory / "tmp"}
+    command = [program, *(f"--{name}={path}" for name, path in directories.items()), "--storage-driver=overlay"]
     command += [f"--runtime={runc}", "--cgroup-manager=cgroupfs", "--events-backend=file"]
     words = ["import", "--quiet", "-c", 'CMD ["sh"]', str(busybox_tar), "busybox:latest"]
     subprocess.run([*command, *words], env=environment, capture_output=True, check=True)
@@ -129,7 +131,7 @@ def busybox_tar(launcher: Path, busybox_store: Path, tmp_path_factory: pytest.Te
 
 @pytest.fixture
 def podman(podman_store: tuple[list[str], dict[str, str]], tmp_path: Path) -> Iterator[Side]:
-    """podman; what it leaves running is gone before the test's end is looked at."""
+    """podman. Its processes are ended before the test's check for leaks."""
     command, environment = podman_store
     before = children()
     yield Podman(command, tmp_path / "podman", ("--cgroup-parent", f"/{GROUP}"), environment)
@@ -148,7 +150,7 @@ def docker_image(docker_daemon: DockerDaemon, busybox_tar: Path) -> None:
 
 @pytest.fixture
 def docker(docker_daemon: DockerDaemon, docker_image: None, tmp_path: Path) -> Iterator[Side]:
-    """Docker, and nobody's settings; what it leaves running is gone before the test's end is looked at."""
+    """Docker without a user's settings. Its processes are ended before the test's check for leaks."""
     before = children()
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DOCKER_CONFIG": str(tmp_path / "config")}
     yield Side(docker_daemon.command(), tmp_path / "docker", env=environment)
@@ -163,17 +165,17 @@ def ours(pyctr: Pyctr, tmp_path: Path) -> Side:
 
 
 @pytest.mark.parametrize("scenario", everyday.SCENARIOS)
-def test_everyday_command_lines_do_what_they_do_with_podman(podman: Side, ours: Side, scenario: str) -> None:
+def test_everyday_command_lines_do_the_same_as_with_podman(podman: Side, ours: Side, scenario: str) -> None:
     compare(ours, podman, scenario, "podman", podman("--version").output.split()[-1])
 
 
 @pytest.mark.parametrize("scenario", everyday.SCENARIOS)
-def test_everyday_command_lines_do_what_they_do_with_docker(docker: Side, ours: Side, scenario: str) -> None:
+def test_everyday_command_lines_do_the_same_as_with_docker(docker: Side, ours: Side, scenario: str) -> None:
     compare(ours, docker, scenario, "Docker", docker("version --format '{{.Server.Version}}'").output)
 
 
 def compare(ours: Side, theirs: Side, scenario: str, name: str, version: str) -> None:
-    """Run a scenario on both sides at once: each line does the same, or differs for a reason that is listed."""
+    """Run a scenario on both sides at once: each line does the same, or differs for a listed reason."""
     lines = [(line,) if isinstance(line, str) else line for line in everyday.SCENARIOS[scenario]]
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(side.all, [text for text, *_ in lines]) for side in (ours, theirs)]
@@ -189,14 +191,14 @@ def compare(ours: Side, theirs: Side, scenario: str, name: str, version: str) ->
 
 
 def holds_for(reason: str, version: str) -> bool:
-    """Whether a reason is one of this version: "podman 4.3 has no …" is not one of podman 5."""
+    """Return whether a reason applies to this version: "podman 4.3 has no …" does not apply to podman 5."""
     named = re.match(r"\w+ (\d+\.\d+)", reason)
     return named is None or version.startswith(named[1] + ".")
 
 
-def test_there_are_as_many_lines_as_the_engine_is_to_be_measured_by() -> None:
+def test_the_minimum_number_of_equal_lines_is_met() -> None:
     lines = [(line,) if isinstance(line, str) else line for each in everyday.SCENARIOS.values() for line in each]
     reasons = [[reason.split()[0].removesuffix("'s") for reason in line[1:]] for line in lines]
-    assert {name for names in reasons for name in names} == set(LEAST)
-    for name, least in LEAST.items():
-        assert sum(name not in names for names in reasons) >= least, f"lines that do the same with {name}"
+    assert {name for names in reasons for name in names} == set(MIN_EQUAL)
+    for name, minimum in MIN_EQUAL.items():
+        assert sum(name not in names for names in reasons) >= minimum, f"lines that do the same with {name}"
