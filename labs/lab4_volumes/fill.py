@@ -14,15 +14,13 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
-    """Copy what a root file system has at `path` into a volume's `_data`, if that is empty.
+    """Copy the directory at `path` in a root file system into an empty volume's `_data`; return whether it did.
 
-    `root_fd` is a descriptor of the mounted root; `path` is resolved inside it, so that no symbolic link
-    leads out. A marker, the file `filling` beside `_data`, says that a copy was begun: one that was killed is
-    taken up again by the next call. Of several calls at a time one copies, and the others wait for it. A
-    directory of the host (a volume made with `o=bind`, not called `_data`) is left as it is. Gives whether
-    anything was copied.
-
-    Fails with InvalidArgument where `path` is a file.
+    `root_fd` is a descriptor of the mounted root. `path` is resolved inside it, so that no symbolic link leads
+    out. The file `filling` beside `_data` marks a copy in progress: if it was killed, the next call resumes it.
+    Concurrent calls wait for each other. A directory of the host (a volume with `o=bind`, whose directory is not
+    named `_data`) is left unchanged.
+    Raises InvalidArgument if `path` is a file.
     """
     # 1. Is the last part of `data_directory` not `_data`? It is the host's own directory: leave it (False).
     # 2. Two containers may start at once with the same new volume. Open the directory that holds `_data`

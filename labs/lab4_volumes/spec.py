@@ -11,9 +11,9 @@ from pyctr_lite.volumes.spec import MountSpec
 
 
 def parse_volume(text: str) -> MountSpec:
-    """Parse `-v [SOURCE:]TARGET[:OPTIONS]`: a source with a slash or dot at its start is a path, else a name.
+    """Parse `-v [SOURCE:]TARGET[:OPTIONS]`; a source that begins with a slash or dot is a path, others are names.
 
-    Fails with InvalidArgument in Docker's words. A path with a colon can only be written with --mount.
+    Raises InvalidArgument with Docker's message. A path that contains a colon needs --mount.
     """
     # 1. Nothing at all is refused: raise InvalidArgument("what is wrong").
     # 2. Take it apart at its colons. An empty part is refused, and so are more than three parts. Docker's words:

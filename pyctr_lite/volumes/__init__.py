@@ -1,1 +1,1 @@
-"""Chapter 4: files that outlive a container. Binds, named and anonymous volumes, tmpfs."""
+"""Chapter 4, files that outlive a container: bind mounts, named and anonymous volumes, tmpfs."""

@@ -1,4 +1,4 @@
-"""Bind mounts: a directory or file of the host, seen at a second place (mount(2), mount_namespaces(7))."""
+"""Bind mounts: a directory or file of the host, visible at a second path (mount(2), mount_namespaces(7))."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain, mountinfo
 from pyctr_lite.rootfs import options
 
-# Flags of statvfs(3) with those of mount(2): the words are the same, some numbers are not.
+# Flags of statvfs(3) and of mount(2): the names are the same, but some values differ.
 _STATVFS_FLAGS = (
     (0x1, linux.MS_RDONLY),
     (0x2, linux.MS_NOSUID),
@@ -32,15 +32,13 @@ def bind_mount(
     flags: int = 0,
     readonly_recursive: bool = False,
 ) -> None:
-    """Show `source` at `target`: a directory on a directory, or a file on a file.
+    """Bind-mount `source` on `target`: a directory on a directory, or a file on a file.
 
-    `recursive` takes the mounts below `source` along; `readonly` makes the new mount read-only, while the
-    source stays writable; `flags` adds MS_NOSUID and the like to the new mount. With `readonly_recursive`
-    the mounts below are made read-only too (Docker from version 25 on; OCI's option `rro`); without it only
-    the top one is, and `target/submount` can be written to. `propagation` says whether later mounts below
-    travel between source and target.
-
-    Fails with ENOENT for a missing path, ENOTDIR where one is a directory and the other is none.
+    `recursive` includes the mounts below `source`. `readonly` makes the new mount read-only, while the source
+    stays writable; with `readonly_recursive` the mounts below are read-only too (Docker since version 25; OCI's
+    option `rro`), without it `target/submount` stays writable. `flags` adds MS_NOSUID and the like to the new
+    mount. `propagation` decides whether later mounts below propagate between source and target.
+    Fails with ENOENT if a path is missing, ENOTDIR if one path is a directory and the other is not.
     """
     linux.mount(source, target, None, linux.MS_BIND | (linux.MS_REC if recursive else 0))
     change_mount(
@@ -55,10 +53,10 @@ def bind_mount(
 def change_mount(
     target: str, *, readonly: bool, propagation: str, flags: int = 0, readonly_recursive: bool = False
 ) -> None:
-    """Make a mount what `bind_mount` says of the new one."""
+    """Change flags and propagation of the mount at `target`; the arguments are those of `bind_mount`."""
     if readonly or flags:
-        # The first call ignores all flags but MS_REC: they need a second one. That one sets them all anew,
-        # so what the mount had is given again: a lost nosuid would let in what the source's mount shuts out.
+        # A bind mount ignores all flags except MS_REC, so they need a second call. That call replaces all flags:
+        # the mount's own are repeated, because losing nosuid would allow what the source's mount forbids.
         flags |= mount_flags(target) | (linux.MS_RDONLY if readonly else 0)
         linux.mount(None, target, None, linux.MS_REMOUNT | linux.MS_BIND | flags)
     if readonly and readonly_recursive:
@@ -68,7 +66,7 @@ def change_mount(
 
 
 def check_propagation(source: str, propagation: str) -> None:
-    """Make sure that mounts can travel from a source as asked. Fails with InvalidArgument, as Docker does."""
+    """Check that mounts can propagate from a source as requested. Raises InvalidArgument with Docker's message."""
     wanted = propagation.removeprefix("r")
     if wanted not in ("shared", "slave"):
         return
@@ -84,15 +82,15 @@ def check_propagation(source: str, propagation: str) -> None:
 
 
 def mount_flags(path: str) -> int:
-    """The flags of the mount that a path is on, as MS_* for a remount (statvfs(3))."""
-    given = os.statvfs(path).f_flag
-    return sum(flag for bit, flag in _STATVFS_FLAGS if given & bit)
+    """Return the flags of the mount that contains a path, as MS_* for a remount (statvfs(3))."""
+    found = os.statvfs(path).f_flag
+    return sum(flag for bit, flag in _STATVFS_FLAGS if found & bit)
 
 
 def prepare_source(path: str, create: bool) -> None:
-    """Make sure that the source of a bind exists: `-v` makes a missing directory, `--mount` does not.
+    """Check that the source of a bind mount exists; `create` makes a missing directory (`-v` does, `--mount` not).
 
-    Fails with InvalidArgument where it is missing and not to be made, or cannot be.
+    Raises InvalidArgument if it is missing and `create` is false, or if it cannot be made.
     """
     if os.path.exists(path):
         return
@@ -102,7 +100,7 @@ def prepare_source(path: str, create: bool) -> None:
             "Make it first, or use -v, which makes a missing directory.",
         )
     try:
-        with linux.umask(0o022):  # whatever the caller's is: users of the container go through it
+        with linux.umask(0o022):  # users of the container must be able to enter it
             explain.step(f'mkdir("{path}", 0755)', os.makedirs, path, 0o755, True)
     except OSError as error:
         raise InvalidArgument(

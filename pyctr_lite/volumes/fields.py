@@ -1,11 +1,11 @@
-"""The fields of `--mount`: `key=value`, separated by commas, in double quotes where one holds a comma."""
+"""The fields of `--mount`: comma-separated `key=value`, in double quotes if a field contains a comma."""
 
 from __future__ import annotations
 
 import os
 
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.volumes import tmpfs
+from pyctr_lite.formats import units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def split_fields(text: str) -> list[str]:
-    """The fields of one line of RFC 4180, where `""` in quotes is a quote.
+    """Split a line into fields as in RFC 4180: `""` in a quoted field is a quote.
 
-    Fails with InvalidArgument for a quote within a field, or one left open.
+    Raises InvalidArgument for a quote within an unquoted field, or a missing closing quote.
     """
     fields, position = [], 0
     while True:
@@ -37,7 +37,7 @@ def split_fields(text: str) -> list[str]:
 
 
 def _quoted(text: str, position: int) -> tuple[str, int]:
-    """The field whose opening quote is before `position`, and the position after its closing one."""
+    """Read a field from behind its opening quote; return it and the position after its closing quote."""
     field = ""
     while (quote := text.find('"', position)) >= 0:
         field += text[position:quote]
@@ -51,7 +51,10 @@ def _quoted(text: str, position: int) -> tuple[str, int]:
 
 
 def set_field(spec: MountSpec, field: str) -> str:
-    """Set what one `key[=value]` says; the key, or `key=value` where a check of the whole needs the value."""
+    """Apply one `key[=value]` to a spec; return the key, or `key=value` if `spec.parse_mount` checks the value.
+
+    Raises InvalidArgument with Docker's message.
+    """
     key, equals, value = field.partition("=")
     if key != key.strip():
         raise InvalidArgument(f"invalid option '{key.strip()}' in '{field}': option should not have whitespace")
@@ -98,13 +101,13 @@ def _set_bind_recursive(spec: MountSpec, value: str) -> None:
 def _set_driver(spec: MountSpec, value: str) -> None:
     if value != "local":
         raise InvalidArgument(
-            f'error looking up volume plugin {value}: plugin "{value}" not found', "Only local is there."
+            f'error looking up volume plugin {value}: plugin "{value}" not found', "The only driver is local."
         )
 
 
 def _set_tmpfs_size(spec: MountSpec, value: str) -> None:
     try:
-        spec.tmpfs_size = tmpfs.parse_size(value)
+        spec.tmpfs_size = units.bytes_size(value)
     except ValueError:
         raise InvalidArgument(f"invalid value for tmpfs-size: {value}", "Write it like 64m or 1g.") from None
 
@@ -137,7 +140,7 @@ _VALUES: dict[str, Callable[[MountSpec, str], None]] = {
     "volume-opt": lambda spec, value: _add_pair(spec.volume_options, value),
     "tmpfs-size": _set_tmpfs_size,
     "tmpfs-mode": _set_tmpfs_mode,
-    "consistency": lambda spec, value: None,  # for Docker Desktop's shared folders; nothing on Linux
+    "consistency": lambda spec, value: None,  # only for Docker Desktop's shared folders
 }
 
 _SWITCHES: dict[str, Callable[[MountSpec, bool], None]] = {

@@ -1,10 +1,10 @@
-"""A new volume's first content: what the image has at the place where the volume is mounted.
+"""The initial content of a volume: a copy of the image's directory at the mount point.
 
-Another container may hold the volume while it is filled, and put links in the way. So nothing is copied, linked,
-owned or given a mode where a container can reach it. The copy is made beside `_data`, in the volume's own
-directory, with no link followed; only when it is whole are its top entries moved into `_data`, each in one step
-and never over what is there (rename(2), link(2)). The image's layers are read-only, so the source does not change
-meanwhile. `_data` itself is only used by its descriptor.
+Another container may use the volume meanwhile and put links in it. Files are therefore never copied, linked,
+chowned or chmoded in a directory that a container can reach. The copy is made beside `_data`, in the volume's own
+directory, without following links; when it is complete, its top-level entries are moved into `_data`, each
+atomically and without replacing a file (rename(2), link(2)). The image's layers are read-only, so the source does
+not change. `_data` itself is only used by descriptor.
 """
 
 from __future__ import annotations
@@ -21,24 +21,22 @@ from pyctr_lite.rootfs import target, walk
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _COPYING, _COPIED = "copying", "copied"
-"""The directory beside `_data` that the copy is made in, and its name once the copy is whole."""
+"""The directory beside `_data` for the copy, and its name after the copy is complete."""
 _TREE, _LINKS = "tree", "links"
-"""In it: the copy, and the files with several names, by number, until they have all their names."""
+"""Its entries: the copy, and a numbered directory of the files that have several hard links."""
 
 
 def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
-    """Copy what a root file system has at `path` into a volume's `_data`, if that is empty.
+    """Copy the directory at `path` in a root file system into an empty volume's `_data`; return whether it did.
 
-    `root_fd` is a descriptor of the mounted root; `path` is resolved inside it, so that no symbolic link
-    leads out. A marker, the file `filling` beside `_data`, says that a copy was begun: one that was killed is
-    taken up again by the next call. Of several calls at a time one copies, and the others wait for it. A
-    directory of the host (a volume made with `o=bind`, not called `_data`) is left as it is. Gives whether
-    anything was copied.
-
-    Fails with InvalidArgument where `path` is a file.
+    `root_fd` is a descriptor of the mounted root. `path` is resolved inside it, so that no symbolic link leads
+    out. The file `filling` beside `_data` marks a copy in progress: if it was killed, the next call resumes it.
+    Concurrent calls wait for each other. A directory of the host (a volume with `o=bind`, whose directory is not
+    named `_data`) is left unchanged.
+    Raises InvalidArgument if `path` is a file.
     """
     volume, name = os.path.split(data_directory.rstrip("/"))
-    if name != "_data":  # not the store's: nothing of ours may lie beside it
+    if name != "_data":  # a directory of the host: do not write beside it
         return False
     marker = os.path.join(volume, "filling")
     with linux.closing(os.open(volume, _DIRECTORY)) as lock:
@@ -60,10 +58,10 @@ def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
 
 
 def copy_tree(source: int, data: int) -> None:
-    """Copy what is in the directory `source` into a volume's `_data`, both descriptors; what is there stays.
+    """Copy the contents of a directory into a volume's `_data`, without replacing files. Both are descriptors.
 
-    Owners, modes, times, xattrs, hard links, devices and holes are kept, the directory's own too. Each entry
-    appears whole. A copy that was killed is taken up again: made anew or, if it was whole, moved on.
+    Owners, modes, times, xattrs, hard links, devices and holes are preserved, also the directory's own attributes.
+    Each entry appears atomically. After a kill, an incomplete copy is made again, and a complete one is moved.
     Raises PyctrError if another file system is mounted on `_data`.
     """
     with linux.closing(os.open("..", _DIRECTORY, dir_fd=data)) as volume:
@@ -74,7 +72,7 @@ def copy_tree(source: int, data: int) -> None:
             os.rename(_COPYING, _COPIED, src_dir_fd=volume, dst_dir_fd=volume)
         with linux.closing(os.open(f"{_COPIED}/{_TREE}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=volume)) as tree:
             _publish(tree, data)
-        walk.remove_tree(_COPIED, volume)  # with what had no place in `_data`
+        walk.remove_tree(_COPIED, volume)  # with the entries whose names exist in `_data`
     _copy_attributes(source, data)
 
 
@@ -86,56 +84,56 @@ def _copy_beside(source: int, volume: int) -> None:
 
 
 def _publish(tree: int, data: int) -> None:
-    """Move each entry of one directory into another that a container may hold, except to names that are taken."""
+    """Move each entry of one directory into another that a container may use, except if its name exists there."""
     for name in os.listdir(tree):
         try:
             if stat.S_ISDIR(os.stat(name, dir_fd=tree, follow_symlinks=False).st_mode):
                 os.rename(name, name, src_dir_fd=tree, dst_dir_fd=data)
-            else:  # rename(2) would replace another file
+            else:  # rename(2) would replace a file
                 os.link(name, name, src_dir_fd=tree, dst_dir_fd=data, follow_symlinks=False)
                 os.unlink(name, dir_fd=tree)
         except OSError as error:
             if error.errno == errno.EXDEV:
-                text = (
-                    "cannot fill a volume with what the image has there: another file system is mounted on _data"
-                )
-                raise PyctrError(text, "fill it by hand, and mount it with nocopy") from None
+                raise PyctrError(
+                    "cannot copy the image's files into a volume: another file system is mounted on _data",
+                    "fill it by hand, and mount it with nocopy",
+                ) from None
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
 
 
 class _Copy:
-    """One copy of a tree, with one descriptor in each tree and no recursion: a tree may be 10,000 levels deep.
+    """A copy of a tree, with one descriptor per tree and no recursion: a tree may be 10,000 levels deep.
 
-    `links` is the directory in which a file with several names is made first: a link from there needs no path.
+    A file with several hard links is first created in the directory `links`, from where a link needs no path.
     """
 
     def __init__(self, links: int) -> None:
         self.links = links
-        self.seen: dict[tuple[int, int], str] = {}  # a file with several names: what its copy is called in `links`
+        self.seen: dict[tuple[int, int], str] = {}  # (device, inode): name of the copy in `links`
 
     def copy(self, source: int, copy: int) -> None:
-        """Copy a directory's entries and then, on the way back, what it is itself. Closes both descriptors."""
+        """Copy the entries of a directory, then its own attributes. Closes both descriptors."""
         try:
             pending = [self._copy_files(source, copy)]
             while True:
                 if pending[-1]:
                     name = pending[-1].pop()
                     os.mkdir(name, 0o700, dir_fd=copy)
-                    source, copy = _exchange(source, name), _exchange(copy, name)
+                    source, copy = _reopen(source, name), _reopen(copy, name)
                     pending.append(self._copy_files(source, copy))
                     continue
-                _copy_attributes(source, copy)  # now: its time changes with each new entry
+                _copy_attributes(source, copy)  # last, because each new entry changes its time
                 pending.pop()
                 if not pending:
                     return
-                source, copy = _exchange(source, ".."), _exchange(copy, "..")  # nobody moves either meanwhile
+                source, copy = _reopen(source, ".."), _reopen(copy, "..")  # no other process can move them
         finally:
             os.close(source)
             os.close(copy)
 
     def _copy_files(self, source: int, copy: int) -> list[str]:
-        """Copy the entries of a directory that are not directories, and return the names of those that are."""
+        """Copy the files of a directory; return the names of its subdirectories."""
         below = []
         for name in os.listdir(source):
             status = os.stat(name, dir_fd=source, follow_symlinks=False)
@@ -153,15 +151,15 @@ class _Copy:
         return below
 
 
-def _exchange(fd: int, name: str) -> int:
-    """Open a directory seen from another, which is closed."""
+def _reopen(fd: int, name: str) -> int:
+    """Open a directory relative to another, and close that."""
     other = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
     os.close(fd)
     return other
 
 
 def _copy_file(source: int, name: str, status: os.stat_result, directory: int, new_name: str) -> None:
-    """Copy anything that is not a directory, under a new name, into a directory that no container reaches."""
+    """Copy a file of any kind but a directory, under a new name, into a directory that no container can reach."""
     if stat.S_ISREG(status.st_mode):
         with linux.closing(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)) as reader:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -182,7 +180,7 @@ def _copy_file(source: int, name: str, status: os.stat_result, directory: int, n
 
 
 def _copy_attributes(source: int, copy: int) -> None:
-    """Give an open file or directory the owner, mode, xattrs and times of another."""
+    """Copy owner, mode, xattrs and times from one open file or directory to another."""
     status = os.fstat(source)
     os.fchown(copy, status.st_uid, status.st_gid)
     os.fchmod(copy, stat.S_IMODE(status.st_mode))  # after chown(2), which clears setuid
@@ -191,28 +189,28 @@ def _copy_attributes(source: int, copy: int) -> None:
 
 
 def copy_content(reader: int, writer: int) -> None:
-    """Copy a file's bytes, but not its holes, inside the kernel (sendfile(2), lseek(2) SEEK_DATA)."""
+    """Copy a file's data inside the kernel, and keep its holes (sendfile(2), lseek(2) SEEK_DATA)."""
     size = os.fstat(reader).st_size
     position = 0
     while position < size:
         try:
             position = os.lseek(reader, position, os.SEEK_DATA)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # only a hole is left
+            if error.errno == errno.ENXIO:  # the rest is a hole
                 break
             raise
         end = os.lseek(reader, position, os.SEEK_HOLE)
         os.lseek(writer, position, os.SEEK_SET)
         while position < end:
             sent = os.sendfile(writer, reader, position, end - position)
-            if not sent:  # it became shorter meanwhile
+            if not sent:  # the file was truncated meanwhile
                 break
             position += sent
     os.ftruncate(writer, size)
 
 
 def _copy_xattrs(source: str | int, target: str | int) -> None:
-    """Copy the extended attributes of a file itself, not of what a symbolic link leads to."""
+    """Copy the extended attributes of a file; of a symbolic link its own, not its target's."""
     follow = isinstance(source, int)
     for name in os.listxattr(source, follow_symlinks=follow):
         if name.startswith("trusted.overlay."):
@@ -220,7 +218,7 @@ def _copy_xattrs(source: str | int, target: str | int) -> None:
         try:
             os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=follow), follow_symlinks=follow)
         except OSError as error:
-            if error.errno != errno.ENOTSUP:  # the volume's file system has none: as Docker, go on
+            if error.errno != errno.ENOTSUP:  # ignored, as in Docker: the volume's file system has no xattrs
                 raise
 
 

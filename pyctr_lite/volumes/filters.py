@@ -1,4 +1,4 @@
-"""Filters of `volume ls` and `volume prune`: label=, label!=, dangling=, name=, driver=."""
+"""The filters of `volume ls` and `volume prune`: label=, label!=, dangling=, name=, driver=."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ KEYS = ("dangling", "driver", "label", "label!", "name")
 
 
 def volume_filter(filters: Iterable[str], used: set[str]) -> Callable[[Volume], bool]:
-    """A test for the volumes that `key=value` filters let through; `used` are the names in use.
+    """Return a predicate for the volumes that match all `key=value` filters; `used` are the names in use.
 
-    Of one key any value will do, except that of labels all must be there. Fails with BadFilter, InvalidArgument.
+    Values of the same key are alternatives, except that a volume must have all labels.
+    Raises BadFilter for a filter without `=`, InvalidArgument for an unknown key or a bad value.
     """
     values: dict[str, list[str]] = {}
     for text in filters:
@@ -27,7 +28,7 @@ def volume_filter(filters: Iterable[str], used: set[str]) -> Callable[[Volume], 
     if len(dangling) > 1:
         raise InvalidArgument("invalid filter 'dangling=[true false]'")
 
-    def lets_through(volume: Volume) -> bool:
+    def matches(volume: Volume) -> bool:
         return (
             (not dangling or (volume.name not in used) in dangling)
             and ("driver" not in values or "local" in values["driver"])
@@ -36,16 +37,16 @@ def volume_filter(filters: Iterable[str], used: set[str]) -> Callable[[Volume], 
             and not any(has_label(volume, label) for label in values.get("label!", []))
         )
 
-    return lets_through
+    return matches
 
 
 def has_label(volume: Volume, label: str) -> bool:
-    """Whether a volume has a label `key`, or `key=value`."""
+    """Return whether a volume has a label `key` or `key=value`."""
     key, equals, value = label.partition("=")
     return key in volume.labels and (not equals or volume.labels[key] == value)
 
 
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "1", "false", "0"):
-        raise InvalidArgument(f"invalid filter 'dangling={text}'", "It is true or false.")
+        raise InvalidArgument(f"invalid filter 'dangling={text}'", "Use true or false.")
     return text.lower() in ("true", "1")

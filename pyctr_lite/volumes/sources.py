@@ -1,10 +1,10 @@
-"""The source of a bind mount: opened once for each start, and from then on used by its descriptor only.
+"""The source of a bind mount, opened once per start and then used only by descriptor.
 
-A path that the user gave (`-v /srv:/x`) is followed as the user sees it. A part of a volume (`volume-subpath`) is
-not: containers that hold the volume can put a link in its place at any time. So the part is never kept as a path;
-it is resolved again for each start, beneath the volume's own directory, which no container can replace, and with
-openat2(2) RESOLVE_BENEATH: links inside the volume work, any that leads out is refused. Since a descriptor is
-what is looked at and what is mounted, nothing can be swapped between the two (CVE-2017-1002101, CVE-2021-25741).
+A path from the user (`-v /srv:/x`) is followed with its links. A part of a volume (`volume-subpath`) is not:
+containers that use the volume can put a link there at any time. The part is therefore resolved again for each
+start, beneath the volume's own directory, which no container can replace, with openat2(2) RESOLVE_BENEATH: links
+inside the volume work, links that lead out of it are refused. The same descriptor is checked and mounted, so that
+nothing can be swapped in between (CVE-2017-1002101, CVE-2021-25741).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pyctr_lite.errors import InvalidArgument, NotFound
 
 
 def origin(source: str, subpath: str, volumes: str) -> tuple[str, str]:
-    """Split a mount's source into the directory that it is resolved in and the path below that, or "".
+    """Split a mount's source into the directory to resolve it in and the path below that, or "".
 
-    `volumes` is the store's directory: a source that is written as a path into a volume is a part of it too.
+    `volumes` is the directory of the store: a host path that leads into a volume is also a part of that volume.
     """
     if not subpath and source.startswith(volumes + "/"):
         name, data, below = [*source[len(volumes) + 1 :].split("/", 2), "", ""][:3]
@@ -29,10 +29,10 @@ def origin(source: str, subpath: str, volumes: str) -> tuple[str, str]:
 
 
 def open_source(path: str, below: str = "") -> int:
-    """Open what a bind shows, as a place only (O_PATH): `path`, or what is `below` that directory and not outside.
+    """Open the source of a bind mount with O_PATH: `path`, or the path `below` resolved inside that directory.
 
-    Raises FileNotFoundError or, of a part, NotFound if it is missing, InvalidArgument if a link leads out of the
-    directory.
+    Raises FileNotFoundError if `path` is missing, NotFound if `below` is missing in it, and InvalidArgument if a
+    link leads out of the directory.
     """
     if not below:
         return os.open(path, linux.O_PATH | os.O_CLOEXEC)
@@ -44,6 +44,6 @@ def open_source(path: str, below: str = "") -> int:
             if error.errno in (errno.EXDEV, errno.ELOOP):
                 raise InvalidArgument(
                     f"cannot access path {below} of {path}: it leads out of the volume",
-                    "a link in the volume points elsewhere: a container may have put it there",
+                    "a link in the volume points outside; a container may have created it",
                 ) from None
             raise NotFound(f"cannot access path {below} of {path}: {os.strerror(error.errno or 0)}") from None

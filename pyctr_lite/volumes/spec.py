@@ -1,4 +1,4 @@
-"""What `-v`, `--mount` and `--tmpfs` ask for, in Docker's grammar, as one kind of value."""
+"""Mount specifications: `-v`, `--mount` and `--tmpfs` in Docker's grammar, parsed to the same class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 
-# The kinds of -v's third part; of each kind one word is allowed.
+# Options in the third part of -v, with their kinds: one option of each kind is allowed.
 _MODES = {
     "ro": "access", "rw": "access", "z": "label", "Z": "label", "nocopy": "copy", "idmap": "ids",
     "consistent": "consistency", "cached": "consistency", "delegated": "consistency",
@@ -22,25 +22,25 @@ _MODES = {
 
 
 class MountSpec:
-    """One mount that a container asks for. `source` is "" for an anonymous volume and for a tmpfs."""
+    """A mount requested for a container. `source` is "" for an anonymous volume and for a tmpfs."""
 
     __slots__ = (
         "create_source",  # bind: make a missing host directory (-v), or fail (--mount)
-        "idmap",  # bind: in a user namespace its files keep the ids that they have on disk, as a volume's do
-        "labels",  # volume: for one that is made now
+        "idmap",  # bind: in a user namespace its files keep their ids on disk, like those of a volume
+        "labels",  # volume: labels of a new volume
         "nocopy",  # volume: leave it empty on first use
-        "options",  # tmpfs: all its mount options, as OCI's config.json has them
+        "options",  # tmpfs: its mount options, as in OCI's config.json
         "propagation",  # bind: one of PROPAGATIONS
         "readonly",
-        "readonly_recursive",  # bind: the mounts below are read-only too, where readonly is set
-        "recursive",  # bind: take the mounts below along
+        "readonly_recursive",  # bind: if readonly, the mounts below are read-only too
+        "recursive",  # bind: include the mounts below
         "source",
         "subpath",  # volume: only this directory of it
         "target",
-        "tmpfs_mode",  # permission bits, or None: the file system's default (1777)
-        "tmpfs_size",  # bytes, or None: the file system's default (half of the memory)
+        "tmpfs_mode",  # permission bits; None for the file system's default (1777)
+        "tmpfs_size",  # bytes; None for the file system's default (half of the memory)
         "type",  # "bind", "volume" or "tmpfs"
-        "volume_options",  # volume: the local driver's options, for one that is made now
+        "volume_options",  # volume: the local driver's options of a new volume
     )
 
     def __init__(self, type: str, source: str = "", target: str = "") -> None:
@@ -65,9 +65,9 @@ class MountSpec:
 
 
 def parse_volume(text: str) -> MountSpec:
-    """Parse `-v [SOURCE:]TARGET[:OPTIONS]`: a source with a slash or dot at its start is a path, else a name.
+    """Parse `-v [SOURCE:]TARGET[:OPTIONS]`; a source that begins with a slash or dot is a path, others are names.
 
-    Fails with InvalidArgument in Docker's words. A path with a colon can only be written with --mount.
+    Raises InvalidArgument with Docker's message. A path that contains a colon needs --mount.
     """
     if not text:
         raise InvalidArgument("invalid empty volume spec")
@@ -77,13 +77,13 @@ def parse_volume(text: str) -> MountSpec:
     if len(parts) > 3:
         raise InvalidArgument(
             f"invalid spec: {text}: too many colons",
-            "A path with a colon needs --mount type=bind,source=…,target=…",
+            "For a path with a colon, use --mount type=bind,source=…,target=…",
         )
     source, target = (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
     if len(parts) == 2 and are_modes(target):
         raise InvalidArgument(
             f"invalid volume specification: '{text}'",
-            "An anonymous volume takes no options: give a source, or --mount.",
+            "Anonymous volumes take no options: add a source, or use --mount.",
         )
     if source.startswith("."):
         source = os.path.abspath(source)
@@ -94,29 +94,29 @@ def parse_volume(text: str) -> MountSpec:
 
 
 def parse_mount(text: str) -> MountSpec:
-    """Parse `--mount type=bind|volume|tmpfs,source=…,target=…[,…]`; the type is volume where none is given.
+    """Parse `--mount type=bind|volume|tmpfs,source=…,target=…[,…]`; the default type is volume.
 
-    Fails with InvalidArgument in Docker's words.
+    Raises InvalidArgument with Docker's message.
     """
     text = text.strip()
     if not text:
         raise InvalidArgument("value is empty")
     spec = MountSpec("volume")
-    used = [fields.set_field(spec, field) for field in fields.split_fields(text)]
-    for option in used:
+    options = [fields.set_field(spec, field) for field in fields.split_fields(text)]
+    for option in options:
         family = option.partition("-")[0]
         if "-" in option and family != spec.type:
             raise InvalidArgument(f"cannot mix '{family}-*' options with mount type '{spec.type}'")
-    if "bind-recursive=writable" in used and not spec.readonly:
+    if "bind-recursive=writable" in options and not spec.readonly:
         raise InvalidArgument(
             "option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction"
         )
-    if "bind-recursive=readonly" in used:
+    if "bind-recursive=readonly" in options:
         if not spec.readonly:
             raise InvalidArgument(
                 "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction"
             )
-        if "bind-propagation" not in used or spec.propagation != "rprivate":
+        if "bind-propagation" not in options or spec.propagation != "rprivate":
             raise InvalidArgument(
                 "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' "
                 "to be specified in conjunction"
@@ -128,7 +128,7 @@ def parse_mount(text: str) -> MountSpec:
 
 
 def parse_tmpfs(text: str) -> MountSpec:
-    """Parse `--tmpfs TARGET[:OPTIONS]`: OPTIONS are mount(8)'s, over Docker's noexec, nosuid, nodev."""
+    """Parse `--tmpfs TARGET[:OPTIONS]`; options of mount(8) override Docker's noexec, nosuid, nodev."""
     target, _, options = text.partition(":")
     spec = MountSpec("tmpfs", "", target)
     _check(spec)
@@ -138,7 +138,7 @@ def parse_tmpfs(text: str) -> MountSpec:
 
 
 def check_duplicates(specs: Iterable[MountSpec]) -> None:
-    """Fail with InvalidArgument where two mounts have one target."""
+    """Raise InvalidArgument if two mounts have the same target."""
     targets = set()
     for spec in specs:
         if spec.target in targets:
@@ -150,15 +150,15 @@ def check_duplicates(specs: Iterable[MountSpec]) -> None:
 
 
 def are_modes(text: str) -> bool:
-    """Whether a part of -v is its options: known words like `ro,rslave`, of each kind at most one."""
+    """Return whether a part of -v is a list of options such as `ro,rslave`, at most one of each kind."""
     kinds = [_MODES.get(word) for word in text.split(",")]
     return None not in kinds and len(set(kinds)) == len(kinds)
 
 
 def finish_volume(spec: MountSpec, text: str, modes: str) -> None:
-    """Set the options of a -v ("" where it has none), check all of it, and clean its paths up.
+    """Apply the options of a -v (`modes`, or "" for none), then check the spec and normalize its paths.
 
-    Fails with InvalidArgument, which tells `text`, the whole of it.
+    Raises InvalidArgument with Docker's message, which quotes the whole `text`.
     """
     try:
         if modes:
@@ -178,9 +178,9 @@ def _set_modes(spec: MountSpec, text: str) -> None:
     for word in text.split(","):
         kind = _MODES[word]
         if kind == "propagation" and spec.type != "bind":
-            raise _bad(spec, "field BindOptions must not be specified")
+            raise _invalid(spec, "field BindOptions must not be specified")
         if kind == "copy" and spec.type != "volume":
-            raise _bad(spec, "field VolumeOptions must not be specified")
+            raise _invalid(spec, "field VolumeOptions must not be specified")
         if kind == "propagation":
             spec.propagation = word
         spec.readonly = spec.readonly or word == "ro"
@@ -192,7 +192,7 @@ def _set_modes(spec: MountSpec, text: str) -> None:
 
 
 def _set_tmpfs_options(spec: MountSpec) -> None:
-    """A mode or size of 0 is none, as in Docker: tmpfs's own default."""
+    """Set the mount options of a tmpfs. A mode or size of 0 means the default of tmpfs, as in Docker."""
     options = list(tmpfs.DEFAULTS)
     if spec.readonly:
         options.append("ro")
@@ -203,47 +203,49 @@ def _set_tmpfs_options(spec: MountSpec) -> None:
     spec.options = options
 
 
-# --- rules for all ----------------------------------------------------------------------------------------
+# --- rules for all mounts ----------------------------------------------------------------------------------------
 
 
 def _check(spec: MountSpec) -> None:
-    """Check what Docker checks for every mount, and clean the paths up."""
+    """Check a spec as Docker does, and normalize its paths."""
     if spec.type not in ("bind", "volume", "tmpfs"):
-        raise _bad(spec, "mount type unknown", "Types are bind, volume and tmpfs.")
+        raise _invalid(spec, "mount type unknown", "Types are bind, volume and tmpfs.")
     if not spec.target:
-        raise _bad(spec, "field Target must not be empty")
+        raise _invalid(spec, "field Target must not be empty")
     if _clean(spec.target) in ("/", "."):
-        raise _bad(spec, "invalid specification: destination can't be '/'")
+        raise _invalid(spec, "invalid specification: destination can't be '/'")
     _check_absolute(spec, spec.target)
     spec.target = _clean(spec.target)
     if spec.type == "bind":
         if not spec.source:
-            raise _bad(spec, "field Source must not be empty")
+            raise _invalid(spec, "field Source must not be empty")
         if spec.propagation not in PROPAGATIONS:
-            raise _bad(spec, f"invalid propagation mode: {spec.propagation}", f"One of {', '.join(PROPAGATIONS)}.")
+            raise _invalid(
+                spec, f"invalid propagation mode: {spec.propagation}", f"One of {', '.join(PROPAGATIONS)}."
+            )
         _check_absolute(spec, spec.source)
         spec.source = _clean(spec.source)
     elif spec.type == "tmpfs" and spec.source:
-        raise _bad(spec, "field Source must not be specified")
+        raise _invalid(spec, "field Source must not be specified")
     elif spec.type == "volume":
         if spec.source:
             names.check_name(spec.source)
         elif spec.subpath:
-            raise _bad(spec, "must not set Subpath when using anonymous volumes")
+            raise _invalid(spec, "must not set Subpath when using anonymous volumes")
         if spec.subpath and (spec.subpath.startswith("/") or _clean(spec.subpath).split("/")[0] == ".."):
-            raise _bad(spec, "subpath must be a relative path within the volume")
+            raise _invalid(spec, "subpath must be a relative path within the volume")
 
 
 def _check_absolute(spec: MountSpec, path: str) -> None:
     if not path.startswith("/"):
-        raise _bad(spec, f"invalid mount path: '{path}' mount path must be absolute")
+        raise _invalid(spec, f"invalid mount path: '{path}' mount path must be absolute")
 
 
 def _clean(path: str) -> str:
-    """The path without `.`, `..` and doubled slashes, as Go's path.Clean gives it."""
+    """Normalize a path like Go's path.Clean: without `.`, `..` and doubled slashes."""
     cleaned = os.path.normpath(path)
     return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
-def _bad(spec: MountSpec, reason: str, hint: str = "") -> InvalidArgument:
+def _invalid(spec: MountSpec, reason: str, hint: str = "") -> InvalidArgument:
     return InvalidArgument(f'invalid mount config for type "{spec.type}": {reason}', hint)

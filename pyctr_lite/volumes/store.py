@@ -1,7 +1,7 @@
 """The store of volumes: `<root>/volumes/<name>/` with `volume.json` and the files in `_data`.
 
-A container reaches `_data` and what is in it, never its name or what lies beside it: so these paths are ours. What
-is in `_data` is only gone through by descriptors, with no link followed (`walk`).
+A container can reach `_data` and its contents, but can neither rename it nor reach the files beside it, so these
+paths are trusted. The contents of `_data` are only visited by descriptor, without following links (`walk`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
-"""Docker's mark on a volume that nobody named; `prune` takes only those, unless told otherwise."""
-
+"""Docker's label for a volume without a given name; by default, `prune` removes only these."""
 
 _MAX_RECORD = 1 << 20
-"""Bytes of a volume.json; a larger one is not ours."""
-
+"""Max bytes of a volume.json; no record of ours is larger."""
 
 Names = list[str]
 
@@ -45,7 +43,7 @@ class Volume:
 
     @property
     def anonymous(self) -> bool:
-        """Whether nobody named it."""
+        """Whether the volume was created without a name."""
         return ANONYMOUS_LABEL in self.labels
 
     @property
@@ -54,7 +52,7 @@ class Volume:
         return self.options.get("device") or self.mountpoint
 
     def inspect(self) -> dict[str, Any]:
-        """What `docker volume inspect` shows."""
+        """Return the output of `docker volume inspect`."""
         return {
             "CreatedAt": self.created,
             "Driver": "local",
@@ -67,7 +65,7 @@ class Volume:
 
 
 class VolumeStore:
-    """The volumes under a state directory (`root`); safe for several processes at a time."""
+    """The volumes in a state directory (`root`). Several processes may use it at the same time."""
 
     def __init__(self, root: str) -> None:
         self.directory = os.path.join(root, "volumes")
@@ -78,9 +76,10 @@ class VolumeStore:
         labels: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
     ) -> Volume:
-        """Make a volume, or give the one of that name; without a name an anonymous one with 64 hex digits.
+        """Create a volume, or return the existing one of that name. An anonymous volume's name has 64 hex digits.
 
-        `options` are the local driver's; of them `type=none`, `o=bind` and `device=DIRECTORY` together.
+        `options` are the local driver's: either none, or `type=none`, `o=bind` and `device=DIRECTORY` together.
+        Raises InvalidArgument for an invalid name or other options.
         """
         labels, options = dict(labels or {}), dict(options or {})
         _check_options(options)
@@ -96,7 +95,7 @@ class VolumeStore:
             try:
                 for directory in (building, os.path.join(building, "_data")):
                     os.mkdir(directory)
-                    os.chmod(directory, 0o755)  # whatever the caller's umask: users of containers go through it
+                    os.chmod(directory, 0o755)  # despite the umask: users of containers must be able to enter it
                 created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 record = {"Name": name, "CreatedAt": created, "Labels": labels, "Options": options}
                 jsonfile.write(os.path.join(building, "volume.json"), record)
@@ -105,11 +104,11 @@ class VolumeStore:
                 _delete(building)
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
-                # Another process was faster; its volume is not empty, so it stays.
+                # Another process created it first; rename(2) does not replace a directory that is not empty.
         return self.get(name)
 
     def get(self, name: str) -> Volume:
-        """The volume of a name. Raises NotFound, with the closest name as its hint."""
+        """Return the volume of a name. Raises NotFound, which suggests a similar name."""
         path = os.path.join(self.directory, name)
         if not name or name.startswith(".") or "/" in name or not os.path.isdir(path):
             raise NotFound(f"get {name}: no such volume", self._suggestion(name))
@@ -117,7 +116,7 @@ class VolumeStore:
         return Volume(name, os.path.join(path, "_data"), created, labels, options)
 
     def list(self) -> list[Volume]:
-        """All volumes, by name; without those that are removed meanwhile."""
+        """Return all volumes, sorted by name, except those that are removed meanwhile."""
         found = []
         for name in self._names():
             try:
@@ -127,9 +126,9 @@ class VolumeStore:
         return found
 
     def remove(self, name: str, force: bool = False, in_use: Callable[[str], Names] | None = None) -> None:
-        """Delete a volume and its files. `in_use` gives the ids of the containers that use it.
+        """Delete a volume and its files. `in_use` returns the ids of the containers that use it.
 
-        Fails with Conflict while any does, with NotFound for a missing one unless `force`.
+        Raises Conflict if a container uses it, NotFound if it does not exist and `force` is false.
         """
         try:
             self.get(name)
@@ -146,16 +145,16 @@ class VolumeStore:
         with linux.closing(self._lock()):
             try:
                 os.rename(os.path.join(self.directory, name), removed)
-            except FileNotFoundError:  # another process was faster
+            except FileNotFoundError:  # another process removed it
                 return
         _delete(removed)
 
     def prune(
         self, used: set[str], all: bool = False, chosen: Callable[[Volume], bool] | None = None
     ) -> tuple[Names, int]:
-        """Delete what no container uses: anonymous volumes, with `all` named ones too.
+        """Delete unused anonymous volumes, and with `all` also unused named volumes.
 
-        `used` holds the names in use; `chosen` narrows the choice. Gives the names and the bytes set free.
+        `used` are the names in use; `chosen` is a further condition. Returns the names and the bytes freed.
         """
         removed, freed = [], 0
         for volume in self.list():
@@ -177,12 +176,12 @@ class VolumeStore:
         return suggest.did_you_mean(name, self._names())
 
     def _lock(self) -> int:
-        """Wait until no other process changes the store, and delete what a killed one left half-way.
+        """Lock the store, delete leftovers of killed processes, and return the lock's descriptor.
 
-        What cannot be deleted (a file that chattr(1) protects) stays, and does not keep others from their work.
+        A leftover that cannot be deleted (a file protected by chattr(1)) stays, and is not an error.
         """
         os.makedirs(self.directory, 0o700, exist_ok=True)
-        os.chmod(self.directory, 0o700)  # a setuid file of root in a volume is not for the host's users
+        os.chmod(self.directory, 0o700)  # users of the host must not reach setuid files in volumes
         lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in os.listdir(self.directory):
@@ -190,14 +189,14 @@ class VolumeStore:
                 try:
                     _delete(os.path.join(self.directory, name))
                 except OSError:
-                    pass  # `doctor` shows it
+                    pass  # `doctor` reports it
         return lock
 
 
 def _read_record(path: str) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Read what a volume.json says: when it was made, its labels and options.
+    """Read the creation time, labels and options from a volume.json.
 
-    The files are what counts: a record that is lost, or is not as we write it, does not hide them.
+    A volume must stay visible for the sake of its files: a missing or damaged record counts as empty.
     """
     try:
         with linux.closing(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as fd:
@@ -211,7 +210,7 @@ def _read_record(path: str) -> tuple[str, dict[str, str], dict[str, str]]:
 
 
 def _texts(value: object) -> dict[str, str]:
-    """A member of a record that has to map texts to texts; anything else in it is left out."""
+    """Return the string values of a JSON object, without other values; {} if it is not an object."""
     if not isinstance(value, dict):
         return {}
     return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
@@ -227,11 +226,13 @@ def _check_options(options: dict[str, str]) -> None:
             "For a file system in memory use --tmpfs.",
         )
     if options and not os.path.isabs(options.get("device", "")):
-        raise InvalidArgument("create: missing device in volume options, or it is no absolute path")
+        raise InvalidArgument(
+            "create: the volume option device=DIRECTORY is required and must be an absolute path"
+        )
 
 
 def _delete(path: str) -> None:
-    """Delete a tree that another process may be deleting too."""
+    """Delete a tree that another process may also be deleting."""
     try:
         walk.remove_tree(path)
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.volumes import fields, spec, tmpfs
+from pyctr_lite.volumes import fields, spec
 
 
 def attributes(mount: spec.MountSpec, *names: str) -> tuple[object, ...]:
@@ -228,14 +228,14 @@ def test_two_mounts_on_one_target_are_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "size"), [("1", 1), ("64m", 64 << 20), ("1.5g", 3 << 29), ("2 KiB", 2048), ("3kb", 3072), ("7b", 7)]
 )
-def test_sizes_are_binary(text: str, size: int) -> None:
-    assert tmpfs.parse_size(text) == size
+def test_tmpfs_sizes_are_binary(text: str, size: int) -> None:
+    assert spec.parse_mount(f"type=tmpfs,dst=/x,tmpfs-size={text}").tmpfs_size == size
 
 
-@pytest.mark.parametrize("text", ["", "m", "1x", "1mm", "-1", "1.2.3", "1 2", "1bb"])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="invalid size"):
-        tmpfs.parse_size(text)
+@pytest.mark.parametrize("text", ["m", "1x", "1mm", "-1", "1.2.3", "1 2", "1bb"])
+def test_a_tmpfs_size_in_another_grammar_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid value for tmpfs-size"):
+        spec.parse_mount(f"type=tmpfs,dst=/x,tmpfs-size={text}")
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])), min_size=1))

@@ -13,9 +13,9 @@ from pyctr_lite.volumes import bind
 
 
 def prepare_source(path: str, create: bool) -> None:
-    """Make sure that the source of a bind exists: `-v` makes a missing directory, `--mount` does not.
+    """Check that the source of a bind mount exists; `create` makes a missing directory (`-v` does, `--mount` not).
 
-    Fails with InvalidArgument where it is missing and not to be made, or cannot be.
+    Raises InvalidArgument if it is missing and `create` is false, or if it cannot be made.
     """
     # 1. Is something there, a directory or a file? Then all is well.
     # 2. Something is missing. Is it to be made? If not: raise InvalidArgument, and name the path.
@@ -36,15 +36,13 @@ def bind_mount(
     flags: int = 0,
     readonly_recursive: bool = False,
 ) -> None:
-    """Show `source` at `target`: a directory on a directory, or a file on a file.
+    """Bind-mount `source` on `target`: a directory on a directory, or a file on a file.
 
-    `recursive` takes the mounts below `source` along; `readonly` makes the new mount read-only, while the
-    source stays writable; `flags` adds MS_NOSUID and the like to the new mount. With `readonly_recursive`
-    the mounts below are made read-only too (Docker from version 25 on; OCI's option `rro`); without it only
-    the top one is, and `target/submount` can be written to. `propagation` says whether later mounts below
-    travel between source and target.
-
-    Fails with ENOENT for a missing path, ENOTDIR where one is a directory and the other is none.
+    `recursive` includes the mounts below `source`. `readonly` makes the new mount read-only, while the source
+    stays writable; with `readonly_recursive` the mounts below are read-only too (Docker since version 25; OCI's
+    option `rro`), without it `target/submount` stays writable. `flags` adds MS_NOSUID and the like to the new
+    mount. `propagation` decides whether later mounts below propagate between source and target.
+    Fails with ENOENT if a path is missing, ENOTDIR if one path is a directory and the other is not.
     """
     # 1. Bind: `linux.mount(source, target, None, linux.MS_BIND)`. Where `recursive` says so, take the mounts below
     #    along: `linux.MS_BIND | linux.MS_REC`. (Your argument `flags` is not for this call: see 3.)
@@ -58,7 +56,7 @@ def bind_mount(
 def change_mount(
     target: str, *, readonly: bool, propagation: str, flags: int = 0, readonly_recursive: bool = False
 ) -> None:
-    """Make a mount what `bind_mount` says of the new one."""
+    """Change flags and propagation of the mount at `target`; the arguments are those of `bind_mount`."""
     # 1. Is it to be read-only, or to have more flags? Then it takes a remount:
     #    `linux.mount(None, target, None, linux.… | linux.… | …)`. Two of its flags say "change what is there" and
     #    "change this mount alone, not the file system with all its mounts": mount(2), "Remounting an existing
