@@ -1,8 +1,8 @@
-"""The line between the launcher and the container's first process, until its program runs.
+"""The channel between a process and the child that it forks: messages, descriptors, and the child's error.
 
-A pair of SOCK_SEQPACKET sockets: one message a packet, JSON, with descriptors by SCM_RIGHTS; a long one is
-several packets, all but the last with a "+" before. An exec closes the child's end, which the parent sees as the
-end of messages.
+A pair of SOCK_SEQPACKET sockets. A message is one packet of JSON, with descriptors by SCM_RIGHTS; a long message
+is several packets, and all but the last start with "+". An exec closes the child's end, which the parent sees as
+the end of the messages.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from pyctr_lite import errors, jsonfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
 _PIECE = 32 << 10
-"""Bytes of a packet: a few of them fit into a socket's buffer."""
+"""Maximum bytes per packet: a socket's buffer holds a few packets of this size."""
 
 
 class Channel:
-    """One end. Closed by `close`, or by the exec of its process."""
+    """One end of a channel. Closed by `close`, or by an exec in its process."""
 
     def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
 
     def send(self, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
-        """Send one message. Fails with BrokenPipeError where the other side has gone."""
+        """Send one message. Raises BrokenPipeError if the other end is closed."""
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
         payload = jsonfile.dumps(message).encode(errors="surrogateescape")
         while len(payload) > _PIECE:
@@ -39,7 +40,7 @@ class Channel:
         self.sock.sendmsg([payload], rights, _socket.MSG_NOSIGNAL)
 
     def receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        """The next message and its descriptors, or None when the other side has closed."""
+        """Return the next message and its descriptors, or None if the other end is closed."""
         payload, ancillary = self._receive()
         pieces = []
         while payload[:1] == b"+":
@@ -57,16 +58,47 @@ class Channel:
         arguments = (_PIECE + 1, _socket.CMSG_SPACE(16 * 4), _socket.MSG_CMSG_CLOEXEC)
         try:
             return self.sock.recvmsg(*arguments)[:2]
-        except ConnectionResetError:  # the other side ended before it read all of ours: what it said is still here
+        except ConnectionResetError:  # the other end closed with messages unread; its own are still in our queue
             return self.sock.recvmsg(*arguments)[:2]
 
     def close(self) -> None:
-        """Close this end; again is fine."""
+        """Close this end. Idempotent."""
         self.sock.close()
 
 
+def in_child(act: Callable[[], tuple[int, ...]], name: str) -> list[int]:
+    """Fork a child that calls `act`; return the descriptors that `act` returned, duplicated into the caller.
+
+    For steps that must not change the caller: entering a namespace, loading a large library. Raises the error of
+    `act` as `raise_error` does, and PyctrError if the child, described by `name`, was killed. The child is reaped.
+    Only for a process with one thread: a lock that another thread holds at the fork stays locked in the child.
+    """
+    ours, theirs = pair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            try:
+                theirs.send({"type": "done"}, act())
+            except BaseException as error:
+                theirs.send(describe_error(error))
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        received = ours.receive()
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+    if received is None:
+        raise errors.PyctrError(f"{name} was killed", "out of memory?")
+    message, fds = received
+    if message["type"] == "error":
+        raise_error(message)
+    return fds
+
+
 def close_all_but(keep: set[int]) -> None:
-    """Close every descriptor of the caller from 3 on, but for these: a process that stays must hold no other's."""
+    """Close every descriptor from 3 on, except `keep`: a long-lived process must not hold its caller's."""
     low = 3
     for fd in sorted(keep):
         if fd >= low:
@@ -76,15 +108,16 @@ def close_all_but(keep: set[int]) -> None:
 
 
 def pair() -> tuple[Channel, Channel]:
-    """Two connected ends, the parent's and the child's."""
+    """Return two connected ends: the parent's and the child's."""
     one, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     return Channel(one), Channel(other)
 
 
 class ChildError(errors.PyctrError):
-    """An error of the child before its program ran, raised in the parent as what it was.
+    """An error that a child met before its program ran, raised in the parent.
 
-    `errno` and `path` are those of the failed call (0 and "" for others), `trace` is where in our source.
+    `errno` and `path` are those of the failed call (0 and "" for other errors), `trace` lists file, line and
+    function of each frame in the child, innermost last.
     """
 
     def __init__(self, message: str, hint: str, number: int, path: str, trace: list[tuple[str, int, str]]) -> None:
@@ -93,7 +126,7 @@ class ChildError(errors.PyctrError):
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """An exception as a message. Source lines are left to the parent: here the files may be out of reach."""
+    """Return an exception as a message. The parent adds source lines: the child may have left the file system."""
     trace, traceback = [], error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
@@ -106,7 +139,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         "errno": 0,
         "path": "",
     }
-    if isinstance(error, ChildError):  # it comes from a child of ours, and goes on as what it was there
+    if isinstance(error, ChildError):  # from a child of this process: pass it on unchanged
         message |= {"message": error.message, "errno": error.errno, "path": error.path, "trace": error.trace}
         message["where"] = error.hint
     elif isinstance(error, errors.PyctrError):
@@ -115,14 +148,14 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
         text = error.strerror or str(error)
         message |= {"message": f"{text}: {path}" if path else text, "errno": error.errno or 0, "path": path}
-        message["where"] = "".join(getattr(error, "__notes__", ()))  # a learner's line, of the stage that joins
+        message["where"] = "".join(getattr(error, "__notes__", ()))  # a learner's line (`namespaces.create`)
     else:
         message["message"] = f"{type(error).__name__}: {error}"
     return message
 
 
 def raise_error(message: dict[str, Any]) -> None:
-    """Raise in the parent what `describe_error` packed in the child."""
+    """Raise the error that `describe_error` has put into a message."""
     kind = getattr(errors, message["class"], None)
     if kind is errors.ProgramError:
         raise errors.ProgramError(message["message"], message["hint"], message["exit_code"])
@@ -130,23 +163,23 @@ def raise_error(message: dict[str, Any]) -> None:
         raise kind(message["message"], message["hint"])
     trace = [(file, line, function) for file, line, function in message["trace"]]
     while len(trace) > 1 and trace[-1][0].endswith("/linux/call.py"):
-        trace.pop()  # all system calls fail there: who made this one says more
+        trace.pop()  # every system call fails in that file; its caller is more useful
     from pyctr_lite import learner_frame
 
     where = message.get("where") or learner_frame.describe(trace)
     error = ChildError(message["message"], where, message["errno"], message["path"], trace)
-    if trace:  # a note is shown with a traceback, so with --debug
+    if trace:  # a note appears only with a traceback, that is with --debug
         error.add_note(f"at {os.path.basename(trace[-1][0])}:{trace[-1][1]} in {trace[-1][2]}")
     raise error
 
 
 def seal_imports() -> None:
-    """From here on an import raises: once another root is entered, Python would run the image's files as root."""
+    """Make every further import fail: in the container's root Python would import the image's files as root."""
     sys.meta_path.insert(0, _Seal())
 
 
 class _Seal:
-    """An import hook that refuses what is not loaded yet."""
+    """An import hook that refuses every module that is not loaded yet."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:

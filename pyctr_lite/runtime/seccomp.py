@@ -1,14 +1,15 @@
-"""`linux.seccomp` of a bundle: the program for it from a cache, and its place before the exec.
+"""The seccomp filter of a bundle (`linux.seccomp`): compiled once, cached, installed before the exec.
 
-libseccomp takes 60 ms to be loaded and to compile a profile, which a container's start cannot wait for, nor its
-monitor keep in memory: a child does that once, and later starts read the program's bytes by the profile's digest.
+Loading libseccomp and compiling a profile takes 60 ms, too long for a container's start, and the library would
+stay in the monitor's memory. So a child compiles a profile once; later starts read the program from the cache,
+where its name is the profile's digest.
 """
 
 from __future__ import annotations
 
 import os
 
-from pyctr_lite import jsonfile
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.digest import sha256
 from pyctr_lite.linux import constants, explain, seccomp
 from pyctr_lite.runtime import channel as channels
@@ -25,13 +26,13 @@ _FLAGS = {
 
 
 _ALLOWS_START = 1 << 32
-"""Beside the flags in the header of a cached program."""
+"""A bit beside the flags in the header of a cached program: `Filter.allows_start`."""
 
 
 class Filter:
-    """A program for the kernel, and the flags to install it with.
+    """A BPF program and the flags to install it with.
 
-    `allows_start`: it lets through all calls that are made between the start of a process and its exec.
+    `allows_start`: it allows every system call that a process makes between its start and its exec.
     """
 
     __slots__ = ("allows_start", "flags", "program")
@@ -40,16 +41,16 @@ class Filter:
         self.program, self.flags, self.allows_start = program, flags, allows_start
 
     def install(self) -> None:
-        """Put the caller under it, for good."""
+        """Install the filter for the caller. A filter cannot be removed."""
         seccomp.set_mode_filter(self.program, self.flags)
 
 
 def load(profile: dict[str, Any] | jsonfile.RawJson | None, cache: str) -> Filter | None:
-    """The filter for a profile (OCI runtime spec, config-linux.md, "Seccomp"), None where there is none.
+    """Return the filter for a profile (OCI runtime spec, config-linux.md, "Seccomp"), None for an empty profile.
 
-    `cache` is a directory for compiled programs, which is made; only root may write to it. A program is used until
-    the kernel changes: a newer libseccomp that knows more calls comes with that, or after a reboot.
-    Fails with InvalidArgument for what cannot be compiled, PyctrError where libseccomp is missing.
+    `cache` is a directory for compiled programs, created if missing; only root may write to it. A cached program
+    is valid for one kernel release: a libseccomp that knows more calls is used from the next kernel on. Raises
+    InvalidArgument if the profile cannot be compiled, PyctrError if libseccomp is missing.
     """
     if not profile:
         return None
@@ -67,31 +68,16 @@ def load(profile: dict[str, Any] | jsonfile.RawJson | None, cache: str) -> Filte
 
 
 def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with linux.closing(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
         return os.read(fd, 1 << 20)  # a program has at most 4096 instructions
-    finally:
-        os.close(fd)
 
 
 def _compile_in_child(text: str, path: str) -> None:
-    ours, theirs = channels.pair()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _compile(text, path)
-        except BaseException as error:
-            theirs.send(channels.describe_error(error))
-        finally:
-            os._exit(0)
-    theirs.close()
-    try:
-        received = ours.receive()
-    finally:
-        ours.close()
-        os.waitpid(pid, 0)
-    if received is not None:
-        channels.raise_error(received[0])
+    def act() -> tuple[int, ...]:
+        _compile(text, path)
+        return ()
+
+    channels.in_child(act, "the process that compiles the seccomp profile")
 
 
 def _compile(text: str, path: str) -> None:
@@ -99,20 +85,17 @@ def _compile(text: str, path: str) -> None:
 
     profile = jsonfile.loads(text)
     flags = profile.get("flags")
-    words = ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"] if flags is None else flags  # as runc does without any
+    names = ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"] if flags is None else flags  # runc's default
     mask = 0
-    for word in words:
-        if word not in _FLAGS:
-            raise seccomp_compiler.refused(f"flag {word!r}")
-        mask |= _FLAGS[word]
+    for name in names:
+        if name not in _FLAGS:
+            raise seccomp_compiler.unsupported(f"flag {name!r}")
+        mask |= _FLAGS[name]
     program = seccomp_compiler.compile(profile)
     if seccomp_compiler.allows_start(program):
         mask |= _ALLOWS_START
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     temporary = f"{path}.{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
+    with linux.closing(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)) as fd:
         os.write(fd, mask.to_bytes(seccomp.INSTRUCTION_BYTES, "little") + program)
-    finally:
-        os.close(fd)
     os.rename(temporary, path)

@@ -1,7 +1,7 @@
-"""From a seccomp profile of the OCI config to a classic BPF program, by libseccomp.
+"""The compiler of seccomp profiles of the OCI config to classic BPF programs, by libseccomp.
 
-`pyseccomp` binds Debian's libseccomp2 by ctypes, with the interface of libseccomp's own Python binding. That one
-(python3-seccomp) is compiled for Debian's own Python alone; a virtual environment of another Python lacks it.
+`pyseccomp` binds Debian's libseccomp2 by ctypes, with the interface of libseccomp's own Python binding. The latter
+(python3-seccomp) is compiled only for Debian's own Python; a virtual environment of another Python lacks it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ try:
     import pyseccomp
 except RuntimeError:
     raise PyctrError(
-        "libseccomp.so.2 is not there: no seccomp filter can be made",
+        "libseccomp.so.2 is missing: cannot compile a seccomp filter",
         "apt-get install libseccomp2, or --security-opt seccomp=unconfined",
     ) from None
 
@@ -42,27 +42,27 @@ _ARCHITECTURES = {
     "SCMP_ARCH_" + name: number for name, number in vars(pyseccomp.Arch).items() if not name.startswith("_")
 }
 _PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
-_NEVER = -1
-"""libseccomp's number for a name that it does not know; other negative ones are of calls that an arch lacks."""
+_UNKNOWN = -1
+"""libseccomp's number for an unknown name; other negative numbers are calls that an architecture lacks."""
 _BINARY_TREE = 2
-"""How libseccomp sorts the calls (SCMP_FLTATR_CTL_OPTIMIZE): the kernel takes it in half the time of a list."""
+"""How libseccomp sorts the calls (SCMP_FLTATR_CTL_OPTIMIZE): the kernel runs it in half the time of a list."""
 _X32 = 0x40000000
 """The bit of the x32 calls, which share x86-64's audit architecture (arch/x86/include/uapi/asm/unistd.h)."""
 
 
-def refused(what: str) -> InvalidArgument:
-    """What to raise of a profile that asks for what we do not have."""
-    return InvalidArgument(f"seccomp: {what} is not supported", "OCI runtime spec, config-linux.md, Seccomp")
+def unsupported(feature: str) -> InvalidArgument:
+    """Return the error for a profile that uses an unsupported feature."""
+    return InvalidArgument(f"seccomp: {feature} is not supported", "OCI runtime spec, config-linux.md, Seccomp")
 
 
 def compile(profile: dict[str, Any]) -> bytes:
-    """The program for `linux.seccomp`. Names that libseccomp does not know are passed over, as runc does.
+    """Return the BPF program of a profile (`linux.seccomp`). Names unknown to libseccomp are ignored, as in runc.
 
-    Fails with InvalidArgument for actions, comparisons, architectures that there are not.
+    Raises InvalidArgument for an unknown action, comparison or architecture.
     """
     for name in ("listenerPath", "listenerMetadata"):
         if profile.get(name):
-            raise refused(name)
+            raise unsupported(name)
     default = _action(profile.get("defaultAction"), profile.get("defaultErrnoRet"))
     architectures = [pyseccomp.system_arch()]
     for name in profile.get("architectures") or []:
@@ -70,7 +70,7 @@ def compile(profile: dict[str, Any]) -> bytes:
             architectures.append(number)
     made = pyseccomp.SyscallFilter(default)
     made.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _BINARY_TREE)
-    for number in architectures[1:]:  # it begins with the machine's own
+    for number in architectures[1:]:  # a new filter has the machine's own
         made.add_arch(number)
     names: list[str] = []
     for rule in profile.get("syscalls") or []:
@@ -90,33 +90,33 @@ def _action(name: Any, number: int | None) -> int:
     if name in _WITH_NUMBER:
         return int(_WITH_NUMBER[name](errno.EPERM if number is None else number))
     if name not in _ACTIONS:
-        raise refused(f"action {name!r}")
+        raise unsupported(f"action {name!r}")
     return int(_ACTIONS[name])
 
 
 def _architecture(name: str) -> int:
     if name not in _ARCHITECTURES:
-        raise refused(f"architecture {name!r}")
+        raise unsupported(f"architecture {name!r}")
     return int(_ARCHITECTURES[name])
 
 
 def _argument(item: dict[str, Any]) -> tuple[int, Any]:
     if item.get("op") not in _COMPARISONS:
-        raise refused(f"comparison {item.get('op')!r}")
+        raise unsupported(f"comparison {item.get('op')!r}")
     values = (item.get("value", 0), item.get("valueTwo", 0))
     return item["index"], pyseccomp.Arg(item["index"], _COMPARISONS[item["op"]], *values)
 
 
 def _add(made: Any, name: str, action: int, arguments: list[tuple[int, Any]]) -> None:
-    """One rule; conditions on one argument are alternatives, each a rule; of different arguments all must hold."""
+    """Add a rule. Conditions on different arguments must all hold; two on the same argument become rules each."""
     number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
-    if number == _NEVER:
+    if number == _UNKNOWN:
         return
     indices = [index for index, _ in arguments]
-    together = [[argument for _, argument in arguments]]
+    rules = [[argument for _, argument in arguments]]
     if len(set(indices)) < len(indices):
-        together = [[argument] for _, argument in arguments]
-    for conditions in together:
+        rules = [[argument] for _, argument in arguments]
+    for conditions in rules:
         try:
             made.add_rule(action, number, *conditions)
         except OSError as error:
@@ -136,12 +136,12 @@ _JEQ, _JGT, _JGE, _JA, _RET = 0x15, 0x25, 0x35, 0x05, 0x06
 
 
 def _newer_calls(names: list[str], architectures: list[int]) -> bytes:
-    """A head for a program: a call whose number is beyond all that its profile names gets ENOSYS.
+    """Return the start of a program: a call with a higher number than every call in the profile fails with ENOSYS.
 
-    A profile cannot name the calls of kernels to come. EPERM would be told to users as an error, where ENOSYS
-    lets a C library fall back to the older call (runc does so since 1.0.0-rc93).
+    A profile cannot name the calls of future kernels. With ENOSYS a C library falls back to the older call; with
+    EPERM it would report an error (runc does the same since 1.0.0-rc93).
     """
-    last = {
+    highest = {
         number: max(0, *(pyseccomp.resolve_syscall(number, name) for name in [*names, "read"]))
         for number in architectures
     }
@@ -152,10 +152,10 @@ def _newer_calls(names: list[str], architectures: list[int]) -> bytes:
             continue
         block = [_LD_NR]
         if number == x86_64:
-            # x32 calls: to their own comparison, or past everything to the program.
+            # An x32 call jumps to its own comparison, or over the block to the program.
             block += [(_JGE, 0, 1, _X32)]
-            block += [(_JGT, 1, 2, last[x32])] if x32 in last else [(_JA, 0, 0, 2)]
-        block += [(_JGT, 0, 1, last[number]), (_RET, 0, 0, pyseccomp.ERRNO(errno.ENOSYS))]
+            block += [(_JGT, 1, 2, highest[x32])] if x32 in highest else [(_JA, 0, 0, 2)]
+        block += [(_JGT, 0, 1, highest[number]), (_RET, 0, 0, pyseccomp.ERRNO(errno.ENOSYS))]
         blocks.append((number, block))
     lines: list[tuple[int, int, int, int]] = [_LD_ARCH]
     for number, block in blocks:
@@ -168,23 +168,23 @@ def _newer_calls(names: list[str], architectures: list[int]) -> bytes:
     return b"".join(struct.pack("<HBBI", *line) for line in fixed)
 
 
-_OF_A_START = (
+_START_CALLS = (
     ("clone", 0x8000 | 17),  # CLONE_PARENT, SIGCHLD
     ("ioctl", 0, 0x540E),  # TIOCSCTTY
     *((name,) for name in "brk close exit_group futex madvise mmap mremap munmap".split()),
     *((name,) for name in "poll ppoll read recvmsg rt_sigreturn sendmsg setsid write".split()),
     *((name,) for name in "execve execveat".split()),
 )
-"""The calls of a process between its start and its exec, with their arguments where they matter."""
+"""The calls of a process between its start and its exec, with the arguments that a profile may restrict."""
 
 
 def allows_start(program: bytes) -> bool:
-    """Return whether a program lets through all that a process does between its start and its exec."""
+    """Return whether a program allows every call that a process makes between its start and its exec."""
     lines = list(struct.iter_unpack("<HBBI", program))
-    for name, *arguments in _OF_A_START:
+    for name, *arguments in _START_CALLS:
         number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
         if number < 0:
-            continue  # this architecture does not have it, and neither does Python call it
+            continue  # this architecture lacks the call, so Python does not make it
         data = struct.pack("<iIQ6Q", number, _NATIVE, 0, *arguments, *[0] * (6 - len(arguments)))
         if _verdict(lines, data) not in (pyseccomp.ALLOW, pyseccomp.LOG):
             return False
@@ -196,9 +196,9 @@ _NATIVE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}.get(os.uname().machine, 
 
 
 def _verdict(lines: list[tuple[int, ...]], data: bytes) -> int:
-    """What a program returns for a struct seccomp_data: the instructions that libseccomp makes, run here.
+    """Return a program's result for a struct seccomp_data, by running the instructions that libseccomp generates.
 
-    0, which kills, for any other instruction.
+    An unknown instruction gives 0: SECCOMP_RET_KILL_THREAD.
     """
     accumulator = at = 0
     while at < len(lines):

@@ -1,8 +1,8 @@
 """Mounts for a container in a user namespace, made before it enters its root.
 
-Root in there is a plain user outside: it may not walk through directories that are the host's root's alone, and it
-may not map ids. So a child of the launcher, in a mount namespace of its own, makes the root and each bind, and
-sends copies of them that are attached nowhere; the container's first process puts them in their places.
+Root in a user namespace is an unprivileged user outside: it cannot traverse directories that only the host's root
+may search, and it cannot map ids. So a child of the launcher, in a mount namespace of its own, makes the root and
+each bind, and sends them as detached mounts; the container's first process attaches them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.errors import PyctrError
 from pyctr_lite.namespaces import idmap
 from pyctr_lite.rootfs import idmapped, options
 from pyctr_lite.runtime import bundle as bundles
@@ -29,41 +28,32 @@ _COPY = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC
 def send(bundle: bundles.Bundle, stage: str, pid: int, channel: channels.Channel) -> None:
     """Make the root and the binds of a bundle, and send them to the container's first process `pid`.
 
-    `stage` is a directory with an empty directory `d` and an empty file `f`. Fails with what went wrong.
+    `stage` is a directory with an empty directory `d` and an empty file `f`. Raises the error of the step that
+    failed.
     """
-    ours, theirs = channels.pair()
-    child = os.fork()
-    if child == 0:
+
+    def act() -> tuple[int, ...]:
         try:
             _send(bundle, stage, pid, channel)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the container's process has ended already; what it sent before says why
-        except BaseException as error:
-            theirs.send(channels.describe_error(error))
-        finally:
-            os._exit(0)
-    theirs.close()
-    received = ours.receive()
-    ours.close()
-    _, status = os.waitpid(child, 0)
-    if received is not None:
-        channels.raise_error(received[0])
-    if status:
-        raise PyctrError("the process that makes the container's mounts was killed", "out of memory?")
+            pass  # the container's process has ended; the error that it sent before is reported
+        return ()
+
+    channels.in_child(act, "the process that makes the container's mounts")
 
 
 def _send(bundle: bundles.Bundle, stage: str, pid: int, channel: channels.Channel) -> None:
     linux.unshare(linux.CLONE_NEWNS)
-    linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)  # as a user namespace's own are
+    linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)  # as in a mount namespace of a user namespace
     userns_fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     for mount in bundle.config.get("mounts") or []:
         if filesystem.is_bind(mount):
-            source = bundle.open_source(mount)
-            tree = _bind(source, mount, stage, userns_fd)
-            channel.send({"type": "tree", "destination": mount["destination"]}, (tree,))
-            os.close(tree)
-            os.close(source)
-    # The root comes last: from then on the caller is somebody else.
+            with (
+                linux.closing(bundle.open_source(mount)) as source,
+                linux.closing(_bind(source, mount, stage, userns_fd)) as tree,
+            ):
+                channel.send({"type": "tree", "destination": mount["destination"]}, (tree,))
+    # The root comes last: making it changes the caller's filesystem ids (`idmapped.mount_overlay`).
     tree = _root(bundle, stage, pid, userns_fd)
     channel.send({"type": "tree", "destination": filesystem.ROOT}, (tree,))
 
@@ -90,12 +80,12 @@ def _bind(source: int, mount: dict[str, Any], stage: str, userns_fd: int) -> int
     else:
         flags = _COPY | linux.AT_EMPTY_PATH | (linux.AT_RECURSIVE if recursive else 0)
         tree = linux.open_tree("", flags, source, shown=mount["source"])
-    # To be changed a mount must be attached; to be sent, it must not.
-    place = f"{stage}/{'d' if directory else 'f'}"
-    linux.move_mount(tree, "", linux.AT_FDCWD, place, linux.MOVE_MOUNT_F_EMPTY_PATH)
+    # A mount can be changed only while it is attached, and sent only while it is detached.
+    mountpoint = f"{stage}/{'d' if directory else 'f'}"
+    linux.move_mount(tree, "", linux.AT_FDCWD, mountpoint, linux.MOVE_MOUNT_F_EMPTY_PATH)
     os.close(tree)
-    bind.change_mount(place, **filesystem.changes(parsed))
+    bind.change_mount(mountpoint, **filesystem.changes(parsed))
     try:
-        return linux.open_tree(place, _COPY | linux.AT_RECURSIVE)
+        return linux.open_tree(mountpoint, _COPY | linux.AT_RECURSIVE)
     finally:
-        linux.umount2(place, linux.MNT_DETACH)
+        linux.umount2(mountpoint, linux.MNT_DETACH)

@@ -1,13 +1,16 @@
-"""Messages of any length, with descriptors, to the last one of an end that has gone."""
+"""Messages of any length with descriptors, up to the end of the channel; and errors of a forked child."""
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from pyctr_lite.errors import Conflict, PyctrError
 from pyctr_lite.runtime import channel as channels
 
 LENGTHS = [0, 1, 32_000, 32_768 - 11, 32_768, 65_536, 1_000_000]
@@ -52,9 +55,48 @@ def test_a_descriptor_comes_with_its_message(ends: tuple[channels.Channel, chann
     os.close(read)
 
 
-def test_the_end_of_the_other_side_is_no_message(ends: tuple[channels.Channel, channels.Channel]) -> None:
+def test_receiving_from_a_closed_end_returns_none(ends: tuple[channels.Channel, channels.Channel]) -> None:
     one, other = ends
     one.send({"number": 1})
     one.close()
     assert other.receive() == ({"number": 1}, [])
     assert other.receive() is None
+
+
+def test_a_childs_descriptors_reach_the_parent() -> None:
+    def act() -> tuple[int, ...]:
+        reader, writer = os.pipe()
+        os.write(writer, b"from the child")
+        return (reader,)
+
+    (reader,) = channels.in_child(act, "a child")
+    assert os.read(reader, 100) == b"from the child"
+    os.close(reader)
+    assert channels.in_child(lambda: (), "a child") == []
+
+
+def test_a_childs_error_is_raised_in_the_parent() -> None:
+    def fail(error: Exception) -> tuple[int, ...]:
+        raise error
+
+    with pytest.raises(channels.ChildError, match="No such file or directory: /x") as caught:
+        channels.in_child(
+            lambda: fail(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/x")), "a child"
+        )
+    assert (caught.value.errno, caught.value.path) == (errno.ENOENT, "/x")
+    with pytest.raises(Conflict, match="taken") as conflict:
+        channels.in_child(lambda: fail(Conflict("taken", "use another")), "a child")
+    assert conflict.value.hint == "use another"
+    with pytest.raises(channels.ChildError, match="ZeroDivisionError"):
+        channels.in_child(lambda: (1 // 0,), "a child")
+
+
+def test_a_killed_child_is_reported_and_reaped() -> None:
+    def act() -> tuple[int, ...]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ()
+
+    with pytest.raises(PyctrError, match="the process that dies was killed"):
+        channels.in_child(act, "the process that dies")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
