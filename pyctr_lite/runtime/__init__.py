@@ -1,1 +1,1 @@
-"""An OCI bundle in, a process out. Knows no images and no names."""
+"""Run an OCI bundle as a process. Independent of images and container names."""

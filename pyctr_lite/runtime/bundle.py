@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 OVERLAY_ANNOTATION = "org.pyctr_lite.overlay"
-"""An annotation with the layers to mount as the root where it is not mounted yet: JSON, `lower` (top first),
-`upper`, `work`. Other runtimes pass over it: for them `pyctr_lite mount` mounts the root first."""
+"""Annotation: the layers to mount as the root, unless it is mounted; JSON with `lower` (top first), `upper`,
+`work`. Other runtimes ignore it: for them `pyctr_lite mount` mounts the root first."""
 SOURCES_ANNOTATION = "org.pyctr_lite.sources"
-"""An annotation with what the sources of some mounts stand for: JSON, for each source a directory and a path that
-must not lead out of it (`sources`). For other runtimes `pyctr_lite mount` mounts that on the source first."""
+"""Annotation: the real sources of some mounts; JSON, for each source a directory and a path that must not lead out
+of it (`volumes.sources`). For other runtimes `pyctr_lite mount` mounts the real source on the source first."""
 
 INIT_ANNOTATION = "org.pyctr_lite.init"
-"""An annotation with the path of the init that a mount brings from the host: nobody inside can change it."""
+"""Annotation: the path of the init that is mounted from the host, which no process inside can change."""
 
 
 class Bundle:
-    """A bundle that has been read and checked."""
+    """A bundle, read and checked."""
 
     __slots__ = ("config", "directory", "init", "overlay", "rootfs", "sources")
 
@@ -42,20 +42,20 @@ class Bundle:
         self.sources: dict[str, list[str]] = jsonfile.loads(parts) if parts else {}
 
     def path(self, path: str) -> str:
-        """A path of the configuration; a relative one starts at the bundle."""
+        """Return a path of the configuration as absolute: relative paths start at the bundle."""
         return os.path.join(self.directory, path)
 
     def mounts_overlay(self) -> bool:
-        """Return whether the root is still to be mounted, of the layers that an annotation names."""
+        """Return whether the root is to be mounted from the layers in the annotation, and is not mounted yet."""
         if self.overlay is None:
             return False
         return os.stat(self.rootfs).st_dev == os.stat(os.path.dirname(self.rootfs)).st_dev
 
     def open_source(self, mount: dict[str, Any]) -> int:
-        """Open what a bind shows, as a place only: this descriptor is what is looked at and what is mounted.
+        """Open a bind's source with O_PATH: the same descriptor is checked and then mounted.
 
-        Only in the mount namespace that it is mounted in: the kernel binds nothing of another one.
-        Raises what went wrong, with the mount's destination in the message.
+        Call it in the mount namespace of the bind: the kernel does not bind a mount of another namespace.
+        Raises OSError with the mount's destination in the message.
         """
         source, destination = mount["source"], mount["destination"]
         try:
@@ -65,7 +65,7 @@ class Bundle:
             raise OSError(error.errno, text, error.filename) from None
 
     def namespaces(self) -> tuple[list[str], dict[str, str]]:
-        """The kinds to create, and the paths of those to join by kind."""
+        """Return the kinds of the namespaces to create, and the paths of the namespaces to join by kind."""
         create, join = [], {}
         for entry in (self.config.get("linux") or {}).get("namespaces") or []:
             if entry.get("path"):
@@ -76,7 +76,7 @@ class Bundle:
 
 
 def load(directory: str) -> Bundle:
-    """Read a bundle. Fails with NotFound where there is none, InvalidArgument where it cannot be run as it is."""
+    """Read a bundle. Raises NotFound if there is none, InvalidArgument if it cannot be run."""
     path = os.path.join(directory, "config.json")
     try:
         config = jsonfile.read(path)
@@ -94,9 +94,9 @@ def _check(config: dict[str, Any], path: str) -> None:
     if not isinstance(version, str) or not version.startswith(("1.0", "1.1", "1.2", "1.3")):
         raise InvalidArgument(f"{path}: ociVersion {version!r} is not supported", "1.0 to 1.3 are")
     process = config.get("process") or {}
-    for name, kind in (("args", list), ("cwd", str)):
+    for name, kind, expected in (("args", list, "list"), ("cwd", str, "string")):
         if not isinstance(process.get(name), kind) or not process[name]:
-            raise InvalidArgument(f"{path}: process.{name} is missing or no {kind.__name__}")
+            raise InvalidArgument(f"{path}: process.{name} must be a non-empty {expected}")
     if not process["cwd"].startswith("/"):
         raise InvalidArgument(f"{path}: process.cwd {process['cwd']!r} is not absolute")
     if not (config.get("root") or {}).get("path"):
@@ -116,25 +116,25 @@ def _check(config: dict[str, Any], path: str) -> None:
     propagation = linux.get("rootfsPropagation")
     if propagation and propagation not in options.PROPAGATION:
         raise InvalidArgument(f"{path}: unknown rootfsPropagation {propagation!r}")
-    for where, names in (
+    for section, names in (
         (linux, ("intelRdt", "mountLabel", "personality")),
         (process, ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")),
     ):
         for name in names:
-            if where.get(name):
-                raise InvalidArgument(f"{path}: {name} is not supported yet", "take it out to run without it")
+            if section.get(name):
+                raise InvalidArgument(f"{path}: {name} is not supported yet", "remove it to run without it")
     if any((config.get("hooks") or {}).values()):
-        raise InvalidArgument(f"{path}: hooks are not supported yet", "take them out to run without them")
+        raise InvalidArgument(f"{path}: hooks are not supported yet", "remove them to run without them")
 
 
 def _check_isolation(config: dict[str, Any], path: str) -> None:
-    """Refuse what would change the host, or another container, for want of a namespace."""
+    """Refuse settings that, without their namespace, would change the host or another container."""
     namespaces = (config.get("linux") or {}).get("namespaces") or []
     seen = {kinds.BY_NAME[entry["type"]].oci: bool(entry.get("path")) for entry in namespaces}
     if seen.get("mount", True):
         raise InvalidArgument(
             f"{path}: the container needs a mount namespace of its own",
-            'without one it would take the root away from others: add {"type": "mount"}',
+            'without it pivot_root would change the root of other processes: add {"type": "mount"}',
         )
     for name in ("hostname", "domainname"):
         if config.get(name) and "uts" not in seen:
@@ -150,24 +150,22 @@ def _check_isolation(config: dict[str, Any], path: str) -> None:
     for name in (config.get("linux") or {}).get("sysctl") or {}:
         kind = sysctls.namespace(name)
         if kind not in seen:
-            raise InvalidArgument(
-                f"{path}: sysctl {name} would change the host",
-                f"it needs a {kind} namespace" if kind else "the kernel has one for all",
-            )
+            problem = f"needs a {kind} namespace" if kind else "is not namespaced"
+            raise InvalidArgument(f"{path}: sysctl {name} {problem}", "it would change the host")
 
 
 def _check_ids(mount: dict[str, Any], path: str, in_user_namespace: bool) -> None:
-    """Refuse ids that a mount cannot have, and what a user namespace must not do to the host."""
+    """Refuse id mappings and propagation that are impossible for a mount with or without a user namespace."""
     parsed, destination = options.MountOptions(mount.get("options") or []), mount.get("destination")
     if mount.get("uidMappings") or mount.get("gidMappings"):
         raise InvalidArgument(
-            f"{path}: mount {destination}: id mappings of its own are not supported yet",
-            "the option idmap gives it those of the container's user namespace",
+            f"{path}: mount {destination}: uidMappings and gidMappings of a mount are not supported yet",
+            "the option idmap uses those of the container's user namespace",
         )
     if parsed.idmap and not in_user_namespace:
         raise InvalidArgument(f"{path}: mount {destination}: {parsed.idmap} needs a user namespace")
     if in_user_namespace and parsed.propagation in ("shared", "rshared"):
         raise InvalidArgument(
-            f"{path}: mount {destination}: what is mounted in a user namespace cannot appear on the host",
-            f"{parsed.propagation.replace('shared', 'slave')} shows there what the host mounts",
+            f"{path}: mount {destination}: mounts made in a user namespace cannot propagate to the host",
+            f"{parsed.propagation.replace('shared', 'slave')} propagates the host's mounts into the container",
         )

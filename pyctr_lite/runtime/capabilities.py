@@ -1,4 +1,4 @@
-"""Capabilities by name, and a process's five sets of them (capabilities(7))."""
+"""Capabilities by name, and the five capability sets of a process (capabilities(7))."""
 
 from __future__ import annotations
 
@@ -56,22 +56,22 @@ NAMES = [
 NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
 
 
-_held: int | None = None
+_bounding: int | None = None
 
 
 def bounding_set() -> list[str]:
-    """Return the names in the caller's bounding set: a process that the caller starts cannot get any other.
+    """Return the names in the caller's bounding set, the limit for every process that the caller starts.
 
-    The kernel is asked, once: inside a container a file such as /proc/self/status would be the container's own.
+    Read once, by a system call: inside a container the container could forge a file such as /proc/self/status.
     """
-    global _held
-    if _held is None:
-        _held = linux.capbset_read()
-    return [name for name, number in NUMBERS.items() if _held >> number & 1]
+    global _bounding
+    if _bounding is None:
+        _bounding = linux.capbset_read()
+    return [name for name, number in NUMBERS.items() if _bounding >> number & 1]
 
 
 def mask(names: list[str]) -> int:
-    """The bit mask of capabilities by name. Names unknown here are left out (OCI runtime spec, config.md)."""
+    """Return the bit mask of capabilities. Unknown names are ignored (OCI runtime spec, config.md)."""
     word = 0
     for name in names:
         if name in NUMBERS:
@@ -80,33 +80,33 @@ def mask(names: list[str]) -> int:
 
 
 def limit_bounding_set(capabilities: dict[str, Any]) -> None:
-    """Drop from the bounding set all that `process.capabilities.bounding` does not name."""
+    """Drop every capability from the bounding set that `process.capabilities.bounding` does not name."""
     keep = mask(capabilities.get("bounding", []))
-    drop = linux.capbset_read() & ~keep  # asked anew: in a user namespace of its own a process has all
+    drop = linux.capbset_read() & ~keep  # read again: in a new user namespace a process has all capabilities
     for number in range(drop.bit_length()):
         if drop >> number & 1:
             linux.prctl(linux.PR_CAPBSET_DROP, number)
 
 
 def put_down(capabilities: dict[str, Any]) -> None:
-    """Leave effective only what the program is to have effective; what is permitted stays, for `regain`."""
+    """Reduce the effective set to the program's. The permitted set stays, for `regain`."""
     _, permitted, inheritable = linux.capget()
     linux.capset(mask(capabilities.get("effective", [])) & permitted, permitted, inheritable)
 
 
 def regain() -> None:
-    """Make effective what is permitted: setresuid(2) to a user who is not root takes that away, `put_down` too."""
+    """Make every permitted capability effective, after `put_down`, or setresuid(2) to a user other than root."""
     effective, permitted, inheritable = linux.capget()
     if effective != permitted:
         linux.capset(permitted, permitted, inheritable)
 
 
 def apply(capabilities: dict[str, Any]) -> None:
-    """Set the effective, permitted, inheritable and ambient sets, as far as the caller has them."""
-    _, has, _ = linux.capget()
-    permitted = mask(capabilities.get("permitted", [])) & has
+    """Set the effective, permitted, inheritable and ambient sets, within the caller's permitted set."""
+    _, held, _ = linux.capget()
+    permitted = mask(capabilities.get("permitted", [])) & held
     effective = mask(capabilities.get("effective", [])) & permitted
-    inheritable = mask(capabilities.get("inheritable", [])) & has
+    inheritable = mask(capabilities.get("inheritable", [])) & held
     linux.capset(effective, permitted, inheritable)
     linux.prctl_ambient(linux.PR_CAP_AMBIENT_CLEAR_ALL)
     ambient = mask(capabilities.get("ambient", [])) & permitted & inheritable

@@ -1,4 +1,4 @@
-"""A terminal of the container's own: made in its devpts, so that its path is true inside."""
+"""The container's terminal, made in its own devpts, so that its path exists inside."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TIOCGPTPEER, _TIOCSPTLCK = 0x5441, 0x40045431
 
 
 def open_console(root_fd: int) -> tuple[int, int]:
-    """A new pseudoterminal of the devpts at /dev/pts in the root: descriptors of its master and its slave.
+    """Open a new pseudoterminal of the devpts at /dev/pts in the root, and return its master and slave.
 
     The slave is opened through the master (TIOCGPTPEER), not by a path that a process inside could replace.
-    Fails with ENODEV where /dev/pts/ptmx is not what it should be. Source: pty(7), ioctl_tty(2).
+    Fails with ENODEV if /dev/pts/ptmx is another file. Source: pty(7), ioctl_tty(2).
     """
     master = target.open_in_root(root_fd, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
     found = os.fstat(master)
@@ -35,21 +35,16 @@ def open_console(root_fd: int) -> tuple[int, int]:
 
 
 def bind_console(root_fd: int, slave: int) -> None:
-    """Show the terminal as /dev/console too (OCI runtime spec, config-linux.md). Before the root is entered."""
-    console = target.make_mountpoint(root_fd, "/dev/console", directory=False)
-    try:
-        linux.mount(
-            f"/proc/self/fd/{slave}", f"/proc/self/fd/{console}", None, linux.MS_BIND, shown="/dev/console"
-        )
-    finally:
-        os.close(console)
+    """Bind the terminal to /dev/console (OCI runtime spec, config-linux.md). Only before the root is entered."""
+    with linux.closing(target.make_mountpoint(root_fd, "/dev/console", directory=False)) as fd:
+        linux.mount(f"/proc/self/fd/{slave}", f"/proc/self/fd/{fd}", None, linux.MS_BIND, shown="/dev/console")
 
 
 def make_controlling() -> None:
-    """Make the terminal that is stdin the controlling one of the caller's session (ioctl_tty(2), TIOCSCTTY)."""
+    """Make stdin the controlling terminal of the caller's session (ioctl_tty(2), TIOCSCTTY)."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def set_size(fd: int, rows: int, columns: int) -> None:
-    """Tell a terminal its size in characters; its foreground group gets SIGWINCH (TIOCSWINSZ)."""
+    """Set a terminal's size in characters; its foreground process group gets SIGWINCH (TIOCSWINSZ)."""
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

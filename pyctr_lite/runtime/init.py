@@ -1,13 +1,13 @@
 """The child's side: from the first instruction after clone3 to the exec of the container's program.
 
-Runs as PID 1 of the new container, or beside it for an exec. It says what it needs and what went wrong over
-the channel, and it never returns.
+Runs as PID 1 of a new container, or as an exec's process beside it. It sends requests and errors over the channel,
+and never returns.
 
-A process that joins a pid namespace is visible in there, and a container with CAP_SYS_PTRACE can trace it. So all
-the work is done by a process that stays outside: it enters every other namespace, becomes the user, drops its
-capabilities, goes under the filter, and only then forks the process that is born inside and executes the program
+A process that joins a pid namespace is visible in it, and a container with CAP_SYS_PTRACE can trace it. So a
+process outside that namespace does all the work: it enters every other namespace, becomes the user, drops its
+capabilities, installs the filter, and only then forks the process that is born inside and executes the program
 (`Start.be_born_inside`). Once a root is entered, files are reached by descriptors that were opened before, or by
-openat2(2) below the root's: never through the root's own /proc.
+openat2(2) below the root's descriptor: never through the root's own /proc.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 LATER = ("cgroup", "ipc")
-"""Namespaces that the child makes by itself; the second only in a user namespace."""
+"""Namespaces that the child creates itself, "ipc" only in a user namespace."""
 
 
 class Stdio:
-    """What becomes the program's descriptors 0, 1 and 2; with `terminal` they are a pty made inside.
+    """Descriptors 0, 1 and 2 of the program; with `terminal` they become a pty made inside.
 
-    -1 stands for the container's own null device.
+    -1 stands for the container's null device.
     """
 
     __slots__ = ("columns", "fds", "rows", "terminal")
@@ -49,14 +49,14 @@ class Stdio:
 
 
 def guarded(channel: channels.Channel, body: Callable[[], None]) -> None:
-    """Run the child's body; send what it raises to the parent as what it is, and end."""
+    """Run the child's body, send its error to the parent, and exit."""
     try:
         body()
     except BaseException as error:
         try:
             channel.send(channels.describe_error(error))
         except OSError:
-            pass  # the parent has gone
+            pass  # the parent has exited
     finally:
         os._exit(70)
 
@@ -75,22 +75,23 @@ def start_container(
 ) -> None:
     """Become the container: build its root, wait at the gate, execute its program.
 
-    `directory` is the runtime state directory, `created` the kinds of namespace that are new here, `gate` the
-    gate's descriptor: root of a user namespace may not reach it. `proc` is a procfs of the pid namespace if the
-    caller has joined it for its children only, else -1. `exclusive`: the root is an overlay that no other process
-    can reach.
+    `directory` is the runtime state directory, `created` the kinds of the new namespaces, `gate` the gate's
+    descriptor, since root of a user namespace may not reach its path. `proc` is a procfs of the pid namespace if
+    the caller has joined it for its children only, else -1. `exclusive`: the root is an overlay that no other
+    process can reach.
     """
     config = bundle.config
     joined = bundle.namespaces()[1]
     leave_launcher()
     trees: dict[str, int] = {}
     if in_user_namespace(created, joined):
-        trees = wait_for_launcher(channel)  # for the id maps, before which the child is nobody, and for mounts
+        # Until the id maps are written the child has no valid uid; it also waits for its mounts.
+        trees = wait_for_launcher(channel)
         become_root()
         if "ipc" in created:
-            linux.unshare(linux.CLONE_NEWIPC)  # only now: the message queues are whose process makes it
+            linux.unshare(linux.CLONE_NEWIPC)  # as root: the creator of the namespace owns its message queues
     if "cgroup" in created:
-        linux.unshare(linux.CLONE_NEWCGROUP)  # only now, in the group that becomes the root of the view
+        linux.unshare(linux.CLONE_NEWCGROUP)  # in its group: that becomes the root of the namespace
     if config.get("hostname"):
         linux.sethostname(config["hostname"])
     if config.get("domainname"):
@@ -126,9 +127,10 @@ def join_container(
     *,
     in_user_namespace: bool,
 ) -> None:
-    """Run one more process in a container: the caller has joined its namespaces, its children have its pids too.
+    """Run one more process in a container.
 
-    `root_fd` is a descriptor of the container's root.
+    The caller has joined the container's namespaces, that of pids for its children only. `root_fd` is a descriptor
+    of the container's root.
     """
     leave_launcher()
     if in_user_namespace:
@@ -155,30 +157,31 @@ def _wait_created(gate: int, channel: channels.Channel) -> None:
 
 
 def leave_launcher() -> None:
-    """Leave the launcher's session and its keys, and its descriptors at the exec."""
+    """Leave the launcher's session and keyring; mark its descriptors close-on-exec."""
     os.setsid()
     try:
         linux.join_session_keyring()
     except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EPERM):  # then nobody inside can use keys either
+        if error.errno not in (errno.ENOSYS, errno.EPERM):  # then no process inside can use keys either
             raise
     linux.close_range(3, linux.CLOSE_RANGE_CLOEXEC)
 
 
 def in_user_namespace(created: list[str], joined: dict[str, str]) -> bool:
-    """Whether the container has another user namespace than the launcher."""
+    """Return whether the container has a different user namespace from the launcher's."""
     return "user" in created or "user" in joined
 
 
 def become_root() -> None:
-    """Be root of the user namespace: what is made from here on belongs to somebody whom it knows."""
+    """Become root of the user namespace, so that new files and objects have an owner that it maps."""
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
 
 
 def wait_for_launcher(channel: channels.Channel) -> dict[str, int]:
-    """Wait until the launcher has done what only it can do: id maps, limits, the OOM score, and mounts in a user
-    namespace: those by their destinations.
+    """Wait until the launcher has set the id maps, the limits and the OOM score, which the child cannot.
+
+    Returns the mounts that the launcher made for a user namespace: descriptors by destination.
     """
     trees: dict[str, int] = {}
     while (received := channel.receive()) is not None:
@@ -186,11 +189,11 @@ def wait_for_launcher(channel: channels.Channel) -> dict[str, int]:
         if message["type"] == "go":
             return trees
         trees[message["destination"]] = fds[0]
-    raise SystemExit("the launcher has gone")
+    raise SystemExit("the launcher has exited")
 
 
 class Start:
-    """The way from a root that is entered to the program: `process` of the OCI runtime spec, done step by step."""
+    """The steps from an entered root to the program, for a `process` object of the OCI runtime spec."""
 
     def __init__(
         self, spec: dict[str, Any], root_fd: int, stdio: Stdio, slave: int, filter: seccomp.Filter | None
@@ -200,31 +203,31 @@ class Start:
         self.cwd = self.path = ""
 
     def find_program(self) -> None:
-        """Enter the working directory and look for the program, as root as runc does."""
+        """Enter the working directory and find the program. As root, like runc."""
         uid = (self.spec.get("user") or {}).get("uid", 0)
         self.env = process.with_home(self.root_fd, self.spec.get("env") or [], uid)
         self.cwd = process.enter_directory(self.root_fd, self.spec["cwd"])
         self.path = program.find(self.root_fd, self.cwd, self.spec["args"][0], self.env)
 
     def execute(self, *, unchanging: str | None) -> None:
-        """Put the descriptors in place, become the user, execute. Returns only by an error.
+        """Install the descriptors, become the user, execute. Returns only by an error.
 
         `unchanging` is as in `program.open_program`.
         """
-        self._take_descriptors()
+        self._install_descriptors()
         if self.slave >= 0:
             console.make_controlling()
         found = self._become(unchanging)
         found.execute(self.env, lambda: process.confine(self.spec, self.filter))
 
     def be_born_inside(self, channel: channels.Channel, wait: Callable[[], None] = lambda: None) -> None:
-        """As `execute`, in a child that is born in the pid namespace that was joined, confined from its birth.
+        """As `execute`, in a child that is born in the joined pid namespace, and confined from its birth.
 
-        `wait` is called in the child. Without the calls that the child makes, and a filter could refuse, it goes
-        under the filter itself: then it is seen before that (`seccomp.Filter.allows_start`).
+        `wait` is called in the child. If the filter refuses a call that the child makes before its exec, the child
+        installs the filter itself, and is visible inside for a moment without it (`seccomp.Filter.allows_start`).
         """
         early = self.filter is None or self.filter.allows_start
-        self._take_descriptors()
+        self._install_descriptors()
         found = self._become(None)
 
         def confine() -> None:
@@ -238,16 +241,16 @@ class Start:
             channel.send({"type": "born", "pid": pid})
             os._exit(0)
         os.close(writer)
-        os.read(reader, 1)  # until the launcher has been told whom it is to reap
+        os.read(reader, 1)  # returns when the parent has sent this pid to the launcher, and exited
         if full:
-            wait_for_launcher(channel)  # until the limit is the container's own again
+            wait_for_launcher(channel)  # returns when the launcher has restored pids.max
         os.setsid()
         if self.slave >= 0:
             console.make_controlling()
         wait()
         found.execute(self.env, (lambda: None) if early else confine)
 
-    def _take_descriptors(self) -> None:
+    def _install_descriptors(self) -> None:
         for number, fd in enumerate((self.slave,) * 3 if self.slave >= 0 else self.stdio.fds):
             opened = process.open_null(self.root_fd) if fd < 0 else fd
             os.dup2(opened, number)
@@ -263,9 +266,9 @@ class Start:
 
     @staticmethod
     def _fork(channel: channels.Channel) -> tuple[int, bool]:
-        """Fork: the pid, or 0 in the child; and whether the launcher had to make room for it.
+        """Fork, and return the pid (0 in the child) and whether the launcher had to raise pids.max.
 
-        The caller counts until it has ended, so the container's limit of processes may leave room for one of both.
+        The caller counts towards the limit until it exits, so the limit may have room for only one of the two.
         """
         try:
             return linux.fork_sibling(), False
@@ -276,7 +279,7 @@ class Start:
 
 
 def _wait_at(gate: int, channel: channels.Channel) -> None:
-    """Wait until `start` writes to the gate (decision 4), or the launcher is killed before."""
+    """Wait until `start` writes to the gate. Raises SystemExit if the launcher exits first."""
     poller = select.poll()
     poller.register(gate, select.POLLIN)
     poller.register(channel.sock, select.POLLHUP)
@@ -286,7 +289,7 @@ def _wait_at(gate: int, channel: channels.Channel) -> None:
     except BlockingIOError:
         opened = b""
     if not opened:
-        raise SystemExit("the launcher has gone")
+        raise SystemExit("the launcher has exited")
     os.close(gate)
 
 

@@ -1,6 +1,7 @@
-"""The parent's side: a bundle in, a created container out, which `start` lets go.
+"""The parent's side: create a container from a bundle, and hold it at the gate until `start`.
 
-Only for a process with one thread (DESIGN 8): it forks, and the child goes on in Python.
+Only for a process with one thread: it forks, the child goes on in Python, and a lock that another thread holds at
+the fork stays locked in the child for ever.
 """
 
 from __future__ import annotations
@@ -25,26 +26,26 @@ if TYPE_CHECKING:
 
 
 class Launched:
-    """A process of ours that has not executed its program yet."""
+    """A forked process that has not executed its program yet."""
 
     def __init__(
         self, pid: int, pidfd: int, channel: channels.Channel, group: groups.Group, directory: str = ""
     ) -> None:
         self.pid, self.pidfd, self.channel, self.group, self.directory = pid, pidfd, channel, group, directory
         self.console = -1
-        """The master of its terminal, if it has one."""
+        """The master of its terminal, -1 without one."""
         self._limit: tuple[str, str] | None = None
-        """The file and the text to write back when there is one process less."""
+        """The file of a raised limit and its old value, to be restored when the process in between has exited."""
 
     def let_go(self) -> None:
-        """Let it work: what its parent had to do for it is done."""
+        """Let the process go on: the launcher has done its part (`init.wait_for_launcher`)."""
         try:
             self.channel.send({"type": "go"})
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it has ended already; what it sent before says why
+            pass  # the process has exited; the error that it sent before is reported
 
     def wait_created(self) -> None:
-        """Wait until it stands before its program. Raises what went wrong in it."""
+        """Wait until the process is ready to execute its program. Raises its error."""
         while True:
             received = self.channel.receive()
             if received is None:
@@ -54,12 +55,12 @@ class Launched:
             message, fds = received
             if message["type"] == "created":
                 return
-            self._take(message, fds)
+            self._handle(message, fds)
 
     def wait_executed(self) -> None:
-        """Wait until its program runs: the exec closes its end of the channel. Raises what went wrong in it."""
+        """Wait until the program runs: the exec closes the child's end of the channel. Raises its error."""
         while (received := self.channel.receive()) is not None:
-            self._take(*received)
+            self._handle(*received)
         self.channel.close()
 
     def start(self) -> None:
@@ -68,7 +69,7 @@ class Launched:
         self.wait_executed()
 
     def destroy(self) -> None:
-        """Kill and reap it; again is fine."""
+        """Kill and reap the process. Idempotent."""
         try:
             os.kill(self.pid, 9)
         except ProcessLookupError:
@@ -82,7 +83,7 @@ class Launched:
         self.close()
 
     def close(self) -> None:
-        """Close what is held of it; the process goes on."""
+        """Close the channel and the descriptors. The process goes on."""
         self.channel.close()
         for name in ("pidfd", "console"):
             fd = getattr(self, name)
@@ -90,18 +91,18 @@ class Launched:
                 os.close(fd)
                 setattr(self, name, -1)
 
-    def _take(self, message: dict[str, Any], fds: list[int]) -> None:
+    def _handle(self, message: dict[str, Any], fds: list[int]) -> None:
         if message["type"] == "console":
             self.console = fds[0]
         elif message["type"] == "born":
             self._follow(message["pid"])
         elif message["type"] == "full":
-            self._make_room(message["message"])
+            self._raise_limit(message["message"])
         elif message["type"] == "error":
             channels.raise_error(message)
 
     def _follow(self, pid: int) -> None:
-        """Go on with the child that was born in the pid namespace; the process that has forked it ends."""
+        """Replace the process by its child, which was born in the pid namespace. The process itself exits."""
         os.waitpid(self.pid, 0)
         os.close(self.pidfd)
         self.pid, self.pidfd = pid, os.pidfd_open(pid)
@@ -110,25 +111,25 @@ class Launched:
             self._limit = None
             self.let_go()
 
-    def _make_room(self, message: str) -> None:
-        """Let the process fork which itself takes the last place that pids.max leaves, until it has ended."""
+    def _raise_limit(self, message: str) -> None:
+        """Raise pids.max by one until the process exits: it counts itself, and could not fork at the limit."""
         directory = self.group.directory("pids")
-        most = kernelfile.read(f"{directory}/pids.max") if directory else "max"
-        if most == "max" or int(kernelfile.read(f"{directory}/pids.current")) > int(most):
-            hint = "" if most == "max" else f"its limit is {most} (--pids-limit)"
-            raise PyctrError(f"the container can have no more processes: {message}", hint)
-        self._limit = (f"{directory}/pids.max", most)
-        kernelfile.write(f"{directory}/pids.max", str(int(most) + 1))
+        limit = kernelfile.read(f"{directory}/pids.max") if directory else "max"
+        if limit == "max" or int(kernelfile.read(f"{directory}/pids.current")) > int(limit):
+            hint = "" if limit == "max" else f"its limit is {limit} (--pids-limit)"
+            raise PyctrError(f"the container cannot have more processes: {message}", hint)
+        self._limit = (f"{directory}/pids.max", limit)
+        kernelfile.write(f"{directory}/pids.max", str(int(limit) + 1))
         self.let_go()
 
 
 def create_container(
     bundle: bundles.Bundle, directory: str, stdio: init.Stdio, filters: str
 ) -> tuple[Launched, groups.Group]:
-    """Create a bundle's container: its process waits at the gate in `directory`, placed in its cgroup.
+    """Create a bundle's container: its first process, which waits at the gate in `directory`, and its cgroup.
 
     `filters` is the directory of compiled seccomp profiles (`seccomp.load`).
-    Fails with what went wrong in the parent or in the child; then nothing is left behind.
+    Raises the error of the parent's or the child's step that failed; then nothing is left behind.
     """
     config = bundle.config
     linux_config = config.get("linux") or {}
@@ -154,7 +155,7 @@ def create_container(
 
     launched: Launched | None = None
     try:
-        linux.prctl(linux.PR_SET_DUMPABLE, 0)  # what enters the container must not be read or traced from inside
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)  # no process inside may read or trace one that enters the container
         group.create()
         pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
         launched = Launched(pid, pidfd, ours, group, directory)
@@ -171,7 +172,7 @@ def create_container(
             trees.send(bundle, directory, pid, ours)
             _give_pipes(pid, config["process"], stdio)
             process.raise_hard_limits(pid, config["process"])
-        # Meanwhile the child builds its root; its program runs only when the limits are there.
+        # The child builds its root meanwhile; its program does not run before the limits are set.
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
         process.set_oom_score(pid, config["process"])
         launched.let_go()
@@ -197,10 +198,11 @@ def execute_in(
     stdio: init.Stdio,
     filter: seccomp.Filter | None,
 ) -> Launched:
-    """Run one more process in the container of process `pid`: joined, placed, confined, executed.
+    """Run one more process in the container whose first process is `pid`.
 
-    `started` tells the process from a later one with its pid (`state.start_time`), `spec` is a `process` object of
-    the OCI runtime spec, `filter` the container's own. Raises what went wrong in either process.
+    `started` is that process's start time, which distinguishes it from a later one with the same pid
+    (`state.start_time`); `spec` is a `process` object of the OCI runtime spec, `filter` the container's filter.
+    Raises the error of the parent's or the child's step that failed.
     """
     targets = join.open_all(pid)
     root_fd = -1
@@ -219,7 +221,7 @@ def execute_in(
         process.set_oom_score("self", spec)
         if inside:
             process.raise_hard_limits(0, spec)
-        channels.seal_imports()  # the stage joins the mount namespace: from then on `/` is the container's
+        channels.seal_imports()  # once the stage has joined the mount namespace, `/` is the container's root
 
     launched: Launched | None = None
     try:
@@ -246,7 +248,7 @@ def execute_in(
 
 
 def _give_pipes(pid: int, spec: dict[str, Any], stdio: init.Stdio) -> None:
-    """Give the user of a program its pipes, which a process in the user namespace of `pid` has no right to do."""
+    """Give a program's pipes to its user: a process in the user namespace of `pid` may not chown them."""
     user = spec.get("user") or {}
     process.give_pipes(stdio.fds, *idmap.outside(pid, user.get("uid", 0), user.get("gid", 0)))
 
@@ -258,12 +260,12 @@ def _spawn(
     group: groups.Group,
     offsets: dict[str, Any],
 ) -> tuple[int, int]:
-    """The container's first process, in its namespaces and, before it does anything, in its cgroup.
+    """Fork the container's first process into its namespaces and its cgroup.
 
-    `child` gets what it must call first to enter the group, if it is to enter by itself, and the procfs of the pid
-    namespace if that is joined for its children only.
+    `child` is called with a function that enters the cgroup, to be called first, if the child must enter by
+    itself; and with the procfs of the pid namespace if that namespace is joined for its children only.
     """
-    # The cgroup namespace is made by the child itself, once it is in its group.
+    # The child makes the cgroup namespace itself, once it is in its group.
     later = init.LATER if init.in_user_namespace(create_kinds, join_paths) else init.LATER[:1]
     flags = kinds.flags([kind for kind in create_kinds if kind not in later])
     if not join_paths and not flags & linux.CLONE_NEWTIME:

@@ -1,6 +1,6 @@
-"""What a process is before its program runs: limits, groups, ids, capabilities, directory.
+"""A process's limits, groups, ids, capabilities and directory, set before its program runs.
 
-Takes the `process` object of the OCI runtime spec (config.md).
+From the `process` object of the OCI runtime spec (config.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NULL = os.makedev(1, 3)
 
 
 def set_oom_score(pid: int | str, process: dict[str, Any]) -> None:
-    """Set /proc/<pid>/oom_score_adj (-1000 to 1000), for a process that is about to run the program."""
+    """Set a process's OOM score, -1000 to 1000 (proc_pid_oom_score_adj(5)). Raises PyctrError if not permitted."""
     score = process.get("oomScoreAdj")
     if score is None:
         return
@@ -41,19 +41,19 @@ def set_oom_score(pid: int | str, process: dict[str, Any]) -> None:
 
 
 def give_pipes(fds: tuple[int, ...], uid: int, gid: int) -> None:
-    """Let the user reopen its pipes by /dev/stdout; files and devices that others own stay theirs."""
+    """Make a user the owner of its pipes, to let it reopen them by /dev/stdout. Other files keep their owner."""
     for fd in fds:
         if fd >= 0 and stat.S_ISFIFO(os.fstat(fd).st_mode):
             try:
                 os.fchown(fd, uid, gid)
             except OSError:
-                pass  # in a user namespace: the launcher has done it
+                pass  # in a user namespace: the launcher did it before
 
 
 def become(process: dict[str, Any]) -> None:
-    """Turn the caller into the process that the configuration describes, all but for directory and program.
+    """Apply a `process` object's ids, groups, bounding set and umask to the caller.
 
-    It keeps the capabilities that it has until `confine`.
+    The caller keeps its permitted capabilities until `confine`.
     """
     user = process.get("user") or {}
     uid, gid = user.get("uid", 0), user.get("gid", 0)
@@ -63,58 +63,56 @@ def become(process: dict[str, Any]) -> None:
     capabilities.limit_bounding_set(sets)
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     _set_ids(uid, gid, user.get("additionalGids") or [])
-    linux.prctl(linux.PR_SET_DUMPABLE, 0)  # other ids have set it to fs.suid_dumpable
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)  # setresuid(2) has set it to fs.suid_dumpable
     os.umask(user.get("umask", 0o022))
-    if uid == 0:  # another user has lost them, and gets them back for `confine` alone
+    if uid == 0:  # setresuid(2) clears the effective set of any other user; `confine` regains it
         capabilities.put_down(sets)
 
 
 def confine(process: dict[str, Any], filter: seccomps.Filter | None) -> None:
-    """Go under the program's limits and its filter of system calls, and give up the capabilities that it is not to
-    have: the last step before the exec, which alone the limits and the filter need to allow.
+    """Apply the program's limits, its seccomp filter and its capabilities to the caller.
 
-    Without no_new_privs only CAP_SYS_ADMIN may install a filter, so then it comes before the capabilities go.
+    The last step before the exec, so the limits and the filter need to allow only that. Installing a filter takes
+    no_new_privs or CAP_SYS_ADMIN: without the first the filter is installed before capabilities are dropped.
     """
-    rlimits, late = process.get("rlimits") or [], bool(process.get("noNewPrivileges"))
+    rlimits, no_new_privs = process.get("rlimits") or [], bool(process.get("noNewPrivileges"))
     if rlimits or filter is not None:
         capabilities.regain()
     _set_rlimits(rlimits)
-    if late:
+    if no_new_privs:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     elif filter is not None:
         filter.install()
     capabilities.apply(process.get("capabilities") or {})
-    if late and filter is not None:
+    if no_new_privs and filter is not None:
         filter.install()
 
 
 def enter_directory(root_fd: int, cwd: str) -> str:
-    """Change to the working directory in the root: its path without links.
+    """Change to the working directory in the root, and return its path without links.
 
-    It is opened inside the root, without magic links, and getcwd(2) proves that it lies there (CVE-2024-21626).
+    It is opened inside the root, without magic links, and getcwd(2) confirms that it lies there (CVE-2024-21626).
+    Raises InvalidArgument.
     """
     try:
-        fd = target.open_in_root(root_fd, cwd, linux.O_PATH | os.O_DIRECTORY)
-        try:
+        with linux.closing(target.open_in_root(root_fd, cwd, linux.O_PATH | os.O_DIRECTORY)) as fd:
             explain.step(f'fchdir("{cwd}")', os.fchdir, fd)
-        finally:
-            os.close(fd)
     except OSError as error:
         raise no_working_directory(cwd, error) from None
     found = os.getcwd()
     if not found.startswith("/"):
-        raise InvalidArgument(f"working directory {cwd}: lies outside the container's root")
+        raise InvalidArgument(f"working directory {cwd}: outside the container's root")
     return found
 
 
 def no_working_directory(cwd: str, error: OSError) -> InvalidArgument:
-    """What to raise where it cannot be made or entered."""
+    """Return the error for a working directory that cannot be created or entered."""
     text = os.strerror(error.errno or 0).lower()
     return InvalidArgument(f"working directory {cwd}: {text}", "-w takes a directory inside the container")
 
 
 def with_home(root_fd: int, env: list[str], uid: int) -> list[str]:
-    """The environment, with HOME from the root's own /etc/passwd if it has none."""
+    """Return the environment, with HOME from the root's own /etc/passwd unless it is set."""
     if any(item.startswith("HOME=") for item in env):
         return env
     home = "/"
@@ -127,9 +125,9 @@ def with_home(root_fd: int, env: list[str], uid: int) -> list[str]:
 
 
 def open_null(root_fd: int) -> int:
-    """A descriptor for a stdin that is empty: the root's own null device, or a pipe that has ended.
+    """Return a descriptor for an empty stdin: the root's own null device, or the reading end of a closed pipe.
 
-    The host's would not do: chmod(2) on /proc/self/fd/0 would change the host's device.
+    Not the host's null device: chmod(2) on /proc/self/fd/0 would change the host's device.
     """
     try:
         fd = target.open_in_root(root_fd, "/dev/null", os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
@@ -147,7 +145,7 @@ def open_null(root_fd: int) -> int:
 
 
 def reset_signals() -> None:
-    """Give every signal its default meaning: what Python, the monitor or its starter ignore, exec would keep."""
+    """Reset every signal to its default action: exec keeps those ignored by Python, the monitor or its caller."""
     for number in range(1, 65):
         if number not in (_signal.SIGKILL, _signal.SIGSTOP):
             linux.default_signal(number)
@@ -155,9 +153,9 @@ def reset_signals() -> None:
 
 
 def raise_hard_limits(pid: int, process: dict[str, Any]) -> None:
-    """Raise the hard limits of a process (0: the caller) to those of the program: in a user namespace it cannot.
+    """Raise the hard limits of a process (0: the caller) to those of its program.
 
-    It sets the limits themselves when only the exec is left.
+    In a user namespace the process cannot raise them itself; it sets the limits right before the exec (`confine`).
     """
     for limit in process.get("rlimits") or []:
         number = _rlimit_number(limit)
@@ -182,7 +180,7 @@ def _set_rlimits(limits: list[dict[str, Any]]) -> None:
 def _limit_refused(limit: dict[str, Any], hard: int, error: Exception) -> PyctrError:
     hint = f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE"
     if limit["type"] == "RLIMIT_NOFILE":
-        hint += ", and nobody may have more than `sysctl fs.nr_open` says"
+        hint += ", and `sysctl fs.nr_open` is the maximum for every process"
     return PyctrError(f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}", hint)
 
 
@@ -194,7 +192,7 @@ def _rlimit_number(limit: dict[str, Any]) -> int:
 
 
 _RLIMIT_LOCKS = 10
-"""Which Python does not name (include/uapi/asm-generic/resource.h)."""
+"""The kernel's number, which Python does not name (include/uapi/asm-generic/resource.h)."""
 
 
 def _rlimit(value: int) -> int:
@@ -205,7 +203,7 @@ def _set_ids(uid: int, gid: int, groups: list[int]) -> None:
     try:
         explain.step(f"setgroups({groups})", os.setgroups, groups)
     except PermissionError:
-        # a user namespace where setgroups is denied keeps the groups it has
+        # A user namespace may deny setgroups(2); then the process keeps its groups.
         if groups:
             raise
     try:

@@ -1,13 +1,14 @@
-"""Finding and executing the container's program, in a root that may be hostile.
+"""The container's program, found and executed in a root that may be hostile.
 
-An image can name `/proc/self/exe` as its program or as a script's interpreter: the kernel would then run our own
-interpreter inside, and the image would hold the host's file (CVE-2019-5736). So magic links are refused on the
-way, and a script's interpreter is looked up here as the kernel does it. What was looked at is what is executed, by
-its descriptor, which the exec closes: so the kernel refuses (ENOENT) a file that has become a script since.
+An image can name `/proc/self/exe` as its program or as a script's interpreter: the kernel would run the host's
+Python interpreter inside, and the image would hold a descriptor of the host's file (CVE-2019-5736). So magic links
+on the path are refused, and a script's interpreter is looked up here as the kernel does it. The file that was
+checked is executed by its descriptor, which the exec closes: so the kernel refuses (ENOENT) a file that has since
+become a script.
 
-A process that was executed by a descriptor is named in `ps` after the file that all links lead to (before Linux
-6.14 after the descriptor's number). So a program is executed by its path if nobody but us can reach the files that
-the path leads through: they lie in the new container's own overlay, not in a volume.
+A process that was executed by a descriptor is named in `ps` after the file at the end of all links (before Linux
+6.14 after the descriptor's number). So a program is executed by its path if no other process can reach the files
+that the path leads through: they lie in the new container's own overlay, not in a volume.
 """
 
 from __future__ import annotations
@@ -27,33 +28,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MOST_INTERPRETERS = 6
-"""The program and five interpreters, as many as the kernel follows."""
+_MAX_CHAIN = 6
+"""The program and five interpreters: as many as the kernel follows (fs/exec.c)."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ELF_MACHINES = {3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 22: "s390x", 21: "ppc64le"}
 _OUR_MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
 class Program:
-    """A program that was found, and opened as the user who is to run it."""
+    """A program, opened as the user who is to run it."""
 
     __slots__ = ("argv", "by_path", "chain", "fd", "path", "scripts")
 
     def __init__(self, path: str, argv: list[str]) -> None:
         self.path, self.argv = path, argv
         self.fd = -1
-        """What is executed: the program, or the interpreter that the last of `scripts` names."""
+        """The file to execute: the program, or the interpreter that the last of `scripts` names."""
         self.chain = argv
         """The arguments for `fd`."""
         self.scripts: list[int] = []
         self.by_path = False
 
     def execute(self, env: list[str], confine: Callable[[], None]) -> None:
-        """Execute it; returns only by ProgramError. `confine` is called when only the exec is left."""
+        """Execute the program. Returns only by ProgramError. `confine` is called right before the exec."""
         try:
             variables = dict(item.split("=", 1) for item in env if "=" in item)
             confine()
-            if explain.sink is not None:  # before the call: it does not return
+            if explain.sink is not None:  # before the call, which does not return
                 explain.narrate(f'execve("{self.path}", {self.argv!r})', time.perf_counter_ns())
             if self.by_path:
                 os.execve(self.path, self.argv, variables)
@@ -62,10 +63,10 @@ class Program:
             raise self.failure(error) from None
 
     def failure(self, error: OSError) -> ProgramError:
-        """Return what to raise if it cannot be opened or executed."""
+        """Return the error for a program that cannot be opened or executed."""
         hint = _architecture_hint(self.fd) if error.errno == errno.ENOEXEC else ""
         if error.errno == errno.ENOENT:
-            hint = "the file is there: its ELF interpreter or the one after #! is missing in the image"
+            hint = "the file exists: its ELF interpreter, or the interpreter after #!, is missing in the image"
         code = 127 if error.errno == errno.ENOENT else 126
         return ProgramError(f'exec: "{self.path}": {_text(error)}', hint, code)
 
@@ -100,18 +101,17 @@ def find(root_fd: int, cwd: str, name: str, env: list[str]) -> str:
 
 
 def open_program(root_fd: int, cwd: str, path: str, argv: list[str], unchanging: str | None = None) -> Program:
-    """Open a program that `find` has found, and follow scripts to their interpreter as execve(2) does.
+    """Open a program that `find` has found, and follow scripts to their interpreters as execve(2) does.
 
-    `unchanging`: not None if nobody else can reach the file system of the root itself; then it is the path of a
-    file from another one that nobody inside can change, or "". Raises ProgramError.
+    `unchanging` is None if another process can reach the root's file system; else the path of a file on another
+    mount that no process inside can change, or "". Raises ProgramError.
     """
     program = Program(path, argv)
     program.by_path = unchanging is not None
     try:
         _open_chain(root_fd, cwd, program, unchanging or "")
-        if not all(
-            linux.may_execute(fd) for fd in program.scripts
-        ):  # of the last file the kernel asks that itself
+        # Only of the scripts: the kernel checks the permission for the file that it executes.
+        if not all(linux.may_execute(fd) for fd in program.scripts):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
     except OSError as error:
         raise program.failure(error) from None
@@ -120,15 +120,12 @@ def open_program(root_fd: int, cwd: str, path: str, argv: list[str], unchanging:
 
 def _check_executable(root_fd: int, cwd: str, name: str, path: str) -> None:
     try:
-        fd = target.open_in_root(root_fd, os.path.join(cwd, path))
+        with linux.closing(target.open_in_root(root_fd, os.path.join(cwd, path))) as fd:
+            mode = os.fstat(fd).st_mode
     except OSError as error:
         if _is_magic(error, root_fd, os.path.join(cwd, path)):
             raise _magic(path) from None
         raise ProgramError(f'exec: "{name}": stat {path}: {_text(error)}', "is it in the image?", 127) from None
-    try:
-        mode = os.fstat(fd).st_mode
-    finally:
-        os.close(fd)
     if stat.S_ISDIR(mode):
         raise ProgramError(f'exec: "{name}": is a directory')
     if not mode & 0o111:
@@ -137,26 +134,26 @@ def _check_executable(root_fd: int, cwd: str, name: str, path: str) -> None:
 
 def _open_chain(root_fd: int, cwd: str, program: Program, unchanging: str) -> None:
     path = program.path
-    for _ in range(_MOST_INTERPRETERS):
-        program.fd, reads = _open(root_fd, os.path.join(cwd, path))
+    for _ in range(_MAX_CHAIN):
+        program.fd, readable = _open(root_fd, os.path.join(cwd, path))
         if program.by_path:
-            way = os.path.dirname(path) if path == unchanging else path
-            program.by_path = _is_on_root(root_fd, os.path.join(cwd, way))
-        regular = reads and stat.S_ISREG(os.fstat(program.fd).st_mode)
+            checked = os.path.dirname(path) if path == unchanging else path
+            program.by_path = _is_on_root(root_fd, os.path.join(cwd, checked))
+        regular = readable and stat.S_ISREG(os.fstat(program.fd).st_mode)
         head = os.pread(program.fd, 256, 0) if regular else b""
         if not head.startswith(b"#!"):
             return
-        words = os.fsdecode(head[2:].split(b"\n")[0]).strip(" \t").split(None, 1)
-        if not words:
+        args = os.fsdecode(head[2:].split(b"\n")[0]).strip(" \t").split(None, 1)
+        if not args:
             raise OSError(errno.ENOEXEC, "no interpreter after #!", path)
         program.scripts.append(program.fd)
-        program.chain = [*words, path, *program.chain[1:]]
-        path = words[0]
+        program.chain = [*args, path, *program.chain[1:]]
+        path = args[0]
     raise OSError(errno.ELOOP, "too many interpreters", path)
 
 
 def _open(root_fd: int, path: str) -> tuple[int, bool]:
-    """A descriptor of a file that is to be executed, and whether it can be read too."""
+    """Return a descriptor of a file to execute, and whether the caller can read it."""
     try:
         try:
             return target.open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), True
@@ -169,7 +166,7 @@ def _open(root_fd: int, path: str) -> tuple[int, bool]:
 
 
 def _is_on_root(root_fd: int, path: str) -> bool:
-    """Whether the way to a file leads through no other mount than the root's."""
+    """Return whether a path crosses no mount point (RESOLVE_NO_XDEV)."""
     resolve = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS | linux.RESOLVE_NO_XDEV
     try:
         os.close(linux.openat2(root_fd, path, linux.O_PATH, 0, resolve))
@@ -179,9 +176,10 @@ def _is_on_root(root_fd: int, path: str) -> bool:
 
 
 def _is_magic(error: OSError, root_fd: int, path: str) -> bool:
-    """Whether a path could not be opened because it leads through a magic link, of /proc/self above all.
+    """Return whether a path could not be opened because it leads through a magic link such as /proc/self.
 
-    That does not exist for a process outside of the pid namespace that /proc shows: links are followed to it here.
+    /proc/self does not exist (ENOENT) for a process outside the pid namespace that /proc shows, so the path's
+    links are followed here, as far as that name.
     """
     done, left, links = "/", path.split("/")[::-1], 40
     while error.errno == errno.ENOENT and left and links:
@@ -199,20 +197,18 @@ def _is_magic(error: OSError, root_fd: int, path: str) -> bool:
 
 
 def _read_link(root_fd: int, path: str) -> str:
-    """Return where a symbolic link in the root points to, "" for anything else."""
+    """Return the target of a symbolic link in the root, "" for any other file or none."""
     try:
         fd = target.open_in_root(root_fd, path, linux.O_PATH | os.O_NOFOLLOW)
     except OSError:
         return ""
-    try:
+    with linux.closing(fd):
         return os.readlink("", dir_fd=fd) if stat.S_ISLNK(os.fstat(fd).st_mode) else ""
-    finally:
-        os.close(fd)
 
 
 def _magic(path: str) -> ProgramError:
     return ProgramError(
-        f'exec: "{path}": leads through a magic link of /proc, or in a circle', "an attack, or a mistake"
+        f'exec: "{path}": the path leads through a magic link of /proc, or in a circle', "an attack, or a mistake"
     )
 
 
@@ -226,7 +222,7 @@ def _architecture_hint(fd: int) -> str:
     (number,) = struct.unpack("<H" if head[5] == 1 else ">H", head[18:20])
     machine = _ELF_MACHINES.get(number, f"ELF machine {number}")
     return (
-        f"it is made for {machine}, this machine is {_OUR_MACHINE}"
+        f"it is built for {machine}, this machine is {_OUR_MACHINE}"
         if machine != _OUR_MACHINE
         else "the file is damaged"
     )

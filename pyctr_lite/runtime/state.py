@@ -1,7 +1,7 @@
-"""The runtime's own state of a container: a directory that lives as long as its process may.
+"""The runtime's directory for one container, from its creation to its end; and the identity of a process.
 
-`state.json` is the state of the OCI runtime spec (runtime.md) with what tells a pid from its reuse;
-`gate` is a FIFO that the created process waits at; `d` and `f` are where binds are made (see filesystem).
+`gate` is a FIFO that the created process waits at until `start`; `d` and `f` are mountpoints on which binds are
+prepared (`filesystem`).
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ import errno
 import os
 import stat
 
-from pyctr_lite import jsonfile
+from pyctr_lite import linux
 from pyctr_lite.linux import kernelfile
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def make(directory: str) -> None:
-    """Make the directory with its gate and its stage. What an earlier life left there is replaced."""
+    """Create the directory with `gate`, `d` and `f`. Idempotent: what an earlier run left is used again."""
     os.makedirs(directory, 0o711, exist_ok=True)
     os.makedirs(f"{directory}/d", 0o700, exist_ok=True)
     os.close(os.open(f"{directory}/f", os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -30,7 +26,7 @@ def make(directory: str) -> None:
 
 
 def remove(directory: str) -> None:
-    """Remove it; again is fine. It holds files and empty directories only."""
+    """Remove the directory, which holds only files and empty directories. Idempotent."""
     try:
         names = os.listdir(directory)
     except FileNotFoundError:
@@ -44,50 +40,35 @@ def remove(directory: str) -> None:
     os.rmdir(directory)
 
 
-def write(directory: str, state: dict[str, Any]) -> None:
-    """Replace state.json."""
-    jsonfile.write(f"{directory}/state.json", state)
-
-
-def read(directory: str) -> dict[str, Any] | None:
-    """What state.json says, or None where there is none."""
-    try:
-        state: dict[str, Any] = jsonfile.read(f"{directory}/state.json")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return state
-
-
 def wait_at_gate(directory: str) -> int:
-    """A descriptor of the gate for the process that is to wait at it."""
+    """Open the gate for the process that is to wait at it, and return the descriptor."""
     return os.open(f"{directory}/gate", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def open_gate(directory: str) -> None:
-    """Let the created process go on to its program. Fails with ProcessLookupError where none waits."""
+    """Let the created process execute its program. Raises ProcessLookupError if no process waits at the gate."""
     try:
         gate = os.open(f"{directory}/gate", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENXIO, errno.ENOENT):
             raise ProcessLookupError(errno.ESRCH, "no process waits at the gate", directory) from None
         raise
-    try:
+    with linux.closing(gate):
         os.write(gate, b"1")
-    finally:
-        os.close(gate)
 
 
 def start_time(pid: int) -> int:
-    """When a process started, in clock ticks since boot; with its pid it is unique (proc_pid_stat(5)).
+    """Return the start time of a process in clock ticks since boot (proc_pid_stat(5), field 22).
 
-    Fails with FileNotFoundError or ProcessLookupError where there is none.
+    It distinguishes a process from a later one with the same pid. Raises FileNotFoundError or ProcessLookupError
+    if there is no such process.
     """
-    # The name in parentheses may hold anything, a parenthesis too.
+    # The name in parentheses may contain any character, a parenthesis too.
     return int(kernelfile.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19])
 
 
 def alive(pid: int, started: int) -> bool:
-    """Whether the process that had this pid then still runs; a zombie does not."""
+    """Return whether a process that started at `started` (`start_time`) still runs; a zombie does not."""
     try:
         fields = kernelfile.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -152,7 +152,7 @@ READERS = {
     "linux/mountinfo.py": "the kernel's",
     "namespaces/create.py": "our child's",
     "rootfs/tarfield.py": "bytes, whose isdigit is ASCII's; bounded there",
-    "runtime/kernelplaces.py": "the kernel's",
+    "runtime/kernel_paths.py": "the kernel's",
     "runtime/launch.py": "the kernel's",
     "runtime/process.py": "the kernel's",
     "runtime/shared_proc.py": "the kernel's",

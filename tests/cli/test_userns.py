@@ -236,7 +236,7 @@ def test_an_unsupported_userns_is_refused_in_one_line(pyctr: Pyctr) -> None:
         told = fails(pyctr, "run", *USERNS, f"--{flag}", "host", "busybox", "true")
         assert f"cannot share the host's {name} namespace when user namespaces are enabled" in told
     told = fails(pyctr, "run", *USERNS, "-v", "/tmp:/x:rshared", "busybox", "true")
-    assert "rslave shows there what the host mounts" in told or "is not a shared mount" in told
+    assert "rslave propagates the host's mounts into the container" in told or "is not a shared mount" in told
     assert pyctr("ps", "-aq").stdout == ""
 
 

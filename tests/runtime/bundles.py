@@ -1,4 +1,4 @@
-"""OCI bundles of `runc spec`, run by our runtime alone: no engine, no image, no name."""
+"""OCI bundles of `runc spec`, run by the runtime alone: without engine, image or name."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ try:
     state.remove(run)
     sys.exit(os.waitstatus_to_exitcode(status) % 256)
 except (errors.PyctrError, OSError) as error:
-    told = {{"class": type(error).__name__, "message": getattr(error, "message", str(error)),
+    report = {{"class": type(error).__name__, "message": getattr(error, "message", str(error)),
             "hint": getattr(error, "hint", ""), "errno": getattr(error, "errno", 0),
             "path": getattr(error, "path", "") or getattr(error, "filename", ""),
             "exit_code": getattr(error, "exit_code", None)}}
-    os.write(2, json.dumps(told).encode())
+    os.write(2, json.dumps(report).encode())
     sys.exit(125)
 """
 
@@ -79,7 +79,7 @@ class Box:
         return self.config["linux"]  # type: ignore[no-any-return]
 
     def join(self, kind: str, path: str | None) -> None:
-        """Take a namespace of somebody else for the container's own; with None share the caller's."""
+        """Join the namespace at a path instead of creating one; with None share the caller's."""
         others = [entry for entry in self.linux["namespaces"] if entry["type"] != kind]
         self.linux["namespaces"] = [*others, *([{"type": kind, "path": path}] if path else [])]
 
@@ -90,7 +90,7 @@ class Box:
         pass_fds: tuple[int, ...] = (),
         preexec_fn: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program in it, by default the one of the configuration."""
+        """Run a program in the container, by default the configured one."""
         if args:
             self.process["args"] = list(args)
         (self.directory / "config.json").write_text(json.dumps(self.config))
@@ -105,17 +105,17 @@ class Box:
             pass_fds=pass_fds,
             preexec_fn=preexec_fn,
         )
-        assert not run.exists(), "the runtime's state was left"
+        assert not run.exists(), "the runtime's state directory was left behind"
         return done
 
     def shell(self, script: str) -> str:
-        """What a shell script in it says."""
+        """Return the output of a shell script in the container."""
         done = self.run("sh", "-c", script)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def fails(self, *args: str, pass_fds: tuple[int, ...] = ()) -> dict[str, Any]:
-        """The error that keeps it from running."""
+        """Run a program that must fail to start, and return the error."""
         done = self.run(*args, pass_fds=pass_fds)
         assert done.returncode == 125, (done.returncode, done.stdout, done.stderr)
         return json.loads(done.stderr)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Bundles for the runtime's tests."""
+"""Fixtures for the runtime's tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.runtime.bundles import Box
 
 @pytest.fixture
 def box(tmp_path: Path, needs: Callable[[str], str]) -> Box:
-    """A bundle as `runc spec` makes it, with busybox."""
+    """Return a bundle as `runc spec` makes it, with busybox."""
     needs("runc")
     (tmp_path / "bundle").mkdir()
     return Box(tmp_path / "bundle")

@@ -1,4 +1,4 @@
-"""A bundle's config.json: what is taken, what is refused before anything is done."""
+"""A bundle's config.json: accepted, or refused before anything is done."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> bundle.Bun
     return bundle.load(str(tmp_path))
 
 
-def test_the_least_that_can_be_run(tmp_path: Path) -> None:
+def test_a_minimal_bundle_is_loaded(tmp_path: Path) -> None:
     loaded = load(tmp_path, lambda config: None)
     assert loaded.rootfs == f"{tmp_path}/rootfs"
     assert loaded.namespaces() == (["mount"], {})
@@ -36,24 +36,24 @@ def test_the_least_that_can_be_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0"])
-def test_versions_1_0_to_1_3_are_taken(tmp_path: Path, version: str) -> None:
+def test_versions_1_0_to_1_3_are_supported(tmp_path: Path, version: str) -> None:
     load(tmp_path, lambda config: config.update(ociVersion=version))
 
 
 def add(*path: str | int, value: object) -> Callable[[dict[str, Any]], None]:
-    """A change of a configuration: a value at a place."""
+    """Return a function that sets the value at a path of a configuration."""
 
     def change(config: dict[str, Any]) -> None:
-        place: Any = config
+        parent: Any = config
         for name in path[:-1]:
-            place = place.setdefault(name, {}) if isinstance(place, dict) else place[name]
-        place[path[-1]] = value
+            parent = parent.setdefault(name, {}) if isinstance(parent, dict) else parent[name]
+        parent[path[-1]] = value
 
     return change
 
 
 def bind(*options: str, user: bool = False, **more: object) -> Callable[[dict[str, Any]], None]:
-    """A bind with these options, in a user namespace of the container's own or not."""
+    """Return a function that adds a bind with these options, and a user namespace if `user`."""
 
     def change(config: dict[str, Any]) -> None:
         config["mounts"] = [{"destination": "/x", "source": "/", "type": "bind", "options": options, **more}]
@@ -65,21 +65,21 @@ def bind(*options: str, user: bool = False, **more: object) -> Callable[[dict[st
     return change
 
 
-def test_a_bind_in_a_user_namespace(tmp_path: Path) -> None:
+def test_a_bind_in_a_user_namespace_is_accepted(tmp_path: Path) -> None:
     load(tmp_path, bind("rbind", "idmap", user=True))
     load(tmp_path, bind("rbind", "rslave", "ridmap", user=True))
     load(tmp_path, bind("rbind", "rshared"))
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
-        (bind("rbind", user=True, uidMappings=[{}]), "id mappings of its own are not supported"),
+        (bind("rbind", user=True, uidMappings=[{}]), "uidMappings and gidMappings of a mount are not supported"),
         (add("ociVersion", value="2.0.0"), "ociVersion '2.0.0' is not supported"),
         (add("ociVersion", value=None), "ociVersion None"),
-        (add("process", value={}), "process.args is missing"),
-        (add("process", "args", value=[]), "process.args is missing"),
-        (add("process", "args", value="sh"), "process.args is missing or no list"),
+        (add("process", value={}), "process.args must be"),
+        (add("process", "args", value=[]), "process.args must be"),
+        (add("process", "args", value="sh"), "process.args must be a non-empty list"),
         (add("process", "cwd", value="tmp"), "process.cwd 'tmp' is not absolute"),
         (add("root", value={}), "root.path is missing"),
         (add("linux", "namespaces", value=[{"type": "mount"}, {"type": "moon"}]), "unknown namespace type 'moon'"),
@@ -91,15 +91,15 @@ def test_a_bind_in_a_user_namespace(tmp_path: Path) -> None:
         (add("linux", "rootfsPropagation", value="sideways"), "unknown rootfsPropagation 'sideways'"),
     ],
 )
-def test_what_cannot_be_run_as_it_is_is_refused(
-    tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str
+def test_a_bundle_that_cannot_be_run_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    with pytest.raises(InvalidArgument, match=words):
+    with pytest.raises(InvalidArgument, match=message):
         load(tmp_path, change)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (add("linux", value={}), "needs a mount namespace of its own"),
         (add("linux", "namespaces", value=[{"type": "pid"}]), "needs a mount namespace of its own"),
@@ -109,21 +109,27 @@ def test_what_cannot_be_run_as_it_is_is_refused(
         ),
         (add("hostname", value="x"), "hostname without a uts namespace would rename the host"),
         (add("domainname", value="x"), "domainname without a uts namespace"),
-        (add("linux", "sysctl", value={"kernel.core_pattern": "|/x"}), "sysctl kernel.core_pattern would change"),
-        (add("linux", "sysctl", value={"net.ipv4.ip_forward": "1"}), "sysctl net.ipv4.ip_forward would change"),
+        (
+            add("linux", "sysctl", value={"kernel.core_pattern": "|/x"}),
+            "sysctl kernel.core_pattern is not namespaced",
+        ),
+        (
+            add("linux", "sysctl", value={"net.ipv4.ip_forward": "1"}),
+            "sysctl net.ipv4.ip_forward needs a network namespace",
+        ),
         (add("linux", "timeOffsets", value={"boottime": {"secs": 1}}), "timeOffsets need a time namespace"),
         (
             add("linux", "namespaces", value=[{"type": "mount"}, {"type": "user"}]),
             "needs uidMappings and gidMappings",
         ),
-        (bind("rbind", "rshared", user=True), "cannot appear on the host"),
+        (bind("rbind", "rshared", user=True), "cannot propagate to the host"),
         (bind("rbind", "idmap"), "idmap needs a user namespace"),
     ],
 )
-def test_what_would_change_the_host_is_refused(
-    tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str
+def test_a_bundle_that_would_change_the_host_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    with pytest.raises(InvalidArgument, match=words):
+    with pytest.raises(InvalidArgument, match=message):
         load(tmp_path, change)
 
 
@@ -142,11 +148,11 @@ def test_what_would_change_the_host_is_refused(
         ("net/../kernel/core_pattern", ""),
     ],
 )
-def test_the_namespace_of_a_sysctl(name: str, kind: str) -> None:
+def test_a_sysctl_belongs_to_a_namespace(name: str, kind: str) -> None:
     assert sysctls.namespace(name) == kind
 
 
-def test_no_bundle_and_no_json(tmp_path: Path) -> None:
+def test_a_missing_or_malformed_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=f"no bundle at {tmp_path}"):
         bundle.load(str(tmp_path))
     (tmp_path / "config.json").write_text("{")

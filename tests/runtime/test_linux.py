@@ -1,4 +1,4 @@
-"""The `linux` object and the mounts of a bundle: user namespaces, joined ones, sysctls, clocks, /dev, masks."""
+"""The `linux` object and the mounts of a bundle: user and joined namespaces, sysctls, clocks, /dev, masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAPS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
 
 @contextlib.contextmanager
 def holder(*flags: str) -> Iterator[int]:
-    """The pid of a process in namespaces of its own."""
+    """Start a process in new namespaces, and yield its pid."""
     command = ["unshare", *flags, "sh", "-c", "echo ready; read _"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
@@ -42,7 +42,7 @@ def in_user_namespace(box: Box) -> None:
     subprocess.run(["chown", "-R", "-h", "100000:100000", box.rootfs], check=True)
 
 
-def test_root_of_a_user_namespace_is_somebody_else_outside(box: Box) -> None:
+def test_root_of_a_user_namespace_is_another_user_outside(box: Box) -> None:
     in_user_namespace(box)
     script = "id -u; cat /proc/self/uid_map | tr -s ' '; echo x >/new; ls -ln /new | tr -s ' ' | cut -d' ' -f3,4"
     assert box.shell(script) == "0\n 0 100000 65536\n0 0\n"
@@ -50,12 +50,12 @@ def test_root_of_a_user_namespace_is_somebody_else_outside(box: Box) -> None:
     assert (made.st_uid, made.st_gid) == (100000, 100000)
 
 
-def test_without_a_user_namespace_root_is_root_outside_too(box: Box) -> None:
+def test_root_without_a_user_namespace_is_root_outside(box: Box) -> None:
     assert box.shell("id -u; echo x >/new") == "0\n"
     assert (box.rootfs / "new").stat().st_uid == 0
 
 
-def test_a_user_namespace_has_devices_a_terminal_and_a_plain_user(box: Box) -> None:
+def test_devices_a_terminal_and_a_user_work_in_a_user_namespace(box: Box) -> None:
     in_user_namespace(box)
     assert box.shell("echo x >/dev/null; head -c 2 /dev/zero | wc -c; ls -l /dev/full | cut -c1") == "2\nc\n"
     box.process["user"] = {"uid": 33, "gid": 34, "additionalGids": [35]}
@@ -66,12 +66,12 @@ def test_a_user_namespace_has_devices_a_terminal_and_a_plain_user(box: Box) -> N
     assert box.run("tty", terminal=True).stdout == "/dev/pts/0\n"
 
 
-def test_the_message_queues_of_a_user_namespace_are_its_roots(box: Box) -> None:
+def test_message_queues_belong_to_root_of_the_user_namespace(box: Box) -> None:
     in_user_namespace(box)
     assert box.shell("stat -c %u /dev/mqueue") == "0\n"
 
 
-def test_a_bind_has_the_ids_of_the_disk_only_with_idmap(box: Box, tmp_path: Path) -> None:
+def test_a_bind_shows_the_ids_on_disk_only_with_idmap(box: Box, tmp_path: Path) -> None:
     in_user_namespace(box)
     for name in ("as_it_is", "mapped"):
         (tmp_path / name).mkdir()
@@ -120,7 +120,7 @@ def test_layers_keep_their_ids_on_disk_in_a_user_namespace(box: Box, tmp_path: P
     assert found["etc/file"].st_rdev == 0
 
 
-def test_root_of_a_user_namespace_ends_no_process_of_the_host(box: Box) -> None:
+def test_root_of_a_user_namespace_cannot_kill_a_host_process(box: Box) -> None:
     box.join("pid", None)
     with holder("--uts") as pid:
         assert box.run("kill", "-0", str(pid)).returncode == 0
@@ -128,14 +128,14 @@ def test_root_of_a_user_namespace_ends_no_process_of_the_host(box: Box) -> None:
         assert "not permitted" in box.run("kill", "-9", str(pid)).stderr
 
 
-def test_a_device_that_the_host_lacks_cannot_be_had_in_a_user_namespace(box: Box) -> None:
+def test_a_device_that_the_host_lacks_is_refused_in_a_user_namespace(box: Box) -> None:
     in_user_namespace(box)
     box.linux["devices"] = [{"path": "/dev/none", "type": "c", "major": 249, "minor": 7777}]
     error = box.fails("true")
     assert ("mknod is not permitted in a user namespace" in error["message"], error["path"]) == (True, "/dev/none")
 
 
-def test_a_file_system_without_idmapped_mounts_is_told_of(box: Box) -> None:
+def test_a_file_system_without_idmapped_mounts_is_named(box: Box) -> None:
     in_user_namespace(box)
     bind = {"destination": "/x", "type": "bind", "source": "/proc/version", "options": ["bind", "idmap"]}
     box.config["mounts"].append(bind)
@@ -146,7 +146,7 @@ def test_a_file_system_without_idmapped_mounts_is_told_of(box: Box) -> None:
     assert "--userns host" in error["hint"]
 
 
-def test_hard_limits_of_a_user_namespaces_process_are_raised_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hard_limits_are_raised_from_outside_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, now = [], {resource.RLIMIT_NOFILE: (10, 20), resource.RLIMIT_CORE: (0, -1), resource.RLIMIT_CPU: (1, 9)}
 
     def prlimit(pid: int, number: int, limits: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -161,7 +161,7 @@ def test_hard_limits_of_a_user_namespaces_process_are_raised_from_outside(monkey
     assert calls == [(7, resource.RLIMIT_NOFILE, (10, 30)), (7, resource.RLIMIT_CPU, (1, -1))]
 
 
-def test_no_file_of_the_host_is_owned_in_a_user_namespace(box: Box) -> None:
+def test_a_host_file_is_not_readable_in_a_user_namespace(box: Box) -> None:
     in_user_namespace(box)
     secret = box.rootfs / "secret"
     secret.write_text("x")
@@ -194,7 +194,7 @@ def test_a_pid_namespace_is_joined_by_its_path(box: Box) -> None:
     assert box.shell("echo $$") == "1\n"
 
 
-def test_a_user_namespace_is_joined_by_its_path_with_namespaces_that_are_its_own(box: Box) -> None:
+def test_a_user_namespace_is_joined_and_owns_the_new_namespaces(box: Box) -> None:
     subprocess.run(["chown", "-R", "-h", "100000:100000", box.rootfs], check=True)
     with holder("--user") as pid:
         maps = [idmap.IdMap.from_oci(item) for item in MAPS]
@@ -211,7 +211,7 @@ def test_a_missing_namespace_to_join_is_named(box: Box) -> None:
     assert (error["class"], error["path"]) == ("FileNotFoundError", "/no/such")
 
 
-def test_a_namespace_of_another_kind_is_refused(box: Box) -> None:
+def test_joining_a_namespace_of_another_kind_fails(box: Box) -> None:
     box.join("network", "/proc/self/ns/ipc")
     assert "setns" in box.fails("true")["message"]
 
@@ -226,7 +226,7 @@ def test_sysctls_are_the_containers_own(box: Box) -> None:
     assert box.fails("true")["path"] == "/proc/sys/net/no/such"
 
 
-def test_clocks_have_offsets(box: Box) -> None:
+def test_time_offsets_move_the_clocks(box: Box) -> None:
     box.linux["namespaces"].append({"type": "time"})
     box.linux["timeOffsets"] = {"boottime": {"secs": 864000, "nanosecs": 0}}
     ours = float(Path("/proc/uptime").read_text().split()[0])
@@ -235,7 +235,7 @@ def test_clocks_have_offsets(box: Box) -> None:
     assert float(box.shell("cut -d' ' -f1 /proc/uptime")) - ours < 1000
 
 
-def test_a_read_only_root_and_what_is_mounted_on_it(box: Box) -> None:
+def test_mounts_on_a_read_only_root_stay_writable(box: Box) -> None:
     box.config["root"]["readonly"] = True
     script = (
         "touch /x 2>/dev/null || echo root; touch /dev/shm/x && echo shm; touch /etc/y 2>/dev/null || echo etc"
@@ -245,7 +245,7 @@ def test_a_read_only_root_and_what_is_mounted_on_it(box: Box) -> None:
     assert box.shell("touch /x && echo root") == "root\n"
 
 
-def test_masked_and_read_only_paths(box: Box) -> None:
+def test_masked_paths_are_empty_and_read_only_paths_read_only(box: Box) -> None:
     for name in ("hidden", "open"):
         (box.rootfs / name).mkdir()
         (box.rootfs / name / "file").write_text("content")
@@ -258,7 +258,7 @@ def test_masked_and_read_only_paths(box: Box) -> None:
     assert box.shell(script) == "file\ncontent" + "content\n"
 
 
-def test_a_masked_link_masks_what_it_leads_to(box: Box) -> None:
+def test_masking_a_link_masks_its_target(box: Box) -> None:
     (box.rootfs / "hidden").write_text("content")
     (box.rootfs / "link").symlink_to("hidden")
     box.linux["maskedPaths"] = ["/link"]
@@ -266,8 +266,8 @@ def test_a_masked_link_masks_what_it_leads_to(box: Box) -> None:
 
 
 @pytest.mark.parametrize("replaced", ["plain file", "/dev/zero", "link"])
-def test_a_null_device_that_is_none_hides_nothing(box: Box, replaced: str) -> None:
-    """CVE-2025-31133: the mask would show the image's own file in the place of /proc/kcore."""
+def test_a_false_null_device_is_not_used_as_a_mask(box: Box, replaced: str) -> None:
+    """CVE-2025-31133: the mask would show the image's own file in place of /proc/kcore."""
     box.config["mounts"] = [mount for mount in box.config["mounts"] if not mount["destination"].startswith("/dev")]
     dev = box.directory / "dev"
     dev.mkdir()
@@ -288,7 +288,7 @@ def test_a_null_device_that_is_none_hides_nothing(box: Box, replaced: str) -> No
     assert "is not the null device" in error["message"]
 
 
-def test_the_default_devices_and_links(box: Box) -> None:
+def test_default_devices_and_links_are_made(box: Box) -> None:
     listed = box.shell("cd /dev; stat -c '%n %F %a %t:%T' null zero full random urandom tty").splitlines()
     assert listed == [
         f"{name} character special file 666 {number}"
@@ -316,12 +316,12 @@ def test_listed_devices_are_made_with_mode_and_owner(box: Box) -> None:
     )
 
 
-def test_devices_are_made_where_the_bundle_mounts_no_dev(box: Box) -> None:
+def test_devices_are_made_if_the_bundle_does_not_mount_dev(box: Box) -> None:
     box.config["mounts"] = [mount for mount in box.config["mounts"] if not mount["destination"].startswith("/dev")]
     assert box.shell("echo x >/dev/null; stat -c %F /dev/null") == "character special file\n"
 
 
-def test_a_device_that_is_bound_in_is_kept(box: Box) -> None:
+def test_a_bound_device_is_kept(box: Box) -> None:
     mount = {"destination": "/dev/random", "type": "bind", "source": "/dev/zero", "options": ["bind"]}
     box.config["mounts"].append(mount)
     assert box.shell("stat -c %t:%T /dev/random; stat -c %t:%T /dev/urandom") == "1:5\n1:9\n"
@@ -335,7 +335,7 @@ def test_a_bundle_without_proc_can_be_masked_too(box: Box) -> None:
 
 
 @pytest.mark.parametrize("own_namespace", [True, False])
-def test_the_cgroups_that_are_seen_are_its_own(box: Box, own_namespace: bool) -> None:
+def test_a_container_sees_only_its_own_cgroup(box: Box, own_namespace: bool) -> None:
     others = [namespace for namespace in box.linux["namespaces"] if namespace["type"] != "cgroup"]
     box.linux["namespaces"] = [*others, *([{"type": "cgroup"}] if own_namespace else [])]
     script = "cd /sys/fs/cgroup; [ -d pids ] && cd pids; cat pids.current; ls -d pyctr* 2>/dev/null; touch x"
@@ -345,7 +345,7 @@ def test_the_cgroups_that_are_seen_are_its_own(box: Box, own_namespace: bool) ->
 
 
 @pytest.mark.parametrize(("options", "error"), [(["rbind", "ro"], "read-only"), (["rbind"], "")])
-def test_binds_read_only_and_writable(box: Box, options: list[str], error: str) -> None:
+def test_a_bind_is_read_only_only_with_ro(box: Box, options: list[str], error: str) -> None:
     source = box.directory / "source"
     source.mkdir()
     box.config["mounts"].append(
@@ -355,14 +355,14 @@ def test_binds_read_only_and_writable(box: Box, options: list[str], error: str) 
     assert (source / "x").exists() is not bool(error)
 
 
-def test_a_bundle_that_lies_on_a_relative_path_of_a_bind(box: Box) -> None:
+def test_a_relative_source_of_a_bind_starts_at_the_bundle(box: Box) -> None:
     (box.directory / "note").write_text("beside config.json")
     mount = {"destination": "/note", "type": "bind", "source": "note", "options": ["bind"]}
     box.config["mounts"].append(mount)
     assert box.run("cat", "/note").stdout == "beside config.json"
 
 
-def test_no_mount_of_the_host_is_seen_inside(box: Box) -> None:
+def test_no_mount_of_the_host_is_visible_inside(box: Box) -> None:
     inside = list(mountinfo.parse(box.run("cat", "/proc/self/mountinfo").stdout))
     points = {mount.mountpoint for mount in inside}
     assert points >= {"/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys"}
@@ -372,7 +372,7 @@ def test_no_mount_of_the_host_is_seen_inside(box: Box) -> None:
 
 
 @pytest.mark.parametrize(("propagation", "tag"), [("rshared", "shared"), ("rslave", ""), ("private", "")])
-def test_the_root_has_the_propagation_that_is_asked_for(box: Box, propagation: str, tag: str) -> None:
+def test_the_root_has_the_requested_propagation(box: Box, propagation: str, tag: str) -> None:
     box.linux["rootfsPropagation"] = propagation
     [root] = (
         mount

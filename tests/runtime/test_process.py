@@ -1,4 +1,4 @@
-"""What the program of a bundle finds itself to be: the `process` object of the OCI runtime spec."""
+"""The properties of a bundle's program: the `process` object of the OCI runtime spec."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_bundle_of_runc_spec_runs(box: Box) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 3)
 
 
-def test_a_signal_ends_it_as_one(box: Box) -> None:
+def test_a_death_by_signal_is_reported_as_one(box: Box) -> None:
     box.linux["namespaces"] = [entry for entry in box.linux["namespaces"] if entry["type"] != "pid"]
     assert box.run("sh", "-c", "kill -9 $$").returncode == -9 % 256
     assert box.run("true").returncode == 0
@@ -31,7 +31,7 @@ def test_the_environment_is_exact(box: Box) -> None:
     assert box.run("/bin/env").stdout.splitlines() == ["PATH=/bin", "A=b c", "EMPTY=", "HOME=/x"]
 
 
-def test_home_comes_from_the_images_own_passwd(box: Box) -> None:
+def test_home_comes_from_the_images_passwd(box: Box) -> None:
     (box.rootfs / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nuser:x:7:7::/home/user:/bin/sh\n")
     assert box.shell("echo $HOME") == "/root\n"
     box.process["user"] = {"uid": 7, "gid": 7}
@@ -40,7 +40,7 @@ def test_home_comes_from_the_images_own_passwd(box: Box) -> None:
     assert box.shell("echo $HOME") == "/\n"
 
 
-def test_ids_groups_and_umask(box: Box) -> None:
+def test_ids_groups_and_umask_are_set(box: Box) -> None:
     box.process["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o077}
     assert box.shell("id; umask") == "uid=1000 gid=1001 groups=5,6\n0077\n"
     box.process["user"] = {"uid": 0, "gid": 0}
@@ -50,7 +50,7 @@ def test_ids_groups_and_umask(box: Box) -> None:
 SETS = ("Inh", "Prm", "Eff", "Bnd", "Amb")
 
 
-def test_capabilities_are_exactly_the_ones_listed(box: Box) -> None:
+def test_capabilities_are_exactly_those_listed(box: Box) -> None:
     kill, chown, both = 1 << 5, 1 << 0, 1 << 5 | 1 << 0
     box.process["user"] = {"uid": 1000, "gid": 1000}
     box.process["capabilities"] = {
@@ -60,7 +60,7 @@ def test_capabilities_are_exactly_the_ones_listed(box: Box) -> None:
         "inheritable": ["CAP_CHOWN"],
         "ambient": ["CAP_CHOWN"],
     }
-    # exec: permitted and effective of a plain user's program are the ambient ones
+    # After an exec an unprivileged user's permitted and effective sets are the ambient set.
     assert _sets(box) == {"Inh": chown, "Prm": chown, "Eff": chown, "Bnd": both, "Amb": chown}
     box.process["user"] = {"uid": 0, "gid": 0}
     box.process["capabilities"] |= {"ambient": [], "inheritable": []}
@@ -69,7 +69,7 @@ def test_capabilities_are_exactly_the_ones_listed(box: Box) -> None:
     assert _sets(box)["Eff"] == kill
 
 
-def test_no_capabilities_where_none_are_listed(box: Box) -> None:
+def test_a_bundle_without_capabilities_has_none(box: Box) -> None:
     del box.process["capabilities"]
     assert set(_sets(box).values()) == {0}
 
@@ -80,19 +80,19 @@ def _sets(box: Box) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_no_new_privileges(box: Box, value: bool) -> None:
+def test_no_new_privileges_is_set_as_configured(box: Box, value: bool) -> None:
     box.process["noNewPrivileges"] = value
     assert box.shell(STATUS.format("NoNewPrivs")).split()[1] == str(int(value))
 
 
-def test_a_lower_rlimit_holds_and_a_higher_one_is_one_clear_error(box: Box) -> None:
+def test_a_lower_rlimit_is_set_and_a_refused_one_is_named(box: Box) -> None:
     box.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 99}]
     assert box.shell("ulimit -Sn; ulimit -Hn") == "77\n99\n"
     from resource import RLIMIT_MEMLOCK, getrlimit
 
     hard = getrlimit(RLIMIT_MEMLOCK)[1]
     if hard == -1 or (os.geteuid() == 0 and _has_sys_resource()):
-        pytest.skip("nothing is refused here")
+        pytest.skip("no limit is refused on this machine")
     box.process["rlimits"] = [{"type": "RLIMIT_MEMLOCK", "soft": hard + 1, "hard": hard + 1}]
     error = box.fails("true")
     assert f"cannot set RLIMIT_MEMLOCK to {hard + 1}" in error["message"]
@@ -126,15 +126,15 @@ def test_a_missing_working_directory_is_made_even_in_a_read_only_root(box: Box) 
     assert (box.rootfs / "srv/new/dir").stat().st_mode & 0o7777 == 0o755
 
 
-def test_a_closed_working_directory_is_entered_for_a_user_as_runc_does(box: Box) -> None:
+def test_a_working_directory_closed_to_the_user_is_entered_as_root(box: Box) -> None:
     (box.rootfs / "root").chmod(0o700)
     box.process.update(cwd="/root", user={"uid": 1000, "gid": 1000})
     assert box.shell("pwd") == "/root\n"
 
 
 @pytest.mark.parametrize("cwd", ["/proc/self/fd/{}", "/proc/self/fd/{}/new", "/proc/self/root", "/link/x"])
-def test_a_working_directory_behind_a_magic_link_is_refused_before_it_is_touched(box: Box, cwd: str) -> None:
-    """CVE-2024-21626: a descriptor of the host that has leaked is no way out."""
+def test_a_working_directory_behind_a_magic_link_is_refused(box: Box, cwd: str) -> None:
+    """CVE-2024-21626: a leaked descriptor of the host is not a way out."""
     outside = box.directory / "outside"
     outside.mkdir()
     fd = os.open(outside, os.O_RDONLY)
@@ -148,7 +148,7 @@ def test_a_working_directory_behind_a_magic_link_is_refused_before_it_is_touched
     assert list(outside.iterdir()) == []
 
 
-def test_a_file_is_no_working_directory(box: Box) -> None:
+def test_a_file_as_working_directory_is_refused(box: Box) -> None:
     box.process["cwd"] = "/bin/busybox"
     assert box.fails("true")["message"] == "working directory /bin/busybox: not a directory"
 
@@ -164,14 +164,14 @@ def test_only_three_descriptors_are_open(box: Box) -> None:
         os.close(fd)
 
 
-def test_a_terminal_is_its_own(box: Box) -> None:
+def test_a_terminal_is_the_containers_own(box: Box) -> None:
     box.process["terminal"] = True
     done = box.run("sh", "-c", "tty; stty size; ls -l /dev/console | cut -c1", terminal=True)
     assert done.stdout.splitlines() == ["/dev/pts/0", "24 80", "c"]
     assert box.run("tty").stdout == "not a tty\n"
 
 
-def test_names_of_the_machine(box: Box) -> None:
+def test_host_and_domain_name_are_set_inside_only(box: Box) -> None:
     before = os.uname().nodename
     box.config |= {"hostname": "inside", "domainname": "example"}
     assert box.shell("hostname; cat /proc/sys/kernel/domainname") == "inside\nexample\n"
@@ -179,7 +179,7 @@ def test_names_of_the_machine(box: Box) -> None:
 
 
 def test_no_signal_stays_ignored_or_blocked(box: Box) -> None:
-    """Nor one that the C library keeps for itself, as whoever starts us may have left it."""
+    """Includes the signals that the C library reserves, which the caller may have left ignored."""
     ignore = struct.pack("P24x", 1)  # SIG_IGN, in the kernel's struct sigaction
     numbers = (signal.SIGPIPE, signal.SIGRTMIN - 1, signal.SIGRTMAX)
 

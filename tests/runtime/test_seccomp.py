@@ -1,4 +1,4 @@
-"""`linux.seccomp` of a foreign bundle: installed before the program, compiled once, its errors told."""
+"""`linux.seccomp` of a foreign bundle: installed before the program, compiled once, its errors reported."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def test_a_bundle_without_a_profile_has_no_filter(box: Box) -> None:
 
 @pytest.mark.parametrize("no_new_privileges", [True, False])
 @pytest.mark.parametrize("uid", [0, 1000])
-def test_the_programs_calls_are_filtered(box: Box, no_new_privileges: bool, uid: int) -> None:
+def test_the_programs_system_calls_are_filtered(box: Box, no_new_privileges: bool, uid: int) -> None:
     box.process["noNewPrivileges"] = no_new_privileges
     box.process["user"]["uid"] = uid
     box.linux["seccomp"] = deny("mkdir", "mkdirat")
-    told = box.shell(f"{STATUS}; mkdir /tmp/x 2>&1 || true")
-    assert f"NoNewPrivs:{int(no_new_privileges)}Seccomp:2" in told
-    assert "Input/output error" in told
-    assert ("CapEff:0000000000000000" in told) == (uid != 0)
+    text = box.shell(f"{STATUS}; mkdir /tmp/x 2>&1 || true")
+    assert f"NoNewPrivs:{int(no_new_privileges)}Seccomp:2" in text
+    assert "Input/output error" in text
+    assert ("CapEff:0000000000000000" in text) == (uid != 0)
 
 
-def test_nothing_of_ours_comes_after_the_filter_but_giving_up_capabilities_and_the_exec(box: Box) -> None:
-    """A profile as tight as a program needs: what it lets through, runc's start needs too."""
+def test_a_filter_needs_to_allow_only_capset_and_exec_besides_the_program(box: Box) -> None:
+    """The profile allows only the calls that runc's start needs, too."""
     late = (
         "execve execveat capget capset prctl write exit_group brk mmap munmap mprotect getrandom arch_prctl "
         "set_tid_address set_robust_list rseq prlimit64 readlink readlinkat getuid"
@@ -53,7 +53,7 @@ def test_nothing_of_ours_comes_after_the_filter_but_giving_up_capabilities_and_t
     assert done.returncode == -31 % 256  # SIGSYS
 
 
-def test_a_profile_is_compiled_once_and_found_again(box: Box) -> None:
+def test_a_profile_is_compiled_once_and_cached(box: Box) -> None:
     box.linux["seccomp"] = deny("mkdir", "mkdirat")
     box.shell("true")
     (file,) = (box.directory / "filters").iterdir()
@@ -67,14 +67,14 @@ def test_a_profile_is_compiled_once_and_found_again(box: Box) -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "words"),
+    ("profile", "message"),
     [
         ({"defaultAction": "SCMP_ACT_SING"}, "action 'SCMP_ACT_SING'"),
         ({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_FLY"]}, "FLAG_FLY"),
     ],
 )
-def test_a_wrong_profile_is_refused_before_anything_runs(box: Box, profile: dict[str, Any], words: str) -> None:
+def test_a_wrong_profile_is_refused_before_anything_runs(box: Box, profile: dict[str, Any], message: str) -> None:
     box.linux["seccomp"] = profile
-    told = box.fails("true")
-    assert told["class"] == "InvalidArgument"
-    assert words in told["message"]
+    error = box.fails("true")
+    assert error["class"] == "InvalidArgument"
+    assert message in error["message"]

@@ -1,4 +1,4 @@
-"""The BPF program for a profile, asked call by call as the kernel would ask it."""
+"""The BPF program of a profile, run for each system call as the kernel runs it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Arch = pyseccomp.Arch
 EPERM, ENOSYS = pyseccomp.ERRNO(errno.EPERM), pyseccomp.ERRNO(errno.ENOSYS)
 
 
-def answer(program: bytes, number: int, arch: int, *arguments: int) -> int:
-    """What a program returns for a call: the classic BPF that the kernel allows here (seccomp(2))."""
-    # x32's calls are told apart from x86-64's by their number.
+def result_of(program: bytes, number: int, arch: int, *arguments: int) -> int:
+    """Return a program's result for a call, by the classic BPF that the kernel allows (seccomp(2))."""
+    # x32's calls differ from x86-64's only by their number.
     arch = Arch.X86_64 if arch == Arch.X32 else arch
     data = struct.pack("<IIQ6Q", number, arch, 0, *arguments, *[0] * (6 - len(arguments)))
     lines = list(struct.iter_unpack("<HBBI", program))
@@ -41,8 +41,8 @@ def answer(program: bytes, number: int, arch: int, *arguments: int) -> int:
             at += yes if holds else no
 
 
-def asked(program: bytes, name: str, arch: int, *arguments: int) -> int:
-    return answer(program, pyseccomp.resolve_syscall(arch, name), arch, *arguments)
+def result(program: bytes, name: str, arch: int, *arguments: int) -> int:
+    return result_of(program, pyseccomp.resolve_syscall(arch, name), arch, *arguments)
 
 
 def default(machine: str, *capabilities: str) -> bytes:
@@ -54,7 +54,7 @@ CASES = [(machine, arch) for machine, archs in MACHINES.items() for arch in arch
 
 
 @pytest.mark.parametrize(("machine", "arch"), CASES)
-def test_every_call_is_answered_as_the_default_profile_says(machine: str, arch: int) -> None:
+def test_every_call_gets_the_result_in_the_default_profile(machine: str, arch: int) -> None:
     program = default(machine, "CAP_SYS_CHROOT")
     allowed = {*seccomp_profile.ALWAYS.split(), *seccomp_profile.OF_MACHINE[machine].split(), "chroot"}
     by_argument = {"socket", "personality", "clone", "clone3"}
@@ -66,7 +66,7 @@ def test_every_call_is_answered_as_the_default_profile_says(machine: str, arch: 
             name = pyseccomp.resolve_syscall(arch, number).decode()
         except ValueError:
             name = ""
-        found = answer(program, number, arch)
+        found = result_of(program, number, arch)
         if number > last:
             assert found == ENOSYS, (name, number)
         elif name not in by_argument and name not in ("newfstatat", "fstatat64"):
@@ -76,39 +76,39 @@ def test_every_call_is_answered_as_the_default_profile_says(machine: str, arch: 
 
 
 @pytest.mark.parametrize(("machine", "arch"), CASES)
-def test_arguments_decide(machine: str, arch: int) -> None:
+def test_arguments_of_a_call_decide_the_result(machine: str, arch: int) -> None:
     program = default(machine)
-    if arch != Arch.X86:  # there socket goes through socketcall too, whose arguments lie in memory
-        assert asked(program, "socket", arch, 2) == pyseccomp.ALLOW
-        assert asked(program, "socket", arch, 38) == EPERM  # AF_ALG
-        assert asked(program, "socket", arch, 40) == EPERM  # AF_VSOCK
-    assert asked(program, "personality", arch, 0xFFFFFFFF) == pyseccomp.ALLOW
-    assert asked(program, "personality", arch, 0x0400000) == EPERM  # READ_IMPLIES_EXEC
-    assert asked(program, "clone", arch, 17) == pyseccomp.ALLOW
-    assert asked(program, "clone", arch, 0x10000000) == EPERM  # CLONE_NEWUSER
-    assert asked(program, "clone3", arch) == ENOSYS
+    if arch != Arch.X86:  # there socketcall makes sockets too, with its arguments in memory
+        assert result(program, "socket", arch, 2) == pyseccomp.ALLOW
+        assert result(program, "socket", arch, 38) == EPERM  # AF_ALG
+        assert result(program, "socket", arch, 40) == EPERM  # AF_VSOCK
+    assert result(program, "personality", arch, 0xFFFFFFFF) == pyseccomp.ALLOW
+    assert result(program, "personality", arch, 0x0400000) == EPERM  # READ_IMPLIES_EXEC
+    assert result(program, "clone", arch, 17) == pyseccomp.ALLOW
+    assert result(program, "clone", arch, 0x10000000) == EPERM  # CLONE_NEWUSER
+    assert result(program, "clone3", arch) == ENOSYS
 
 
 @pytest.mark.parametrize(("machine", "arch"), CASES)
-def test_a_capability_brings_its_calls(machine: str, arch: int) -> None:
+def test_a_capability_allows_its_calls(machine: str, arch: int) -> None:
     for capability, names in seccomp_profile.OF_CAPABILITY.items():
         program = default(machine, capability)
         for name in names.split():
             if pyseccomp.resolve_syscall(arch, name) >= 0:
-                assert asked(program, name, arch) == pyseccomp.ALLOW, (capability, name)
-    assert asked(default(machine, "CAP_SYS_ADMIN"), "clone", arch, 0x10000000) == pyseccomp.ALLOW
-    assert asked(default(machine), "mount", arch) == EPERM
+                assert result(program, name, arch) == pyseccomp.ALLOW, (capability, name)
+    assert result(default(machine, "CAP_SYS_ADMIN"), "clone", arch, 0x10000000) == pyseccomp.ALLOW
+    assert result(default(machine), "mount", arch) == EPERM
 
 
-def test_another_machines_calls_kill() -> None:
-    assert answer(default("x86_64"), 0, Arch.AARCH64) == pyseccomp.KILL_THREAD
+def test_calls_of_another_architecture_kill() -> None:
+    assert result_of(default("x86_64"), 0, Arch.AARCH64) == pyseccomp.KILL_THREAD
 
 
 def compiled(**profile: Any) -> bytes:
     return seccomp_compiler.compile({"architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"], **profile})
 
 
-def test_actions_numbers_and_conditions_are_those_of_the_spec() -> None:
+def test_actions_errnos_and_conditions_follow_the_spec() -> None:
     rules = [
         {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5},
         {"names": ["chdir", "no_such_call"], "action": "SCMP_ACT_KILL_PROCESS"},
@@ -127,15 +127,15 @@ def test_actions_numbers_and_conditions_are_those_of_the_spec() -> None:
     ]
     program = compiled(defaultAction="SCMP_ACT_ALLOW", syscalls=rules)
     arch = Arch.X86_64
-    assert asked(program, "mkdir", arch) == pyseccomp.ERRNO(5)
-    assert asked(program, "chdir", arch) == pyseccomp.KILL_PROCESS
-    assert asked(program, "fchdir", arch) == pyseccomp.TRAP
-    assert asked(program, "chroot", arch) == pyseccomp.LOG
-    assert asked(program, "dup3", arch, 7, 7) == EPERM  # of different arguments all must hold
-    assert asked(program, "dup3", arch, 7, 8) == pyseccomp.ALLOW
-    assert asked(program, "kill", arch, 1, 15) == EPERM  # of the same one, any
-    assert asked(program, "kill", arch, 1, 1) == pyseccomp.ALLOW
-    assert answer(program, 5000, arch) == pyseccomp.ALLOW  # who allows by default allows what is new
+    assert result(program, "mkdir", arch) == pyseccomp.ERRNO(5)
+    assert result(program, "chdir", arch) == pyseccomp.KILL_PROCESS
+    assert result(program, "fchdir", arch) == pyseccomp.TRAP
+    assert result(program, "chroot", arch) == pyseccomp.LOG
+    assert result(program, "dup3", arch, 7, 7) == EPERM  # of different arguments all must hold
+    assert result(program, "dup3", arch, 7, 8) == pyseccomp.ALLOW
+    assert result(program, "kill", arch, 1, 15) == EPERM  # of the same one, any
+    assert result(program, "kill", arch, 1, 1) == pyseccomp.ALLOW
+    assert result_of(program, 5000, arch) == pyseccomp.ALLOW  # the default applies to newer calls, too
 
 
 def test_a_newer_call_gets_enosys_unless_the_default_is_to_allow() -> None:
@@ -143,15 +143,18 @@ def test_a_newer_call_gets_enosys_unless_the_default_is_to_allow() -> None:
     for default_action, newer in (("SCMP_ACT_ERRNO", ENOSYS), ("SCMP_ACT_KILL", ENOSYS)):
         program = compiled(defaultAction=default_action, syscalls=rules)
         for arch in (Arch.X86_64, Arch.AARCH64):
-            assert asked(program, "openat2", arch) == pyseccomp.ALLOW
-            assert asked(program, "faccessat2", arch) == newer
-            assert asked(program, "keyctl", arch) == (EPERM if default_action == "SCMP_ACT_ERRNO" else 0)
-    # Without x32 among the architectures its calls are of none.
-    assert answer(compiled(defaultAction="SCMP_ACT_ERRNO", syscalls=rules), 0x40000000, Arch.X86_64) in (0, EPERM)
+            assert result(program, "openat2", arch) == pyseccomp.ALLOW
+            assert result(program, "faccessat2", arch) == newer
+            assert result(program, "keyctl", arch) == (EPERM if default_action == "SCMP_ACT_ERRNO" else 0)
+    # Unless x32 is among the architectures, its calls get the default.
+    assert result_of(compiled(defaultAction="SCMP_ACT_ERRNO", syscalls=rules), 0x40000000, Arch.X86_64) in (
+        0,
+        EPERM,
+    )
 
 
 @pytest.mark.parametrize(
-    ("profile", "words"),
+    ("profile", "message"),
     [
         ({"defaultAction": "SCMP_ACT_NOTIFY"}, "action 'SCMP_ACT_NOTIFY'"),
         ({}, "action None"),
@@ -171,6 +174,6 @@ def test_a_newer_call_gets_enosys_unless_the_default_is_to_allow() -> None:
         ),
     ],
 )
-def test_what_we_do_not_have_is_refused(profile: dict[str, Any], words: str) -> None:
-    with pytest.raises(InvalidArgument, match=words):
+def test_an_unsupported_profile_is_refused(profile: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
         seccomp_compiler.compile(profile)
