@@ -282,7 +282,7 @@ def test_explain_is_readable_text_and_otherwise_silent(pyctr: Pyctr) -> None:
     assert all(line.endswith(" µs") and line.startswith("[") for line in told.splitlines())
     assert pyctr("run", "--rm", "busybox", "true").stderr == ""
     wrong = pyctr("run", "--rm", "--explain=loud", "busybox", "true")
-    assert (wrong.returncode, "it is text or json" in wrong.stderr) == (125, True)
+    assert (wrong.returncode, "must be text or json" in wrong.stderr) == (125, True)
 
 
 def test_a_container_that_shares_a_network_has_that_containers_host_name(pyctr: Pyctr) -> None:

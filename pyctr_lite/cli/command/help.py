@@ -27,8 +27,7 @@ def command_help(command: Command, columns: int | None = None) -> str:
     if command.example:
         parts.append("Example:\n" + textwrap.indent(command.example, "  "))
     if command.differs:
-        text = textwrap.fill(command.differs, columns, initial_indent="  ", subsequent_indent="  ")
-        parts.append("Differs from Docker:\n" + text)
+        parts.append("Differs from Docker:\n" + "\n".join(_wrap(command.differs, columns, indent="  ")))
     return "\n\n".join(parts) + "\n"
 
 
@@ -67,12 +66,16 @@ def options_help(options: Sequence[Option], columns: int) -> str:
     lines = []
     for left, right in rows:
         if columns - indent < MIN_COLUMNS // 2:
-            lines += [left, *textwrap.wrap(right, max(columns, MIN_COLUMNS) - 16, initial_indent=" " * 16,
-                                           subsequent_indent=" " * 16)]  # fmt: skip
+            lines += [left, *_wrap(right, max(columns, MIN_COLUMNS) - 16, indent=" " * 16)]
         else:
-            first, *rest = textwrap.wrap(right, columns - indent) or [""]
+            first, *rest = _wrap(right, columns - indent) or [""]
             lines += [left.ljust(indent) + first, *(" " * indent + line for line in rest)]
     return "\n".join(lines)
+
+
+def _wrap(text: str, columns: int, indent: str = "") -> list[str]:
+    """Wrap a text at spaces only, so that a flag with hyphens can be copied."""
+    return textwrap.wrap(text, columns, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def option_left(option: Option) -> str:
@@ -87,7 +90,7 @@ def option_left(option: Option) -> str:
 def option_right(option: Option) -> str:
     """Return an option's description and default."""
     default = option.default
-    if default is None or default is False or default == []:
+    if default is None or default is False or default in ("", []):
         return option.help
     if isinstance(default, bool):
         return f"{option.help} (default {str(default).lower()})"

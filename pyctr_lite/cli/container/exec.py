@@ -87,5 +87,6 @@ COMMANDS = {
         aliases=("container exec",),
         example="pyctr_lite exec -it web sh",
         interspersed=False,
+        differs="Docker does not have --explain.",
     )
 }

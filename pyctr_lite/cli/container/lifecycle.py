@@ -43,7 +43,7 @@ def start(context: Context) -> int:
     try:
         attachment = container.start(foreground=stdin, size=size) or container.attach()
     except Exception as error:
-        error.exit_code = 1  # type: ignore[attr-defined]  # 126 and 127 are of `run` alone
+        error.exit_code = 1  # type: ignore[attr-defined]  # 126 and 127 are for `run` only
         raise
     code = terminal.follow(attachment, stdin=stdin, tty=options.tty, keys=flags.detach_keys, proxy=flags.sig_proxy)
     return code or 0
@@ -106,7 +106,7 @@ def remove(context: Context) -> int:
             context.engine.containers.get(reference)
         except NotFound as error:
             if not flags.force:
-                references.append(reference)  # its error comes in its turn
+                references.append(reference)  # for_each reports its error in order
             else:
                 for_each.report_failure(context, error)
         else:
@@ -156,7 +156,7 @@ def _stop_together(context: Context) -> dict[str, Container | Exception]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()  # none is left when `restart` forks
+        thread.join()  # no thread may run when `restart` forks
     return found
 
 
@@ -171,7 +171,7 @@ def _seconds(text: str) -> int:
 
     seconds = number.go_integer(text)
     if seconds < -1:
-        raise InvalidArgument("seconds, 0 or more, or -1 to wait without end")
+        raise InvalidArgument("must be 0 or more seconds, or -1 to wait without limit")
     return seconds
 
 
@@ -201,13 +201,16 @@ COMMANDS = {
             ),
             _EXPLAIN,
             Option("interactive", "bool", "Attach container's STDIN", short="i"),
-            Option("restart-policies", "bool", "Start what a restart policy wants to run: for the machine's boot"),
+            Option(
+                "restart-policies", "bool", "Start all containers whose restart policy asks for it after a boot"
+            ),
             Option("sig-proxy", "bool", "Proxy received signals to the process", default=True, hidden=True),
         ),
         action=start,
         aliases=("container start",),
         example="pyctr_lite start -ai web",
-        differs="--restart-policies is ours: without a daemon a boot script calls it (README).",
+        differs="Docker does not have --explain and --restart-policies. The latter is for a boot script (see "
+        "README): Docker's daemon starts these containers itself.",
     ),
     "stop": Command(
         "stop",
@@ -272,5 +275,6 @@ COMMANDS = {
         action=remove,
         aliases=("container rm", "container remove"),
         example="pyctr_lite rm -f -v web",
+        differs="Docker does not have --explain.",
     ),
 }

@@ -64,7 +64,10 @@ _SHARED = (
     Option("health-retries", "int", "Consecutive failures needed to report unhealthy"),
     Option("health-start-interval", "string", "Time between checks in the start period", convert=late("duration")),
     Option(
-        "health-start-period", "string", "Time for it to start before failures count", convert=late("duration")
+        "health-start-period",
+        "string",
+        "Time for the container to start before failures count",
+        convert=late("duration"),
     ),
     Option("health-timeout", "string", "Maximum time to allow one check to run", convert=late("duration")),
     Option("hostname", "string", "Container host name", short="h"),
@@ -75,7 +78,7 @@ _SHARED = (
     Option("label-file", "list", "Read in a line delimited file of labels"),
     Option("log-driver", "string", "Logging driver for the container (json-file, none)"),
     Option("log-opt", "list", "Log driver options: max-size=10m, max-file=3, labels=NAME, tag=…"),
-    Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …) by lxcfs"),
+    Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …), by lxcfs"),
     Option("memory", "bytes", "Memory limit", short="m"),
     Option("memory-reservation", "bytes", "Memory soft limit"),
     Option("memory-swap", "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
@@ -88,9 +91,7 @@ _SHARED = (
         aliases=("net",),
     ),
     Option("no-healthcheck", "bool", "Disable any container-specified HEALTHCHECK"),
-    Option(
-        "no-new-privileges", "bool", "Keep what runs inside from gaining privileges (a setuid program does not)"
-    ),
+    Option("no-new-privileges", "bool", "Keep processes from gaining privileges, as by a setuid program"),
     Option("oom-kill-disable", "bool", "Disable OOM Killer"),
     Option("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
     Option("pid", "string", "PID namespace to use (host, container:ID)"),
@@ -99,7 +100,9 @@ _SHARED = (
     Option("pull", "string", "Pull image before running (missing, never)", default="missing"),
     Option("read-only", "bool", "Mount the container's root filesystem as read only"),
     Option(
-        "restart", "string", "Restart policy to apply when a container exits (no, on-failure[:max], always, …)"
+        "restart",
+        "string",
+        "Restart policy to apply when a container exits (no, always, unless-stopped, on-failure[:max])",
     ),
     Option("rm", "bool", "Automatically remove the container when it exits"),
     Option("security-opt", "list", "Security options: no-new-privileges, seccomp=FILE, seccomp=unconfined"),
@@ -127,12 +130,13 @@ _RUN_ONLY = (
     Option("sig-proxy", "bool", "Proxy received signals to the process", default=True),
 )
 _DIFFERS = (
-    "The default network is a namespace of its own with lo up: no bridge yet. "
-    "--explain, --lxcfs and --no-new-privileges are ours. "
-    "--userns is as podman has it: auto gives the container 65536 host ids that no other container has, of those "
-    'of the user "containers" in /etc/subuid and /etc/subgid, else from 2147483648 on; its root is the first. '
-    "Files on disk keep the ids that are seen inside; the host's own in a -v /DIR:/DIR are nobody's, but in a "
-    "-v /DIR:/DIR:idmap. It does not go with --privileged, nor with the host's network, PID or IPC namespace."
+    "The default network is a namespace of its own with lo up; bridges are not supported yet. "
+    "Docker does not have --explain, --lxcfs and --no-new-privileges. "
+    "--userns works as in podman: auto gives the container 65536 host ids that no other container has, from those "
+    'of the user "containers" in /etc/subuid and /etc/subgid, or from 2147483648 on; the first is root inside. '
+    "Files on disk keep the ids seen inside. The host's files in -v /DIR:/DIR belong to nobody inside, but keep "
+    "their ids with -v /DIR:/DIR:idmap. --userns auto cannot be combined with --privileged or with the host's "
+    "network, PID or IPC namespace."
 )
 
 
@@ -140,8 +144,8 @@ def run(context: Context) -> int:
     """Create a container, start it, and be its terminal unless it is detached."""
     flags = context.flags
     if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
-        error = InvalidArgument("the input device is not a TTY", "leave -t out where stdin is a pipe or a file")
-        error.exit_code = 1  # Docker's client says so before it asks for anything
+        error = InvalidArgument("the input device is not a TTY", "omit -t if stdin is a pipe or a file")
+        error.exit_code = 1  # Docker's client checks this itself, before any request
         raise error
     terminal.parse_keys(flags.detach_keys)
     explain_to_stderr(flags.explain)
@@ -213,7 +217,7 @@ def _create(context: Context) -> Container:
 
 
 def _warn(context: Context, container: Container) -> None:
-    """Say on standard error what is not as it was asked for."""
+    """Warn on stderr about options that cannot be met as given."""
     options = container.record.options
     _warn_of_platform(context, container)
     if options.oom_kill_disable and not options.memory:
@@ -237,11 +241,11 @@ def _warn_of_platform(context: Context, container: Container) -> None:
 
 
 def explain_to_stderr(how: str | None) -> None:
-    """Narrate from here on where `--explain` was given. Fails with UsageError."""
+    """Narrate from here on if `--explain` was given. Raises UsageError for an unknown format."""
     if not how:
         return
     if how not in ("text", "json"):
-        raise UsageError(f'invalid argument "{how}" for "--explain" flag: it is text or json')
+        raise UsageError(f'invalid argument "{how}" for "--explain" flag: must be text or json')
     from pyctr_lite.linux import explain
 
     sys.stderr.flush()
