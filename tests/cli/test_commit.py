@@ -143,9 +143,9 @@ def test_a_paused_container_stays_paused_after_a_commit(pyctr: Pyctr) -> None:
 
 def test_explain_narrates_a_commit_which_is_otherwise_silent(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
-    told = pyctr("commit", "--explain", "web", check=True).stderr
-    assert "[5 commit]" in told
-    assert "freeze" in told
+    narrated = pyctr("commit", "--explain", "web", check=True).stderr
+    assert "[5 commit]" in narrated
+    assert "freeze" in narrated
     steps = [json.loads(line) for line in pyctr("commit", "--explain=json", "web").stderr.splitlines()]
     assert {step["name"] for step in steps} == {"commit", "cgroups"}
     assert pyctr("commit", "web").stderr == ""

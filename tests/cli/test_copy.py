@@ -36,8 +36,8 @@ def raw(pyctr: Pyctr, *words: str, input: bytes | None = None) -> bytes:
 
 def test_a_file_is_copied_out_to_a_name_or_into_a_directory(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
     (tmp_path / "dir").mkdir()
-    for place in ("name", "dir", "dir/"):
-        done = pyctr("cp", "box:/tree/one", str(tmp_path / place), check=True)
+    for name in ("name", "dir", "dir/"):
+        done = pyctr("cp", "box:/tree/one", str(tmp_path / name), check=True)
         assert done.stdout == done.stderr == ""
     assert (tmp_path / "name").read_text() == (tmp_path / "dir/one").read_text() == "one\n"
 
@@ -50,9 +50,9 @@ def test_a_directory_is_copied_as_a_new_one_or_into_one_or_by_its_contents(
     pyctr("cp", "box:/tree", str(tmp_path / "new"), check=True)
     pyctr("cp", "box:/tree", str(tmp_path / "in"), check=True)
     pyctr("cp", "box:tree/.", str(tmp_path / "contents"), check=True)
-    for place in ("new", "in/tree", "contents"):
-        assert sorted(os.listdir(tmp_path / place)) == ["link", "one", "sub"]
-        assert os.readlink(tmp_path / place / "link") == "one"
+    for name in ("new", "in/tree", "contents"):
+        assert sorted(os.listdir(tmp_path / name)) == ["link", "one", "sub"]
+        assert os.readlink(tmp_path / name / "link") == "one"
 
 
 def test_a_file_and_a_tree_are_copied_in_and_belong_to_root(pyctr: Pyctr, box: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ RUN = Command(
         Option("cpus", "cpus", "Number of CPUs"),
         Option("network", "string", "Connect to a network", aliases=("net",)),
         Option("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
-        Option("explain", "string", "Tell each kernel step", no_value="text", metavar="json"),
+        Option("explain", "string", "Narrate each kernel step", no_value="text", metavar="json"),
     ),
     interspersed=False,
     example="pyctr_lite run --rm busybox echo hello",
@@ -216,13 +216,15 @@ def test_a_right_number_of_positionals_is_accepted(arguments: str, number: int) 
 )
 def test_a_command_line_is_refused_as_docker_refuses_it(docker: DockerClient, words: str) -> None:
     arguments = words.split() if words in ("--name", "-e", "-itm") else [*words.split(), "busybox"]
-    said = docker.complaint("run", *arguments)
+    theirs = docker.complaint("run", *arguments)
     try:
         parse(*arguments)
         ours = ""
     except errors.UsageError as error:
         ours = error.message
-    assert ours == said.replace("invalid size: '12zb'", "invalid suffix: 'zb'")  # Debian's 20.10 has an older text
+    assert ours == theirs.replace(
+        "invalid size: '12zb'", "invalid suffix: 'zb'"
+    )  # Debian's 20.10 has an older text
 
 
 @given(st.lists(st.text(alphabet="-=ametrd1 ", max_size=6), max_size=5))
@@ -248,7 +250,7 @@ def test_the_help_has_usage_options_and_an_example() -> None:
     text = help.command_help(RUN, columns=80)
     assert text.startswith("Usage:  pyctr_lite run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nCreate and run")
     assert "\n  -m, --memory bytes        Memory limit\n" in text
-    assert "\n      --explain[=json]      Tell" in text
+    assert "\n      --explain[=json]      Narrate" in text
     assert "(default true)" in text
     assert text.endswith("Example:\n  pyctr_lite run --rm busybox echo hello\n")
     assert max(map(len, text.splitlines())) <= 80

@@ -76,7 +76,7 @@ def compare(docker_server: DockerClient, kind: str, value: Any, texts: list[str]
     with futures.ThreadPoolExecutor(2) as pool:
         expected = dict(zip(texts, pool.map(docker, texts), strict=True))
         made = dict(zip(texts, pool.map(ours, texts), strict=True))
-    assert {text: (made[text], said) for text, said in expected.items() if made[text] != said} == {}
+    assert {text: (made[text], theirs) for text, theirs in expected.items() if made[text] != theirs} == {}
 
 
 @pytest.mark.timeout(300)

@@ -51,8 +51,8 @@ def test_a_container_is_starting_then_healthy_then_unhealthy(pyctr: Pyctr) -> No
     pyctr("exec", "box", "rm", "/sick", check=True)
     until(is_now(pyctr, "healthy"))
     assert found(pyctr)["FailingStreak"] == 0
-    told = pyctr("events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}").stdout.splitlines()
-    assert [line for line in told if "health" in line] == [
+    printed = pyctr("events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}").stdout.splitlines()
+    assert [line for line in printed if "health" in line] == [
         "health_status: healthy", "health_status: unhealthy", "health_status: healthy"
     ]  # fmt: skip
 

@@ -277,9 +277,9 @@ def test_explain_narrates_each_step_in_order(pyctr: Pyctr) -> None:
 
 
 def test_explain_is_readable_text_and_otherwise_silent(pyctr: Pyctr) -> None:
-    told = pyctr("run", "--rm", "--explain", "busybox", "true").stderr
-    assert "[1 namespaces] clone3(CLONE_NEWNS|" in told
-    assert all(line.endswith(" µs") and line.startswith("[") for line in told.splitlines())
+    narrated = pyctr("run", "--rm", "--explain", "busybox", "true").stderr
+    assert "[1 namespaces] clone3(CLONE_NEWNS|" in narrated
+    assert all(line.endswith(" µs") and line.startswith("[") for line in narrated.splitlines())
     assert pyctr("run", "--rm", "busybox", "true").stderr == ""
     wrong = pyctr("run", "--rm", "--explain=loud", "busybox", "true")
     assert (wrong.returncode, "must be text or json" in wrong.stderr) == (125, True)

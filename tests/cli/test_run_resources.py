@@ -76,9 +76,9 @@ def test_a_ulimit_that_cannot_be_raised_reports_why(pyctr: Pyctr) -> None:
     if held >> 24 & 1:
         assert shell(pyctr, "ulimit -n", *words).strip() == str(hard + 1)
         return
-    told = refused(pyctr, *words)
-    assert f"cannot set RLIMIT_NOFILE to {hard + 1}:{hard + 1}" in told
-    assert "CAP_SYS_RESOURCE" in told
+    error = refused(pyctr, *words)
+    assert f"cannot set RLIMIT_NOFILE to {hard + 1}:{hard + 1}" in error
+    assert "CAP_SYS_RESOURCE" in error
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,9 @@ def test_a_profile_from_a_file_replaces_the_default(pyctr: Pyctr, tmp_path: Path
     file.write_text(json.dumps(profile))
     script = "mkdir /tmp/x 2>&1; mkdir -p /tmp; rmdir /tmp/none 2>&1; true"
     flags = ["--security-opt", f"seccomp={file}"]
-    told = run(pyctr, *flags, "busybox", "sh", "-c", script)
-    assert "Input/output error" in told
-    assert "Operation not permitted" in told or os.uname().machine == "aarch64"  # arm64 has only unlinkat
+    output = run(pyctr, *flags, "busybox", "sh", "-c", script)
+    assert "Input/output error" in output
+    assert "Operation not permitted" in output or os.uname().machine == "aarch64"  # arm64 has only unlinkat
     assert "No such file or directory" in run(
         pyctr, *flags, "--cap-add", "NET_ADMIN", "busybox", "sh", "-c", script
     )
@@ -115,8 +115,8 @@ def test_no_new_privileges_keeps_a_setuid_program_from_gaining_any(pyctr: Pyctr,
     script = f"cp /usr/bin/cat /su-cat; chmod 4755 /su-cat; exec perl -e '{become}'"
 
     def ids(*flags: str) -> dict[str, str]:
-        told = run(pyctr, *PERL_MOUNTS, *flags, "busybox", "sh", "-c", script)
-        return {key: value.strip() for key, value in (line.split(":", 1) for line in told.splitlines())}
+        output = run(pyctr, *PERL_MOUNTS, *flags, "busybox", "sh", "-c", script)
+        return {key: value.strip() for key, value in (line.split(":", 1) for line in output.splitlines())}
 
     mine, others = ids(*flag), ids()
     assert (mine["Uid"].split()[1], mine["NoNewPrivs"]) == ("65534", "1")

@@ -30,7 +30,7 @@ def start(pyctr: Pyctr, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def heard(process: subprocess.Popen[str]) -> str:
+def next_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
@@ -72,20 +72,20 @@ def test_every_signal_is_passed_on(pyctr: Pyctr, verb: str) -> None:
     else:
         pyctr("run", "-d", "--name", "box", "busybox", "sleep", "100", check=True)
         client = start(pyctr, *verb.split(), "box", "sh", "-c", NOTES)
-    assert heard(client) == "ready"
+    assert next_line(client) == "ready"
     if verb == "attach":
         pyctr("exec", "box", "touch", "/go", check=True)
         client.send_signal(signal.SIGWINCH)
-        while heard(client) == "ready":
+        while next_line(client) == "ready":
             pass
     try:
         for number in PASSED_ON:
             client.send_signal(number)
-            assert heard(client) == f"got {number}"
+            assert next_line(client) == f"got {number}"
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG):
             client.send_signal(number)
         client.send_signal(signal.SIGUSR1)
-        assert heard(client) == f"got {int(signal.SIGUSR1)}"
+        assert next_line(client) == f"got {int(signal.SIGUSR1)}"
     finally:
         pyctr("kill", "box", check=True)
         client.communicate(timeout=30)
@@ -169,7 +169,7 @@ def test_a_signal_overtakes_input_that_is_not_read(pyctr: Pyctr) -> None:
             client = subprocess.Popen(
                 pyctr.command(*words, "sh", "-c", script), stdin=yes.stdout, stdout=subprocess.PIPE, text=True
             )
-            assert heard(client) == "ready"
+            assert next_line(client) == "ready"
             time.sleep(0.3)
             client.terminate()
             assert client.wait(30) == 9
@@ -210,9 +210,9 @@ def test_under_nohup_a_hang_up_does_not_reach_the_program(pyctr: Pyctr) -> None:
         ["nohup", *pyctr.command("run", "--name", "box", "busybox", "sh", "-c", NOTES)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-    assert heard(client) == "ready"
+    assert next_line(client) == "ready"
     client.send_signal(signal.SIGHUP)
     client.send_signal(signal.SIGUSR1)
-    assert heard(client) == f"got {int(signal.SIGUSR1)}"
+    assert next_line(client) == f"got {int(signal.SIGUSR1)}"
     pyctr("kill", "box", check=True)
     client.communicate(timeout=30)

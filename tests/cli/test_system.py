@@ -42,10 +42,10 @@ def test_version_and_doctor_work_without_root_but_not_info() -> None:
     if any(not parent.stat().st_mode & 0o001 for parent in (REPOSITORY, *REPOSITORY.parents)):
         pytest.skip(f"{REPOSITORY} is not in reach for others")
     assert as_nobody("version").returncode == 0
-    told = as_nobody("doctor")
-    assert told.returncode == 1
-    assert "✗ root" in told.stdout
-    assert "use sudo" in told.stdout
+    done = as_nobody("doctor")
+    assert done.returncode == 1
+    assert "✗ root" in done.stdout
+    assert "use sudo" in done.stdout
     refused = as_nobody("info")
     assert refused.returncode == 1
     assert refused.stderr.startswith("pyctr_lite: this needs root")
@@ -142,11 +142,11 @@ def test_doctor_fix_removes_leftovers_and_nothing_in_use(pyctr: Pyctr, root: Pat
     lost = root / "names/lost"
     lost.symlink_to("f" * 64)
     os.utime(lost, (time.time() - 3600,) * 2, follow_symlinks=False)
-    told = pyctr("doctor")
-    assert told.returncode == 0
+    done = pyctr("doctor")
+    assert done.returncode == 0
     assert (
         f"✗ half containers  1 left by killed processes: {half} (optional) → pyctr_lite doctor --fix"
-        in told.stdout
+        in done.stdout
     )
     assert half.exists()
     fixed = pyctr("doctor", "--fix", "--json", check=True)

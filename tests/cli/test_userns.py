@@ -225,18 +225,18 @@ def test_the_ranges_are_those_of_the_user_named_containers(
 
 def test_an_unsupported_userns_is_refused_in_one_line(pyctr: Pyctr) -> None:
     for mode in ("keep-id", "auto:size=", "auto:5", "container:"):
-        told = fails(pyctr, "run", "--userns", mode, "busybox", "true")
-        assert f"invalid userns mode: {mode}" in told
-        assert "--userns takes host, auto, auto:size=N, container:ID" in told
+        error = fails(pyctr, "run", "--userns", mode, "busybox", "true")
+        assert f"invalid userns mode: {mode}" in error
+        assert "--userns takes host, auto, auto:size=N, container:ID" in error
     for size in ("0", "x", "-1", str(2**31)):
         assert "invalid userns mode: auto:size=" in fails(pyctr, "run", f"--userns=auto:size={size}", "busybox")
     words = ("run", *USERNS, "--privileged", "busybox", "true")
     assert "privileged mode is incompatible with user namespaces" in fails(pyctr, *words)
     for flag, name in (("network", "network"), ("pid", "PID"), ("ipc", "IPC")):
-        told = fails(pyctr, "run", *USERNS, f"--{flag}", "host", "busybox", "true")
-        assert f"cannot share the host's {name} namespace when user namespaces are enabled" in told
-    told = fails(pyctr, "run", *USERNS, "-v", "/tmp:/x:rshared", "busybox", "true")
-    assert "rslave propagates the host's mounts into the container" in told or "is not a shared mount" in told
+        error = fails(pyctr, "run", *USERNS, f"--{flag}", "host", "busybox", "true")
+        assert f"cannot share the host's {name} namespace when user namespaces are enabled" in error
+    error = fails(pyctr, "run", *USERNS, "-v", "/tmp:/x:rshared", "busybox", "true")
+    assert "rslave propagates the host's mounts into the container" in error or "is not a shared mount" in error
     assert pyctr("ps", "-aq").stdout == ""
 
 
@@ -245,8 +245,8 @@ def test_namespaces_are_shared_only_within_one_user_namespace(pyctr: Pyctr) -> N
     pyctr("run", "-d", "--name", "plain", "busybox", "sleep", "1000", check=True)
     for flag in ("net", "pid", "ipc", "uts"):
         for name in ("box", "plain"):
-            told = fails(pyctr, "run", *USERNS, f"--{flag}", f"container:{name}", "busybox", "true")
-            assert f"namespace of container {name}: it belongs to another user namespace" in told
+            error = fails(pyctr, "run", *USERNS, f"--{flag}", f"container:{name}", "busybox", "true")
+            assert f"namespace of container {name}: it belongs to another user namespace" in error
         shared = ("--userns", "container:box", f"--{flag}", "container:box")
         words = ("sh", "-c", f"cd /proc/self/ns; readlink user; readlink {flag}; id -u; touch /new; {LIST}")
         links = [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("user", flag)]
@@ -257,9 +257,9 @@ def test_namespaces_are_shared_only_within_one_user_namespace(pyctr: Pyctr) -> N
 
 
 def test_inspect_and_explain_show_the_user_namespace(pyctr: Pyctr) -> None:
-    told = pyctr("run", "--name", "box", "--explain", *USERNS, "busybox", "true", check=True).stderr
+    narrated = pyctr("run", "--name", "box", "--explain", *USERNS, "busybox", "true", check=True).stderr
     for step in ("CLONE_NEWUSER", "uid_map", "set=MOUNT_ATTR_IDMAP", f"setfsuid({FIRST})", 'mount("overlay"'):
-        assert step in told
+        assert step in narrated
     assert inspect(pyctr, "box")["HostConfig"]["UsernsMode"] == "auto"
     assert inspect(pyctr, "box")["HostConfig"]["IDMappings"] == {
         "UidMap": [f"0:{FIRST}:65536"], "GidMap": [f"0:{FIRST}:65536"]
@@ -273,8 +273,12 @@ def test_inspect_and_explain_show_the_user_namespace(pyctr: Pyctr) -> None:
 
 def test_a_volume_on_disk_has_the_ids_seen_inside(pyctr: Pyctr) -> None:
     run_with(pyctr, ("-v", "data:/root"), "sh", "-c", "touch /root/new; chown 5:6 /root/new")
-    place = Path(pyctr("volume", "inspect", "--format", "{{.Mountpoint}}", "data").stdout.strip())
-    assert (place.stat().st_uid, (place / "new").stat().st_uid, (place / "new").stat().st_gid) == (0, 5, 6)
+    mountpoint = Path(pyctr("volume", "inspect", "--format", "{{.Mountpoint}}", "data").stdout.strip())
+    assert (mountpoint.stat().st_uid, (mountpoint / "new").stat().st_uid, (mountpoint / "new").stat().st_gid) == (
+        0,
+        5,
+        6,
+    )
     words = ("-v", "data:/d", "busybox", "stat", "-c", "%u %g", "/d", "/d/new")
     for flags in ((), USERNS):
         assert pyctr("run", "--rm", *flags, *words, check=True).stdout == "0 0\n5 6\n"
@@ -335,8 +339,8 @@ def test_files_of_the_host_keep_their_ids_with_idmap(pyctr: Pyctr, tmp_path: Pat
     plain = ("-v", f"{tmp_path}/d:/x:ro,idmap", "busybox", "cat", "/x/secret")
     assert pyctr("run", "--rm", *plain, check=True).stdout == "x"  # without a user namespace ids are not mapped
     assert "ead-only" in pyctr("run", "--rm", *USERNS, *plain[:3], "touch", "/x/new").stderr
-    told = fails(pyctr, "run", *USERNS, "-v", "/proc/sys:/x:idmap", "busybox", "true")
-    assert "the ids of /proc/sys cannot be mapped: proc does not support idmapped mounts here" in told
+    error = fails(pyctr, "run", *USERNS, "-v", "/proc/sys:/x:idmap", "busybox", "true")
+    assert "the ids of /proc/sys cannot be mapped: proc does not support idmapped mounts here" in error
     pyctr("rm", *pyctr("ps", "-aq").stdout.split())
 
 
@@ -360,12 +364,12 @@ def test_a_setuid_file_of_root_inside_gives_no_privileges_on_the_host(pyctr: Pyc
             subprocess.run(["chmod", "o+rx", top], check=True)
         top = top.parent
     subprocess.run(["cp", copies[0], tmp_path / "busybox"], check=True)
-    who = {"user": 1234, "group": 1234, "extra_groups": []}
-    assert subprocess.run([tmp_path / "busybox", "id"], **who, capture_output=True).returncode == 0
+    identity = {"user": 1234, "group": 1234, "extra_groups": []}
+    assert subprocess.run([tmp_path / "busybox", "id"], **identity, capture_output=True).returncode == 0
     for path in copies:
         assert path.stat().st_mode & 0o6000
         with pytest.raises(PermissionError):
-            subprocess.run([path, "id"], **who)
+            subprocess.run([path, "id"], **identity)
 
 
 def test_a_setuid_file_of_the_host_gives_no_privileges_to_root_inside(pyctr: Pyctr, tmp_path: Path) -> None:
@@ -382,11 +386,11 @@ def test_mounts_inside_do_not_affect_the_host(pyctr: Pyctr, tmp_path: Path) -> N
     mounted = ("sh", "-c", "mkdir /mnt; " + script)
     assert run_with(pyctr, unconfined, *mounted) == "mounted\n"  # it is root in its own mount namespace
     assert pyctr("run", "--rm", *USERNS, "busybox", *mounted).stdout == ""
-    for what in ("-t proc p /mnt", "-t sysfs s /mnt", "-t ext4 /dev/vda /mnt", "-t devtmpfs d /mnt"):
-        words = ("sh", "-c", f"mkdir /mnt; mount {what}; ls /mnt/[0-9]* -d 2>/dev/null | wc -l")
+    for arguments in ("-t proc p /mnt", "-t sysfs s /mnt", "-t ext4 /dev/vda /mnt", "-t devtmpfs d /mnt"):
+        words = ("sh", "-c", f"mkdir /mnt; mount {arguments}; ls /mnt/[0-9]* -d 2>/dev/null | wc -l")
         plain, admin = (pyctr("run", "--rm", *USERNS, *flags, "busybox", *words) for flags in ((), unconfined))
         assert (plain.stdout, "mount:" in plain.stderr) == ("0\n", True)
-        if "dev" in what:
+        if "dev" in arguments:
             assert "mount:" in admin.stderr
         assert int(admin.stdout) < 5  # its own /proc shows only its own processes
     # Whatever it unmounts, the mount below is its own and never the host's.
@@ -440,8 +444,8 @@ def test_cp_uses_the_ids_seen_inside(pyctr: Pyctr, tmp_path: Path) -> None:
         pyctr("stop", "-t", "0", "box", check=True)
     os.chown(tmp_path / "d/file", 70000, 8)
     pyctr("start", "box", check=True)
-    told = pyctr("cp", "-a", tmp_path / "d", "box:/far").stderr
-    assert "d/file: id 70000 has no host id" in told or "file: id 70000 has no host id" in told
+    error = pyctr("cp", "-a", tmp_path / "d", "box:/far").stderr
+    assert "d/file: id 70000 has no host id" in error or "file: id 70000 has no host id" in error
 
 
 def test_file_capabilities_are_copied_as_they_are_on_disk(pyctr: Pyctr) -> None:
