@@ -11,16 +11,13 @@ from typing import Any
 
 from pyctr_lite.commit import instructions
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import number
+from pyctr_lite.formats import number, timestamps
 
 # What of a container's configuration an image may carry; the rest (Hostname, Tty, …) is the container's own.
 IMAGE_KEYS = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir",
     "Labels", "StopSignal", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell",
 )  # fmt: skip
-
-_LAST_SECOND = 253402300799
-"""9999-12-31T23:59:59Z, the last time that RFC 3339 can write."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +129,9 @@ def created_now() -> str:
     Raises InvalidArgument if the variable is not a number of seconds.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if epoch and not number.is_whole(epoch, _LAST_SECOND):
+    if epoch and not number.is_whole(epoch, timestamps.MAX_SECOND):
         raise InvalidArgument(f"SOURCE_DATE_EPOCH={epoch}: it is a number of seconds since 1970")
-    seconds, fraction = (int(epoch), 0) if epoch else divmod(time.time_ns(), 10**9)
-    clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return clock + (f".{fraction:09d}Z" if fraction else "Z")
+    return timestamps.format_seconds(int(epoch)) if epoch else timestamps.format(time.time_ns())
 
 
 def history_entry(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import re
-import signal
 from collections.abc import Callable
 from typing import Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import number
+from pyctr_lite.formats import number, signals, times
 
 Config = dict[str, Any]
 
@@ -103,10 +101,7 @@ def set_workdir(config: Config, text: str) -> None:
 def set_stopsignal(config: Config, text: str) -> None:
     """STOPSIGNAL: a signal by name, with or without SIG, or by number."""
     name = words.expand(_arguments("STOPSIGNAL", [text] if text else [])[0], environment(config))
-    known = {item.name.removeprefix("SIG") for item in signal.Signals}
-    known |= {f"RTMIN+{n}" for n in range(16)} | {f"RTMAX-{n}" for n in range(15)}
-    if not (number.is_whole(name, 64) and int(name)) and name.upper().removeprefix("SIG") not in known:
-        raise InvalidArgument(f"invalid signal: {name}")
+    signals.number(name)
     config["StopSignal"] = name
 
 
@@ -208,14 +203,13 @@ def _arguments(keyword: str, arguments: list[str]) -> list[str]:
 
 
 def _nanoseconds(name: str, text: str) -> int:
-    """A duration in Go's grammar (`1m30s`, `500ms`) in nanoseconds; 0, or at least 1 ms."""
-    units = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-    parts = re.findall(r"([0-9]{1,40}(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)", text)
-    if text != "0" and (not parts or "".join(digits + unit for digits, unit in parts) != text):
-        raise InvalidArgument(f"invalid duration {text!r} for --{name}", "Write it like 30s, 1m30s or 500ms.")
-    duration = round(sum(float(digits) * units[unit] for digits, unit in parts))
-    if duration > number.INT64_MAX:
-        raise InvalidArgument(f"invalid duration {text!r} for --{name}", "It is longer than 292 years.")
-    if 0 < duration < 10**6:
+    """Parse a duration of a health check, as in `1m30s` or `500ms`: 0, or at least 1 ms."""
+    try:
+        duration = times.duration(text)
+    except ValueError:
+        raise InvalidArgument(
+            f"invalid duration {text!r} for --{name}", "Write it like 30s, 1m30s or 500ms."
+        ) from None
+    if duration and duration < times.MILLISECOND:
         raise InvalidArgument(f"Interval {name!r} cannot be less than 1ms")
     return duration

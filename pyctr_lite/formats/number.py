@@ -9,7 +9,7 @@ from __future__ import annotations
 MAX_DIGITS = 40
 """Leading zeros included."""
 INT64_MAX = 2**63 - 1
-_DIGITS = frozenset("0123456789")
+_DIGITS, _OCTAL = frozenset("0123456789"), frozenset("01234567")
 
 
 def is_digits(text: str) -> bool:
@@ -27,6 +27,11 @@ def whole(text: str, maximum: int = INT64_MAX, minimum: int = 0) -> int:
     if not is_whole(text, maximum) or int(text) < minimum:
         raise ValueError(f"not a whole number from {minimum} to {maximum}: {text[:MAX_DIGITS]!r}")
     return int(text)
+
+
+def is_octal(text: str, maximum: int) -> bool:
+    """Return whether a text consists of octal digits, as a mode does, and its number is at most `maximum`."""
+    return is_digits(text) and _OCTAL.issuperset(text) and int(text, 8) <= maximum
 
 
 def go_integer(text: str, base: int = 0) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyctr_lite.formats import number
 
 BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+DECIMAL = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 NANO = 10**9
 LARGEST = number.INT64_MAX
 """Bytes: what the kernel and JSON's readers take; more is unlimited all the same."""
@@ -13,10 +14,22 @@ BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
 
 def bytes_size(text: str) -> int:
-    """Return the bytes of a size: "64m", "64MiB", "1.5g", "1024", "10 kb" (go-units' RAMInBytes: k is 1024).
+    """Parse a size: "64m", "64MiB", "1.5g", "1024", "10 kb" (go-units' RAMInBytes: k is 1024).
 
-    ".5g", "1e7" and "+1m" are not sizes, as in Docker 20.10. Raises ValueError in Docker's words.
+    ".5g", "1e7" and "+1m" are not sizes, as in Docker 20.10. Raises ValueError with Docker's message.
     """
+    return _parse_size(text, BINARY)
+
+
+def decimal_size(text: str) -> int:
+    """Parse a size in which k is 1000, as Docker reads max-size of a log (go-units' FromHumanSize).
+
+    Raises ValueError with Docker's message.
+    """
+    return _parse_size(text, DECIMAL)
+
+
+def _parse_size(text: str, units: dict[str, int]) -> int:
     last = max((index for index, letter in enumerate(text) if letter in "0123456789. "), default=-1)
     digits, suffix = text[: last + 1 - (text[last : last + 1] == " ")], text[last + 1 :]
     try:
@@ -26,9 +39,9 @@ def bytes_size(text: str) -> int:
         raise ValueError(wrong if digits and not _is_go_float(digits) else f"invalid size: '{text}'") from None
     unit = suffix.lower()
     if unit and unit != "b":
-        if unit[0] not in BINARY or unit[1:] not in ("", "b", "ib"):
+        if unit[0] not in units or unit[1:] not in ("", "b", "ib"):
             raise ValueError(f"invalid suffix: '{unit}'")
-        size *= BINARY[unit[0]]
+        size *= units[unit[0]]
     return int(min(size, LARGEST))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import os
 import shutil
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.commit import config as configs
 from pyctr_lite.errors import InvalidArgument, NotFound
+from pyctr_lite.formats import timestamps
 from pyctr_lite.images import busybox as busyboxes
 from pyctr_lite.images import debian, importer, platforms
 
@@ -34,7 +34,7 @@ def bootstrap_busybox(store: ImageStore, reference: str = "busybox:latest", busy
         program, time = file.read(), int(os.fstat(file.fileno()).st_mtime)
     archive = busyboxes.root_filesystem(program, sorted(set(listed.split())), time)
     config: dict[str, Any] = {
-        "created": datetime.datetime.fromtimestamp(time, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": timestamps.format_seconds(time),
         "architecture": platforms.architecture(),
         "os": "linux",
         "config": {"Env": [busyboxes.PATH], "Cmd": ["sh"]},

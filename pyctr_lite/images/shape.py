@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive
-from pyctr_lite.formats.number import is_digits
+from pyctr_lite.formats import timestamps
 from pyctr_lite.images import reference
 
 TYPE_CHECKING = False
@@ -94,7 +94,7 @@ class Time:
         """Return the value as this shape has it. Raises Wrong."""
         if value is None:
             return ""
-        if not isinstance(value, str) or not is_time(value):
+        if not isinstance(value, str) or not timestamps.is_complete(value):
             raise Wrong('a time such as "2024-05-01T10:00:00Z"', value)
         return value
 
@@ -224,41 +224,6 @@ def encode(value: Any) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return _replace_surrogates(text).encode()
-
-
-def is_time(text: str) -> bool:
-    """Return whether a text is a time of RFC 3339, with a zone, as Go's time.Time takes it from JSON."""
-    if len(text) < 20 or not text.isascii():
-        return False
-    numbers = text[0:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19]
-    if not is_digits("".join(numbers)) or (text[4], text[7], text[10], text[13], text[16]) != (
-        "-",
-        "-",
-        "T",
-        ":",
-        ":",
-    ):
-        return False
-    year, month, day, hour, minute, second = map(int, numbers)
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    days = 31 if month in (1, 3, 5, 7, 8, 10, 12) else 30 if month != 2 else 29 if leap else 28
-    if not (year and 1 <= month <= 12 and 1 <= day <= days and hour < 24 and minute < 60 and second < 60):
-        return False
-    rest = text[19:]
-    if rest[0] == ".":
-        zone = rest[1:].lstrip("0123456789")
-        rest = zone if len(zone) < len(rest) - 1 else ""
-    if rest == "Z":
-        return True
-    offset = rest[1:3], rest[4:6]
-    return (
-        len(rest) == 6
-        and rest[0] in "+-"
-        and rest[3] == ":"
-        and is_digits("".join(offset))
-        and int(offset[0]) < 24
-        and int(offset[1]) < 60
-    )
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import units
+from pyctr_lite.formats import number, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _set_tmpfs_size(spec: MountSpec, value: str) -> None:
 
 
 def _set_tmpfs_mode(spec: MountSpec, value: str) -> None:
-    if not value or not set(value) <= set("01234567") or len(value) > 11:
+    if not number.is_octal(value, 2**32 - 1):
         raise InvalidArgument(f"invalid value for tmpfs-mode: {value}", "Write it in octal, like 1777 or 0700.")
     spec.tmpfs_mode = int(value, 8)
 

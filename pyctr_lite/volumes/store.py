@@ -13,6 +13,7 @@ import time
 
 from pyctr_lite import jsonfile, linux, suggest
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.formats import timestamps
 from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes import names
 
@@ -96,7 +97,7 @@ class VolumeStore:
                 for directory in (building, os.path.join(building, "_data")):
                     os.mkdir(directory)
                     os.chmod(directory, 0o755)  # despite the umask: users of containers must be able to enter it
-                created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                created = timestamps.format_seconds(time.time_ns() // timestamps.SECOND)
                 record = {"Name": name, "CreatedAt": created, "Labels": labels, "Options": options}
                 jsonfile.write(os.path.join(building, "volume.json"), record)
                 os.rename(building, os.path.join(self.directory, name))

@@ -48,7 +48,7 @@ def merge_options(options: list[str]) -> list[str]:
 def _is_value(name: str, value: str) -> bool:
     """Return whether the kernel accepts a value (tmpfs(5)); its EINVAL does not name the option."""
     if name == "mode":
-        return 0 < len(value) <= 5 and set(value) <= set("01234567")
+        return number.is_octal(value, 0o77777)
     if name == "mpol":
         return value != ""
     digits = value[:-1] if name in ("size", "nr_inodes", "nr_blocks") and value[-1:] in tuple("kKmMgG%") else value

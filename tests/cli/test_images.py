@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctr_lite.formats import times
+from pyctr_lite.formats import timestamps
 from tests.images.archives import directory, entry, tar
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_images_prints_the_table_of_dockers_client(
             "Id": image["Id"],
             "RepoTags": image["RepoTags"] or ["<none>:<none>"],
             "RepoDigests": None if image["RepoTags"] else ["<none>@<none>"],
-            "Created": int(times.parse(image["Created"]) // times.SECOND),
+            "Created": int(timestamps.parse(image["Created"]) // timestamps.SECOND),
             "Size": image["Size"],
         }
         for image in inspected
@@ -93,7 +93,7 @@ def test_history_prints_the_table_of_dockers_client(pyctr: Pyctr, docker_server:
     docker_server.answers["/images/busybox/history"] = [
         {
             "Id": inspected["Id"],
-            "Created": int(times.parse(inspected["Created"]) // times.SECOND),
+            "Created": int(timestamps.parse(inspected["Created"]) // timestamps.SECOND),
             "CreatedBy": pyctr("history", "--no-trunc", "--format", "{{.CreatedBy}}", "busybox").stdout.strip(),
             "Size": inspected["Size"],
             "Comment": "the machine's own busybox",

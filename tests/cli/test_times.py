@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.formats import times
+from pyctr_lite.formats import times, timestamps
 from pyctr_lite.formats.times import HOUR, MINUTE, SECOND
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_a_duration_is_formatted_as_in_go_units(nanoseconds: int, text: str) -> 
     assert times.human_duration(nanoseconds) == text
 
 
-NOW = times.parse("2024-05-01T10:00:00Z")
+NOW = timestamps.parse("2024-05-01T10:00:00Z")
 TWO_MINUTES_AGO = {"FinishedAt": "2024-05-01T09:58:00Z", "ExitCode": 3}
 STARTED = {"StartedAt": "2024-05-01T09:59:57Z", "Running": True}
 
@@ -51,7 +51,7 @@ STARTED = {"StartedAt": "2024-05-01T09:59:57Z", "Running": True}
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        ({"StartedAt": times.NEVER}, "Created"),
+        ({"StartedAt": timestamps.NEVER}, "Created"),
         (STARTED, "Up 3 seconds"),
         (STARTED | {"Paused": True}, "Up 3 seconds (Paused)"),
         (STARTED | {"Health": {"Status": "healthy"}}, "Up 3 seconds (healthy)"),
@@ -70,13 +70,13 @@ def test_a_state_is_formatted_as_in_ps(state: dict[str, object], text: str) -> N
 def test_a_time_is_parsed_as_by_datetime(moment: datetime) -> None:
     text = moment.isoformat()
     whole = int(moment.replace(tzinfo=UTC, microsecond=0).timestamp()) * SECOND
-    assert times.parse(text + "Z") == whole + moment.microsecond * 1000
-    assert times.parse(text + "+05:30") == times.parse(text + "Z") - 330 * MINUTE
+    assert timestamps.parse(text + "Z") == whole + moment.microsecond * 1000
+    assert timestamps.parse(text + "+05:30") == timestamps.parse(text + "Z") - 330 * MINUTE
 
 
 def test_nanoseconds_are_kept() -> None:
-    assert times.parse("1970-01-01T00:00:01.123456789Z") == 1_123_456_789
-    assert times.parse("1970-01-01T00:00:01.5Z") == 1_500_000_000
+    assert timestamps.parse("1970-01-01T00:00:01.123456789Z") == 1_123_456_789
+    assert timestamps.parse("1970-01-01T00:00:01.5Z") == 1_500_000_000
 
 
 @pytest.fixture
@@ -90,10 +90,10 @@ def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("far_east")
 def test_a_time_without_a_zone_is_local() -> None:
-    assert times.parse("2024-05-01T09:00:00") == times.parse("2024-05-01T00:00:00Z")
-    assert times.parse("2024-05-01T09:00") == times.parse("2024-05-01T00:00:00Z")
-    assert times.parse("2024-05-01") == times.parse("2024-04-30T15:00:00Z")
-    assert times.created_at(times.parse("2024-05-01T00:00:00Z")) == "2024-05-01 09:00:00 +0900 XST"
+    assert timestamps.parse("2024-05-01T09:00:00") == timestamps.parse("2024-05-01T00:00:00Z")
+    assert timestamps.parse("2024-05-01T09:00") == timestamps.parse("2024-05-01T00:00:00Z")
+    assert timestamps.parse("2024-05-01") == timestamps.parse("2024-04-30T15:00:00Z")
+    assert times.created_at(timestamps.parse("2024-05-01T00:00:00Z")) == "2024-05-01 09:00:00 +0900 XST"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_time_without_a_zone_is_local() -> None:
 )
 def test_text_that_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a time"):
-        times.parse(text)
+        timestamps.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,10 @@ def test_text_that_is_not_a_time_is_refused(text: str) -> None:
         ("1.5s", 3 * SECOND // 2),
         ("-2ms", -(2 * 10**6)),
         ("1µs", 1000),
+        (".5h", 30 * MINUTE),
+        ("4.35s", 4_350_000_000),
+        ("1.000000001s", SECOND + 1),
+        ("2562047h47m16.854775807s", 2**63 - 1),
     ],
 )
 def test_a_go_duration_is_parsed(text: str, nanoseconds: int) -> None:
@@ -127,6 +131,7 @@ def test_a_go_duration_is_parsed(text: str, nanoseconds: int) -> None:
         (".s", 'time: invalid duration ".s"'),
         ("3", 'time: missing unit in duration "3"'),
         ("3d", 'time: unknown unit "d" in duration "3d"'),
+        ("2562048h", 'time: invalid duration "2562048h"'),
     ],
 )
 def test_an_invalid_duration_is_refused_with_gos_message(text: str, message: str) -> None:

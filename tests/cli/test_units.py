@@ -60,6 +60,14 @@ def test_an_invalid_size_is_refused_with_dockers_message(text: str, message: str
     assert str(caught.value) == message
 
 
+def test_a_decimal_size_has_the_same_grammar() -> None:
+    assert [units.decimal_size(text) for text in ("10m", "1.5g", "2 MB", "3kib", "7")] == [
+        10**7, 15 * 10**8, 2 * 10**6, 3000, 7,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="invalid suffix: 'z'"):
+        units.decimal_size("1z")
+
+
 def test_unlimited_is_a_size_for_memory_swap_only() -> None:
     assert units.memory_swap("-1") == -1
     with pytest.raises(ValueError, match="invalid size"):

@@ -113,17 +113,13 @@ def _value(before: list[str], options: Iterable[flags.Option], current: str, roo
             yield from (f"{name}:" for name in _names(root, _volumes))
             yield FILES
         elif option.name in ("signal", "stop-signal"):
-            yield from _signals()
+            from pyctr_lite.formats import signals
+
+            yield from signals.names()
         elif option.name == "type":
             yield from ("container", "image", "volume")
         elif option.name == "format":
             yield from ("json", "table")
-
-
-def _signals() -> list[str]:
-    import signal
-
-    return [item.name.removeprefix("SIG") for item in signal.Signals]
 
 
 def _positional(command: flags.Command, arguments: list[str], current: str, root: str | None) -> Iterator[str]:

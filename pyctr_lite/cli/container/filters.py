@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.engine.state import record
 from pyctr_lite.errors import BadFilter, BrokenArchive, InvalidArgument, NotFound
-from pyctr_lite.formats import number, times
+from pyctr_lite.formats import number, times, timestamps
 
 if TYPE_CHECKING:
     from pyctr_lite.engine.container.container import Container
@@ -53,7 +53,7 @@ def of_prune(texts: Iterable[str]) -> Test:
     def lets_through(container: Container) -> bool:
         labels = container.record.labels
         return (
-            all(times.parse(container.record.created) < limit for limit in until)
+            all(timestamps.parse(container.record.created) < limit for limit in until)
             and all(has_label(labels, label) for label in values.get("label", []))
             and not any(has_label(labels, label) for label in values.get("label!", []))
         )

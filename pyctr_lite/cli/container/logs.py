@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.errors import Conflict, InvalidArgument
-from pyctr_lite.formats import number, times
+from pyctr_lite.formats import number, times, timestamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _BUFFER = 64 * 1024
 def logs(context: Context) -> int:
     """Print a container's output: its stdout to stdout, its stderr to stderr."""
     from pyctr_lite.engine.log import reader
-    from pyctr_lite.engine.state import record
 
     flags = context.flags
     since, until = parse_time("since", flags.since), parse_time("until", flags.until)
@@ -32,8 +31,8 @@ def logs(context: Context) -> int:
         entries = reader.follow(container, tail=flags.tail, until=until)
     else:
         entries = reader.read(f"{container.directory}/log.jsonl", tail=flags.tail)
-    first = "" if since is None else record.timestamp(since)
-    last = "~" if until is None else record.timestamp(until)  # RFC 3339 sorts as text
+    first = "" if since is None else timestamps.format(since)
+    last = "~" if until is None else timestamps.format(until)  # RFC 3339 sorts as text
     streams = _Output()
     try:
         for entry in entries:

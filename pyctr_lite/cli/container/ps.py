@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import tables
 from pyctr_lite.errors import BrokenArchive, Conflict, NotFound
-from pyctr_lite.formats import times
+from pyctr_lite.formats import times, timestamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def _mounts(container: Container, whole: bool) -> str:
 FIELD_OF: dict[str, Any] = {
     "ID": lambda container, whole: container.id if whole else container.id[:12],
     "Command": _command,
-    "CreatedAt": lambda container, whole: times.created_at(times.parse(container.record.created)),
-    "RunningFor": lambda container, whole: times.ago(times.parse(container.record.created)),
+    "CreatedAt": lambda container, whole: times.created_at(timestamps.parse(container.record.created)),
+    "RunningFor": lambda container, whole: times.ago(timestamps.parse(container.record.created)),
     "Status": lambda container, whole: times.status(_state(container)),
     "State": lambda container, whole: container.state.Status,
     "Ports": lambda container, whole: "",

@@ -128,13 +128,14 @@ def _check_log_mode(given: dict[str, str]) -> None:
 
 
 def _decimal_size(text: str) -> int:
-    """Bytes of "10m" where m is a million, as Docker reads it here and nowhere else (go-units' FromHumanSize)."""
-    found = re.fullmatch(r"([0-9.]+) ?([kmgtp]?)(?:i?b)?", text.lower())
+    """Parse the size of a log, a positive one."""
+    from pyctr_lite.formats import units
+
     try:
-        size = int(number.decimal(found[1]) * 1000 ** "_kmgtp".index(found[2] or "_")) if found else 0
+        size = units.decimal_size(text)
     except ValueError:
         size = 0
-    if not 0 < size <= number.INT64_MAX:
+    if not 0 < size < units.LARGEST:
         raise InvalidArgument(f"invalid max-size: '{text}': it must be a positive number", "as in 10m")
     return size
 

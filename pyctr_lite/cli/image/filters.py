@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from pyctr_lite.cli.container import filters
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import times
+from pyctr_lite.formats import timestamps
 from pyctr_lite.images import reference as references
 from pyctr_lite.images.image import Image
 from pyctr_lite.images.store import ImageStore
@@ -73,7 +73,7 @@ def matches(pattern: str, name: str) -> bool:
 def created(image: Image) -> int:
     """When an image was made, in nanoseconds since 1970; 0 where it does not say."""
     try:
-        return times.parse(image.created)
+        return timestamps.parse(image.created)
     except ValueError:
         return 0
 

@@ -116,7 +116,7 @@ def _image_row(image: Any, name: str, created: int, whole: bool) -> dict[str, st
 def history(context: Context) -> int:
     """List the steps that made an image, last first."""
     from pyctr_lite.engine.report import usage
-    from pyctr_lite.formats import times, units
+    from pyctr_lite.formats import times, timestamps, units
 
     flags, engine = context.flags, context.engine
     human = flags.human
@@ -135,7 +135,7 @@ def history(context: Context) -> int:
         created = _moment(written)
         made_by = (entry.get("created_by") or "").replace("\t", " ")
         since = times.ago(created) if created else "N/A"
-        at = times.created_at(created) if created else times.NEVER
+        at = times.created_at(created) if created else timestamps.NEVER
         rows.append(
             {
                 "Comment": entry.get("comment") or "",
@@ -155,10 +155,10 @@ def history(context: Context) -> int:
 
 
 def _moment(text: str) -> int:
-    from pyctr_lite.formats import times
+    from pyctr_lite.formats import timestamps
 
     try:
-        return times.parse(text)
+        return timestamps.parse(text)
     except ValueError:
         return 0
 

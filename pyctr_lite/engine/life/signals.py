@@ -1,4 +1,4 @@
-"""Signals by name and number, and how a container's first process gets one."""
+"""Signals to a container's first process."""
 
 from __future__ import annotations
 
@@ -6,28 +6,13 @@ import _signal
 import os
 import select
 
-from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import number as digits
+from pyctr_lite.formats.signals import number as number
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import state as runtime_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.engine.state.record import State
-
-
-def number(text: str) -> int:
-    """The number of a signal: "9", "KILL", "SIGKILL", "RTMIN+3". Fails with InvalidArgument."""
-    name = text.upper().removeprefix("SIG")
-    if digits.is_whole(name, _signal.NSIG - 1) and int(name):
-        return int(name)
-    base, plus, offset = name.partition("+")
-    if plus and base == "RTMIN" and digits.is_whole(offset, 30):
-        return int(_signal.SIGRTMIN) + int(offset)
-    found = getattr(_signal, "SIG" + name, None)
-    if name.startswith("_") or not isinstance(found, int):
-        raise InvalidArgument(f"invalid signal: {text}", "kill -l lists them")
-    return int(found)
 
 
 def open_pidfd(state: State) -> int | None:

@@ -9,7 +9,7 @@ import os
 import time
 
 from pyctr_lite import jsonfile
-from pyctr_lite.engine.state import record
+from pyctr_lite.formats import timestamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class LogWriter:
 
     def write(self, stream: str, data: bytes) -> None:
         """Take a chunk; what ends no line yet waits for the rest."""
-        when = record.timestamp(time.time_ns())
+        when = timestamps.format(time.time_ns())
         tail = self._tail(stream, when)
         *lines, rest = (self._partial[stream] + data).split(b"\n")
         if lines and _is_plain(lines):
@@ -57,7 +57,7 @@ class LogWriter:
         """Write what is left without an end of line, and close."""
         if self._fd < 0:
             return
-        when = record.timestamp(time.time_ns())
+        when = timestamps.format(time.time_ns())
         rest = "".join(_entry(data, self._tail(stream, when)) for stream, data in self._partial.items() if data)
         if rest:
             self._append(rest)

@@ -6,13 +6,13 @@ import time
 
 from pyctr_lite import jsonfile
 from pyctr_lite.engine.state import options as engine_options
+from pyctr_lite.formats import timestamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-NEVER = "0001-01-01T00:00:00Z"
-"""Docker's word for a time that has not come."""
+NEVER = timestamps.NEVER
 
 
 class Record:
@@ -141,10 +141,4 @@ class State:
 
 def now() -> str:
     """The time in RFC 3339 with nanoseconds, UTC, as Docker writes it."""
-    return timestamp(time.time_ns())
-
-
-def timestamp(nanoseconds: int) -> str:
-    """Nanoseconds since 1970 as RFC 3339 text."""
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"
+    return timestamps.format(time.time_ns())
