@@ -1,4 +1,4 @@
-"""Sizes and CPUs as a person writes and reads them: Docker's go-units, digit for digit.  [hot with -m, --cpus]"""
+"""Sizes and numbers of CPUs as people write and read them, exactly as Docker's go-units.  [hot with -m, --cpus]"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pyctr_lite.formats import number
 BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 DECIMAL = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 NANO = 10**9
-LARGEST = number.INT64_MAX
-"""Bytes: what the kernel and JSON's readers take; more is unlimited all the same."""
+MAX_SIZE = number.INT64_MAX
+"""The most bytes that the kernel and JSON readers accept. A larger size is cut to it: both mean unlimited."""
 DECIMAL_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
@@ -42,11 +42,11 @@ def _parse_size(text: str, units: dict[str, int]) -> int:
         if unit[0] not in units or unit[1:] not in ("", "b", "ib"):
             raise ValueError(f"invalid suffix: '{unit}'")
         size *= units[unit[0]]
-    return int(min(size, LARGEST))
+    return int(min(size, MAX_SIZE))
 
 
 def _is_go_float(text: str) -> bool:
-    """Whether Go's strconv.ParseFloat takes a text."""
+    """Return whether Go's strconv.ParseFloat accepts a text."""
     try:
         float(text)
     except ValueError:
@@ -55,21 +55,21 @@ def _is_go_float(text: str) -> bool:
 
 
 def memory_swap(text: str) -> int:
-    """Bytes of memory and swap together; -1 is unlimited swap."""
+    """Parse the size of memory and swap together. "-1" is -1: unlimited swap. Raises ValueError."""
     return -1 if text == "-1" else bytes_size(text)
 
 
 def nano_cpus(text: str) -> int:
-    """Billionths of a CPU: "0.5" is 500,000,000; also "1/4" and "5e-1".
+    """Parse a number of CPUs to billionths: "0.5" is 500,000,000. Also accepts "1/4" and "5e-1".
 
-    Fails with ValueError in Docker's words where the text is no number or is finer than a billionth.
+    Raises ValueError with Docker's message if the text is not a number or is finer than a billionth.
     """
     whole, _, part = text.partition(".")
     if number.is_whole(whole) and (not part or number.is_whole(part, 10**number.MAX_DIGITS)):
         part = part.rstrip("0")
         if len(part) > 9:
             raise ValueError("value is too precise")
-        return _fitting(int(whole) * NANO + int(part.ljust(9, "0")))
+        return _in_range(int(whole) * NANO + int(part.ljust(9, "0")))
     from fractions import Fraction
 
     try:
@@ -81,22 +81,25 @@ def nano_cpus(text: str) -> int:
         raise ValueError(f"failed to parse {text} as a rational number") from None
     if nano.denominator != 1:
         raise ValueError("value is too precise")
-    return _fitting(int(nano))
+    return _in_range(int(nano))
 
 
-def _fitting(nano: int) -> int:
-    if abs(nano) > LARGEST:
+def _in_range(nano: int) -> int:
+    if abs(nano) > number.INT64_MAX:
         raise ValueError("value is out of range")
     return nano
 
 
 def human_size(size: float, digits: int = 4) -> str:
-    """Decimal units with so many digits at most: "1.24MB" (go-units' HumanSizeWithPrecision; tables take 3)."""
+    """Format bytes in decimal units with at most so many digits: "1.24MB" (go-units' HumanSizeWithPrecision).
+
+    Docker's tables use 3 digits.
+    """
     return _scaled(size, 1000, DECIMAL_UNITS, digits)
 
 
 def human_bytes(size: float, digits: int = 4) -> str:
-    """Binary units: "64MiB" (go-units' BytesSize)."""
+    """Format bytes in binary units: "64MiB" (go-units' BytesSize)."""
     return _scaled(size, 1024, BINARY_UNITS, digits)
 
 

@@ -135,7 +135,7 @@ def _decimal_size(text: str) -> int:
         size = units.decimal_size(text)
     except ValueError:
         size = 0
-    if not 0 < size < units.LARGEST:
+    if not 0 < size < units.MAX_SIZE:
         raise InvalidArgument(f"invalid max-size: '{text}': it must be a positive number", "as in 10m")
     return size
 
