@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 # These functions are methods of the runtime's LayerWriter: `self` is the layer in the making. It has
 #   self.stream.write(data)                       the tar stream, hashed as it is written
 #   self.latest                                   no time may be later than this (seconds); None: no limit
-#   self.add_entry(directory, name, place)        adds one inode, whatever it is
+#   self.add_entry(directory, name, prefix)       adds one inode, whatever it is
 
 
-def add_whiteout(self: LayerWriter, place: bytes, name: bytes) -> None:
-    """Say that `name` is deleted, by an empty file `.wh.<name>`.
+def add_whiteout(self: LayerWriter, prefix: bytes, name: bytes) -> None:
+    """Add an empty file `.wh.<name>`, which marks `name` as deleted in the directory with the path `prefix`.
 
-    It has no time: overlayfs makes one inode serve as many whiteouts, its time is that of the first.
+    Its time is 0: overlayfs uses one inode for many whiteouts, with the time of the first.
+    Source: OCI image-spec layer.md, section Whiteouts.
     """
     # 1. The marker has the name of what is deleted with `whiteout.PREFIX` before it, and lies where that lay.
-    #    `place` is the path of the directory, with a slash at its end (or empty).
+    #    `prefix` is the path of the directory, with a slash at its end (or empty).
     # 2. It is an empty regular file: `header.entry_header(path, header.REGULAR, mode=0o600)` gives its bytes.
     # 3. Write them to the stream. A layer of an image never holds the 0:0 device that overlayfs uses: other
     #    engines would not know what it means.
     raise Todo("5.3")
 
 
-def add_entries(self: LayerWriter, directory: int, place: bytes) -> None:
-    """Add what is in a directory, in the order of the names' bytes."""
+def add_entries(self: LayerWriter, directory: int, prefix: bytes) -> None:
+    """Add the entries of a directory, sorted by the bytes of their names; `prefix` is its path."""
     # 1. `os.listdir(directory)` takes a descriptor. Its order is the file system's own, and another on the
     #    next machine: what order makes the bytes the same everywhere? Names in an archive are bytes
     #    (`os.fsencode`).
@@ -53,7 +54,7 @@ def add_header(
     device: tuple[int, int] = (0, 0),
     xattrs: dict[str, bytes] | None = None,
 ) -> None:
-    """Write the header of an inode."""
+    """Write the header of an inode; no time is later than `self.latest`, unless that is None."""
     # 1. The header is `header.entry_header(path, type, mode=…, uid=…, gid=…, size=…, mtime=…, linkname=…,
     #    device=…, xattrs=…)`. `status.st_mode` holds the kind of file as well: the header wants the
     #    permission bits alone (`stat.S_IMODE`).

@@ -1,4 +1,4 @@
-"""The new image's config: the container's, changed by `-c`, with history kept (OCI image-spec config.md)."""
+"""The config of a committed image: the container's, changed by `-c`, with the parent's history (OCI config.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyctr_lite.commit import instructions
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number, timestamps
 
-# What of a container's configuration an image may carry; the rest (Hostname, Tty, …) is the container's own.
+# Members of a container's configuration that an image keeps; others (Hostname, Tty, …) are the container's own.
 IMAGE_KEYS = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir",
     "Labels", "StopSignal", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell",
@@ -22,17 +22,16 @@ IMAGE_KEYS = (
 
 @dataclass(frozen=True)
 class ConfigChange:
-    """One instruction of `-c`: `ConfigChange("CMD", '["sh"]')`."""
+    """An instruction of `-c`: `ConfigChange("CMD", '["sh"]')`."""
 
     instruction: str
     arguments: str
 
 
 def parse_change(text: str) -> ConfigChange:
-    """Parse one Dockerfile instruction as `commit -c` and `import -c` take it.
+    """Parse a Dockerfile instruction of `commit -c` or `import -c`.
 
-    Fails with InvalidArgument where the instruction is none of those that change a config, or its
-    arguments are wrong.
+    Raises InvalidArgument if the instruction does not change a config, or if its arguments are invalid.
     """
     joined = text.replace("\\\n", "").strip()
     keyword, arguments = [*joined.split(None, 1), "", ""][:2]
@@ -41,18 +40,20 @@ def parse_change(text: str) -> ConfigChange:
         allowed = ", ".join(instructions.INSTRUCTIONS)
         raise InvalidArgument(f"{keyword or repr(text)} is not a valid change command", f"Use one of {allowed}.")
     if "\n" in arguments:
-        raise InvalidArgument(f"{change.instruction}: one instruction for each --change", "Give -c several times.")
-    if "$" not in arguments:  # else its values are not known yet
+        raise InvalidArgument(
+            f"{change.instruction}: one instruction for each --change", "Repeat -c for several instructions."
+        )
+    if "$" not in arguments:  # check it now, unless it depends on the environment
         instructions.INSTRUCTIONS[change.instruction]({}, arguments)
     return change
 
 
 def apply_changes(config: Mapping[str, Any], changes: Iterable[ConfigChange]) -> dict[str, Any]:
-    """A copy of a `config` object with the changes made in order.
+    """Return a copy of a `config` object with the changes applied in order.
 
-    An ENTRYPOINT drops the CMD that was there before, which were arguments of another program, but not
-    one that the same changes have set (as in a Dockerfile). Without any program left, the CMD that was there
-    before stays (moby, daemon/commit.go, merge): `ENTRYPOINT []` alone takes only the entry point away.
+    ENTRYPOINT drops an earlier CMD, because it held the arguments of another program, but not a CMD among the same
+    changes (as in a Dockerfile). If no program is left, the earlier CMD stays (moby, daemon/commit.go, merge):
+    `ENTRYPOINT []` alone removes only the entry point.
     """
     changed = copy.deepcopy(dict(config))
     cmd_set = False
@@ -78,12 +79,13 @@ def new_config(
     changes: Iterable[str | ConfigChange] = (),
     created_by: str | None = None,
 ) -> dict[str, Any]:
-    """The OCI image config of a parent image plus one layer.
+    """Return the OCI image config of a parent image plus one layer.
 
-    `parent_config` is the whole config of the image that the container came from ({} for an import, whose
-    caller adds `architecture` and `os`); `container_config` holds Docker's keys (Env, Cmd, …), the image's
-    own already merged in; `diff_id` is the new layer's, or None where nothing changed, which leaves only a
-    line of history; `created` is an RFC 3339 time; `created_by` is the container's command if not given.
+    `parent_config` is the whole config of the container's image ({} for an import, whose caller adds
+    `architecture` and `os`). `container_config` has Docker's keys (Env, Cmd, …), with the image's values already
+    merged in. `diff_id` is the new layer's, or None if nothing changed: then only a history entry is added.
+    `created` is an RFC 3339 time; `created_by` defaults to the container's command.
+    Source: OCI image-spec config.md.
     """
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     image = copy.deepcopy(dict(parent_config))
@@ -106,38 +108,39 @@ def new_config(
 
 
 def complete_history(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a parent's config with an entry of history for each of its layers (OCI image-spec config.md).
+    """Return a parent's config with a history entry for each of its layers (OCI image-spec config.md).
 
-    If it says nothing of a layer, an entry says that; entries too many are marked as without a layer. Otherwise
-    buildah and `docker history` cannot go on from an image that is made of it.
+    Missing entries are added with a comment, and surplus entries are marked as `empty_layer`. Without this,
+    buildah and `docker history` cannot use an image that is made from the parent.
     """
     layers = len((config.get("rootfs") or {}).get("diff_ids") or [])
     entries = [dict(entry) for entry in config.get("history") or []]
-    made = [entry for entry in entries if not entry.get("empty_layer")]
-    for entry in made[layers:]:
+    with_layer = [entry for entry in entries if not entry.get("empty_layer")]
+    for entry in with_layer[layers:]:
         entry["empty_layer"] = True
     created = {"created": config["created"]} if config.get("created") else {}
     unknown = [
-        {**created, "comment": "not recorded in the parent image's history"} for _ in range(layers - len(made))
+        {**created, "comment": "not recorded in the parent image's history"}
+        for _ in range(layers - len(with_layer))
     ]
     return {**config, "history": [*unknown, *entries]}
 
 
 def created_now() -> str:
-    """Return the time as image configs have it; that of SOURCE_DATE_EPOCH if set, for the same digest each time.
+    """Return the current time in RFC 3339, or that of SOURCE_DATE_EPOCH if set, for a reproducible digest.
 
     Raises InvalidArgument if the variable is not a number of seconds.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     if epoch and not number.is_whole(epoch, timestamps.MAX_SECOND):
-        raise InvalidArgument(f"SOURCE_DATE_EPOCH={epoch}: it is a number of seconds since 1970")
+        raise InvalidArgument(f"SOURCE_DATE_EPOCH={epoch}: it must be a number of seconds since 1970")
     return timestamps.format_seconds(int(epoch)) if epoch else timestamps.format(time.time_ns())
 
 
 def history_entry(
     created: str, created_by: str, author: str, comment: str, *, empty_layer: bool
 ) -> dict[str, Any]:
-    """One line of `history`, without the members that would be empty."""
+    """Return an entry of `history`, without empty members."""
     entry: dict[str, Any] = {
         "created": created,
         "created_by": created_by,

@@ -1,7 +1,7 @@
-"""What a file holds besides its name: where its data lie between the holes, and its extended attributes.
+"""The content of a file for an archive: its pieces of data between holes, and its extended attributes.
 
-In a layer the holes of sparse files are written as zeros: pax has a form for them, but what Docker and podman use
-to write a layer again byte by byte does not keep it, and the digest would be another. They cost no reading.
+A layer has zeros for the holes of sparse files. pax has a format for holes, but the library with which Docker and
+podman reproduce a layer byte by byte does not keep it, so the digest would change. Holes are not read.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MOST_XATTRS = 1 << 18
+_MAX_XATTRS = 1 << 18
 
 
 def next_data(fd: int, position: int, size: int) -> tuple[int, int]:
-    """Where a file's next data begin and end; `(size, size)` where only a hole is left (lseek(2))."""
+    """Return the start and end of a file's next data, or `(size, size)` if the rest is a hole (lseek(2))."""
     try:
         start = os.lseek(fd, position, os.SEEK_DATA)
         return min(start, size), min(os.lseek(fd, start, os.SEEK_HOLE), size)
@@ -31,7 +31,7 @@ def next_data(fd: int, position: int, size: int) -> tuple[int, int]:
 
 
 def data_pieces(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """The (offset, length) of each piece of data in a file: what lies between them are holes."""
+    """Yield the (offset, length) of each piece of data in a file; the gaps between them are holes."""
     position = 0
     while position < size:
         start, end = next_data(fd, position, size)
@@ -41,7 +41,7 @@ def data_pieces(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def read_xattrs(file: int | str) -> dict[str, bytes]:
-    """The extended attributes that belong into a layer: not overlayfs's own, nor the host's SELinux label.
+    """Read the extended attributes for a layer: without those of overlayfs and the host's SELinux label.
 
     Raises InvalidArgument if they are too large for the header of an archive.
     """
@@ -63,6 +63,6 @@ def read_xattrs(file: int | str) -> dict[str, bytes]:
                 raise
             continue
         total += len(name) + len(found[name])
-        if total > _MOST_XATTRS:
-            raise InvalidArgument(f"extended attributes of more than {_MOST_XATTRS} bytes fit into no archive")
+        if total > _MAX_XATTRS:
+            raise InvalidArgument(f"extended attributes of more than {_MAX_XATTRS} bytes do not fit in an archive")
     return found

@@ -1,7 +1,7 @@
-"""What a container has changed: its upper directory against the layers below, as `docker diff` shows it.
+"""The changes of a container: its upper directory compared with the layers below, as in `docker diff`.
 
-The container may run, and change what is compared. Nothing is read but names, inodes and one attribute, each
-below its directory's descriptor and with no link followed; the layers below belong to nobody but the store.
+The container may be running and change files meanwhile. Only names, inodes and one attribute are read, relative to
+their directory's descriptor and without following links; only the store can write to the layers below.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import walk, whiteout
 
 _LONG_PATH = 4096
-_MOST_LONG_PATHS = 1 << 28
-"""How many characters the paths longer than 4096 may have in all: each change has the whole of its path."""
+_MAX_LONG_PATHS = 1 << 28
+"""Max characters of all paths longer than _LONG_PATH, because each change holds its whole path."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One changed path: kind "A" for added, "C" for changed, "D" for deleted."""
+    """A changed path: kind "A" for added, "C" for changed, "D" for deleted."""
 
     kind: str
     path: str
 
 
 def changes(upper: str, lowers: list[str]) -> Iterator[Change]:
-    """The changes in an upper directory, sorted by path. `lowers` are top first, as in `mount_overlay`.
+    """Yield the changes in an upper directory, sorted by path. `lowers` are top first, as in `mount_overlay`.
 
-    A file that was copied up but is as before is no change; a directory is changed where its owner or mode
-    is, or anything in it. Of a deleted directory only itself is shown, not what was in it.
+    A file that was copied up without a change is not reported. A directory is changed if its owner or mode is, or
+    an entry in it. A deleted directory is reported without its former entries.
     Raises InvalidArgument if the paths need too much memory: a tree can be deeper than any path.
     """
     with linux.closing(os.open(upper, walk.DIRECTORY & ~os.O_NOFOLLOW)) as fd:
@@ -41,32 +41,32 @@ def changes(upper: str, lowers: list[str]) -> Iterator[Change]:
 
 
 def directory_changes(upper: int, lowers: list[str], path: str) -> list[Change]:
-    """The changes below one directory, open as `upper`; `lowers` are the directories that it is merged with.
+    """Return the changes below a directory, open as `upper`; `lowers` are the directories merged with it.
 
-    Without recursion, though `entry_changes` calls it for a directory: that is asked only on the way back up, and
-    answered with what was found below.
+    `entry_changes` calls this for each subdirectory, but there is no recursion: the comparison calls
+    `entry_changes` after it has visited the subdirectory, and this function then returns the changes found there.
     """
     ready: list[Change] | None = getattr(_ready, "changes", None)
     return _Comparison(lowers, path).changes_below(upper) if ready is None else ready
 
 
 _ready = threading.local()
-"""`changes` are those below the directory that a comparison comes back from, while `entry_changes` looks at it."""
+"""`changes` holds the changes below a visited subdirectory while `entry_changes` examines it."""
 
 
 class _Comparison:
-    """One comparison of an upper directory with the layers below it, which go down and up along with it."""
+    """A comparison of an upper directory with the layers below it, whose cursors move along with the visit."""
 
     def __init__(self, lowers: list[str], path: str) -> None:
         flags = walk.DIRECTORY & ~os.O_NOFOLLOW
         self.merged = [walk.Cursor(os.open(lower, flags), max_open=0) for lower in lowers]
         self.path = path
         self.below: list[Change] = []
-        """The changes below the directory that the visit has come back from."""
+        """The changes below the directory visited last."""
         self._long_paths = 0
 
     def changes_below(self, upper: int) -> list[Change]:
-        """All changes below a directory."""
+        """Return all changes below a directory."""
         layers = self.merged
         try:
             walk.visit(os.dup(upper), self._enter)
@@ -76,7 +76,7 @@ class _Comparison:
         return self.below
 
     def _enter(self, cursor: walk.Cursor) -> Iterator[str]:
-        """Compare the directory that is visited now, after each directory in it, whose name is yielded."""
+        """Compare the entries of a directory, each subdirectory after its visit, for which its name is yielded."""
         merged = self.merged
         found: list[Change] = []
         names = os.listdir(cursor.fd)
@@ -101,7 +101,7 @@ class _Comparison:
                 finally:
                     _ready.changes = None
             except (FileNotFoundError, NotADirectoryError):
-                pass  # deleted or replaced meanwhile, in a container that runs
+                pass  # deleted or replaced meanwhile by a running container
         if whiteout.is_opaque(cursor.fd):
             gone = sorted(lower_names(_paths(merged)) - set(names))
             found += [Change("D", f"{self.path}/{name}") for name in gone]
@@ -111,16 +111,16 @@ class _Comparison:
         path = f"{self.path}/{name}"
         if len(path) > _LONG_PATH:
             self._long_paths += len(path)
-            if self._long_paths > _MOST_LONG_PATHS:
+            if self._long_paths > _MAX_LONG_PATHS:
                 raise InvalidArgument(
-                    f"{path[:60]}...: too deep to list: this path has {len(path)} characters",
+                    f"{path[:60]}...: too deep to list: the path has {len(path)} characters",
                     "commit and export can still pack them.",
                 )
         return path
 
 
 def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[Change]:
-    """The change that one entry of an upper directory stands for, and those below it."""
+    """Return the change of one entry of an upper directory, and the changes below it."""
     status = os.stat(name, dir_fd=upper, follow_symlinks=False)
     before = lower_entry(lowers, name)
     if whiteout.is_whiteout(status):
@@ -141,16 +141,16 @@ def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[C
 
 
 def differs(before: os.stat_result, after: os.stat_result) -> bool:
-    """Whether an inode changed: its kind, mode, owner or device; of all but directories also size and time."""
+    """Return whether an inode changed: kind, mode or owner; except for directories also device, size, time."""
     if (before.st_mode, before.st_uid, before.st_gid) != (after.st_mode, after.st_uid, after.st_gid):
         return True
-    if stat.S_ISDIR(after.st_mode):  # its time and size change with each entry: that shows at the entry
+    if stat.S_ISDIR(after.st_mode):  # its time and size change with each entry, which is reported itself
         return False
     return before.st_rdev != after.st_rdev or before.st_size != after.st_size or _time_differs(before, after)
 
 
 def lower_entry(lowers: list[str], name: str) -> str | None:
-    """The path of what an overlay of `lowers` shows as `name`; None where it shows nothing."""
+    """Return the path of the file that an overlay of `lowers` shows as `name`, or None if it shows none."""
     for lower in lowers:
         path = os.path.join(lower, name)
         try:
@@ -162,7 +162,7 @@ def lower_entry(lowers: list[str], name: str) -> str | None:
 
 
 def lower_directories(lowers: list[str], name: str) -> list[str]:
-    """The directories that an overlay of `lowers` merges as `name`: down to the first that hides the rest."""
+    """Return the directories that an overlay of `lowers` merges as `name`: down to one that hides the rest."""
     directories = []
     for lower in lowers:
         path = os.path.join(lower, name)
@@ -179,7 +179,7 @@ def lower_directories(lowers: list[str], name: str) -> list[str]:
 
 
 def lower_names(lowers: list[str]) -> set[str]:
-    """The names that an overlay of `lowers` shows in a directory."""
+    """Return the names that an overlay of `lowers` shows in a directory."""
     return {name for lower in lowers for name in os.listdir(lower) if lower_entry(lowers, name)}
 
 
@@ -189,7 +189,7 @@ def _is_opaque(path: str) -> bool:
 
 
 def _time_differs(before: os.stat_result, after: os.stat_result) -> bool:
-    """Whether a file was written to. A time of whole seconds may have come out of an archive, cut off there."""
+    """Return whether a file was written to. A time in whole seconds may have been truncated by an archive."""
     one, other = before.st_mtime_ns, after.st_mtime_ns
     if one % 10**9 == 0 or other % 10**9 == 0:
         return one // 10**9 != other // 10**9
@@ -197,7 +197,7 @@ def _time_differs(before: os.stat_result, after: os.stat_result) -> bool:
 
 
 def file_capability(path: str) -> bytes:
-    """The file capabilities of a path (capabilities(7)), empty where it has none."""
+    """Return the file capabilities of a path (capabilities(7)), or b"" if it has none."""
     try:
         return os.getxattr(path, "security.capability", follow_symlinks=False)
     except OSError:
@@ -205,7 +205,7 @@ def file_capability(path: str) -> bytes:
 
 
 def _paths(layers: list[walk.Cursor]) -> list[str]:
-    """The layers' directories as paths that are short however deep they lie."""
+    """Return the layers' current directories as /proc paths, which are short at any depth."""
     return [f"/proc/self/fd/{layer.fd}" for layer in layers]
 
 

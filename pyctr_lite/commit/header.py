@@ -1,4 +1,4 @@
-"""The header blocks of a layer's entries: ustar, with pax records for what does not fit (POSIX.1-2008 pax)."""
+"""Header blocks of archive entries: ustar, with pax records for values that do not fit (POSIX.1-2008 pax)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NODES = {
     stat.S_IFBLK: BLOCK_DEVICE,
     stat.S_IFIFO: FIFO,
 }
-"""The types of what has no data, by its kind of inode."""
+"""The types of entries without data, by kind of inode."""
 
 # name mode uid gid size mtime checksum type linkname magic version uname gname devmajor devminor prefix
 _USTAR = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12x")
-_MOST_IN_7_DIGITS, _MOST_IN_11_DIGITS = 0o7777777, 0o77777777777
+_MAX_7_DIGITS, _MAX_11_DIGITS = 0o7777777, 0o77777777777
 
 
 def entry_header(
@@ -37,23 +37,23 @@ def entry_header(
     xattrs: Mapping[str, bytes] | None = None,
     more: Mapping[bytes, bytes] | None = None,
 ) -> bytes:
-    """The blocks before an entry's data; `mtime` in seconds. The same arguments give the same bytes.
+    """Return the blocks in front of an entry's data; `mtime` is in seconds. Equal arguments give equal bytes.
 
-    Names are written as the bytes they are. User and group names are left out: only numbers mean anything
-    in another root file system. `more` are further pax records.
+    Names are written byte for byte. User and group names are left out: in another root file system only the ids
+    have a meaning. `more` are additional pax records.
     """
     records: dict[bytes, bytes] = dict(more or {})
     if len(name) > 100 or not name.isascii():
         records[b"path"] = name
     if len(linkname) > 100 or not linkname.isascii():
         records[b"linkpath"] = linkname
-    for key, value, most in (
-        (b"uid", uid, _MOST_IN_7_DIGITS),
-        (b"gid", gid, _MOST_IN_7_DIGITS),
-        (b"size", size, _MOST_IN_11_DIGITS),
-        (b"mtime", mtime, _MOST_IN_11_DIGITS),
+    for key, value, maximum in (
+        (b"uid", uid, _MAX_7_DIGITS),
+        (b"gid", gid, _MAX_7_DIGITS),
+        (b"size", size, _MAX_11_DIGITS),
+        (b"mtime", mtime, _MAX_11_DIGITS),
     ):
-        if not 0 <= value <= most:
+        if not 0 <= value <= maximum:
             records[key] = b"%d" % value
     for xattr in sorted(xattrs or ()):
         records[b"SCHILY.xattr." + _pax_key(xattr)] = (xattrs or {})[xattr]
@@ -72,14 +72,14 @@ def _block(
     linkname: bytes,
     device: tuple[int, int],
 ) -> bytes:
-    """One ustar block; what does not fit is cut, a pax record before it says it right."""
+    """Return a ustar block. A value that does not fit is truncated or 0; a pax record in front overrides it."""
     fields = [
         name[:100] if name.isascii() else _ascii(name)[:100],
         b"%07o" % mode,
-        b"%07o" % (uid if 0 <= uid <= _MOST_IN_7_DIGITS else 0),
-        b"%07o" % (gid if 0 <= gid <= _MOST_IN_7_DIGITS else 0),
-        b"%011o" % (size if size <= _MOST_IN_11_DIGITS else 0),
-        b"%011o" % (mtime if 0 <= mtime <= _MOST_IN_11_DIGITS else 0),
+        b"%07o" % (uid if 0 <= uid <= _MAX_7_DIGITS else 0),
+        b"%07o" % (gid if 0 <= gid <= _MAX_7_DIGITS else 0),
+        b"%011o" % (size if size <= _MAX_11_DIGITS else 0),
+        b"%011o" % (mtime if 0 <= mtime <= _MAX_11_DIGITS else 0),
         b"        ",
         type,
         linkname[:100] if linkname.isascii() else _ascii(linkname)[:100],
@@ -97,19 +97,19 @@ def _block(
 
 
 def _pax_header(name: bytes, records: Mapping[bytes, bytes]) -> bytes:
-    """An entry of type x, whose data are the records that hold for the next entry."""
+    """Return an entry of type x; the records in its data apply to the next entry."""
     data = b"".join(_record(key, value) for key, value in records.items())
     shown = b"PaxHeaders.0/" + _ascii(name.rstrip(b"/").rpartition(b"/")[2])[:80]
     return _block(shown, b"x", 0o644, 0, 0, len(data), 0, b"", (0, 0)) + data + bytes(-len(data) % BLOCK)
 
 
 def _pax_key(xattr: str) -> bytes:
-    """The name of an extended attribute in a pax key, which ends at the first `=`: as GNU tar writes it."""
+    """Encode the name of an extended attribute in a pax key, which ends at the first `=`, as GNU tar does."""
     return xattr.encode(errors="surrogateescape").replace(b"%", b"%25").replace(b"=", b"%3D")
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """`LENGTH KEY=VALUE` and a newline; the length counts itself."""
+    """Return `LENGTH KEY=VALUE` and a newline; the length includes its own digits."""
     rest = b" %s=%s\n" % (key, value)
     length = len(rest) + 1
     while length != len(b"%d" % length) + len(rest):

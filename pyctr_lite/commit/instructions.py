@@ -1,4 +1,4 @@
-"""What each instruction of `commit -c` does to an image's `config` object (OCI image-spec config.md)."""
+"""The Dockerfile instructions of `commit -c`, applied to an image's `config` object (OCI image-spec config.md)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Config = dict[str, Any]
 
 
 def environment(config: Config) -> dict[str, str]:
-    """The variables that an instruction may use as `$NAME`: those of `config["Env"]`."""
+    """Return the variables that an instruction can use as `$NAME`: those of `config["Env"]`."""
     return dict(item.partition("=")[::2] for item in config.get("Env") or [])
 
 
 def set_cmd(config: Config, text: str) -> None:
-    """CMD: the default program, or the arguments of the entry point."""
+    """Apply CMD: the default program, or the arguments of the entry point."""
     config["Cmd"] = _program(config, text)
 
 
 def set_entrypoint(config: Config, text: str) -> None:
-    """ENTRYPOINT: the program. (A CMD that came with the image goes; see `config.apply_changes`.)"""
+    """Apply ENTRYPOINT: the program. (It drops the image's CMD; see `config.apply_changes`.)"""
     config["Entrypoint"] = _program(config, text)
 
 
 def set_env(config: Config, text: str) -> None:
-    """ENV: `NAME=value …`, or the old form `NAME the whole rest`. A name that is there keeps its place."""
+    """Apply ENV: `NAME=value …`, or the old form `NAME the whole rest`. An existing name keeps its position."""
     items: list[str] = list(config.get("Env") or [])
     names = [item.partition("=")[0] for item in items]
     for name, value in _pairs("ENV", text, environment(config)):
@@ -43,12 +43,12 @@ def set_env(config: Config, text: str) -> None:
 
 
 def set_label(config: Config, text: str) -> None:
-    """LABEL: `key=value …`."""
+    """Apply LABEL: `key=value …`."""
     config["Labels"] = {**(config.get("Labels") or {}), **dict(_pairs("LABEL", text, environment(config)))}
 
 
 def add_expose(config: Config, text: str) -> None:
-    """EXPOSE: `port[-port][/tcp|udp|sctp] …`, each port a key of ExposedPorts."""
+    """Apply EXPOSE: `port[-port][/tcp|udp|sctp] …`, each port a key of ExposedPorts."""
     ports = dict(config.get("ExposedPorts") or {})
     for word in _arguments("EXPOSE", words.expand(text, environment(config)).split()):
         ports_text, _, protocol = word.rpartition(":")[2].partition("/")
@@ -67,7 +67,7 @@ def add_expose(config: Config, text: str) -> None:
 
 
 def add_onbuild(config: Config, text: str) -> None:
-    """ONBUILD: an instruction for the images that are built from this one."""
+    """Apply ONBUILD: an instruction for the images that are built from this one."""
     trigger = _arguments("ONBUILD", text.split())[0].upper()
     if trigger == "ONBUILD":
         raise InvalidArgument("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
@@ -77,12 +77,12 @@ def add_onbuild(config: Config, text: str) -> None:
 
 
 def set_user(config: Config, text: str) -> None:
-    """USER: `name|uid[:group|gid]`."""
+    """Apply USER: `name|uid[:group|gid]`."""
     config["User"] = words.expand(_arguments("USER", [text] if text else [])[0], environment(config))
 
 
 def add_volume(config: Config, text: str) -> None:
-    """VOLUME: `["/a", "/b"]` or `/a /b`, each a key of Volumes."""
+    """Apply VOLUME: `["/a", "/b"]` or `/a /b`, each path a key of Volumes."""
     listed = _json_list(text)
     paths = text.split() if listed is None else [item.strip() for item in listed]
     if "" in _arguments("VOLUME", paths):
@@ -92,21 +92,21 @@ def add_volume(config: Config, text: str) -> None:
 
 
 def set_workdir(config: Config, text: str) -> None:
-    """WORKDIR: a path; a relative one goes on from the one that was set."""
+    """Apply WORKDIR: a path, relative to the current one unless it is absolute."""
     path = words.expand(_arguments("WORKDIR", [text] if text else [])[0], environment(config))
     joined = posixpath.join("/", config.get("WorkingDir") or "/", path)
     config["WorkingDir"] = posixpath.normpath(joined).replace("//", "/")
 
 
 def set_stopsignal(config: Config, text: str) -> None:
-    """STOPSIGNAL: a signal by name, with or without SIG, or by number."""
+    """Apply STOPSIGNAL: a signal by name, with or without SIG, or by number."""
     name = words.expand(_arguments("STOPSIGNAL", [text] if text else [])[0], environment(config))
     signals.number(name)
     config["StopSignal"] = name
 
 
 def set_healthcheck(config: Config, text: str) -> None:
-    """HEALTHCHECK: `[--interval= --timeout= --start-period= --start-interval= --retries=] CMD …`, or NONE."""
+    """Apply HEALTHCHECK `[--interval= --timeout= --start-period= --start-interval= --retries=] CMD …` or NONE."""
     check: dict[str, Any] = {}
     while text.startswith("--"):
         option, _, text = text.partition(" ")
@@ -118,7 +118,7 @@ def set_healthcheck(config: Config, text: str) -> None:
             check[_HEALTH_TIMES[name]] = _nanoseconds(name, value)
         else:
             raise InvalidArgument(
-                f"Unknown flag or bad value: {option}", f"Flags: {', '.join(_HEALTH_TIMES)}, retries."
+                f"Unknown flag or invalid value: {option}", f"Flags: {', '.join(_HEALTH_TIMES)}, retries."
             )
     kind, _, program = text.partition(" ")
     if kind.upper() == "NONE" and not program.strip():
@@ -156,7 +156,7 @@ _HEALTH_TIMES = {
 
 
 def _program(config: Config, text: str) -> list[str]:
-    """The exec form `["program", "argument"]` as it is; the shell form as the shell's `-c`."""
+    """Return the exec form `["program", "argument"]` as it is, and the shell form as an argument of `sh -c`."""
     listed = _json_list(text)
     if listed is not None:
         return listed
@@ -164,7 +164,7 @@ def _program(config: Config, text: str) -> list[str]:
 
 
 def _json_list(text: str) -> list[str] | None:
-    """The strings of a JSON list; None where the text is none: `[ -f x ]` is a test for the shell."""
+    """Parse a JSON list of strings; return None for other text, such as the shell's `[ -f x ]`."""
     try:
         value = jsonfile.loads(text) if text.lstrip().startswith("[") else None
     except ValueError:
@@ -177,7 +177,7 @@ def _json_list(text: str) -> list[str] | None:
 
 
 def _pairs(keyword: str, text: str, variables: dict[str, str]) -> list[tuple[str, str]]:
-    """`a=1 b="2 3"` as pairs; the old form `a 2 3` is one pair. Variables have their values of before."""
+    """Parse `a=1 b="2 3"` into pairs; the old form `a 2 3` is one pair. New values do not affect `$NAME` here."""
     parts = _arguments(keyword, words.split_words(text))
     if "=" not in parts[0]:
         name, *rest = text.split(None, 1)

@@ -1,9 +1,9 @@
-"""A container's changes as a layer: a tar stream of its overlay upper directory (OCI image-spec layer.md).
+"""The layer of a container's changes: a tar stream of its overlay upper directory (OCI image-spec layer.md).
 
-The container may run, and change what is read (`commit --pause=false`). It cannot lead us anywhere, for each
-inode is opened once below its directory's descriptor, as a place (O_PATH) and with no link followed; what it is
-says fstat(2), and only a regular file is read, through that descriptor. Nor can it break the archive: of a file
-as many bytes are written as its header says, zeros if it has become shorter.
+The container may be running and change files meanwhile (`commit --pause=false`). It cannot redirect a read: each
+inode is opened once, relative to its directory's descriptor, with O_PATH and without following links; fstat(2)
+reports its kind, and only a regular file is read, through that descriptor. It cannot break the archive either: as
+many bytes are written as a file's header says, zeros if the file was truncated.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
-_PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_PATH_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONG_PATH = 4096
-_MOST_PATH = 1 << 18
-_MOST_LONG_PATHS = 1 << 32
-"""An archive repeats the whole path in each entry: of a million directories, one in another, it would have a
-terabyte. Headers of 1 MiB are the largest that readers take (`tar.MAX_METADATA`, Go's archive/tar)."""
-_MOST_HOLES = 8 << 30
+_MAX_PATH = 1 << 18
+_MAX_LONG_PATHS = 1 << 32
+"""Bytes. An archive repeats the whole path in each entry: a million nested directories would need a terabyte.
+Readers accept headers of at most 1 MiB (`tar.MAX_METADATA`, Go's archive/tar)."""
+_MAX_HOLES = 8 << 30
 EMPTY_DIFF_ID = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
-"""The diff_id of a layer with nothing in it: the two blocks of zeros that end a tar archive."""
+"""The diff_id of an empty layer: the two blocks of zeros that end a tar archive."""
 
 
 def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None = None) -> LayerDigest:
-    """Write the layer of an upper directory to `output`, uncompressed, and give its digest.
+    """Write the layer of an upper directory to `output`, uncompressed, and return its digest.
 
-    The same tree gives the same bytes: names are sorted, times are in seconds, and no user names, inode
-    numbers or access times are written. No time is later than `source_date_epoch` (seconds; without it, the
-    environment's SOURCE_DATE_EPOCH, https://reproducible-builds.org/specs/source-date-epoch/). The upper
-    directory's own owner and mode are not part of it, as in Docker's layers. Sockets are passed over.
-    Fails with InvalidArgument for a name that only whiteouts may have.
+    Equal trees give equal bytes: names are sorted, times are in seconds, and no user names, inode numbers or
+    access times are written. No time is later than `source_date_epoch` (seconds; by default the environment's
+    SOURCE_DATE_EPOCH, https://reproducible-builds.org/specs/source-date-epoch/). The upper directory's own owner
+    and mode are left out, as in Docker's layers. Sockets are skipped.
+    Raises InvalidArgument for a name that is reserved for whiteouts, too long a path, or more than 8 GiB of holes.
     """
     if source_date_epoch is None and number.is_whole(os.environ.get("SOURCE_DATE_EPOCH", "")):
         source_date_epoch = int(os.environ["SOURCE_DATE_EPOCH"])
@@ -59,41 +59,41 @@ def write_layer(upper: str, output: Writable, *, source_date_epoch: int | None =
 
 
 class LayerWriter:
-    """A layer in the making: its stream and digest, and the files that have several names."""
+    """A writer of a layer, with its stream, its digest, and the first names of files with several hard links."""
 
     whiteouts = True
-    """Whether deletions are written as whiteouts, and other names like theirs refused."""
+    """Whether to write whiteouts for deleted files, and to refuse other files with the names of whiteouts."""
 
     def __init__(self, output: Writable, latest: int | None) -> None:
         self.stream = DigestStream(output)
         self.latest = latest
         self.links: dict[tuple[int, int], bytes] = {}
-        self.place = bytearray()
-        """The path of the directory that is being added, a slash at its end; empty for the top."""
+        self.prefix = bytearray()
+        """The path of the current directory with a trailing slash; empty for the top."""
         self.holes = 0
-        """The bytes of holes that were written as zeros."""
+        """The bytes of holes written as zeros."""
         self._names: list[bytes] | None = None
         self._long_paths = 0
 
-    def add_entries(self, directory: int, place: bytes) -> None:
-        """Add what is in a directory, in the order of the names' bytes."""
+    def add_entries(self, directory: int, prefix: bytes) -> None:
+        """Add the entries of a directory, sorted by the bytes of their names; `prefix` is its path."""
         for name in sorted(map(os.fsencode, os.listdir(directory))):
             try:
-                self.add_entry(directory, name, place)
+                self.add_entry(directory, name, prefix)
             except FileNotFoundError:
-                pass  # deleted meanwhile, in a container that was not paused
+                pass  # deleted meanwhile by a container that is not paused
 
-    def add_entry(self, directory: int, name: bytes, place: bytes) -> None:
-        """Add one inode, by what it is, with all below it; `place` is the path of its directory.
+    def add_entry(self, directory: int, name: bytes, prefix: bytes) -> None:
+        """Add an inode of any kind, with everything below it; `prefix` is the path of its directory.
 
-        Raises FileNotFoundError if it is gone.
+        Raises FileNotFoundError if it was deleted.
         """
-        if self._names is not None:  # it is `_sorted` that asks, for the order
+        if self._names is not None:  # `_sorted_names` only collects the names
             self._names.append(name)
             return
-        self.place = bytearray(place)
+        self.prefix = bytearray(prefix)
         if self.add_inode(directory, name):
-            self.place += name + b"/"
+            self.prefix += name + b"/"
             try:
                 below = os.open(name, walk.DIRECTORY, dir_fd=directory)
             except NotADirectoryError:
@@ -101,73 +101,73 @@ class LayerWriter:
             self.add_tree(below)
 
     def add_tree(self, directory: int) -> None:
-        """Add a directory, whose path is `place`, with all below it. Its descriptor is closed."""
-        walk.visit(directory, self._add_here)
+        """Add a directory with everything below it; `self.prefix` is its path. Closes its descriptor."""
+        walk.visit(directory, self._visit)
 
-    def _add_here(self, cursor: walk.Cursor) -> Iterator[bytes]:
-        """Add the directory that is visited now, and what is in it; yield the names of directories."""
+    def _visit(self, cursor: walk.Cursor) -> Iterator[bytes]:
+        """Add the visited directory and its entries; yield the names of its subdirectories."""
         if not self.add_directory(cursor.fd):
             return
-        for name in self._sorted(cursor.fd):
+        for name in self._sorted_names(cursor.fd):
             try:
                 is_directory = self.add_inode(cursor.fd, name)
             except FileNotFoundError:
                 continue
             if is_directory:
-                length = len(self.place)
-                self.place += name + b"/"
+                length = len(self.prefix)
+                self.prefix += name + b"/"
                 yield name
-                del self.place[length:]
+                del self.prefix[length:]
 
-    def _sorted(self, directory: int) -> list[bytes]:
-        """The names in a directory, in the order in which `add_entries` adds them."""
+    def _sorted_names(self, directory: int) -> list[bytes]:
+        """Return the names in a directory in the order of `add_entries`."""
         names: list[bytes] = []
         self._names = names
         try:
-            self.add_entries(directory, bytes(self.place))
+            self.add_entries(directory, bytes(self.prefix))
         finally:
             self._names = None
         return names
 
     def add_directory(self, directory: int) -> bool:
-        """Add a directory, with the mark of an opaque one; whether what is in it is to be added, too."""
+        """Add a directory, and its mark if it is opaque; return whether to add its entries."""
         self.add_header(self.path(b""), header.DIRECTORY, os.fstat(directory), xattrs=self.xattrs(directory))
         if whiteout.is_opaque(directory):
-            self.hide(bytes(self.place), whiteout.OPAQUE_NAME[len(whiteout.PREFIX) :])
+            self.hide(bytes(self.prefix), whiteout.OPAQUE_NAME[len(whiteout.PREFIX) :])
         return True
 
     def add_inode(self, directory: int, name: bytes) -> bool:
-        """Add one inode of a directory; True for another directory, which is left to be visited.
+        """Add an inode of a directory; return True for a subdirectory, which is added when visited.
 
-        It is opened once, as a place (O_PATH, no link followed), and all that is written is that inode's.
+        The inode is opened once (O_PATH, without following links), and everything is read from that inode.
         """
         if self.whiteouts and name.startswith(whiteout.PREFIX):
             raise InvalidArgument(
-                f"/{os.fsdecode(bytes(self.place) + name)}: a layer cannot hold a name that begins with .wh.",
-                "Such a name says that a file was deleted. Rename or remove it, then commit again.",
+                f"/{os.fsdecode(bytes(self.prefix) + name)}: a layer cannot contain a name that begins with .wh.",
+                "Such a name marks a deleted file. Rename or remove it, then commit again.",
             )
-        with linux.closing(os.open(name, _PLACE, dir_fd=directory)) as fd:
+        with linux.closing(os.open(name, _PATH_ONLY, dir_fd=directory)) as fd:
             status = os.fstat(fd)
             if self.whiteouts and whiteout.is_whiteout(status):
                 self.path(whiteout.PREFIX + name)
-                self.hide(bytes(self.place), name)
+                self.hide(bytes(self.prefix), name)
                 return False
             if stat.S_ISDIR(status.st_mode):
                 return True
-            self.add_place(fd, status, self.path(name))
+            self.add_non_directory(fd, status, self.path(name))
             return False
 
-    def add_place(self, place: int, status: os.stat_result, path: bytes) -> None:
-        """Add what a descriptor (O_PATH) is of: anything but a directory. Sockets are passed over."""
+    def add_non_directory(self, path_fd: int, status: os.stat_result, path: bytes) -> None:
+        """Add the file of an O_PATH descriptor, of any kind but a directory. Sockets are skipped."""
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFSOCK:
             return
-        by_descriptor = f"/proc/self/fd/{place}"
+        by_descriptor = f"/proc/self/fd/{path_fd}"
         xattrs = self.xattrs(by_descriptor)
         if self.add_link(path, status, xattrs):
             return
         if kind != stat.S_IFREG:
-            target = os.readlink(b"", dir_fd=place) if kind == stat.S_IFLNK else b""
+            target = os.readlink(b"", dir_fd=path_fd) if kind == stat.S_IFLNK else b""
             is_device = kind in (stat.S_IFCHR, stat.S_IFBLK)
             device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0)
             self.add_header(path, header.NODES[kind], status, linkname=target, device=device, xattrs=xattrs)
@@ -176,9 +176,9 @@ class LayerWriter:
             self.add_file(fd, path, status, xattrs)
 
     def add_link(self, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> bool:
-        """Add a hard link, if this inode was added under another name.
+        """Add a hard link if the inode was already added under another name; return whether it was.
 
-        The xattrs are repeated: who unpacks gives the link its owner, and that takes the file's capabilities.
+        The xattrs are repeated: unpacking sets the owner of the link, which clears the file's capabilities.
         """
         if status.st_nlink == 1:
             return False
@@ -189,32 +189,33 @@ class LayerWriter:
         return True
 
     def add_file(self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
-        """Add a regular file. Raises InvalidArgument if holes of more than 8 GiB would become zeros."""
+        """Add a regular file. Raises InvalidArgument if more than 8 GiB of holes would become zeros."""
         if status.st_blocks * 512 < status.st_size:
             self.holes += status.st_size - sum(length for _, length in content.data_pieces(fd, status.st_size))
-            if self.holes > _MOST_HOLES:
+            if self.holes > _MAX_HOLES:
                 raise InvalidArgument(
-                    f"/{os.fsdecode(path)}: a sparse file of {status.st_size} bytes: a layer has zeros for its "
-                    f"holes, and the most for all is {_MOST_HOLES}",
+                    f"/{os.fsdecode(path)}: a sparse file of {status.st_size} bytes: its holes become zeros in a "
+                    f"layer, and a layer may have at most {_MAX_HOLES} of them",
                     "Remove it, or keep it in a volume.",
                 )
         self.add_header(path, header.REGULAR, status, size=status.st_size, xattrs=xattrs)
         self.add_data(fd, status)
 
-    def hide(self, place: bytes, name: bytes) -> None:
-        """Add a whiteout, as a step that can be narrated."""
+    def hide(self, prefix: bytes, name: bytes) -> None:
+        """Add a whiteout as a step that `--explain` reports."""
         if explain.sink is None:
-            self.add_whiteout(place, name)
+            self.add_whiteout(prefix, name)
         else:
-            marker = os.fsdecode(place + whiteout.PREFIX + name)
-            explain.step(f'whiteout "{marker}"', self.add_whiteout, place, name)
+            marker = os.fsdecode(prefix + whiteout.PREFIX + name)
+            explain.step(f'whiteout "{marker}"', self.add_whiteout, prefix, name)
 
-    def add_whiteout(self, place: bytes, name: bytes) -> None:
-        """Say that `name` is deleted, by an empty file `.wh.<name>`.
+    def add_whiteout(self, prefix: bytes, name: bytes) -> None:
+        """Add an empty file `.wh.<name>`, which marks `name` as deleted in the directory with the path `prefix`.
 
-        It has no time: overlayfs makes one inode serve as many whiteouts, its time is that of the first.
+        Its time is 0: overlayfs uses one inode for many whiteouts, with the time of the first.
+        Source: OCI image-spec layer.md, section Whiteouts.
         """
-        marker = place + whiteout.PREFIX + name
+        marker = prefix + whiteout.PREFIX + name
         self.stream.write(header.entry_header(marker, header.REGULAR, mode=0o600))
 
     def add_header(
@@ -228,7 +229,7 @@ class LayerWriter:
         device: tuple[int, int] = (0, 0),
         xattrs: dict[str, bytes] | None = None,
     ) -> None:
-        """Write the header of an inode."""
+        """Write the header of an inode; no time is later than `self.latest`, unless that is None."""
         mtime = status.st_mtime_ns // 10**9
         uid, gid = self.owner(status)
         self.stream.write(
@@ -247,27 +248,27 @@ class LayerWriter:
         )
 
     def owner(self, status: os.stat_result) -> tuple[int, int]:
-        """The user and the group that the header names."""
+        """Return the uid and gid for the header."""
         return status.st_uid, status.st_gid
 
     def path(self, name: bytes) -> bytes:
-        """The path of a name in the directory that is being added. Raises InvalidArgument if it is too long."""
-        path = bytes(self.place + name)
+        """Return the path of a name in the current directory. Raises InvalidArgument if it is too long."""
+        path = bytes(self.prefix + name)
         if len(path) > _LONG_PATH:
             self._long_paths += len(path)
-            if len(path) > _MOST_PATH or self._long_paths > _MOST_LONG_PATHS:
+            if len(path) > _MAX_PATH or self._long_paths > _MAX_LONG_PATHS:
                 raise InvalidArgument(
                     f"/{os.fsdecode(path[:60])}...: a path of {len(path)} bytes is too long for an archive",
-                    f"The most is {_MOST_PATH}, and {_MOST_LONG_PATHS} for all paths longer than {_LONG_PATH}.",
+                    f"The maximum is {_MAX_PATH}; {_MAX_LONG_PATHS} for all paths longer than {_LONG_PATH}.",
                 )
         return path
 
     def xattrs(self, file: int | str) -> dict[str, bytes]:
-        """The extended attributes that the header has."""
+        """Return the extended attributes for the header."""
         return content.read_xattrs(file)
 
     def add_data(self, fd: int, status: os.stat_result) -> None:
-        """Write exactly as many bytes as the header says, even if the file changes meanwhile; holes unread."""
+        """Write as many bytes as the header says, even if the file changes meanwhile. Holes are not read."""
         size, position, sparse = status.st_size, 0, status.st_blocks * 512 < status.st_size
         while position < size:
             start, end = content.next_data(fd, position, size) if sparse else (position, size)
@@ -277,7 +278,7 @@ class LayerWriter:
         self.stream.write_zeros(-size % header.BLOCK)
 
     def add_range(self, fd: int, position: int, end: int) -> None:
-        """Write the bytes of a file from one position to another, zeros if it has become shorter."""
+        """Write the bytes of a file from `position` to `end`, with zeros after the end of a truncated file."""
         while position < end:
             data = os.pread(fd, min(_CHUNK, end - position), position)
             if not data:
@@ -287,6 +288,6 @@ class LayerWriter:
             position += len(data)
 
     def finish(self) -> LayerDigest:
-        """End the archive with two blocks of zeros."""
+        """End the archive with two blocks of zeros; return its digest."""
         self.stream.write_zeros(2 * header.BLOCK)
         return self.stream.finish()

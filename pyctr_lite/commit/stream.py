@@ -1,4 +1,4 @@
-"""A stream of bytes that is counted and hashed on its way (OCI image-spec descriptor.md, Digests)."""
+"""A byte stream that is counted and hashed while it is written (OCI image-spec descriptor.md, Digests)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _ZEROS = bytes(_CHUNK)
 
 
 class Writable(Protocol):
-    """What a layer can be written to."""
+    """A stream that a layer can be written to."""
 
     def write(self, data: bytes, /) -> object:
-        """Take all of the data."""
+        """Write all of the data."""
         ...
 
 
@@ -27,7 +27,7 @@ class LayerDigest:
 
 
 class DigestStream:
-    """Bytes on their way to `output`, counted and hashed in large pieces."""
+    """A buffered stream to `output` that counts and hashes its bytes."""
 
     def __init__(self, output: Writable) -> None:
         self.output = output
@@ -37,20 +37,20 @@ class DigestStream:
         self.waiting = 0
 
     def write(self, data: bytes) -> None:
-        """Take a piece; small ones wait for more."""
+        """Buffer a piece, and flush if the buffer is full."""
         self.pieces.append(data)
         self.waiting += len(data)
         if self.waiting >= _CHUNK:
             self.flush()
 
     def write_zeros(self, count: int) -> None:
-        """Take so many zeros."""
+        """Write `count` zeros."""
         while count > 0:
             self.write(_ZEROS if count >= _CHUNK else bytes(count))
             count -= _CHUNK
 
     def flush(self) -> None:
-        """Hash and write what waits."""
+        """Hash and write the buffered bytes."""
         data = b"".join(self.pieces)
         self.sha256.update(data)
         self.output.write(data)
@@ -58,6 +58,6 @@ class DigestStream:
         self.pieces, self.waiting = [], 0
 
     def finish(self) -> LayerDigest:
-        """The digest of all that was written."""
+        """Flush, and return the digest of all bytes written."""
         self.flush()
         return LayerDigest("sha256:" + self.sha256.hexdigest(), self.size)

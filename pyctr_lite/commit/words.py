@@ -1,4 +1,4 @@
-"""Words of a Dockerfile instruction: quotes, backslashes and `$VARIABLES`, as Docker reads them."""
+"""Words of a Dockerfile instruction: quotes, backslashes and `$VARIABLES` with Docker's rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MODIFIER = re.compile(r"(:?[-+?])")
 
 
 def split_words(text: str) -> list[str]:
-    """Split a line at its unquoted spaces; quotes and backslashes are kept for `expand` to take away."""
+    """Split a line at its unquoted spaces. Quotes and backslashes stay; `expand` removes them."""
     words: list[str] = []
     word, quote, position = "", "", 0
     while position < len(text):
@@ -36,9 +36,9 @@ def split_words(text: str) -> list[str]:
 
 
 def expand(word: str, environment: Mapping[str, str]) -> str:
-    """Take quotes and backslashes away and put `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+other}` in.
+    """Remove quotes and backslashes, and replace `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`.
 
-    Nothing is replaced within single quotes. Fails with InvalidArgument for a quote or brace left open.
+    Nothing is replaced in single quotes. Raises InvalidArgument for an unclosed quote or brace.
     """
     out, quote, position = "", "", 0
     while position < len(word):
@@ -70,12 +70,12 @@ _QUOTES = {"'": "single", '"': "double"}
 
 
 def _escaped(character: str, quote: str) -> str:
-    """What a backslash and a character stand for: within double quotes only `"`, `$` and `\\` are escaped."""
+    """Return the meaning of a backslash and a character: in double quotes it only escapes `"`, `$` and `\\`."""
     return character if not quote or character in ('"', "$", "\\") else "\\" + character
 
 
 def _variable(word: str, start: int, environment: Mapping[str, str]) -> tuple[str, int]:
-    """The value of the variable at `$` in `word`, and the position after it."""
+    """Return the value of the variable at the `$` in `word`, and the position after it."""
     braced = word.startswith("{", start + 1)
     name = _NAME.match(word, start + 1 + braced)
     if name is None:

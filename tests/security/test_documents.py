@@ -602,7 +602,7 @@ def test_a_wrong_source_date_epoch_is_one_line(root: Path, pyctr: Pyctr, epoch: 
     pyctr("create", "--name", "c1", "busybox", "true", check=True)
     done = pyctr("commit", "c1", "y", env={"SOURCE_DATE_EPOCH": epoch})
     assert done.returncode == 1
-    assert done.stderr == f"pyctr_lite: SOURCE_DATE_EPOCH={epoch}: it is a number of seconds since 1970\n"
+    assert done.stderr == f"pyctr_lite: SOURCE_DATE_EPOCH={epoch}: it must be a number of seconds since 1970\n"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 HINT = "overlayfs's own 0:0 device never goes into a layer"
 
 
-def add_whiteout(self: LayerWriter, place: bytes, name: bytes) -> None:
-    marker = place + whiteout.PREFIX + name
+def add_whiteout(self: LayerWriter, prefix: bytes, name: bytes) -> None:
+    marker = prefix + whiteout.PREFIX + name
     self.stream.write(header.entry_header(marker, header.CHARACTER, mode=0))

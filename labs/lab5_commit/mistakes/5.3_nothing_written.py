@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 HINT = "was it written?"
 
 
-def add_whiteout(self: LayerWriter, place: bytes, name: bytes) -> None:
-    marker = place + whiteout.PREFIX + name
+def add_whiteout(self: LayerWriter, prefix: bytes, name: bytes) -> None:
+    marker = prefix + whiteout.PREFIX + name
     header.entry_header(marker, header.REGULAR, mode=0o600)

@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 HINT = "it lies where the file lay"
 
 
-def add_whiteout(self: LayerWriter, place: bytes, name: bytes) -> None:
-    marker = whiteout.PREFIX + place + name
+def add_whiteout(self: LayerWriter, prefix: bytes, name: bytes) -> None:
+    marker = whiteout.PREFIX + prefix + name
     self.stream.write(header.entry_header(marker, header.REGULAR, mode=0o600))

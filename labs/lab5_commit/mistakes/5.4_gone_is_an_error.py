@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HINT = "FileNotFoundError"
 
 
-def add_entries(self: LayerWriter, directory: int, place: bytes) -> None:
+def add_entries(self: LayerWriter, directory: int, prefix: bytes) -> None:
     names = [os.fsencode(name) for name in os.listdir(directory)]
     for name in sorted(names):
-        self.add_entry(directory, name, place)
+        self.add_entry(directory, name, prefix)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 HINT = "Which of them do you sort?"
 
 
-def add_entries(self: LayerWriter, directory: int, place: bytes) -> None:
+def add_entries(self: LayerWriter, directory: int, prefix: bytes) -> None:
     for name in sorted(os.listdir(directory)):
         try:
-            self.add_entry(directory, os.fsencode(name), place)
+            self.add_entry(directory, os.fsencode(name), prefix)
         except FileNotFoundError:
             continue

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 HINT = "Which order is the same everywhere?"
 
 
-def add_entries(self: LayerWriter, directory: int, place: bytes) -> None:
+def add_entries(self: LayerWriter, directory: int, prefix: bytes) -> None:
     names = [os.fsencode(name) for name in os.listdir(directory)]
     for name in names:
         try:
-            self.add_entry(directory, name, place)
+            self.add_entry(directory, name, prefix)
         except FileNotFoundError:
             continue

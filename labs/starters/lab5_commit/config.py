@@ -22,12 +22,13 @@ def new_config(
     changes: Iterable[str | ConfigChange] = (),
     created_by: str | None = None,
 ) -> dict[str, Any]:
-    """The OCI image config of a parent image plus one layer.
+    """Return the OCI image config of a parent image plus one layer.
 
-    `parent_config` is the whole config of the image that the container came from ({} for an import, whose
-    caller adds `architecture` and `os`); `container_config` holds Docker's keys (Env, Cmd, …), the image's
-    own already merged in; `diff_id` is the new layer's, or None where nothing changed, which leaves only a
-    line of history; `created` is an RFC 3339 time; `created_by` is the container's command if not given.
+    `parent_config` is the whole config of the container's image ({} for an import, whose caller adds
+    `architecture` and `os`). `container_config` has Docker's keys (Env, Cmd, …), with the image's values already
+    merged in. `diff_id` is the new layer's, or None if nothing changed: then only a history entry is added.
+    `created` is an RFC 3339 time; `created_by` defaults to the container's command.
+    Source: OCI image-spec config.md.
     """
     # The parts are there:
     #   image_config.parse_change(text)               a ConfigChange of a text such as 'CMD ["sh"]'

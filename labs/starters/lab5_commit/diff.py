@@ -14,7 +14,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def lower_entry(lowers: list[str], name: str) -> str | None:
-    """The path of what an overlay of `lowers` shows as `name`; None where it shows nothing."""
+    """Return the path of the file that an overlay of `lowers` shows as `name`, or None if it shows none."""
     # 1. Look for `name` in each layer, in the order in which they are given: the topmost comes first.
     # 2. Look at the entry itself (`os.lstat`): a symbolic link that leads nowhere is there, too.
     # 3. The first layer that has the name decides. It may say that the name is gone:
@@ -24,7 +24,7 @@ def lower_entry(lowers: list[str], name: str) -> str | None:
 
 
 def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[Change]:
-    """The change that one entry of an upper directory stands for, and those below it."""
+    """Return the change of one entry of an upper directory, and the changes below it."""
     # `path` is the entry's own, as the user is told it: it ends in `name` already. A change is made with it:
     # `Change("A", path)`.
     # 1. What is this entry? `os.stat(name, dir_fd=upper, follow_symlinks=False)`.

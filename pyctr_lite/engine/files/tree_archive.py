@@ -56,10 +56,10 @@ class TreeArchive(layer.LayerWriter):
         """Add what a descriptor (O_PATH) is of, and all below it, under a name: "." is the archive's own top."""
         status = os.fstat(place)
         if stat.S_ISDIR(status.st_mode):
-            self.place = bytearray(name + b"/")
+            self.prefix = bytearray(name + b"/")
             self.add_tree(_opened(place))
         else:
-            self.add_place(place, status, name)
+            self.add_non_directory(place, status, name)
 
     def add_contents(self, place: int) -> None:
         """Add what is in a directory, without the directory."""
@@ -73,8 +73,8 @@ class TreeArchive(layer.LayerWriter):
         """Add a directory; whether what is in it is to be added, too."""
         status = os.fstat(directory)
         self.add_header(self.path(b""), header.DIRECTORY, status, xattrs=self.xattrs(directory))
-        if self.place == b"./":
-            self.place.clear()
+        if self.prefix == b"./":
+            self.prefix.clear()
         return status.st_dev not in self.closed
 
     def add_file(self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> None:

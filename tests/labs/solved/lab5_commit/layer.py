@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from pyctr_lite.commit.layer import LayerWriter
 
 
-def add_whiteout(self: LayerWriter, place: bytes, name: bytes) -> None:
-    marker = place + whiteout.PREFIX + name
+def add_whiteout(self: LayerWriter, prefix: bytes, name: bytes) -> None:
+    marker = prefix + whiteout.PREFIX + name
     self.stream.write(header.entry_header(marker, header.REGULAR, mode=0o600))
 
 
-def add_entries(self: LayerWriter, directory: int, place: bytes) -> None:
+def add_entries(self: LayerWriter, directory: int, prefix: bytes) -> None:
     names = [os.fsencode(name) for name in os.listdir(directory)]
     for name in sorted(names):
         try:
-            self.add_entry(directory, name, place)
+            self.add_entry(directory, name, prefix)
         except FileNotFoundError:
             continue
 
