@@ -123,7 +123,7 @@ def test_what_fails_in_a_child_is_told() -> None:
     assert doctor_kernel.in_child(lambda: None) == ""
     assert doctor_kernel.in_child(fail) == "Operation not permitted"
     assert doctor_kernel.in_child(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
-    assert "status" in doctor_kernel.in_child(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    assert "was killed" in doctor_kernel.in_child(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def test_overlay_is_tried_where_containers_would_lie(tmp_path: Path) -> None:

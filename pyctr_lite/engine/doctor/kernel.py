@@ -18,6 +18,7 @@ from pyctr_lite.namespaces import create, idmap, kinds
 from pyctr_lite.rootfs import idmapped
 from pyctr_lite.rootfs import overlay as overlays
 from pyctr_lite.runtime import capabilities
+from pyctr_lite.runtime import channel as channels
 
 OLDEST_KERNEL = (6, 1)
 _NEEDED = {
@@ -151,19 +152,13 @@ def _mount_idmapped(place: str) -> None:
 
 
 def in_child(act: Callable[[], object]) -> str:
-    """Call a function in a forked child: what went wrong there, or "" for nothing."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.write(writer, _attempt(act).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as pipe:
-        problem = pipe.read().decode(errors="replace")
-    _, status = os.waitpid(pid, 0)
-    return problem or ("" if status == 0 else f"the child ended with status {status}")
+    """Call a function in a forked child, and return its problem, "" if there is none."""
+
+    def call() -> tuple[int, ...]:
+        act()
+        return ()
+
+    return _attempt(lambda: channels.in_child(call, "the process that tries it"))
 
 
 def _attempt(act: Callable[[], object]) -> str:
@@ -171,6 +166,8 @@ def _attempt(act: Callable[[], object]) -> str:
         act()
     except OSError as error:
         return error.strerror or str(error)
+    except channels.ChildError as error:
+        return error.message.removesuffix(f": {error.path}")
     except PyctrError as error:
         return error.message
     except Exception as error:

@@ -77,28 +77,17 @@ def _alone(container: Container, root_fd: int) -> int:
 
     The kernel copies mounts of the caller's own mount namespace only, so a child goes there for it.
     """
-    ours, theirs = channels.pair()
-    child = os.fork()
-    if child == 0:
-        try:
-            place = os.open(f"/proc/{container.state.Pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-            linux.setns(place, linux.CLONE_NEWNS)
-            flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
-            theirs.send({"type": "root"}, (linux.open_tree("", flags, root_fd),))
-        except BaseException as error:
-            theirs.send(channels.describe_error(error))
-        finally:
-            os._exit(0)
-    theirs.close()
-    received = ours.receive()
-    ours.close()
-    os.waitpid(child, 0)
-    if received is None:
-        raise Conflict(f"container {container.name} has just ended", "try it again")
-    message, fds = received
-    if message["type"] == "error":
-        channels.raise_error(message)
-    return fds[0]
+
+    def act() -> tuple[int, ...]:
+        channels.seal_imports()  # after setns(2) `/` is the container's root
+        with linux.closing(
+            os.open(f"/proc/{container.state.Pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        ) as namespace:
+            linux.setns(namespace, linux.CLONE_NEWNS)
+        flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
+        return (linux.open_tree("", flags, root_fd),)
+
+    return channels.in_child(act, "the process that copies the root's mount")[0]
 
 
 def _of_stopped(container: Container, mounts: bool) -> int:
