@@ -1,1 +1,1 @@
-"""The image store: an OCI image layout, its layers unpacked, and the archives that go in and out."""
+"""The image store: an OCI image layout, unpacked layers, and image archives."""

@@ -1,4 +1,4 @@
-"""`load` and `save`: images as an archive, docker-archive or OCI, plain or compressed."""
+"""Image archives: `load` and `save`, in the formats docker-archive and OCI, plain or compressed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
-from pyctr_lite.images import archive_writer, candidate, compression, contents, writer
+from pyctr_lite.images import archive_writer, compression, contents, staged, writer
 
 if TYPE_CHECKING:
     from pyctr_lite.images.store import ImageStore
@@ -19,26 +19,27 @@ FORMATS = ("docker-archive", "oci-archive")
 
 
 def load(store: ImageStore, source: str | BinaryIO, note: Callable[[str], None] = lambda line: None) -> list[str]:
-    """Add the images of an archive (a path, "-" for standard input, or a file): their names, or ID without one.
+    """Add the images of an archive, and return their names; the ID of an image without a name.
 
-    `note` is called with a line for each part of it that is passed over: no image, or one for another machine.
-    Raises BrokenArchive and leaves the store as it was if anything in the archive is damaged, lies about its
-    digest, or is unsafe.
+    `source` is a path, "-" for standard input, or an open file. `note` is called with a line for each part that is
+    skipped: not an image, or an image for another platform.
+    Raises BrokenArchive and leaves the store unchanged if any part is damaged, does not match its digest, or is
+    unsafe.
     """
     with open_source(source) as file, store.staging() as stage:
         archive = contents.Contents(file, stage)
-        unpacked = candidate.Unpacked(store, stage)
+        unpacker = staged.LayerUnpacker(store, stage)
         if "manifest.json" in archive:
-            candidates = list(candidate.docker_images(archive, unpacked))
+            found = list(staged.docker_images(archive, unpacker))
         elif "index.json" in archive:
-            candidates = list(candidate.oci_images(archive, unpacked, note))
+            found = list(staged.oci_images(archive, unpacker, note))
         else:
             raise BrokenArchive(
-                "no image archive: it has neither manifest.json nor index.json",
-                "`pyctr_lite import` takes the archive of a root file system.",
+                "not an image archive: it has neither manifest.json nor index.json",
+                "use `pyctr_lite import` for the archive of a root file system",
             )
         loaded: list[str] = []
-        for each in candidates:
+        for each in found:
             image = writer.add_image(store, each.config, each.layers, each.names, each.manifest)
             loaded += each.names or [image.id]
         return loaded
@@ -52,14 +53,14 @@ def save(
     compress: str = "",
     watch: Callable[[BinaryIO], BinaryIO] = lambda file: file,
 ) -> None:
-    """Write images to a file or an open one; `compress` is "", "gzip" or "zstd". The same bytes each time.
+    """Write images to a path or an open file; `compress` is "", "gzip" or "zstd". Reproducible.
 
-    `watch` gives the file that is written to instead, for one to see how far it is.
-    A repository's name without a tag stands for all its tags, an ID for the image without a name.
-    Fails with BrokenArchive where a blob is not what its digest says: a file is then not left behind.
+    `watch` wraps the output file, to report progress. A repository without a tag stands for all its tags; an image
+    given by its ID is saved without a name.
+    Raises BrokenArchive if a blob does not match its digest; then a new file is removed.
     """
     if format not in FORMATS:
-        raise InvalidArgument(f"unknown archive format: {format!r}", f"It is {' or '.join(FORMATS)}.")
+        raise InvalidArgument(f"unknown archive format: {format!r}", f"use {' or '.join(FORMATS)}")
     selected = archive_writer.select(store, names)
     with open_output(output) as file, compression.open_compressor(watch(file), compress) as compressed:
         archive_writer.write_archive(store, selected, compressed, docker=format == "docker-archive")
@@ -67,7 +68,7 @@ def save(
 
 @contextlib.contextmanager
 def open_source(source: str | BinaryIO) -> Iterator[BinaryIO]:
-    """A path, "-" for standard input, or a file that stays open, for reading."""
+    """Open a path, "-" for standard input, for reading. An open file is yielded as it is, and stays open."""
     if not isinstance(source, str):
         yield source
     elif source == "-":
@@ -78,7 +79,7 @@ def open_source(source: str | BinaryIO) -> Iterator[BinaryIO]:
         except FileNotFoundError:
             raise NotFound(f"no such file: {source}") from None
         except IsADirectoryError:
-            hint = f"Use: tar -C {source} -c . | pyctr_lite … -"
+            hint = f"use: tar -C {source} -c . | pyctr_lite … -"
             raise InvalidArgument(f"{source} is a directory", hint) from None
         with file:
             yield file
@@ -86,7 +87,10 @@ def open_source(source: str | BinaryIO) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def open_output(output: str | BinaryIO) -> Iterator[BinaryIO]:
-    """An open file as it is; a path's file complete or not at all, and its owner's alone, as Docker's are."""
+    """Open a path for writing, mode 0600 as Docker's: the file appears complete or not at all.
+
+    An open file is yielded as it is, and stays open.
+    """
     if not isinstance(output, str):
         yield output
         return

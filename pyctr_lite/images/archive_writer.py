@@ -1,7 +1,7 @@
-"""Writes images as a tar stream that docker, podman, skopeo and we load: the same bytes each time.
+"""The writer of image archives: tar streams that docker, podman, skopeo and pyctr_lite load. Reproducible.
 
-The docker-archive is what `docker save` writes since version 25: an OCI image layout with a manifest.json, so
-that it is both. The OCI archive is the layout alone.
+A docker-archive is an OCI image layout with a manifest.json, as `docker save` writes it since version 25, so it is
+both formats. An OCI archive is the layout alone.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def write_archive(store: ImageStore, selected: Selected, output: BinaryIO, *, docker: bool) -> None:
-    """Write an OCI image layout, with `docker` also the manifest.json of a docker-archive.
+    """Write an OCI image layout; with `docker` also the manifest.json of a docker-archive.
 
-    Fails with BrokenArchive where a blob is not what its digest says.
+    Raises BrokenArchive if a blob does not match its digest.
     """
     digests = {
         digest
@@ -47,7 +47,7 @@ def write_archive(store: ImageStore, selected: Selected, output: BinaryIO, *, do
 
 
 def select(store: ImageStore, names: Sequence[str]) -> Selected:
-    """The images that names stand for, each once, with the references that it is saved under."""
+    """Return the images that names stand for, each once, with the references to save it under."""
     selected: dict[str, tuple[Image, list[references.Reference]]] = {}
     for name in names:
         for image, reference in _named(store, name):
@@ -115,7 +115,7 @@ def _add_json(archive: tarfile.TarFile, name: str, value: Any) -> None:
 
 
 def _add_blob(archive: tarfile.TarFile, store: ImageStore, digest: str) -> None:
-    """Copy a blob into the archive, its digest checked on the way."""
+    """Copy a blob into the archive, and check its digest. Raises BrokenArchive."""
     with blob.open_blob(store.blob_path(digest), digest) as file:
         info = tarfile.TarInfo(_path(digest))
         info.size = os.fstat(file.fileno()).st_size

@@ -1,10 +1,9 @@
-"""Blobs: written with their digest, read with it checked."""
+"""Blobs: files named by their digest, which is computed on writing and checked on reading."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from pyctr_lite.errors import BrokenArchive
@@ -16,7 +15,7 @@ CHUNK = 1 << 20
 
 
 class BlobWriter:
-    """A new file that takes a blob's bytes; after `close` it has `digest` and `size` (bytes)."""
+    """A new file for a blob's bytes; after `close` it has `digest` and `size` (bytes)."""
 
     def __init__(self, path: str) -> None:
         self.path, self.digest, self.size = path, "", 0
@@ -24,17 +23,17 @@ class BlobWriter:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append; every byte is written, or OSError (ENOSPC) is raised."""
+        """Append all bytes. Fails with ENOSPC."""
         view = memoryview(data).cast("B")
         self._hash.update(view)
-        left = view
-        while left:
-            left = left[os.write(self._fd, left) :]
+        rest = view
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
         self.size += len(view)
         return len(view)
 
     def close(self) -> None:
-        """Finish: `digest` is known from here on."""
+        """Close the file and set `digest`. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -48,10 +47,10 @@ class BlobWriter:
 
 
 class HashingReader:
-    """A stream with a digest of what was read of it, and a copy of that where one is wanted.
+    """A stream with the digest of the bytes that were read, and optionally a copy of them.
 
-    The one place through which every byte of every layer comes, compressed or not: `limit` (bytes) is the most
-    that it lets through, above it BrokenArchive.
+    Every byte of every layer, compressed or not, passes through here. `limit` is the maximum number of bytes; more
+    raise BrokenArchive.
     """
 
     def __init__(self, stream: Readable, copy: BlobWriter | None = None, limit: int | None = None) -> None:
@@ -60,7 +59,7 @@ class HashingReader:
         self.size = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes, by default a chunk of 1 MiB; none at the end."""
+        """Return at most `size` bytes, by default a chunk of 1 MiB; no bytes at the end."""
         data = self._stream.read(CHUNK if size < 0 else size)
         self.size += len(data)
         if self._limit is not None and self.size > self._limit:
@@ -77,28 +76,29 @@ class HashingReader:
 
     @property
     def digest(self) -> str:
-        """Of what was read so far."""
+        """The digest of the bytes that were read so far."""
         return f"sha256:{self._hash.hexdigest()}"
 
 
-def read_verified(path: str, digest: str, size: int | None = None) -> Iterator[bytes]:
-    """A blob in chunks. Fails with BrokenArchive at its end where it is not what its digest says."""
+def verify(path: str, digest: str) -> None:
+    """Read a blob and check its digest. Raises BrokenArchive if it does not match, or the blob is missing."""
     with open_blob(path, digest) as file:
         reader = HashingReader(file)
-        while chunk := reader.read(CHUNK):
-            yield chunk
+        reader.drain()
     check(digest, reader.digest, f"blob {digest}")
 
 
 def open_blob(path: str, digest: str) -> BinaryIO:
-    """Open a blob for reading. Fails with BrokenArchive where the store has lost it."""
+    """Open a blob for reading. Raises BrokenArchive if the store lacks it."""
     try:
         return open(path, "rb", buffering=0)
     except FileNotFoundError:
-        raise BrokenArchive(f"the image store lacks blob {digest}", "Load or import the image again.") from None
+        raise BrokenArchive(f"the image store lacks blob {digest}", "load or import the image again") from None
 
 
-def check(expected: str, found: str, what: str) -> None:
-    """Fail with BrokenArchive where two digests differ."""
+def check(expected: str, found: str, name: str) -> None:
+    """Raise BrokenArchive, with the object's name, if two digests differ."""
     if expected != found:
-        raise BrokenArchive(f"wrong digest: {what} is {found}, not {expected}", "The archive or store is damaged.")
+        raise BrokenArchive(
+            f"wrong digest: {name} is {found}, not {expected}", "the archive or the store is damaged"
+        )

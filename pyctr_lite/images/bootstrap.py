@@ -1,4 +1,4 @@
-"""Images without a registry: from the machine's static busybox, and from Debian's archive by mmdebstrap."""
+"""Images made without a registry: from the host's static busybox, and from Debian's archive by mmdebstrap."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def bootstrap_busybox(store: ImageStore, reference: str = "busybox:latest", busybox: str | None = None) -> Image:
-    """Make an image of a static busybox with all its applets: the same digest each time.
+    """Make an image of a static busybox with all its applets. Reproducible: the same digest each time.
 
-    `busybox` is a path, by default the machine's. Fails with NotFound where there is none that is static.
+    `busybox` is a path, by default the host's. Raises NotFound if there is no static busybox.
     """
     path = busybox or shutil.which("busybox")
     if not path or not busyboxes.is_static(path):
@@ -49,14 +49,14 @@ def bootstrap_busybox(store: ImageStore, reference: str = "busybox:latest", busy
 
 
 def bootstrap_debian(store: ImageStore, suite: str = "", reference: str = "") -> Image:
-    """Make a minimal Debian image with mmdebstrap: about a minute, and 50 MB from the machine's mirror.
+    """Make a minimal Debian image with mmdebstrap, in about a minute, from 50 MB of the host's mirror.
 
-    `suite` is a release's name, by default this machine's; the image is `debian:SUITE` unless named.
-    Fails with NotFound without mmdebstrap, with PyctrError where it fails, in its own last words.
+    `suite` is a release's name, by default the host's; the image is named `debian:SUITE` unless `reference` is
+    given. Raises NotFound if mmdebstrap is missing, PyctrError with its error message if it fails.
     """
     suite = suite or debian.codename()
     if not suite.replace("-", "").isalnum():
-        raise InvalidArgument(f"invalid suite: {suite!r}", "It is a release's name, as bookworm or trixie.")
+        raise InvalidArgument(f"invalid suite: {suite!r}", "use a release's name, such as bookworm or trixie")
     config: dict[str, Any] = {
         "created": configs.created_now(),
         "architecture": platforms.architecture(),

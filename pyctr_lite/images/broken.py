@@ -1,4 +1,4 @@
-"""Images in the store whose config or manifest is missing, or not of its shape."""
+"""Broken images: their config or manifest is missing, or does not match its shape."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 
 
 def names(store: ImageStore, in_use: InUse | None = None) -> list[str]:
-    """Return the names, or the digests, of the images that cannot be read and that no container needs."""
+    """Return the names (digests, if unnamed) of the broken images that no container needs."""
     found = [each for each, _ in store.survey()[1] if not users(store, each, in_use)]
     return [writer.name_of(each) or each["digest"] for each in found]
 
 
 def find(store: ImageStore, name: str) -> list[dict[str, Any]]:
-    """Return the descriptors of a broken image, by its name or by the beginning of an ID as far as it can be read.
+    """Return the descriptors of a broken image, by its name or the prefix of an ID that can still be read.
 
-    Raises Conflict if the beginning fits several images.
+    Raises Conflict if several images match the prefix.
     """
     try:
         familiar = reference.parse(name).familiar()
     except InvalidArgument:
         familiar = ""
-    beginning = name.removeprefix("sha256:")
+    prefix = name.removeprefix("sha256:")
     broken = [descriptor for descriptor, _ in store.survey()[1]]
     found = [each for each in broken if familiar and writer.name_of(each) == familiar]
-    if not found and beginning:
+    if not found and prefix:
         found = [
             each
             for each in broken
-            if any(id.removeprefix("sha256:").startswith(beginning) for id in store.identities(each))
+            if any(id.removeprefix("sha256:").startswith(prefix) for id in store.identities(each))
         ]
     if len({each["digest"] for each in found}) > 1:
-        raise Conflict(f"image ID {beginning} is ambiguous", "Write more of the ID.")
+        raise Conflict(f"image ID {prefix} is ambiguous", "use a longer prefix")
     return found
 
 
 def users(store: ImageStore, descriptor: dict[str, Any], in_use: InUse | None) -> list[str]:
-    """Return the containers that need a broken image, as far as it can be read."""
+    """Return the IDs of the containers that need a broken image, by those of its IDs that can still be read."""
     digest = descriptor["digest"]
     known = [images.Image(id, digest, {}, [], {}) for id in store.identities(descriptor)] if in_use else []
     return [user for image in known if in_use for user in in_use(image)]

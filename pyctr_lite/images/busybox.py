@@ -1,4 +1,4 @@
-"""A root file system around a static busybox: its applets as links, and the files that a C library looks for."""
+"""A root file system for a static busybox: its applets as links, and the /etc files that a C library reads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ nobody:65534
 
 
 def root_filesystem(program: bytes, applets: list[str], time: int) -> bytes:
-    """The root file system as a tar archive; every time in it is the program's."""
+    """Return the root file system as a tar archive; every file has the program's modification time."""
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w", format=tarfile.USTAR_FORMAT) as archive:
 
@@ -48,7 +48,7 @@ def root_filesystem(program: bytes, applets: list[str], time: int) -> bytes:
             add(name, tarfile.DIRTYPE, mode)
         add("bin/busybox", tarfile.REGTYPE, 0o755, program)
         for applet in applets:
-            if applet != "bin/busybox" and os.path.dirname(applet) in _DIRECTORIES:  # linuxrc is in none
+            if applet != "bin/busybox" and os.path.dirname(applet) in _DIRECTORIES:  # linuxrc is not
                 add(applet, tarfile.SYMTYPE, 0o777, link="/bin/busybox")
         for name, (mode, gid, text) in sorted(_etc_files().items()):
             add(f"etc/{name}", tarfile.REGTYPE, mode, text.encode(), gid=gid)
@@ -69,7 +69,7 @@ def _etc_files() -> dict[str, tuple[int, int, str]]:
 
 
 def is_static(path: str) -> bool:
-    """Whether a file is an ELF program that asks for no interpreter (elf(5), PT_INTERP)."""
+    """Return whether a file is a 64-bit ELF program without an interpreter (elf(5), PT_INTERP)."""
     with open(path, "rb") as file:
         header = file.read(64)
         if header[:5] != b"\x7fELF\x02":

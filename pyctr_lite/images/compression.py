@@ -1,6 +1,7 @@
-"""Compressed streams, known by their first bytes: gzip, zstd, bzip2, xz, each of any number of parts.
+"""Compressed streams, recognized by their first bytes: gzip, zstd, bzip2, xz, each of any number of parts.
 
-No more than `most` bytes come out of one, and none takes more than MAX_MEMORY to unpack, whatever it asks for.
+A stream decompresses to at most `max_decompressed` bytes, and uses at most MAX_MEMORY, whatever its header
+requests.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from pyctr_lite.formats import number
 if TYPE_CHECKING:
     from pyctr_lite.rootfs.tar import Readable
 
-MOST = 64 << 30
-MOST_VARIABLE = "PYCTR_LITE_MOST_DECOMPRESSED"
-"""Against bombs: 64 GiB that come out of 64 MiB."""
+MAX_DECOMPRESSED = 64 << 30
+MAX_VARIABLE = "PYCTR_LITE_MAX_DECOMPRESSED"
+"""Against decompression bombs: 64 GiB from 64 MiB."""
 _MAGIC = {
     "gzip": b"\x1f\x8b\x08",
     "zstd": b"\x28\xb5\x2f\xfd",
@@ -28,7 +29,7 @@ _MAGIC = {
     "xz": b"\xfd7zXZ\0",
 }
 _SKIPPABLE = b"\x2a\x4d\x18"
-"""After a first byte of 0x50 to 0x5f: a frame that zstd passes over (RFC 8878, 3.1.2); pzstd begins with one."""
+"""After a first byte of 0x50 to 0x5f: a skippable frame of zstd (RFC 8878, 3.1.2); pzstd writes one first."""
 _UNSUPPORTED = {
     "lz4": b"\x04\x22\x4d\x18",
     "lzip": b"LZIP\1",
@@ -38,22 +39,22 @@ _UNSUPPORTED = {
     "zip": b"PK\x03\x04",
     "7-Zip": b"7z\xbc\xaf\x27\x1c",
 }
-"""Docker and podman do not take these either."""
+"""Docker and podman do not support these either."""
 MAX_MEMORY = 256 << 20
-"""Bytes. `xz -9` needs 65 MiB; a header can ask for 4 GiB."""
+"""Bytes. `xz -9` needs 65 MiB; a header can request 4 GiB."""
 _CHUNK = 1 << 16
 MEDIA_TYPE_SUFFIX = {"": "", "gzip": "+gzip", "zstd": "+zstd"}
 
 
 class Peeked:
-    """A stream whose first bytes were looked at and are read again."""
+    """A stream whose first bytes, already read, are read again."""
 
     def __init__(self, stream: Readable, start: bytes) -> None:
         self.stream, self._start = stream, start
         self.start = start
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes, by default a chunk; none at the end."""
+        """Return at most `size` bytes, by default a chunk; no bytes at the end."""
         if self._start:
             size = len(self._start) if size < 0 else size
             data, self._start = self._start[:size], self._start[size:]
@@ -62,14 +63,14 @@ class Peeked:
 
 
 def detect(start: bytes) -> str:
-    """The compression of a stream by its first 6 bytes: "gzip", "zstd", "bzip2", "xz", "" for none."""
+    """Return the compression of a stream by its first 6 bytes: "gzip", "zstd", "bzip2", "xz", "" for none."""
     if start[1:4] == _SKIPPABLE and start[0] >> 4 == 5:
         return "zstd"
     return next((name for name, magic in _MAGIC.items() if start.startswith(magic)), "")
 
 
 def peek(stream: Readable) -> tuple[Peeked, str]:
-    """The stream, whole, and its compression."""
+    """Return the whole stream and its compression."""
     start = b""
     while len(start) < 6 and (more := stream.read(6 - len(start))):
         start += more
@@ -78,10 +79,10 @@ def peek(stream: Readable) -> tuple[Peeked, str]:
 
 @contextlib.contextmanager
 def open_decompressed(stream: Readable) -> Iterator[Readable]:
-    """The plain bytes of a stream; a `Peeked` of it if it is not compressed.
+    """Yield the decompressed stream; a `Peeked` if it is not compressed.
 
-    Raises BrokenArchive for a compression that is known but not supported. Reading raises BrokenArchive if the
-    compressed data is damaged or ends in the middle.
+    Raises BrokenArchive if the compression is not supported. Reading raises BrokenArchive if the compressed data
+    is damaged or truncated.
     """
     peeked, kind = peek(stream)
     if not kind:
@@ -89,7 +90,7 @@ def open_decompressed(stream: Readable) -> Iterator[Readable]:
             if peeked.start.startswith(magic):
                 raise BrokenArchive(
                     f"the archive is compressed by {name}, which is not supported",
-                    "Unpack it first, or compress it by gzip, zstd, bzip2 or xz.",
+                    "decompress it first, or compress it by gzip, zstd, bzip2 or xz",
                 )
         yield peeked
         return
@@ -99,7 +100,7 @@ def open_decompressed(stream: Readable) -> Iterator[Readable]:
 
 @contextlib.contextmanager
 def open_compressor(output: BinaryIO, kind: str) -> Iterator[BinaryIO]:
-    """A file whose bytes go to `output` compressed by "gzip" or "zstd", or for "" as they are. Reproducible."""
+    """Yield a file that writes to `output`, compressed by "gzip" or "zstd", or for "" unchanged. Reproducible."""
     if kind == "":
         yield output
     elif kind == "gzip":
@@ -111,7 +112,7 @@ def open_compressor(output: BinaryIO, kind: str) -> Iterator[BinaryIO]:
         with _zstandard().ZstdCompressor().stream_writer(output, closefd=False) as file:
             yield file
     else:
-        raise InvalidArgument(f"unknown compression: {kind!r}", "It is gzip, zstd, or none.")
+        raise InvalidArgument(f"unknown compression: {kind!r}", "use gzip, zstd, or none")
 
 
 def _open(kind: str, stream: Peeked) -> Any:
@@ -129,7 +130,7 @@ def _open(kind: str, stream: Peeked) -> Any:
 
 
 class _Xz:
-    """The streams of an xz file, one after another, with zeros between and after them (xz(5), 2)."""
+    """The concatenated streams of an xz file, with padding zeros between and after them (xz(5), 2)."""
 
     def __init__(self, stream: Peeked) -> None:
         self._stream, self._input = stream, b""
@@ -141,7 +142,7 @@ class _Xz:
         self._part = lzma.LZMADecompressor(lzma.FORMAT_XZ, MAX_MEMORY)
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
+        """Return at most `size` bytes; no bytes at the end."""
         while True:
             if self._part.eof:
                 self._input = (self._part.unused_data or self._input).lstrip(b"\0")
@@ -165,39 +166,39 @@ def _zstandard() -> Any:
         import zstandard
     except ImportError:
         raise PyctrError(
-            "this is compressed by zstd, and Python's zstandard is not installed",
-            "Run `make setup`, or install python3-zstandard.",
+            "the archive is compressed by zstd, and Python's zstandard is not installed",
+            "run `make setup`, or install python3-zstandard",
         ) from None
     return zstandard
 
 
-def most() -> int:
-    """The most bytes that one stream may decompress to: MOST, or what the environment says instead."""
-    given = os.environ.get(MOST_VARIABLE) or str(MOST)
+def max_decompressed() -> int:
+    """Return the maximum size of one decompressed stream in bytes: from the environment, else MAX_DECOMPRESSED."""
+    given = os.environ.get(MAX_VARIABLE) or str(MAX_DECOMPRESSED)
     if not number.is_whole(given):
-        raise InvalidArgument(f"{MOST_VARIABLE}={given}: it is a number of bytes")
+        raise InvalidArgument(f"{MAX_VARIABLE}={given}: must be a number of bytes")
     return int(given)
 
 
 class _Checked:
-    """A decompressor whose many errors are one, and that gives out no more than `most` bytes."""
+    """A decompressor that raises only BrokenArchive, and returns at most `max_decompressed` bytes."""
 
     def __init__(self, plain: Any, kind: str) -> None:
         self._plain, self._kind = plain, kind
-        self._left = most()
+        self._remaining = max_decompressed()
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
-        data = self._decompressed(size)
-        self._left -= len(data)
-        if self._left < 0:
+        """Return at most `size` bytes; no bytes at the end."""
+        data = self._decompress(size)
+        self._remaining -= len(data)
+        if self._remaining < 0:
             raise BrokenArchive(
-                f"{self._kind} data that is more than {most()} bytes decompressed",
-                f"a decompression bomb? {MOST_VARIABLE}=BYTES in the environment sets another limit",
+                f"{self._kind} data of more than {max_decompressed()} bytes decompressed",
+                f"a decompression bomb? {MAX_VARIABLE}=BYTES in the environment sets another limit",
             )
         return data
 
-    def _decompressed(self, size: int) -> bytes:
+    def _decompress(self, size: int) -> bytes:
         try:
             data: bytes = self._plain.read(size)
         except (EOFError, ValueError, zlib.error) as error:

@@ -1,7 +1,7 @@
-"""The files of an image archive: one pass over the stream, each file staged as a blob with its digest.
+"""The files of an image archive, read in one pass: each file is staged as a blob with its digest.
 
-So an archive can come through a pipe, in any order, compressed or not, and no name in it is a path on disk.
-What is kept of it in memory is bounded: the number of its files, and the length of their names.
+So an archive can come through a pipe, in any order, compressed or not, and no name in it is used as a path on
+disk. Memory is bounded by limits on the number of files and on the length of their names.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pyctr_lite.rootfs import tar
 if TYPE_CHECKING:
     from pyctr_lite.images.staging import Staging
 
-_MOST_LINKS = 8
+_MAX_LINKS = 8
 _MAX_FILES = 1 << 16
 _MAX_NAME = 4096
 
 
 class Contents:
-    """What an archive has, by cleaned name."""
+    """The files and links of an archive, by cleaned name."""
 
     def __init__(self, stream: tar.Readable, stage: Staging) -> None:
-        """Read a whole archive. Fails with BrokenArchive where it is damaged."""
+        """Read a whole archive. Raises BrokenArchive if it is damaged."""
         self._files: dict[bytes, blob.BlobWriter] = {}
         self._links: dict[bytes, bytes] = {}
         with compression.open_decompressed(stream) as plain:
@@ -51,9 +51,9 @@ class Contents:
         return name.encode() in self._files
 
     def file(self, name: str) -> blob.BlobWriter:
-        """A staged file, by its name or a link to it. Fails with BrokenArchive where the archive lacks it."""
+        """Return a staged file, by its name or a link to it. Raises BrokenArchive if the archive lacks it."""
         found = layers.clean(name.encode(errors="surrogateescape"))
-        for _ in range(_MOST_LINKS):
+        for _ in range(_MAX_LINKS):
             if found in self._files:
                 return self._files[found]
             if found not in self._links:
@@ -62,7 +62,7 @@ class Contents:
         raise BrokenArchive(f"the archive lacks {name}, which it refers to")
 
     def blob(self, descriptor: dict[str, Any]) -> blob.BlobWriter:
-        """Return the blob that an OCI descriptor stands for, digest and size checked."""
+        """Return the blob of an OCI descriptor, with digest and size checked. Raises BrokenArchive."""
         digest = descriptor["digest"]
         found = self.file(f"blobs/{digest.replace(':', '/')}")
         blob.check(digest, found.digest, f"blob {digest}")
@@ -72,11 +72,11 @@ class Contents:
 
 
 def document(shape_: Any, written: blob.BlobWriter, name: str) -> Any:
-    """Return the value of a staged JSON file by its shape. Raises BrokenArchive, with its name."""
+    """Read a staged JSON file by its shape. Raises BrokenArchive, with the file's name."""
     return shape.read_file(shape_, written.path, name)
 
 
 def content(written: blob.BlobWriter) -> bytes:
-    """Return the bytes of a staged file that was read as a document."""
+    """Return the bytes of a staged file that `document` has read, so is not larger than shape.MAX_SIZE."""
     with open(written.path, "rb") as file:
         return file.read(shape.MAX_SIZE + 1)

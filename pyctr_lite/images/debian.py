@@ -1,4 +1,4 @@
-"""A minimal Debian root file system by mmdebstrap(1), from where this machine's apt has its packages."""
+"""A minimal Debian root file system, made by mmdebstrap(1) from the sources of the host's apt."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from pyctr_lite.rootfs.tar import Readable
 
 _SOURCES = "/etc/apt"
-# How this machine reaches the archive: needed while the image is made, and no part of it.
+# Proxy and checking settings of the host's apt: used while the image is made, then removed from it.
 _SETTINGS = ("Acquire::http", "Acquire::https", "Acquire::Check-")
 _HOST_FILES = ("etc/apt/apt.conf.d/zz-host", "etc/hostname", "etc/resolv.conf")
 
 
 @contextlib.contextmanager
 def root_filesystem(suite: str) -> Iterator[Readable]:
-    """The tar stream of a minimal root file system; its end is reached only if mmdebstrap succeeded.
+    """Yield the tar stream of a minimal root file system, which ends only if mmdebstrap has succeeded.
 
-    Fails with NotFound without mmdebstrap, with PyctrError where it fails.
+    Raises NotFound if mmdebstrap is missing, PyctrError if it fails.
     """
     if not shutil.which("mmdebstrap"):
         raise NotFound("no mmdebstrap on this machine", "apt-get install mmdebstrap")
@@ -51,13 +51,13 @@ def root_filesystem(suite: str) -> Iterator[Readable]:
 
 
 def codename() -> str:
-    """This machine's release (os-release(5), VERSION_CODENAME), bookworm where it is not a Debian."""
+    """Return the host's release (os-release(5), VERSION_CODENAME); bookworm if the host is not Debian."""
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
     return release.get("VERSION_CODENAME", "") if release.get("ID") == "debian" else "bookworm"
 
 
 def sources(suite: str, directory: str = _SOURCES) -> list[str]:
-    """The machine's apt sources files that have a suite; none: mmdebstrap's default mirror is used."""
+    """Return the host's apt sources files that list a suite. With none, mmdebstrap uses its default mirror."""
     candidates = [Path(directory, "sources.list"), *sorted(Path(directory, "sources.list.d").glob("*"))]
     return [
         str(path)
@@ -67,34 +67,34 @@ def sources(suite: str, directory: str = _SOURCES) -> list[str]:
 
 
 def _has_suite(text: str, suite: str) -> bool:
-    """Whether a sources.list(5) file, of one line an entry or deb822, is of a suite."""
+    """Return whether a sources.list(5) file, in the one-line or deb822 format, lists a suite."""
     for line in text.splitlines():
-        words = line.split()
-        if words[:1] in (["deb"], ["Suites:"]) and suite in words:
+        fields = line.split()
+        if fields[:1] in (["deb"], ["Suites:"]) and suite in fields:
             return True
     return False
 
 
 def check(process: subprocess.Popen[bytes], messages: IO[bytes]) -> None:
-    """Wait for mmdebstrap. Fails with PyctrError, in its own last words, where it has failed."""
+    """Wait for mmdebstrap. Raises PyctrError, with its error message, if it has failed."""
     if process.wait() == 0:
         return
     messages.seek(0)
     lines = [line for line in messages.read().decode(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("E:")] or lines or [f"exit status {process.returncode}"]
     raise PyctrError(
-        f"mmdebstrap failed: {errors[0]}", "Is the mirror reachable, and the suite in it? See /etc/apt."
+        f"mmdebstrap failed: {errors[0]}", "is the mirror in /etc/apt reachable, and does it have the suite?"
     )
 
 
 class _Output:
-    """mmdebstrap's archive."""
+    """The archive that mmdebstrap writes to its standard output."""
 
     def __init__(self, process: subprocess.Popen[bytes], messages: IO[bytes]) -> None:
         self._process, self._messages = process, messages
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end, unless mmdebstrap has failed."""
+        """Return at most `size` bytes; no bytes at the end. Raises PyctrError if mmdebstrap has failed."""
         assert self._process.stdout is not None
         data = self._process.stdout.read(size)
         if not data:

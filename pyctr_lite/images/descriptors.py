@@ -1,4 +1,4 @@
-"""Descriptors in index.json: the store reads back what other tools, or older versions, have put there."""
+"""Descriptors in index.json, which other tools or older versions may have written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def references_of(descriptor: dict[str, Any]) -> list[references.Reference]:
-    """The name in a descriptor, none where it has no name or one that is not Docker's grammar."""
+    """Return the reference in a descriptor; none if it has no name, or a name outside Docker's grammar."""
     name = (descriptor.get("annotations") or {}).get(images.REF_NAME)
     if not name:
         return []
@@ -24,7 +24,7 @@ def references_of(descriptor: dict[str, Any]) -> list[references.Reference]:
 
 
 def has_name(descriptor: dict[str, Any], wanted: references.Reference) -> bool:
-    """Return whether a descriptor is the one that a reference names, by tag or by digest."""
+    """Return whether a reference names a descriptor, by tag or by digest."""
     known = references_of(descriptor)
     if wanted.digest:
         return descriptor["digest"] == wanted.digest and wanted.repository() in [it.repository() for it in known]
@@ -32,17 +32,17 @@ def has_name(descriptor: dict[str, Any], wanted: references.Reference) -> bool:
 
 
 def is_hex(text: str) -> bool:
-    """Return whether a text is nothing but the digits of a digest."""
+    """Return whether a text consists of lower-case hex digits."""
     return bool(text) and all(character in "0123456789abcdef" for character in text)
 
 
-def leads_somewhere(descriptor: object) -> bool:
-    """Return whether a member of index.json is a descriptor at all."""
-    return isinstance(descriptor, dict) and isinstance(descriptor.get("digest"), str)
+def is_descriptor(value: object) -> bool:
+    """Return whether a value in index.json is an object with a digest."""
+    return isinstance(value, dict) and isinstance(value.get("digest"), str)
 
 
-def sound(descriptor: dict[str, Any]) -> dict[str, Any]:
-    """A descriptor without annotations that are not texts, as they must be."""
+def without_bad_annotations(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """Return a descriptor without the annotations whose values are not strings."""
     annotations = descriptor.get("annotations")
     if annotations is None or (
         isinstance(annotations, dict) and all(isinstance(value, str) for value in annotations.values())
@@ -53,7 +53,7 @@ def sound(descriptor: dict[str, Any]) -> dict[str, Any]:
 
 
 def not_found(descriptors: list[dict[str, Any]], name: str) -> NotFound:
-    """Return the error for a name that no image has, with the nearest one that an image has."""
+    """Return the error for an unknown image name, with a suggestion."""
     known = [reference.familiar() for descriptor in descriptors for reference in references_of(descriptor)]
     by_digest = "@" in name or is_hex(name.removeprefix("sha256:"))
     shown = name if by_digest else references.parse(name).familiar()

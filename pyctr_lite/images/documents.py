@@ -1,9 +1,9 @@
-"""The documents of an image, declared: config, manifest, index, docker-archive's manifest.json, oci-layout.
+"""The shapes of an image's documents: config, manifest, index, docker-archive's manifest.json, oci-layout.
 
-Every one that comes in is read by `shape.read` against its declaration here (load, import, commit: all go through
-`writer.add_image`), and so is every one that the store reads back: what an older version or another tool put there
-is found broken, not trusted. Sources: image-spec schema/*.json and specs-go, moby's image.Image, container.Config
-and tarexport's manifestItem, tried on Docker 20.10.
+`shape.read` checks every document against its shape here, both when it enters the store (load, import and commit
+go through `writer.add_image`) and when the store reads it: a malformed document from an older version or another
+tool is reported as broken. Sources: image-spec schema/*.json and specs-go, moby's image.Image, container.Config
+and tarexport's manifestItem, tested with Docker 20.10.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HEALTHCHECK = Object(
         "Retries": Int(0, INT64),
     }
 )
-"""At least Docker's minimum of 1 ms, or 0: the default."""
+"""Intervals are at least Docker's minimum of 1 ms, or 0 for the default."""
 
 CONFIG = Object(
     {
@@ -62,7 +62,7 @@ CONFIG = Object(
         "Shell": _WORDS,
     }
 )
-"""What a container of the image runs, in Docker's keys."""
+"""The defaults of the image's containers, with Docker's keys."""
 
 HISTORY = Object(
     {"created": Time(), "created_by": _TEXT, "author": _TEXT, "comment": _TEXT, "empty_layer": Bool()}
@@ -90,7 +90,7 @@ IMAGE = Object(
     },
     required=("rootfs",),
 )
-"""An image's config: its digest is the image's ID."""
+"""An image's config. Its digest is the image's ID."""
 
 PLATFORM = Object(
     {"architecture": _TEXT, "os": _TEXT, "os.version": _TEXT, "os.features": List(_TEXT), "variant": _TEXT}
@@ -167,10 +167,10 @@ _LAYERS = (
 
 
 class _Either:
-    """A manifest or an index: what a descriptor that names an image leads to."""
+    """The shape of a manifest or an index."""
 
     def read(self, value: Any) -> Any:
-        """Return the value as an index if it has `manifests`, else as a manifest. Raises shape.Wrong."""
+        """Read the value as an index if it has `manifests`, else as a manifest. Raises shape.Mismatch."""
         is_index = isinstance(value, dict) and any(key.casefold() == "manifests" for key in value)
         return INDEX.read(value) if is_index else MANIFEST.read(value)
 
@@ -179,7 +179,7 @@ MANIFEST_OR_INDEX = _Either()
 
 
 def is_image(manifest: dict[str, Any]) -> bool:
-    """Return whether a manifest is an image's: not an attestation's, a signature's or another artifact's."""
+    """Return whether a manifest is that of an image, not of an attestation, a signature or another artifact."""
     return (
         not manifest.get("artifactType")
         and "subject" not in manifest
@@ -189,12 +189,12 @@ def is_image(manifest: dict[str, Any]) -> bool:
 
 
 def leads_to_image(descriptor: dict[str, Any]) -> bool:
-    """Return whether a descriptor may be an image's: of a manifest or an index, and not for platform unknown."""
+    """Return whether a descriptor may lead to an image: a manifest or index, not for the platform "unknown"."""
     platform = descriptor.get("platform") or {}
     return descriptor["mediaType"] in _MANIFESTS and platform.get("os") != "unknown"
 
 
 def media_type(manifest: dict[str, Any]) -> str:
-    """Return the media type of a manifest or an index: as it says itself, else OCI's."""
+    """Return the media type of a manifest or an index: its own, else OCI's."""
     given: str = manifest.get("mediaType") or ""
     return given or (images.INDEX if "manifests" in manifest else images.MANIFEST)

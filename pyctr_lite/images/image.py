@@ -1,4 +1,4 @@
-"""What an image is: a config, and layers by digest (OCI image-spec config.md, manifest.md)."""
+"""Images: a config and a list of layers by digest (OCI image-spec config.md, manifest.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    # Familiar names, each with the digest of the manifest that it stands for.
+    # Familiar names, each with the digest of its manifest.
     Names = dict[str, str]
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -20,7 +20,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 
 
 class Layer:
-    """A layer as a manifest lists it: `digest` and `size` (bytes) of the blob, `diff_id` of the tar in it."""
+    """A layer in a manifest: `digest` and `size` (bytes) of the blob, `diff_id` of the uncompressed tar."""
 
     __slots__ = ("diff_id", "digest", "media_type", "size")
 
@@ -32,10 +32,10 @@ class Layer:
 
 
 class Image:
-    """An image of the store. `id` is the config's digest, `digest` the manifest's, `config` OCI's object.
+    """An image of the store. `id` is the config's digest, `digest` the manifest's.
 
-    `config` is of the shape `documents.IMAGE`. An image is its config: manifests that list its layers compressed
-    in other ways are the same image, under other names. `size` is in bytes, of the layers' blobs as stored.
+    `config` has the shape `documents.IMAGE`, and identifies the image: manifests with the same layers in another
+    compression are the same image, under other names. `size` is the sum of the layers' blobs in bytes.
     """
 
     __slots__ = ("_names", "config", "created", "digest", "id", "layers", "size")
@@ -54,9 +54,9 @@ class Image:
 
     @property
     def names(self) -> Names:
-        """The familiar names ("busybox:latest"), none for a dangling image, each with its manifest's digest.
+        """The familiar names ("busybox:latest"), each with its manifest's digest; empty for a dangling image.
 
-        They are looked up when first asked for: it takes a look at every image of the store.
+        Read lazily, since that reads every image of the store.
         """
         if not isinstance(self._names, dict):
             self._names = self._names()
@@ -69,7 +69,7 @@ class Image:
 
     @property
     def chain_ids(self) -> list[str]:
-        """The chain id of each layer, bottom first: the address of it as unpacked upon those below."""
+        """The chain id of each layer, bottom first: it identifies the layer together with all layers below."""
         return chain_ids([layer.diff_id for layer in self.layers])
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Image:
 
 
 def chain_ids(diff_ids: list[str]) -> list[str]:
-    """`sha256(chain_id(below) + " " + diff_id)` for each layer, bottom first (OCI image-spec config.md)."""
+    """Return `sha256(chain_id(below) + " " + diff_id)` for each layer, bottom first (OCI image-spec config.md)."""
     chains = diff_ids[:1]
     if len(diff_ids) > 1:
         for diff_id in diff_ids[1:]:

@@ -1,4 +1,4 @@
-"""`import`: an archive of a root file system becomes an image of one layer (docker import)."""
+"""`import`: make an image of one layer from the archive of a root file system (docker import)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def import_rootfs(
     platform: str | None = None,
     watch: Callable[[BinaryIO], BinaryIO] = lambda file: file,
 ) -> Image:
-    """Make an image from a tar archive, plain or compressed: a path, "-" for standard input, or a file.
+    """Make an image from a tar archive, plain or compressed: a path, "-" for standard input, or an open file.
 
-    `changes` are Dockerfile instructions as of `commit -c`, `platform` is `os[/architecture[/variant]]`;
-    `watch` gives the file that is read instead, for one to see how far it is.
-    Fails with BrokenArchive and leaves the store as it was where the archive is damaged or unsafe.
+    `changes` are Dockerfile instructions as for `commit -c`, `platform` is `os[/architecture[/variant]]`;
+    `watch` wraps the input file, to report progress.
+    Raises BrokenArchive and leaves the store unchanged if the archive is damaged or unsafe.
     """
     names = [writer.parse_name(reference).familiar()] if reference else []
     parsed = [configs.parse_change(change) for change in changes]
@@ -41,7 +41,7 @@ def import_rootfs(
         "history": [{"created": configs.created_now(), "comment": message or f"Imported from {shown}"}],
     }
     if "://" in shown:
-        hint = f"Use: curl -L {shown} | pyctr_lite import - NAME"
+        hint = f"use: curl -L {shown} | pyctr_lite import - NAME"
         raise InvalidArgument(f"import from a URL is not supported: {shown}", hint)
     with archive.open_source(source) as file:
         return add_root_filesystem(store, watch(file), config, names)
@@ -50,7 +50,7 @@ def import_rootfs(
 def add_root_filesystem(
     store: ImageStore, stream: Readable, config: dict[str, Any], references: Sequence[str]
 ) -> Image:
-    """Add an image of one layer: hashed, stored and unpacked in one pass over the stream."""
+    """Add an image of one layer, which is hashed, stored and unpacked in one pass over the stream."""
     with store.staging() as stage:
         target = stage.new_path()
         with stage.open_blob() as written:
@@ -63,9 +63,11 @@ def add_root_filesystem(
 
 
 def parse_platform(text: str | None) -> dict[str, str]:
-    """The config keys of `os[/architecture[/variant]]`; by default this machine's."""
+    """Return the config keys of `os[/architecture[/variant]]`; by default the host's platform."""
     parts = (text or f"linux/{platforms.architecture()}").split("/")
     if not all(parts) or len(parts) > 3 or not all(part.replace("_", "").isalnum() for part in parts):
-        raise InvalidArgument(f"invalid platform: {text!r}", "It is os[/architecture[/variant]], as linux/amd64.")
+        raise InvalidArgument(
+            f"invalid platform: {text!r}", "use os[/architecture[/variant]], such as linux/amd64"
+        )
     values = {"os": parts[0], "architecture": parts[1] if len(parts) > 1 else platforms.architecture()}
     return {**values, "variant": parts[2]} if len(parts) > 2 else values

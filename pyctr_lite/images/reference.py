@@ -16,7 +16,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class Reference:
-    """A parsed reference. `tag` is "latest" where the text has neither tag nor digest (`name_only`)."""
+    """A parsed reference. `tag` is "latest" if the text has neither tag nor digest (`name_only`)."""
 
     __slots__ = ("digest", "domain", "name_only", "path", "tag")
 
@@ -24,17 +24,17 @@ class Reference:
         self.domain, self.path, self.tag, self.digest, self.name_only = domain, path, tag, digest, name_only
 
     def repository(self) -> str:
-        """The name as people write it: `busybox`, `someone/tool`, `quay.io/a/b`."""
+        """Return the short name of the repository: `busybox`, `someone/tool`, `quay.io/a/b`."""
         if self.domain != DEFAULT_DOMAIN:
             return f"{self.domain}/{self.path}"
         return self.path.removeprefix("library/") if self.path.count("/") == 1 else self.path
 
     def familiar(self) -> str:
-        """The reference as people write it: `busybox:latest`."""
+        """Return the short form: `busybox:latest`."""
         return self.repository() + self._suffix()
 
     def canonical(self) -> str:
-        """The reference in full: `docker.io/library/busybox:latest`."""
+        """Return the full form: `docker.io/library/busybox:latest`."""
         return f"{self.domain}/{self.path}{self._suffix()}"
 
     def _suffix(self) -> str:
@@ -51,16 +51,16 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Parse a reference; what it leaves out is Docker's default (docker.io, library/, latest).
+    """Parse a reference; missing parts get Docker's defaults (docker.io, library/, latest).
 
-    Fails with InvalidArgument in Docker's words.
+    Raises InvalidArgument with Docker's text.
     """
     rest, at, digest = text.partition("@")
     if at and not is_digest(digest):
         raise _invalid(text, "the digest is not <algorithm>:<hex>")
     rest, tag = _split_tag(rest)
     if tag is not None and not is_tag(tag):
-        raise _invalid(text, "a tag is at most 128 letters, digits and ._-, and starts with none of .-")
+        raise _invalid(text, "a tag is at most 128 letters, digits and ._-, and does not start with . or -")
     domain, path = _split_domain(rest)
     if not _is_domain(domain):
         raise _invalid(text)
@@ -68,7 +68,7 @@ def parse(text: str) -> Reference:
         written = path if path in text else path.removeprefix("library/")
         raise InvalidArgument(
             f"invalid reference format: repository name ({path}) must be lowercase: {text!r}",
-            f"Write {text.replace(written, written.lower())}.",
+            f"did you mean {text.replace(written, written.lower())}?",
         )
     if not _is_path(path) or len(domain) + len(path) > 254:
         raise _invalid(text)
@@ -79,13 +79,13 @@ def parse(text: str) -> Reference:
 
 
 def is_digest(text: str) -> bool:
-    """Whether a text is `<algorithm>:<hex>` of a known algorithm and its right length."""
+    """Return whether a text is `<algorithm>:<hex>` with a known algorithm and its length."""
     algorithm, _, encoded = text.partition(":")
     return len(encoded) == DIGEST_HEX.get(algorithm) and _HEX.issuperset(encoded)
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text can be a tag: `[\\w][\\w.-]{0,127}`."""
+    """Return whether a text is a valid tag: `[\\w][\\w.-]{0,127}`."""
     return 0 < len(text) <= 128 and text[0] in _WORD and _WORD.issuperset(text.translate({46: None, 45: None}))
 
 
@@ -95,13 +95,13 @@ def _invalid(text: str, why: str = "") -> InvalidArgument:
 
 def _split_tag(text: str) -> tuple[str, str | None]:
     colon = text.rfind(":")
-    if colon < 0 or "/" in text[colon:]:  # that colon is before a port
+    if colon < 0 or "/" in text[colon:]:  # a colon before a slash belongs to a port
         return text, None
     return text[:colon], text[colon + 1 :]
 
 
 def _split_domain(name: str) -> tuple[str, str]:
-    """What comes before the first slash is a domain only where it looks like one."""
+    """Split off the domain: the part before the first slash if it has a dot, colon or capital, or is localhost."""
     first, slash, rest = name.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
         domain, path = DEFAULT_DOMAIN, name
@@ -132,7 +132,7 @@ def _is_path(path: str) -> bool:
 
 
 def _is_component(component: str) -> bool:
-    """Lower-case letters and digits, between them one of `.`, `_`, `__` or any number of `-`."""
+    """Return whether a path component is valid: a-z and 0-9, separated by `.`, `_`, `__` or any number of `-`."""
     if not component or component[0] not in _LOWER or component[-1] not in _LOWER:
         return False
     separator = ""

@@ -1,8 +1,9 @@
-"""Takes names and images away, with what no other image needs. Nothing is counted: who refers to what is read.
+"""Remove tags and images, plus the blobs and layers that no other image references.
 
-Paths are made of checked digests and of chain ids that we computed, never of names in an image. What a layer
-has in it is removed by `walk.remove_tree`, which follows no link. It works on a full disk: index.json is
-written over, and layers are renamed where they are.
+There are no reference counts: the references are read from the documents each time. Paths are made of checked
+digests and of computed chain ids, never of names in an image. The files of a layer are removed by
+`walk.remove_tree`, which follows no link. Removal works on a full disk: index.json is overwritten in place, and
+layers are renamed in place.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 InUse = Callable[["Image"], Sequence[str]]
 Removed = list[tuple[str, str]]
 _ORPHANS_AGE = 3600
-"""Seconds after which a blob that no image names is nobody's: skopeo writes blobs before it writes index.json."""
+"""Seconds after which an unreferenced blob is removed: skopeo writes blobs before it writes index.json."""
 
 
 def remove(
@@ -33,11 +34,12 @@ def remove(
     in_use: InUse | None = None,
     running: InUse | None = None,
 ) -> Removed:
-    """Remove a name, and the image with its last name; with an ID all its names, of several repositories by force.
+    """Remove a name, and with the last name the image; given an ID, remove the image with all its names.
 
-    `in_use` gives the IDs of the containers that need an image, `running` those of them that run. Fails with
-    Conflict while there are any; `force` then takes the name, and leaves the image to them without one, for
-    `prune`. By its ID an image with a running container is not removed by force either.
+    Names in several repositories are removed only with `force`. `in_use` returns the IDs of the containers that
+    need an image, `running` those of the running ones. Raises Conflict if there are any; `force` then removes the
+    name, and the image stays without one until `prune`. An image given by its ID with a running container is never
+    removed.
     """
     with writer.locked(store):
         try:
@@ -59,16 +61,16 @@ def prune(
     all: bool = False,
     chosen: Callable[[Image], bool] | None = None,
 ) -> tuple[Removed, int]:
-    """Remove dangling images, with `all` every image that no container uses: what went, and the blobs' bytes.
+    """Remove dangling images, with `all` every image that no container uses; `chosen` selects among them.
 
-    `chosen` narrows the choice.
+    Returns the removed names and IDs, and the freed bytes of blobs.
     """
     removed: Removed = []
     with writer.locked(store):
         before = _blob_bytes(store)
         unreadable = [each for each, _ in store.survey()[1] if not broken.users(store, each, in_use)]
         kept = [each for each in store.descriptors() if writer.name_of(each) or each not in unreadable]
-        writer.write_index(store, _without_spare(store, kept))
+        writer.write_index(store, _without_duplicates(store, kept))
         for image in store.list():
             if not (all or not image.references) or (chosen and not chosen(image)):
                 continue
@@ -79,7 +81,7 @@ def prune(
 
 
 def _name_in(image: Image, name: str) -> str:
-    """The image's own name that a person named it by; "" where it was an ID or a digest."""
+    """Return the image's name if `name` is one of its names; "" if `name` is an ID or a digest."""
     try:
         familiar = reference.parse(name).familiar()
     except InvalidArgument:
@@ -94,7 +96,7 @@ def _check(image: Image, by_name: str, users: list[str], running: list[str], for
             raise Conflict(
                 f'conflict: unable to remove repository reference "{by_name}" (must force) - container '
                 f"{users[0][:12]} is using its referenced image {short}",
-                "Remove the container first, or use --force to take only the name.",
+                "remove the container first, or use --force to remove only the name",
             )
         return
     if users and (running or not force or not image.references):
@@ -102,17 +104,17 @@ def _check(image: Image, by_name: str, users: list[str], running: list[str], for
         user = f"running container {running[0][:12]}" if running else f"stopped container {users[0][:12]}"
         raise Conflict(
             f"conflict: unable to delete {short} ({forced}) - image is being used by {user}",
-            "Remove the container first.",
+            "remove the container first",
         )
     if not force and len({name.rpartition(":")[0] for name in image.references}) > 1:
         raise Conflict(
             f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories",
-            f"Remove its names one by one ({', '.join(image.references)}), or use --force.",
+            f"remove its names one by one ({', '.join(image.references)}), or use --force",
         )
 
 
 def _untag(store: ImageStore, names: Iterable[str]) -> Removed:
-    """Take names away; an image that had no other stays in the index without one."""
+    """Remove names. An image that had no other name stays in the index without one."""
     names = list(names)
     if not names:
         return []
@@ -121,21 +123,21 @@ def _untag(store: ImageStore, names: Iterable[str]) -> Removed:
     for descriptor in before:
         if all(descriptor["digest"] != other["digest"] for other in kept):
             kept.append(writer.without_name(descriptor))
-    kept = _without_spare(store, kept)
+    kept = _without_duplicates(store, kept)
     writer.write_index(store, kept)
     _remove_unneeded(store, before, kept)
     return [("Untagged", name) for name in names]
 
 
-def _without_spare(store: ImageStore, descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out descriptors without a name whose image has a name by another manifest: nobody would miss them."""
+def _without_duplicates(store: ImageStore, descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out unnamed descriptors whose image also has a named one, with another manifest."""
     images = [(each, _image_id(store, each)) for each in descriptors]
     named = {image for each, image in images if writer.name_of(each)}
     return [each for each, image in images if writer.name_of(each) or not image or image not in named]
 
 
 def _image_id(store: ImageStore, descriptor: dict[str, Any]) -> str:
-    """The image that a descriptor leads to, "" if it is broken."""
+    """Return the ID of a descriptor's image, "" if it is broken."""
     try:
         return str(store.manifest(descriptor)[0]["config"]["digest"])
     except PyctrError:
@@ -143,7 +145,7 @@ def _image_id(store: ImageStore, descriptor: dict[str, Any]) -> str:
 
 
 def _delete(store: ImageStore, image: Image) -> Removed:
-    """Delete an image without names: first from the index, then the blobs and layers no other image has."""
+    """Delete an image without names: first from the index, then the blobs and layers that no other image needs."""
     before = store.descriptors()
     kept = [each for each in before if _image_id(store, each) != image.id]
     writer.write_index(store, kept)
@@ -157,9 +159,9 @@ def _remove_unneeded(
     kept: list[dict[str, Any]],
     chains: Sequence[str] = (),
 ) -> list[str]:
-    """Remove the blobs and layers that only those descriptors need that were there `before` and are not `kept`.
+    """Remove the blobs and layers that are needed only by the descriptors in `before` that are not in `kept`.
 
-    Returns which of `chains` are gone, the top first.
+    Returns those of `chains` that were removed, the top first.
     """
     gone = [each for each in before if all(each["digest"] != other["digest"] for other in kept)]
     if not gone:
@@ -174,10 +176,10 @@ def _remove_unneeded(
 
 
 def _needs(store: ImageStore, descriptors: Iterable[dict[str, Any]]) -> tuple[set[str], set[str]]:
-    """The blobs and the chain ids that descriptors lead to; a damaged image's as far as they can be read.
+    """Return the blobs and chain ids that descriptors lead to, for a damaged image as far as it can be read.
 
-    What cannot be read by its shape is read for the digests in it: nothing that an image may need is removed with
-    another one.
+    A document that does not match its shape is searched for digests: removing one image must not remove anything
+    that another may need.
     """
     blobs: set[str] = set()
     chains: set[str] = set()
@@ -202,7 +204,7 @@ def _needs(store: ImageStore, descriptors: Iterable[dict[str, Any]]) -> tuple[se
 
 
 def _read(store: ImageStore, digest: str) -> dict[str, Any]:
-    """The object in a blob, {} if there is none."""
+    """Return the JSON object in a blob, {} if there is none."""
     try:
         return store.read(shape.Object({}), digest, "blob")
     except BrokenArchive:
@@ -210,7 +212,7 @@ def _read(store: ImageStore, digest: str) -> dict[str, Any]:
 
 
 def _digests(descriptors: Any) -> list[str]:
-    """The digests in what should be a list of descriptors."""
+    """Return the digests in a value that should be a list of descriptors."""
     found = (
         [each.get("digest") for each in descriptors if isinstance(each, dict)]
         if isinstance(descriptors, list)
@@ -220,9 +222,9 @@ def _digests(descriptors: Any) -> list[str]:
 
 
 def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool, in_use: InUse | None) -> Removed:
-    """Remove a broken image by its name, or by the beginning of an ID as far as it can be read.
+    """Remove a broken image by its name, or by the prefix of an ID that can still be read.
 
-    Raises `error` if there is none, and Conflict while a container needs it; with `force` it loses only its name.
+    Raises `error` if there is none, Conflict if a container needs it; with `force` then only its name is removed.
     """
     gone = broken.find(store, name)
     if not gone:
@@ -233,13 +235,13 @@ def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool,
     if not force:
         raise Conflict(
             f"conflict: unable to remove {name} (must force) - container {users[0][:12]} is using it",
-            "Remove the container first, or use --force to take only the name.",
+            "remove the container first, or use --force to remove only the name",
         )
     return _untag(store, filter(None, map(writer.name_of, gone)))
 
 
 def _drop(store: ImageStore, gone: list[dict[str, Any]]) -> Removed:
-    """Take broken images out of the index, with the blobs that only they need."""
+    """Remove broken images from the index, and the blobs that only they need."""
     before = store.descriptors()
     kept = [each for each in before if each not in gone]
     if gone:
@@ -249,7 +251,7 @@ def _drop(store: ImageStore, gone: list[dict[str, Any]]) -> Removed:
 
 
 def _remove_orphans(store: ImageStore) -> None:
-    """Remove blobs and layers that no image leads to, such as a killed writer leaves."""
+    """Remove blobs and layers that no image references, such as leftovers of a killed writer."""
     blobs, chains = _needs(store, store.descriptors())
     with os.scandir(f"{store.layout}/blobs/sha256") as entries:
         for entry in entries:
@@ -261,7 +263,7 @@ def _remove_orphans(store: ImageStore) -> None:
 
 
 def _remove_directories(store: ImageStore, chains: Iterable[str]) -> None:
-    """Set unpacked layers and their Init layers aside: they are removed when the store is no longer held."""
+    """Set unpacked layers and their Init layers aside, to be removed once the store is unlocked."""
     for chain in chains:
         layer = store.layer_path(chain)
         for directory in (layer, f"{store.root}/init/{os.path.basename(layer)}"):

@@ -1,9 +1,9 @@
-"""Shapes of JSON documents that others wrote: a type for each field, and the one checker of values against them.
+"""Shapes of untrusted JSON documents: a type for each field, and the only checker of values against them.
 
-A shape reads a value as Go's encoding/json reads it into Docker's structs, for that decides what an image means:
-null is the empty value, names of members match in any case, an undeclared member is kept as it is, and a value of
-another type is an error. What a shape returns can be used without a further look: strings have no lone surrogates
-(Go puts U+FFFD there), lists have items of their type, numbers are in range.
+A shape reads a value as Go's encoding/json reads it into Docker's structs, which define the meaning of an image:
+null is the empty value, member names match in any case, an undeclared member is kept unchanged, and a value of
+another type is an error. A checked value needs no further checks: strings have no lone surrogates (Go puts U+FFFD
+there), lists have items of their type, numbers are in range.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_SIZE = 4 << 20
-"""Bytes of a document: as containers/image has it for a manifest and for a config."""
+"""Maximum bytes of a document: the limit of containers/image for a manifest and for a config."""
 INT64 = 2**63 - 1
 
 _SHOWN = 40
 
 
-class Wrong(Exception):
-    """A value is not of its shape: `path` of the field, and what it must be."""
+class Mismatch(Exception):
+    """A value that does not match its shape: the `path` of the field, and the expected value."""
 
     def __init__(self, expected: str, found: Any = None, *, missing: bool = False) -> None:
         super().__init__(expected)
         self.path, self.expected, self.found, self.missing = "", expected, found, missing
 
-    def within(self, step: str) -> Wrong:
-        """The same error, one member or item further out."""
+    def within(self, step: str) -> Mismatch:
+        """Prepend the name of the enclosing member or item to the path."""
         self.path = step + (self.path if not self.path or self.path[0] == "[" else "." + self.path)
         return self
 
@@ -43,19 +43,19 @@ class Wrong(Exception):
 
 
 class Text:
-    """A string. `nul`: whether it may have NUL in it, which no path, argument or variable can."""
+    """A string. `nul`: whether it may contain NUL, which no path, argument or variable can."""
 
     def __init__(self, *, nul: bool = True) -> None:
         self.nul = nul
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if value is None:
             return ""
         if not isinstance(value, str):
-            raise Wrong("a string", value)
+            raise Mismatch("a string", value)
         if not self.nul and "\0" in value:
-            raise Wrong("a string without NUL", value)
+            raise Mismatch("a string without NUL", value)
         return value
 
 
@@ -63,111 +63,111 @@ class Bool:
     """True or false."""
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if value is None or isinstance(value, bool):
             return bool(value)
-        raise Wrong("true or false", value)
+        raise Mismatch("true or false", value)
 
 
 class Int:
-    """A whole number of some unit from `low` to `high`, or `zero`, which stands for the default."""
+    """A whole number from `low` to `high`, in `unit`; with `zero` also 0, for the default."""
 
     def __init__(self, low: int = -INT64, high: int = INT64, unit: str = "", *, zero: bool = False) -> None:
         self.low, self.high, self.unit, self.zero = low, high, unit, zero
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if value is None:
             return 0
         expected = f"a whole number of {self.unit}" if self.unit else "a whole number"
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Wrong(expected, value)
+            raise Mismatch(expected, value)
         if not self.low <= value <= self.high and not (self.zero and value == 0):
-            raise Wrong(f"{expected} from {self.low} to {self.high}{', or 0' if self.zero else ''}", value)
+            raise Mismatch(f"{expected} from {self.low} to {self.high}{', or 0' if self.zero else ''}", value)
         return value
 
 
 class Time:
-    """A time as RFC 3339 writes it, "" for none."""
+    """A time in RFC 3339, "" for none."""
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if value is None:
             return ""
         if not isinstance(value, str) or not timestamps.is_complete(value):
-            raise Wrong('a time such as "2024-05-01T10:00:00Z"', value)
+            raise Mismatch('a time such as "2024-05-01T10:00:00Z"', value)
         return value
 
 
 class Digest:
-    """The digest of a blob; the store has those of sha256 only."""
+    """The digest of a blob. The store supports only sha256."""
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if not isinstance(value, str) or not reference.is_digest(value):
-            raise Wrong("a digest such as sha256:<64 hex digits>", value)
+            raise Mismatch("a digest such as sha256:<64 hex digits>", value)
         if not value.startswith("sha256:"):
-            raise Wrong("a sha256 digest (no other algorithm is supported)", value)
+            raise Mismatch("a sha256 digest (no other algorithm is supported)", value)
         return value
 
 
 class List:
-    """An array of items of one shape. `word`: a string stands for an array of just that (moby's strslice)."""
+    """An array of items of one shape. With `word`, a string stands for an array of one item (moby's strslice)."""
 
     def __init__(self, item: Any, *, word: bool = False) -> None:
         self.item, self.word = item, word
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if value is None:
             return []
         if self.word and isinstance(value, str):
             value = [value]
         if not isinstance(value, list):
-            raise Wrong("an array of strings, or a string" if self.word else "an array", value)
+            raise Mismatch("an array of strings, or a string" if self.word else "an array", value)
         items = []
         for number, item in enumerate(value):
             try:
                 items.append(self.item.read(item))
-            except Wrong as wrong:
-                raise wrong.within(f"[{number}]") from None
+            except Mismatch as mismatch:
+                raise mismatch.within(f"[{number}]") from None
         return items
 
 
 class Map:
-    """An object with any names: a shape for the names, one for the values."""
+    """An object with arbitrary names: one shape for the names, one for the values."""
 
     def __init__(self, value: Any, *, name: Any = None) -> None:
         self.name, self.value = name or Text(), value
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise Wrong("an object", value)
+            raise Mismatch("an object", value)
         members = {}
         for key, item in value.items():
             try:
                 members[self.name.read(key)] = self.value.read(item)
-            except Wrong as wrong:
-                raise wrong.within(f"[{_show(key)}]") from None
+            except Mismatch as mismatch:
+                raise mismatch.within(f"[{_show(key)}]") from None
         return members
 
 
 class Object:
-    """An object with declared members, of which `required` must be there; others are kept as they are."""
+    """An object with declared members, of which `required` must be present; other members are kept unchanged."""
 
     def __init__(self, members: dict[str, Any], required: tuple[str, ...] = ()) -> None:
         self.members, self.required = members, required
         self.folded: dict[str, str] = {name.casefold(): name for name in members}
 
     def read(self, value: Any) -> Any:
-        """Return the value as this shape has it. Raises Wrong."""
+        """Return the checked value. Raises Mismatch."""
         if value is None:
             value = {}
         if not isinstance(value, dict):
-            raise Wrong("an object", value)
+            raise Mismatch("an object", value)
         written: str
         found: dict[str, Any] = {}
         for written, item in value.items():
@@ -178,16 +178,16 @@ class Object:
             elif item is not None:
                 try:
                     found[key] = shape.read(item)
-                except Wrong as wrong:
-                    raise wrong.within(key) from None
+                except Mismatch as mismatch:
+                    raise mismatch.within(key) from None
         for name in self.required:
             if name not in found:
-                raise Wrong("", missing=True).within(name)
+                raise Mismatch("", missing=True).within(name)
         return found
 
 
 def read_file(shape: Any, path: str, name: str) -> Any:
-    """Return the value of a JSON file by its shape, as `read`. Raises FileNotFoundError."""
+    """Read a JSON file by its shape, as `read`. Raises FileNotFoundError."""
     with open(path, "rb", buffering=0) as file:
         content = bytearray()
         while len(content) <= MAX_SIZE and (part := file.read(MAX_SIZE + 1 - len(content))):
@@ -196,9 +196,7 @@ def read_file(shape: Any, path: str, name: str) -> Any:
 
 
 def read(shape: Any, content: bytes, name: str) -> Any:
-    """Return the value of a JSON document by its shape. Raises BrokenArchive, with the document's name and the
-    field's path.
-    """
+    """Read a JSON document by its shape. Raises BrokenArchive, with the document's name and the field's path."""
     if len(content) > MAX_SIZE:
         raise BrokenArchive(f"{name} has more than {MAX_SIZE} bytes, the maximum")
     try:
@@ -210,15 +208,15 @@ def read(shape: Any, content: bytes, name: str) -> Any:
 
 
 def check(shape: Any, value: Any, name: str) -> Any:
-    """Return a value as its shape has it. Raises BrokenArchive, with the document's name and the field's path."""
+    """Return a checked value. Raises BrokenArchive, with the document's name and the field's path."""
     try:
         return shape.read(value)
-    except Wrong as wrong:
-        raise BrokenArchive(f"{name}: {wrong}") from None
+    except Mismatch as mismatch:
+        raise BrokenArchive(f"{name}: {mismatch}") from None
 
 
 def encode(value: Any) -> bytes:
-    """Return a document's bytes, valid UTF-8: what is not (bytes of an argument) is U+FFFD, as Go writes it."""
+    """Return a document as valid UTF-8. Invalid bytes (of a command-line argument) become U+FFFD, as in Go."""
     text = jsonfile.dumps(value)
     try:
         return text.encode()
@@ -241,7 +239,7 @@ def _replace_surrogates(text: str) -> str:
 
 
 def _show(value: Any) -> str:
-    """A value in an error: as JSON, on one line, not long."""
+    """Return a value for an error message: short JSON on one line."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
     text = jsonfile.dumps(value[: _SHOWN + 1] if isinstance(value, str) else value)

@@ -1,6 +1,8 @@
-"""Images in an archive, before they are the store's: docker-archive's manifest.json, OCI's index.json.
+"""Images staged from an archive, verified but not yet in the store: docker-archive's manifest.json, OCI's
+index.json.
 
-Every digest is checked, every layer unpacked in a staging directory: what is wrong shows before anything is added.
+Every digest is checked, and every layer is unpacked in a staging directory, so that a broken archive is refused
+before anything is added to the store.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 4
 
 
-class Candidate:
-    """An image that is staged: what `writer.add_image` needs."""
+class StagedImage:
+    """A staged image: the arguments of `writer.add_image`."""
 
     def __init__(
         self, config: bytes, layers: Sequence[NewLayer], names: list[str], manifest: bytes | None
@@ -31,8 +33,8 @@ class Candidate:
         self.config, self.layers, self.names, self.manifest = config, layers, names, manifest
 
 
-class Unpacked:
-    """Layers that are unpacked while an archive is staged, each chain id once; every blob is verified."""
+class LayerUnpacker:
+    """Unpacks an archive's layers into the staging directory, each chain id once, and verifies every blob."""
 
     def __init__(self, store: ImageStore, stage: Staging) -> None:
         self._store, self._stage = store, stage
@@ -40,12 +42,12 @@ class Unpacked:
         self._verified: set[tuple[str, str]] = set()
 
     def layers(self, files: list[blob.BlobWriter], config: dict[str, Any]) -> list[NewLayer]:
-        """Return the staged layers of an image, unpacked, each checked against its diff_id."""
+        """Unpack the layers of an image, check each against its diff_id, and return them."""
         while True:
             try:
                 return self._layers(files, config)
-            except _Overtaken:
-                pass  # what was removed is unpacked from this archive now
+            except _LayerRemoved:
+                pass  # try again: the removed layer is unpacked from this archive now
 
     def _layers(self, files: list[blob.BlobWriter], config: dict[str, Any]) -> list[NewLayer]:
         diff_ids = config["rootfs"].get("diff_ids") or []
@@ -67,20 +69,20 @@ class Unpacked:
         return new
 
     def _unpack(self, file: blob.BlobWriter, diff_id: str, lowers: dict[str, int]) -> str:
-        """Unpack a layer on others (path: inode). Raises _Overtaken if one of those was removed meanwhile."""
+        """Unpack a layer upon `lowers` (path: inode). Raises _LayerRemoved if one was removed meanwhile."""
         target = self._stage.new_path()
         try:
             with open(file.path, "rb", buffering=0) as stream:
                 found = unpack.unpack(stream, target, list(lowers))
         except PyctrError as error:
-            _check_there(lowers)
+            _check_present(lowers)
             raise BrokenArchive(f"layer {diff_id}: {error.message}", error.hint) from error
-        _check_there(lowers)
+        _check_present(lowers)
         self._check(file, diff_id, found)
         return target
 
     def _verify(self, file: blob.BlobWriter, diff_id: str) -> None:
-        """Check a blob whose layer was unpacked before, from another blob: it will be kept, saved and unpacked."""
+        """Check a blob whose layer is unpacked already, from another blob: it will be stored and used, too."""
         if (file.digest, diff_id) in self._verified:
             return
         with open(file.path, "rb", buffering=0) as stream, compression.open_decompressed(stream) as plain:
@@ -93,24 +95,24 @@ class Unpacked:
         self._verified.add((file.digest, diff_id))
 
 
-class _Overtaken(Exception):
-    """A layer of the store was removed while another one was unpacked on it."""
+class _LayerRemoved(Exception):
+    """A layer of the store was removed while another one was unpacked upon it."""
 
 
 def _inode(directory: str) -> int:
     try:
         return os.stat(directory).st_ino
     except FileNotFoundError:
-        raise _Overtaken from None
+        raise _LayerRemoved from None
 
 
-def _check_there(lowers: dict[str, int]) -> None:
-    """A layer is renamed before it is removed: one that is still in its place was whole until now."""
+def _check_present(lowers: dict[str, int]) -> None:
+    """Raise _LayerRemoved if a layer is no longer present. One that is was complete: removal renames it first."""
     if any(_inode(directory) != inode for directory, inode in lowers.items()):
-        raise _Overtaken
+        raise _LayerRemoved
 
 
-def docker_images(archive: Contents, unpacked: Unpacked) -> Iterator[Candidate]:
+def docker_images(archive: Contents, unpacker: LayerUnpacker) -> Iterator[StagedImage]:
     """Yield the images of manifest.json (moby image/tarexport)."""
     manifest = contents.document(documents.DOCKER_MANIFEST, archive.file("manifest.json"), "manifest.json")
     for item in manifest:
@@ -120,15 +122,15 @@ def docker_images(archive: Contents, unpacked: Unpacked) -> Iterator[Candidate]:
         if reference.is_digest(f"sha256:{named}"):
             blob.check(f"sha256:{named}", config.digest, f"config {path}")
         files = [archive.file(name) for name in item.get("Layers") or []]
-        layers = unpacked.layers(files, contents.document(documents.IMAGE, config, f"config {path}"))
+        layers = unpacker.layers(files, contents.document(documents.IMAGE, config, f"config {path}"))
         names = [writer.parse_name(tag).familiar() for tag in item.get("RepoTags") or []]
-        yield Candidate(contents.content(config), layers, names, None)
+        yield StagedImage(contents.content(config), layers, names, None)
 
 
-def oci_images(archive: Contents, unpacked: Unpacked, note: Callable[[str], None]) -> Iterator[Candidate]:
-    """Yield the images of index.json, for each name the one for this machine; manifests' bytes are kept.
+def oci_images(archive: Contents, unpacker: LayerUnpacker, note: Callable[[str], None]) -> Iterator[StagedImage]:
+    """Yield the images of index.json, for each name the one for this platform. The manifests' bytes are kept.
 
-    Raises NotFound if all its images are for other machines.
+    Raises NotFound if all images are for other platforms.
     """
     if "oci-layout" in archive:
         layout = contents.document(documents.LAYOUT, archive.file("oci-layout"), "oci-layout")
@@ -144,16 +146,17 @@ def oci_images(archive: Contents, unpacked: Unpacked, note: Callable[[str], None
     for names, descriptors in by_names.items():
         for found in selection.select(descriptors, alone=bool(names)):
             files = [archive.blob(layer) for layer in found.manifest.get("layers") or []]
-            layers = unpacked.layers(files, found.config)
-            yield Candidate(contents.content(found.config_file), layers, list(names), contents.content(found.file))
+            layers = unpacker.layers(files, found.config)
+            config, manifest = contents.content(found.config_file), contents.content(found.file)
+            yield StagedImage(config, layers, list(names), manifest)
     if selection.others and not selection.count:
-        raise platforms.not_ours(selection.others)
+        raise platforms.wrong_platform(selection.others)
     if not selection.count:
-        raise BrokenArchive("there is no image in the archive")
+        raise BrokenArchive("the archive has no image")
 
 
 class _Found:
-    """A manifest of an archive that is an image's, with its config."""
+    """An image's manifest in an archive, with its config."""
 
     def __init__(self, archive: Contents, file: blob.BlobWriter, manifest: dict[str, Any]) -> None:
         self.file, self.manifest = file, manifest
@@ -163,60 +166,60 @@ class _Found:
 
 
 class _Selection:
-    """Chooses among descriptors: the images for this machine. What is passed over is noted aloud."""
+    """Chooses the images for this platform from descriptors, and notes every descriptor that is skipped."""
 
     def __init__(self, archive: Contents, note: Callable[[str], None]) -> None:
         self._archive, self._note = archive, note
         self.count = 0
         self.others: list[dict[str, Any]] = []
-        """The platforms of the images for other machines."""
+        """The platforms of the images for other platforms."""
 
     def select(self, descriptors: list[dict[str, Any]], *, alone: bool) -> list[_Found]:
-        """Return the images for this machine; `alone`: one at most, the first.
+        """Return the images for this platform; with `alone` only the first.
 
-        A single image is returned whatever its platform is, as Docker loads it.
+        A single image is returned whatever its platform, as Docker does.
         """
-        found, others = self._look(descriptors, 0)
+        found, others = self._search(descriptors, 0)
         if not found and len(others) == 1 and isinstance(others[0][1], _Found):
             found, others = [others[0][1]], []
         for extra in found[1:] if alone else ():
-            self._note(f"passed over manifest {extra.file.digest}: the name stands for an image already")
+            self._note(f"skipped manifest {extra.file.digest}: its name belongs to another image of the archive")
         for platform, _ in others:
-            self._note(f"passed over an image for {platform.get('os')}/{platform.get('architecture')}")
+            self._note(f"skipped an image for {platform.get('os')}/{platform.get('architecture')}")
         self.others += [platform for platform, _ in others]
         found = found[:1] if alone else found
         self.count += len(found)
         return found
 
-    def _look(
+    def _search(
         self, descriptors: list[dict[str, Any]], depth: int
     ) -> tuple[list[_Found], list[tuple[dict[str, Any], _Found | None]]]:
-        """The images among descriptors, and the platforms of the others, with the image if it was looked at."""
+        """Return the images for this platform, and the platforms of the others, with the image if it was read."""
         found: list[_Found] = []
         others: list[tuple[dict[str, Any], _Found | None]] = []
         for descriptor in descriptors:
             digest, platform = descriptor["digest"], descriptor.get("platform") or {}
             if not documents.leads_to_image(descriptor):
                 kind = descriptor.get("artifactType") or descriptor["mediaType"]
-                self._note(f"passed over {digest}, which is not an image: {kind}, platform {_show(platform)}")
+                self._note(f"skipped {digest}, which is not an image: {kind}, platform {_show(platform)}")
                 continue
-            if not platforms.is_ours(platform) and (depth or len(descriptors) > 1):
+            if not platforms.matches(platform) and (depth or len(descriptors) > 1):
                 others.append((platform, None))
                 continue
             file = self._archive.blob(descriptor)
             manifest = contents.document(documents.MANIFEST_OR_INDEX, file, f"manifest {digest}")
             if "manifests" in manifest:
                 if depth == _MAX_DEPTH:
-                    raise BrokenArchive(f"{digest}: more than {_MAX_DEPTH} indexes, one in another")
-                below, foreign = self._look(manifest["manifests"], depth + 1)
+                    raise BrokenArchive(f"{digest}: more than {_MAX_DEPTH} nested indexes")
+                below, foreign = self._search(manifest["manifests"], depth + 1)
                 found += below[:1]
                 others += foreign if not below else []
             elif not documents.is_image(manifest):
                 kind = manifest.get("artifactType") or manifest["config"]["mediaType"]
-                self._note(f"passed over {digest}, which is not an image: {kind}")
+                self._note(f"skipped {digest}, which is not an image: {kind}")
             else:
                 image = _Found(self._archive, file, manifest)
-                if platforms.is_ours(image.config):
+                if platforms.matches(image.config):
                     found.append(image)
                 else:
                     others.append((image.config, image))
@@ -228,7 +231,7 @@ def _show(platform: dict[str, Any]) -> str:
 
 
 def _names(descriptor: dict[str, Any]) -> list[str]:
-    """containerd's full name where there is one (docker, nerdctl write it), else OCI's (podman, skopeo, umoci)."""
+    """Return containerd's full name if present (docker, nerdctl), else OCI's name (podman, skopeo, umoci)."""
     annotations = descriptor.get("annotations") or {}
     name = annotations.get("io.containerd.image.name") or annotations.get(images.REF_NAME)
     try:

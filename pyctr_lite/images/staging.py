@@ -1,8 +1,9 @@
-"""What is on its way into the store: a directory that is one process's own, and swept when that has died.
+"""Staging directories for new blobs and layers: each belongs to one process, and is removed after its death.
 
-`<root>/staging/<name>/` is locked (flock(2)) by its process as long as it lives: who can lock it may remove it.
-`<root>/staging` is 0700 and in no container's mounts, and no name in it comes from an archive: a path in it leads
-where its maker put it. What an archive has made there is removed by `walk.remove_tree`, which follows no link.
+`<root>/staging/<name>/` is locked (flock(2)) by its process until it exits: a process that gets the lock may
+remove the directory. `<root>/staging` has mode 0700, is mounted in no container, and no name in it comes from an
+archive: so no other process can redirect a path in it. Unpacked files are removed by `walk.remove_tree`, which
+follows no link.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
+from pyctr_lite import linux
 from pyctr_lite.images import blob, image
 from pyctr_lite.rootfs import walk
 
@@ -23,7 +25,7 @@ _ASIDE = ".removing"
 
 
 class NewLayer:
-    """A layer that is staged: the blob, and where it is unpacked already (None: that is done at first use)."""
+    """A staged layer: the blob, and the directory of its unpacked files (None: it is unpacked at first use)."""
 
     def __init__(
         self, written: blob.BlobWriter, diff_id: str, media_type: str = image.LAYER, directory: str | None = None
@@ -33,7 +35,7 @@ class NewLayer:
 
 
 class Staging:
-    """A context manager: files and directories in it are moved into the store, or are gone with it."""
+    """A context manager of a staging directory: files in it are moved into the store, or removed at the end."""
 
     def __init__(self, store: ImageStore) -> None:
         self.store = store
@@ -46,24 +48,24 @@ class Staging:
         try:
             walk.remove_tree(self.path)
         except OSError:
-            pass  # for the next writer's sweep
+            pass  # the next writer removes it
         os.close(self._fd)
 
     def new_path(self) -> str:
-        """A path in it that is not taken."""
+        """Return an unused path in the directory."""
         return f"{self.path}/{secrets.token_hex(8)}"
 
     def open_blob(self) -> blob.BlobWriter:
-        """A file for a blob: `write` to it, `close` it (or use `with`), then it has its digest and size."""
+        """Return a new blob file: after `write` and `close` (or `with`) it has its digest and size."""
         return blob.BlobWriter(self.new_path())
 
     def plain_layer(self, written: blob.BlobWriter) -> NewLayer:
-        """The layer in a blob that is an uncompressed tar: its digest is its diff_id. For `add_image`."""
+        """Return the layer of an uncompressed tar: the blob's digest is the diff_id. For `add_image`."""
         return NewLayer(written, written.digest)
 
 
 def sweep(root: str) -> None:
-    """Remove what processes left that died in the middle. For a writer that holds the store's lock."""
+    """Remove the staging directories of dead processes. The caller holds the store's lock."""
     try:
         names = os.listdir(f"{root}/staging")
     except FileNotFoundError:
@@ -74,17 +76,16 @@ def sweep(root: str) -> None:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            walk.remove_tree(path)
-        except (BlockingIOError, FileNotFoundError):
-            pass  # its process lives, or has just removed it
-        finally:
-            os.close(fd)
+        with linux.closing(fd):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                walk.remove_tree(path)
+            except (BlockingIOError, FileNotFoundError):
+                pass  # its process is alive, or has just removed it
 
 
 def set_aside(directory: str) -> None:
-    """Rename an unpacked layer so that it is never half there, and needs no new file to be removed."""
+    """Rename an unpacked layer before its removal, so that no reader finds it incomplete. Works on a full disk."""
     try:
         os.rename(directory, f"{directory}.{secrets.token_hex(4)}{_ASIDE}")
     except FileNotFoundError:
@@ -92,14 +93,14 @@ def set_aside(directory: str) -> None:
 
 
 def remove_set_aside(store: ImageStore) -> None:
-    """Remove the layers that this process or one that died has set aside."""
+    """Remove the layers that this process, or a dead one, has set aside."""
     for parent in (store.layers, f"{store.root}/init"):
         for name in os.listdir(parent) if os.path.isdir(parent) else ():
             if name.endswith(_ASIDE):
                 try:
                     walk.remove_tree(f"{parent}/{name}")
                 except OSError:
-                    pass  # another process was faster, or it is for the next writer
+                    pass  # another process is removing it, or the next writer will
 
 
 def _make(parent: str) -> tuple[str, int]:
@@ -110,7 +111,7 @@ def _make(parent: str) -> tuple[str, int]:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue  # swept before it was locked
+            continue  # removed by a writer before it was locked
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

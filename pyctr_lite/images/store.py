@@ -1,9 +1,9 @@
 """The image store: an OCI image layout (image-spec image-layout.md), and the layers unpacked beside it.
 
-Here is what reads; what writes is in `writer`, and is imported when it is needed. An image's name is the
-annotation org.opencontainers.image.ref.name of its descriptor in index.json, as people write it
-(`busybox:latest`): so `skopeo inspect oci:DIR:busybox:latest` and `umoci ls` know our names, and a name that
-they put there is ours.
+This module has the read-only operations. Writes are in `writer` and `removal`, imported on demand. An image's name
+is the annotation org.opencontainers.image.ref.name of its descriptor in index.json, in the short form
+(`busybox:latest`): so `skopeo inspect oci:DIR:busybox:latest` and `umoci ls` find the store's names, and the store
+finds theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyctr_lite.images.image import Image, Layer
     from pyctr_lite.images.staging import NewLayer, Staging
 
-    # In the class below `list` is the verb.
+    # In the class below, `list` is the method.
     Images = list[Image]
     Objects = list[dict[str, Any]]
     Broken = list[tuple[dict[str, Any], PyctrError]]
@@ -48,9 +48,9 @@ class ImageStore:
     # --- reading ----------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Image:
-        """The image of a name, name@digest, ID or the beginning of an ID.
+        """Return an image by its name, name@digest, ID or prefix of an ID.
 
-        Fails with NotFound, which tells what is near, and with Conflict where an ID's beginning fits several.
+        Raises NotFound with a suggestion, Conflict if several images match the prefix.
         """
         seen: object = None
         while True:
@@ -59,7 +59,7 @@ class ImageStore:
             except BrokenArchive:
                 seen, before = self._version(), seen
                 if seen == before:
-                    raise  # it is not that it was being removed
+                    raise  # index.json has not changed: the image was not being removed
 
     def _get(self, name: str) -> Image:
         hexadecimal = name.removeprefix("sha256:")
@@ -74,13 +74,14 @@ class ImageStore:
         raise descriptors.not_found(self.descriptors(), name)
 
     def list(self) -> Images:
-        """Return every image that can be read, once, with all its references, in the order in which they came."""
+        """Return every readable image once, with all its names, in the order of index.json."""
         return self.survey()[0]
 
     def survey(self) -> tuple[Images, Broken]:
-        """Return the images, and the descriptors of those that are broken, each with what is wrong.
+        """Return the readable images, and the descriptors of the broken ones, each with its error.
 
-        One is broken if its config or manifest is missing or not of its shape: then it harms no other.
+        An image is broken if its config or manifest is missing or does not match its shape. It does not affect
+        others.
         """
         seen: object = None
         while True:
@@ -90,7 +91,7 @@ class ImageStore:
                 return images, broken
 
     def _version(self) -> object:
-        """What changes with index.json: a reader that finds blobs missing may have been overtaken by a removal."""
+        """Return a value that changes with index.json: missing blobs may be those of an image just removed."""
         try:
             status = os.stat(f"{self.layout}/index.json")
         except FileNotFoundError:
@@ -104,7 +105,7 @@ class ImageStore:
             try:
                 manifest, digest = self.manifest(descriptor)
                 if not documents.is_image(manifest):
-                    continue  # a signature or another artifact, which skopeo put here
+                    continue  # a signature or another artifact, written by skopeo
                 identity = manifest["config"]["digest"]
                 image = by_id.get(identity) or self.image(digest, manifest, {})
             except PyctrError as error:
@@ -116,9 +117,9 @@ class ImageStore:
         return list(by_id.values()), broken
 
     def layer_directories(self, image: Image) -> Strings:
-        """The directories of an image's unpacked layers, bottom first; what is missing is unpacked.
+        """Return the directories of an image's unpacked layers, bottom first; unpack the missing ones.
 
-        Fails with BrokenArchive where a blob is not what its digest says.
+        Raises BrokenArchive if a blob does not match its digest.
         """
         directories = [self.layer_path(chain) for chain in image.chain_ids]
         for number, directory in enumerate(directories):
@@ -129,21 +130,21 @@ class ImageStore:
         return directories
 
     def blob_path(self, digest: str) -> str:
-        """Where a blob lies. Fails with BrokenArchive for what is no digest: it becomes a path."""
+        """Return the path of a blob. Raises BrokenArchive unless `digest` is a digest: it becomes a path."""
         if not references.is_digest(digest):
             raise BrokenArchive(f"{digest!r} is not a digest")
         return f"{self.layout}/blobs/{digest.replace(':', '/')}"
 
     def layer_path(self, chain_id: str) -> str:
-        """Return where an unpacked layer lies. Raises BrokenArchive for what is no digest: it becomes a path."""
+        """Return the path of an unpacked layer. Raises BrokenArchive unless `chain_id` is a digest."""
         if not references.is_digest(chain_id):
             raise BrokenArchive(f"{chain_id!r} is not a chain ID")
         return f"{self.layers}/{chain_id[7:]}"
 
     def descriptors(self) -> Objects:
-        """Return the descriptors of index.json: one for each name, one for each image without a name.
+        """Return the descriptors of index.json: one for each name, one for each unnamed image.
 
-        One without a digest is left out: it does not lead to anything.
+        An entry without a digest is ignored. Raises BrokenArchive if index.json is damaged.
         """
         try:
             index = jsonfile.read(f"{self.layout}/index.json")
@@ -154,7 +155,11 @@ class ImageStore:
         manifests = index.get("manifests") if isinstance(index, dict) else False
         if not isinstance(manifests, list | None):
             raise BrokenArchive("broken image store: index.json is not an index", _VERIFY)
-        return [descriptors.sound(item) for item in manifests or [] if descriptors.leads_somewhere(item)]
+        return [
+            descriptors.without_bad_annotations(item)
+            for item in manifests or []
+            if descriptors.is_descriptor(item)
+        ]
 
     def _by_reference(self, name: str) -> Image | None:
         try:
@@ -171,30 +176,27 @@ class ImageStore:
         return self.image(digest, manifest, lambda: self._names(manifest["config"]["digest"]))
 
     def _names(self, identity: str) -> dict[str, str]:
-        """The names of an image, by whatever manifest they lead to its config."""
+        """Return the names of an image, through any manifest of its config."""
         return next((image.names for image in self.list() if image.id == identity), {})
 
-    def _by_id(self, beginning: str) -> Image | None:
+    def _by_id(self, prefix: str) -> Image | None:
         images, broken = self.survey()
         found = [
             image
             for image in images
-            if image.id[7:].startswith(beginning)
-            or (
-                len(beginning) == 64
-                and beginning in (image.digest[7:], *(each[7:] for each in image.names.values()))
-            )
+            if image.id[7:].startswith(prefix)
+            or (len(prefix) == 64 and prefix in (image.digest[7:], *(each[7:] for each in image.names.values())))
         ]
         if len(found) > 1:
             known = ", ".join(image.id[7:19] for image in found)
-            raise Conflict(f"image ID {beginning} is ambiguous: {known}", "Write more of the ID.")
+            raise Conflict(f"image ID {prefix} is ambiguous: {known}", "use a longer prefix")
         for descriptor, error in broken if not found else ():
-            if any(digest[7:].startswith(beginning) for digest in self.identities(descriptor)):
+            if any(digest[7:].startswith(prefix) for digest in self.identities(descriptor)):
                 raise error
         return found[0] if found else None
 
     def identities(self, descriptor: dict[str, Any]) -> Strings:
-        """Return the digests that a broken image can be named by: its descriptor's, and its config's if known."""
+        """Return the digests that identify a broken image: its descriptor's, and its config's if readable."""
         try:
             manifest, digest = self.manifest(descriptor)
         except PyctrError:
@@ -202,9 +204,9 @@ class ImageStore:
         return [descriptor["digest"], digest, manifest["config"]["digest"]]
 
     def manifest(self, descriptor: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Return the manifest that a descriptor leads to, of an index the one for this machine, and its digest.
+        """Return the manifest that a descriptor leads to, and its digest; of an index, the manifest for this host.
 
-        Raises BrokenArchive if it is missing or not of its shape, NotFound if an index has none for this machine.
+        Raises BrokenArchive if it is missing or malformed, NotFound if an index has none for this host.
         """
         for _ in range(4):
             digest = descriptor["digest"]
@@ -212,7 +214,7 @@ class ImageStore:
             if "manifests" not in manifest:
                 return manifest, digest
             descriptor = platforms.choose_platform(manifest["manifests"])
-        raise BrokenArchive(f"{descriptor['digest']}: an index in an index in an index")
+        raise BrokenArchive(f"{descriptor['digest']}: too many nested indexes")
 
     def image(
         self, digest: str, manifest: dict[str, Any], names: dict[str, str] | Callable[[], dict[str, str]]
@@ -238,16 +240,13 @@ class ImageStore:
         """Return the config of an image by its full ID. Raises BrokenArchive if it is missing or damaged."""
         return self.read(documents.IMAGE, id, "image config")
 
-    def read(self, shape_: Any, digest: str, what: str) -> dict[str, Any]:
-        """Return the document in a blob by its shape. Raises BrokenArchive if it is missing, damaged or of another
-        shape.
-        """
+    def read(self, shape_: Any, digest: str, kind: str) -> dict[str, Any]:
+        """Read the document in a blob by its shape. Raises BrokenArchive if it is missing or malformed."""
         try:
-            value: dict[str, Any] = shape.read_file(shape_, self.blob_path(digest), f"{what} {digest}")
+            value: dict[str, Any] = shape.read_file(shape_, self.blob_path(digest), f"{kind} {digest}")
         except FileNotFoundError:
-            raise BrokenArchive(
-                f"the image store lacks {what} {digest}", "Load or import the image again."
-            ) from None
+            hint = "load or import the image again"
+            raise BrokenArchive(f"the image store lacks {kind} {digest}", hint) from None
         except BrokenArchive as error:
             raise BrokenArchive(error.message, _VERIFY) from None
         return value
@@ -255,7 +254,7 @@ class ImageStore:
     # --- writing ----------------------------------------------------------------------------------------
 
     def staging(self) -> Staging:
-        """A directory for what is on its way into the store; gone when its `with` ends, or at the next write."""
+        """Return a directory for new blobs and layers, removed at the end of its `with`, or at the next write."""
         from pyctr_lite.images import staging
 
         return staging.Staging(self)
@@ -263,16 +262,16 @@ class ImageStore:
     def add_image(
         self, config: dict[str, Any], layers: Sequence[Layer | NewLayer], references: Sequence[str] = ()
     ) -> Image:
-        """Add an image of layers that the store has and layers that are staged, and name it.
+        """Add an image of stored and staged layers, and name it. A name of another image is moved.
 
-        A name that another image had is moved. Fails with BrokenArchive where config and layers disagree.
+        Raises BrokenArchive if config and layers disagree.
         """
         from pyctr_lite.images import writer
 
         return writer.add_image(self, config, layers, references)
 
     def tag(self, source: str, target: str) -> None:
-        """Give an image one more name."""
+        """Give an image another name."""
         from pyctr_lite.images import writer
 
         writer.tag(self, source, target)
@@ -280,7 +279,7 @@ class ImageStore:
     def remove(
         self, name: str, force: bool = False, in_use: Users | None = None, running: Users | None = None
     ) -> Removed:
-        """Take a name away, and with the last one the image: what was ("Untagged" | "Deleted", what)."""
+        """Remove a name, and with the last name the image; return pairs ("Untagged", name), ("Deleted", ID)."""
         from pyctr_lite.images import removal
 
         return removal.remove(self, name, force, in_use, running)
@@ -288,7 +287,7 @@ class ImageStore:
     def prune(
         self, in_use: Users | None = None, all: bool = False, chosen: Callable[[Image], bool] | None = None
     ) -> tuple[Removed, int]:
-        """Remove images without a name, with `all` those without a container: what was removed, and bytes."""
+        """Remove unnamed images, with `all` those without a container; return them, and the freed bytes."""
         from pyctr_lite.images import removal
 
         return removal.prune(self, in_use, all, chosen)

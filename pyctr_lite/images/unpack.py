@@ -1,7 +1,7 @@
-"""From a blob to an unpacked layer: decompressed, both digests checked, renamed into place when whole.
+"""Unpack a layer's blob: decompress it, check both digests, and rename the complete directory into the store.
 
-The directory that is filled is new, and in the staging directory: no other process writes there, so the paths used
-here are what they were. Below it only `rootfs.tree` resolves names.
+The files are written to a new directory in the staging directory, where no other process writes, so its path is
+safe to use. Below it only `rootfs.tree` resolves names.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def unpack_layer(store: ImageStore, layer: Layer, directory: str, lowers: Sequence[str]) -> None:
-    """Unpack a blob of the store to `directory`, which is named by its chain id.
+    """Unpack a blob of the store to `directory`, which is named by the layer's chain id.
 
-    Fails with BrokenArchive where the blob is not what its digest or its diff_id says.
+    Raises BrokenArchive if the blob does not match its digest or diff_id.
     """
     with store.staging() as stage, blob.open_blob(store.blob_path(layer.digest), layer.digest) as file:
         target = stage.new_path()
@@ -35,17 +35,17 @@ def unpack_layer(store: ImageStore, layer: Layer, directory: str, lowers: Sequen
             raise BrokenArchive(f"layer {layer.digest}: {error.message}", error.hint) from error
         blob.check(layer.digest, stored.digest, f"layer {layer.digest}")
         blob.check(layer.diff_id, diff_id or stored.digest, f"unpacked layer {layer.digest}")
-        place(target, directory)
+        install(target, directory)
 
 
 def unpack(stored: Readable, target: str, lowers: Sequence[str] = (), copy: blob.BlobWriter | None = None) -> str:
-    """Unpack a layer of any known compression into a new directory, and read `stored` to its end.
+    """Unpack a layer of any supported compression into a new directory, and read `stored` to its end.
 
-    The diff_id where that had to be computed: where it was compressed, or where the plain tar goes to `copy`;
-    else "", for it is the digest of what was read.
+    Returns the diff_id if the layer was compressed, or its plain tar is written to `copy`; else "": then the
+    diff_id is the digest of `stored`.
     """
     os.mkdir(target, 0o755)
-    os.chmod(target, 0o755)  # whatever the umask
+    os.chmod(target, 0o755)  # mkdir(2) applies the umask
     with compression.open_decompressed(stored) as plain:
         if isinstance(plain, compression.Peeked) and copy is None:
             layers.apply_layer(plain, target, lowers)
@@ -57,8 +57,8 @@ def unpack(stored: Readable, target: str, lowers: Sequence[str] = (), copy: blob
     return uncompressed.digest
 
 
-def place(target: str, directory: str) -> None:
-    """Rename an unpacked layer to its place; where another process was first, its is as good."""
+def install(target: str, directory: str) -> None:
+    """Rename an unpacked layer into the store, unless another process has installed the same layer first."""
     os.makedirs(os.path.dirname(directory), 0o700, exist_ok=True)
     try:
         os.rename(target, directory)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def verify(store: ImageStore, names: Sequence[str] = ()) -> Iterator[tuple[str, PyctrError | None]]:
-    """Yield each image's name with what is wrong with it, None if nothing is; by default all images'.
+    """Verify images, by default all; yield each image's name and its error, None if it is intact.
 
-    Raises NotFound for a name that there is none of.
+    Raises NotFound for an unknown name.
     """
     checked: dict[tuple[str, str], BrokenArchive | None] = {}
     if names:
@@ -39,7 +39,7 @@ def verify(store: ImageStore, names: Sequence[str] = ()) -> Iterator[tuple[str, 
 
 
 def is_damaged(store: ImageStore) -> bool:
-    """Return whether index.json cannot be read at all."""
+    """Return whether index.json cannot be read."""
     try:
         store.descriptors()
     except BrokenArchive:
@@ -48,9 +48,9 @@ def is_damaged(store: ImageStore) -> bool:
 
 
 def rebuild_index(store: ImageStore) -> list[str]:
-    """Write a damaged index.json anew, with the images whose manifests are among the blobs: their digests.
+    """Rebuild a damaged index.json from the manifests among the blobs, and return the images' digests.
 
-    Their names were in it alone: they are without, and `tag` gives them back. The damaged file stays beside it.
+    The names were only in index.json, so the images are unnamed until `tag`. The damaged file is kept beside it.
     """
     with writer.locked(store):
         if not is_damaged(store):
@@ -63,7 +63,7 @@ def rebuild_index(store: ImageStore) -> list[str]:
 
 
 def _image_of(store: ImageStore, digest: str) -> dict[str, Any] | None:
-    """The descriptor of a blob that is the manifest of a whole image, or None."""
+    """Return the descriptor of a blob that is the manifest of a complete image, else None."""
     try:
         manifest = store.read(documents.MANIFEST, digest, "manifest")
         store.image(digest, manifest, {})
@@ -77,8 +77,7 @@ def _verify(
 ) -> BrokenArchive | None:
     for digest in {image.id, image.digest, *image.names.values()}:
         try:
-            for _ in blob.read_verified(store.blob_path(digest), digest):
-                pass
+            blob.verify(store.blob_path(digest), digest)
         except BrokenArchive as error:
             return _named(name, error)
     for layer in image.layers:

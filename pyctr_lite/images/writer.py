@@ -1,8 +1,8 @@
-"""Adds and names images: one writer at a time, and index.json is replaced when all it names is there.
+"""Add and name images: one writer at a time, and index.json is replaced only after all its blobs are stored.
 
-A process killed at any moment leaves the store as it was, or with blobs that nothing names yet.
-Its paths are made of digests that were checked (`ImageStore.blob_path`), in directories of the store's own,
-which no container can reach: a container sees unpacked layers only, read-only, through an overlay.
+A process killed at any moment leaves the store unchanged, or with unreferenced blobs. Paths are made of checked
+digests (`ImageStore.blob_path`), in directories that no container can reach: a container sees only unpacked
+layers, read-only, through an overlay.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite import jsonfile
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.images import documents, reference, shape, staging, unpack
 from pyctr_lite.images import image as images
@@ -35,9 +35,9 @@ def add_image(
     references: Sequence[str] = (),
     manifest: bytes | None = None,
 ) -> Image:
-    """Add an image (see `ImageStore.add_image`). As bytes, config and manifest are kept as they came.
+    """Add an image (see `ImageStore.add_image`). Config and manifest given as bytes are stored unchanged.
 
-    Nothing is published that the store could not read back: both are read by their shapes first.
+    Both are checked against their shapes first, so that the store can read every image back.
     """
     names = [parse_name(name) for name in references]
     content = config if isinstance(config, bytes) else _encode(config)
@@ -53,17 +53,17 @@ def add_image(
         descriptor = _write_blob(stage, manifest, documents.media_type(read))
         with locked(store), contextlib.ExitStack() as undo:
             for layer in layers:
-                _place_layer(store, layer, undo)
+                _install_layer_blob(store, layer, undo)
             for blob_ in (config_descriptor, descriptor):
-                _place(blob_.pop("path"), store.blob_path(blob_["digest"]), undo)
-            _place_directories(store, layers, undo)
+                _install_blob(blob_.pop("path"), store.blob_path(blob_["digest"]), undo)
+            _install_directories(store, layers, undo)
             write_index(store, name_image(store.descriptors(), descriptor, names))
             undo.pop_all()
             return store.get(config_descriptor["digest"])
 
 
 def _encode(config: dict[str, Any]) -> bytes:
-    """A config of our own as bytes. Raises InvalidArgument, with the field's path, if it is not of its shape."""
+    """Return a new config as bytes. Raises InvalidArgument with the field's path if it is malformed."""
     try:
         shape.check(documents.IMAGE, config, "image config")
     except BrokenArchive as error:
@@ -80,7 +80,7 @@ def _check_manifest(manifest: dict[str, Any], config: str, layers: Sequence[Laye
 
 
 def tag(store: ImageStore, source: str, target: str) -> None:
-    """Give an image one more name; an image that had it loses it."""
+    """Give an image another name; an image that had this name loses it."""
     name = parse_name(target)
     with locked(store):
         descriptor = describe(store, store.get(source).digest)
@@ -88,14 +88,14 @@ def tag(store: ImageStore, source: str, target: str) -> None:
 
 
 def describe(store: ImageStore, digest: str) -> dict[str, Any]:
-    """Return the descriptor of a manifest of the store, with its own media type."""
+    """Return the descriptor of a stored manifest, with the manifest's own media type."""
     manifest = store.read(documents.MANIFEST_OR_INDEX, digest, "manifest")
     size = os.stat(store.blob_path(digest)).st_size
     return {"mediaType": documents.media_type(manifest), "digest": digest, "size": size}
 
 
 def make_manifest(config: dict[str, Any], layers: Sequence[Layer | NewLayer]) -> bytes:
-    """The manifest of a config and its layers (OCI image-spec manifest.md)."""
+    """Return the manifest of a config and its layers (OCI image-spec manifest.md)."""
     value = {
         "schemaVersion": 2,
         "mediaType": images.MANIFEST,
@@ -108,14 +108,14 @@ def make_manifest(config: dict[str, Any], layers: Sequence[Layer | NewLayer]) ->
 
 
 def parse_name(text: str) -> reference.Reference:
-    """A reference that an image can be given: one with a digest it cannot."""
+    """Parse a new name for an image. Raises InvalidArgument, also for a reference with a digest."""
     parsed = reference.parse(text)
     if parsed.digest:
         raise InvalidArgument(f"refusing to create a tag with a digest reference: {text!r}")
     if parsed.repository() in reference.DIGEST_HEX:
         raise InvalidArgument(
             f"refusing to create an ambiguous tag using digest algorithm as name: {text!r}",
-            "An image's ID is not a name for another image.",
+            "an image's ID cannot be a name",
         )
     return parsed
 
@@ -123,7 +123,7 @@ def parse_name(text: str) -> reference.Reference:
 def name_image(
     descriptors: Descriptors, descriptor: dict[str, Any], names: Sequence[reference.Reference]
 ) -> Descriptors:
-    """The descriptors with an image added under its names; one that loses its last name stays, without."""
+    """Return the descriptors with an image added under its names. An image without a name left stays unnamed."""
     wanted = {name.familiar() for name in names}
     kept: Descriptors = []
     unnamed: Descriptors = []
@@ -142,7 +142,7 @@ def name_image(
 
 
 def name_of(descriptor: dict[str, Any]) -> str:
-    """The familiar name in a descriptor; what is no reference as it is; "" for none."""
+    """Return the familiar name in a descriptor; a name that is not a reference unchanged; "" for none."""
     name: str = (descriptor.get("annotations") or {}).get(images.REF_NAME) or ""
     try:
         return reference.parse(name).familiar()
@@ -151,7 +151,7 @@ def name_of(descriptor: dict[str, Any]) -> str:
 
 
 def without_name(descriptor: dict[str, Any]) -> dict[str, Any]:
-    """A descriptor of the same image that names it no more."""
+    """Return the descriptor without its name."""
     annotations = {
         key: value for key, value in (descriptor.get("annotations") or {}).items() if key not in _NAME_ANNOTATIONS
     }
@@ -161,25 +161,22 @@ def without_name(descriptor: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def locked(store: ImageStore) -> Iterator[None]:
-    """Hold the store for writing (flock(2) on its directory), made if it is new.
+    """Lock the store for writing (flock(2) on its directory); create it if it is missing.
 
-    What dead writers left is removed first, and the layers that were set aside last, when others can go on.
+    Leftovers of dead writers are removed first. Layers that were set aside are removed after the lock is released.
     """
     os.makedirs(f"{store.layout}/blobs/sha256", 0o700, exist_ok=True)
-    fd = os.open(store.layout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with linux.closing(os.open(store.layout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)
         if not os.path.exists(f"{store.layout}/oci-layout"):
             jsonfile.write(f"{store.layout}/oci-layout", {"imageLayoutVersion": "1.0.0"})
         staging.sweep(store.root)
         yield
-    finally:
-        os.close(fd)
     staging.remove_set_aside(store)
 
 
 def write_index(store: ImageStore, descriptors: Descriptors) -> None:
-    """Replace index.json in one step; on a full disk it is written over, so that images can be removed."""
+    """Replace index.json atomically; on a full disk overwrite it in place, so that images can be removed."""
     index = {"schemaVersion": 2, "mediaType": images.INDEX, "manifests": descriptors}
     jsonfile.rewrite(f"{store.layout}/index.json", index)
 
@@ -190,25 +187,27 @@ def _write_blob(stage: Staging, content: bytes, media_type: str) -> dict[str, An
     return {"mediaType": media_type, "digest": written.digest, "size": written.size, "path": written.path}
 
 
-def _place_layer(store: ImageStore, layer: Layer | NewLayer, undo: contextlib.ExitStack) -> None:
+def _install_layer_blob(store: ImageStore, layer: Layer | NewLayer, undo: contextlib.ExitStack) -> None:
     path = store.blob_path(layer.digest)
     if isinstance(layer, staging.NewLayer):
-        _place(layer.path, path, undo)
+        _install_blob(layer.path, path, undo)
     elif not os.path.exists(path):
-        raise NotFound(f"the image store lacks layer {layer.digest}", "Its image was removed meanwhile.")
+        raise NotFound(f"the image store lacks layer {layer.digest}", "its image was removed meanwhile")
 
 
-def _place(staged: str, path: str, undo: contextlib.ExitStack) -> None:
-    """Move a staged blob to its place, unless the same bytes are there."""
+def _install_blob(staged: str, path: str, undo: contextlib.ExitStack) -> None:
+    """Move a staged blob into the store, unless the store has it."""
     if not os.path.exists(path):
         os.rename(staged, path)
         undo.callback(os.unlink, path)
 
 
-def _place_directories(store: ImageStore, layers: Sequence[Layer | NewLayer], undo: contextlib.ExitStack) -> None:
+def _install_directories(
+    store: ImageStore, layers: Sequence[Layer | NewLayer], undo: contextlib.ExitStack
+) -> None:
     chains = images.chain_ids([layer.diff_id for layer in layers])
     for layer, chain in zip(layers, chains, strict=True):
         directory = store.layer_path(chain)
         if isinstance(layer, staging.NewLayer) and layer.directory and not os.path.isdir(directory):
-            unpack.place(layer.directory, directory)
+            unpack.install(layer.directory, directory)
             undo.callback(walk.remove_tree, directory)

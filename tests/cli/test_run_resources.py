@@ -70,7 +70,7 @@ def test_a_ulimit_that_cannot_be_raised_reports_why(pyctr: Pyctr) -> None:
     held = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
     words = ["--ulimit", f"nofile={hard + 1}"]
     most = int(Path("/proc/sys/fs/nr_open").read_text())
-    assert "more than `sysctl fs.nr_open` says" in refused(pyctr, "--ulimit", f"nofile={most + 1}")
+    assert "`sysctl fs.nr_open` is the maximum" in refused(pyctr, "--ulimit", f"nofile={most + 1}")
     if hard == most:
         return
     if held >> 24 & 1:

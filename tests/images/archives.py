@@ -1,4 +1,4 @@
-"""Archives for the tests: made entry by entry, so that they can be as wrong as a test needs."""
+"""Image archives for the tests, made entry by entry, so that every part of them can be wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyctr_lite.images import image as images
 def entry(
     name: str, content: bytes = b"", type: bytes | None = None, **attributes: Any
 ) -> tuple[tarfile.TarInfo, bytes]:
-    """One entry: a file with content, or with `type` what that says (tarfile's constants)."""
+    """Return an entry: a file with content, or of another `type` (a constant of tarfile)."""
     info = tarfile.TarInfo(name)
     info.type = type or tarfile.REGTYPE
     info.size = len(content)
@@ -25,22 +25,22 @@ def entry(
 
 
 def directory(name: str, **attributes: Any) -> tuple[tarfile.TarInfo, bytes]:
-    """A directory's entry."""
+    """Return a directory's entry."""
     return entry(name, type=tarfile.DIRTYPE, **attributes)
 
 
 def symlink(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
-    """A symbolic link's entry."""
+    """Return a symbolic link's entry."""
     return entry(name, type=tarfile.SYMTYPE, linkname=target)
 
 
 def hardlink(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
-    """A hard link's entry."""
+    """Return a hard link's entry."""
     return entry(name, type=tarfile.LNKTYPE, linkname=target)
 
 
 def tar(*entries: tuple[tarfile.TarInfo, bytes], format: int = tarfile.PAX_FORMAT) -> bytes:
-    """A tar archive of entries, in their order, names as they are."""
+    """Return a tar archive of entries in this order, with their names unchanged."""
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w", format=format, errors="surrogateescape") as archive:
         for info, content in entries:
@@ -49,7 +49,7 @@ def tar(*entries: tuple[tarfile.TarInfo, bytes], format: int = tarfile.PAX_FORMA
 
 
 def pax(name: str, records: dict[str, str | bytes], content: bytes = b"") -> bytes:
-    """A file whose pax header has just these records, and no end of the archive."""
+    """Return an entry whose pax header has exactly these records, without an end of the archive."""
     body = b""
     for key, value in records.items():
         raw = key.encode() + b"=" + (value if isinstance(value, bytes) else value.encode()) + b"\n"
@@ -61,31 +61,31 @@ def pax(name: str, records: dict[str, str | bytes], content: bytes = b"") -> byt
 
 
 def header(name: str, type: bytes, content: bytes = b"", **fields: bytes) -> bytes:
-    """A raw ustar header and its content; `fields` are size, mode, uid, … as raw bytes."""
+    """Return a raw ustar header and its content; `fields` are size, mode, uid, … as raw bytes."""
     info = tarfile.TarInfo(name)
     info.type, info.size = type, len(content)
     block = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
-    places = {"mode": 100, "uid": 108, "gid": 116, "size": 124, "mtime": 136}
+    offsets = {"mode": 100, "uid": 108, "gid": 116, "size": 124, "mtime": 136}
     for key, value in fields.items():
-        block[places[key] : places[key] + len(value)] = value
+        block[offsets[key] : offsets[key] + len(value)] = value
     block[148:156] = b"        "
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block) + content + bytes(-len(content) % 512)
 
 
 def digest(content: bytes) -> str:
-    """A digest as OCI writes it."""
+    """Return a content's sha256 digest in the OCI format."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def config(*diff_ids: str, **more: Any) -> bytes:
-    """An image config of layers."""
+    """Return an image config for layers."""
     value = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": list(diff_ids)}}
     return json.dumps({**value, **more}).encode()
 
 
 def docker_archive(layers: list[bytes], tags: list[str], *, config_content: bytes | None = None) -> bytes:
-    """A docker-archive as `docker save` wrote it before version 25: a directory and a layer.tar a layer."""
+    """Return a docker-archive as of `docker save` before version 25: a directory with a layer.tar per layer."""
     content = config_content or config(*(digest(layer) for layer in layers))
     paths = [f"{number:064x}/layer.tar" for number in range(len(layers))]
     manifest = [{"Config": f"{digest(content)[7:]}.json", "RepoTags": tags, "Layers": paths}]
@@ -97,7 +97,7 @@ def docker_archive(layers: list[bytes], tags: list[str], *, config_content: byte
 
 
 def oci_archive(layers: list[bytes], name: str, *, diff_ids: list[str] | None = None, **wrong: bytes) -> bytes:
-    """An OCI archive; `wrong` replaces the bytes of "layer", "config" or "manifest" under their right digest."""
+    """Return an OCI archive; `wrong` replaces the bytes of "layer", "config" or "manifest", not the digest."""
     content = config(*(diff_ids or [digest(layer) for layer in layers]))
     manifest = json.dumps(
         {

@@ -1,4 +1,4 @@
-"""A store of the test's own, and a picture of one, to show that it is as it was."""
+"""Fixtures: an empty store, and a snapshot of a store, to prove that it did not change."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def store(tmp_path: Path) -> ImageStore:
-    """An empty store."""
+    """Return an empty store."""
     return ImageStore(str(tmp_path / "state"))
 
 
 @pytest.fixture
 def make_image(store: ImageStore) -> Callable[..., Image]:
-    """`make_image("name", b"content")`: an image of one small layer."""
+    """Return a function that makes an image of one small layer: `make_image("name", b"content")`."""
 
     def make(name: str | None = None, content: bytes = b"content") -> Image:
         archive = tar(directory("d"), entry("d/file", content))
@@ -38,7 +38,7 @@ def make_image(store: ImageStore) -> Callable[..., Image]:
 
 @pytest.fixture
 def picture(store: ImageStore) -> Callable[[], dict[str, str]]:
-    """All files of the store's directory with the digests of their contents; nothing staged may be among them."""
+    """Return a function that returns the digest of every file of the store, by path, staged files included."""
 
     def take() -> dict[str, str]:
         root = Path(store.root)

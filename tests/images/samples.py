@@ -1,4 +1,4 @@
-"""An image with all that layers can say: whiteouts, opaque directories, links, owners, xattrs, times."""
+"""An image whose layers use every feature: whiteouts, opaque directories, links, owners, xattrs, times."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ NAMES = [
     "big", "bin", "bin/again", "bin/tool", "caf\udce9 \u03b1", "d", "d/kept", "fifo", "link", "opaque",
     "opaque/above", "ping", "tmp", "top",
 ]  # fmt: skip
-"""What is left of them."""
+"""The names in the merged tree."""

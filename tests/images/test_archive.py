@@ -1,4 +1,4 @@
-"""`load` and `save`: both formats, any compression, and nothing added of what is damaged or lies."""
+"""`load` and `save`: both formats, any compression; a damaged or inconsistent archive adds nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def names(store: ImageStore, reference: str, directory: Path) -> list[str]:
 @pytest.mark.parametrize(
     "make", [docker_archive, lambda layers, tags: oci_archive(layers, tags[0])], ids=["docker", "oci"]
 )
-def test_an_archive_of_several_layers_is_loaded_plain_and_compressed(
+def test_an_archive_of_several_layers_loads_plain_and_compressed(
     store: ImageStore, tmp_path: Path, make: Callable[..., bytes], compression: str
 ) -> None:
     content = COMPRESSIONS[compression](make(LAYERS, ["tool:v1"]))
@@ -64,7 +64,7 @@ def test_an_archive_of_several_layers_is_loaded_plain_and_compressed(
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 @pytest.mark.parametrize("make", ["docker", "oci"])
-def test_layers_that_are_compressed_are_kept_as_they_are(
+def test_compressed_layers_are_stored_unchanged(
     store: ImageStore, tmp_path: Path, make: str, compression: str
 ) -> None:
     compressed = [COMPRESSIONS[compression](layer) for layer in LAYERS]
@@ -103,7 +103,7 @@ def test_several_images_with_several_names_share_their_layers(store: ImageStore)
     assert store.get(digest(contents[1])).references == []
 
 
-def test_of_an_index_of_platforms_the_image_for_this_machine_is_loaded(store: ImageStore) -> None:
+def test_an_index_of_platforms_loads_the_image_for_the_host(store: ImageStore) -> None:
     whole = io.BytesIO(oci_archive(LAYERS[:1], "tool"))
     with tarfile.open(fileobj=whole) as opened:
         files = {info.name: opened.extractfile(info).read() for info in opened}  # type: ignore[union-attr]
@@ -148,8 +148,8 @@ BROKEN = {
     ),
     "too few diff_ids": (docker_archive(LAYERS, ["x"], config_content=config()), "3 layers, but 0 diff_ids"),
     "diff_id that is a path": (docker_archive(LAYERS[:1], ["x"], config_content=config("../../x")), "diff_ids"),
-    "config that is no object": (docker_archive([], ["x"], config_content=b"[]"), "must be an object"),
-    "config that is no JSON": (docker_archive([], ["x"], config_content=b"{"), "damaged"),
+    "config that is not an object": (docker_archive([], ["x"], config_content=b"[]"), "must be an object"),
+    "config that is not JSON": (docker_archive([], ["x"], config_content=b"{"), "damaged"),
     "config of another name": (
         tar(
             entry("manifest.json", b'[{"Config": "%064d.json", "Layers": []}]' % 0),
@@ -160,7 +160,7 @@ BROKEN = {
     "missing layer": (
         tar(LACKING, entry("c", b"{}")), "lacks l",
     ),
-    "layer that is a link out": (
+    "layer that is a link to the outside": (
         tar(LACKING, entry("c", b"{}"), symlink("l", "/etc/passwd")),
         "lacks l",
     ),
@@ -179,11 +179,11 @@ BROKEN = {
         "digest must be a digest",
     ),
     "entry above the archive": (tar(entry("../x", b"x"), entry("manifest.json", b"[]")), "outside"),
-    "manifest.json that is no list": (tar(entry("manifest.json", b"{}")), "must be an array"),
-    "manifest.json that is no JSON": (tar(entry("manifest.json", b"[")), "damaged"),
-    "a root file system": (LAYERS[0], "no image archive"),
-    "no tar": (b"hello" * 500, "no.* tar archive"),
-    "nothing": (b"", "no image archive"),
+    "manifest.json that is not a list": (tar(entry("manifest.json", b"{}")), "must be an array"),
+    "manifest.json that is not JSON": (tar(entry("manifest.json", b"[")), "damaged"),
+    "a root file system": (LAYERS[0], "not an image archive"),
+    "not a tar archive": (b"hello" * 500, "no.* tar archive"),
+    "nothing": (b"", "not an image archive"),
     "hostile layer": (oci_archive([tar(entry("../../x", b"x"))], "x"), "leads outside"),
     "truncated layer": (oci_archive([LAYERS[0][:5000]], "x"), "the archive is truncated"),
     "second image is broken": (
@@ -206,7 +206,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=list(BROKEN))
-def test_a_broken_archive_is_one_clear_line_and_changes_nothing(
+def test_a_broken_archive_is_refused_and_changes_nothing(
     store: ImageStore, make_image: Callable[..., Image], picture: Picture, content: bytes, message: str
 ) -> None:
     make_image("already")
@@ -218,7 +218,7 @@ def test_a_broken_archive_is_one_clear_line_and_changes_nothing(
     assert os.listdir(f"{store.root}/staging") == []
 
 
-def test_a_missing_file_and_a_directory_are_told_as_that(store: ImageStore, tmp_path: Path) -> None:
+def test_loading_a_missing_file_or_a_directory_names_the_problem(store: ImageStore, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such file"):
         archive.load(store, str(tmp_path / "missing"))
     with pytest.raises(InvalidArgument, match="is a directory"):
@@ -230,7 +230,7 @@ def test_a_missing_file_and_a_directory_are_told_as_that(store: ImageStore, tmp_
 
 @pytest.mark.parametrize("compress", ["", "gzip", "zstd"])
 @pytest.mark.parametrize("format", archive.FORMATS)
-def test_what_is_saved_is_loaded_again_as_the_same_image(
+def test_a_saved_image_loads_as_the_same_image(
     store: ImageStore, tmp_path: Path, format: str, compress: str
 ) -> None:
     load(store, docker_archive(LAYERS, ["tool:v1", "me/tool"]))
@@ -248,7 +248,7 @@ def test_what_is_saved_is_loaded_again_as_the_same_image(
     assert again.getvalue() == saved.read_bytes()
 
 
-def test_a_name_without_a_tag_saves_all_its_tags_and_an_id_no_name(
+def test_saving_a_repository_saves_all_its_tags_and_an_id_none(
     store: ImageStore, make_image: Callable[..., Image], tmp_path: Path
 ) -> None:
     image, other = make_image("tool", b"1"), make_image("tool:v2", b"2")
@@ -265,9 +265,7 @@ def test_a_name_without_a_tag_saves_all_its_tags_and_an_id_no_name(
     assert other.id != image.id
 
 
-def test_a_damaged_blob_never_leaves_the_store(
-    store: ImageStore, make_image: Callable[..., Image], tmp_path: Path
-) -> None:
+def test_saving_a_damaged_blob_fails(store: ImageStore, make_image: Callable[..., Image], tmp_path: Path) -> None:
     image = make_image("tool", b"content")
     blob = Path(store.blob_path(image.layers[0].digest))
     blob.write_bytes(blob.read_bytes().replace(b"content", b"Content"))
@@ -276,7 +274,7 @@ def test_a_damaged_blob_never_leaves_the_store(
     assert not list(tmp_path.glob("saved*"))
 
 
-def test_save_refuses_what_it_cannot_do(
+def test_save_refuses_unknown_names_formats_and_directories(
     store: ImageStore, make_image: Callable[..., Image], tmp_path: Path
 ) -> None:
     make_image("tool")
@@ -293,7 +291,7 @@ def test_save_refuses_what_it_cannot_do(
     assert Path("/dev/null").is_char_device()
 
 
-def test_an_archive_comes_and_goes_through_pipes(store: ImageStore, tmp_path: Path) -> None:
+def test_an_archive_is_saved_and_loaded_through_pipes(store: ImageStore, tmp_path: Path) -> None:
     bootstrap.bootstrap_busybox(store)
     other = ImageStore(str(tmp_path / "other"))
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as cat:

@@ -1,4 +1,4 @@
-"""Archives with bytes changed, cut out, put in: each is loaded or refused in one line; the store stays whole."""
+"""Archives with changed, removed or inserted bytes: each is loaded or refused in one line; the store stays."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ SETTINGS = settings(
 )
 
 
-def changed(content: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
-    for kind, where, data in changes:
-        place = where % (len(content) + 1)
-        after = place if kind == "insert" else place + len(data)
-        content = content[:place] + (b"" if kind == "cut" else data) + content[after:]
+def mutated(content: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
+    for kind, offset, data in changes:
+        start = offset % (len(content) + 1)
+        end = start if kind == "insert" else start + len(data)
+        content = content[:start] + (b"" if kind == "cut" else data) + content[end:]
     return content
 
 
 @SETTINGS
 @given(CHANGES)
-def test_a_changed_layer_is_unpacked_or_refused(tmp_path: Path, changes: list[tuple[str, int, bytes]]) -> None:
+def test_a_mutated_layer_is_unpacked_or_refused(tmp_path: Path, changes: list[tuple[str, int, bytes]]) -> None:
     outside = tmp_path / "outside"
     outside.mkdir(exist_ok=True)
     target = tmp_path / f"layer-{os.urandom(6).hex()}"
     target.mkdir()
     refused = ""
     try:
-        layers.apply_layer(io.BytesIO(changed(LAYER, changes)), str(target))
+        layers.apply_layer(io.BytesIO(mutated(LAYER, changes)), str(target))
     except PyctrError as error:
         refused = error.message
     assert "\n" not in refused
@@ -66,7 +66,7 @@ def test_a_changed_layer_is_unpacked_or_refused(tmp_path: Path, changes: list[tu
 
 @SETTINGS
 @given(CHANGES, st.booleans())
-def test_a_changed_image_archive_is_loaded_or_refused(
+def test_a_mutated_image_archive_is_loaded_or_refused(
     store: ImageStore,
     make_image: Callable[..., object],
     picture: Callable[[], dict[str, str]],
@@ -77,7 +77,7 @@ def test_a_changed_image_archive_is_loaded_or_refused(
         make_image("other")
     before = picture()
     content = docker_archive([LAYER], ["changed:1"])
-    content = changed(gzip.compress(content, mtime=0) if compressed else content, changes)
+    content = mutated(gzip.compress(content, mtime=0) if compressed else content, changes)
     refused = ""
     try:
         archive.load(store, io.BytesIO(content))

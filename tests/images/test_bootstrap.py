@@ -1,4 +1,4 @@
-"""Images without a registry: busybox from the machine's own, Debian by mmdebstrap."""
+"""Images made without a registry: from the host's busybox, and Debian by mmdebstrap."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_busybox_has_all_applets_and_what_a_shell_needs(store: ImageStore) -> None:
+def test_the_busybox_image_has_all_applets_and_runs_a_shell(store: ImageStore) -> None:
     image = bootstrap.bootstrap_busybox(store)
     root = Path(store.layer_directories(image)[0])
     applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
-    found = {path.name for place in ("bin", "sbin", "usr/bin", "usr/sbin") for path in (root / place).iterdir()}
+    found = {path.name for name in ("bin", "sbin", "usr/bin", "usr/sbin") for path in (root / name).iterdir()}
     assert set(applets) - found == {"linuxrc"}
     assert os.readlink(root / "bin/sh") == "/bin/busybox"
     for path, mode in {
@@ -45,7 +45,7 @@ def test_busybox_has_all_applets_and_what_a_shell_needs(store: ImageStore) -> No
     }
 
 
-def test_busybox_has_the_same_digest_each_time(store: ImageStore, tmp_path: Path) -> None:
+def test_the_busybox_image_is_reproducible(store: ImageStore, tmp_path: Path) -> None:
     other = ImageStore(str(tmp_path / "other"))
     first, second = bootstrap.bootstrap_busybox(store), bootstrap.bootstrap_busybox(other)
     assert (first.id, first.digest) == (second.id, second.digest)
@@ -53,7 +53,7 @@ def test_busybox_has_the_same_digest_each_time(store: ImageStore, tmp_path: Path
     assert len(store.list()) == 1
 
 
-def test_a_dynamic_busybox_and_none_at_all_are_refused(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dynamic_or_missing_busybox_is_refused(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotFound, match="/bin/ls is not a static program") as raised:
         bootstrap.bootstrap_busybox(store, busybox="/bin/ls")
     assert "busybox-static" in raised.value.hint
@@ -68,7 +68,7 @@ def test_a_dynamic_busybox_and_none_at_all_are_refused(store: ImageStore, monkey
 
 @pytest.fixture
 def mmdebstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """`mmdebstrap("script")`: the program of that name is a shell script."""
+    """Return a function that installs a shell script as mmdebstrap."""
 
     def make(script: str) -> None:
         (tmp_path / "bin").mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def mmdebstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     return make
 
 
-def test_what_mmdebstrap_writes_becomes_the_image(
+def test_the_output_of_mmdebstrap_becomes_the_image(
     store: ImageStore, tmp_path: Path, mmdebstrap: Callable[[str], None]
 ) -> None:
     mmdebstrap(f'echo "$@" > {tmp_path}/arguments; cd {tmp_path}; mkdir d; echo hello > d/hello; tar -C d -c .')
@@ -92,7 +92,7 @@ def test_what_mmdebstrap_writes_becomes_the_image(
 
 
 @pytest.mark.parametrize("output", ["", "tar -c /etc/hostname", "tar -c /etc/hostname | head -c 700"])
-def test_a_failure_of_mmdebstrap_is_told_in_its_words_and_adds_nothing(
+def test_a_failure_of_mmdebstrap_is_reported_and_adds_nothing(
     store: ImageStore, mmdebstrap: Callable[[str], None], output: str
 ) -> None:
     mmdebstrap(f"{output}\necho I: some progress >&2; echo E: no such mirror >&2; exit 25")
@@ -101,7 +101,7 @@ def test_a_failure_of_mmdebstrap_is_told_in_its_words_and_adds_nothing(
     assert store.list() == []
 
 
-def test_without_mmdebstrap_the_package_is_told(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mmdebstrap_is_named(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(NotFound, match="no mmdebstrap") as raised:
         bootstrap.bootstrap_debian(store)
@@ -110,7 +110,7 @@ def test_without_mmdebstrap_the_package_is_told(store: ImageStore, monkeypatch: 
         bootstrap.bootstrap_debian(store, "--variant=standard")
 
 
-def test_the_machines_sources_are_used_where_they_have_the_suite(tmp_path: Path) -> None:
+def test_the_hosts_apt_sources_that_list_the_suite_are_used(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list").write_text("# deb http://x bookworm main\ndeb http://x trixie main\n")
     (tmp_path / "sources.list.d/debian.sources").write_text("Types: deb\nSuites: bookworm bookworm-updates\n")

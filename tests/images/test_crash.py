@@ -1,4 +1,4 @@
-"""A writer that is killed, and a disk that is full: the store is as it was, and the next writer cleans up."""
+"""A killed writer and a full disk: the store is unchanged, and the next writer cleans up."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ importer.import_rootfs(ImageStore(sys.argv[1]), "-", "killed")
 """
 
 
-def test_a_killed_import_leaves_nothing_that_the_next_write_does_not_sweep(
+def test_leftovers_of_a_killed_import_are_removed_by_the_next_write(
     store: ImageStore, make_image: Callable[..., Image]
 ) -> None:
     make_image("already")
     content = tar(entry("big", os.urandom(4 << 20)))
     with subprocess.Popen([sys.executable, "-c", IMPORT, store.root], stdin=subprocess.PIPE) as process:
         assert process.stdin
-        process.stdin.write(content[: 3 << 20])  # it reads this, writes some of it, and waits for more
+        process.stdin.write(content[: 3 << 20])  # it reads this, writes a part, and waits for more
         process.stdin.flush()
         (left,) = os.listdir(f"{store.root}/staging")
-        make_image("meanwhile", b"other")  # does not take what a living process has there
+        make_image("meanwhile", b"other")  # keeps the staging directory of a living process
         assert left in os.listdir(f"{store.root}/staging")
         process.send_signal(signal.SIGKILL)
         process.stdin.close()
@@ -55,7 +55,7 @@ def test_a_killed_import_leaves_nothing_that_the_next_write_does_not_sweep(
     assert os.listdir(f"{store.root}/staging") == []
 
 
-# Kills itself at the n-th rename or unlink: the steps by which the store changes.
+# Kills itself at the n-th rename or unlink, the steps that change the store.
 KILLED_AT = """
 import os, signal, sys
 from pyctr_lite.images import archive
@@ -79,7 +79,7 @@ else:
 
 
 @pytest.mark.parametrize("verb", ["load", "remove"])
-def test_killed_at_any_step_the_store_is_whole_before_or_after(
+def test_a_writer_killed_at_any_step_leaves_the_store_intact(
     store: ImageStore, make_image: Callable[..., Image], verb: str
 ) -> None:
     base = make_image("already")
@@ -93,7 +93,7 @@ def test_killed_at_any_step_the_store_is_whole_before_or_after(
         assert "already:latest" in names
         for image in store.list():
             assert len(store.layer_directories(image)) == len(image.layers)
-        archive.load(store, io.BytesIO(content))  # whatever it left, this goes on from there
+        archive.load(store, io.BytesIO(content))  # succeeds whatever the killed process left
         assert Path(store.layer_directories(store.get("tool:v1"))[2], "top").read_bytes() == b"third"
         if not killed:
             break
@@ -106,7 +106,7 @@ def test_killed_at_any_step_the_store_is_whole_before_or_after(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
+    """Mount a file system of 8 MiB, and yield its path."""
     path = tmp_path / "disk"
     path.mkdir()
     linux.mount("tmpfs", str(path), "tmpfs", 0, "size=8m")
@@ -115,7 +115,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("size", [3 << 20, 5 << 20, 9 << 20])
-def test_a_full_disk_is_an_error_and_the_store_stays(small_disk: Path, size: int) -> None:
+def test_a_full_disk_is_an_error_and_leaves_the_store_unchanged(small_disk: Path, size: int) -> None:
     store = ImageStore(str(small_disk / "state"))
     first = importer.import_rootfs(store, io.BytesIO(tar(entry("f", b"content" * 1000))), "already")
     before = sorted(path for path in small_disk.rglob("*"))

@@ -1,4 +1,4 @@
-"""What Docker's own daemon loads of ours, and what we load of its `docker save`: the same image ID."""
+"""Image archives exchanged with Docker's daemon: `docker load` and `docker save` keep the image ID."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def docker(docker_daemon: DockerDaemon) -> Callable[..., str]:
-    """docker, with a daemon of this module's own."""
+    """Return a function that runs docker with this module's own daemon."""
     return lambda *arguments: run(*docker_daemon.command(*arguments))
 
 
-def test_docker_loads_what_we_save_and_we_load_what_it_saves(
+def test_docker_and_pyctr_lite_load_each_others_archives(
     store: ImageStore, docker: Callable[..., str], tmp_path: Path
 ) -> None:
     archive.load(store, io.BytesIO(docker_archive(LAYERS, ["sample:v1"])))

@@ -1,4 +1,4 @@
-"""`import`: a root file system becomes an image, with what `-c`, `-m` and `--platform` say."""
+"""`import`: an image from a root file system, with `-c`, `-m` and `--platform`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = tar(directory("bin"), entry("bin/sh", b"x", mode=0o755))
 
 
-def test_a_file_becomes_an_image_of_one_plain_layer(store: ImageStore, tmp_path: Path) -> None:
+def test_importing_a_file_makes_an_image_of_one_uncompressed_layer(store: ImageStore, tmp_path: Path) -> None:
     (tmp_path / "root.tar").write_bytes(ROOT)
     image = importer.import_rootfs(store, str(tmp_path / "root.tar"), "root:v1")
     assert image.references == ["root:v1"]
@@ -35,7 +35,7 @@ def test_a_file_becomes_an_image_of_one_plain_layer(store: ImageStore, tmp_path:
     assert image.config["architecture"] in ("amd64", "arm64")
 
 
-def test_a_compressed_archive_is_stored_plain(store: ImageStore) -> None:
+def test_a_compressed_archive_is_stored_uncompressed(store: ImageStore) -> None:
     image = importer.import_rootfs(store, io.BytesIO(gzip.compress(ROOT) + gzip.compress(b"more")), "root")
     assert image.layers[0].digest == digest(ROOT + b"more")
     assert image.layers[0].media_type == "application/vnd.oci.image.layer.v1.tar"
@@ -55,11 +55,11 @@ def test_changes_message_and_platform_are_in_the_config(store: ImageStore) -> No
     assert (image.config["os"], image.config["architecture"], image.config["variant"]) == ("linux", "arm64", "v8")
 
 
-def test_without_a_name_the_image_is_dangling(store: ImageStore) -> None:
+def test_importing_without_a_name_makes_a_dangling_image(store: ImageStore) -> None:
     assert importer.import_rootfs(store, io.BytesIO(ROOT)).references == []
 
 
-def test_source_date_epoch_makes_the_same_image_each_time(
+def test_source_date_epoch_makes_an_import_reproducible(
     store: ImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -86,7 +86,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("arguments", "error", "message"), REFUSED.values(), ids=list(REFUSED))
-def test_what_cannot_be_imported_changes_nothing(
+def test_a_refused_import_changes_nothing(
     store: ImageStore,
     make_image: Callable[..., Image],
     picture: Callable[[], dict[str, str]],
@@ -102,7 +102,7 @@ def test_what_cannot_be_imported_changes_nothing(
     assert os.listdir(f"{store.root}/staging") == []
 
 
-def test_what_gnu_tar_packs_is_what_is_unpacked(store: ImageStore, tmp_path: Path) -> None:
+def test_an_archive_of_gnu_tar_unpacks_to_the_same_tree(store: ImageStore, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     script = (

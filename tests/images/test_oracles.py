@@ -1,4 +1,4 @@
-"""What skopeo, umoci and podman read of ours, and what we read of theirs: the same image, the same tree."""
+"""Images exchanged with skopeo, umoci and podman: both sides read the same image and the same tree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
 
 
 def shown(store: ImageStore, name: str, directory: Path) -> list[str]:
-    """The tree of an image as a container sees it."""
+    """Return the tree of an image as a container sees it."""
     directory.mkdir(exist_ok=True)
     with overlay(directory, store.layer_directories(store.get(name))) as merged:
         return tree(merged)
@@ -41,16 +41,18 @@ def shown(store: ImageStore, name: str, directory: Path) -> list[str]:
 
 @pytest.fixture
 def sample(store: ImageStore) -> ImageStore:
-    """A store with one image, sample:v1, of three layers."""
+    """Return a store with one image, sample:v1, of three layers."""
     archive.load(store, io.BytesIO(docker_archive(LAYERS, ["sample:v1"])))
     return store
 
 
 @pytest.fixture
 def podman(needs: Needs) -> Iterator[Callable[..., str]]:
-    """podman, on storage of this test's own, without mounts."""
+    """Yield a function that runs podman with storage of this test's own, without mounts."""
     program = needs("podman")
-    config = Path(tempfile.mkdtemp(prefix="podman-"))  # its run directory may have 50 characters
+    config = Path(
+        tempfile.mkdtemp(prefix="podman-")
+    )  # podman limits the path of its run directory to 50 characters
     (config / "containers.conf").write_text('[engine]\nevents_logger = "none"\ncgroup_manager = "cgroupfs"\n')
     (config / "storage.conf").write_text(
         f'[storage]\ndriver = "vfs"\ngraphroot = "{config}/root"\nrunroot = "{config}/run"\n'
@@ -62,7 +64,7 @@ def podman(needs: Needs) -> Iterator[Callable[..., str]]:
     shutil.rmtree(config)
 
 
-def test_skopeo_inspects_the_store_by_the_names_that_we_show(sample: ImageStore, needs: Needs) -> None:
+def test_skopeo_inspects_the_store_by_its_names(sample: ImageStore, needs: Needs) -> None:
     sample.tag("sample:v1", "quay.io/me/sample")
     for name in ("sample:v1", "quay.io/me/sample:latest"):
         found = json.loads(run(needs("skopeo"), "inspect", f"oci:{sample.layout}:{name}"))
@@ -78,9 +80,7 @@ def test_umoci_lists_the_store_and_unpacks_the_same_tree(sample: ImageStore, nee
     assert tree(tmp_path / "bundle/rootfs") == shown(sample, "sample:v1", tmp_path / "ours")
 
 
-def test_an_image_that_umoci_changes_in_the_store_is_ours(
-    sample: ImageStore, needs: Needs, tmp_path: Path
-) -> None:
+def test_an_image_changed_by_umoci_in_the_store_is_read(sample: ImageStore, needs: Needs, tmp_path: Path) -> None:
     umoci, bundle = needs("umoci"), tmp_path / "bundle"
     run(umoci, "unpack", "--image", f"{sample.layout}:sample:v1", bundle)
     (bundle / "rootfs/d/kept").unlink()
@@ -95,7 +95,7 @@ def test_an_image_that_umoci_changes_in_the_store_is_ours(
     assert sample.get("sample:v1").references == ["sample:v1"]
 
 
-def test_an_image_that_skopeo_puts_into_the_store_is_ours(
+def test_an_image_copied_by_skopeo_into_the_store_is_read(
     sample: ImageStore, needs: Needs, tmp_path: Path
 ) -> None:
     skopeo = needs("skopeo")
@@ -110,7 +110,7 @@ def test_an_image_that_skopeo_puts_into_the_store_is_ours(
     assert other.remove("new:v3") == [("Untagged", "new:v3")]
 
 
-# Not a docker-archive through gzip: skopeo 1.9 and podman 4.3 mostly end in "unexpected EOF", of their own too.
+# No docker-archive through gzip: skopeo 1.9 and podman 4.3 often fail with "unexpected EOF", on their own, too.
 @pytest.mark.parametrize(
     ("ours", "compress"),
     [
@@ -120,7 +120,7 @@ def test_an_image_that_skopeo_puts_into_the_store_is_ours(
     ],
 )
 @pytest.mark.parametrize("theirs", ["docker-archive", "oci-archive"])
-def test_skopeo_copies_what_we_save_and_we_load_its_copy(
+def test_a_copy_of_a_saved_image_by_skopeo_loads(
     sample: ImageStore, needs: Needs, tmp_path: Path, ours: str, theirs: str, compress: str
 ) -> None:
     archive.save(sample, ["sample:v1"], str(tmp_path / "ours.tar"), format=ours, compress=compress)
@@ -137,7 +137,7 @@ def test_skopeo_copies_what_we_save_and_we_load_its_copy(
         assert other.get("copied:v2").digest == sample.get("sample:v1").digest
 
 
-def test_skopeo_compresses_layers_with_zstd_and_we_unpack_them(
+def test_layers_compressed_with_zstd_by_skopeo_are_unpacked(
     sample: ImageStore, needs: Needs, tmp_path: Path
 ) -> None:
     archived = tmp_path / "zstd.tar"
@@ -152,7 +152,7 @@ def test_skopeo_compresses_layers_with_zstd_and_we_unpack_them(
 
 
 @pytest.mark.parametrize("format", archive.FORMATS)
-def test_podman_loads_what_we_save_and_we_load_what_it_saves(
+def test_podman_and_pyctr_lite_load_each_others_archives(
     sample: ImageStore, podman: Callable[..., str], tmp_path: Path, format: str
 ) -> None:
     archive.save(sample, ["sample:v1"], str(tmp_path / "ours.tar"), format=format)
@@ -166,7 +166,7 @@ def test_podman_loads_what_we_save_and_we_load_what_it_saves(
         assert shown(other, "sample:v1", tmp_path / "a") == shown(sample, "sample:v1", tmp_path / "b")
 
 
-def test_podman_and_we_import_the_same_archive_alike(
+def test_an_import_makes_the_same_image_as_podmans(
     store: ImageStore, podman: Callable[..., str], tmp_path: Path
 ) -> None:
     (tmp_path / "root.tar").write_bytes(LAYERS[0])

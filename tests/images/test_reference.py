@@ -1,4 +1,4 @@
-"""Docker's grammar of references (distribution/reference), its defaults and its refusals."""
+"""Docker's grammar of references (distribution/reference): defaults and errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ VALID = {
 
 
 @pytest.mark.parametrize(("text", "expected"), VALID.items(), ids=list(VALID))
-def test_a_reference_in_full_and_as_people_write_it(text: str, expected: tuple[str, str]) -> None:
+def test_a_reference_has_a_full_and_a_short_form(text: str, expected: tuple[str, str]) -> None:
     parsed = reference.parse(text)
     assert (parsed.canonical(), parsed.familiar()) == expected
     assert reference.parse(parsed.canonical()) == reference.parse(parsed.familiar()) == parsed
@@ -51,17 +51,17 @@ def test_a_reference_in_full_and_as_people_write_it(text: str, expected: tuple[s
         "a\n", "a:t\n",
     ],
 )  # fmt: skip
-def test_what_is_no_reference_is_refused(text: str) -> None:
+def test_an_invalid_reference_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid reference format"):
         reference.parse(text)
 
 
-def test_capitals_in_a_name_are_told_of() -> None:
+def test_capitals_in_a_name_get_a_hint() -> None:
     with pytest.raises(InvalidArgument, match=r"repository name \(library/Busybox\) must be lowercase"):
         reference.parse("Busybox")
 
 
-def test_the_tag_is_a_default_only_without_tag_and_digest() -> None:
+def test_the_default_tag_applies_only_without_tag_and_digest() -> None:
     assert reference.parse("a").name_only
     assert not reference.parse("a:latest").name_only
     assert reference.parse(f"a@sha256:{HEX}").tag == ""
@@ -73,15 +73,15 @@ _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 
 
 @given(st.text(alphabet="ab0._-/", min_size=1, max_size=12))
-def test_paths_are_taken_as_dockers_regular_expression_takes_them(path: str) -> None:
+def test_paths_are_accepted_as_by_dockers_regular_expression(path: str) -> None:
     try:
-        taken = reference.parse(f"example.com/{path}").path == path
+        accepted = reference.parse(f"example.com/{path}").path == path
     except InvalidArgument:
-        taken = False
-    assert taken == bool(_PATH.fullmatch(path))
+        accepted = False
+    assert accepted == bool(_PATH.fullmatch(path))
 
 
-def test_reading_the_store_imports_nothing_dear() -> None:
+def test_reading_the_store_imports_no_slow_module() -> None:
     program = "import sys; sys.path.insert(0, '.'); import pyctr_lite.images.store; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""Names and images taken away: Docker's conflicts, and nothing that another image needs."""
+"""Removal of names and images: Docker's conflicts, and the blobs and layers of other images are kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def blobs(store: ImageStore) -> int:
     return len(os.listdir(f"{store.layout}/blobs/sha256"))
 
 
-def test_the_last_name_takes_the_image_with_it(store: ImageStore, make_image: Make) -> None:
+def test_removing_the_last_name_removes_the_image(store: ImageStore, make_image: Make) -> None:
     image = make_image("tool")
     assert store.remove("tool") == [
         ("Untagged", "tool:latest"),
@@ -39,7 +39,7 @@ def test_the_last_name_takes_the_image_with_it(store: ImageStore, make_image: Ma
         store.remove("tool")
 
 
-def test_another_name_keeps_the_image(store: ImageStore, make_image: Make) -> None:
+def test_an_image_with_another_name_is_kept(store: ImageStore, make_image: Make) -> None:
     image = make_image("tool")
     store.tag("tool", "other")
     assert store.remove("tool") == [("Untagged", "tool:latest")]
@@ -47,7 +47,7 @@ def test_another_name_keeps_the_image(store: ImageStore, make_image: Make) -> No
     assert store.layer_directories(image)
 
 
-def test_layers_of_other_images_stay(store: ImageStore, make_image: Make) -> None:
+def test_layers_of_other_images_are_kept(store: ImageStore, make_image: Make) -> None:
     base = make_image("base")
     child = add_layer(store, base, tar(entry("x")), "child")
     store.layer_directories(child)
@@ -58,7 +58,7 @@ def test_layers_of_other_images_stay(store: ImageStore, make_image: Make) -> Non
     assert (blobs(store), os.listdir(store.layers)) == (0, [])
 
 
-def test_an_id_takes_all_names_of_one_repository_but_several_only_by_force(
+def test_removing_an_id_removes_its_names_of_several_repositories_only_by_force(
     store: ImageStore, make_image: Make
 ) -> None:
     image = make_image("tool")
@@ -71,7 +71,7 @@ def test_an_id_takes_all_names_of_one_repository_but_several_only_by_force(
     assert len(store.remove(image.id[7:19], force=True)) == 4
 
 
-def test_an_image_that_a_container_uses_stays_whatever_the_force(store: ImageStore, make_image: Make) -> None:
+def test_an_image_used_by_a_container_is_never_deleted(store: ImageStore, make_image: Make) -> None:
     image = make_image("tool")
     container = "c" * 64
 
@@ -96,12 +96,10 @@ def test_an_image_that_a_container_uses_stays_whatever_the_force(store: ImageSto
     assert store.prune()[0] == [("Deleted", image.id), ("Deleted", image.chain_ids[0])]
 
 
-def test_prune_takes_what_has_no_name_and_with_all_what_has_no_container(
-    store: ImageStore, make_image: Make
-) -> None:
+def test_prune_removes_dangling_images_and_with_all_unused_ones(store: ImageStore, make_image: Make) -> None:
     old, new, used = make_image("tool", b"1"), make_image("tool", b"2"), make_image("used", b"3")
     removed, size = store.prune()
-    assert [what for what in removed if what[1].startswith(old.id)] == [("Deleted", old.id)]
+    assert [each for each in removed if each[1].startswith(old.id)] == [("Deleted", old.id)]
     assert size > old.size
     assert len(store.list()) == 2
     removed, _ = store.prune(all=True, in_use=lambda image: ["c"] if image.id == used.id else [])
@@ -109,7 +107,7 @@ def test_prune_takes_what_has_no_name_and_with_all_what_has_no_container(
     assert [image.id for image in store.list()] == [used.id]
 
 
-def test_prune_takes_blobs_and_layers_that_nobody_names_unless_they_are_new(
+def test_prune_removes_unreferenced_blobs_and_layers_unless_they_are_new(
     store: ImageStore, make_image: Make
 ) -> None:
     image = make_image("tool")
@@ -124,7 +122,7 @@ def test_prune_takes_blobs_and_layers_that_nobody_names_unless_they_are_new(
     assert "a" * 64 not in os.listdir(f"{store.layout}/blobs/sha256")
 
 
-def test_a_damaged_image_can_be_removed_and_harms_no_other(store: ImageStore, make_image: Make) -> None:
+def test_a_damaged_image_can_be_removed_and_does_not_affect_others(store: ImageStore, make_image: Make) -> None:
     bad, good = make_image("bad", b"1"), make_image("good", b"2")
     Path(store.blob_path(bad.digest)).write_text("{")
     assert store.remove("bad") == [("Untagged", "bad:latest")]
@@ -132,7 +130,7 @@ def test_a_damaged_image_can_be_removed_and_harms_no_other(store: ImageStore, ma
     assert store.remove("good")[0] == ("Untagged", "good:latest")
 
 
-def test_removing_takes_the_init_layer_too(store: ImageStore, make_image: Make) -> None:
+def test_removing_an_image_removes_its_init_layer(store: ImageStore, make_image: Make) -> None:
     image = make_image("tool")
     init = Path(store.root, "init", image.chain_ids[-1][7:])
     init.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The store: what it finds by which name, what a name that moves leaves, what a damaged blob does."""
+"""The image store: lookup by name and ID, moved names, shared layers, damaged blobs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_an_image_is_found_by_its_name_its_digest_and_its_id(
 @pytest.mark.parametrize(
     "name", ["tool", "tool:v2", "other", "0" * 64, "sha256:" + "0" * 64, "sha256:" + "0" * 12]
 )
-def test_what_is_not_there_is_not_found(name: str, store: ImageStore, make_image: Callable[..., Image]) -> None:
+def test_an_unknown_name_is_not_found(name: str, store: ImageStore, make_image: Callable[..., Image]) -> None:
     with pytest.raises(NotFound, match="No such image"):
         store.get(name)
     make_image("tool:v1")
@@ -46,7 +46,7 @@ def test_what_is_not_there_is_not_found(name: str, store: ImageStore, make_image
         store.get(name)
 
 
-def test_what_is_near_is_told(store: ImageStore, make_image: Callable[..., Image]) -> None:
+def test_a_mistyped_name_gets_a_suggestion(store: ImageStore, make_image: Callable[..., Image]) -> None:
     make_image("busybox")
     with pytest.raises(NotFound) as raised:
         store.get("busibox")
@@ -60,26 +60,24 @@ def test_a_digest_belongs_to_its_repository(store: ImageStore, make_image: Calla
         store.get(f"other@{image.digest}")
 
 
-def test_a_name_goes_before_the_beginning_of_an_id(store: ImageStore, make_image: Callable[..., Image]) -> None:
+def test_a_name_takes_precedence_over_the_prefix_of_an_id(
+    store: ImageStore, make_image: Callable[..., Image]
+) -> None:
     first = make_image("one", b"1")
     named = make_image(first.id[7:10], b"2")
     assert store.get(first.id[7:10]).id == named.id
     assert store.get(first.id).id == first.id
 
 
-def test_a_beginning_that_fits_several_ids_is_ambiguous(
-    store: ImageStore, make_image: Callable[..., Image]
-) -> None:
+def test_a_prefix_of_several_ids_is_ambiguous(store: ImageStore, make_image: Callable[..., Image]) -> None:
     made = [make_image(None, b"%d" % number) for number in range(17)]
-    beginnings = [image.id[7] for image in made]
-    twice = next(digit for digit in beginnings if beginnings.count(digit) > 1)
+    prefixes = [image.id[7] for image in made]
+    twice = next(digit for digit in prefixes if prefixes.count(digit) > 1)
     with pytest.raises(Conflict, match="ambiguous"):
         store.get(f"sha256:{twice}")
 
 
-def test_a_name_that_moves_leaves_the_old_image_dangling(
-    store: ImageStore, make_image: Callable[..., Image]
-) -> None:
+def test_moving_a_name_leaves_the_old_image_dangling(store: ImageStore, make_image: Callable[..., Image]) -> None:
     old, new = make_image("tool", b"old"), make_image("tool", b"new")
     assert store.get("tool").id == new.id
     assert store.get(old.id).references == []
@@ -89,7 +87,7 @@ def test_a_name_that_moves_leaves_the_old_image_dangling(
     assert [image.references for image in store.list()] == [["tool:latest"], ["kept:v1"]]
 
 
-def test_one_image_has_many_names_and_is_listed_once(store: ImageStore, make_image: Callable[..., Image]) -> None:
+def test_an_image_with_several_names_is_listed_once(store: ImageStore, make_image: Callable[..., Image]) -> None:
     image = make_image("tool")
     store.tag("tool", "quay.io/me/tool:v2")
     store.tag("tool", "tool")
@@ -105,7 +103,7 @@ def test_a_tag_with_a_digest_is_refused(store: ImageStore, make_image: Callable[
         store.tag("missing", "tool:v2")
 
 
-def test_chain_ids_are_those_of_the_specification() -> None:
+def test_chain_ids_follow_the_specification() -> None:
     first, second = digest(b"1"), digest(b"2")
     chained = digest(f"{first} {second}".encode())
     assert images.chain_ids([]) == []
@@ -123,9 +121,7 @@ def add_layer(store: ImageStore, parent: Image, content: bytes, name: str) -> Im
         return store.add_image(config, [*parent.layers, new], [name])
 
 
-def test_images_share_the_layers_that_they_have_in_common(
-    store: ImageStore, make_image: Callable[..., Image]
-) -> None:
+def test_images_share_their_common_layers(store: ImageStore, make_image: Callable[..., Image]) -> None:
     base = make_image("base")
     one = add_layer(store, base, tar(entry("one")), "one")
     two = add_layer(store, base, tar(entry("two")), "two")
@@ -136,7 +132,7 @@ def test_images_share_the_layers_that_they_have_in_common(
     assert store.layer_directories(one) == directories
 
 
-def test_a_config_that_is_not_of_its_layers_is_refused(
+def test_a_config_that_disagrees_with_its_layers_is_refused(
     store: ImageStore, make_image: Callable[..., Image], picture: Callable[[], dict[str, str]]
 ) -> None:
     base = make_image("base")
@@ -146,7 +142,7 @@ def test_a_config_that_is_not_of_its_layers_is_refused(
     assert picture() == before
 
 
-def test_layers_that_are_gone_are_unpacked_again(store: ImageStore, make_image: Callable[..., Image]) -> None:
+def test_missing_layers_are_unpacked_again(store: ImageStore, make_image: Callable[..., Image]) -> None:
     image = make_image("tool", b"content")
     directory = Path(store.layer_directories(image)[0])
     subprocess.run(["rm", "-r", directory], check=True)
@@ -172,7 +168,7 @@ def test_a_damaged_layer_is_never_unpacked(
     assert os.listdir(f"{store.root}/staging") == []
 
 
-def test_a_damaged_manifest_or_config_or_index_is_one_clear_line(
+def test_a_damaged_manifest_config_or_index_is_reported(
     store: ImageStore, make_image: Callable[..., Image]
 ) -> None:
     image, other = make_image("tool", b"1"), make_image("other", b"2")
@@ -197,7 +193,7 @@ def test_a_digest_that_is_a_path_is_not_followed(store: ImageStore, make_image: 
         store.get("x")
 
 
-def test_many_writers_at_once_lose_nothing(store: ImageStore, make_image: Callable[..., Image]) -> None:
+def test_concurrent_writers_lose_no_image(store: ImageStore, make_image: Callable[..., Image]) -> None:
     threads = [
         threading.Thread(target=make_image, args=(f"tool:{number}", b"%d" % number)) for number in range(12)
     ]
@@ -211,7 +207,7 @@ def test_many_writers_at_once_lose_nothing(store: ImageStore, make_image: Callab
     assert os.listdir(f"{store.root}/staging") == []
 
 
-def test_what_others_wrote_into_index_json_stays(store: ImageStore, make_image: Callable[..., Image]) -> None:
+def test_foreign_annotations_in_index_json_are_kept(store: ImageStore, make_image: Callable[..., Image]) -> None:
     image = make_image("tool")
     path = Path(store.layout, "index.json")
     index = json.loads(path.read_text())

@@ -453,7 +453,7 @@ def test_an_archive_for_other_machines_only_is_refused_and_a_single_image_is_not
     layout.manifests = []
     for artifact in _attested(layout):
         layout.add(artifact, "y")
-    with pytest.raises(BrokenArchive, match="no image in the archive"):
+    with pytest.raises(BrokenArchive, match="the archive has no image"):
         load(images_of, layout.tar())
 
 

@@ -232,7 +232,7 @@ def _warn_of_platform(context: Context, container: Container) -> None:
     from pyctr_lite.images import platforms
 
     config, ours = context.engine.images.config(container.record.image), platforms.architecture()
-    if not platforms.is_ours(config):
+    if not platforms.matches(config):
         print(
             f"WARNING: The requested image's platform ({config.get('os')}/{config.get('architecture')}) does not "
             f"match the detected host platform (linux/{ours})",
