@@ -1,4 +1,4 @@
-"""JupyterLab as a person meets it: a real server, a headless Chromium, a notebook opened and run."""
+"""JupyterLab as a person uses it: a real server and a headless Chromium that opens and runs a notebook."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PANEL = "document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)')"
 
 @contextlib.contextmanager
 def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
-    """Start what `make notebook` starts; gives the address that it prints. It ends with all its kernels."""
+    """Start JupyterLab as `make notebook` does; yield the address that it prints. Stops it and its kernels."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -52,7 +52,7 @@ def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
     try:
         yield wait_for_address(server, log)
     finally:
-        server.send_signal(signal.SIGTERM)  # it ends its kernels
+        server.send_signal(signal.SIGTERM)  # the server stops its kernels
         try:
             server.wait(30 * session.SLOWNESS)
         except subprocess.TimeoutExpired:
@@ -61,7 +61,7 @@ def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
 
 
 def wait_for_address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """The address that is printed, once it is. Fails with AssertionError that shows the log."""
+    """Wait until the server prints its address, and return it. Raises AssertionError with the log."""
     deadline = time.monotonic() + SECONDS
     while not (found := re.search(r"^JupyterLab: (http://\S+)$", log.read_text(), re.MULTILINE)):
         assert server.poll() is None, log.read_text()
@@ -71,7 +71,7 @@ def wait_for_address(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def wait_for_server(address: str, log: Path) -> None:
-    """Until it answers. Fails with AssertionError that shows the log."""
+    """Wait until the server answers. Raises AssertionError with the log."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
@@ -85,7 +85,7 @@ def wait_for_server(address: str, log: Path) -> None:
 
 @contextlib.contextmanager
 def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
-    """A headless browser with a profile of its own."""
+    """Start a headless browser with its own profile."""
     options = webdriver.ChromeOptions()
     for argument in (
         "headless=new no-sandbox disable-dev-shm-usage disable-gpu no-first-run disable-background-networking "
@@ -102,9 +102,9 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
 
 
 def run_all(driver: webdriver.Chrome, address: str, notebook: str) -> None:
-    """Open the address that was printed, then a notebook, and run all its cells, as "Run All Cells" does."""
+    """Open the printed address, then a notebook, and run its cells with "Run All Cells"."""
     driver.get(address)
-    wait(driver, "return !!window.jupyterapp")  # we are in: the page that asks for a token has none
+    wait(driver, "return !!window.jupyterapp")  # logged in: the page that asks for a token has no such object
     driver.get(urllib.parse.urljoin(address, f"/lab/tree/{notebook}?reset"))
     wait(driver, f"return !!window.jupyterapp && !!{_PANEL} && !!{_PANEL}.querySelector('.jp-CodeCell')")
     wait(
@@ -112,12 +112,12 @@ def run_all(driver: webdriver.Chrome, address: str, notebook: str) -> None:
     )
     for command in ("notebook:clear-all-cell-outputs", "notebook:run-all-cells"):
         driver.execute_script(_EXECUTE, command)
-        wait(driver, _ENDED)  # not in one call: the driver's connection gives each two minutes
+        wait(driver, _ENDED)  # not in one call: the driver allows two minutes for each
         assert driver.execute_script(_ENDED) == "well", command
 
 
 def wait(driver: webdriver.Chrome, script: str) -> None:
-    """Until a script says so."""
+    """Wait until a script returns true."""
     deadline = time.monotonic() + SECONDS
     while not driver.execute_script(script):
         if time.monotonic() > deadline:
@@ -126,7 +126,7 @@ def wait(driver: webdriver.Chrome, script: str) -> None:
 
 
 def outputs(driver: webdriver.Chrome) -> list[dict[str, Any]]:
-    """All outputs of the notebook that is open: from its model, for only what is near the screen is drawn."""
+    """Return all outputs of the open notebook. From its model, because only cells near the screen are drawn."""
     found: list[dict[str, Any]] = driver.execute_script(
         "return [...window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells]"
         ".filter(cell => cell.cell_type === 'code').flatMap(cell => cell.toJSON().outputs)"

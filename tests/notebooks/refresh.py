@@ -1,4 +1,4 @@
-"""`make notebooks-refresh`: run notebooks as nbval does and store what comes out."""
+"""`make notebooks-refresh`: run notebooks as nbval does and store their outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from labs.kit import notebooks
 
 
 def main(prefix: str = "") -> int:
-    """Run those whose name starts so, on a state directory of their own."""
+    """Run the notebooks whose names start with `prefix`, each with its own state directory."""
     for file in sorted(notebooks.NOTEBOOKS.glob(f"{prefix}*.ipynb")):
         with notebooks.state_directory(labs=None) as environment:
             refresh(file, environment)
@@ -22,7 +22,7 @@ def main(prefix: str = "") -> int:
 
 
 def refresh(file: Path, environment: dict[str, str]) -> None:
-    """Run one and replace its outputs; what differs from run to run in its metadata is left out."""
+    """Run one notebook and replace its outputs, without the metadata that changes from run to run."""
     notebook = nbformat.read(file, 4)
     client = NotebookClient(notebook, timeout=notebooks.SECONDS_A_CELL, kernel_name="python3")
     before = dict(os.environ)

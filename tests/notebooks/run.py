@@ -1,4 +1,4 @@
-"""`make notebooks-test`: every notebook under nbval with outputs compared, in order, then in reverse."""
+"""`make notebooks-test`: run every notebook under nbval and compare its outputs, in order and in reverse order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from labs.kit import notebooks
 
 
 def main(prefix: str = "") -> int:
-    """Run those whose name starts so; 1 where an output differs."""
+    """Run the notebooks whose names start with `prefix`, twice; return 1 if an output differs."""
     files = sorted(notebooks.NOTEBOOKS.glob(f"{prefix}*.ipynb"))
     if not files:
-        print(f"there is no notebook {prefix}*.ipynb", file=sys.stderr)
+        print(f"no such notebook: {prefix}*.ipynb", file=sys.stderr)
         return 2
     failed = 0
     for order in (files, files[::-1]) if not prefix else (files, files):

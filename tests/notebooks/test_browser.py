@@ -1,4 +1,4 @@
-"""One notebook in JupyterLab, by a browser: it opens, Run All passes, its picture shows, nothing overflows."""
+"""A notebook in JupyterLab: it opens, Run All passes, its picture shows, and nothing overflows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PICTURES = manifest.CHECKOUT / "build/browser"
-"""Where the screenshots go, for a person to look at."""
+"""The directory of the screenshots, for a person to look at."""
 NOTEBOOKS = os.environ.get("NOTEBOOKS_IN_BROWSER", "05_commit").split()
 """`NOTEBOOKS_IN_BROWSER="01_namespaces 02_cgroups"` tries others."""
 
@@ -42,11 +42,11 @@ def test_a_notebook_runs_in_jupyterlab(name: str, tmp_path: Path, needs: Callabl
             assert any("image/png" in output.get("data", {}) for output in found)
             assert_pictures_show_and_nothing_overflows(driver, PICTURES / f"{name}.png")
     finally:
-        file.write_bytes(before)  # JupyterLab saves what it ran
+        file.write_bytes(before)  # JupyterLab saves the notebook with its outputs
 
 
 def assert_pictures_show_and_nothing_overflows(driver: browser.webdriver.Chrome, screenshot: Path) -> None:
-    """Scroll from the top to the bottom: pictures are as large as they say, no cell is wider than the page."""
+    """Scroll from top to bottom: every picture has its size, and no cell is wider than the page."""
     seen = 0
     for index in range(
         driver.execute_script("return window.jupyterapp.shell.currentWidget.content.widgets.length")
