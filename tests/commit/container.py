@@ -1,4 +1,4 @@
-"""An overlay as a container has it, on which a test makes its changes; it is gone with its mount namespace."""
+"""An overlay like a container's, in which a test makes changes; it is unmounted with its mount namespace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Container:
-    """Layers below (top first), and the upper directory that takes the changes."""
+    """The layers (top first) and the upper directory of a container."""
 
     directory: Path
     lowers: list[str]
@@ -27,7 +27,7 @@ class Container:
         return str(self.directory / "upper")
 
     def run(self, script: str | Callable[[], object]) -> Container:
-        """Make changes: shell commands, or a function, with the merged tree as working directory."""
+        """Run shell commands or a function that make changes, with the merged tree as the working directory."""
         for name in ("upper", "work", "merged"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
 
@@ -44,14 +44,14 @@ class Container:
         return self
 
     def next(self, directory: Path) -> Container:
-        """A container whose top layer is what this one has changed."""
+        """Return a container whose top layer has the changes of this one."""
         return Container(directory, [self.upper, *self.lowers])
 
 
 def tree(directory: str | Path) -> list[str]:
-    """All that a tree holds, a line each: kinds, modes, owners, links, sizes, times, xattrs, and contents.
+    """List a tree, one line per item: kinds, modes, owners, links, sizes, times, xattrs and contents.
 
-    Without overlayfs's own xattrs; of directories without the size and the number of links.
+    The xattrs of overlayfs and the sizes and link counts of directories are left out.
     """
     script = r"""
         find . -mindepth 1 ! -type d -printf '%P %y %m %U:%G %n %s %Ts %l\n' | sort
@@ -64,8 +64,8 @@ def tree(directory: str | Path) -> list[str]:
 
 
 def _xattrs(directory: str) -> Iterator[str]:
-    for place, directories, files in os.walk(directory):
-        for path in (os.path.join(place, name) for name in directories + files):
+    for parent, directories, files in os.walk(directory):
+        for path in (os.path.join(parent, name) for name in directories + files):
             for key in os.listxattr(path, follow_symlinks=False):
                 if not key.startswith("trusted.overlay."):
                     value = os.getxattr(path, key, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""The new image's config and the instructions of -c, which behave as Docker's do."""
+"""The config of a committed image, and the instructions of -c, which work as in Docker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def changed(start: dict[str, Any], *texts: str) -> dict[str, Any]:
     return config.apply_changes(start, [config.parse_change(text) for text in texts])
 
 
-def test_a_layer_is_added_and_the_history_kept() -> None:
+def test_a_layer_is_added_and_the_history_is_kept() -> None:
     container = {"Cmd": ["sh", "-c", "make"], "Env": ["A=1"], "Hostname": "abc", "Tty": True}
     image = config.new_config(PARENT, container, "sha256:bb", created=NOW, message="works", author="me")
     assert image["rootfs"]["diff_ids"] == ["sha256:aa", "sha256:bb"]
@@ -46,13 +46,13 @@ def test_a_layer_is_added_and_the_history_kept() -> None:
     assert PARENT["rootfs"] == {"type": "layers", "diff_ids": ["sha256:aa"]}
 
 
-def test_without_a_layer_there_is_only_a_line_of_history() -> None:
+def test_without_a_layer_only_a_history_entry_is_added() -> None:
     image = config.new_config(PARENT, {}, None, created=NOW)
     assert image["rootfs"]["diff_ids"] == ["sha256:aa"]
     assert image["history"][-1] == {"created": NOW, "author": "first", "empty_layer": True}
 
 
-def test_an_import_begins_without_a_parent() -> None:
+def test_an_import_has_no_parent() -> None:
     image = config.new_config({}, {}, "sha256:bb", created=NOW, changes=["CMD top"], message="Imported from -")
     assert image["rootfs"] == {"type": "layers", "diff_ids": ["sha256:bb"]}
     assert image["config"] == {"Cmd": ["/bin/sh", "-c", "top"]}
@@ -95,7 +95,7 @@ def test_an_instruction_changes_the_config(text: str, key: str, value: object) -
     assert start == {"Env": ["OLD=old"], "WorkingDir": "/work"}
 
 
-def test_instructions_add_to_what_is_there() -> None:
+def test_instructions_add_to_existing_values() -> None:
     start = {"Labels": {"a": "1"}, "Volumes": {"/a": {}}, "ExposedPorts": {"1/tcp": {}}, "OnBuild": ["RUN a"]}
     result = changed(start, "LABEL b=2", "VOLUME /b", "EXPOSE 2", "ONBUILD RUN b")
     assert result == {
@@ -106,7 +106,7 @@ def test_instructions_add_to_what_is_there() -> None:
     }
 
 
-def test_an_entrypoint_drops_an_old_cmd_but_not_one_set_with_it() -> None:
+def test_an_entrypoint_drops_the_old_cmd_but_not_a_new_one() -> None:
     assert "Cmd" not in changed({"Cmd": ["old"]}, 'ENTRYPOINT ["e"]')
     assert changed({"Cmd": ["old"], "Entrypoint": ["e"]}, "ENTRYPOINT []") == {"Cmd": ["old"], "Entrypoint": []}
     assert changed({"Cmd": ["old"]}, "CMD []")["Cmd"] == ["old"]
@@ -114,11 +114,11 @@ def test_an_entrypoint_drops_an_old_cmd_but_not_one_set_with_it() -> None:
     assert changed({"Cmd": ["old"]}, 'ENTRYPOINT ["e"]', 'CMD ["c"]')["Cmd"] == ["c"]
 
 
-def test_the_images_shell_is_used_for_the_shell_form() -> None:
+def test_the_shell_form_uses_the_images_shell() -> None:
     assert changed({"Shell": ["/bin/ash", "-eo"]}, "CMD top")["Cmd"] == ["/bin/ash", "-eo", "top"]
 
 
-def test_a_line_may_go_on_after_a_backslash() -> None:
+def test_a_backslash_continues_a_line() -> None:
     assert changed({}, "ENV A=1 \\\n B=2")["Env"] == ["A=1", "B=2"]
 
 
@@ -150,7 +150,7 @@ def test_a_line_may_go_on_after_a_backslash() -> None:
         ("CMD a\nCMD b", "CMD: one instruction for each --change"),
     ],
 )
-def test_a_wrong_instruction_is_refused_before_any_work(text: str, message: str) -> None:
+def test_an_invalid_instruction_is_refused_when_it_is_parsed(text: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         config.parse_change(text)
     assert caught.value.message == message
@@ -165,7 +165,7 @@ def test_a_wrong_instruction_is_refused_before_any_work(text: str, message: str)
         ("${A:?not given}", "not given"),
     ],
 )
-def test_a_wrong_substitution_is_refused(word: str, message: str) -> None:
+def test_an_invalid_substitution_is_refused(word: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         changed({}, f"USER {word}")
 

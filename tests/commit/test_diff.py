@@ -1,4 +1,4 @@
-"""What a container has changed, as `docker diff` tells it."""
+"""The changes of a container, as in `docker diff`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.commit.container import Container
 
 @pytest.fixture
 def base(tmp_path: Path) -> Container:
-    """A container over a layer with /etc (passwd, group, ssl/cert), /bin/sh and /link."""
+    """Return a container on a layer with /etc (passwd, group, ssl/cert), /bin/sh and /link."""
     base = Container(tmp_path / "base", [str(tmp_path / "empty")])
     (tmp_path / "empty").mkdir()
     base.run(
@@ -22,7 +22,7 @@ def base(tmp_path: Path) -> Container:
     return base.next(tmp_path / "container")
 
 
-def told(container: Container) -> list[str]:
+def listed(container: Container) -> list[str]:
     return [
         f"{change.kind} /{change.path.lstrip('/')}" for change in diff.changes(container.upper, container.lowers)
     ]
@@ -53,44 +53,44 @@ def told(container: Container) -> list[str]:
          ["C /bin", "C /bin/sh"]),
     ],
 )  # fmt: skip
-def test_a_change_is_told_as_docker_does(base: Container, script: str, lines: list[str]) -> None:
-    assert told(base.run(script)) == lines
+def test_changes_are_listed_as_in_docker(base: Container, script: str, lines: list[str]) -> None:
+    assert listed(base.run(script)) == lines
 
 
-def test_what_was_only_copied_up_is_no_change(base: Container) -> None:
+def test_a_file_that_was_only_copied_up_is_not_a_change(base: Container) -> None:
     base.run("exec 3<> etc/ssl/cert")  # opened for writing: overlayfs copies file and directories up
     assert os.path.exists(base.upper + "/etc/ssl/cert")
-    assert told(base) == []
+    assert listed(base) == []
 
 
-def test_a_time_cut_off_by_an_archive_is_no_change(base: Container) -> None:
+def test_a_time_truncated_by_an_archive_is_not_a_change(base: Container) -> None:
     lower = base.lowers[0]
     os.utime(lower + "/etc/passwd", ns=(10**18, 10**18))
     base.run("touch -d @1000000000.5 etc/passwd")
-    assert told(base) == []
+    assert listed(base) == []
     base.run("touch -d @1000000001.5 etc/passwd")
-    assert told(base) == ["C /etc", "C /etc/passwd"]
+    assert listed(base) == ["C /etc", "C /etc/passwd"]
 
 
-def test_changes_are_told_against_all_layers_together(base: Container, tmp_path: Path) -> None:
+def test_changes_are_relative_to_all_layers_together(base: Container, tmp_path: Path) -> None:
     second = base.run("rm etc/passwd; rm -r etc/ssl; mkdir etc/ssl; touch etc/ssl/key").next(tmp_path / "second")
     second.run("touch etc/passwd etc/ssl/cert; rm etc/ssl/key etc/group")
-    assert told(second) == [
+    assert listed(second) == [
         "C /etc", "D /etc/group", "A /etc/passwd", "C /etc/ssl", "A /etc/ssl/cert", "D /etc/ssl/key",
     ]  # fmt: skip
 
 
-def test_a_replaced_directory_shows_what_several_layers_had(base: Container, tmp_path: Path) -> None:
+def test_a_replaced_directory_lists_the_deleted_files_of_all_layers(base: Container, tmp_path: Path) -> None:
     second = base.run("touch etc/ssl/key").next(tmp_path / "second")
     second.run("rm -r etc/ssl; mkdir -m 700 etc/ssl")
-    assert told(second) == ["C /etc", "C /etc/ssl", "D /etc/ssl/cert", "D /etc/ssl/key"]
+    assert listed(second) == ["C /etc", "C /etc/ssl", "D /etc/ssl/cert", "D /etc/ssl/key"]
 
 
-def test_a_name_that_is_not_utf8_is_told(base: Container) -> None:
+def test_a_name_that_is_not_utf8_is_listed(base: Container) -> None:
     base.run(r"touch $'caf\xe9'")
-    assert told(base) == ["A /caf\udce9"]
+    assert listed(base) == ["A /caf\udce9"]
 
 
-def test_a_link_put_in_place_of_a_directory_is_not_followed(base: Container) -> None:
+def test_a_link_that_replaces_a_directory_is_not_followed(base: Container) -> None:
     base.run("rm -r etc; ln -s /usr etc")
-    assert told(base) == ["C /etc"]
+    assert listed(base) == ["C /etc"]

@@ -33,7 +33,9 @@ def read(blocks: bytes) -> tarfile.TarInfo:
     gid=st.integers(0, 2**32 - 2),
     mtime=st.integers(-(2**40), 2**40),
 )
-def test_any_values_come_back(name: bytes, linkname: bytes, mode: int, uid: int, gid: int, mtime: int) -> None:
+def test_header_values_are_read_back(
+    name: bytes, linkname: bytes, mode: int, uid: int, gid: int, mtime: int
+) -> None:
     blocks = header.entry_header(name, header.SYMLINK, mode=mode, uid=uid, gid=gid, mtime=mtime, linkname=linkname)
     entry = read(blocks)
     assert entry.name.encode(errors="surrogateescape") == name
@@ -42,7 +44,7 @@ def test_any_values_come_back(name: bytes, linkname: bytes, mode: int, uid: int,
 
 
 @pytest.mark.parametrize("size", [0, 1, 0o77777777777, 0o100000000000, 2**60])
-def test_any_size_comes_back(size: int) -> None:
+def test_sizes_are_read_back(size: int) -> None:
     blocks = header.entry_header(b"file", header.REGULAR, mode=0o644, size=size)
     entry = tarfile.TarInfo.frombuf(blocks[-512:], "utf-8", "surrogateescape")
     pax = dict(line.split(b" ", 1)[1].split(b"=", 1) for line in blocks[512:-512].rstrip(b"\0").splitlines())
@@ -50,7 +52,7 @@ def test_any_size_comes_back(size: int) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_xattr_value_comes_back(value: bytes) -> None:
+def test_xattr_values_are_read_back(value: bytes) -> None:
     blocks = header.entry_header(b"file", header.REGULAR, mode=0o644, xattrs={"user.x": value})
     record = blocks[512 : 512 + int(read_size(blocks))]
     length, _, rest = record.partition(b" ")
@@ -62,7 +64,7 @@ def read_size(block: bytes) -> int:
     return int(block[124:135], 8)
 
 
-def test_what_fits_needs_no_pax_record() -> None:
+def test_values_that_fit_need_no_pax_record() -> None:
     assert len(header.entry_header(b"a" * 100, header.REGULAR, mode=0o644, uid=0o7777777)) == 512
     assert len(header.entry_header(b"a" * 101, header.REGULAR, mode=0o644)) == 3 * 512
     assert len(header.entry_header(b"a", header.REGULAR, mode=0o644, uid=0o10000000)) == 3 * 512

@@ -1,4 +1,4 @@
-"""The layer of an upper directory: what tar, umoci, skopeo and our own unpacking make of it."""
+"""The layer of an upper directory, unpacked by tar, umoci, skopeo and pyctr_lite."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def unpacked(archive: bytes, directory: Path) -> Path:
     return directory
 
 
-def test_what_is_unpacked_is_what_was_packed(base: Container, tmp_path: Path) -> None:
+def test_an_unpacked_layer_equals_the_packed_tree(base: Container, tmp_path: Path) -> None:
     base.run(EVERYTHING)
     assert tree(unpacked(packed(base), tmp_path / "tree/out")) == tree(base.upper)
 
 
-def test_deletions_are_unpacked_as_they_were_packed(base: Container, tmp_path: Path) -> None:
+def test_an_unpacked_layer_has_the_packed_deletions(base: Container, tmp_path: Path) -> None:
     base.run("rm etc/passwd; rm -r etc/ssl; mkdir etc/ssl; echo key > etc/ssl/key; rm -r bin; mkdir new")
     out = unpacked(packed(base), tmp_path / "tree/out")
     whiteouts = ["bin", "etc/passwd"]
@@ -99,7 +99,7 @@ def test_a_deleted_file_becomes_a_whiteout(base: Container) -> None:
     assert (marker.isreg(), marker.size, marker.mtime, marker.mode) == (True, 0, 0, 0o600)
 
 
-def test_a_device_that_is_no_whiteout_stays_a_device(base: Container) -> None:
+def test_a_device_that_is_not_a_whiteout_stays_a_device(base: Container) -> None:
     found = entries(packed(base.run("mknod zero c 1 5")))
     assert sorted(found) == ["zero"]
     assert found["zero"].ischr()
@@ -111,12 +111,12 @@ def test_a_replaced_directory_is_opaque_before_its_entries(base: Container) -> N
     assert list(entries(packed(base.run("touch etc/-first"))))[:2] == ["etc", "etc/-first"]
 
 
-def test_names_are_in_the_order_of_their_bytes(base: Container) -> None:
+def test_names_are_sorted_by_their_bytes(base: Container) -> None:
     names = list(entries(packed(base.run(r"mkdir b; touch b/x a Z $'\xff' 'é' b.c"))))
     assert names == ["Z", "a", "b", "b/x", "b.c", "é", "\udcff"]
 
 
-def test_overlays_own_xattrs_stay_here_and_the_others_are_packed(base: Container) -> None:
+def test_xattrs_are_packed_except_overlayfss_own(base: Container) -> None:
     base.run("mkdir dir; setfattr -n user.colour -v red dir; setfattr -n trusted.own -v x dir")
     os.setxattr(base.upper + "/dir", "trusted.overlay.origin", b"x")
     os.setxattr(base.upper + "/dir", "trusted.overlay.opaque", b"n")
@@ -128,7 +128,7 @@ def test_an_empty_upper_is_an_empty_archive(base: Container) -> None:
     assert packed(base.run("true")) == bytes(1024)
 
 
-def test_sockets_are_passed_over(base: Container) -> None:
+def test_sockets_are_skipped(base: Container) -> None:
     def change() -> None:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("socket")
@@ -145,7 +145,7 @@ def test_a_file_named_like_a_whiteout_is_refused(base: Container) -> None:
         packed(base)
 
 
-def test_the_same_change_gives_the_same_digest(base: Container, tmp_path: Path) -> None:
+def test_equal_changes_have_equal_digests(base: Container, tmp_path: Path) -> None:
     other = Container(tmp_path / "other", base.lowers)
     change = "rm etc/passwd; mkdir b a; echo x > a/2; echo y > a/1; ln a/1 b/1"
     stop_clocks = "; find . ! -path ./etc/ssl/deep/x -exec touch -h -d @1700000000 {} +"
@@ -179,7 +179,7 @@ def test_a_file_that_changes_meanwhile_does_not_break_the_archive(
     assert contents == {"shrinks": b"a" * 10 + bytes(1990), "z": b"after\n"}
 
 
-def test_a_file_that_goes_meanwhile_is_passed_over(base: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_deleted_meanwhile_is_skipped(base: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     base.run("touch a b c; ln -s b link; mkdir dir")
     listdir = os.listdir
 
@@ -196,7 +196,7 @@ def test_a_file_that_goes_meanwhile_is_passed_over(base: Container, monkeypatch:
     assert list(entries(archive)) == ["a", "c"]
 
 
-def test_a_link_put_in_place_of_a_directory_meanwhile_is_not_followed(
+def test_a_link_that_replaces_a_directory_meanwhile_is_not_followed(
     base: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base.run("mkdir dir")
@@ -225,9 +225,9 @@ def test_a_link_put_in_place_of_a_directory_meanwhile_is_not_followed(
         max_size=6,
     )
 )
-def test_any_files_come_back(files: dict[bytes, tuple[int, list[bytes], int]]) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        upper, out = f"{place}/upper", f"{place}/out"
+def test_files_with_any_content_are_unpacked_again(files: dict[bytes, tuple[int, list[bytes], int]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        upper, out = f"{directory}/upper", f"{directory}/out"
         os.mkdir(upper)
         os.mkdir(out)
         for name, (mode, pieces, hole) in files.items():
@@ -282,7 +282,7 @@ def test_gnu_tar_unpacks_the_same_tree(base: Container, tmp_path: Path) -> None:
 
 
 def image_layout(directory: Path, archive: bytes) -> Path:
-    """An OCI image layout whose one image, `test`, has one layer."""
+    """Create an OCI image layout with one image, `test`, of one layer."""
 
     def add(content: bytes, kind: str) -> dict[str, object]:
         digest = hashlib.sha256(content).hexdigest()
@@ -322,7 +322,7 @@ def test_umoci_unpacks_the_same_tree(base: Container, tmp_path: Path, needs: Cal
     shutil.rmtree(bundle)
 
 
-def test_skopeo_takes_the_layer(base: Container, tmp_path: Path, needs: Callable[[str], str]) -> None:
+def test_skopeo_accepts_the_layer(base: Container, tmp_path: Path, needs: Callable[[str], str]) -> None:
     layout = image_layout(tmp_path / "layout", packed(base.run(EVERYTHING)))
     copy = [needs("skopeo"), "copy", "--insecure-policy", "-q", f"oci:{layout}:test", f"dir:{tmp_path}/copy"]
     assert subprocess.run(copy, capture_output=True, text=True).returncode == 0
@@ -332,17 +332,17 @@ def test_skopeo_takes_the_layer(base: Container, tmp_path: Path, needs: Callable
     assert subprocess.run([*copy[:-1], f"dir:{tmp_path}/again"], capture_output=True).returncode != 0
 
 
-def test_whiteouts_and_the_digest_are_narrated_if_asked_for(base: Container) -> None:
+def test_explain_reports_whiteouts_and_the_digest(base: Container) -> None:
     base.run("rm etc/passwd")
     reader, writer = os.pipe()
     try:
         explain.start(writer)
         packed(base)
         explain.stop()
-        told = os.read(reader, 1 << 16).decode()
-        assert 'whiteout "etc/.wh.passwd"' in told
-        assert "sha256:" in told
-        assert all(line.startswith("[5 commit]") for line in told.splitlines())
+        steps = os.read(reader, 1 << 16).decode()
+        assert 'whiteout "etc/.wh.passwd"' in steps
+        assert "sha256:" in steps
+        assert all(line.startswith("[5 commit]") for line in steps.splitlines())
         packed(base)
         os.set_blocking(reader, False)
         with pytest.raises(BlockingIOError):
@@ -354,7 +354,7 @@ def test_whiteouts_and_the_digest_are_narrated_if_asked_for(base: Container) -> 
 
 
 def test_a_hard_link_repeats_the_xattrs_of_its_file(base: Container) -> None:
-    """Who unpacks gives the link an owner, and chown(2) takes the file's capabilities away (docker load)."""
+    """Unpacking sets the link's owner, and chown(2) clears the file's capabilities (docker load)."""
     base.run("echo x > a; setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 a; ln a b")
     found = entries(packed(base))
     assert found["b"].islnk()
@@ -363,25 +363,25 @@ def test_a_hard_link_repeats_the_xattrs_of_its_file(base: Container) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "says"),
+    ("script", "message"),
     [
         ("truncate -s 9G hole", "/hole: a sparse file of 9663676416 bytes"),
         ("for i in 1 2 3; do truncate -s 3G hole$i; done", "/hole3: a sparse file of 3221225472 bytes"),
     ],
 )
-def test_more_zeros_than_a_layer_may_have_are_refused(base: Container, script: str, says: str) -> None:
-    with pytest.raises(InvalidArgument, match=f"^{says}"):
+def test_holes_that_exceed_the_limit_of_zeros_are_refused(base: Container, script: str, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"^{message}"):
         layer.write_layer(base.run(script).upper, Nowhere())
 
 
 class Nowhere:
-    """An output that keeps nothing."""
+    """An output that discards its data."""
 
     def write(self, data: bytes) -> None:
         pass
 
 
-def test_a_path_that_no_header_can_hold_is_refused(base: Container) -> None:
+def test_a_path_too_long_for_a_header_is_refused(base: Container) -> None:
     fd = os.open(base.run("true").upper, os.O_RDONLY)
     for _ in range(1100):
         os.mkdir("d" * 250, dir_fd=fd)

@@ -1,4 +1,4 @@
-"""Unpacked layers as the kernel's overlayfs shows them, for tests."""
+"""An overlay mount of unpacked layers, for tests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def overlay(directory: Path, layers: Sequence[Path | str]) -> Iterator[Path]:
-    """The layers, bottom first, merged below a directory of the test's."""
+    """Mount the layers (bottom first) on a subdirectory of a test's directory; yield the mount point."""
     merged, none = directory / "merged", directory / "none"
     merged.mkdir(exist_ok=True)
     none.mkdir(exist_ok=True)
-    lowerdir = ":".join([*(str(layer) for layer in reversed(layers)), str(none)])  # a single one is not taken
+    lowerdir = ":".join(
+        [*(str(layer) for layer in reversed(layers)), str(none)]
+    )  # overlayfs refuses a single lowerdir without upperdir
     linux.mount("overlay", str(merged), "overlay", linux.MS_RDONLY, f"lowerdir={lowerdir}")
     try:
         yield merged

@@ -1,4 +1,4 @@
-"""What a layer becomes on disk: entries, whiteouts as overlayfs has them, and all their attributes."""
+"""Unpacked layers: entries, whiteouts in overlayfs's form, and all attributes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_opaque(path: Path) -> bool:
 # --- entries and their attributes -------------------------------------------------------------------------
 
 
-def test_hard_links_lead_across_more_directories_than_are_kept_open(tmp_path: Path) -> None:
+def test_hard_links_work_across_more_directories_than_stay_open(tmp_path: Path) -> None:
     files = [entry(f"many/{number}/file", b"%d" % number) for number in range(600)]
     links = [hardlink(f"many/{number}/link", f"many/{(number * 7 + 300) % 600}/file") for number in range(600)]
     root = apply(tar(*files, *links), tmp_path / "layer")
@@ -74,7 +74,7 @@ def test_every_kind_of_entry_becomes_that_kind_of_inode(tmp_path: Path) -> None:
     assert stat.S_IMODE((root / "null").stat().st_mode) == 0o666
 
 
-def test_owner_setuid_bits_and_times_are_the_archives_whatever_the_umask(tmp_path: Path) -> None:
+def test_owner_mode_and_times_come_from_the_archive_despite_the_umask(tmp_path: Path) -> None:
     content = tar(
         directory("d", mode=0o2775, uid=7, gid=8, mtime=1_000_000),
         entry("d/sudo", b"x", mode=0o6755, uid=12, gid=4294967294, mtime=1234567890.125),
@@ -91,7 +91,7 @@ def test_owner_setuid_bits_and_times_are_the_archives_whatever_the_umask(tmp_pat
     assert (link.st_uid, link.st_gid, link.st_mtime) == (3, 4, 99)
 
 
-def test_times_keep_their_nanoseconds_and_may_be_long_ago_or_far_ahead(tmp_path: Path) -> None:
+def test_times_keep_their_nanoseconds_and_may_be_far_in_the_past_or_future(tmp_path: Path) -> None:
     content = pax("fine", {"mtime": "1234567890.123456789"}) + pax("old", {"mtime": "-5.5"})
     content += pax("ahead", {"mtime": "4102444800"}) + pax("absurd", {"mtime": "9" * 60})
     root = apply(content, tmp_path / "layer")
@@ -101,7 +101,7 @@ def test_times_keep_their_nanoseconds_and_may_be_long_ago_or_far_ahead(tmp_path:
     assert (root / "absurd").stat().st_mtime > 4102444800
 
 
-def test_xattrs_are_set_on_files_directories_and_links_but_never_overlayfss_own(tmp_path: Path) -> None:
+def test_xattrs_are_set_on_files_directories_and_links_except_overlayfss_own(tmp_path: Path) -> None:
     capability = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
     redirect = {"SCHILY.xattr.trusted.overlay.redirect": "/../../etc", "SCHILY.xattr.trusted.overlay.metacopy": ""}
     root = apply(
@@ -119,13 +119,13 @@ def test_xattrs_are_set_on_files_directories_and_links_but_never_overlayfss_own(
     assert os.getxattr(root / "l", "trusted.mark", follow_symlinks=False) == b"1"
 
 
-def test_names_that_are_not_utf_8_are_kept_byte_by_byte(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_kept_byte_by_byte(tmp_path: Path) -> None:
     root = apply(tar(directory("caf\udce9"), entry("caf\udce9/\udcff\udcfe", b"x")), tmp_path / "layer")
     assert os.listdir(os.fsencode(root / "caf\udce9")) == [b"\xff\xfe"]
     shutil.rmtree(root)
 
 
-def test_of_two_entries_with_one_name_the_later_wins(tmp_path: Path) -> None:
+def test_the_later_of_two_entries_with_the_same_name_wins(tmp_path: Path) -> None:
     root = apply(
         tar(
             entry("a", b"first", uid=1),
@@ -150,12 +150,12 @@ def test_of_two_entries_with_one_name_the_later_wins(tmp_path: Path) -> None:
     assert not (root / "d/x").exists()
 
 
-def test_a_second_name_of_a_hard_link_that_is_replaced_leaves_the_first(tmp_path: Path) -> None:
+def test_replacing_one_name_of_a_hard_link_leaves_the_other(tmp_path: Path) -> None:
     root = apply(tar(entry("a", b"old"), hardlink("b", "a"), entry("b", b"new")), tmp_path / "layer")
     assert ((root / "a").read_bytes(), (root / "b").read_bytes()) == (b"old", b"new")
 
 
-def test_a_parent_that_the_archive_does_not_list_is_as_in_the_layers_below(tmp_path: Path) -> None:
+def test_an_unlisted_parent_has_the_attributes_of_the_layers_below(tmp_path: Path) -> None:
     acl = {"SCHILY.xattr.user.colour": "red", "SCHILY.xattr.trusted.overlay.opaque": "y"}
     lower = apply(
         tar(directory("tmp", mode=0o1777, mtime=5, pax_headers=acl), directory("own", uid=7, gid=8, mode=0o710)),
@@ -169,7 +169,7 @@ def test_a_parent_that_the_archive_does_not_list_is_as_in_the_layers_below(tmp_p
     assert stat.S_IMODE((upper / "new").stat().st_mode) == 0o755
 
 
-def test_a_layer_that_does_not_list_the_root_leaves_it_as_it_is_below(tmp_path: Path) -> None:
+def test_an_unlisted_root_has_the_attributes_of_the_layer_below(tmp_path: Path) -> None:
     lower = apply(tar(directory("./", mode=0o711, uid=5)), tmp_path / "lower")
     upper = apply(tar(entry("x")), tmp_path / "upper", lower)
     assert (upper.stat().st_uid, stat.S_IMODE(upper.stat().st_mode)) == (5, 0o711)
@@ -199,7 +199,7 @@ def test_sparse_files_of_gnu_tar_keep_their_holes(tmp_path: Path, format: str) -
     assert len(done.stdout) < 1_000_000
 
 
-def test_a_file_of_zeros_takes_no_space(tmp_path: Path) -> None:
+def test_a_file_of_zeros_uses_no_space(tmp_path: Path) -> None:
     content = b"begin" + bytes(5 << 20) + b"end"
     root = apply(tar(entry("zeros", bytes(9 << 20)), entry("some", content)), tmp_path / "layer")
     assert ((root / "zeros").stat().st_size, (root / "zeros").stat().st_blocks) == (9 << 20, 0)
@@ -231,7 +231,7 @@ def test_a_whiteout_hides_a_name_of_the_layers_below(lower: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("marker_first", [True, False])
-def test_an_opaque_directory_hides_only_what_is_below(lower: Path, tmp_path: Path, marker_first: bool) -> None:
+def test_an_opaque_directory_hides_only_the_layers_below(lower: Path, tmp_path: Path, marker_first: bool) -> None:
     marker, file = entry("d/.wh..wh..opq"), entry("d/new", b"upper")
     entries = [marker, file] if marker_first else [file, marker]
     upper = apply(tar(directory("d"), *entries), tmp_path / "upper", lower)
@@ -241,7 +241,7 @@ def test_an_opaque_directory_hides_only_what_is_below(lower: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("marker_first", [True, False])
-def test_a_whiteout_never_hides_what_its_own_layer_has(lower: Path, tmp_path: Path, marker_first: bool) -> None:
+def test_a_whiteout_never_hides_files_of_its_own_layer(lower: Path, tmp_path: Path, marker_first: bool) -> None:
     marker = [entry("d/.wh.a"), entry("d/.wh.sub")]
     own = [entry("d/a", b"upper"), directory("d/sub"), entry("d/sub/new")]
     upper = apply(tar(*(marker + own if marker_first else own + marker)), tmp_path / "upper", lower)
@@ -250,19 +250,19 @@ def test_a_whiteout_never_hides_what_its_own_layer_has(lower: Path, tmp_path: Pa
         assert (merged / "d/a").read_bytes() == b"upper"
 
 
-def test_entries_below_a_name_that_was_hidden_bring_a_new_directory(lower: Path, tmp_path: Path) -> None:
+def test_entries_below_a_hidden_name_are_in_a_new_directory(lower: Path, tmp_path: Path) -> None:
     upper = apply(tar(entry(".wh.d"), entry("d/new")), tmp_path / "upper", lower)
     with overlay(tmp_path, [lower, upper]) as merged:
         assert names(merged) == ["d", "d/new", "top"]
 
 
-def test_an_opaque_root_hides_all_that_is_below(lower: Path, tmp_path: Path) -> None:
+def test_an_opaque_root_hides_all_layers_below(lower: Path, tmp_path: Path) -> None:
     upper = apply(tar(entry(".wh..wh..opq"), directory("d"), entry("d/new")), tmp_path / "upper", lower)
     with overlay(tmp_path, [lower, upper]) as merged:
         assert names(merged) == ["d", "d/new"]
 
 
-def test_a_whiteout_leaves_the_directory_that_it_is_in_as_it_was(tmp_path: Path) -> None:
+def test_a_whiteout_does_not_change_its_directory(tmp_path: Path) -> None:
     lower = apply(tar(directory("tmp", mode=0o1777), entry("tmp/x"), entry("tmp/y")), tmp_path / "lower")
     upper = apply(tar(entry("tmp/.wh.x")), tmp_path / "upper", lower)
     with overlay(tmp_path, [lower, upper]) as merged:
@@ -270,7 +270,7 @@ def test_a_whiteout_leaves_the_directory_that_it_is_in_as_it_was(tmp_path: Path)
         assert stat.S_IMODE((merged / "tmp").stat().st_mode) == 0o1777
 
 
-def test_aufss_own_names_are_no_content(tmp_path: Path) -> None:
+def test_bookkeeping_of_aufs_is_not_unpacked(tmp_path: Path) -> None:
     upper = apply(tar(directory(".wh..wh.plnk"), entry(".wh..wh.aufs"), entry("x")), tmp_path / "upper")
     assert names(upper) == ["x"]
 
@@ -278,7 +278,7 @@ def test_aufss_own_names_are_no_content(tmp_path: Path) -> None:
 # --- links stay inside -------------------------------------------------------------------------------------
 
 
-def test_a_link_among_the_parents_is_followed_inside_the_layer(tmp_path: Path) -> None:
+def test_a_link_in_a_path_is_followed_inside_the_layer(tmp_path: Path) -> None:
     root = apply(
         tar(directory("usr"), directory("usr/lib"), symlink("lib", "usr/lib"), symlink("abs", "/usr/lib"),
             entry("lib/a", b"1"), entry("abs/b", b"2")),
@@ -287,7 +287,7 @@ def test_a_link_among_the_parents_is_followed_inside_the_layer(tmp_path: Path) -
     assert names(root) == ["abs", "lib", "usr", "usr/lib", "usr/lib/a", "usr/lib/b"]
 
 
-def test_a_link_that_is_replaced_is_not_followed_any_more(tmp_path: Path) -> None:
+def test_a_replaced_link_is_no_longer_followed(tmp_path: Path) -> None:
     root = apply(
         tar(
             directory("one"),
@@ -302,26 +302,26 @@ def test_a_link_that_is_replaced_is_not_followed_any_more(tmp_path: Path) -> Non
     assert names(root) == ["l", "one", "one/a", "two", "two/b"]
 
 
-def test_an_empty_archive_and_one_without_its_end_are_layers(tmp_path: Path) -> None:
+def test_an_empty_archive_and_one_without_end_blocks_are_layers(tmp_path: Path) -> None:
     assert names(apply(tar(), tmp_path / "empty")) == []
     assert names(apply(header("f", b"0", b"x"), tmp_path / "endless")) == ["f"]
 
 
-def test_the_stream_is_read_to_its_end_for_the_sake_of_its_digest(tmp_path: Path) -> None:
+def test_the_stream_is_read_to_its_end_for_its_digest(tmp_path: Path) -> None:
     stream: Any = io.BytesIO(tar(entry("f")) + b"what follows" * 10000)
     layer.apply_layer(stream, str(tmp_path))
     assert stream.read() == b""
 
 
-# --- what aufs left in old layers ---------------------------------------------------------------------------
+# --- bookkeeping of aufs in old layers ---------------------------------------------------------------------------
 
 
 _CAPABILITY = b"\1\0\0\2\0\x20\0\0" + bytes(12)  # cap_net_raw+ep (linux/capability.h, vfs_cap_data)
 
 
 @pytest.mark.parametrize("top", ["", "./", "/"])
-def test_files_that_aufs_kept_for_hard_links_are_found_and_are_not_in_the_layer(tmp_path: Path, top: str) -> None:
-    """As docker wrote layers on aufs: the file is under `/.wh..wh.plnk`, and all its names are links to that."""
+def test_pseudo_links_of_aufs_become_hard_links_and_are_removed(tmp_path: Path, top: str) -> None:
+    """Docker on aufs wrote a file under `/.wh..wh.plnk`, and all its names as links to that."""
     plnk = f"{top}.wh..wh.plnk"
     root = apply(
         tar(
@@ -347,7 +347,7 @@ def test_files_that_aufs_kept_for_hard_links_are_found_and_are_not_in_the_layer(
     assert ((root / "bin").stat().st_mtime, root.stat().st_mtime) == (5, 3)
 
 
-def test_a_link_cannot_lead_into_what_aufs_kept(tmp_path: Path) -> None:
+def test_a_link_cannot_lead_to_pseudo_links_of_aufs(tmp_path: Path) -> None:
     root = apply(
         tar(
             symlink("l", ".wh..wh.plnk"),
@@ -362,8 +362,8 @@ def test_a_link_cannot_lead_into_what_aufs_kept(tmp_path: Path) -> None:
     assert names(root) == ["a", "b", "l"]
 
 
-def test_the_attributes_of_a_hard_link_are_those_of_the_file(tmp_path: Path) -> None:
-    """docker gives them to each link again, so that a file has its capability if only one entry names it."""
+def test_a_hard_link_has_the_attributes_of_its_file(tmp_path: Path) -> None:
+    """Docker sets them again for each link, so that a capability in a single entry is enough."""
     capability = {"SCHILY.xattr.security.capability": _CAPABILITY.decode("latin-1")}
     for number, (first, second) in enumerate([(capability, {}), ({}, capability), (capability, capability)]):
         link = entry("b", type=tarfile.LNKTYPE, linkname="a", pax_headers=second)
@@ -372,7 +372,7 @@ def test_the_attributes_of_a_hard_link_are_those_of_the_file(tmp_path: Path) -> 
         assert (root / "a").stat().st_nlink == 2
 
 
-def test_the_times_of_directories_are_the_archives_in_whatever_order_it_has_them(tmp_path: Path) -> None:
+def test_directories_have_the_archives_times_in_any_order_of_entries(tmp_path: Path) -> None:
     root = apply(
         tar(
             entry("a/b/early", b"x"),
@@ -388,7 +388,7 @@ def test_the_times_of_directories_are_the_archives_in_whatever_order_it_has_them
             entry("a/b/c/d", b"again"),
             entry("a/b/c/.wh.gone"),
             directory("a/e", mtime=6),
-            entry("a/e", b"no directory any more"),
+            entry("a/e", b"now a file"),
             directory("", mtime=5),
         ),
         tmp_path / "layer",

@@ -1,4 +1,4 @@
-"""The tar reader against archives that Python's tarfile and GNU tar write, in all formats."""
+"""The tar reader, with archives of Python's tarfile and GNU tar in all formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Found = tuple[bytes, bytes, bytes, int, int, int, int, bytes]
 
 
 def read(content: bytes, chunk: int = 1 << 20) -> list[Found]:
-    """What the reader says of each entry, from a stream that gives `chunk` bytes at a time."""
+    """Read each entry from a stream that returns at most `chunk` bytes at a time."""
 
     class Stream(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
@@ -51,7 +51,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/", exclude_c
     format=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
     chunk=st.integers(1, 3000),
 )
-def test_files_are_read_as_tarfile_writes_them(
+def test_files_written_by_tarfile_are_read_back(
     entries: list[tuple[str, bytes, int, int, int]], format: int, chunk: int
 ) -> None:
     content = archives.tar(
@@ -65,30 +65,30 @@ def test_files_are_read_as_tarfile_writes_them(
 
 
 @pytest.mark.parametrize("format", ["v7", "oldgnu", "gnu", "ustar", "posix"])
-def test_what_gnu_tar_writes_is_read_in_each_of_its_formats(tmp_path: Path, format: str) -> None:
-    place = "d" * 80 if format == "v7" else "/".join(["d" * 50] * (2 if format == "ustar" else 6))
-    (tmp_path / place).mkdir(parents=True)
-    (tmp_path / place / "file").write_bytes(b"content" * 1000)
-    (tmp_path / place / "link").symlink_to("x" * (90 if format in ("v7", "ustar") else 300))
-    (tmp_path / place / "again").hardlink_to(tmp_path / place / "file")
+def test_archives_of_gnu_tar_are_read_in_each_format(tmp_path: Path, format: str) -> None:
+    path = "d" * 80 if format == "v7" else "/".join(["d" * 50] * (2 if format == "ustar" else 6))
+    (tmp_path / path).mkdir(parents=True)
+    (tmp_path / path / "file").write_bytes(b"content" * 1000)
+    (tmp_path / path / "link").symlink_to("x" * (90 if format in ("v7", "ustar") else 300))
+    (tmp_path / path / "again").hardlink_to(tmp_path / path / "file")
     command = ["tar", f"--format={format}", "--sort=name", "--owner=:5", "--group=:6", "-C", tmp_path, "-c", "."]
     if format in ("v7", "ustar"):
-        (tmp_path / place / "again").unlink()  # the hard link's target may be too long for them
+        (tmp_path / path / "again").unlink()  # the hard link's target may be too long for these formats
     found = read(subprocess.run(command, capture_output=True, check=True).stdout)
     by_name = {name.removeprefix(b"./").rstrip(b"/"): rest for name, *rest in found}
     first, *_ = sorted(name for name in by_name if name.endswith((b"/again", b"/file")))
     assert by_name[first][-1] == b"content" * 1000
-    assert by_name[f"{place}/link".encode()][:2] == [
+    assert by_name[f"{path}/link".encode()][:2] == [
         tar.SYMLINK,
-        (tmp_path / place / "link").readlink().name.encode(),
+        (tmp_path / path / "link").readlink().name.encode(),
     ]
     assert {(uid, gid) for *_, uid, gid, _, _ in found} == {(5, 6)}
-    assert by_name[place.encode()][0] == tar.DIRECTORY
+    assert by_name[path.encode()][0] == tar.DIRECTORY
     if format not in ("v7", "ustar"):
-        assert by_name[f"{place}/file".encode()][:2] == [tar.HARDLINK, f"./{place}/again".encode()]
+        assert by_name[f"{path}/file".encode()][:2] == [tar.HARDLINK, f"./{path}/again".encode()]
 
 
-def test_a_global_pax_header_holds_for_all_that_follow_and_a_local_one_for_the_next() -> None:
+def test_a_global_pax_header_applies_to_all_entries_and_a_local_one_to_the_next() -> None:
     content = (
         archives.header("g", b"g", b"12 uid=1000\n") + archives.pax("a", {"uid": "7"}) + archives.header("b", b"0")
     )
@@ -96,10 +96,10 @@ def test_a_global_pax_header_holds_for_all_that_follow_and_a_local_one_for_the_n
 
 
 @pytest.mark.parametrize("format", ["gnu", "oldgnu", "posix"])
-def test_an_incremental_archive_of_gnu_tar_is_unpacked_with_a_directory_that_was_renamed(
+def test_an_incremental_archive_of_gnu_tar_with_a_renamed_directory_is_unpacked(
     tmp_path: Path, format: str
 ) -> None:
-    """Its directories have the names in them as their data: what was renamed, and what has gone."""
+    """The data of its directory entries lists their names, and renamed and deleted files."""
     tree = tmp_path / "tree"
     (tree / "old/below").mkdir(parents=True)
     (tree / "gone").mkdir()
@@ -128,7 +128,7 @@ XATTRS = {"user.a=b%c": b"=%=", "user.%3D": b"1", "user.%253D=": b"2", "user.pla
 
 
 @pytest.mark.parametrize("writer", ["GNU tar", "commit"])
-def test_extended_attributes_with_an_equals_sign_in_their_name_are_read_back(tmp_path: Path, writer: str) -> None:
+def test_xattrs_with_an_equals_sign_in_their_names_are_read_back(tmp_path: Path, writer: str) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "file").write_bytes(b"content")

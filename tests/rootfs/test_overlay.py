@@ -1,4 +1,4 @@
-"""Overlays of many layers: the kernel takes one page of options, which forty paths fill."""
+"""Overlays of many layers: the kernel accepts one page of options, which forty paths fill."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyctr_lite.rootfs import overlay
 
 @contextlib.contextmanager
 def mounted(tmp_path: Path, lowers: list[Path], *, writable: bool) -> Iterator[Path]:
-    """The overlay of some layers, the top one first."""
+    """Mount an overlay of layers, top first."""
     merged, upper, work = (tmp_path / name for name in ("merged", "upper", "work"))
     for directory in (merged, upper, work):
         directory.mkdir()
@@ -27,7 +27,7 @@ def mounted(tmp_path: Path, lowers: list[Path], *, writable: bool) -> Iterator[P
 
 
 def make_layers(tmp_path: Path, number: int) -> list[Path]:
-    """Layers with a file each and one that all have, the top one first; paths are as long as the store's."""
+    """Create layers, top first, with their own file and a common one; paths are as long as in the store."""
     layers = []
     for index in range(number):
         layer = tmp_path / f"{index:064x}"
@@ -40,7 +40,7 @@ def make_layers(tmp_path: Path, number: int) -> list[Path]:
 
 @pytest.mark.parametrize("writable", [True, False])
 @pytest.mark.parametrize("number", [2, 40, 120, 200])
-def test_many_layers_are_one_tree(tmp_path: Path, number: int, writable: bool) -> None:
+def test_many_layers_are_merged_into_one_tree(tmp_path: Path, number: int, writable: bool) -> None:
     with mounted(tmp_path, make_layers(tmp_path, number), writable=writable) as merged:
         assert {path.name for path in merged.iterdir()} == {*(f"of-{index}" for index in range(number)), "of-each"}
         assert (merged / "of-each").read_text() == str(number - 1)
@@ -49,14 +49,14 @@ def test_many_layers_are_one_tree(tmp_path: Path, number: int, writable: bool) -
             assert not (merged / "of-0").exists()
 
 
-def test_more_than_one_page_of_descriptors_is_refused_and_not_cut_off(tmp_path: Path) -> None:
+def test_more_layers_than_one_page_of_descriptors_are_refused(tmp_path: Path) -> None:
     layers = make_layers(tmp_path, 300)
     (tmp_path / "target").mkdir()
     with pytest.raises(OSError, match="300 layers are too many for one overlay"):
         overlay.mount_overlay([str(layer) for layer in layers], "", "", str(tmp_path / "target"))
 
 
-def test_what_options_give_a_meaning_may_be_in_a_path(tmp_path: Path) -> None:
+def test_special_characters_of_overlay_options_are_allowed_in_paths(tmp_path: Path) -> None:
     odd = tmp_path / "a:b,c\\d"
     odd.mkdir()
     layers = make_layers(odd, 2)

@@ -1,4 +1,4 @@
-"""Mount points in a root that is not trusted."""
+"""Mount points in an untrusted root."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def root_fd(root: Path) -> Iterator[int]:
         yield fd
 
 
-def made(root_fd: int, path: str, *, directory: bool = True) -> str:
-    """Make a mount point: its path on the host."""
+def make(root_fd: int, path: str, *, directory: bool = True) -> str:
+    """Create a mount point; return its path on the host."""
     opened = len(os.listdir("/proc/self/fd"))
     fd = target.make_mountpoint(root_fd, path, directory=directory)
     try:
@@ -39,7 +39,7 @@ def made(root_fd: int, path: str, *, directory: bool = True) -> str:
 
 @pytest.mark.parametrize("directory", [True, False])
 @pytest.mark.parametrize(
-    ("links", "path", "place"),
+    ("links", "path", "expected"),
     [
         ({}, "/a/b/c", "a/b/c"),
         ({}, "a//b/./x/../c", "a/b/c"),
@@ -54,47 +54,49 @@ def made(root_fd: int, path: str, *, directory: bool = True) -> str:
         ({"d/a": "/"}, "/d/a/b", "b"),
     ],
 )
-def test_a_mount_point_is_made_where_links_lead_inside_the_root(
-    root: Path, root_fd: int, links: dict[str, str], path: str, place: str, directory: bool
+def test_a_mount_point_is_created_at_the_target_of_links_inside_the_root(
+    root: Path, root_fd: int, links: dict[str, str], path: str, expected: str, directory: bool
 ) -> None:
     for link, leads in links.items():
         (root / link).parent.mkdir(exist_ok=True)
         (root / link).symlink_to(leads)
     with linux.umask(0o077):
-        assert made(root_fd, path, directory=directory) == str(root / place)
-    assert stat.S_IMODE((root / place).stat().st_mode) == (0o755 if directory else 0o644)
-    assert (root / place).parent == root or stat.S_IMODE((root / place).parent.stat().st_mode) == 0o755
-    assert made(root_fd, path, directory=directory) == str(root / place)
+        assert make(root_fd, path, directory=directory) == str(root / expected)
+    assert stat.S_IMODE((root / expected).stat().st_mode) == (0o755 if directory else 0o644)
+    assert (root / expected).parent == root or stat.S_IMODE((root / expected).parent.stat().st_mode) == 0o755
+    assert make(root_fd, path, directory=directory) == str(root / expected)
 
 
 @pytest.mark.parametrize("directory", [True, False])
-def test_links_in_a_circle_are_refused(root: Path, root_fd: int, directory: bool) -> None:
+def test_a_loop_of_links_is_refused(root: Path, root_fd: int, directory: bool) -> None:
     (root / "a").symlink_to("b")
     (root / "b").symlink_to("a")
     with pytest.raises(OSError, match="Too many levels"):
-        made(root_fd, "/a/b", directory=directory)
+        make(root_fd, "/a/b", directory=directory)
 
 
-def test_the_other_kind_of_file_is_refused(root: Path, root_fd: int) -> None:
+def test_a_mount_point_of_the_wrong_kind_is_refused(root: Path, root_fd: int) -> None:
     (root / "file").touch()
     (root / "directory").mkdir()
     with pytest.raises(NotADirectoryError, match="cannot mount a directory on a file, or below one"):
-        made(root_fd, "/file")
+        make(root_fd, "/file")
     with pytest.raises(NotADirectoryError, match="cannot mount a directory on a file, or below one"):
-        made(root_fd, "/file/below")
+        make(root_fd, "/file/below")
     with pytest.raises(IsADirectoryError, match="cannot mount a file on a directory"):
-        made(root_fd, "/directory", directory=False)
+        make(root_fd, "/directory", directory=False)
 
 
 @pytest.mark.parametrize("directory", [True, False])
-def test_a_path_may_have_as_many_parts_as_the_kernel_takes(root: Path, root_fd: int, directory: bool) -> None:
+def test_a_path_may_have_as_many_components_as_the_kernel_accepts(
+    root: Path, root_fd: int, directory: bool
+) -> None:
     os.close(target.make_mountpoint(root_fd, "/a" * 2047, directory=directory))
     with pytest.raises(OSError, match="too long"):
         target.make_mountpoint(root_fd, "/b" * 10_000, directory=directory)
     walk.remove_tree(str(root))  # pytest's own removal does not reach the bottom
 
 
-def test_an_etc_that_is_a_link_is_not_hidden_by_the_init_layer(root: Path, root_fd: int, tmp_path: Path) -> None:
+def test_the_init_layer_does_not_hide_an_etc_that_is_a_link(root: Path, root_fd: int, tmp_path: Path) -> None:
     (root / "usr/etc").mkdir(parents=True)
     (root / "etc").symlink_to("usr/etc")
     (tmp_path / "layer").mkdir()
@@ -103,7 +105,9 @@ def test_an_etc_that_is_a_link_is_not_hidden_by_the_init_layer(root: Path, root_
 
 
 @pytest.mark.parametrize("umask", [0, 0o077])
-def test_the_init_layer_shows_the_images_own_etc(root: Path, root_fd: int, tmp_path: Path, umask: int) -> None:
+def test_the_init_layers_etc_has_the_attributes_of_the_images(
+    root: Path, root_fd: int, tmp_path: Path, umask: int
+) -> None:
     (root / "etc").mkdir()
     os.chown(root / "etc", 5, 6)
     (root / "etc").chmod(0o711)

@@ -1,4 +1,4 @@
-"""Trees deeper than a path, Python's calls or the open descriptors reach."""
+"""Trees too deep for a path, Python's recursion limit or the limit of open descriptors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "a-name-of-19-letters"
 
 
 def dig(top: Path, depth: int, name: str = NAME) -> None:
-    """Directories one in another, as a program in a container can make them: each path is one name long."""
+    """Create nested directories as a program in a container can, with one name per call."""
     fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     for _ in range(depth):
         os.mkdir(name, dir_fd=fd)
@@ -44,7 +44,7 @@ def test_a_tree_deeper_than_any_path_is_removed(tmp_path: Path) -> None:
         walk.remove_tree(str(top))
 
 
-def test_two_remove_one_tree_at_the_same_time(tmp_path: Path) -> None:
+def test_several_threads_can_remove_the_same_tree(tmp_path: Path) -> None:
     top = tmp_path / "top"
     for number in range(60):
         (top / str(number) / "below").mkdir(parents=True)
@@ -55,7 +55,7 @@ def test_two_remove_one_tree_at_the_same_time(tmp_path: Path) -> None:
         try:
             walk.remove_tree(str(top))
         except FileNotFoundError:
-            pass  # the other was first
+            pass  # another thread was first
         except BaseException as error:
             failed.append(error)
 
@@ -68,7 +68,7 @@ def test_two_remove_one_tree_at_the_same_time(tmp_path: Path) -> None:
     assert not top.exists()
 
 
-def test_the_usage_of_a_deep_tree_counts_each_file_once(tmp_path: Path) -> None:
+def test_the_disk_usage_of_a_deep_tree_counts_hard_links_once(tmp_path: Path) -> None:
     top = tmp_path / "top"
     top.mkdir()
     dig(top, 1500)
@@ -79,7 +79,7 @@ def test_the_usage_of_a_deep_tree_counts_each_file_once(tmp_path: Path) -> None:
     walk.remove_tree(str(top))  # pytest's own removal does not reach the bottom
 
 
-def test_a_visit_holds_few_descriptors_and_comes_back_to_each_directory(tmp_path: Path) -> None:
+def test_a_visit_keeps_few_descriptors_open_and_returns_to_each_directory(tmp_path: Path) -> None:
     top = tmp_path / "top"
     top.mkdir()
     dig(top, 300, "d")
@@ -91,7 +91,7 @@ def test_a_visit_holds_few_descriptors_and_comes_back_to_each_directory(tmp_path
         inode = os.fstat(cursor.fd).st_ino
         seen.append((inode, len(os.listdir("/proc/self/fd")) - before))
         for name in sorted(os.listdir(cursor.fd)):
-            yield name  # a file, too: that is passed over
+            yield name  # files are yielded too, and must be skipped
             assert os.fstat(cursor.fd).st_ino == inode
 
     walk.visit(os.open(top, os.O_RDONLY | os.O_DIRECTORY), enter)
@@ -101,7 +101,7 @@ def test_a_visit_holds_few_descriptors_and_comes_back_to_each_directory(tmp_path
 
 
 @pytest.mark.parametrize("depth", [3, 100])
-def test_a_directory_that_is_moved_away_leads_nowhere_else(tmp_path: Path, depth: int) -> None:
+def test_a_visit_does_not_follow_a_directory_that_is_moved_away(tmp_path: Path, depth: int) -> None:
     top, elsewhere = tmp_path / "top", tmp_path / "elsewhere"
     top.mkdir()
     elsewhere.mkdir()
@@ -120,14 +120,14 @@ def test_a_directory_that_is_moved_away_leads_nowhere_else(tmp_path: Path, depth
         assert "kept" not in os.listdir(cursor.fd)
 
     fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
-    if depth < 64:  # those above are still open
+    if depth < 64:  # the parents are still open
         walk.visit(fd, enter)
     else:
         with pytest.raises(FileNotFoundError, match="moved while it was visited"):
             walk.visit(fd, enter)
 
 
-def test_deep_changes_are_told_and_packed(tmp_path: Path) -> None:
+def test_deep_changes_are_listed_and_packed(tmp_path: Path) -> None:
     upper = tmp_path / "upper"
     upper.mkdir()
     dig(upper, 10_000, "d")

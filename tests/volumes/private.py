@@ -1,4 +1,4 @@
-"""A function run in a child with a mount namespace of its own: all that it mounts is gone with it."""
+"""A child process with its own mount namespace: its mounts disappear when it exits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def in_mount_namespace(function: Callable[[], Result]) -> Result:
-    """What `function` gives in there; an error in there fails the test with its traceback."""
+    """Run a function in the child and return its result; an exception fails the test with its traceback."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -1,4 +1,4 @@
-"""Bind mounts on the real kernel, in a mount namespace of the test's own."""
+"""Bind mounts on the real kernel, in a private mount namespace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def target(tmp_path: Path) -> str:
 
 
 def refusal(path: str) -> str:
-    """The name of the error that writing to a path brings, or "" where it is let."""
+    """Try to write to a path; return the name of the error, or "" if it is permitted."""
     try:
         with open(path, "a"):
             return ""
@@ -45,7 +45,7 @@ def mount_tmpfs(path: str, flags: int = 0) -> None:
     linux.mount("tmpfs", path, "tmpfs", flags, "size=1m")
 
 
-def test_a_directory_is_seen_and_written_through(source: str, target: str) -> None:
+def test_a_bound_directory_is_read_and_written_at_the_target(source: str, target: str) -> None:
     def inside() -> str:
         bind.bind_mount(source, target)
         Path(target, "new").write_text("by the target")
@@ -56,19 +56,19 @@ def test_a_directory_is_seen_and_written_through(source: str, target: str) -> No
     assert os.listdir(target) == []
 
 
-def test_a_file_is_bound_on_a_file_but_not_on_a_directory(source: str, target: str, tmp_path: Path) -> None:
-    (tmp_path / "place").touch()
+def test_a_file_can_be_bound_on_a_file_but_not_on_a_directory(source: str, target: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
 
     def inside() -> tuple[str, int]:
-        bind.bind_mount(source + "/file", str(tmp_path / "place"))
+        bind.bind_mount(source + "/file", str(tmp_path / "file"))
         with pytest.raises(OSError, match="mount") as caught:
             bind.bind_mount(source + "/file", target)
-        return (tmp_path / "place").read_text(), caught.value.errno
+        return (tmp_path / "file").read_text(), caught.value.errno
 
     assert in_mount_namespace(inside) == ("content", errno.ENOTDIR)
 
 
-def test_readonly_is_for_the_new_mount_only(source: str, target: str) -> None:
+def test_readonly_applies_to_the_new_mount_only(source: str, target: str) -> None:
     def inside() -> tuple[str, str]:
         bind.bind_mount(source, target, readonly=True)
         return refusal(target + "/file"), refusal(source + "/file")
@@ -76,7 +76,7 @@ def test_readonly_is_for_the_new_mount_only(source: str, target: str) -> None:
     assert in_mount_namespace(inside) == ("EROFS", "")
 
 
-def test_readonly_keeps_what_the_sources_mount_shuts_out(source: str, target: str) -> None:
+def test_readonly_keeps_the_restrictions_of_the_sources_mount(source: str, target: str) -> None:
     def inside(flags: int) -> set[str]:
         mount_tmpfs(source, flags)
         bind.bind_mount(source, target, readonly=True)
@@ -96,20 +96,20 @@ def test_flags_are_added_to_the_new_mount(source: str, target: str) -> None:
     assert in_mount_namespace(inside) == ({"rw", "nosuid", "nodev", "relatime"}, False)
 
 
-@pytest.mark.parametrize(("recursive", "comes_along"), [(True, True), (False, False)])
-def test_mounts_below_come_along_if_recursive(
-    source: str, target: str, recursive: bool, comes_along: bool
+@pytest.mark.parametrize(("recursive", "included"), [(True, True), (False, False)])
+def test_a_recursive_bind_includes_the_mounts_below(
+    source: str, target: str, recursive: bool, included: bool
 ) -> None:
     def inside() -> bool:
         mount_tmpfs(source + "/below")
         bind.bind_mount(source, target, recursive=recursive)
         return any(mount.mountpoint == target + "/below" for mount in mountinfo.mounts())
 
-    assert in_mount_namespace(inside) is comes_along
+    assert in_mount_namespace(inside) is included
 
 
 @pytest.mark.parametrize(("recursive", "error"), [(True, "EROFS"), (False, "")])
-def test_mounts_below_are_readonly_if_asked_for(source: str, target: str, recursive: bool, error: str) -> None:
+def test_mounts_below_are_readonly_if_requested(source: str, target: str, recursive: bool, error: str) -> None:
     def inside() -> tuple[str, str, str]:
         mount_tmpfs(source + "/below")
         bind.bind_mount(source, target, readonly=True, readonly_recursive=recursive)
@@ -119,11 +119,11 @@ def test_mounts_below_are_readonly_if_asked_for(source: str, target: str, recurs
 
 
 @pytest.mark.parametrize(
-    ("propagation", "arrives", "goes_back"),
+    ("propagation", "to_target", "to_source"),
     [("rprivate", False, False), ("rslave", True, False), ("rshared", True, True), ("private", False, False)],
 )
-def test_propagation_says_where_later_mounts_appear(
-    source: str, target: str, propagation: str, arrives: bool, goes_back: bool
+def test_propagation_decides_whether_later_mounts_appear(
+    source: str, target: str, propagation: str, to_target: bool, to_source: bool
 ) -> None:
     os.mkdir(source + "/other")
 
@@ -136,7 +136,7 @@ def test_propagation_says_where_later_mounts_appear(
         points = [mount.mountpoint for mount in mountinfo.mounts()]
         return target + "/below" in points, source + "/other" in points
 
-    assert in_mount_namespace(inside) == (arrives, goes_back)
+    assert in_mount_namespace(inside) == (to_target, to_source)
 
 
 def test_a_missing_source_is_an_error_that_names_the_call(target: str) -> None:
@@ -144,7 +144,7 @@ def test_a_missing_source_is_an_error_that_names_the_call(target: str) -> None:
         bind.bind_mount(target + "/missing", target)
 
 
-def test_v_makes_a_missing_source_and_mount_refuses_it(tmp_path: Path) -> None:
+def test_v_creates_a_missing_source_and_mount_refuses_it(tmp_path: Path) -> None:
     path = str(tmp_path / "a/b")
     with pytest.raises(InvalidArgument, match=f"bind source path does not exist: {path}$"):
         bind.prepare_source(path, create=False)

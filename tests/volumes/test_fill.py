@@ -1,4 +1,4 @@
-"""The first content of a volume."""
+"""The initial content of a volume."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def volume(tmp_path: Path) -> Volume:
     return VolumeStore(str(tmp_path)).create("data")
 
 
-def filled(data_directory: str, rootfs: Path, path: str) -> bool:
+def fill_from(data_directory: str, rootfs: Path, path: str) -> bool:
     with linux.closing(os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root_fd:
         return fill.fill_volume(data_directory, root_fd, path)
 
 
 def contents(directory: Path | str) -> dict[str, bytes]:
-    """What its regular files hold."""
+    """Return the contents of the regular files by name."""
     found = {path.name: path for path in Path(directory).rglob("*") if path.is_file() and not path.is_symlink()}
     return {name: path.read_bytes() for name, path in found.items()}
 
@@ -64,7 +64,7 @@ def rootfs(tmp_path: Path) -> Path:
 
 
 def listing(directory: Path | str) -> str:
-    """What there is in a tree, by GNU find: kind, mode, owner, links, size, time, target."""
+    """List a tree with GNU find: kind, mode, owner, links, size, time, target."""
     done = subprocess.run(
         ["find", ".", "-printf", r"%P %y %m %U:%G %n %s %T@ %l\n"], cwd=directory, capture_output=True, check=True
     )
@@ -72,8 +72,8 @@ def listing(directory: Path | str) -> str:
     return "\n".join(sorted(lines))
 
 
-def test_a_copy_is_equal_in_all_that_a_file_has(volume: Volume, rootfs: Path) -> None:
-    assert filled(volume.mountpoint, rootfs, "/srv")
+def test_a_copy_has_the_same_files_and_attributes(volume: Volume, rootfs: Path) -> None:
+    assert fill_from(volume.mountpoint, rootfs, "/srv")
     data = Path(volume.mountpoint)
     assert listing(data) == listing(rootfs / "srv")
     assert (data / "file").read_text() == "content"
@@ -86,27 +86,27 @@ def test_a_copy_is_equal_in_all_that_a_file_has(volume: Volume, rootfs: Path) ->
     assert os.listdir(data.parent) in (["_data", "volume.json"], ["volume.json", "_data"])
 
 
-def test_a_volume_with_files_is_left_as_it_is(volume: Volume, rootfs: Path) -> None:
+def test_a_volume_with_files_is_not_filled(volume: Volume, rootfs: Path) -> None:
     Path(volume.mountpoint, "own").write_text("x")
-    assert not filled(volume.mountpoint, rootfs, "/srv")
+    assert not fill_from(volume.mountpoint, rootfs, "/srv")
     assert os.listdir(volume.mountpoint) == ["own"]
 
 
-def test_a_directory_of_the_host_is_left_as_it_is(rootfs: Path, tmp_path: Path) -> None:
+def test_a_directory_of_the_host_is_not_filled(rootfs: Path, tmp_path: Path) -> None:
     (tmp_path / "host/directory").mkdir(parents=True)
-    assert not filled(str(tmp_path / "host/directory"), rootfs, "/srv")
+    assert not fill_from(str(tmp_path / "host/directory"), rootfs, "/srv")
     assert [path.name for path in (tmp_path / "host").rglob("*")] == ["directory"]
 
 
-def test_nothing_is_copied_where_the_image_has_nothing(volume: Volume, rootfs: Path) -> None:
-    assert not filled(volume.mountpoint, rootfs, "/missing/place")
+def test_nothing_is_copied_if_the_image_has_no_such_directory(volume: Volume, rootfs: Path) -> None:
+    assert not fill_from(volume.mountpoint, rootfs, "/missing/directory")
     assert os.listdir(volume.mountpoint) == []
     assert stat.S_IMODE(os.stat(volume.mountpoint).st_mode) == 0o755
 
 
-def test_a_file_in_the_image_is_no_place_for_a_volume(volume: Volume, rootfs: Path) -> None:
+def test_a_volume_cannot_be_mounted_over_a_file_of_the_image(volume: Volume, rootfs: Path) -> None:
     with pytest.raises(InvalidArgument, match="cannot mount volume over existing file, file exists /srv/file"):
-        filled(volume.mountpoint, rootfs, "/srv/file")
+        fill_from(volume.mountpoint, rootfs, "/srv/file")
 
 
 def test_a_link_never_leads_out_of_the_image(volume: Volume, rootfs: Path, tmp_path: Path) -> None:
@@ -115,15 +115,13 @@ def test_a_link_never_leads_out_of_the_image(volume: Volume, rootfs: Path, tmp_p
     os.symlink(tmp_path / "secret", rootfs / "out")
     os.symlink("../../../../.." + str(tmp_path / "secret"), rootfs / "up")
     for path in ("/out", "/up", "/../secret"):
-        assert not filled(volume.mountpoint, rootfs, path)
+        assert not fill_from(volume.mountpoint, rootfs, path)
     os.symlink("/srv", rootfs / "within")
-    assert filled(volume.mountpoint, rootfs, "/within")
+    assert fill_from(volume.mountpoint, rootfs, "/within")
     assert "file" in os.listdir(volume.mountpoint)
 
 
-def test_a_copy_that_was_killed_is_taken_up_again(
-    volume: Volume, rootfs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_copy_is_resumed(volume: Volume, rootfs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = 0
     copy = fill.copy_content
 
@@ -138,14 +136,14 @@ def test_a_copy_that_was_killed_is_taken_up_again(
     with monkeypatch.context() as patch:
         patch.setattr(fill, "copy_content", killed_at_the_third)
         with pytest.raises(KeyboardInterrupt):
-            filled(volume.mountpoint, rootfs, "/srv")
-    assert filled(volume.mountpoint, rootfs, "/srv")
-    assert not filled(volume.mountpoint, rootfs, "/srv")
+            fill_from(volume.mountpoint, rootfs, "/srv")
+    assert fill_from(volume.mountpoint, rootfs, "/srv")
+    assert not fill_from(volume.mountpoint, rootfs, "/srv")
     assert listing(volume.mountpoint) == listing(rootfs / "srv")
     assert contents(volume.mountpoint) == contents(rootfs / "srv")
 
 
-def test_a_copy_that_was_killed_while_it_was_moved_into_place_is_finished(
+def test_a_copy_killed_while_entries_are_moved_is_finished(
     volume: Volume, rootfs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link, links = os.link, 0
@@ -163,15 +161,15 @@ def test_a_copy_that_was_killed_while_it_was_moved_into_place_is_finished(
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", killed_at_the_last)
         with pytest.raises(KeyboardInterrupt):
-            filled(volume.mountpoint, rootfs, "/srv")
+            fill_from(volume.mountpoint, rootfs, "/srv")
     assert 3 <= len(os.listdir(volume.mountpoint)) < len(os.listdir(rootfs / "srv"))
-    assert filled(volume.mountpoint, rootfs, "/srv")
+    assert fill_from(volume.mountpoint, rootfs, "/srv")
     assert listing(volume.mountpoint) == listing(rootfs / "srv")
     assert sorted(os.listdir(Path(volume.mountpoint).parent)) == ["_data", "volume.json"]
 
 
 def descend(top: Path | str, depth: int) -> int:
-    """A descriptor of the directory at the end of d/d/d/…"""
+    """Open the directory at the end of d/d/d/…"""
     fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     for _ in range(depth):
         below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
@@ -186,7 +184,7 @@ def test_a_tree_deeper_than_any_path_is_copied(volume: Volume, rootfs: Path) -> 
     os.link("file", "file-again", src_dir_fd=bottom, dst_dir_fd=bottom)
     os.close(bottom)
     opened = os.listdir("/proc/self/fd")
-    assert filled(volume.mountpoint, rootfs, "/srv")
+    assert fill_from(volume.mountpoint, rootfs, "/srv")
     assert len(os.listdir("/proc/self/fd")) == len(opened)
     bottom = descend(volume.mountpoint, 10_000)
     assert sorted(os.listdir(bottom)) == ["file", "file-again"]
@@ -201,16 +199,16 @@ def test_a_volume_on_another_file_system_is_refused_in_one_line(tmp_path: Path, 
         volume = VolumeStore(str(tmp_path)).create("mounted")
         linux.mount("tmpfs", volume.mountpoint, "tmpfs")
         with pytest.raises(PyctrError) as caught:
-            filled(volume.mountpoint, rootfs, "/srv")
+            fill_from(volume.mountpoint, rootfs, "/srv")
         return caught.value.message
 
     assert "another file system is mounted on _data" in in_mount_namespace(refused)
 
 
 @pytest.mark.parametrize("umask", [0, 0o077])
-def test_the_callers_umask_does_not_show_in_a_volume(tmp_path: Path, rootfs: Path, umask: int) -> None:
+def test_the_umask_does_not_affect_a_volume(tmp_path: Path, rootfs: Path, umask: int) -> None:
     with linux.umask(umask):
         volume = VolumeStore(str(tmp_path / "store")).create("data")
         assert stat.S_IMODE(os.stat(volume.mountpoint).st_mode) == 0o755
-        filled(volume.mountpoint, rootfs, "/srv")
+        fill_from(volume.mountpoint, rootfs, "/srv")
     assert listing(volume.mountpoint) == listing(rootfs / "srv")

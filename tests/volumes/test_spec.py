@@ -1,4 +1,4 @@
-"""-v, --mount and --tmpfs in Docker's grammar, with Docker's words for what is wrong."""
+"""-v, --mount and --tmpfs in Docker's grammar, with Docker's error messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def attributes(mount: spec.MountSpec, *names: str) -> tuple[object, ...]:
         ("/host:/data:Z,delegated", "bind", "/host", "/data", False),
     ],
 )
-def test_v_takes_a_path_a_name_or_only_a_target(
+def test_v_accepts_a_path_a_name_or_only_a_target(
     text: str, type: str, source: str, target: str, readonly: bool
 ) -> None:
     mount = spec.parse_volume(text)
@@ -44,7 +44,7 @@ def test_v_resolves_a_relative_path_from_the_working_directory(
     assert spec.parse_volume("..:/data").source == os.path.dirname(str(tmp_path))
 
 
-def test_v_makes_a_missing_host_directory_and_mount_does_not() -> None:
+def test_v_creates_a_missing_host_directory_and_mount_does_not() -> None:
     assert spec.parse_volume("/host:/data").create_source
     assert not spec.parse_mount("type=bind,src=/host,dst=/data").create_source
     assert spec.parse_mount("type=bind,src=/host,dst=/data,bind-create-src").create_source
@@ -91,13 +91,13 @@ def test_nocopy_is_for_volumes_only() -> None:
          'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed'),
     ],
 )  # fmt: skip
-def test_v_is_refused_in_dockers_words(text: str, message: str) -> None:
+def test_an_invalid_v_is_refused_with_dockers_message(text: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         spec.parse_volume(text)
     assert caught.value.message == message
 
 
-def test_mount_takes_all_fields_of_a_bind() -> None:
+def test_mount_accepts_all_fields_of_a_bind() -> None:
     mount = spec.parse_mount(
         "type=bind,source=/host,destination=/data,readonly,bind-propagation=rslave,consistency=cached"
     )
@@ -118,14 +118,12 @@ def test_mount_takes_all_fields_of_a_bind() -> None:
         ("bind-nonrecursive=false", True, True),
     ],
 )
-def test_mount_says_what_becomes_of_the_mounts_below(
-    field: str, recursive: bool, readonly_recursive: bool
-) -> None:
+def test_mount_sets_the_options_for_mounts_below(field: str, recursive: bool, readonly_recursive: bool) -> None:
     mount = spec.parse_mount(f"type=bind,src=/host,dst=/data,ro,{field}")
     assert (mount.recursive, mount.readonly_recursive) == (recursive, readonly_recursive)
 
 
-def test_mount_takes_all_fields_of_a_volume() -> None:
+def test_mount_accepts_all_fields_of_a_volume() -> None:
     mount = spec.parse_mount(
         "src=name,dst=/data,volume-nocopy=1,volume-label=a=b,volume-label=c,volume-opt=type=none,"
         "volume-driver=local,volume-subpath=x/y"
@@ -134,14 +132,14 @@ def test_mount_takes_all_fields_of_a_volume() -> None:
     assert (mount.labels, mount.volume_options) == ({"a": "b", "c": ""}, {"type": "none"})
 
 
-def test_mount_takes_all_fields_of_a_tmpfs() -> None:
+def test_mount_accepts_all_fields_of_a_tmpfs() -> None:
     mount = spec.parse_mount("type=tmpfs,dst=/t,tmpfs-size=64m,tmpfs-mode=0700,ro")
     assert attributes(mount, "tmpfs_size", "tmpfs_mode", "readonly") == (64 << 20, 0o700, True)
     assert mount.options == ["noexec", "nosuid", "nodev", "rprivate", "ro", "mode=700", f"size={64 << 20}"]
     assert spec.parse_mount("type=tmpfs,dst=/t").options == ["noexec", "nosuid", "nodev", "rprivate"]
 
 
-def test_mount_takes_a_comma_in_quotes() -> None:
+def test_mount_accepts_a_comma_in_quotes() -> None:
     assert spec.parse_mount('type=bind,"src=/a,""b",dst=/data').source == '/a,"b'
 
 
@@ -189,7 +187,7 @@ def test_mount_takes_a_comma_in_quotes() -> None:
         ('"dst=/x"y', 'parse error on line 1, column 8: extraneous or missing " in quoted-field'),
     ],
 )  # fmt: skip
-def test_mount_is_refused_in_dockers_words(text: str, message: str) -> None:
+def test_an_invalid_mount_is_refused_with_dockers_message(text: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         spec.parse_mount(text)
     assert caught.value.message == message
@@ -204,7 +202,7 @@ def test_mount_is_refused_in_dockers_words(text: str, message: str) -> None:
         ("/t:ro,rw,size=1m,size=2m", ["noexec", "nosuid", "nodev", "rprivate", "rw", "size=2m"], False),
     ],
 )
-def test_tmpfs_options_are_merged_the_last_one_wins(text: str, options: list[str], readonly: bool) -> None:
+def test_the_last_tmpfs_option_of_a_kind_wins(text: str, options: list[str], readonly: bool) -> None:
     mount = spec.parse_tmpfs(text)
     assert attributes(mount, "type", "target", "options", "readonly") == ("tmpfs", "/t", options, readonly)
 
@@ -213,12 +211,12 @@ def test_tmpfs_options_are_merged_the_last_one_wins(text: str, options: list[str
     "text",
     ["/t:colour", "/t:size", "/t:exec=1", "/t:size=x", "/t:mode=8", "/t:uid=", "/t:lowerdir=/etc", "t", "/", ""],
 )
-def test_tmpfs_refuses_what_is_no_option_or_no_path(text: str) -> None:
+def test_tmpfs_refuses_unknown_options_and_relative_paths(text: str) -> None:
     with pytest.raises(InvalidArgument):
         spec.parse_tmpfs(text)
 
 
-def test_two_mounts_on_one_target_are_refused() -> None:
+def test_two_mounts_on_the_same_target_are_refused() -> None:
     specs = [spec.parse_volume("/a:/x"), spec.parse_tmpfs("/y")]
     spec.check_duplicates(specs)
     with pytest.raises(InvalidArgument, match=r"^Duplicate mount point: /x$"):
@@ -239,13 +237,13 @@ def test_a_tmpfs_size_in_another_grammar_is_refused(text: str) -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])), min_size=1))
-def test_any_fields_come_back_out_of_quotes(values: list[str]) -> None:
+def test_quoted_fields_are_split_into_their_original_values(values: list[str]) -> None:
     line = ",".join('"' + value.replace('"', '""') + '"' for value in values)
     assert fields.split_fields(line) == values
 
 
 @given(st.text())
-def test_any_text_is_a_spec_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     for parse in (spec.parse_volume, spec.parse_mount, spec.parse_tmpfs):
         try:
             mount = parse(text)

@@ -28,7 +28,7 @@ def test_a_named_volume_is_a_directory_with_a_record(store: VolumeStore, tmp_pat
     assert not volume.anonymous
 
 
-def test_an_anonymous_volume_has_64_hex_digits_for_a_name(store: VolumeStore) -> None:
+def test_the_name_of_an_anonymous_volume_has_64_hex_digits(store: VolumeStore) -> None:
     volume = store.create()
     assert len(volume.name) == 64
     assert set(volume.name) <= set("0123456789abcdef")
@@ -37,14 +37,14 @@ def test_an_anonymous_volume_has_64_hex_digits_for_a_name(store: VolumeStore) ->
     assert store.create().name != volume.name
 
 
-def test_creating_a_volume_again_gives_the_one_that_is_there(store: VolumeStore) -> None:
+def test_creating_an_existing_volume_returns_it(store: VolumeStore) -> None:
     first = store.create("data", labels={"a": "b"})
     Path(first.mountpoint, "file").write_text("kept")
     assert store.create("data", labels={"c": "d"}).labels == {"a": "b"}
     assert Path(first.mountpoint, "file").read_text() == "kept"
 
 
-def test_many_may_create_one_volume_at_a_time(store: VolumeStore) -> None:
+def test_several_threads_can_create_the_same_volume(store: VolumeStore) -> None:
     threads = [threading.Thread(target=store.create, args=("data",)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -60,7 +60,7 @@ def test_a_name_that_could_be_a_path_is_refused(store: VolumeStore, name: str) -
     assert store.list() == []
 
 
-def test_a_missing_volume_is_named_with_what_is_near(store: VolumeStore) -> None:
+def test_a_missing_volume_is_reported_with_a_similar_name(store: VolumeStore) -> None:
     store.create("database")
     with pytest.raises(NotFound) as caught:
         store.get("databse")
@@ -94,7 +94,7 @@ def test_driver_options_that_would_not_be_honoured_are_refused(
         store.create("data", options=options)
 
 
-def test_rm_takes_the_files_too(store: VolumeStore, tmp_path: Path) -> None:
+def test_rm_deletes_the_files(store: VolumeStore, tmp_path: Path) -> None:
     Path(store.create("data").mountpoint, "file").write_text("x")
     store.remove("data")
     assert os.listdir(tmp_path / "volumes") == []
@@ -113,7 +113,7 @@ def test_rm_of_a_missing_volume_fails_unless_forced(store: VolumeStore) -> None:
     store.remove("data", force=True)
 
 
-def test_prune_takes_unused_anonymous_volumes_and_counts_their_bytes(store: VolumeStore) -> None:
+def test_prune_deletes_unused_anonymous_volumes_and_counts_their_bytes(store: VolumeStore) -> None:
     named, used, unused = store.create("named"), store.create(), store.create()
     Path(unused.mountpoint, "file").write_bytes(bytes(1000))
     os.link(unused.mountpoint + "/file", unused.mountpoint + "/again")
@@ -122,14 +122,14 @@ def test_prune_takes_unused_anonymous_volumes_and_counts_their_bytes(store: Volu
     assert store.prune({used.name}, all=True) == ([named.name], 0)
 
 
-def test_prune_takes_only_what_is_chosen(store: VolumeStore) -> None:
+def test_prune_deletes_only_chosen_volumes(store: VolumeStore) -> None:
     store.create("keep", labels={"keep": ""})
     store.create("drop")
     chosen = filters.volume_filter(["label!=keep"], set())
     assert store.prune(set(), all=True, chosen=chosen)[0] == ["drop"]
 
 
-def test_what_a_killed_process_left_is_cleared_and_never_listed(store: VolumeStore, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_deleted_and_never_listed(store: VolumeStore, tmp_path: Path) -> None:
     (tmp_path / "volumes/.data.creating/_data").mkdir(parents=True)
     (tmp_path / "volumes/.old.removing/_data").mkdir(parents=True)
     assert store.list() == []
@@ -137,7 +137,7 @@ def test_what_a_killed_process_left_is_cleared_and_never_listed(store: VolumeSto
     assert os.listdir(tmp_path / "volumes") == ["data"]
 
 
-def test_a_volume_whose_record_is_lost_is_still_there(store: VolumeStore, tmp_path: Path) -> None:
+def test_a_volume_without_a_record_is_listed(store: VolumeStore, tmp_path: Path) -> None:
     store.create("data")
     (tmp_path / "volumes/data/volume.json").unlink()
     assert [volume.name for volume in store.list()] == ["data"]
@@ -151,20 +151,20 @@ def test_a_volume_whose_record_is_lost_is_still_there(store: VolumeStore, tmp_pa
         '{"Labels": "a=b"}', "x" * (2 << 20),
     ],
 )  # fmt: skip
-def test_a_record_of_another_shape_hides_no_volume(store: VolumeStore, tmp_path: Path, text: str) -> None:
+def test_a_damaged_record_does_not_hide_a_volume(store: VolumeStore, tmp_path: Path, text: str) -> None:
     volume = store.create("data")
     (tmp_path / "volumes/data/volume.json").write_text(text, encoding="latin-1")
     found = store.get("data")
     assert found.source == volume.mountpoint
     assert found.labels in ({}, {"c": "d"})
     assert found.inspect()["CreatedAt"] == ""
-    assert [lets_through.name for lets_through in store.list()] == ["data"]
+    assert [listed.name for listed in store.list()] == ["data"]
     assert filters.volume_filter(["label=a"], set())(found) is False
     assert store.prune(set(), all=True) == (["data"], 0)
 
 
 @pytest.mark.parametrize("kind", ["directory", "fifo", "link", "missing"])
-def test_a_record_that_is_not_a_file_hides_no_volume(store: VolumeStore, tmp_path: Path, kind: str) -> None:
+def test_a_record_that_is_not_a_file_does_not_hide_a_volume(store: VolumeStore, tmp_path: Path, kind: str) -> None:
     store.create("data", labels={"a": "b"})
     record = tmp_path / "volumes/data/volume.json"
     record.rename(tmp_path / "elsewhere")
@@ -177,7 +177,7 @@ def test_a_record_that_is_not_a_file_hides_no_volume(store: VolumeStore, tmp_pat
     assert [(volume.name, volume.labels) for volume in store.list()] == [("data", {})]
 
 
-def test_what_is_not_a_volume_is_not_listed(store: VolumeStore, tmp_path: Path) -> None:
+def test_other_files_in_the_store_are_not_listed(store: VolumeStore, tmp_path: Path) -> None:
     store.create("data")
     (tmp_path / "volumes/lost+found").mkdir()
     (tmp_path / "volumes/stray").touch()
@@ -185,8 +185,8 @@ def test_what_is_not_a_volume_is_not_listed(store: VolumeStore, tmp_path: Path) 
     assert [volume.name for volume in store.list()] == ["data"]
 
 
-def test_a_leftover_that_cannot_be_deleted_is_no_obstacle(store: VolumeStore, tmp_path: Path) -> None:
-    """A container may have protected a file by chattr(1)."""
+def test_a_leftover_that_cannot_be_deleted_is_ignored(store: VolumeStore, tmp_path: Path) -> None:
+    """A container may have protected a file with chattr(1)."""
     left = tmp_path / "volumes/.old.removing/_data/file"
     left.parent.mkdir(parents=True)
     left.touch()
@@ -218,17 +218,17 @@ def test_a_leftover_that_cannot_be_deleted_is_no_obstacle(store: VolumeStore, tm
         (["driver=nfs"], []),
     ],
 )
-def test_filters_let_through(store: VolumeStore, texts: list[str], names: list[str]) -> None:
+def test_filters_select_volumes(store: VolumeStore, texts: list[str], names: list[str]) -> None:
     store.create("free", labels={"a": "1"})
     store.create("used", labels={"a": "2", "b": ""})
-    lets_through = filters.volume_filter(texts, {"used"})
-    assert [volume.name for volume in store.list() if lets_through(volume)] == names
+    matches = filters.volume_filter(texts, {"used"})
+    assert [volume.name for volume in store.list() if matches(volume)] == names
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [("dangling", BadFilter), ("dangling=perhaps", InvalidArgument), ("colour=red", InvalidArgument)],
 )
-def test_a_filter_that_is_none_is_refused(text: str, error: type[Exception]) -> None:
+def test_an_invalid_filter_is_refused(text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         filters.volume_filter([text], set())
