@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-_CONTAINER = ("cli.screen.terminal", "engine.engine", "engine.container.container")
+_CONTAINER = ("cli.screen.terminal", "engine.engine", "engine.life.lifecycle")
 VERBS = {
     "run": ("cli.container.run", *_CONTAINER, "engine.creation.create", "engine.life.monitor"),
     "start": ("cli.container.lifecycle", *_CONTAINER, "engine.life.monitor"),
     "exec": ("cli.container.exec", *_CONTAINER, "engine.life.execute"),
-    "ps": ("cli.container.ps", "engine.engine", "engine.container.container"),
+    "ps": ("cli.container.ps", "engine.engine"),
 }
 """The hot verbs, and the modules that import everything they need."""
 

@@ -14,6 +14,7 @@ from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
 from pyctr_lite.engine import background
+from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.state.lock import Lock
 from pyctr_lite.engine.state.record import Record
 from pyctr_lite.errors import PyctrError
@@ -22,7 +23,7 @@ from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import walk
 
 if TYPE_CHECKING:
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
 
 KINDS = {
     "mount": "mounts",
@@ -50,76 +51,76 @@ class Leftover:
     remove: Callable[[], None]
 
 
-def find(engine: Engine) -> list[Leftover]:
+def find(home: Home) -> list[Leftover]:
     """All that is left, in the order in which it can be removed. It repairs dead containers' records."""
-    engine.containers.list(sweep=False)
+    containers.read_all(home)
     return [
-        *_mounts(engine),
-        *_groups(engine),
-        *_run_directories(engine),
-        *_half_containers(engine),
-        *_names(engine),
-        *_staging(engine),
-        *_half_volumes(engine),
-        *_init_layers(engine),
-        *_images(engine),
+        *_mounts(home),
+        *_groups(home),
+        *_run_directories(home),
+        *_half_containers(home),
+        *_names(home),
+        *_staging(home),
+        *_half_volumes(home),
+        *_init_layers(home),
+        *_images(home),
     ]
 
 
-def sweep_containers(engine: Engine) -> None:
+def sweep_containers(home: Home) -> None:
     """Remove what is left of containers whose making or removal was cut off, as far as it can be removed."""
     for kind in (_mounts, _half_containers, _names):  # each looks when the one before has removed what it found
-        for left in kind(engine):
+        for left in kind(home):
             try:
                 left.remove()
             except OSError:
                 pass  # another command sweeps too, or it cannot be removed: `doctor` tells
 
 
-def _mounts(engine: Engine) -> Iterator[Leftover]:
+def _mounts(home: Home) -> Iterator[Leftover]:
     """Mounts of containers that have gone; `pyctr_lite mount` of one that is there is its user's."""
-    tops = {f"{engine.paths.root}/containers/": _is_no_container, f"{engine.paths.run}/containers/": _is_idle}
+    tops = {f"{home.paths.root}/containers/": _is_no_container, f"{home.paths.run}/containers/": _is_idle}
     for mount in reversed(mountinfo.mounts()):
         path = mount.mountpoint
         for top, is_left in tops.items():
-            if path.startswith(top) and is_left(engine, path[len(top) :].split("/")[0]):
+            if path.startswith(top) and is_left(home, path[len(top) :].split("/")[0]):
                 yield Leftover("mount", path, partial(linux.umount2, path, _DETACH))
-        if path.startswith(f"{engine.paths.run}/view-") and not _lives(path.rpartition("-")[2]):
+        if path.startswith(f"{home.paths.run}/view-") and not _lives(path.rpartition("-")[2]):
             yield Leftover("mount", path, partial(linux.umount2, path, _DETACH))
 
 
-def _groups(engine: Engine) -> Iterator[Leftover]:
+def _groups(home: Home) -> Iterator[Leftover]:
     names = {
         name
         for mount in hierarchies.detect().mounts
-        for name in _list(mount.mountpoint + engine.paths.cgroup)
+        for name in _list(mount.mountpoint + home.paths.cgroup)
         if _is_id(name)
     }
     for id in sorted(names):
-        if _is_idle(engine, id):
-            yield Leftover("cgroup", engine.paths.group(id), partial(_remove_group, engine, id))
-    top = groups.Group(engine.paths.cgroup)
+        if _is_idle(home, id):
+            yield Leftover("cgroup", home.paths.group(id), partial(_remove_group, home, id))
+    top = groups.Group(home.paths.cgroup)
     below = {name for place in top.directories for name in _directories(place)}
     if top.exists() and not below - {"helpers"} and not top.pids():
-        yield Leftover("cgroup", top.path, partial(background.remove_groups, engine.paths))
+        yield Leftover("cgroup", top.path, partial(background.remove_groups, home.paths))
 
 
-def _run_directories(engine: Engine) -> Iterator[Leftover]:
-    top = f"{engine.paths.run}/containers"
+def _run_directories(home: Home) -> Iterator[Leftover]:
+    top = f"{home.paths.run}/containers"
     for id in _list(top):
-        if _is_idle(engine, id):
+        if _is_idle(home, id):
             path = f"{top}/{id}"
-            yield Leftover("run directory", path, partial(_remove_idle, engine, id, path))
-    for name in _list(engine.paths.run):
+            yield Leftover("run directory", path, partial(_remove_idle, home, id, path))
+    for name in _list(home.paths.run):
         if name.startswith("view-") and not _lives(name.rpartition("-")[2]):
-            path = f"{engine.paths.run}/{name}"
+            path = f"{home.paths.run}/{name}"
             yield Leftover("run directory", path, partial(walk.remove_tree, path))
 
 
-def _half_containers(engine: Engine) -> Iterator[Leftover]:
+def _half_containers(home: Home) -> Iterator[Leftover]:
     """Containers whose removal, or whose making, was cut off."""
-    for name in _list(engine.paths.containers):
-        path = f"{engine.paths.containers}/{name}"
+    for name in _list(home.paths.containers):
+        path = f"{home.paths.containers}/{name}"
         if name.endswith(".removing"):
             left = not Lock.is_held(f"{path}/lock") if os.path.exists(f"{path}/lock") else _is_settled(path)
         else:
@@ -140,35 +141,35 @@ def _remove_half(path: str) -> None:
     walk.remove_tree(path)
 
 
-def _names(engine: Engine) -> Iterator[Leftover]:
-    for name in _list(engine.paths.names):
-        path = f"{engine.paths.names}/{name}"
+def _names(home: Home) -> Iterator[Leftover]:
+    for name in _list(home.paths.names):
+        path = f"{home.paths.names}/{name}"
         try:
             id = os.readlink(path)
         except OSError:
             continue
-        if (not os.path.isdir(engine.paths.container(id)) or _is_anothers(engine, id, name)) and _is_settled(path):
-            yield Leftover("name", path, partial(engine.names.release, name, id))
+        if (not os.path.isdir(home.paths.container(id)) or _is_anothers(home, id, name)) and _is_settled(path):
+            yield Leftover("name", path, partial(home.names.release, name, id))
 
 
-def _is_anothers(engine: Engine, id: str, name: str) -> bool:
+def _is_anothers(home: Home, id: str, name: str) -> bool:
     """Whether a name is one that a container has no more, or was not given in the end: `rename` was cut off."""
     try:
-        return bool(Record.read(engine.paths.container(id)).name != name)
+        return bool(Record.read(home.paths.container(id)).name != name)
     except FileNotFoundError:
         return False
 
 
-def _staging(engine: Engine) -> Iterator[Leftover]:
+def _staging(home: Home) -> Iterator[Leftover]:
     """What a killed `load`, `import` or `commit` had staged; the store's next writer removes it too."""
-    top = f"{engine.paths.root}/staging"
+    top = f"{home.paths.root}/staging"
     for name in _list(top):
         if not Lock.is_held(f"{top}/{name}"):
-            yield Leftover("staging", f"{top}/{name}", partial(_sweep_staging, engine))
+            yield Leftover("staging", f"{top}/{name}", partial(_sweep_staging, home))
 
 
-def _half_volumes(engine: Engine) -> Iterator[Leftover]:
-    top = engine.volumes.directory
+def _half_volumes(home: Home) -> Iterator[Leftover]:
+    top = home.volumes.directory
     left = [name for name in _list(top) if name.startswith(".")]
     if left and not Lock.is_held(top):  # who makes a volume holds the lock
         for name in left:
@@ -176,71 +177,71 @@ def _half_volumes(engine: Engine) -> Iterator[Leftover]:
             yield Leftover("volume", path, partial(walk.remove_tree, path))
 
 
-def _init_layers(engine: Engine) -> Iterator[Leftover]:
-    for name in _list(engine.paths.init_layers):
+def _init_layers(home: Home) -> Iterator[Leftover]:
+    for name in _list(home.paths.init_layers):
         if name.endswith(".tmp") and not _lives(name.split(".")[-2]):
-            path = f"{engine.paths.init_layers}/{name}"
+            path = f"{home.paths.init_layers}/{name}"
             yield Leftover("init layer", path, partial(walk.remove_tree, path))
 
 
-def _images(engine: Engine) -> Iterator[Leftover]:
+def _images(home: Home) -> Iterator[Leftover]:
     """Images that cannot be read, as an older version or another tool put them there, without a container."""
     from pyctr_lite.engine.report import usage
     from pyctr_lite.images import broken, verification
 
-    if verification.is_damaged(engine.images):
-        path = f"{engine.images.layout}/index.json"
-        yield Leftover("image", path, partial(_rebuild_index, engine))
+    if verification.is_damaged(home.images):
+        path = f"{home.images.layout}/index.json"
+        yield Leftover("image", path, partial(_rebuild_index, home))
         return
-    for name in broken.names(engine.images, usage.Usage(engine).of_image):
-        yield Leftover("image", name, partial(_remove_image, engine, name))
+    for name in broken.names(home.images, usage.Usage(home).of_image):
+        yield Leftover("image", name, partial(_remove_image, home, name))
 
 
-def _rebuild_index(engine: Engine) -> None:
+def _rebuild_index(home: Home) -> None:
     from pyctr_lite.images import verification
 
-    verification.rebuild_index(engine.images)
+    verification.rebuild_index(home.images)
 
 
-def _remove_image(engine: Engine, name: str) -> None:
+def _remove_image(home: Home, name: str) -> None:
     from pyctr_lite.engine.report import usage
 
-    engine.images.remove(name, in_use=usage.Usage(engine).of_image)
+    home.images.remove(name, in_use=usage.Usage(home).of_image)
 
 
-def _remove_group(engine: Engine, id: str) -> None:
+def _remove_group(home: Home, id: str) -> None:
     """Whoever is still in it belongs to a container that has gone, or that has ended without its monitor."""
-    if _is_idle(engine, id):
-        group = groups.Group(engine.paths.group(id))
+    if _is_idle(home, id):
+        group = groups.Group(home.paths.group(id))
         group.kill()
         group.remove()
-        background.remove_groups(engine.paths)
+        background.remove_groups(home.paths)
 
 
-def _remove_idle(engine: Engine, id: str, path: str) -> None:
-    if _is_idle(engine, id):
+def _remove_idle(home: Home, id: str, path: str) -> None:
+    if _is_idle(home, id):
         walk.remove_tree(path)
 
 
-def _sweep_staging(engine: Engine) -> None:
+def _sweep_staging(home: Home) -> None:
     from pyctr_lite.images import writer
 
-    with writer.locked(engine.images):
+    with writer.locked(home.images):
         pass
 
 
-def _is_no_container(engine: Engine, id: str) -> bool:
-    return not os.path.exists(f"{engine.paths.container(id)}/container.json")
+def _is_no_container(home: Home, id: str) -> bool:
+    return not os.path.exists(f"{home.paths.container(id)}/container.json")
 
 
-def _is_idle(engine: Engine, id: str) -> bool:
+def _is_idle(home: Home, id: str) -> bool:
     """Whether no container of an id runs, and none is being started, stopped or removed."""
-    if Lock.is_held(f"{engine.paths.container(id)}/lock"):
+    if Lock.is_held(f"{home.paths.container(id)}/lock"):
         return False
-    if _is_no_container(engine, id):
-        return not os.path.isdir(engine.paths.container(id))
+    if _is_no_container(home, id):
+        return not os.path.isdir(home.paths.container(id))
     try:
-        return not engine.containers.get(id).state.running
+        return not containers.get(home, id).state.running
     except PyctrError:
         return True
 

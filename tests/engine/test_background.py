@@ -245,7 +245,7 @@ def test_the_helper_of_the_api_leaves_its_caller_too(root: Path, tmp_path: Path,
         "    pid = client._helper.pid\n"
         "    print(os.readlink(f'/proc/{pid}/cwd'), os.getsid(pid) == pid, os.readlink(f'/proc/{pid}/fd/1'))\n"
         "    print(open(f'/proc/{pid}/cgroup').read().count('/helpers\\n'))\n"
-        "    client.engine.containers.get('box').remove(force=True)\n"
+        "    client.remove('box', force=True)\n"
     )
     done = in_session(session, sys.executable, "-c", program, str(REPOSITORY), str(root))
     assert done.stdout == f"/ True /dev/null\n{len(session)}\n", done.stderr

@@ -154,7 +154,7 @@ def test_a_program_that_uses_the_api_may_have_any_umask(root: Path, umask: int) 
         "    print(client.run('busybox', LOOK, user='1000', workdir='/w', remove=True))\n"
         "    box = client.start('busybox', ['sleep', '60'], workdir='/w', name='box')\n"
         "    print(client.exec('box', LOOK, user='1000'))\n"
-        "    box.remove(force=True)\n"
+        "    client.remove(box.id, force=True)\n"
     )
     words = [sys.executable, "-c", program, REPOSITORY, root]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)

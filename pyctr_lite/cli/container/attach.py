@@ -6,7 +6,7 @@ import os
 
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import terminal
-from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,21 +15,19 @@ if TYPE_CHECKING:
 
 def attach(context: Context) -> int:
     """Be the terminal of a container that runs: its exit code, or 1 where the user left by the detach keys."""
+    from pyctr_lite.engine.life import lifecycle
+    from pyctr_lite.engine.state import states
+
     flags = context.flags
     terminal.parse_keys(flags.detach_keys)
     container = context.engine.containers.get(flags.arguments[0])
-    options, state = container.record.options, container.state
-    if state.Status == "paused":
-        raise Conflict("You cannot attach to a paused container, unpause it first", f"unpause {container.name}")
-    if not state.Pid:
-        status = "restarting" if state.running else "stopped"
-        then = "wait until it is running" if state.running else "start it first"
-        raise Conflict(f"You cannot attach to a {status} container, {then}")
+    options = container.record.options
+    states.require("attach", container.state, container.name)
     stdin = options.stdin and not flags.no_stdin
     if options.tty and stdin and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY", "--no-stdin shows the output alone")
     code = terminal.follow(
-        container.attach(), stdin=stdin, tty=options.tty, keys=flags.detach_keys, proxy=flags.sig_proxy
+        lifecycle.attach(container), stdin=stdin, tty=options.tty, keys=flags.detach_keys, proxy=flags.sig_proxy
     )
     return 1 if code is None else code
 

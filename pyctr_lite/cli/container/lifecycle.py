@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def start(context: Context) -> int:
     """Start containers; with -a or -i be the terminal of the one that is given, and end with its exit code."""
     from pyctr_lite.cli.container import run
+    from pyctr_lite.engine.life import lifecycle
 
     flags = context.flags
     terminal.parse_keys(flags.detach_keys)
@@ -41,7 +42,7 @@ def start(context: Context) -> int:
     size = terminal.size() if options.tty else (0, 0)
     terminal.hold_signals()
     try:
-        attachment = container.start(foreground=stdin, size=size) or container.attach()
+        attachment = lifecycle.start(container, foreground=stdin, size=size) or lifecycle.attach(container)
     except Exception as error:
         error.exit_code = 1  # type: ignore[attr-defined]  # 126 and 127 are for `run` only
         raise
@@ -58,36 +59,44 @@ def stop(context: Context) -> int:
 
 def restart(context: Context) -> int:
     """Stop containers, where they run, and start them again."""
+    from pyctr_lite.engine.life import lifecycle
+
     containers = _stop_together(context)
     return for_each.apply(
-        context, context.flags.arguments, lambda reference: _raise_or_get(containers[reference]).restart()
+        context, context.flags.arguments, lambda reference: lifecycle.restart(_raise_or_get(containers[reference]))
     )
 
 
 def kill(context: Context) -> int:
     """Send containers a signal."""
-    from pyctr_lite.engine.life import signals
+    from pyctr_lite.engine.life import lifecycle, signals
 
     number = signals.number(context.flags.signal)
-    return _each(context, lambda container: container.kill(number))
+    return _each(context, lambda container: lifecycle.kill(container, number))
 
 
 def pause(context: Context) -> int:
     """Freeze all processes of containers."""
-    return _each(context, lambda container: container.pause())
+    from pyctr_lite.engine.life import lifecycle
+
+    return _each(context, lifecycle.pause)
 
 
 def unpause(context: Context) -> int:
     """Let the processes of paused containers go on."""
-    return _each(context, lambda container: container.unpause())
+    from pyctr_lite.engine.life import lifecycle
+
+    return _each(context, lifecycle.unpause)
 
 
 def wait(context: Context) -> int:
     """Wait for containers to end, and print their exit codes."""
+    from pyctr_lite.engine.life import lifecycle
+
     code = 0
     for reference in context.flags.arguments:
         try:
-            print(context.engine.containers.get(reference).wait(), flush=True)
+            print(lifecycle.wait(context.engine.containers.get(reference)), flush=True)
         except NotFound as error:
             for_each.report_failure(context, error)
             code = 1
@@ -97,6 +106,7 @@ def wait(context: Context) -> int:
 def remove(context: Context) -> int:
     """Remove containers. Where -f is given, a missing one is told of, and is no failure."""
     from pyctr_lite.cli.container import run
+    from pyctr_lite.engine.life import lifecycle
 
     flags = context.flags
     run.explain_to_stderr(flags.explain)
@@ -114,8 +124,8 @@ def remove(context: Context) -> int:
     return for_each.apply(
         context,
         references,
-        lambda reference: context.engine.containers.get(reference).remove(
-            force=flags.force, volumes=flags.volumes
+        lambda reference: lifecycle.remove(
+            context.engine.containers.get(reference), force=flags.force, volumes=flags.volumes
         ),
     )
 
@@ -126,14 +136,16 @@ def _each(context: Context, act: Callable[[Container], object]) -> int:
 
 
 def _start_detached(context: Context, reference: str) -> None:
-    attachment = context.engine.containers.get(reference).start()
+    from pyctr_lite.engine.life import lifecycle
+
+    attachment = lifecycle.start(context.engine.containers.get(reference))
     if attachment is not None:
         attachment.close()
 
 
 def _stop_together(context: Context) -> dict[str, Container | Exception]:
     """Stop every container of the command line: each, or what kept it from being stopped."""
-    from pyctr_lite.engine.life import signals
+    from pyctr_lite.engine.life import lifecycle, signals
 
     flags = context.flags
     signal = signals.number(flags.signal) if flags.signal else None
@@ -142,7 +154,7 @@ def _stop_together(context: Context) -> dict[str, Container | Exception]:
     def stop_one(reference: str) -> None:
         try:
             container = context.engine.containers.get(reference)
-            container.stop(flags.timeout, signal)
+            lifecycle.stop(container, flags.timeout, signal)
             found[reference] = container
         except Exception as error:
             found[reference] = error

@@ -32,6 +32,7 @@ def prune(context: Context) -> int:
 
 def remove_stopped(engine: Engine, chosen: Callable[[Container], bool]) -> tuple[list[str], int]:
     """Remove those of the chosen containers that do not run: their ids, and the bytes of their changes."""
+    from pyctr_lite.engine.life import lifecycle
     from pyctr_lite.rootfs import walk
 
     removed, freed = [], 0
@@ -40,7 +41,7 @@ def remove_stopped(engine: Engine, chosen: Callable[[Container], bool]) -> tuple
             continue
         size = walk.disk_usage(f"{container.directory}/upper")
         try:
-            container.remove()
+            lifecycle.remove(container)
         except Conflict:
             continue  # it was started meanwhile
         removed.append(container.id)

@@ -142,6 +142,8 @@ _DIFFERS = (
 
 def run(context: Context) -> int:
     """Create a container, start it, and be its terminal unless it is detached."""
+    from pyctr_lite.engine.life import lifecycle
+
     flags = context.flags
     if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
         error = InvalidArgument("the input device is not a TTY", "omit -t if stdin is a pipe or a file")
@@ -152,13 +154,15 @@ def run(context: Context) -> int:
     terminal.hold_signals()  # between two steps they would end us, and leave the container with nobody
     container = _create(context)
     if number := terminal.held_end():
-        container.remove(volumes=True)
+        lifecycle.remove(container, volumes=True)
         return 128 + number
     try:
-        attachment = container.start(foreground=not flags.detach, size=terminal.size() if flags.tty else (0, 0))
+        attachment = lifecycle.start(
+            container, foreground=not flags.detach, size=terminal.size() if flags.tty else (0, 0)
+        )
     except BaseException:
         if flags.rm:
-            container.remove(volumes=True)
+            lifecycle.remove(container, volumes=True)
         raise
     assert attachment is not None
     if flags.detach:
@@ -179,6 +183,8 @@ def create(context: Context) -> int:
 
 
 def _create(context: Context) -> Container:
+    from pyctr_lite.engine.life import lifecycle
+
     flags = context.flags
     if flags.cidfile:
         try:
@@ -209,7 +215,7 @@ def _create(context: Context) -> Container:
             os.close(cidfile)
         _warn(context, container)
     except BaseException:  # nobody would know of it
-        container.remove(volumes=True)
+        lifecycle.remove(container, volumes=True)
         if flags.cidfile:
             os.unlink(flags.cidfile)
         raise

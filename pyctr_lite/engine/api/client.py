@@ -20,7 +20,7 @@ from typing import Any
 from pyctr_lite import jsonfile
 from pyctr_lite.engine import engine
 from pyctr_lite.engine.container import container as containers
-from pyctr_lite.engine.life import attach
+from pyctr_lite.engine.life import attach, lifecycle, signals
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.runtime import channel as channels
 
@@ -71,6 +71,30 @@ class Client:
         """Run one more command in a running container; `given` are the arguments of ExecOptions."""
         given |= {"command": command, "stdin": bool(input) or given.get("stdin", False)}
         return _collect(self._ask({"do": "exec", "id": container, "options": given}), input)
+
+    def kill(self, container: str, signal: str = "KILL") -> None:
+        """Send a container's first process a signal. Raises Conflict if the container does not run."""
+        lifecycle.kill(self.engine.containers.get(container), signals.number(signal))
+
+    def stop(self, container: str, timeout: int | None = None) -> None:
+        """Stop a container; after `timeout` seconds (-1: never) kill it. Idempotent."""
+        lifecycle.stop(self.engine.containers.get(container), timeout)
+
+    def wait(self, container: str) -> int:
+        """Wait until a container has ended, and return its exit code."""
+        return lifecycle.wait(self.engine.containers.get(container))
+
+    def pause(self, container: str) -> None:
+        """Freeze all processes of a container. Raises Conflict if it does not run."""
+        lifecycle.pause(self.engine.containers.get(container))
+
+    def unpause(self, container: str) -> None:
+        """Thaw the processes of a paused container. Raises Conflict if it is not paused."""
+        lifecycle.unpause(self.engine.containers.get(container))
+
+    def remove(self, container: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove a container. Raises Conflict if it runs, unless `force` kills it first."""
+        lifecycle.remove(self.engine.containers.get(container), force=force, volumes=volumes)
 
     def warm(self) -> None:
         """Start the helper now, so that the next call does not wait for it."""

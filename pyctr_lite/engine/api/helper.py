@@ -13,6 +13,7 @@ from pyctr_lite import caller
 from pyctr_lite.engine import background, engine
 from pyctr_lite.engine.life import (
     execute,  # forks need it imported before
+    lifecycle,
 )
 from pyctr_lite.engine.state import options
 from pyctr_lite.errors import PyctrError
@@ -61,10 +62,10 @@ def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, An
     else:
         container = served.containers.get(request["id"])
     try:
-        started = container.start(foreground=request["foreground"], size=size)
+        started = lifecycle.start(container, foreground=request["foreground"], size=size)
     except (PyctrError, OSError):
         if what == "run" and container.record.options.remove:
-            container.remove(volumes=True)
+            lifecycle.remove(container, volumes=True)
         raise
     return {"type": "started", "id": container.id}, (started.sock.detach(),) if started else ()
 

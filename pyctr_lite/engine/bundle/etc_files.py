@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
+from pyctr_lite.engine.container import containers
 from pyctr_lite.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ def write(container: Container) -> None:
         hosts = read_text("/etc/hosts") or hosts
     elif options.network.startswith("container:"):
         try:
-            other = container.engine.containers.get(options.network.partition(":")[2])
+            other = containers.get(container.home, options.network.partition(":")[2])
         except NotFound:
             other = None
         if other is not None:

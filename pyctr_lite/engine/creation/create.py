@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.cgroups import check
-from pyctr_lite.engine.bundle import accounts, spec
+from pyctr_lite.engine.bundle import accounts, spec, write
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
+from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.creation import image_view
 from pyctr_lite.engine.life import signals
@@ -20,30 +21,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
     from pyctr_lite.engine.state.options import ContainerOptions
 
 _SHORT_ID = 12
 
 
-def create(engine: Engine, options: ContainerOptions) -> Container:
+def create(home: Home, options: ContainerOptions) -> Container:
     """Make a container of an image. Raises NotFound without the image, Conflict if the name is taken.
 
     Nothing that it refers to is removed until its record is on disk.
     """
-    with lock.References(engine.paths.containers, shared=True):
-        return _create(engine, options)
+    with lock.References(home.paths.containers, shared=True):
+        return _create(home, options)
 
 
-def _create(engine: Engine, options: ContainerOptions) -> Container:
-    image = engine.images.get(options.image)
+def _create(home: Home, options: ContainerOptions) -> Container:
+    image = home.images.get(options.image)
     _check_helpers(options)
     if options.cpuset_cpus or options.cpuset_mems:
         check.cpuset(options.cpuset_cpus, options.cpuset_mems)
     config: dict[str, Any] = image.config.get("config") or {}  # of the shape documents.CONFIG
     args = _args(options, config)
-    layers = list(reversed(engine.images.layer_directories(image)))
-    view = image_view.ImageView(engine.paths, (image.chain_ids or [image_view.NO_LAYERS])[-1], layers)
+    layers = list(reversed(home.images.layer_directories(image)))
+    view = image_view.ImageView(home.paths, (image.chain_ids or [image_view.NO_LAYERS])[-1], layers)
     user = options.user or config.get("User") or ""
     account = accounts.resolve(user, options.group_add, view.passwd, view.group)
     id = os.urandom(32).hex()
@@ -52,14 +53,14 @@ def _create(engine: Engine, options: ContainerOptions) -> Container:
         from pyctr_lite.engine.creation import mounts
 
         specs = mounts.parse(options, _volumes(config))
-    joined = {mode: engine.resolve_mode(getattr(options, mode)) for mode in spec.JOINABLE}
+    joined = {mode: home.resolve_mode(getattr(options, mode)) for mode in spec.JOINABLE}
     for mode, value in joined.items():
         setattr(options, mode, value)
     if options.userns not in ("", "host"):
         from pyctr_lite.engine.creation import user_namespace
 
-        user_namespace.check(engine, options, account)
-    hostname = _hostname(engine, options, id)
+        user_namespace.check(home, options, account)
+    hostname = _hostname(home, options, id)
     if options.healthcheck or config.get("Healthcheck"):
         from pyctr_lite.engine.life import health
 
@@ -68,12 +69,12 @@ def _create(engine: Engine, options: ContainerOptions) -> Container:
             options.healthcheck["Shell"] = config["Shell"]
     stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
     signals.number(stop_signal)
-    directory = _make_directory(engine, id)
+    directory = _make_directory(home, id)
     making = lock.Lock(f"{directory}/lock")
     making.acquire()  # so that others see: it is being made
     name, container = "", None
     try:
-        name = engine.names.take(options.name, id)
+        name = home.names.take(options.name, id)
         made = record.Record(
             options,
             id=id,
@@ -89,13 +90,13 @@ def _create(engine: Engine, options: ContainerOptions) -> Container:
             labels=(config.get("Labels") or {}) | options.labels,
             hostname=hostname,
             stop_signal=stop_signal,
-            mounts=mounts.resolve(specs, engine.volumes, lambda data, path: _fill(view, data, path))
+            mounts=mounts.resolve(specs, home.volumes, lambda data, path: _fill(view, data, path))
             if asked
             else [],
         )
-        container = Container(engine, made, record.State())
+        container = Container(home, made, record.State())
         if options.userns in ("", "host"):
-            container.write_new()
+            write.write_new(container)
         else:
             user_namespace.write_new(container)
     except BaseException:
@@ -103,19 +104,19 @@ def _create(engine: Engine, options: ContainerOptions) -> Container:
             container.remove_files(volumes=True)
         else:
             walk.remove_tree(directory)
-            engine.names.release(name, id)
+            home.names.release(name, id)
         raise
     finally:
         making.release()
     return container
 
 
-def _make_directory(engine: Engine, id: str) -> str:
-    directory = engine.paths.container(id)
+def _make_directory(home: Home, id: str) -> str:
+    directory = home.paths.container(id)
     try:
         os.mkdir(directory, 0o710)
     except FileNotFoundError:
-        os.makedirs(engine.paths.containers, 0o711, exist_ok=True)
+        os.makedirs(home.paths.containers, 0o711, exist_ok=True)
         os.mkdir(directory, 0o710)
     return directory
 
@@ -176,11 +177,11 @@ def _environment(options: ContainerOptions, config: dict[str, Any], hostname: st
     return [f"{name}={value}" for name, value in variables.items() if value is not None]
 
 
-def _hostname(engine: Engine, options: ContainerOptions, id: str) -> str:
+def _hostname(home: Home, options: ContainerOptions, id: str) -> str:
     if options.uts == "host" or (options.network == "host" and not options.hostname):
         return os.uname().nodename
     if options.network.startswith("container:"):  # one network, one name, as Docker has it
-        return str(engine.containers.get(options.network.partition(":")[2]).record.hostname)
+        return str(containers.get(home, options.network.partition(":")[2]).record.hostname)
     name: str = options.hostname or id[:_SHORT_ID]
     for what, text in (("hostname", name), ("domain name", options.domainname)):
         if text and (not text.isprintable() or " " in text):

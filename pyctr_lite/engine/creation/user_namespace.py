@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 
+from pyctr_lite.engine.bundle import write
+from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.state import record
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.formats import number
@@ -16,7 +18,7 @@ from pyctr_lite.formats import number
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.engine.container.container import Container
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
     from pyctr_lite.engine.state.options import ContainerOptions
 
 Range = list[int]
@@ -28,7 +30,7 @@ _DEFAULT = (2**31, 2**32 - 1)
 _SPACES = {"network": "network", "pid": "PID", "ipc": "IPC", "uts": "UTS"}
 
 
-def check(engine: Engine, options: ContainerOptions, account: dict[str, object]) -> None:
+def check(home: Home, options: ContainerOptions, account: dict[str, object]) -> None:
     """Refuse what a container with a user namespace of its own cannot have. Docker's rules, in its words."""
     if options.privileged:
         raise InvalidArgument(
@@ -41,14 +43,14 @@ def check(engine: Engine, options: ContainerOptions, account: dict[str, object])
                 f"cannot share the host's {_SPACES[mode]} namespace when user namespaces are enabled",
                 "run it with --userns host",
             )
-    ids = _of_other(engine, options)
+    ids = _of_other(home, options)
     for mode, name in _SPACES.items():
         kind, _, other = getattr(options, mode).partition(":")
-        if kind == "container" and (ids is None or engine.containers.get(other).record.id_range != ids):
+        if kind == "container" and (ids is None or containers.get(home, other).record.id_range != ids):
             raise InvalidArgument(
-                f"cannot join the {name} namespace of container {engine.containers.get(other).name}: "
+                f"cannot join the {name} namespace of container {containers.get(home, other).name}: "
                 "it belongs to another user namespace",
-                f"--userns container:{engine.containers.get(other).name} joins that one too",
+                f"--userns container:{containers.get(home, other).name} joins that one too",
             )
     size = ids[1] if ids else _size(options.userns)
     groups = account.get("additionalGids") or []
@@ -63,23 +65,23 @@ def check(engine: Engine, options: ContainerOptions, account: dict[str, object])
 
 def write_new(container: Container) -> None:
     """Give a container its range, and put it on disk before another one is given the same."""
-    engine, options = container.engine, container.record.options
+    home, options = container.home, container.record.options
     # Not `containers`: who makes a container holds that already (lock.py).
-    lock = os.open(engine.paths.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock = os.open(home.paths.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        container.record.id_range = _of_other(engine, options) or _free(_taken(engine), _size(options.userns))
-        container.write_new()
+        container.record.id_range = _of_other(home, options) or _free(_taken(home), _size(options.userns))
+        write.write_new(container)
     finally:
         os.close(lock)
 
 
-def _of_other(engine: Engine, options: ContainerOptions) -> Range | None:
+def _of_other(home: Home, options: ContainerOptions) -> Range | None:
     """The range of the container whose user namespace is joined, None where that is a new one."""
     kind, _, other = options.userns.partition(":")
     if kind != "container":
         return None
-    found = engine.containers.get(other)
+    found = containers.get(home, other)
     if found.record.id_range is None:
         raise InvalidArgument(
             f"container {found.name} has no user namespace of its own", "run that one with --userns auto"
@@ -98,11 +100,11 @@ def _size(mode: str) -> int:
     return int(size)
 
 
-def _taken(engine: Engine) -> list[Range]:
+def _taken(home: Home) -> list[Range]:
     ranges = []
-    for id in engine.names.ids():
+    for id in home.names.ids():
         try:
-            ids = record.Record.read(engine.paths.container(id)).id_range
+            ids = record.Record.read(home.paths.container(id)).id_range
         except (FileNotFoundError, NotADirectoryError):
             continue  # it is being made, or removed: it has none yet, or no more
         if ids:

@@ -15,17 +15,17 @@ from pyctr_lite.engine.doctor import tools as doctor_tools
 from pyctr_lite.engine.doctor.finding import Fact
 
 if TYPE_CHECKING:
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
 
 
-def examine(engine: Engine) -> list[Fact]:
+def examine(home: Home) -> list[Fact]:
     """Look at the machine and at the engine's state. It tries what it tells of, and leaves nothing behind.
 
     Only for a process with one thread: namespaces and mounts are tried in forked children.
     """
     if os.geteuid() == 0:
-        return list(_facts(engine))
-    return [_for_a_user(fact) for fact in _facts(engine)]
+        return list(_facts(home))
+    return [_for_a_user(fact) for fact in _facts(home)]
 
 
 def _for_a_user(fact: Fact) -> Fact:
@@ -34,11 +34,11 @@ def _for_a_user(fact: Fact) -> Fact:
     return dataclasses.replace(fact, fix="use sudo: only root can try it") if forbidden else fact
 
 
-def _facts(engine: Engine) -> Iterator[Fact]:
+def _facts(home: Home) -> Iterator[Fact]:
     yield from doctor_kernel.facts()
     yield from doctor_filters.facts()
     yield from doctor_kernel.namespaces()
-    yield from doctor_cgroups.facts(engine.paths)
-    yield from doctor_kernel.overlay(engine.paths.root)
-    yield from doctor_tools.facts(engine)
-    yield from doctor_state.facts(engine)
+    yield from doctor_cgroups.facts(home.paths)
+    yield from doctor_kernel.overlay(home.paths.root)
+    yield from doctor_tools.facts(home)
+    yield from doctor_state.facts(home)

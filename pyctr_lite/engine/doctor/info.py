@@ -17,16 +17,16 @@ from pyctr_lite.linux import kernelfile, mountinfo
 from pyctr_lite.runtime import capabilities
 
 if TYPE_CHECKING:
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
 
 OCI_RUNTIME_SPEC = "1.0.2"
 """The version that `create` writes into config.json."""
 _LIMITS = ("cpu", "cpuset", "memory", "pids", "io")
 
 
-def info(engine: Engine) -> dict[str, Any]:
+def info(home: Home) -> dict[str, Any]:
     """What `docker info` shows, as far as it applies here; of ours are CgroupKind and CgroupControllers."""
-    counts = usage.container_counts(engine)
+    counts = usage.container_counts(home)
     hierarchy = hierarchies.detect()
     has = {name: hierarchy.of(controller) for name, (controller, _) in doctor_cgroups.CONTROLLERS.items()}
     release = os_release()
@@ -41,10 +41,10 @@ def info(engine: Engine) -> dict[str, Any]:
         "ContainersRunning": counts["running"],
         "ContainersPaused": counts["paused"],
         "ContainersStopped": counts["stopped"],
-        "Images": len(engine.images.list()),
-        "Volumes": len(engine.volumes.list()),
+        "Images": len(home.images.list()),
+        "Volumes": len(home.volumes.list()),
         "Driver": "overlay2",
-        "DriverStatus": [["Backing Filesystem", filesystem(engine.paths.root)]],
+        "DriverStatus": [["Backing Filesystem", filesystem(home.paths.root)]],
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if hierarchy.kind == "v2" else "1",
@@ -65,8 +65,8 @@ def info(engine: Engine) -> dict[str, Any]:
         "Architecture": machine.machine,
         "NCPU": len(os.sched_getaffinity(0)),
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "DockerRootDir": engine.paths.root,
-        "RunDir": engine.paths.run,
+        "DockerRootDir": home.paths.root,
+        "RunDir": home.paths.run,
         "Name": machine.nodename,
         "ServerVersion": pyctr_lite.__version__,
         "DefaultRuntime": "pyctr_lite",

@@ -11,23 +11,23 @@ from pyctr_lite.engine import leftovers
 from pyctr_lite.engine.doctor.finding import Fact
 
 if TYPE_CHECKING:
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
 
 _FIX = "pyctr_lite doctor --fix"
 
 
-def facts(engine: Engine) -> Iterator[Fact]:
+def facts(home: Home) -> Iterator[Fact]:
     """The state directory and the run directory, a line for each kind of leftover, monitors' faults."""
-    yield _directory("root directory", engine.paths.root)
-    yield _directory("run directory", engine.paths.run)
+    yield _directory("root directory", home.paths.root)
+    yield _directory("run directory", home.paths.run)
     if os.geteuid() != 0:
         return
-    found = leftovers.find(engine)
+    found = leftovers.find(home)
     for kind, plural in leftovers.KINDS.items():
         left = [each.path for each in found if each.kind == kind]
         text = f"{len(left)} left by killed processes: {', '.join(left[:3])}{', …' * (len(left) > 3)}"
         yield Fact("state", plural, not left, text if left else "none is left over", _FIX, needed=False)
-    yield _faults(f"{engine.paths.run}/faults.log")
+    yield _faults(f"{home.paths.run}/faults.log")
 
 
 def _directory(name: str, path: str) -> Fact:

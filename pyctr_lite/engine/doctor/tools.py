@@ -16,12 +16,12 @@ from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.linux import mountinfo
 
 if TYPE_CHECKING:
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
 
 OLDEST_PYTHON = (3, 11)
 
 
-def facts(engine: Engine) -> Iterator[Fact]:
+def facts(home: Home) -> Iterator[Fact]:
     """A fact a tool."""
     version = ".".join(map(str, sys.version_info[:3]))
     fix = "make PYTHON=/path/to/python3"
@@ -34,7 +34,7 @@ def facts(engine: Engine) -> Iterator[Fact]:
     text = bundle_mounts.TINI if tini else f"{bundle_mounts.TINI} is missing: no run --init"
     yield Fact("tools", "tini", tini, text, "apt-get install tini", needed=False)
     yield _lxcfs()
-    yield _busybox(engine)
+    yield _busybox(home)
 
 
 def uncompiled(package: Path) -> list[Path]:
@@ -72,10 +72,10 @@ def _lxcfs() -> Fact:
     return Fact("tools", "lxcfs", mounted, text, "make setup starts it", needed=False)
 
 
-def _busybox(engine: Engine) -> Fact:
+def _busybox(home: Home) -> Fact:
     fix = "pyctr_lite image bootstrap busybox"
     try:
-        image = engine.images.get("busybox:latest")
+        image = home.images.get("busybox:latest")
     except NotFound:
         return Fact("tools", "busybox", False, "no image busybox:latest", fix, needed=False)
     except PyctrError as error:

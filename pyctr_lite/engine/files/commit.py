@@ -5,7 +5,9 @@ from __future__ import annotations
 from pyctr_lite.commit import config as image_config
 from pyctr_lite.commit import diff, layer
 from pyctr_lite.engine.events import writer as events
+from pyctr_lite.engine.life import lifecycle
 from pyctr_lite.engine.report import container as inspect
+from pyctr_lite.engine.state import states
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.images import writer
 
@@ -44,11 +46,11 @@ def commit(
         writer.parse_name(reference)
     for change in changes or []:
         image_config.parse_change(change)
-    store = container.engine.images
+    store = container.home.images
     paused = False
-    if pause and container.refresh().Status == "running":
+    if pause and container.refresh().Status == states.RUNNING:
         try:
-            container.pause()
+            lifecycle.pause(container)
             paused = True
         except PyctrError:
             pass  # it has just ended
@@ -75,7 +77,7 @@ def commit(
     finally:
         if paused:
             try:
-                container.unpause()
+                lifecycle.unpause(container)
             except PyctrError:
                 pass  # it was removed or restarted by another command
     events.emit(container.paths, "commit", container.record, imageID=image.id)

@@ -8,6 +8,7 @@ import stat
 from pyctr_lite import linux
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
 from pyctr_lite.engine.container import removal
+from pyctr_lite.engine.state import states
 from pyctr_lite.errors import Conflict
 from pyctr_lite.rootfs import overlay
 from pyctr_lite.volumes import sources
@@ -26,18 +27,12 @@ def mount(container: Container) -> str:
     """
     path = f"{container.directory}/rootfs"
     with container.lock:
-        if container.refresh().Status == "restarting":
-            raise Conflict(f"container {container.name} is restarting", "stop it first")
-        if container.state.running:
-            raise Conflict(
-                f"container {container.name} is running: its root is mounted in its own mount namespace",
-                f"look at it by /proc/{container.state.Pid}/root",
-            )
+        states.require("mount", container.refresh(), container.name)
         if not is_mounted(container):
             base = container.directory
             overlay.mount_overlay(container.record.layers, f"{base}/upper", f"{base}/work", path)
             try:
-                parts = bundle_mounts.volume_parts(container.record, base, container.engine.volumes.directory)
+                parts = bundle_mounts.volume_parts(container.record, base, container.home.volumes.directory)
                 for place, (directory, below) in parts.items():
                     _mount_part(place, directory, below)
             except BaseException:

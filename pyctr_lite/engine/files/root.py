@@ -121,7 +121,7 @@ def _bind_mounts(container: Container, place: str) -> None:
         for mount in sorted(mounts, key=lambda mount: bundle_mounts.depth(mount["Destination"])):
             if mount["Type"] == "tmpfs":
                 continue  # it is empty until the container runs
-            _bind(root_fd, mount, container.engine.volumes.directory)
+            _bind(root_fd, mount, container.home.volumes.directory)
             if not mount["RW"]:
                 fd = target.open_in_root(root_fd, mount["Destination"])
                 try:

@@ -8,6 +8,7 @@ from pyctr_lite.engine import background
 from pyctr_lite.engine.bundle import accounts, spec
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach, pump
+from pyctr_lite.engine.state import states
 from pyctr_lite.engine.state.options import split_variable
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.linux import explain
@@ -124,10 +125,5 @@ def container_filter(container: Container) -> seccomp.Filter | None:
 
 def _pid(container: Container) -> int:
     state = container.refresh()
-    if state.Status == "restarting":
-        raise Conflict(f"container {container.name} is restarting, wait until the container is running")
-    if state.Status == "paused":
-        raise Conflict(f"container {container.name} is paused, unpause it before exec")
-    if not state.running:
-        raise Conflict(f"container {container.name} is not running", f"start {container.name} first")
+    states.require("exec", state, container.name)
     return state.Pid

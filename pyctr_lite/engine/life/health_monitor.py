@@ -50,7 +50,7 @@ class HealthMonitor:
 
     def _look(self) -> None:
         state = record.State.read(self.container.directory)
-        if state.Status == "paused":
+        if state.paused:
             self._wait()
             return
         self.reader, writer = os.pipe2(os.O_CLOEXEC)

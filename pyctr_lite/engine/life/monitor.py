@@ -13,10 +13,11 @@ import time
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import events as cgroup_events
 from pyctr_lite.engine import background
+from pyctr_lite.engine.bundle import write
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach, pump
 from pyctr_lite.engine.log import writer as logs
-from pyctr_lite.engine.state import record
+from pyctr_lite.engine.state import record, states
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import channel as channels
@@ -158,7 +159,7 @@ class Monitor:
 
     def _started(self, pid: int) -> None:
         state = self.container.state
-        state.Status, state.Pid, state.PidStart = "running", pid, runtime_state.start_time(pid)
+        state.Status, state.Pid, state.PidStart = states.RUNNING, pid, runtime_state.start_time(pid)
         state.MonitorPid, state.MonitorStart = os.getpid(), runtime_state.start_time(os.getpid())
         state.StartedAt, state.ExitCode, state.Error, state.OOMKilled = record.now(), 0, "", False
         state.write(self.container.directory)
@@ -171,8 +172,9 @@ class Monitor:
         message = channels.describe_error(error)
         state = self.container.state
         state.Error, state.ExitCode = message["message"], message.get("exit_code") or 128
-        if state.Status == "restarting":
-            state.Status, state.FinishedAt, state.MonitorPid, state.MonitorStart = "exited", record.now(), 0, 0
+        if state.restarting:
+            state.Status, state.FinishedAt = states.EXITED, record.now()
+            state.MonitorPid = state.MonitorStart = 0
         try:
             state.write(self.container.directory)
         except OSError:  # no descriptor or no space is left for the record, and perhaps that was the failure
@@ -210,7 +212,7 @@ class Monitor:
             self.lock.release()
             return False
         try:
-            self.bundle = container.write_bundle()
+            self.bundle = write.write_bundle(container)
         except Exception as error:
             self.failed(error)
             return False
@@ -218,7 +220,7 @@ class Monitor:
 
     @staticmethod
     def _is_ours(state: record.State) -> bool:
-        return bool(state.Status == "restarting" and state.MonitorPid == os.getpid())
+        return state.restarting and state.MonitorPid == os.getpid()
 
     def _ended(self, mover: pump.Pump, group: groups.Group, code: int, ran: float) -> bool:
         mover.close()
@@ -233,7 +235,7 @@ class Monitor:
         _clean(group, self.directory)
         if mover.listener is not None:
             mover.listener.close()
-        state.Status, state.Pid, state.PidStart, state.ExitCode = "exited", 0, 0, code
+        state.Status, state.Pid, state.PidStart, state.ExitCode = states.EXITED, 0, 0, code
         state.OOMKilled, state.FinishedAt = self.oom_kills > 0, record.now()
         self.oom_kills = 0
         again = bool(policy) and self._restarts(policy, ran)
@@ -257,7 +259,7 @@ class Monitor:
         if not restart.after_exit(policy, state):
             return False
         self.delay = restart.next_delay(self.delay, ran)
-        state.Status, state.RestartCount = "restarting", state.RestartCount + 1
+        state.Status, state.RestartCount = states.RESTARTING, state.RestartCount + 1
         return True
 
     def _count_oom(self, watch: cgroup_events.OomWatch) -> None:

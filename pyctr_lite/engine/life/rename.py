@@ -27,12 +27,12 @@ def rename(container: Container, name: str) -> None:
         old = container.name
         if name == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        container.engine.names.take(name, container.id, old)
+        container.home.names.take(name, container.id, old)
         try:
             container.record.name = name
             container.record.write(container.directory)
         except BaseException:
-            container.engine.names.release(name, container.id)
+            container.home.names.release(name, container.id)
             raise
-        container.engine.names.release(old, container.id)
+        container.home.names.release(old, container.id)
     events.emit(container.paths, "rename", container.record, oldName=f"/{old}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.engine.events import watch
+from pyctr_lite.engine.state import states
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number
 
@@ -59,7 +60,7 @@ def next_delay(last: float, ran: float) -> float:
     return FIRST_DELAY if last == 0 or ran >= SETTLED else min(last * 2, LONGEST_DELAY)
 
 
-def forbid(container: Container) -> bool:
+def disable(container: Container) -> bool:
     """Keep a container's policy from acting; False where nothing is left to end: it waited to be restarted.
 
     The monitor that waits sees the record change, and goes.
@@ -68,8 +69,8 @@ def forbid(container: Container) -> bool:
         state = container.refresh()
         if state.running:
             state.ManuallyStopped = True
-            if state.Status == "restarting":
-                state.Status, state.MonitorPid, state.MonitorStart = "exited", 0, 0
+            if state.restarting:
+                state.Status, state.MonitorPid, state.MonitorStart = states.EXITED, 0, 0
             state.write(container.directory)
         return state.running
 
@@ -78,7 +79,7 @@ def wait(container: Container, finished: str) -> None:
     """Wait while a container waits to be restarted after the life that ended at `finished`."""
     with watch.Watch(container.directory) as changes:
         now = container.refresh()
-        if now.Status != "restarting" or now.FinishedAt != finished:
+        if not now.restarting or now.FinishedAt != finished:
             return
         try:
             pidfd = os.pidfd_open(container.state.MonitorPid)

@@ -26,7 +26,7 @@ def _look(container: Container, finished: str) -> int | None:
     state = container.refresh()
     if not state.running:
         return state.ExitCode
-    if state.Status == "restarting":
+    if state.restarting:
         if state.FinishedAt != finished:
             return state.ExitCode  # a life too short to be seen
         from pyctr_lite.engine.life import restart
@@ -39,7 +39,7 @@ def _look(container: Container, finished: str) -> int | None:
         with container.lock:
             pass  # a monitor that takes nobody any more is recording the end
         now = container.refresh()
-        if now.Status != "restarting" and (now.Pid, now.PidStart) != (state.Pid, state.PidStart):
+        if not now.restarting and (now.Pid, now.PidStart) != (state.Pid, state.PidStart):
             return int(now.ExitCode)  # it has ended, and may have been started again
         if now.running:
             signals.wait_for_end(now)

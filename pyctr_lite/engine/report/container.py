@@ -82,7 +82,7 @@ def config(item: Container) -> dict[str, Any]:
     """The container's configuration in the form that an image's has it (and `commit` takes it)."""
     record, options = item.record, item.record.options
     try:
-        image_config: dict[str, Any] = item.engine.images.get(record.image).config.get("config") or {}
+        image_config: dict[str, Any] = item.home.images.get(record.image).config.get("config") or {}
     except (NotFound, BrokenArchive):
         image_config = {}
     if options.entrypoint is not None:

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
     from pyctr_lite.images.image import Image
 
 _CONFIG: dict[str, Any] = {
@@ -31,9 +31,9 @@ _CONFIG: dict[str, Any] = {
 """What Docker shows of a config that does not have it."""
 
 
-def image(engine: Engine, item: Image) -> dict[str, Any]:
+def image(home: Home, item: Image) -> dict[str, Any]:
     """What `docker image inspect` shows of an image, as far as it applies here."""
-    layers = [engine.images.layer_path(chain) for chain in item.chain_ids]
+    layers = [home.images.layer_path(chain) for chain in item.chain_ids]
     data = {"UpperDir": layers[-1]} if layers else {}
     if len(layers) > 1:
         data = {"LowerDir": ":".join(reversed(layers[:-1])), **data}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite.errors import Conflict
+from pyctr_lite.engine.state import states
 from pyctr_lite.linux import kernelfile
 
 TYPE_CHECKING = False
@@ -55,11 +55,7 @@ def network_bytes(container: Container) -> tuple[int, int]:
 
 
 def _check_running(container: Container) -> None:
-    state = container.refresh()
-    if state.Status == "restarting":
-        raise Conflict(f"container {container.name} is restarting, wait until the container is running")
-    if not state.running:
-        raise Conflict(f"container {container.name} is not running")
+    states.require("top", container.refresh(), container.name)
 
 
 def _row(pid: int) -> list[str] | None:

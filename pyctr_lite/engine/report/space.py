@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.container.container import Container
-from pyctr_lite.engine.engine import Engine
+from pyctr_lite.engine.home import Home
 from pyctr_lite.engine.report import usage
 from pyctr_lite.images.image import Image
 from pyctr_lite.rootfs import walk
@@ -34,10 +35,10 @@ class Space:
     """A volume, its bytes, and by how many containers it is mounted."""
 
 
-def measure(engine: Engine) -> Space:
+def measure(home: Home) -> Space:
     """Look at all there is: it walks every container's and volume's directory."""
-    used = usage.Usage(engine)
-    images = engine.images.list()
+    used = usage.Usage(home)
+    images = home.images.list()
     holders: dict[str, int] = {}
     sizes: dict[str, int] = {}
     for image in images:
@@ -53,9 +54,9 @@ def measure(engine: Engine) -> Space:
         spaces,
         sum(sizes.values()),
         sum(sizes[digest] for digest in needed),
-        [(item, walk.disk_usage(f"{item.directory}/upper")) for item in engine.containers.list()],
+        [(item, walk.disk_usage(f"{item.directory}/upper")) for item in containers.read_all(home)[0]],
         [
             (volume, walk.disk_usage(volume.mountpoint), len(used.of_volume(volume.name)))
-            for volume in engine.volumes.list()
+            for volume in home.volumes.list()
         ],
     )

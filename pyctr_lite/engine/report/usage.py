@@ -5,12 +5,13 @@ What is decided by it is done in the same hold of `lock.References` in which the
 
 from __future__ import annotations
 
+from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.state import lock
 from pyctr_lite.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.engine.engine import Engine
+    from pyctr_lite.engine.home import Home
     from pyctr_lite.images.image import Image
 
 
@@ -20,8 +21,8 @@ class Usage:
     Its methods are what `ImageStore.remove` and `VolumeStore.remove` call once they hold their locks.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self._serial = 0
         self._known: tuple[dict[str, list[str]], dict[str, list[str]], set[str]] | None = None
 
@@ -44,13 +45,13 @@ class Usage:
         return set(self._read()[1])
 
     def _read(self) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str]]:
-        serial = lock.References.serial(self._engine.paths.containers)
+        serial = lock.References.serial(self._home.paths.containers)
         if self._known is None or serial != self._serial:
             self._serial = serial
             images: dict[str, list[str]] = {}
             volumes: dict[str, list[str]] = {}
             running: set[str] = set()
-            for container in self._engine.containers.list():
+            for container in containers.read_all(self._home)[0]:
                 images.setdefault(container.record.image, []).append(container.id)
                 for name in {mount["Name"] for mount in container.record.mounts if mount.get("Name")}:
                     volumes.setdefault(name, []).append(container.id)
@@ -60,12 +61,12 @@ class Usage:
         return self._known
 
 
-def parents(engine: Engine, image: Image) -> dict[int, str]:
+def parents(home: Home, image: Image) -> dict[int, str]:
     """The images of the store that an image was made on, by the number of history entries that they share."""
     found: dict[int, str] = {}
     history = image.config.get("history") or []
     diff_ids = [layer.diff_id for layer in image.layers]
-    for other in engine.images.list():
+    for other in home.images.list():
         length = len(other.config.get("history") or [])
         below = [layer.diff_id for layer in other.layers]
         if (
@@ -77,12 +78,12 @@ def parents(engine: Engine, image: Image) -> dict[int, str]:
     return found
 
 
-def container_counts(engine: Engine) -> dict[str, int]:
+def container_counts(home: Home) -> dict[str, int]:
     """How many containers there are in each state: "running", "paused", "stopped" (all the others)."""
     counts = {"running": 0, "paused": 0, "stopped": 0}
-    for id in engine.names.ids():
+    for id in home.names.ids():
         try:
-            status = str(engine.containers.get(id).state.Status)
+            status = str(containers.get(home, id).state.Status)
         except NotFound:
             continue  # removed meanwhile
         counts[status if status in counts else "stopped"] += 1

@@ -6,6 +6,7 @@ import time
 
 from pyctr_lite import jsonfile
 from pyctr_lite.engine.state import options as engine_options
+from pyctr_lite.engine.state import states
 from pyctr_lite.formats import timestamps
 
 TYPE_CHECKING = False
@@ -76,7 +77,7 @@ class State:
     """How a container is: the keys of Docker's `inspect .State`, and what identifies its processes."""
 
     DEFAULTS: dict[str, Any] = {
-        "Status": "created",
+        "Status": states.CREATED,
         "Pid": 0,
         "ExitCode": 0,
         "Error": "",
@@ -119,18 +120,28 @@ class State:
 
     @property
     def running(self) -> bool:
-        """Whether it runs, as Docker counts: a paused one does, and one whose restart policy waits to act."""
-        return self.Status in ("running", "paused", "restarting")
+        """Whether the container runs, as Docker counts: paused, or waiting to be restarted, is running too."""
+        return self.Status in (states.RUNNING, states.PAUSED, states.RESTARTING)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the container is paused."""
+        return self.Status == states.PAUSED
+
+    @property
+    def restarting(self) -> bool:
+        """Whether the container has ended, and its restart policy waits to start it again."""
+        return self.Status == states.RESTARTING
 
     def inspect(self) -> dict[str, Any]:
         """As Docker shows it."""
         return {
             "Status": self.Status,
             "Running": self.running,
-            "Paused": self.Status == "paused",
-            "Restarting": self.Status == "restarting",
+            "Paused": self.paused,
+            "Restarting": self.restarting,
             "OOMKilled": self.OOMKilled,
-            "Dead": self.Status == "dead",
+            "Dead": False,
             "Pid": self.Pid,
             "ExitCode": self.ExitCode,
             "Error": self.Error,

@@ -1,0 +1,55 @@
+"""The containers of a state directory: find one, list all, join one's namespaces.  [hot]"""
+
+from __future__ import annotations
+
+from pyctr_lite.engine.container.container import Container
+from pyctr_lite.engine.state import names, record, states
+from pyctr_lite.errors import Conflict, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.home import Home
+
+
+def get(home: Home, reference: str) -> Container:
+    """Find a container by its name, its id or a prefix of its id. Raises NotFound."""
+    container = Container.load(home, home.names.find(reference))
+    home.load_labs(container.record.options.labs)
+    return container
+
+
+def read_all(home: Home, *, all: bool = True) -> tuple[list[Container], bool]:
+    """Read all containers, the newest first; without `all` only those that run.
+
+    Returns also whether every directory was a whole container: one that is not may be a leftover of a command
+    that was killed, or may be on its way in or out.
+    """
+    found, whole = [], True
+    for id in home.names.directories():
+        if len(id) != names.ID_LENGTH:
+            whole = False  # it is being removed
+            continue
+        try:
+            if all or record.State.read(home.paths.container(id)).running:
+                container = Container.load(home, id)
+                if all or container.state.running:
+                    found.append(container)
+        except (NotFound, FileNotFoundError):
+            whole = False  # it was removed meanwhile, or is being created
+    return sorted(found, key=lambda container: container.record.created, reverse=True), whole
+
+
+def running_pid(home: Home, reference: str) -> int:
+    """Return the pid of a running container's first process. Raises Conflict if it does not run."""
+    container = get(home, reference)
+    states.require("join", container.state, container.name)
+    return container.state.Pid
+
+
+def can_join(home: Home, mode: str) -> bool:
+    """Return whether the container of a namespace mode "container:ID" runs."""
+    try:
+        running_pid(home, mode.partition(":")[2])
+    except (Conflict, NotFound):
+        return False
+    return True

@@ -1,0 +1,42 @@
+"""The state directory of an engine: its paths, names, images and volumes.  [hot]"""
+
+from __future__ import annotations
+
+from pyctr_lite.engine.state import names
+from pyctr_lite.engine.state.paths import Paths
+from pyctr_lite.engine.stores import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.volumes.store import VolumeStore
+
+
+class Home:
+    """All of one state directory (`root`), but for the verbs. Only for a process with one thread."""
+
+    def __init__(self, root: str | None = None) -> None:
+        self.paths = Paths(root)
+        self.images = images.Images(self.paths)
+        self._volumes: VolumeStore | None = None
+        self.names = names.Names(self.paths.names, self.paths.containers)
+
+    @property
+    def volumes(self) -> VolumeStore:
+        """The volume store, imported on first use: most containers have no volume."""
+        if self._volumes is None:
+            from pyctr_lite.engine.stores import volumes
+
+            self._volumes = volumes.Volumes(self.paths)
+        return self._volumes
+
+    def load_labs(self, labs: str) -> None:
+        """Replace functions of the engine by those that a learner has written in a directory ("": none)."""
+        if labs:
+            from pyctr_lite.engine import labs as labs_module
+
+            labs_module.activate(labs)
+
+    def resolve_mode(self, mode: str) -> str:
+        """Return a namespace mode with a container's whole id in place of its name. Raises NotFound."""
+        kind, colon, reference = mode.partition(":")
+        return f"container:{self.names.find(reference)}" if kind == "container" and colon else mode
