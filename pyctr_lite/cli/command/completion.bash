@@ -1,11 +1,11 @@
-# pyctr_lite: completion for bash. Words are cut at blanks only, for names have colons in them.
+# pyctr_lite: completion for bash. Words are split at blanks only, because names contain colons.
 _pyctr_lite() {
     local line=${COMP_LINE:0:COMP_POINT} candidate current prefix
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
     current=${words[${#words[@]} - 1]}
-    prefix=${current%"${current##*[:=]}"} # what readline leaves as it is: it sees only what is behind
+    prefix=${current%"${current##*[:=]}"} # readline completes only the text after this
     COMPREPLY=()
     while IFS= read -r candidate; do
         if [[ $candidate == :files ]]; then

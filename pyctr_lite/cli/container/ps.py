@@ -41,7 +41,7 @@ def ps(context: Context) -> int:
     listing = tables.Listing(_FIELDS, (*_SHOWN, "Size") if flags.size else _SHOWN, labels="labels")
     form = flags.format or ""
     wanted = listing.wanted(form) | ({"Size"} if flags.size else set())
-    found = _choose(context)
+    found = _select(context)
     if flags.quiet and not flags.format:
         for container in found:
             print(container.id if flags.no_trunc else container.id[:12])
@@ -60,7 +60,7 @@ def ps(context: Context) -> int:
     return 0
 
 
-def _choose(context: Context) -> list[Container]:
+def _select(context: Context) -> list[Container]:
     """Return the containers that the flags select."""
     flags, engine = context.flags, context.engine
     last = 1 if flags.latest else flags.last

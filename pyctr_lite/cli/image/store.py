@@ -132,7 +132,7 @@ def history(context: Context) -> int:
         size = 0 if entry.get("empty_layer") else next(sizes, 0)
         id = ids.get(number, "<missing>")
         written = entry.get("created") or (image.created if number == len(entries) else "")
-        created = _moment(written)
+        created = _parse_time(written)
         made_by = (entry.get("created_by") or "").replace("\t", " ")
         since = times.ago(created) if created else "N/A"
         at = times.created_at(created) if created else timestamps.NEVER
@@ -154,7 +154,7 @@ def history(context: Context) -> int:
     return 0
 
 
-def _moment(text: str) -> int:
+def _parse_time(text: str) -> int:
     from pyctr_lite.formats import timestamps
 
     try:
