@@ -221,7 +221,7 @@ def test_conflicting_options_are_refused(pyctr: Pyctr) -> None:
     assert pyctr("run", "--rm", "--restart", "no", "busybox", "true").returncode == 0
     assert "unknown policy" in pyctr("run", "--restart", "maybe", "busybox", "true").stderr
     assert "requires at least 1 argument" in pyctr("start").stderr
-    assert "takes no container" in pyctr("start", "--restart-policies", "box").stderr
+    assert "cannot be combined with containers" in pyctr("start", "--restart-policies", "box").stderr
 
 
 def test_many_restarts_do_not_grow_the_monitor(pyctr: Pyctr) -> None:

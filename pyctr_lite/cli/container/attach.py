@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def attach(context: Context) -> int:
-    """Be the terminal of a container that runs: its exit code, or 1 where the user left by the detach keys."""
+    """Serve as the terminal of a running container. Returns its exit code, or 1 if the user detached."""
     from pyctr_lite.engine.life import lifecycle
     from pyctr_lite.engine.state import states
 
@@ -25,7 +25,7 @@ def attach(context: Context) -> int:
     states.require("attach", container.state, container.name)
     stdin = options.stdin and not flags.no_stdin
     if options.tty and stdin and not os.isatty(0):
-        raise InvalidArgument("the input device is not a TTY", "--no-stdin shows the output alone")
+        raise InvalidArgument("the input device is not a TTY", "use --no-stdin to see only the output")
     code = terminal.follow(
         lifecycle.attach(container), stdin=stdin, tty=options.tty, keys=flags.detach_keys, proxy=flags.sig_proxy
     )

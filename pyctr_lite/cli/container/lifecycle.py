@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def start(context: Context) -> int:
-    """Start containers; with -a or -i be the terminal of the one that is given, and end with its exit code."""
+    """Start containers. With -a or -i, serve as the terminal of the only one, and return its exit code."""
     from pyctr_lite.cli.container import run
     from pyctr_lite.engine.life import lifecycle
 
@@ -26,7 +26,7 @@ def start(context: Context) -> int:
         from pyctr_lite.engine.life import restart
 
         if flags.arguments or flags.attach or flags.interactive:
-            raise InvalidArgument("--restart-policies takes no container, and no other flag")
+            raise InvalidArgument("--restart-policies cannot be combined with containers or other flags")
         found = context.engine.containers.list()
         wanted = [it.name for it in found if restart.after_boot(it.record.options.restart, it.state)]
         return for_each.apply(context, wanted, lambda reference: _start_detached(context, reference))
@@ -51,14 +51,14 @@ def start(context: Context) -> int:
 
 
 def stop(context: Context) -> int:
-    """Stop containers, all at the same time: each may take its ten seconds."""
+    """Stop containers, all at the same time, because each may take its ten seconds."""
     flags = context.flags
     containers = _stop_together(context)
     return for_each.apply(context, flags.arguments, lambda reference: _raise_or_get(containers[reference]))
 
 
 def restart(context: Context) -> int:
-    """Stop containers, where they run, and start them again."""
+    """Stop containers that are running, and start all of them again."""
     from pyctr_lite.engine.life import lifecycle
 
     containers = _stop_together(context)
@@ -83,14 +83,14 @@ def pause(context: Context) -> int:
 
 
 def unpause(context: Context) -> int:
-    """Let the processes of paused containers go on."""
+    """Resume the processes of paused containers."""
     from pyctr_lite.engine.life import lifecycle
 
     return _each(context, lifecycle.unpause)
 
 
 def wait(context: Context) -> int:
-    """Wait for containers to end, and print their exit codes."""
+    """Wait until containers exit, and print their exit codes."""
     from pyctr_lite.engine.life import lifecycle
 
     code = 0
@@ -104,7 +104,7 @@ def wait(context: Context) -> int:
 
 
 def remove(context: Context) -> int:
-    """Remove containers. Where -f is given, a missing one is told of, and is no failure."""
+    """Remove containers. With -f a missing container is reported, but is not a failure."""
     from pyctr_lite.cli.container import run
     from pyctr_lite.engine.life import lifecycle
 
@@ -144,7 +144,7 @@ def _start_detached(context: Context, reference: str) -> None:
 
 
 def _stop_together(context: Context) -> dict[str, Container | Exception]:
-    """Stop every container of the command line: each, or what kept it from being stopped."""
+    """Stop all containers of the command line in parallel. Returns for each the container or its error."""
     from pyctr_lite.engine.life import lifecycle, signals
 
     flags = context.flags

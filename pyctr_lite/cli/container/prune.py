@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def prune(context: Context) -> int:
-    """Remove all containers that do not run."""
+    """Remove all stopped containers."""
     flags = context.flags
     chosen = filters.of_prune(flags.filter)
     if not flags.force and not prompt.confirm("This will remove all stopped containers."):
@@ -31,7 +31,7 @@ def prune(context: Context) -> int:
 
 
 def remove_stopped(engine: Engine, chosen: Callable[[Container], bool]) -> tuple[list[str], int]:
-    """Remove those of the chosen containers that do not run: their ids, and the bytes of their changes."""
+    """Remove the stopped ones of the chosen containers. Returns their ids, and the bytes of their changes."""
     from pyctr_lite.engine.life import lifecycle
     from pyctr_lite.rootfs import walk
 
@@ -43,7 +43,7 @@ def remove_stopped(engine: Engine, chosen: Callable[[Container], bool]) -> tuple
         try:
             lifecycle.remove(container)
         except Conflict:
-            continue  # it was started meanwhile
+            continue  # it has been started since
         removed.append(container.id)
         freed += size
     return removed, freed

@@ -7,8 +7,7 @@ import sys
 
 from pyctr_lite import caller
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container import options as container_options
-from pyctr_lite.cli.container.options import device_rate, late
+from pyctr_lite.cli.container.options import device_rate, from_flags, late
 from pyctr_lite.cli.screen import terminal
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
 
@@ -141,7 +140,7 @@ _DIFFERS = (
 
 
 def run(context: Context) -> int:
-    """Create a container, start it, and be its terminal unless it is detached."""
+    """Create a container, start it, and serve as its terminal unless it is detached."""
     from pyctr_lite.engine.life import lifecycle
 
     flags = context.flags
@@ -151,9 +150,9 @@ def run(context: Context) -> int:
         raise error
     terminal.parse_keys(flags.detach_keys)
     explain_to_stderr(flags.explain)
-    terminal.hold_signals()  # between two steps they would end us, and leave the container with nobody
+    terminal.hold_signals()  # a signal between two steps would end this process and orphan the container
     container = _create(context)
-    if number := terminal.held_end():
+    if number := terminal.pending_end():
         lifecycle.remove(container, volumes=True)
         return 128 + number
     try:
@@ -196,7 +195,7 @@ def _create(context: Context) -> Container:
                 f"container ID file found, make sure the other container isn't running or delete {flags.cidfile}"
             ) from None
     try:
-        options = container_options.from_flags(flags)
+        options = from_flags(flags)
         options.labs = context.labs
         try:
             container: Container = context.engine.containers.create(options)
@@ -214,7 +213,7 @@ def _create(context: Context) -> Container:
             os.write(cidfile, container.id.encode())
             os.close(cidfile)
         _warn(context, container)
-    except BaseException:  # nobody would know of it
+    except BaseException:  # the user would not know of the container
         lifecycle.remove(container, volumes=True)
         if flags.cidfile:
             os.unlink(flags.cidfile)

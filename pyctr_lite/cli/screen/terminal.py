@@ -68,7 +68,7 @@ def hold_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED - _STOPPING)
 
 
-def held_end() -> int:
+def pending_end() -> int:
     """Return a pending signal that would have ended this process; 0 if there is none."""
     ends = _signal.sigpending() - _STOPPING - _HARMLESS
     return min((number for number in ends if _signal.getsignal(number) != _signal.SIG_IGN), default=0)
