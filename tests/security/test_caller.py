@@ -262,7 +262,7 @@ def test_a_limit_too_low_for_us_is_one_clear_line(pyctr: Pyctr, limit: int, valu
     done = under(
         pyctr, lambda: resource.setrlimit(limit, (value, value)), "run", "--name", "box", "busybox", "true"
     )
-    assert (done.returncode, "is too low for this: raise it" in done.stderr) == (125, True), done.stderr
+    assert (done.returncode, "is too low: raise it" in done.stderr) == (125, True), done.stderr
     assert pyctr("rm", "-f", "box").returncode == 0
 
 
