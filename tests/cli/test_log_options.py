@@ -115,12 +115,11 @@ def test_an_unsupported_option_is_refused(pyctr: Pyctr, words: list[str], text: 
 
 
 def test_a_size_is_decimal_as_in_docker() -> None:
-    from pyctr_lite.cli.container import values
+    from pyctr_lite.engine.log import options
 
-    sizes = {"1k": 1000, "10m": 10**7, "1.5g": 1_500_000_000, "512": 512, "2 MB": 2 * 10**6, "3kib": 3000}
+    sizes = {"1k": 1000, "10m": 10**7, "1.5g": 1_500_000_000, "512": 512, "2 MB": 2 * 10**6, "3kib": 3000, "-1": 0}
     for text, size in sizes.items():
-        assert values.log("json-file", [f"max-size={text}"])["log_max_size"] == size
-    assert "log_max_size" not in values.log("json-file", ["max-size=-1"])
+        assert options.parse("json-file", {"max-size": text}) == (size, 1)
 
 
 def test_lines_have_the_requested_attributes(pyctr: Pyctr) -> None:

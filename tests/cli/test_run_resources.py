@@ -55,7 +55,7 @@ def test_a_very_low_ulimit_affects_the_program_and_not_the_engine(pyctr: Pyctr) 
 
 
 def test_every_name_of_a_ulimit_is_known_to_the_kernel(pyctr: Pyctr) -> None:
-    from pyctr_lite.cli.container import values
+    from pyctr_lite.engine.creation import values
 
     flags = [word for name in values.ULIMITS for word in ("--ulimit", f"{name}=0")]
     shown = shell(pyctr, "exec cat /proc/self/limits", "--ulimit", "locks=7:8", "--ulimit", "rttime=9:10")
@@ -118,7 +118,7 @@ def test_a_sysctl_of_the_machine_is_refused(pyctr: Pyctr) -> None:
     before = Path("/proc/sys/kernel/panic").read_text()
     assert "sysctl kernel.panic is not namespaced" in refused(pyctr, "--sysctl", "kernel.panic=9")
     assert "needs a network namespace" in refused(pyctr, "--net", "host", "--sysctl", "net.ipv4.ip_forward=1")
-    assert "it is NAME=VALUE" in refused(pyctr, "--sysctl", "kernel.shmmni")
+    assert "must be NAME=VALUE" in refused(pyctr, "--sysctl", "kernel.shmmni")
     assert Path("/proc/sys/kernel/panic").read_text() == before
 
 
@@ -159,9 +159,9 @@ def test_a_path_that_is_not_a_device_is_refused(pyctr: Pyctr, tmp_path: Path) ->
     assert 'custom device "/dev/none": no such file or directory' in refused(pyctr, "--device", "/dev/none")
     assert "not a device node" in refused(pyctr, "--device", "/etc/passwd")
     assert "not a device node" in refused(pyctr, "--device", str(tmp_path))
-    assert "it is /dev/PATH" in refused(pyctr, "--device", "loop0")
-    assert "it is /dev/PATH" in refused(pyctr, "--device", "/dev/null:/dev/x:/dev/y")
-    assert "it is as in" in refused(pyctr, "--device-cgroup-rule", "d 1:3 rwm")
+    assert "must be /dev/PATH" in refused(pyctr, "--device", "loop0")
+    assert "must be /dev/PATH" in refused(pyctr, "--device", "/dev/null:/dev/x:/dev/y")
+    assert "must be like" in refused(pyctr, "--device-cgroup-rule", "d 1:3 rwm")
 
 
 def test_privileged_has_the_hosts_devices_and_may_use_them(pyctr: Pyctr) -> None:
@@ -259,7 +259,7 @@ def test_name_servers_replace_the_hosts(pyctr: Pyctr) -> None:
 
 def test_a_wrong_name_server_is_refused(pyctr: Pyctr) -> None:
     assert "10.0.0.300 is not an ip address" in refused(pyctr, "--dns", "10.0.0.300")
-    assert "not a domain" in refused(pyctr, "--dns-search", "two words")
+    assert "two words is not a domain" in refused(pyctr, "--dns-search", "two words")
     assert "dns and the network mode" in refused(pyctr, "--dns", "10.0.0.3", "--net", "container:x")
 
 

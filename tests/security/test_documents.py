@@ -326,7 +326,6 @@ def test_the_api_refuses_a_health_check_of_a_wrong_shape(root: Path) -> None:
     engine = Engine(str(root))
     for check in (
         {"Test": "id"},
-        {"Test": ["CMD", "id"], "Interval": 5},
         {"Test": ["CMD", "\0"]},
         {"Retries": "3"},
     ):

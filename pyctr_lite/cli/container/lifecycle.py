@@ -69,7 +69,8 @@ def restart(context: Context) -> int:
 
 def kill(context: Context) -> int:
     """Send containers a signal."""
-    from pyctr_lite.engine.life import lifecycle, signals
+    from pyctr_lite.engine.life import lifecycle
+    from pyctr_lite.formats import signals
 
     number = signals.number(context.flags.signal)
     return _each(context, lambda container: lifecycle.kill(container, number))
@@ -145,7 +146,8 @@ def _start_detached(context: Context, reference: str) -> None:
 
 def _stop_together(context: Context) -> dict[str, Container | Exception]:
     """Stop all containers of the command line in parallel. Returns for each the container or its error."""
-    from pyctr_lite.engine.life import lifecycle, signals
+    from pyctr_lite.engine.life import lifecycle
+    from pyctr_lite.formats import signals
 
     flags = context.flags
     signal = signals.number(flags.signal) if flags.signal else None

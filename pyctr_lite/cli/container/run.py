@@ -7,7 +7,7 @@ import sys
 
 from pyctr_lite import caller
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container.options import device_rate, from_flags, late
+from pyctr_lite.cli.container.options import from_flags, late
 from pyctr_lite.cli.screen import terminal
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _SHARED = (
-    Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)"),
+    Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", convert=late("host")),
     Option("blkio-weight", "int", "Block IO (relative weight), between 10 and 1000, or 0 to disable"),
     Option("cap-add", "list", "Add Linux capabilities"),
     Option("cap-drop", "list", "Drop Linux capabilities"),
@@ -41,13 +41,13 @@ _SHARED = (
         "device-read-bps",
         "list",
         "Limit read rate (bytes per second) from a device",
-        convert=device_rate,
+        convert=late("device_rate"),
     ),
     Option(
         "device-write-bps",
         "list",
         "Limit write rate (bytes per second) to a device",
-        convert=device_rate,
+        convert=late("device_rate"),
     ),
     Option("dns", "list", "Set custom DNS servers", convert=late("address")),
     Option("dns-option", "list", "Set DNS options", aliases=("dns-opt",)),

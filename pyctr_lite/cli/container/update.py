@@ -21,14 +21,6 @@ def update_containers(context: Context) -> int:
         raise InvalidArgument("you must provide one or more flags when using this command")
     names = {"cpus": "nano_cpus"}
     changes: dict[str, Any] = {names.get(key, key): getattr(flags, key) for key in sorted(flags.given)}
-    if changes.get("restart") == "no":
-        changes["restart"] = ""
-    for key in ("cpu_shares", "blkio_weight", "memory", "memory_reservation", "memory_swap", "nano_cpus"):
-        if changes.get(key) == 0:
-            del changes[key]  # for Docker 0 means "not given"
-    for key in ("cpuset_cpus", "cpuset_mems"):
-        if changes.get(key) == "":
-            del changes[key]  # and so does ""
     return for_each.apply(
         context,
         flags.arguments,

@@ -20,8 +20,10 @@ from typing import Any
 from pyctr_lite import jsonfile
 from pyctr_lite.engine import engine
 from pyctr_lite.engine.container import container as containers
-from pyctr_lite.engine.life import attach, lifecycle, signals
+from pyctr_lite.engine.life import attach, lifecycle
+from pyctr_lite.engine.state import options
 from pyctr_lite.errors import PyctrError
+from pyctr_lite.formats import signals as signal_names
 from pyctr_lite.runtime import channel as channels
 
 _START = """
@@ -55,26 +57,26 @@ class Client:
 
     def run(self, image: str, command: list[str] | None = None, *, input: bytes = b"", **given: Any) -> Result:
         """Run a command in a new container and wait for it; `given` are the attributes of ContainerOptions."""
-        given |= {"image": image, "command": command or [], "labs": self.labs}
         given["stdin"] = bool(input) or given.get("stdin", False)
-        attachment = self._ask({"do": "run", "options": given, "foreground": True})
+        attachment = self._ask({"do": "run", "options": self._options(image, command, given), "foreground": True})
         return _collect(attachment, input)
 
     def start(self, image: str, command: list[str] | None = None, **given: Any) -> containers.Container:
         """Run a command in a new container in the background: the container."""
-        given |= {"image": image, "command": command or [], "labs": self.labs}
-        message, attachment = self._answer({"do": "run", "options": given, "foreground": False})
+        request = {"do": "run", "options": self._options(image, command, given), "foreground": False}
+        message, attachment = self._answer(request)
         attachment.close()
         return self.engine.containers.get(message["id"])
 
     def exec(self, container: str, command: list[str], *, input: bytes = b"", **given: Any) -> Result:
         """Run one more command in a running container; `given` are the arguments of ExecOptions."""
         given |= {"command": command, "stdin": bool(input) or given.get("stdin", False)}
+        options.check_types(options.ExecOptions(**given))
         return _collect(self._ask({"do": "exec", "id": container, "options": given}), input)
 
     def kill(self, container: str, signal: str = "KILL") -> None:
         """Send a container's first process a signal. Raises Conflict if the container does not run."""
-        lifecycle.kill(self.engine.containers.get(container), signals.number(signal))
+        lifecycle.kill(self.engine.containers.get(container), signal_names.number(signal))
 
     def stop(self, container: str, timeout: int | None = None) -> None:
         """Stop a container; after `timeout` seconds (-1: never) kill it. Idempotent."""
@@ -118,6 +120,12 @@ class Client:
 
     def __del__(self) -> None:
         self.close()
+
+    def _options(self, image: str, command: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the options for the helper as JSON. Raises InvalidArgument for a value of a wrong type."""
+        asked = options.ContainerOptions(image=image, command=command or [], labs=self.labs, **given)
+        options.check_types(asked)
+        return asked.to_json()
 
     def _ask(self, request: dict[str, Any]) -> attach.Attachment:
         return self._answer(request)[1]

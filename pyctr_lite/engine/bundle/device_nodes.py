@@ -61,7 +61,7 @@ def rule(text: str) -> dict[str, Any]:
         "rwm"
     )
     if kind not in ("a", "b", "c") or not known or not access or any(rest):
-        raise InvalidArgument('it is as in "c 1:3 rwm": the kind (a, b, c), the numbers (* is any), the access')
+        raise InvalidArgument('must be like "c 1:3 rwm": the kind (a, b, c), the numbers (* is any), the access')
     given = {name: int(part) for name, part in (("major", major), ("minor", minor)) if part != "*"}
     return {"allow": True, "type": kind, **given, "access": access}
 

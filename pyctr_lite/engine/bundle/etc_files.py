@@ -74,7 +74,7 @@ def parse_host(text: str) -> tuple[str, str]:
     name, separator, address = text.partition("=" if "=" in text else ":")
     address = address.strip("[]")
     if not name.isprintable() or not name or " " in name or not separator or not is_address(address):
-        raise InvalidArgument(f'invalid argument "{text}" for "--add-host": bad format', "it is NAME:ADDRESS")
+        raise InvalidArgument(f'bad format for add-host: "{text}"', "must be NAME:ADDRESS")
     return name, address
 
 

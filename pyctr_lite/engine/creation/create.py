@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite.cgroups import check
 from pyctr_lite.engine.bundle import accounts, spec, write
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.container.container import Container
-from pyctr_lite.engine.creation import image_view
-from pyctr_lite.engine.life import signals
-from pyctr_lite.engine.state import lock, record
+from pyctr_lite.engine.creation import check, image_view
+from pyctr_lite.engine.state import lock, names, record
 from pyctr_lite.engine.state.options import split_variable
 from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.formats import signals
 from pyctr_lite.rootfs import walk
 from pyctr_lite.runtime import program
 
@@ -28,10 +27,12 @@ _SHORT_ID = 12
 
 
 def create(home: Home, options: ContainerOptions) -> Container:
-    """Make a container of an image. Raises NotFound without the image, Conflict if the name is taken.
+    """Create a container of an image. Raises NotFound without the image, Conflict if the name is taken.
 
-    Nothing that it refers to is removed until its record is on disk.
+    Raises InvalidArgument for an option that cannot be, before anything is made. Nothing that the container refers
+    to is removed until its record is on disk.
     """
+    check.validate(options)
     with lock.References(home.paths.containers, shared=True):
         return _create(home, options)
 
@@ -39,8 +40,6 @@ def create(home: Home, options: ContainerOptions) -> Container:
 def _create(home: Home, options: ContainerOptions) -> Container:
     image = home.images.get(options.image)
     _check_helpers(options)
-    if options.cpuset_cpus or options.cpuset_mems:
-        check.cpuset(options.cpuset_cpus, options.cpuset_mems)
     config: dict[str, Any] = image.config.get("config") or {}  # of the shape documents.CONFIG
     args = _args(options, config)
     layers = list(reversed(home.images.layer_directories(image)))
@@ -68,7 +67,9 @@ def _create(home: Home, options: ContainerOptions) -> Container:
         if options.healthcheck and config.get("Shell"):
             options.healthcheck["Shell"] = config["Shell"]
     stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
-    signals.number(stop_signal)
+    signals.number(stop_signal)  # the image's may be wrong
+    if options.name:
+        names.check(options.name)
     directory = _make_directory(home, id)
     making = lock.Lock(f"{directory}/lock")
     making.acquire()  # so that others see: it is being made

@@ -9,7 +9,7 @@ from pyctr_lite.engine.bundle import accounts, spec
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach, pump
 from pyctr_lite.engine.state import states
-from pyctr_lite.engine.state.options import split_variable
+from pyctr_lite.engine.state.options import check_types, split_variable
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import target
@@ -30,6 +30,7 @@ def run(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 
     It gets pipes, or a terminal of the container's own: through a descriptor of the caller's the container could
     open the file for writing (/proc/self/fd). Raises Conflict if the container does not run.
     """
+    check_types(options)
     pid, process = _pid(container), process_spec(container, options)
     filter = container_filter(container)
     ours, theirs = channels.pair()

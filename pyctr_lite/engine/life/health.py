@@ -22,25 +22,49 @@ DEFAULTS = {
     "Retries": 3,
 }
 """Of what is not given; times in nanoseconds, as in Docker's JSON."""
+_FLAGS = {
+    "Interval": "interval",
+    "Timeout": "timeout",
+    "StartPeriod": "start-period",
+    "StartInterval": "start-interval",
+    "Retries": "retries",
+}
 MIN_INTERVAL = 10**6
 """Docker's minimum of each of the times, in nanoseconds."""
 LOG_LENGTH = 5
 """As many results are kept."""
 
 
-def resolve(given: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
-    """Return the check of a container: what `run` was given, each other part from the image; {} for none.
+def check(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a given health check without its empty parts. Raises InvalidArgument if it could end the monitor.
 
-    A test that is not of a known kind is none, as in Docker. Raises InvalidArgument, with the field's path, if
-    what was given is not of its shape: a wrong one would end the monitor.
+    The texts are those of Docker's client and daemon (moby, daemon/container.go, validateHealthCheck).
     """
     from pyctr_lite.images import documents, shape
 
+    for name, value in given.items():
+        if name in DEFAULTS and isinstance(value, int):
+            if value < 0:
+                raise InvalidArgument(f"--health-{_FLAGS[name]} cannot be negative")
+            if name != "Retries" and 0 < value < MIN_INTERVAL:
+                raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
+    kept = {key: value for key, value in given.items() if value}
+    test = kept.get("Test")
+    if isinstance(test, list) and test[0] == "NONE" and (len(test) > 1 or len(kept) > 1):
+        raise InvalidArgument("--no-healthcheck conflicts with --health-* options")
     try:
-        check: dict[str, Any] = shape.check(documents.HEALTHCHECK, given, "health check")
+        checked: dict[str, Any] = shape.check(documents.HEALTHCHECK, kept, "health check")
     except BrokenArchive as error:
         raise InvalidArgument(error.message) from None
-    check = image | {key: value for key, value in check.items() if value}
+    return {key: value for key, value in checked.items() if value}
+
+
+def resolve(given: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """Return the check of a container: the parts that `run` was given, the others from the image; {} for none.
+
+    A test of an unknown kind is no check, as in Docker.
+    """
+    check = image | {key: value for key, value in given.items() if value}
     kind, *rest = check.get("Test") or [""]
     return check if kind in ("CMD", "CMD-SHELL") and rest else {}
 

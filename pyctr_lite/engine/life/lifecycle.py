@@ -13,6 +13,7 @@ from pyctr_lite.engine.life import attach as attachments
 from pyctr_lite.engine.life import signals
 from pyctr_lite.engine.state import states
 from pyctr_lite.errors import Conflict, NotFound
+from pyctr_lite.formats.signals import number as signal_number
 from pyctr_lite.linux import explain
 
 TYPE_CHECKING = False
@@ -63,7 +64,7 @@ def kill(container: Container, signal: int = _signal.SIGKILL) -> None:
     """Send a container's first process a signal; wait for the end if it is SIGKILL. Raises Conflict."""
     state = container.refresh()
     states.require("kill", state, container.name)
-    deadly = signal in (_signal.SIGKILL, signals.number(container.record.stop_signal))
+    deadly = signal in (_signal.SIGKILL, signal_number(container.record.stop_signal))
     if deadly and container.record.options.restart and not _disable_restart(container):
         return
     events.emit(container.paths, "kill", container.record, signal=str(signal))  # before "die" can be
@@ -96,7 +97,7 @@ def stop(container: Container, timeout: int | None = None, signal: int | None = 
     if pidfd is not None:
         with linux.closing(pidfd):
             try:
-                signal = signal or signals.number(container.record.stop_signal)
+                signal = signal or signal_number(container.record.stop_signal)
                 events.emit(container.paths, "kill", container.record, signal=str(signal))
                 _signal.pidfd_send_signal(pidfd, signal)
                 poller = select.poll()

@@ -6,7 +6,6 @@ import _signal
 import os
 import select
 
-from pyctr_lite.formats.signals import number as number
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import state as runtime_state
 

@@ -1,18 +1,18 @@
-"""`update`: other limits for a container, at once where it runs, and another restart policy."""
+"""`update`: new limits for a container, in force at once if it runs, and a new restart policy."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from pyctr_lite.cgroups import check, hierarchy, limits
+from pyctr_lite.cgroups import hierarchy, limits
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import restart
+from pyctr_lite.engine.state import limits as state_limits
 from pyctr_lite.engine.state import options, record
-from pyctr_lite.errors import Conflict, InvalidArgument, PyctrError
+from pyctr_lite.errors import Conflict, PyctrError
 
-LIMITS = (
+CHANGEABLE = (
     "blkio_weight",
     "cpu_period",
     "cpu_quota",
@@ -24,16 +24,26 @@ LIMITS = (
     "memory_swap",
     "nano_cpus",
     "pids_limit",
+    "restart",
 )
-"""The attributes of ContainerOptions that can be changed, besides `restart`."""
+"""The attributes of ContainerOptions that can be changed."""
+_NO_CHANGE = (
+    *("blkio_weight", "cpu_shares", "cpuset_cpus", "cpuset_mems"),
+    *("memory", "memory_reservation", "memory_swap", "nano_cpus"),
+)
+"""Of these 0 and "" mean "not given", as in Docker."""
 
 
 def update(container: Container, changes: dict[str, Any]) -> None:
-    """Change options by their names in ContainerOptions; all of them, or none where one cannot be.
+    """Change options by their names in ContainerOptions; all of them, or none if one fails.
 
-    Fails with InvalidArgument and Conflict for limits that contradict each other or those that stay, with the
-    kernel's error for one that it refuses: memory below what is used and cannot be given back (EBUSY).
+    Raises InvalidArgument for a value that is out of range, and Conflict if it contradicts a limit that stays.
+    Fails with EBUSY if the container uses more memory than the new limit, and the kernel cannot reclaim it.
     """
+    if unknown := changes.keys() - set(CHANGEABLE):
+        raise TypeError(f"not an option that can be updated: {', '.join(sorted(unknown))}")
+    options.check_types(options.ContainerOptions(**changes))
+    changes = {name: value for name, value in changes.items() if value or name not in _NO_CHANGE}
     with container.lock:
         container.refresh()
         container.record = record.Record.read(container.directory)
@@ -41,6 +51,8 @@ def update(container: Container, changes: dict[str, Any]) -> None:
         new = options.ContainerOptions(**old.to_json())
         for name, value in changes.items():
             setattr(new, name, value)
+        if new.restart == "no":
+            new.restart = ""
         _check(old, new, changes)
         if container.state.Pid:
             group = container.group
@@ -58,7 +70,7 @@ def update(container: Container, changes: dict[str, Any]) -> None:
 
 
 def _check(old: options.ContainerOptions, new: options.ContainerOptions, changes: dict[str, Any]) -> None:
-    """Docker's rules (daemon/container_operations_unix.go, container/container_unix.go), in its words."""
+    """Check Docker's rules, in its words (daemon/container_operations_unix.go, container/container_unix.go)."""
     restart.parse(new.restart or "no")
     if new.restart and new.remove:
         raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")
@@ -70,23 +82,12 @@ def _check(old: options.ContainerOptions, new: options.ContainerOptions, changes
         raise Conflict(
             "Conflicting options: Nano CPUs cannot be updated as CPU Period or Quota has already been set"
         )
-    most = os.cpu_count() or 1
-    if new.nano_cpus and not 10**7 <= new.nano_cpus <= most * 10**9:
-        raise InvalidArgument(f"Range of CPUs is from 0.01 to {most}.00, as there are only {most} CPUs available")
-    if new.memory is not None and new.memory < 6 << 20:
-        raise InvalidArgument("Minimum memory limit allowed is 6MB")
-    if 0 < (new.memory_reservation or 0) < 6 << 20:
-        raise InvalidArgument("Minimum memory reservation allowed is 6MB")
-    check.cpuset(new.cpuset_cpus, new.cpuset_mems)
-    if (new.memory_swap or 0) > 0 and new.memory is None:
-        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit", "add -m")
-    if new.memory is not None and new.memory < (new.memory_reservation or 0):
-        raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit")
+    state_limits.check(new)
     if "memory" in changes and "memory_swap" not in changes and old.memory and new.memory_swap is None:
         new.memory_swap = old.memory * 2  # what it was by default stays
-    if 0 < (new.memory_swap or 0) < (new.memory or 0):
-        if "memory_swap" in changes:
-            raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit")
+    if "memory_swap" in changes:
+        state_limits.check_swap(new)
+    elif 0 < (new.memory_swap or 0) < (new.memory or 0):
         raise Conflict(
             "Memory limit should be smaller than already set memoryswap limit, "
             "update the memoryswap at the same time",
@@ -95,7 +96,7 @@ def _check(old: options.ContainerOptions, new: options.ContainerOptions, changes
 
 
 def _limits(chosen: options.ContainerOptions, changes: dict[str, Any]) -> limits.Limits:
-    """What the kernel is to hold of what changed. Memory and swap go together: version 2 has their difference."""
+    """Return the limits to write. Memory and swap go together: cgroup version 2 holds their difference."""
     limit = limits.Limits()
     if "memory" in changes or "memory_swap" in changes:
         limit.memory = chosen.memory

@@ -1,4 +1,4 @@
-"""What `run`, `create` and `exec` can be told: one attribute a flag, in the engine's units."""
+"""Options of `run`, `create` and `exec`: one attribute for each flag, in the engine's units.  [hot]"""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ if TYPE_CHECKING:
 
 
 class ContainerOptions:
-    """The options of a new container. None or empty: what the image says, else Docker's default.
+    """The options of a new container. None or empty: the image's value, else Docker's default.
 
-    Sizes are bytes, times seconds, `nano_cpus` is 10⁹ a CPU, `volumes`, `mounts`, `tmpfs` are texts in Docker's
-    grammar of -v, --mount, --tmpfs; the namespace modes are "", "private", "host" or "container:REFERENCE"
-    (`network` also "none"; `userns` is "", "host", "auto", "auto:size=N" or "container:REFERENCE"). `ulimits` are
-    name, soft, hard (-1: none); `devices` path, path inside, access; `device_rules` rules as in "c 1:3 rwm";
-    `healthcheck` has the keys of Docker's Config.Healthcheck; of the log, `log_options` are as they were given,
-    the two after them what they say.
+    Sizes are in bytes, times in seconds, and `nano_cpus` is 10⁹ for one CPU. `volumes`, `mounts` and `tmpfs` are
+    texts in Docker's grammar of -v, --mount and --tmpfs. The namespace modes are "", "private", "host" or
+    "container:REFERENCE" (`network` also "none"; `userns` is "", "host", "auto", "auto:size=N" or
+    "container:REFERENCE"). `ulimits` are (name, soft, hard), -1 for no limit; `devices` (path, path inside,
+    access); `device_read_bps` and `device_write_bps` (path, bytes per second); `device_rules` texts like
+    "c 1:3 rwm". `healthcheck` has the keys of Docker's Config.Healthcheck. `log_options` are those of --log-opt;
+    the engine derives `log_max_size` and `log_max_files` from them.
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -159,7 +160,7 @@ class ContainerOptions:
             raise TypeError(f"unknown option: {', '.join(sorted(given))}")
 
     def to_json(self) -> dict[str, Any]:
-        """What differs from the defaults, for the record."""
+        """Return the values that differ from the defaults, as a record keeps them."""
         return {
             name: getattr(self, name) for name, default in self.DEFAULTS.items() if getattr(self, name) != default
         }
@@ -168,7 +169,17 @@ class ContainerOptions:
 class ExecOptions:
     """The options of one more process in a running container."""
 
-    __slots__ = ("command", "detach", "env", "privileged", "stdin", "tty", "user", "workdir")
+    DEFAULTS: dict[str, Any] = {
+        "command": [],
+        "env": [],
+        "user": "",
+        "workdir": "",
+        "stdin": False,
+        "tty": False,
+        "detach": False,
+        "privileged": False,
+    }
+    __slots__ = tuple(DEFAULTS)
 
     def __init__(
         self,
@@ -182,13 +193,74 @@ class ExecOptions:
         detach: bool = False,
         privileged: bool = False,
     ) -> None:
-        self.command, self.env, self.user, self.workdir = command, env or [], user, workdir
+        self.command, self.user, self.workdir = command, user, workdir
+        self.env = [] if env is None else env
         self.stdin, self.tty, self.detach, self.privileged = stdin, tty, detach, privileged
 
 
 def split_variable(item: str) -> tuple[str, str, str]:
-    """NAME=VALUE or NAME in its parts. Fails with InvalidArgument where there is no name."""
+    """Split NAME=VALUE or NAME into the name, "=" and the value. Raises InvalidArgument without a name."""
     name, equals, value = item.partition("=")
     if not name:
         raise InvalidArgument(f"invalid environment variable: {item}", "it is NAME=VALUE or NAME")
     return name, equals, value
+
+
+def check_types(options: ContainerOptions | ExecOptions) -> None:
+    """Raise InvalidArgument if a value is not of its option's type; the command line gives no such value."""
+    for name, default in options.DEFAULTS.items():
+        value = getattr(options, name)
+        if value != default and not _is_kind(name, default, value):
+            shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
+            hint = "pyctr_lite.formats.units.bytes_size parses a size" if "bytes" in _kind(name, default) else ""
+            raise InvalidArgument(f"{name} must be {_kind(name, default)}, not {shown}", hint)
+
+
+_NUMBERS = {
+    **dict.fromkeys(("memory", "memory_reservation", "shm_size", "log_max_size"), "a number of bytes"),
+    "memory_swap": "a number of bytes, or -1 for unlimited swap",
+    "nano_cpus": "a number of billionths of a CPU",
+    **dict.fromkeys(("cpu_quota", "cpu_period"), "a number of microseconds"),
+    "pids_limit": "a number of processes, or -1 for no limit",
+    "stop_timeout": "a number of seconds, or -1 to wait without end",
+}
+_ROWS: dict[str, tuple[type, ...]] = {
+    "ulimits": (str, int, int),
+    "devices": (str, str, str),
+    "device_read_bps": (str, int),
+    "device_write_bps": (str, int),
+}
+
+
+def _is_kind(name: str, default: Any, value: Any) -> bool:
+    if name in _ROWS:
+        return isinstance(value, list) and all(
+            isinstance(row, list | tuple) and tuple(map(type, row)) == _ROWS[name] for row in value
+        )
+    if isinstance(default, list):
+        return isinstance(value, list) and all(map(_is_text, value))
+    if isinstance(default, dict):
+        # health.check looks into a health check
+        return isinstance(value, dict) and all(
+            isinstance(key, str) and (name == "healthcheck" or isinstance(item, str))
+            for key, item in value.items()
+        )
+    if isinstance(default, str) or name == "entrypoint":
+        return _is_text(value)
+    return type(value) is (bool if isinstance(default, bool) else int)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _kind(name: str, default: Any) -> str:
+    if name in _ROWS:
+        return f"a list of ({', '.join(kind.__name__ for kind in _ROWS[name])})"
+    if isinstance(default, list):
+        return "a list of texts without NUL"
+    if isinstance(default, dict):
+        return "a dict of texts" if name != "healthcheck" else "a dict"
+    if isinstance(default, str) or name == "entrypoint":
+        return "a text without NUL"
+    return "True or False" if isinstance(default, bool) else _NUMBERS.get(name, "a whole number")
