@@ -24,7 +24,7 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-from labs.kit import scratch
+from labs.kit.isolation import scratch
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from labs.kit import manifest
+from labs.kit.exercises import manifest
 from pyctr_lite import caller
 
 VERBOSE = bool(os.environ.get("VERBOSE"))
@@ -70,12 +70,13 @@ def _told(error: OSError) -> tuple[str, str]:
 def _run(given: argparse.Namespace) -> int:
     labs: Path = given.labs.resolve()
     if given.verb == "yours":
-        from labs.kit import screen, swap
+        from labs.kit import screen
+        from labs.kit.exercises import swap
 
         print(screen.yours(swap.activate(labs).states))
         return 0
     modules = {"check": "lab", "hint": "hints"}
-    module = importlib.import_module(f"labs.kit.{modules.get(given.verb, given.verb)}")
+    module = importlib.import_module(f"labs.kit.commands.{modules.get(given.verb, given.verb)}")
     code: int
     if given.verb == "clean":
         code = module.clean()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from labs.kit import manifest
+from labs.kit.exercises import manifest
 
 ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",

@@ -12,8 +12,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from labs.kit import manifest
-from labs.kit.session import Report, Result
+from labs.kit.checks.session import Report, Result
+from labs.kit.exercises import manifest
 from pyctr_lite.screen import visible
 
 _STYLES = {"passed": "green", "to do": "dim", "unchecked": "dim"}

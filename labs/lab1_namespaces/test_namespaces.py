@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from labs.kit.expect import CheckFailed, equal, expect, in_child, told
+from labs.kit.checks.expect import CheckFailed, equal, expect, in_child, told
 from pyctr_lite import linux
 from pyctr_lite.namespaces import create, idmap, join, kinds, network
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit.expect import CheckFailed, equal, expect, in_child, told
+from labs.kit.checks.expect import CheckFailed, equal, expect, in_child, told
 from pyctr_lite import linux
 from pyctr_lite.cgroups import controllers, freezer, hierarchy, removal, v1, v2
 from pyctr_lite.cgroups.group import Group

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit.expect import equal, expect, in_child
+from labs.kit.checks.expect import equal, expect, in_child
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import mountinfo

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from labs.kit.expect import CheckFailed, equal, expect, told
+from labs.kit.checks.expect import CheckFailed, equal, expect, told
 from pyctr_lite.commit import config, diff, header
 from pyctr_lite.commit.layer import LayerWriter
 from pyctr_lite.rootfs import whiteout

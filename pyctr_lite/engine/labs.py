@@ -32,6 +32,6 @@ def activate(directory: str) -> dict[str, str]:
         sys.path.append(CHECKOUT)
     from pathlib import Path
 
-    from labs.kit import swap
+    from labs.kit.exercises import swap
 
     return swap.activate(Path(directory)).errors

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.kit import manifest
+from labs.kit.exercises import manifest
 from tests.conftest import Pyctr
 
 MARK = 'raise RuntimeError("the learner\'s own")'

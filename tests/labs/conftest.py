@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import manifest
-from labs.kit.solution import of_file
+from labs.kit.commands.solution import of_file
+from labs.kit.exercises import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import grade, manifest
-from labs.kit.solution import of_file
+from labs.kit.commands import grade
+from labs.kit.commands.solution import of_file
+from labs.kit.exercises import manifest
 from tests.person import at_terminal
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit import manifest, notebooks, session
-from labs.kit.solution import of_file
+from labs.kit.checks import notebooks, session
+from labs.kit.commands.solution import of_file
+from labs.kit.exercises import manifest
 from tests.labs.conftest import SOLVED
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import manifest
+from labs.kit.exercises import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import manifest, session
+from labs.kit.checks import session
+from labs.kit.exercises import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import manifest
-from labs.kit.source import read
+from labs.kit.exercises import manifest
+from labs.kit.exercises.source import read
 from pyctr_lite.cgroups import hierarchy
 from tests.conftest import Pyctr
 from tests.leaks import cgroup_name
@@ -90,7 +90,7 @@ def everyday(pyctr: Pyctr, labs: Path, tmp_path: Path) -> list[str]:
 def in_a_user_namespace(pyctr: Pyctr, labs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the runtime alone says of a bundle whose root is somebody else outside."""
     activate = f"import sys; sys.path.append({str(manifest.CHECKOUT)!r})\nfrom pathlib import Path\n"
-    activate += f"from labs.kit import swap\nswap.activate(Path({str(labs)!r}))\n"
+    activate += f"from labs.kit.exercises import swap\nswap.activate(Path({str(labs)!r}))\n"
     monkeypatch.setattr(bundles, "RUNNER", activate + bundles.RUNNER)
     box = bundles.Box(tmp_path / "bundle")
     subprocess.run(["chown", "-R", "100000:100000", box.rootfs], check=True)
@@ -110,7 +110,7 @@ def both_versions(labs: Path) -> list[str]:
     limits = "Limits(cpu_quota=50000, memory=1 << 26)"
     script = (
         f"import sys; sys.path.append({str(manifest.CHECKOUT)!r})\nfrom pathlib import Path\n"
-        f"from labs.kit import swap\nswap.activate(Path({str(labs)!r}))\n"
+        f"from labs.kit.exercises import swap\nswap.activate(Path({str(labs)!r}))\n"
         "from pyctr_lite.cgroups import v1, v2\nfrom pyctr_lite.cgroups.limits import Limits\n"
     )
     calls = [f"{script}{version}.files({limits})" for version in ("v1", "v2")]

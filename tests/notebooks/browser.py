@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from labs.kit import manifest, session
+from labs.kit.checks import session
+from labs.kit.exercises import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from labs.kit import notebooks
+from labs.kit.checks import notebooks
 
 
 def main(prefix: str = "") -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from labs.kit import notebooks
+from labs.kit.checks import notebooks
 
 
 def main(prefix: str = "") -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import manifest, notebooks
+from labs.kit.checks import notebooks
+from labs.kit.exercises import manifest
 from tests.notebooks import browser
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
-from labs.kit import manifest
-from labs.kit.notebooks import NOTEBOOKS
+from labs.kit.checks.notebooks import NOTEBOOKS
+from labs.kit.exercises import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

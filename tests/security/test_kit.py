@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labs.kit import clean, manifest, sandbox, scratch
+from labs.kit.commands import clean
+from labs.kit.exercises import manifest
+from labs.kit.isolation import sandbox, scratch
 from tests.notebooks import browser
 
 if TYPE_CHECKING:
@@ -265,7 +267,7 @@ def test_a_file_is_never_written_through_a_planted_link(victim: Path, tmp_path: 
 
 
 def test_no_other_module_of_the_kit_makes_temporary_files() -> None:
-    for path in [*(manifest.LABS / "kit").glob("*.py"), *(manifest.CHECKOUT / "make").glob("*.py")]:
+    for path in [*(manifest.LABS / "kit").rglob("*.py"), *(manifest.CHECKOUT / "make").glob("*.py")]:
         if path.name != "scratch.py":
             text = path.read_text()
             assert "tempfile" not in text, path

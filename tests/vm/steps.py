@@ -8,8 +8,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from labs.kit import manifest
-from labs.kit.solution import of_file
+from labs.kit.commands.solution import of_file
+from labs.kit.exercises import manifest
 from tests.notebooks import browser
 from tests.vm.machine import REPOSITORY, Machine
 
@@ -166,7 +166,8 @@ def notebooks(machine: Machine) -> str:
     ]
     assert chosen
     for name in chosen:
-        code = f'import sys; from labs.kit import notebooks as n; sys.exit(n.run([n.NOTEBOOKS / "{name}"]) or 0)'
+        code = "import sys; from labs.kit.checks import notebooks; "
+        code += f'sys.exit(notebooks.run([notebooks.NOTEBOOKS / "{name}"]) or 0)'
         machine.inside(f"cd /vagrant && .venv/bin/python -c '{code}'", seconds=1200)
     return " ".join(name[:2] for name in chosen)
 

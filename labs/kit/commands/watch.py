@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from labs.kit import manifest
+from labs.kit.exercises import manifest
 
 SECONDS_BETWEEN_LOOKS = 0.3
 

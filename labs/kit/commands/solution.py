@@ -12,7 +12,8 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.syntax import Syntax
 
-from labs.kit import manifest, screen
+from labs.kit import screen
+from labs.kit.exercises import manifest
 
 
 def show(id: str, labs: Path) -> int:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 
-from labs.kit import sandbox, scratch, screen
+from labs.kit import screen
+from labs.kit.isolation import sandbox, scratch
 from pyctr_lite import linux
 from pyctr_lite.engine import engine
 from pyctr_lite.linux import mountinfo

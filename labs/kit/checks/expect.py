@@ -10,7 +10,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labs.kit import ReferenceCalled, manifest
+from labs.kit import ReferenceCalled
+from labs.kit.exercises import manifest
 from pyctr_lite import learner_frame, linux
 
 if TYPE_CHECKING:

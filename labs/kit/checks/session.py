@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labs.kit import manifest, sandbox, scratch
+from labs.kit.exercises import manifest
+from labs.kit.isolation import sandbox, scratch
 
 SECONDS_A_CHECK = 20
 SECONDS_A_RUN = 120
@@ -77,7 +78,7 @@ def _check(exercises: list[manifest.Exercise], labs: Path, directory: Path, allo
     results, output = directory / "results", directory / "output"
     command = [
         *(sys.executable, "-B", "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "pytest_timeout"),
-        *("-p", "labs.kit.plugin", "-p", "no:cacheprovider"),
+        *("-p", "labs.kit.checks.plugin", "-p", "no:cacheprovider"),
         *("-c", os.devnull, "--rootdir", str(manifest.LABS), "--import-mode=importlib", "--no-header"),
         *("--timeout", str(SECONDS_A_CHECK * SLOWNESS), "--timeout-method", "signal"),
         *("--labs", str(labs), "--results", str(results)),

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from labs.kit import manifest, notebooks, screen, session, swap
+from labs.kit import screen
+from labs.kit.checks import notebooks, session
+from labs.kit.exercises import manifest, swap
 
 
 def run(number: int, labs: Path) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from labs.kit import manifest, scratch, screen
+from labs.kit import screen
+from labs.kit.exercises import manifest
+from labs.kit.isolation import scratch
 
 
 def show(id: str, labs: Path) -> int:

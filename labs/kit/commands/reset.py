@@ -6,7 +6,9 @@ import shutil
 import time
 from pathlib import Path
 
-from labs.kit import manifest, scratch, screen
+from labs.kit import screen
+from labs.kit.exercises import manifest
+from labs.kit.isolation import scratch
 
 
 def reset(number: int, labs: Path) -> int:

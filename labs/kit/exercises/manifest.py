@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
+CHECKOUT = Path(__file__).resolve().parents[3]
 LABS = CHECKOUT / "labs"
 """The labs of this checkout: handouts, checks and the learner's own files."""
 STARTERS = LABS / "starters"

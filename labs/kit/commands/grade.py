@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from labs.kit import manifest, scratch, screen, session
+from labs.kit import screen
+from labs.kit.checks import session
+from labs.kit.exercises import manifest
+from labs.kit.isolation import scratch
 
 VM = Path("/var/lib/pyctr_vm/is_the_vm")
 """Marks the course's VM (vagrant/provision.sh)."""

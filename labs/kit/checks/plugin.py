@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit import expect, manifest, sandbox, swap
+from labs.kit.checks import expect
+from labs.kit.exercises import manifest, swap
+from labs.kit.isolation import sandbox
 from pyctr_lite.cgroups import group as groups
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from labs.kit import manifest, sandbox, scratch, session
+from labs.kit.checks import session
+from labs.kit.exercises import manifest
+from labs.kit.isolation import sandbox, scratch
 from pyctr_lite.engine.state import paths
 
 NOTEBOOKS = manifest.CHECKOUT / "notebooks"

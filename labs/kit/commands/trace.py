@@ -15,7 +15,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from labs.kit import manifest, sandbox, scratch, screen, session
+from labs.kit import screen
+from labs.kit.checks import session
+from labs.kit.exercises import manifest
+from labs.kit.isolation import sandbox, scratch
 from pyctr_lite.engine.state import paths
 
 Steps = list[dict[str, Any]]

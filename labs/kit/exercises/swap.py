@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labs.kit import ReferenceCalled, manifest, source
+from labs.kit import ReferenceCalled
+from labs.kit.exercises import manifest, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""Isolation of untrusted code: a sandbox for its processes, and private directories for its files."""
