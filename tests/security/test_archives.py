@@ -1,7 +1,7 @@
-"""Archives made to take all memory, or for ever: each is refused by one line or costs no more than an honest one.
+"""Archives made to exhaust memory or time: each is refused in one line, or costs no more than an honest archive.
 
-The command reads each from a pipe, as an attacker would feed it, in a process whose peak of memory is measured.
-What an archive tries outside its directory is in test_layer_hostile.py.
+The command reads each from a pipe, and the peak memory of its process is measured.
+Attacks on files outside the target directory are in test_layer_hostile.py.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.leaks import cgroup_name, end_groups
 
 MEBIBYTE = 1 << 20
 COUNT = 150
-"""Of headers of 1 MiB each: more than PEAK in all, where one is kept after another."""
-PEAK = 100 << 10  # KiB: an honest archive takes 40 MiB
+"""Number of headers of 1 MiB: together more than PEAK if all are kept."""
+PEAK = 100 << 10  # KiB: an honest archive takes 40 MiB of memory
 END = bytes(1024)
 MEASURE = """
 import os, sys
@@ -35,11 +35,11 @@ _, status, usage = os.wait4(child, 0)
 open(sys.argv[1], "w").write(str(usage.ru_maxrss))
 sys.exit(os.waitstatus_to_exitcode(status) % 256)
 """
-"""A small parent: the peak that the kernel reports includes that of the process that called exec."""
+"""A small parent process, since the peak that the kernel reports includes the process before its exec."""
 
 
 class Result:
-    """How a command ended: its exit status, what it said, its peak of memory (KiB) and seconds."""
+    """The result of a command: exit status, output, peak memory (KiB) and duration (seconds)."""
 
     def __init__(self, status: int, error: str, peak: int, seconds: float) -> None:
         self.status, self.error, self.peak, self.seconds = status, error, peak, seconds
@@ -47,7 +47,7 @@ class Result:
 
 @pytest.fixture
 def pyctr(launcher: Path, tmp_path: Path) -> Iterator[Pyctr]:
-    """The command on a state directory in memory, which is gone at once with all that an archive made."""
+    """Yield the command on a state directory in memory, which is removed quickly with all its files."""
     root = tmp_path / "state"
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", root], check=True)
@@ -60,12 +60,12 @@ def pyctr(launcher: Path, tmp_path: Path) -> Iterator[Pyctr]:
 
 @pytest.fixture
 def feed(pyctr: Pyctr, tmp_path: Path) -> Callable[..., Result]:
-    """`feed("import", pieces)`: the command with its standard input from a generator of bytes."""
+    """Return a function that runs the command with standard input from a generator: `feed("import", pieces)`."""
 
     def run(verb: str, pieces: Iterable[bytes]) -> Result:
-        words = pyctr.command(verb, "-") if verb == "import" else pyctr.command(verb)
+        args = pyctr.command(verb, "-") if verb == "import" else pyctr.command(verb)
         peak = tmp_path / "peak"
-        measured = [sys.executable, "-ISc", MEASURE, str(peak), *words]
+        measured = [sys.executable, "-ISc", MEASURE, str(peak), *args]
         with tempfile.TemporaryFile() as error:
             began = time.monotonic()
             process = subprocess.Popen(measured, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=error)
@@ -77,7 +77,7 @@ def feed(pyctr: Pyctr, tmp_path: Path) -> Callable[..., Result]:
                         process.stdin.write(piece)
                     process.stdin.close()
                 except BrokenPipeError:
-                    pass  # refused: it reads no further
+                    pass  # the command has refused the archive, and stopped reading
 
             writer = threading.Thread(target=write)
             writer.start()
@@ -91,7 +91,7 @@ def feed(pyctr: Pyctr, tmp_path: Path) -> Callable[..., Result]:
 
 
 def record(key: bytes, value: bytes) -> bytes:
-    """One pax record."""
+    """Return a pax record."""
     rest = b" " + key + b"=" + value + b"\n"
     length = len(rest) + 1
     while length != len(str(length)) + len(rest):
@@ -100,7 +100,7 @@ def record(key: bytes, value: bytes) -> bytes:
 
 
 def big(kind: bytes, number: int, size: int = MEBIBYTE) -> bytes:
-    """A pax header of about a MiB, whose keys no other has."""
+    """Return a pax header of about 1 MiB with unique keys."""
     value = b"v" * (size // 16 - 40)
     records = b"".join(record(b"SCHILY.xattr.user.%d.%d" % (number, part), value) for part in range(16))
     return header("pax", kind, records)
@@ -134,7 +134,7 @@ def many_xattrs() -> Iterator[bytes]:
 
 
 def pax_sparse(count: int) -> Iterator[bytes]:
-    """A sparse file of version 1.0 whose map has so many pieces (CVE-2025-58183)."""
+    """Yield a sparse file of version 1.0 whose map has `count` pieces (CVE-2025-58183)."""
     records = {b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.realsize": b"9", b"size": b"%d"}
     pieces = b"0\n0\n" * (MEBIBYTE // 4)
     size = count * 4
@@ -146,7 +146,7 @@ def pax_sparse(count: int) -> Iterator[bytes]:
 
 
 def gnu_sparse() -> Iterator[bytes]:
-    """A sparse file of GNU's old format whose map goes on for ever."""
+    """Yield a sparse file in GNU's old format with an endless map."""
     block = bytearray(header("x", b"S"))
     block[482] = 1
     block[148:156] = b"        "
@@ -158,7 +158,7 @@ def gnu_sparse() -> Iterator[bytes]:
 
 
 def endless_line() -> Iterator[bytes]:
-    """A sparse file of version 1.0 whose map is one number."""
+    """Yield a sparse file of version 1.0 whose map is one endless number."""
     body = record(b"GNU.sparse.major", b"1") + record(b"GNU.sparse.realsize", b"9")
     yield header("pax", b"x", body + record(b"size", b"%d" % (1 << 32))) + header("x", b"0")
     for _ in range(COUNT):
@@ -166,7 +166,7 @@ def endless_line() -> Iterator[bytes]:
 
 
 def names_of_an_archive(kind: bytes) -> Iterator[bytes]:
-    """Files of an image archive with names of 200 KiB each."""
+    """Yield files of an image archive with names of 200 KiB."""
     for number in range(COUNT * 5):
         yield header("pax", b"x", record(b"path", b"%d/" % number + b"n" * 200_000)) + header("x", kind)
 
@@ -201,7 +201,9 @@ def xz_bomb() -> bytes:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_by_one_line_in_little_memory(name: str, feed: Callable[..., Result], pyctr: Pyctr) -> None:
+def test_a_hostile_archive_is_refused_in_one_line_with_little_memory(
+    name: str, feed: Callable[..., Result], pyctr: Pyctr
+) -> None:
     verb, pieces, message = REFUSED[name]
     before = pyctr("images", "-a", "-q").stdout
     result = feed(verb, pieces())
@@ -221,7 +223,7 @@ def globals_between_files() -> Iterator[bytes]:
 
 
 def globals_then_many_files() -> Iterator[bytes]:
-    """Each file would have to be given all of a global header's attributes."""
+    """Every file would get all attributes of a global header."""
     yield header("pax", b"g", b"".join(record(b"SCHILY.xattr.user.%d" % number, b"") for number in range(20_000)))
     for number in range(20_000):
         yield header("f", b"0") if number % 100 else header(f"{number}", b"0")
@@ -229,7 +231,7 @@ def globals_then_many_files() -> Iterator[bytes]:
 
 
 def many_directories() -> Iterator[bytes]:
-    """Each path is long, so it must not be kept until the end."""
+    """Every path is long, so it must not be kept until the end."""
     top = "/".join(["d" * 250] * 15)
     for number in range(16_000):
         yield header("pax", b"x", record(b"path", f"{top}/{number}".encode())) + header("x", b"5")
@@ -237,7 +239,7 @@ def many_directories() -> Iterator[bytes]:
 
 
 def repeated_sparse_records() -> Iterator[bytes]:
-    """A map of version 0.0 in one header: quadratic if the map is put together piece by piece."""
+    """A map of version 0.0 in one header: quadratic time if the map is concatenated piece by piece."""
     pieces = b"".join(
         record(b"GNU.sparse.offset", b"0") + record(b"GNU.sparse.numbytes", b"0") for _ in range(17_000)
     )
@@ -255,7 +257,7 @@ TAKEN: dict[str, Callable[[], Iterator[bytes]]] = {
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_taken_in_little_memory_and_time(name: str, feed: Callable[..., Result]) -> None:
+def test_an_honest_archive_takes_little_memory_and_time(name: str, feed: Callable[..., Result]) -> None:
     result = feed("import", TAKEN[name]())
     assert (result.status, result.error) == (0, "")
     assert result.peak < PEAK
@@ -265,7 +267,7 @@ def test_taken_in_little_memory_and_time(name: str, feed: Callable[..., Result])
 def test_a_tree_ten_thousand_levels_deep_is_unpacked_and_removed(
     pyctr: Pyctr, feed: Callable[..., Result]
 ) -> None:
-    """Longer a path than any system call takes, of which only the last directory has an entry."""
+    """The path is longer than any system call accepts, and only its last directory has an entry."""
     deep = "/".join(["d"] * 10_000)
     rest = header("pax", b"x", record(b"path", f"{deep}/file".encode())) + header("x", b"0", b"deep")
     link = header("pax", b"x", record(b"linkpath", f"{deep}/file".encode())) + header("link", b"1")
@@ -281,7 +283,7 @@ def test_a_tree_ten_thousand_levels_deep_is_unpacked_and_removed(
     assert not layer.exists()
 
 
-def test_a_deep_tree_on_another_takes_its_attributes(pyctr: Pyctr, feed: Callable[..., Result]) -> None:
+def test_a_deep_tree_gets_the_attributes_of_the_layer_below(pyctr: Pyctr, feed: Callable[..., Result]) -> None:
     deep = "/".join(["d"] * 3000)
     lower = header("pax", b"x", record(b"path", deep.encode())) + header("x", b"5", mode=b"0000710\0") + END
     upper = header("pax", b"x", record(b"path", f"{deep}/file".encode())) + header("x", b"0", b"deep") + END
@@ -294,7 +296,7 @@ def test_a_deep_tree_on_another_takes_its_attributes(pyctr: Pyctr, feed: Callabl
 
 
 def image_archive(layers: list[bytes]) -> bytes:
-    """A docker-archive named deep:1."""
+    """Return a docker-archive named deep:1."""
     content = config(*(digest(layer) for layer in layers), config={"Cmd": ["x"]})
     manifest = [{"Config": "c.json", "RepoTags": ["deep:1"], "Layers": [f"{n}.tar" for n in range(len(layers))]}]
     return tar(

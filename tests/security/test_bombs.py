@@ -1,4 +1,4 @@
-"""Archives that decompress to far more than they are: refused at a limit that is stated and can be changed."""
+"""Decompression bombs: refused at a limit that the error message states and the environment can change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
-def test_a_bomb_is_refused_and_the_store_is_as_before(
+def test_a_bomb_is_refused_and_leaves_the_store_unchanged(
     store: ImageStore,
     make_image: Callable[..., Image],
     picture: Callable[[], dict[str, str]],
@@ -48,7 +48,7 @@ def test_a_bomb_is_refused_and_the_store_is_as_before(
     assert picture() == before
 
 
-def test_below_the_limit_all_is_well(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_below_the_limit_is_accepted(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(compression.MAX_VARIABLE, str(10 * MEGABYTE))
     bomb = gzip.compress(tar(entry("zeros", bytes(8 * MEGABYTE))))
     assert importer.import_rootfs(store, io.BytesIO(bomb), "fine")
@@ -61,15 +61,15 @@ def test_a_bomb_inside_an_image_archive_is_refused(store: ImageStore, monkeypatc
         archive.load(store, bomb)
 
 
-def test_the_limit_is_a_number(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_is_not_a_number_is_refused(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(compression.MAX_VARIABLE, "64g")
     with pytest.raises(InvalidArgument, match="number of bytes"):
         importer.import_rootfs(store, io.BytesIO(gzip.compress(tar(entry("x")))), "x")
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
-def test_a_stream_of_several_parts_is_read_whole(store: ImageStore, kind: str) -> None:
-    """As `cat` and parallel compressors make them; for zstd also with frames that are to be skipped (pzstd)."""
+def test_a_stream_of_several_parts_is_read_to_the_end(store: ImageStore, kind: str) -> None:
+    """Such streams come from `cat` and parallel compressors; for zstd also with skippable frames (pzstd)."""
     plain = tar(entry("a", bytes(range(256)) * 1000))
     parts = [plain[:5000], plain[5000:5001], plain[5001:]]
     pad = b"\0" * 512 if kind in ("gzip", "xz") else b""
@@ -79,7 +79,7 @@ def test_a_stream_of_several_parts_is_read_whole(store: ImageStore, kind: str) -
 
 
 @pytest.mark.parametrize("first", [0x50, 0x57, 0x5F])
-def test_frames_that_zstd_skips_may_stand_anywhere(store: ImageStore, first: int) -> None:
+def test_skippable_frames_of_zstd_are_accepted_anywhere(store: ImageStore, first: int) -> None:
     skipped = bytes([first]) + b"\x2a\x4d\x18" + (9).to_bytes(4, "little") + b"anything."
     plain = tar(entry("a", b"content" * 1000))
     stream = skipped + skipped + COMPRESSORS["zstd"](plain[:600]) + skipped + COMPRESSORS["zstd"](plain[600:])
@@ -93,7 +93,7 @@ def test_frames_that_zstd_skips_may_stand_anywhere(store: ImageStore, first: int
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
-def test_a_compressed_stream_that_is_cut_off_is_refused(store: ImageStore, kind: str) -> None:
+def test_a_truncated_compressed_stream_is_refused(store: ImageStore, kind: str) -> None:
     stream = COMPRESSORS[kind](tar(entry("a", os.urandom(100_000))))
     for length in (len(stream) // 2, len(stream) - 6000):
         with pytest.raises(BrokenArchive, match=r"in the middle|ended before|is empty"):
@@ -110,20 +110,20 @@ UNSUPPORTED = {
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
-def test_other_compressions_are_named(store: ImageStore, name: str) -> None:
+def test_an_unsupported_compression_is_named(store: ImageStore, name: str) -> None:
     with pytest.raises(BrokenArchive, match=f"compressed by {name}, which is not supported") as raised:
         importer.import_rootfs(store, io.BytesIO(UNSUPPORTED[name] + bytes(1000)), "other")
     assert "gzip, zstd, bzip2 or xz" in raised.value.hint
 
 
 @pytest.mark.parametrize("first", ["LZIP", "PK", "]", "BZ"])
-def test_a_plain_archive_whose_first_name_looks_compressed_is_plain(store: ImageStore, first: str) -> None:
+def test_an_uncompressed_archive_is_recognized_by_more_than_its_first_name(store: ImageStore, first: str) -> None:
     plain = tar(entry(first, b"x"))
     assert importer.import_rootfs(store, io.BytesIO(plain), "plain").layers[0].digest == digest(plain)
 
 
-def test_a_file_that_claims_to_be_huge_costs_nothing(store: ImageStore) -> None:
-    """A sparse file of a terabyte: it is made as a hole."""
+def test_a_file_that_claims_to_be_huge_takes_no_space(store: ImageStore) -> None:
+    """The file is sparse, of 1 TB, and becomes a hole."""
     header = tarfile.TarInfo("huge")
     header.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 40)}
     content = header.tobuf(tarfile.PAX_FORMAT) + bytes(1024)

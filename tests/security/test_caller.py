@@ -1,4 +1,4 @@
-"""Whatever the caller's umask, signals, limits and surroundings are, what is made is the same, and it works."""
+"""The caller's umask, signals, limits, descriptors and directory do not affect results and created files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.conftest import REPOSITORY, Pyctr
 UMASKS = [0o000, 0o027, 0o077, 0o777]
 
 
-def under(pyctr: Pyctr, before: Callable[[], object], *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as a caller would that has done something to itself before the exec."""
+def under(pyctr: Pyctr, before: Callable[[], object], *args: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command after `before` was called in its process."""
     return subprocess.run(
-        pyctr.command(*words),
+        pyctr.command(*args),
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -31,29 +31,29 @@ def under(pyctr: Pyctr, before: Callable[[], object], *words: str | Path) -> sub
     )
 
 
-def through_shell(pyctr: Pyctr, prefix: str, *words: str, then: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `PREFIX; exec pyctr_lite WORDS THEN` in a shell, as a script has it."""
-    command = ["sh", "-c", f'{prefix}\nexec "$@" {then}', "sh", *pyctr.command(*words)]
+def through_shell(pyctr: Pyctr, prefix: str, *args: str, then: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `PREFIX; exec pyctr_lite ARGS THEN` in a shell, like a script."""
+    command = ["sh", "-c", f'{prefix}\nexec "$@" {then}', "sh", *pyctr.command(*args)]
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
 
 
 # --- the umask
 
 
-def everything_made(pyctr: Pyctr, umask: int, place: Path) -> tuple[set[tuple[str, str]], str]:
-    """What the verbs leave below a state directory made under an umask, with its mode; and what is seen inside."""
+def everything_made(pyctr: Pyctr, umask: int, base: Path) -> tuple[set[tuple[str, str]], str]:
+    """Return the files that the verbs create under an umask, with their modes; and the files' listing inside."""
 
-    def ours(*words: str | Path) -> str:
-        done = under(engine, lambda: os.umask(umask), *words)
+    def ours(*args: str | Path) -> str:
+        done = under(engine, lambda: os.umask(umask), *args)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    engine = Pyctr(pyctr.launcher, place / "made")
+    engine = Pyctr(pyctr.launcher, base / "made")
     ours("image", "bootstrap", "busybox")
     ours("volume", "create", "named")
     ours(
         *("run", "-d", "--name", "box", "-v", "named:/data", "-v", "/anonymous", "-v", "/etc:/copied"),
-        *("-v", f"{place}/bind/source:/bind", "-w", "/made/by/w", "--log-opt", "max-size=1k", "--tmpfs", "/t"),
+        *("-v", f"{base}/bind/source:/bind", "-w", "/made/by/w", "--log-opt", "max-size=1k", "--tmpfs", "/t"),
         *("--health-cmd", "true", "--health-interval", "1s", "busybox", "sh", "-c", "echo hi; exec sleep 60"),
     )
     try:
@@ -74,30 +74,33 @@ def everything_made(pyctr: Pyctr, umask: int, place: Path) -> tuple[set[tuple[st
         ours("exec", "-d", "box", "sleep", "50")
         ours("cp", "/etc/hostname", "box:/made/hostname")
         ours("commit", "box", "committed")
-        ours("save", "-o", place / "image.tar", "committed")
+        ours("save", "-o", base / "image.tar", "committed")
         ours("rmi", "committed")
-        ours("load", "-i", place / "image.tar")
-        ours("export", "-o", place / "box.tar", "box")
-        ours("import", place / "box.tar", "imported")
+        ours("load", "-i", base / "image.tar")
+        ours("export", "-o", base / "box.tar", "box")
+        ours("import", base / "box.tar", "imported")
         ours("run", "--rm", "imported", "true")
         ours("create", "--userns", "auto", "--name", "mapped", "busybox", "true")
         ours("start", "-a", "mapped")
-        ours("cp", "box:/etc/passwd", place / "passwd")
+        ours("cp", "box:/etc/passwd", base / "passwd")
         found = {
-            (re.sub(r"[0-9a-f]{8,}|[0-9]{3,}", "ID", path.removeprefix(str(place))), oct(os.lstat(path).st_mode))
-            for top in (engine.root, place / "bind")
+            (
+                re.sub(r"[0-9a-f]{8,}|[0-9]{3,}", "ID", path.removeprefix(str(base))),
+                oct(os.lstat(path).st_mode),
+            )
+            for top in (engine.root, base / "bind")
             for directory, directories, files in os.walk(top)
             for path in [directory, *(f"{directory}/{name}" for name in [*directories, *files])]
             if "/layers/" not in path
         }
     finally:
         engine("rm", "-f", "-v", "box", "mapped")
-    found |= {(name, oct((place / name).lstat().st_mode)) for name in ("image.tar", "box.tar", "passwd")}
+    found |= {(name, oct((base / name).lstat().st_mode)) for name in ("image.tar", "box.tar", "passwd")}
     return found, inside
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Callable[[str], Path]:
+def make_directory(tmp_path: Path) -> Callable[[str], Path]:
     def make(name: str) -> Path:
         (tmp_path / name).mkdir()
         return tmp_path / name
@@ -106,17 +109,17 @@ def place(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.mark.timeout(300)
-def test_every_umask_makes_the_same_modes(pyctr: Pyctr, place: Callable[[str], Path]) -> None:
-    usual, inside = everything_made(pyctr, 0o022, place("022"))
+def test_modes_are_the_same_under_every_umask(pyctr: Pyctr, make_directory: Callable[[str], Path]) -> None:
+    usual, inside = everything_made(pyctr, 0o022, make_directory("022"))
     assert ("/made/run/containers/ID/attach.sock", oct(stat.S_IFSOCK | 0o755)) in usual
     assert "755 /\n" in inside
     for umask in UMASKS:
-        modes, seen = everything_made(pyctr, umask, place(f"{umask:03o}"))
+        modes, seen = everything_made(pyctr, umask, make_directory(f"{umask:03o}"))
         assert (modes ^ usual, seen) == (set(), inside), f"umask {umask:03o}"
 
 
 @pytest.mark.parametrize("umask", UMASKS)
-def test_a_user_inside_reaches_its_directories_under_any_umask(pyctr: Pyctr, umask: int, tmp_path: Path) -> None:
+def test_a_user_inside_can_enter_its_directories_under_any_umask(pyctr: Pyctr, umask: int, tmp_path: Path) -> None:
     done = under(
         pyctr,
         lambda: os.umask(umask),
@@ -128,7 +131,7 @@ def test_a_user_inside_reaches_its_directories_under_any_umask(pyctr: Pyctr, uma
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0, 0o666)])
-def test_the_cidfile_has_the_mode_that_the_caller_gives(
+def test_the_cidfile_has_the_mode_of_the_callers_umask(
     pyctr: Pyctr, tmp_path: Path, umask: int, mode: int
 ) -> None:
     under(pyctr, lambda: os.umask(umask), "create", "--cidfile", tmp_path / "cid", "busybox", "true")
@@ -136,16 +139,16 @@ def test_the_cidfile_has_the_mode_that_the_caller_gives(
 
 
 @pytest.mark.parametrize("umask", UMASKS)
-def test_an_archive_is_its_owners_alone_as_dockers_is(pyctr: Pyctr, tmp_path: Path, umask: int) -> None:
+def test_a_saved_archive_is_readable_only_by_its_owner(pyctr: Pyctr, tmp_path: Path, umask: int) -> None:
     pyctr("create", "--name", "box", "busybox", check=True)
-    for words in (["save", "-o", tmp_path / "it", "busybox"], ["export", "-o", tmp_path / "it", "box"]):
-        done = under(pyctr, lambda: os.umask(umask), *words)
+    for args in (["save", "-o", tmp_path / "it", "busybox"], ["export", "-o", tmp_path / "it", "box"]):
+        done = under(pyctr, lambda: os.umask(umask), *args)
         assert (done.stderr, stat.S_IMODE((tmp_path / "it").stat().st_mode)) == ("", 0o600)
         (tmp_path / "it").unlink()
 
 
 @pytest.mark.parametrize("umask", UMASKS)
-def test_a_program_that_uses_the_api_may_have_any_umask(root: Path, umask: int) -> None:
+def test_the_api_works_under_any_umask(root: Path, umask: int) -> None:
     program = (
         f"import os, sys; os.umask({umask}); sys.path.insert(0, sys.argv[1])\n"
         "from pyctr_lite.engine.api.client import Client\n"
@@ -156,8 +159,8 @@ def test_a_program_that_uses_the_api_may_have_any_umask(root: Path, umask: int) 
         "    print(client.exec('box', LOOK, user='1000'))\n"
         "    client.remove(box.id, force=True)\n"
     )
-    words = [sys.executable, "-c", program, REPOSITORY, root]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    args = [sys.executable, "-c", program, REPOSITORY, root]
+    done = subprocess.run(args, capture_output=True, text=True, timeout=60)
     assert done.stdout == "Result(exit_code=0, stdout=b'755\\n755\\n', stderr=b'')\n" * 2, done.stderr
 
 
@@ -178,7 +181,7 @@ def ignore_all() -> None:
 
 
 @pytest.mark.parametrize("before", [ignore_children, block_all, ignore_all])
-def test_ignored_and_blocked_signals_of_the_caller_matter_nowhere(
+def test_ignored_and_blocked_signals_of_the_caller_have_no_effect(
     pyctr: Pyctr, tmp_path: Path, before: Callable[[], None]
 ) -> None:
     status = "grep -E '^Sig(Blk|Ign)' /proc/self/status"
@@ -203,22 +206,22 @@ def test_ignored_and_blocked_signals_of_the_caller_matter_nowhere(
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_closed_descriptors_are_as_if_nothing_were_there(pyctr: Pyctr, tmp_path: Path, closed: str) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        done = through_shell(pyctr, "", *words, then=closed)
-        assert done.returncode == 0, (words, done.stderr)
+def test_closed_standard_descriptors_act_like_dev_null(pyctr: Pyctr, tmp_path: Path, closed: str) -> None:
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        done = through_shell(pyctr, "", *args, then=closed)
+        assert done.returncode == 0, (args, done.stderr)
         return done
 
     heard = ">&-" not in closed.replace("2>&-", "")
     run("run", "-d", "--name", "box", "busybox", "sleep", "60")
-    for words in (
+    for args in (
         ["run", "--rm", "busybox"],
         ["run", "-i", "--rm", "busybox"],
         ["exec", "box"],
         ["exec", "-i", "box"],
     ):
         inside = "cat; ls /proc/self/fd | wc -l; echo seen; echo err >&2"
-        done = run(*words, "sh", "-c", inside)
+        done = run(*args, "sh", "-c", inside)
         assert done.stdout == ("4\nseen\n" if heard else "")
         assert done.stderr == ("" if "2>" in closed else "err\n")
     for line in ("ps -a", "images", "top box", "logs box", "inspect box", "diff box", "version", "volume ls"):
@@ -232,12 +235,12 @@ def test_closed_descriptors_are_as_if_nothing_were_there(pyctr: Pyctr, tmp_path:
     run("rm", "-f", "box")
 
 
-def test_a_directory_that_is_gone_hinders_only_what_needs_it(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_removed_working_directory_affects_only_relative_paths(pyctr: Pyctr, tmp_path: Path) -> None:
     gone = f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone"
     assert through_shell(pyctr, gone, "run", "--rm", "busybox", "pwd").stdout == "/\n"
     assert through_shell(pyctr, gone, "ps", "-q").returncode == 0
-    for words in (["run", "--rm", "-v", "./x:/x", "busybox"], ["run", "--rm", "-v", "./:/x", "busybox"]):
-        done = through_shell(pyctr, gone, *words)
+    for args in (["run", "--rm", "-v", "./x:/x", "busybox"], ["run", "--rm", "-v", "./:/x", "busybox"]):
+        done = through_shell(pyctr, gone, *args)
         assert done.returncode == 125
         assert "the current directory has been removed" in done.stderr
 
@@ -246,7 +249,7 @@ def test_a_directory_that_is_gone_hinders_only_what_needs_it(pyctr: Pyctr, tmp_p
 
 
 @pytest.mark.parametrize("soft", [8, 12, 16, 64])
-def test_a_low_soft_limit_of_open_files_is_no_hindrance(pyctr: Pyctr, soft: int) -> None:
+def test_a_low_soft_limit_of_open_files_is_raised(pyctr: Pyctr, soft: int) -> None:
     def lower() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
@@ -258,7 +261,7 @@ def test_a_low_soft_limit_of_open_files_is_no_hindrance(pyctr: Pyctr, soft: int)
     ("limit", "value"),
     [*((resource.RLIMIT_NOFILE, number) for number in range(7, 12)), (resource.RLIMIT_FSIZE, 512)],
 )
-def test_a_limit_too_low_for_us_is_one_clear_line(pyctr: Pyctr, limit: int, value: int) -> None:
+def test_a_limit_that_is_too_low_is_reported_in_one_line(pyctr: Pyctr, limit: int, value: int) -> None:
     done = under(
         pyctr, lambda: resource.setrlimit(limit, (value, value)), "run", "--name", "box", "busybox", "true"
     )
@@ -278,7 +281,7 @@ def test_a_limit_too_low_for_us_is_one_clear_line(pyctr: Pyctr, limit: int, valu
         (resource.RLIMIT_FSIZE, 1 << 20),
     ],
 )
-def test_the_other_limits_of_the_caller_are_the_containers(pyctr: Pyctr, limit: int, value: int) -> None:
+def test_other_limits_of_the_caller_apply_to_the_container(pyctr: Pyctr, limit: int, value: int) -> None:
     done = under(
         pyctr,
         lambda: resource.setrlimit(limit, (value, value)),

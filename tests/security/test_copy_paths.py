@@ -1,8 +1,8 @@
 """`cp`, `commit`, `diff` and `export` against a container that chooses the paths: mounts, depth, holes, and races.
 
-Kind: a path that a container can write to is resolved once, to a descriptor, and only that is used; and what a
-container has is never too deep, too long or too large for one clear line. A race has as many rounds as
-PYCTR_RACE_ROUNDS says.
+A path that a container can write to is resolved once, to a descriptor, and only that is used. A tree that
+is too deep, too long or too large gives a clear error. PYCTR_RACE_ROUNDS sets the number of rounds
+of a race.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def tar(**files: str) -> bytes:
 
 @pytest.fixture(params=["running", "stopped"])
 def bound(request: pytest.FixtureRequest, pyctr: Pyctr, tmp_path: Path) -> str:
-    """A container with a file of the host bound over /etc/b, and a directory over /bd, that runs or has run."""
+    """Return a running or stopped container with a host file bound over /etc/b, and a directory over /bd."""
     (tmp_path / "f").write_text("of the host\n")
     (tmp_path / "bd").mkdir()
     (tmp_path / "bd/in").write_text("in\n")
@@ -51,35 +51,33 @@ def bound(request: pytest.FixtureRequest, pyctr: Pyctr, tmp_path: Path) -> str:
 
 
 def still_mounted(pyctr: Pyctr, tmp_path: Path) -> None:
-    """Nothing that is mounted was replaced, detached or changed: seen from inside, after a start if need be."""
+    """Check from inside, after a start if needed, that no mount was replaced, detached or changed."""
     assert (tmp_path / "f").read_text() == "of the host\n"
     pyctr("start", "box", check=True)
     table = pyctr("exec", "box", "cat", "/proc/mounts", check=True).stdout
-    for place in (*HOSTS, "/etc/b", "/srv/deep/b", "/bd"):
-        assert f" {place} " in table
+    for path in (*HOSTS, "/etc/b", "/srv/deep/b", "/bd"):
+        assert f" {path} " in table
     assert pyctr("exec", "box", "cat", "/etc/b", "/srv/deep/b", check=True).stdout == "of the host\n" * 2
 
 
-def test_what_is_mounted_in_a_container_is_not_taken_away_by_a_copy(
-    pyctr: Pyctr, bound: str, tmp_path: Path
-) -> None:
-    """moby: unlink(2) from another mount namespace detaches what is mounted there, and the copy is lost."""
+def test_a_copy_does_not_detach_a_mount_in_the_container(pyctr: Pyctr, bound: str, tmp_path: Path) -> None:
+    """moby: unlink(2) from another mount namespace detaches the mount there, and the copy is lost."""
     (tmp_path / "n").write_text("new\n")
     (tmp_path / "tree/etc").mkdir(parents=True)
     (tmp_path / "tree/etc/b").write_text("new\n")
     (tmp_path / "tree/srv/deep").mkdir(parents=True)
     (tmp_path / "tree/srv/deep/b").symlink_to("/etc/passwd")
-    for place in (*HOSTS, "/etc/b", "/srv/deep/b", "/etc/../etc/b"):
-        done = pyctr("cp", str(tmp_path / "n"), f"box:{place}")
+    for path in (*HOSTS, "/etc/b", "/srv/deep/b", "/etc/../etc/b"):
+        done = pyctr("cp", str(tmp_path / "n"), f"box:{path}")
         assert done.returncode == 1
-        assert f"unlinkat {place}: device or resource busy" in done.stderr
+        assert f"unlinkat {path}: device or resource busy" in done.stderr
         assert len(done.stderr.splitlines()) <= 2
-    for source, place in (
+    for source, path in (
         (f"{tmp_path}/tree/.", "/"),
         (f"{tmp_path}/tree/etc", "/"),
         (f"{tmp_path}/tree/srv", "/"),
     ):
-        done = pyctr("cp", source, f"box:{place}")
+        done = pyctr("cp", source, f"box:{path}")
         assert (done.returncode, "device or resource busy" in done.stderr) == (1, True), done.stderr
     for name in ("etc/b", "./srv/deep/b", "etc/hosts"):
         command = pyctr.command("cp", "-", "box:/")
@@ -88,7 +86,9 @@ def test_what_is_mounted_in_a_container_is_not_taken_away_by_a_copy(
     still_mounted(pyctr, tmp_path)
 
 
-def test_a_link_to_what_is_mounted_does_not_take_it_away_either(pyctr: Pyctr, bound: str, tmp_path: Path) -> None:
+def test_a_copy_through_a_link_does_not_detach_its_mounted_target(
+    pyctr: Pyctr, bound: str, tmp_path: Path
+) -> None:
     links = io.BytesIO()
     with tarfile.open(fileobj=links, mode="w") as archive:
         for name, target in {"to-b": "etc/b", "far": "/srv/../to-b", "dir": "srv/deep"}.items():
@@ -97,13 +97,13 @@ def test_a_link_to_what_is_mounted_does_not_take_it_away_either(pyctr: Pyctr, bo
             archive.addfile(member)
     subprocess.run(pyctr.command("cp", "-", "box:/"), input=links.getvalue(), check=True)
     (tmp_path / "b").write_text("new\n")
-    for place in ("/to-b", "/far", "/dir", "/dir/b"):
-        done = pyctr("cp", str(tmp_path / "b"), f"box:{place}")
-        assert (done.returncode, "device or resource busy" in done.stderr) == (1, True), (place, done.stderr)
+    for path in ("/to-b", "/far", "/dir", "/dir/b"):
+        done = pyctr("cp", str(tmp_path / "b"), f"box:{path}")
+        assert (done.returncode, "device or resource busy" in done.stderr) == (1, True), (path, done.stderr)
     still_mounted(pyctr, tmp_path)
 
 
-def test_a_directory_that_is_mounted_is_copied_into(pyctr: Pyctr, bound: str, tmp_path: Path) -> None:
+def test_a_copy_into_a_mounted_directory_succeeds(pyctr: Pyctr, bound: str, tmp_path: Path) -> None:
     (tmp_path / "tree/bd/sub").mkdir(parents=True)
     (tmp_path / "tree/bd/in").write_text("new\n")
     pyctr("cp", f"{tmp_path}/tree/bd", "box:/", check=True)
@@ -117,7 +117,7 @@ def test_a_directory_that_is_mounted_is_copied_into(pyctr: Pyctr, bound: str, tm
 # --- holes and depth -------------------------------------------------------------------------------------
 
 
-def test_a_terabyte_of_holes_is_copied_and_exported_as_holes_and_not_committed(
+def test_a_terabyte_of_holes_stays_sparse_in_cp_and_export_and_is_not_committed(
     pyctr: Pyctr, tmp_path: Path
 ) -> None:
     script = "echo begin >/big; truncate -s 1099511627776 /big; echo end >>/big; truncate -s 1099511627776 /void"
@@ -165,8 +165,8 @@ def dig(top: Path, depth: int) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_tree_deeper_than_any_path_goes_all_the_way(pyctr: Pyctr, tmp_path: Path) -> None:
-    """commit → save → load → run → cp out → cp in → export → diff → rm; PYCTR_DEPTH=10000 by hand."""
+def test_a_tree_deeper_than_any_path_passes_through_every_verb(pyctr: Pyctr, tmp_path: Path) -> None:
+    """commit, save, load, run, cp out, cp in, export, diff, rm. Run it by hand with PYCTR_DEPTH=10000."""
     depth = int(os.environ.get("PYCTR_DEPTH", "2100"))
     pyctr("run", "--name", "box", "busybox", "true", check=True)
     dig(pyctr.root / f"containers/{box_id(pyctr)}/upper", depth)
@@ -202,7 +202,7 @@ FLIPS = """
 
 @pytest.fixture
 def flipping(pyctr: Pyctr, tmp_path: Path) -> Path:
-    """A directory of the host, which a container tries to lead us to by exchanging everything in /w."""
+    """Return a directory of the host, to which a container tries to redirect paths by exchanging files in /w."""
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "file").write_text("of the host")
@@ -221,7 +221,7 @@ def untouched(victim: Path) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_a_container_that_exchanges_files_leads_no_copy_to_the_host(
+def test_a_copy_never_reaches_the_host_while_the_container_exchanges_files(
     pyctr: Pyctr, flipping: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tree/x").mkdir(parents=True)
@@ -246,7 +246,7 @@ def test_a_container_that_exchanges_files_leads_no_copy_to_the_host(
                 attempt()
                 worked[number] += 1
             except (PyctrError, OSError):
-                pass  # one line, at the command line
+                pass  # an error of one line on the command line
         found = subprocess.run(["grep", "-r", "-D", "skip", "of the host", str(got)], capture_output=True)
         assert found.stdout == b""
         shutil.rmtree(got)
@@ -256,14 +256,14 @@ def test_a_container_that_exchanges_files_leads_no_copy_to_the_host(
 
 
 @pytest.mark.timeout(3600)
-def test_a_container_that_exchanges_files_breaks_no_archive_of_it(
+def test_an_export_stays_valid_while_the_container_exchanges_files(
     pyctr: Pyctr, flipping: Path, tmp_path: Path
 ) -> None:
     for number in range(ROUNDS):
-        for words in (["export", "box"], ["cp", "box:/w", "-"], ["diff", "box"]):
-            done = subprocess.run(pyctr.command(*words), capture_output=True, timeout=300)
+        for args in (["export", "box"], ["cp", "box:/w", "-"], ["diff", "box"]):
+            done = subprocess.run(pyctr.command(*args), capture_output=True, timeout=300)
             assert (done.returncode, done.stderr) == (0, b"")
-            if words[0] != "diff":
+            if args[0] != "diff":
                 with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
                     assert archive.getmembers()
                 assert b"of the host" not in done.stdout

@@ -1,4 +1,4 @@
-"""Published faults in who a process of a container is: its user, its groups and its capabilities."""
+"""Published vulnerabilities in the user, groups and capabilities of a container's process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ NET_RAW = 1 << 13
 @pytest.mark.parametrize(
     ("user", "way"), [("1000", "flag"), ("1000:1000", "image"), ("1000:1000", "exec"), ("01000", "flag")]
 )
-def test_a_number_is_a_number_whatever_names_the_image_has(
-    pyctr: Pyctr, tmp_path: Path, user: str, way: str
-) -> None:
+def test_a_numeric_user_is_never_looked_up_as_a_name(pyctr: Pyctr, tmp_path: Path, user: str, way: str) -> None:
     """CVE-2016-3697: the image's passwd has a user *named* 1000 who is root."""
     etc = entry("etc/passwd", b"1000:x:0:0::/:/bin/sh\n01000:x:0:0::/:/bin/sh\n")
     settings = {"User": user} if way == "image" else {}
@@ -37,13 +35,13 @@ def test_a_number_is_a_number_whatever_names_the_image_has(
         done = pyctr("run", "--rm", *flags, image, "id")
     group = "gid=1000" if ":" in user else "gid=0"
     assert done.stdout.startswith(f"uid=1000 {group}"), done.stderr
-    assert ":" not in user or "groups=1000" in done.stdout, "and not root's group"
+    assert ":" not in user or "groups=1000" in done.stdout, "root's group is not kept"
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["unknown", "named in passwd"])
 @pytest.mark.parametrize("way", ["flag", "image", "exec"])
-def test_a_number_that_is_too_large_is_nobody(pyctr: Pyctr, tmp_path: Path, known: bool, way: str) -> None:
-    """CVE-2024-40635 (it wraps round to 0) and CVE-2026-46680 (then it is taken for a name, which is root's)."""
+def test_a_user_number_that_is_too_large_is_refused(pyctr: Pyctr, tmp_path: Path, known: bool, way: str) -> None:
+    """CVE-2024-40635 (the number wraps to 0) and CVE-2026-46680 (it is then looked up as a name of root)."""
     users = ["4294967296", "4294967296:0", "1000:4294967296", "2147483648", "1" * 5000, "4294967295", "\u0663"]
     names = {user.partition(":")[0] for user in users} - {"1000"} if known else set()
     passwd = "".join(f"{name}:x:0:0::/:/bin/sh\nme:x:{name}:{name}::/:/bin/sh\n" for name in names)
@@ -57,14 +55,14 @@ def test_a_number_that_is_too_large_is_nobody(pyctr: Pyctr, tmp_path: Path, know
             image = load(pyctr, tmp_path, "large", *files, User=user)
         if known and user == "\u0663":
             continue  # not a number, so a name
-        words = ["exec", "-u", user, "box"] if way == "exec" else ["run", "--rm", "-u", user, image]
-        done = pyctr(*(["run", "--rm", image] if way == "image" else words), "id")
+        args = ["exec", "-u", user, "box"] if way == "exec" else ["run", "--rm", "-u", user, image]
+        done = pyctr(*(["run", "--rm", image] if way == "image" else args), "id")
         assert (done.returncode in (1, 125, 126), done.stdout) == (True, ""), user
         assert len(done.stderr.splitlines()) <= 2, done.stderr
 
 
 @pytest.mark.parametrize(("user", "ids"), [("1", "1 0"), ("1:1", "1 1"), ("1:0", "1 0"), ("65534", "65534 0")])
-def test_exec_takes_the_user_that_is_named(pyctr: Pyctr, user: str, ids: str) -> None:
+def test_exec_runs_as_the_given_user(pyctr: Pyctr, user: str, ids: str) -> None:
     """CVE-2026-30892: `exec -u 1` ran as user 0."""
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
     pyctr("exec", "box", "rm", "-f", "/etc/passwd", check=True)
@@ -72,28 +70,28 @@ def test_exec_takes_the_user_that_is_named(pyctr: Pyctr, user: str, ids: str) ->
 
 
 @pytest.mark.parametrize("way", ["run", "exec", "run by number"])
-def test_a_program_with_another_group_keeps_the_primary_one(pyctr: Pyctr, tmp_path: Path, way: str) -> None:
-    """CVE-2022-36109, -2989, -2990, 2023-25173: a set-group-ID program took a group that is shut out away."""
+def test_a_set_group_id_program_keeps_the_primary_group(pyctr: Pyctr, tmp_path: Path, way: str) -> None:
+    """CVE-2022-36109, -2989, -2990, 2023-25173: a set-group-ID program dropped a group that a file excludes."""
     accounts = entry("etc/passwd", b"me:x:1000:1000::/:/bin/sh\n"), entry("etc/group", b"mine:x:1000:\n")
     secret = entry("secret", b"secret", uid=0, gid=1000, mode=0o604)
     tool = entry("tool", Path("/usr/bin/cat").read_bytes(), mode=0o2755, gid=77)
     image = load(pyctr, tmp_path, "groups", directory("etc"), *accounts, secret, tool)
-    words = ["/tool", "/secret"]
+    args = ["/tool", "/secret"]
     if way == "exec":
         pyctr("run", "-d", "--name", "box", *PERL_MOUNTS, image, "/bin/sleep", "60", check=True)
-        done = pyctr("exec", "-u", "me", "box", *words)
-        other = pyctr("exec", "-u", "2000:2000", "box", *words)
+        done = pyctr("exec", "-u", "me", "box", *args)
+        other = pyctr("exec", "-u", "2000:2000", "box", *args)
     else:
         user = "1000:1000" if way == "run by number" else "me"
-        done = pyctr("run", "--rm", "-u", user, *PERL_MOUNTS, image, *words)
-        other = pyctr("run", "--rm", "-u", "2000:2000", *PERL_MOUNTS, image, *words)
+        done = pyctr("run", "--rm", "-u", user, *PERL_MOUNTS, image, *args)
+        other = pyctr("run", "--rm", "-u", "2000:2000", *PERL_MOUNTS, image, *args)
     assert (done.stdout, "Permission denied" in done.stderr) == ("", True)
-    assert other.stdout == "secret", "those who are not in the group can read it"
+    assert other.stdout == "secret", "a user outside the group can read it"
 
 
 @pytest.mark.parametrize("flags", [[], ["--cap-add", "ALL"], ["--privileged"]])
-def test_a_plain_user_has_no_capabilities(pyctr: Pyctr, flags: list[str]) -> None:
-    """CVE-2016-8867 and CVE-2018-10856: they came with the bounding set, for a user who is not root too."""
+def test_a_user_other_than_root_has_no_capabilities(pyctr: Pyctr, flags: list[str]) -> None:
+    """CVE-2016-8867 and CVE-2018-10856: a user other than root got the capabilities of the bounding set, too."""
     script = "grep -E 'Cap(Inh|Prm|Eff|Amb)' /proc/self/status; cat /root/secret; chown 5 /etc/passwd"
     make = "mkdir -p /root; echo secret >/root/secret; chmod 600 /root/secret; sleep 60"
     pyctr("run", "-d", "--name", "box", *flags, "busybox", "sh", "-c", make, check=True)
@@ -111,7 +109,7 @@ def test_a_plain_user_has_no_capabilities(pyctr: Pyctr, flags: list[str]) -> Non
 
 
 @pytest.mark.parametrize("user", ["0", "1000"])
-def test_nothing_is_inheritable(pyctr: Pyctr, tmp_path: Path, user: str) -> None:
+def test_no_capability_is_inheritable(pyctr: Pyctr, tmp_path: Path, user: str) -> None:
     """CVE-2022-24769, -27649, -27650, -27651, -29162: a file's inheritable capabilities raised its user's."""
 
     def tool(name: str, permitted: int, inheritable: int):  # type: ignore[no-untyped-def]
@@ -128,17 +126,17 @@ def test_nothing_is_inheritable(pyctr: Pyctr, tmp_path: Path, user: str) -> None
         if user != "0":
             assert int(sets[3], 16) == 0
             got = pyctr(*start, "/prm/grep", "CapPrm", "/proc/self/status", check=True).stdout.split()
-            assert int(got[1], 16) == NET_RAW, "what a file permits is given"
+            assert int(got[1], 16) == NET_RAW, "the permitted capabilities of a file are given"
 
 
 @pytest.mark.parametrize("flags", [[], ["--userns", "auto"]])
 @pytest.mark.parametrize(
     "kind", ["a FIFO", "a link to the host's FIFO", "a link to a file of the host", "a device"]
 )
-def test_accounts_are_read_from_a_file_of_the_image_or_not_at_all(
+def test_accounts_are_read_only_from_a_regular_file_inside_the_image(
     pyctr: Pyctr, tmp_path: Path, kind: str, flags: list[str]
 ) -> None:
-    """CVE-2024-9676: /etc/passwd leads to a FIFO of the host, on which the engine waits for ever."""
+    """CVE-2024-9676: /etc/passwd is a link to a FIFO of the host, on which the engine waits for ever."""
     os.chmod(tmp_path, 0o755)
     fifo, outside = tmp_path / "fifo", tmp_path / "passwd"
     os.mkfifo(fifo)
@@ -157,14 +155,14 @@ def test_accounts_are_read_from_a_file_of_the_image_or_not_at_all(
 
 
 @pytest.mark.parametrize("name", ["group", "passwd"])
-def test_account_files_without_end_cost_little(pyctr: Pyctr, tmp_path: Path, name: str) -> None:
-    """CVE-2026-47262 (and CVE-2025-4437 of cri-o): they were read whole, whatever their size."""
+def test_a_huge_account_file_takes_little_memory(pyctr: Pyctr, tmp_path: Path, name: str) -> None:
+    """CVE-2026-47262 (and CVE-2025-4437 of cri-o): account files of any size were read into memory."""
     row = b"x:x:7:a,b,c,d,e,f,g\n" if name == "group" else b"x:x:7:7:x:/:/bin/sh\n"
     image = load(pyctr, tmp_path, "large", directory("etc"), entry(f"etc/{name}", row * (64 << 20 >> 4)))
     pyctr("run", "-d", "--name", "box", image, "sleep", "60", check=True)
     limit = ["prlimit", f"--data={96 << 20}"]
-    for words in (["run", "--rm", "-u", "7", image, "/bin/true"], ["exec", "-u", "7", "box", "/bin/true"]):
+    for args in (["run", "--rm", "-u", "7", image, "/bin/true"], ["exec", "-u", "7", "box", "/bin/true"]):
         began = time.monotonic()
-        done = subprocess.run([*limit, *pyctr.command(*words)], capture_output=True, text=True)
+        done = subprocess.run([*limit, *pyctr.command(*args)], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert time.monotonic() - began < 10 * SLOWNESS

@@ -1,4 +1,4 @@
-"""Published faults in what an image's config and archive may make an engine do on the host."""
+"""Published vulnerabilities by which an image's config or archive makes an engine act on the host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "a secret of the host"
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A directory of the host with a secret in it, that others may enter."""
+    """Return a directory of the host with a secret, open to other users."""
     os.chmod(tmp_path, 0o755)
     path = tmp_path / "outside"
     path.mkdir()
@@ -37,8 +37,8 @@ def is_as_before(outside: Path) -> bool:
 
 
 @pytest.mark.parametrize("item", ["PYCTR_TOLD_NOBODY", "PYCTR_TOLD_NOBODY ", "=PYCTR_TOLD_NOBODY"])
-def test_an_image_does_not_read_the_callers_environment(pyctr: Pyctr, tmp_path: Path, item: str) -> None:
-    """CVE-2026-57231: a variable without a value in the image's Env is as `-e NAME`: the caller's own."""
+def test_an_image_cannot_read_the_callers_environment(pyctr: Pyctr, tmp_path: Path, item: str) -> None:
+    """CVE-2026-57231: a variable without a value in the image's Env got the caller's value, like `-e NAME`."""
     image = load(pyctr, tmp_path, "asks", Env=["PATH=/bin", item])
     given = {"PYCTR_TOLD_NOBODY": SECRET, "PYCTR_TOLD_NOBODY ": SECRET}
     assert SECRET not in pyctr("run", "--rm", image, "env", env=given).stdout
@@ -47,25 +47,25 @@ def test_an_image_does_not_read_the_callers_environment(pyctr: Pyctr, tmp_path: 
         assert SECRET not in pyctr("inspect", "box").stdout
     if item == "PYCTR_TOLD_NOBODY":
         shown = pyctr("run", "--rm", "-e", item, image, "env", env=given, check=True).stdout
-        assert SECRET in shown, "what the caller himself asks for is given"
+        assert SECRET in shown, "a variable that the caller asks for is passed"
 
 
-def test_a_container_has_nothing_of_anothers_environment(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2020-14370 and CVE-2021-3602: variables of the caller, or of the container made before, were there."""
+def test_a_container_has_no_variable_of_the_caller_or_of_another_container(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2020-14370 and CVE-2021-3602: a container had variables of the caller, or of an earlier container."""
     given = {"PYCTR_TOLD_NOBODY": SECRET}
     pyctr("run", "-d", "--name", "first", "-e", "OTHER=1", "busybox", "sleep", "60", env=given, check=True)
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", env=given, check=True)
-    for words in (["run", "--rm", "busybox", "env"], ["exec", "box", "env"]):
-        shown = pyctr(*words, env=given, check=True).stdout
+    for args in (["run", "--rm", "busybox", "env"], ["exec", "box", "env"]):
+        shown = pyctr(*args, env=given, check=True).stdout
         assert {line.partition("=")[0] for line in shown.splitlines()} == {"PATH", "HOSTNAME", "HOME"}
 
 
 @pytest.mark.parametrize("way", ["/link/new", "/link", "/link/a/b/c", "{up}{outside}/new", "/up/../../new"])
 @pytest.mark.parametrize("setting", ["WorkingDir", "Volumes"])
-def test_a_path_of_an_image_is_made_inside(
+def test_a_path_of_an_image_is_created_inside_the_container(
     pyctr: Pyctr, tmp_path: Path, outside: Path, way: str, setting: str
 ) -> None:
-    """CVE-2026-55686 (WORKDIR through a link) and CVE-2022-23648 (VOLUME with dots shows the host's files)."""
+    """CVE-2026-55686 (WORKDIR through a link) and CVE-2022-23648 (VOLUME with `..` shows the host's files)."""
     path = way.format(up="/" + UP, outside=outside)
     links = symlink("link", f"{UP[:-1]}{outside}"), symlink("up", "../../../..")
     value: Any = path if setting == "WorkingDir" else {path: {}, f"/{UP}{outside}": {}}
@@ -82,11 +82,11 @@ def test_a_path_of_an_image_is_made_inside(
     assert is_as_before(outside)
 
 
-def test_no_program_unpacks_for_us(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2014-9357 and CVE-2026-41567: `xz` or `unpigz` of the image, or of the PATH, ran as root on the host."""
+def test_unpacking_an_archive_runs_no_program(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2014-9357 and CVE-2026-41567: `xz` or `unpigz` from the image, or from PATH, ran as root on the host."""
     names = "xz unxz xzcat pigz unpigz gzip gunzip zcat zstd unzstd zstdcat bzip2 bzcat tar lbzip2 igzip".split()
     script = b"#!/bin/sh\necho attacked >/attacked\ncp /bin/busybox %s\n" % bytes(tmp_path / "attacked")
-    tools = [entry(f"{place}/{name}", script, mode=0o755) for place in ("usr/bin", "bin") for name in names]
+    tools = [entry(f"{top}/{name}", script, mode=0o755) for top in ("usr/bin", "bin") for name in names]
     image = load(pyctr, tmp_path, "tools", directory("usr"), directory("usr/bin"), *tools)
     here = tmp_path / "path"
     here.mkdir()
@@ -97,9 +97,9 @@ def test_no_program_unpacks_for_us(pyctr: Pyctr, tmp_path: Path) -> None:
     plain = tar(entry("given", b"given"))
     environment = {**os.environ, "PATH": f"{here}:{os.environ['PATH']}"}
     for data in (plain, gzip.compress(plain), lzma.compress(plain)):
-        for words in (["cp", "-", "box:/"], ["import", "-", "got"]):
+        for args in (["cp", "-", "box:/"], ["import", "-", "got"]):
             done = subprocess.run(
-                pyctr.command(*words), input=data, env=environment, cwd=here, capture_output=True, check=False
+                pyctr.command(*args), input=data, env=environment, cwd=here, capture_output=True, check=False
             )
             assert done.returncode == 0 or data is not plain
     assert pyctr("exec", "box", "ls", "/attacked", "/given").stdout == "/given\n"
@@ -110,7 +110,7 @@ def test_no_program_unpacks_for_us(pyctr: Pyctr, tmp_path: Path) -> None:
     "name", ["../../outside:v", "/outside:v", "a/../../outside:v", "x:../../outside", "-rf", ""]
 )
 def test_a_name_in_an_archive_is_not_a_path(pyctr: Pyctr, tmp_path: Path, outside: Path, name: str) -> None:
-    """CVE-2014-9358 and CVE-2014-5282: names and ids of an archive were paths, or another image's."""
+    """CVE-2014-9358 and CVE-2014-5282: names and IDs in an archive were used as paths, or were another image's."""
     before = pyctr("images", "-q", "--no-trunc").stdout
     (tmp_path / "names.tar").write_bytes(docker_archive([layer()], [name]))
     done = pyctr("load", "-i", tmp_path / "names.tar")
@@ -120,8 +120,8 @@ def test_a_name_in_an_archive_is_not_a_path(pyctr: Pyctr, tmp_path: Path, outsid
     assert is_as_before(outside)
 
 
-def test_a_name_is_never_taken_for_another_containers_id(pyctr: Pyctr) -> None:
-    """CVE-2014-5278: a container that is called as another one's id gets what is meant for that."""
+def test_a_container_name_never_hides_another_containers_id(pyctr: Pyctr) -> None:
+    """CVE-2014-5278: a container named like another one's ID received the commands for that one."""
     id = pyctr("create", "--name", "first", "busybox", "true", check=True).stdout.strip()
     for name in (id, id[:12], id[:2]):
         pyctr("create", "--name", name, "busybox", "true")
@@ -131,8 +131,8 @@ def test_a_name_is_never_taken_for_another_containers_id(pyctr: Pyctr) -> None:
     assert pyctr("inspect", "first").returncode == 1
 
 
-def test_an_archive_cannot_replace_a_layer_that_is_there(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2014-8178 and -8179: an archive says that its layer is one that the store has, and brings another."""
+def test_an_archive_cannot_replace_a_stored_layer(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2014-8178 and -8179: an archive claims the ID of a stored layer for other content."""
     pyctr("save", "-o", tmp_path / "good.tar", "busybox", check=True)
     with tarfile.open(tmp_path / "good.tar") as opened:
         manifest = json.load(opened.extractfile("manifest.json"))  # type: ignore[arg-type]
@@ -157,8 +157,8 @@ def test_an_archive_cannot_replace_a_layer_that_is_there(pyctr: Pyctr, tmp_path:
     assert (tmp_path / "again.tar").read_bytes() == (tmp_path / "good.tar").read_bytes()
 
 
-def test_a_document_is_an_index_or_a_manifest(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2021-41190: the same bytes are one image to a reader of `layers`, another to one of `manifests`."""
+def test_a_document_is_either_an_index_or_a_manifest(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2021-41190: the same bytes are one image by their `layers`, another by their `manifests`."""
     whole = io.BytesIO(oci_archive([layer()], "two"))
     with tarfile.open(fileobj=whole) as opened:
         files = {info.name: opened.extractfile(info).read() for info in opened}  # type: ignore[union-attr]
@@ -184,24 +184,24 @@ def test_a_document_is_an_index_or_a_manifest(pyctr: Pyctr, tmp_path: Path) -> N
         [],
     ],
 )
-def test_a_history_that_says_nothing_is_shown(pyctr: Pyctr, tmp_path: Path, history: Any) -> None:
-    """CVE-2024-36620 and CVE-2021-21285: `history`, or the whole engine, ended at a value that was not there."""
+def test_an_empty_history_is_shown(pyctr: Pyctr, tmp_path: Path, history: Any) -> None:
+    """CVE-2024-36620 and CVE-2021-21285: a missing value crashed `history`, or the whole engine."""
     content = layer()
     described = json.loads(config(digest(content))) | {"history": history, "created": None}
     archive = docker_archive([content], ["bare"], config_content=json.dumps(described).encode())
     (tmp_path / "bare.tar").write_bytes(archive)
     done = pyctr("load", "-i", tmp_path / "bare.tar")
     assert done.returncode in (0, 1)
-    for words in (["images"], ["history", "bare"], ["inspect", "bare"], ["run", "--rm", "busybox", "true"]):
-        shown = pyctr(*words)
-        assert shown.returncode == 0 or (done.returncode and "bare" in words), shown.stderr
+    for args in (["images"], ["history", "bare"], ["inspect", "bare"], ["run", "--rm", "busybox", "true"]):
+        shown = pyctr(*args)
+        assert shown.returncode == 0 or (done.returncode and "bare" in args), shown.stderr
         assert "internal error" not in shown.stderr
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "index.json", "config"])
 @pytest.mark.parametrize("shape", ["wide", "deep"])
-def test_a_document_without_end_is_refused(pyctr: Pyctr, tmp_path: Path, name: str, shape: str) -> None:
-    """CVE-2023-25153: the documents of an archive were read whole, whatever their size."""
+def test_a_huge_document_is_refused(pyctr: Pyctr, tmp_path: Path, name: str, shape: str) -> None:
+    """CVE-2023-25153: documents of any size in an archive were read into memory."""
     size = 256 << 20 if shape == "wide" else 1 << 20
     long = b'{"manifests": [' + (b"{}," * (size // 3) if shape == "wide" else b"[" * size)
     files = [entry("oci-layout", b'{"imageLayoutVersion": "1.0.0"}')] if name == "index.json" else []
@@ -217,18 +217,18 @@ def test_a_document_without_end_is_refused(pyctr: Pyctr, tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("way", ["layer", "import"])
-def test_the_root_of_a_layer_is_not_a_link(pyctr: Pyctr, tmp_path: Path, outside: Path, way: str) -> None:
+def test_a_layers_root_as_a_link_is_not_followed(pyctr: Pyctr, tmp_path: Path, outside: Path, way: str) -> None:
     """CVE-2021-29136 (umoci) and CVE-2026-48749 (incus): `.` or the root's directory is a link to the host."""
     for name in (".", "./", "/", "rootfs/..", "a/.."):
         bad = tar(symlink(name, str(outside)), entry("new", b"x"), directory(".", mode=0o777, uid=7))
         (tmp_path / "bad.tar").write_bytes(docker_archive([bad], ["bad"]) if way == "layer" else bad)
-        words = ["load", "-i", tmp_path / "bad.tar"] if way == "layer" else ["import", tmp_path / "bad.tar", "bad"]
-        done = pyctr(*words)
+        args = ["load", "-i", tmp_path / "bad.tar"] if way == "layer" else ["import", tmp_path / "bad.tar", "bad"]
+        done = pyctr(*args)
         assert done.returncode == 1, name
         assert is_as_before(outside)
 
 
-def test_an_image_brings_no_options_of_its_own(pyctr: Pyctr, tmp_path: Path, outside: Path) -> None:
+def test_an_image_cannot_set_options_of_the_container(pyctr: Pyctr, tmp_path: Path, outside: Path) -> None:
     """CVE-2014-6408 (security options) and CVE-2026-53488 (a label that names a program of the host)."""
     host = {
         "Privileged": True, "SecurityOpt": ["seccomp=unconfined", "systempaths=unconfined"], "CapAdd": ["ALL"],

@@ -1,4 +1,4 @@
-"""Published faults in what is mounted and made in a container's root before its program runs."""
+"""Published vulnerabilities in the mounts and files made in a container's root before its program runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.images.archives import directory, entry, symlink
 from tests.runtime.bundles import Box
 from tests.security.hostile import UP, load
 
-PLACES = ("dev", "dev/pts", "dev/shm", "dev/mqueue", "sys/fs/cgroup", "etc", "proc", "sys", "run", "tmp")
+PATHS = ("dev", "dev/pts", "dev/shm", "dev/mqueue", "sys/fs/cgroup", "etc", "proc", "sys", "run", "tmp")
 
 
 def tree(path: Path) -> list[tuple[str, int, int, int, int]]:
@@ -29,7 +29,7 @@ def tree(path: Path) -> list[tuple[str, int, int, int, int]]:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A directory of the host with what a link of an image would like to find there."""
+    """Return a directory of the host with the files that a link in an image aims at."""
     path = tmp_path / "outside"
     path.mkdir()
     for name in ("hosts", "hostname", "resolv.conf", "mtab", "null", "console", "zero"):
@@ -39,22 +39,22 @@ def outside(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_link_where_the_engine_makes_files_leads_nowhere(
-    pyctr: Pyctr, tmp_path: Path, outside: Path, place: str
+@pytest.mark.parametrize("path", PATHS)
+def test_a_link_at_a_path_of_the_engines_files_is_not_followed(
+    pyctr: Pyctr, tmp_path: Path, outside: Path, path: str
 ) -> None:
-    """CVE-2019-18837, CVE-2026-41579 and -47766 (/dev), CVE-2024-9341: followed on the host."""
+    """CVE-2019-18837, CVE-2026-41579 and -47766 (/dev), CVE-2024-9341: the link was followed on the host."""
     before = tree(outside)
-    parent = [directory(place.rpartition("/")[0])] if "/" in place else []
-    image = load(pyctr, tmp_path, "linked", *parent, symlink(place, f"{UP}{outside}"))
-    for flags in ([], ["-t"], ["--read-only"], ["--userns", "auto"], ["-v", f"data:/{place}/new"], ["--init"]):
+    parent = [directory(path.rpartition("/")[0])] if "/" in path else []
+    image = load(pyctr, tmp_path, "linked", *parent, symlink(path, f"{UP}{outside}"))
+    for flags in ([], ["-t"], ["--read-only"], ["--userns", "auto"], ["-v", f"data:/{path}/new"], ["--init"]):
         pyctr("run", "--rm", *flags, image, "/bin/echo", "up")
         assert tree(outside) == before, flags
     assert not any(str(outside) in mount.mountpoint for mount in mountinfo.mounts())
 
 
 @pytest.mark.parametrize("name", ["hosts", "hostname", "resolv.conf", "mtab"])
-def test_a_link_in_etc_leads_nowhere(pyctr: Pyctr, tmp_path: Path, outside: Path, name: str) -> None:
+def test_a_link_in_etc_is_not_followed_to_the_host(pyctr: Pyctr, tmp_path: Path, outside: Path, name: str) -> None:
     """CVE-2024-5154 of cri-o: the image's /etc/mtab, or the /etc of a running container, is a link to the host."""
     before = tree(outside)
     image = load(pyctr, tmp_path, "etc", directory("etc"), symlink(f"etc/{name}", f"{UP}{outside}/{name}"))
@@ -64,21 +64,21 @@ def test_a_link_in_etc_leads_nowhere(pyctr: Pyctr, tmp_path: Path, outside: Path
     assert tree(outside) == before
 
 
-@pytest.mark.parametrize("place", ["dev", "dev/null", "dev/zero", "dev/pts", "dev/shm", "dev/fd"])
-def test_devices_of_a_bundle_are_made_inside(box: Box, tmp_path: Path, outside: Path, place: str) -> None:
-    """CVE-2026-41579 and CVE-2026-47766: without a mount on /dev its devices were made where a link leads."""
+@pytest.mark.parametrize("path", ["dev", "dev/null", "dev/zero", "dev/pts", "dev/shm", "dev/fd"])
+def test_devices_of_a_bundle_are_made_inside(box: Box, tmp_path: Path, outside: Path, path: str) -> None:
+    """CVE-2026-41579 and CVE-2026-47766: without a mount on /dev, devices were made through a link."""
     before = tree(outside)
     box.config["mounts"] = [mount for mount in box.config["mounts"] if not mount["destination"].startswith("/dev")]
-    (box.rootfs / place).parent.mkdir(parents=True, exist_ok=True)
-    (box.rootfs / place).symlink_to(f"{UP}{outside}/{Path(place).name if '/' in place else ''}")
+    (box.rootfs / path).parent.mkdir(parents=True, exist_ok=True)
+    (box.rootfs / path).symlink_to(f"{UP}{outside}/{Path(path).name if '/' in path else ''}")
     box.run("true")
     assert tree(outside) == before
 
 
-def test_a_mount_point_that_became_a_link_leads_nowhere_at_the_next_start(
+def test_a_mountpoint_replaced_by_a_link_is_not_followed_at_the_next_start(
     pyctr: Pyctr, tmp_path: Path, outside: Path
 ) -> None:
-    """CVE-2015-3629: the container changes its mount points for links before it is started again."""
+    """CVE-2015-3629: the container replaces its mountpoints by links before it is started again."""
     before = tree(outside)
     (tmp_path / "file").write_text("mounted")
     swap = f"mv /a /b; ln -s {UP}{outside} /a; mv /dev/shm /x; rm -rf /etc; ln -s {UP}{outside} /etc"
@@ -99,7 +99,7 @@ CLOSED = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigge
 
 
 @pytest.mark.parametrize("flags", [[], ["--cap-add", "ALL"], ["--userns", "auto"], ["--net", "host"]])
-def test_what_the_kernel_tells_of_the_host_is_hidden(pyctr: Pyctr, flags: list[str]) -> None:
+def test_kernel_files_about_the_host_are_hidden(pyctr: Pyctr, flags: list[str]) -> None:
     """CVE-2015-3630, CVE-2017-16539 (scsi), CVE-2018-10892 (acpi), GHSA-7ww5-4wqc-m92c (powercap)."""
     script = (
         f"for p in {' '.join(HIDDEN)}; do [ -d $p ] && ls -A $p; [ -f $p ] && head -c 1 $p; done;"
@@ -126,8 +126,8 @@ def test_cgroups_cannot_be_written(pyctr: Pyctr, flags: list[str]) -> None:
 
 
 @pytest.mark.parametrize("flags", [[], ["--userns", "auto"]])
-def test_limits_hold_whatever_namespaces_there_are(pyctr: Pyctr, flags: list[str]) -> None:
-    """CVE-2025-47291: with a user namespace the processes were in no group of their own."""
+def test_limits_apply_with_any_set_of_namespaces(pyctr: Pyctr, flags: list[str]) -> None:
+    """CVE-2025-47291: with a user namespace the processes were in no cgroup of their own."""
     pyctr("run", "-d", "--name", "box", "--pids-limit", "20", *flags, "busybox", "sleep", "60", check=True)
     pid, id = pyctr("inspect", "-f", "{{.State.Pid}} {{.Id}}", "box", check=True).stdout.split()
     assert id in Path(f"/proc/{pid}/cgroup").read_text()
@@ -136,14 +136,16 @@ def test_limits_hold_whatever_namespaces_there_are(pyctr: Pyctr, flags: list[str
 
 
 def test_shared_memory_has_the_limit_of_its_owner(pyctr: Pyctr) -> None:
-    """CVE-2024-3056: who shares the owner's IPC namespace fills its shared memory without end."""
+    """CVE-2024-3056: a container in the owner's IPC namespace could fill its shared memory without limit."""
     pyctr("run", "-d", "--name", "box", "--shm-size", "4m", "busybox", "sleep", "60", check=True)
     fill = "dd if=/dev/zero of=/dev/shm/x bs=1M count=100; df -k /dev/shm | tail -n 1"
     done = pyctr("run", "--rm", "--ipc", "container:box", "busybox", "sh", "-c", fill)
     assert "No space left on device" in done.stderr
 
 
-def test_top_and_stats_run_nothing_of_the_image(pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str]) -> None:
+def test_top_and_stats_run_no_program_of_the_image(
+    pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str]
+) -> None:
     """CVE-2022-1227: `top` ran the image's own nsenter."""
     script = b"#!/bin/sh\necho attacked >/attacked\n"
     names = ("nsenter", "ps", "top", "sh", "env", "python3")
@@ -151,9 +153,9 @@ def test_top_and_stats_run_nothing_of_the_image(pyctr: Pyctr, tmp_path: Path, ne
     image = load(pyctr, tmp_path, "evil", directory("evil"), *files, Env=["PATH=/evil:/bin"])
     pyctr("run", "-d", "--name", "box", "--userns", "auto", image, "/bin/sleep", "60", check=True)
     trace = tmp_path / "trace"
-    for words in (["top", "box"], ["stats", "--no-stream", "box"], ["diff", "box"], ["inspect", "-s", "box"]):
+    for args in (["top", "box"], ["stats", "--no-stream", "box"], ["diff", "box"], ["inspect", "-s", "box"]):
         command = [needs("strace"), "-f", "-e", "trace=execve,execveat,setns", "-o", str(trace)]
-        subprocess.run([*command, *pyctr.command(*words)], check=True, capture_output=True)
+        subprocess.run([*command, *pyctr.command(*args)], check=True, capture_output=True)
         lines = [line for line in trace.read_text().splitlines() if "= 0" in line and "exited" not in line]
         assert [line for line in lines if "setns" in line or ("python" not in line and "pyctr" not in line)] == []
     assert pyctr("exec", "box", "/bin/ls", "/attacked").returncode == 1
@@ -163,8 +165,8 @@ def test_top_and_stats_run_nothing_of_the_image(pyctr: Pyctr, tmp_path: Path, ne
     "value", ["0-4294967295", "0-999999999", "4294967296", "0-3,7-99999999999999999999", "0-0x10"]
 )
 @pytest.mark.parametrize("flag", ["--cpuset-cpus", "--cpuset-mems"])
-def test_a_set_of_processors_is_a_text_for_the_kernel(pyctr: Pyctr, flag: str, value: str) -> None:
-    """CVE-2018-20699: a range up to a large number took all memory."""
+def test_a_set_of_processors_is_not_expanded(pyctr: Pyctr, flag: str, value: str) -> None:
+    """CVE-2018-20699: a range up to a large number exhausted memory."""
     began = time.monotonic()
     limited = ["prlimit", f"--data={128 << 20}", *pyctr.command("run", "--rm", flag, value, "busybox", "true")]
     done = subprocess.run(limited, capture_output=True, text=True)
@@ -174,8 +176,8 @@ def test_a_set_of_processors_is_a_text_for_the_kernel(pyctr: Pyctr, flag: str, v
     assert pyctr("ps", "-aq").stdout == ""
 
 
-def test_what_a_check_or_a_program_writes_is_not_held_in_memory(pyctr: Pyctr) -> None:
-    """CVE-2022-31030 and CVE-2022-1708 of cri-o: output that nobody reads filled the memory."""
+def test_output_of_a_check_or_a_program_is_not_kept_in_memory(pyctr: Pyctr) -> None:
+    """CVE-2022-31030 and CVE-2022-1708 of cri-o: unread output exhausted memory."""
     flood = "dd if=/dev/zero bs=1M count=256 2>/dev/null"
     check = ["--health-cmd", flood, "--health-interval", "1s", "--health-timeout", "20s"]
     pyctr(
@@ -194,8 +196,8 @@ def test_what_a_check_or_a_program_writes_is_not_held_in_memory(pyctr: Pyctr) ->
     assert len(pyctr("inspect", "-f", "{{json .State.Health.Log}}", "box").stdout) < 64 << 10
 
 
-def test_a_client_that_goes_away_leaves_nothing_in_the_monitor(pyctr: Pyctr) -> None:
-    """CVE-2022-23471 and CVE-2025-64329: each terminal and each attach that broke off stayed in memory."""
+def test_a_disconnected_client_leaves_nothing_in_the_monitor(pyctr: Pyctr) -> None:
+    """CVE-2022-23471 and CVE-2025-64329: every terminal and every interrupted attach stayed in memory."""
     pyctr(
         "run", "-dit", "--name", "box", "busybox", "sh", "-c", "echo ready; while :; do sleep 1; done", check=True
     )
@@ -213,7 +215,7 @@ def test_a_client_that_goes_away_leaves_nothing_in_the_monitor(pyctr: Pyctr) -> 
 
 
 def helpers(pyctr: Pyctr) -> list[Path]:
-    """The processes of ours that run beside the containers of a state directory, in /proc."""
+    """Return the /proc directories of the helper processes beside a state directory's containers."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -225,8 +227,8 @@ def helpers(pyctr: Pyctr) -> list[Path]:
     return found
 
 
-def test_a_check_that_leaves_a_process_behind_is_over(pyctr: Pyctr) -> None:
-    """CVE-2026-53495: a check leaves a process that keeps its output open, and each is waited for without end."""
+def test_a_check_that_leaves_a_process_behind_ends(pyctr: Pyctr) -> None:
+    """CVE-2026-53495: a check leaves a process that keeps its output open, and the engine waits for ever."""
     check = ["--health-cmd", "sleep 1000 & true", "--health-interval", "1s", "--health-timeout", "30s"]
     pyctr("run", "-d", "--name", "box", *check, "busybox", "sleep", "600", check=True)
     began = time.monotonic()
@@ -237,8 +239,8 @@ def test_a_check_that_leaves_a_process_behind_is_over(pyctr: Pyctr) -> None:
     pyctr("rm", "-f", "box", check=True)
 
 
-def test_cp_binds_no_volume_outside_of_a_stopped_container(pyctr: Pyctr, tmp_path: Path, outside: Path) -> None:
-    """CVE-2026-42306: `cp` mounts the volumes of a stopped container while another one swaps a link in."""
+def test_cp_binds_volumes_only_inside_a_stopped_container(pyctr: Pyctr, tmp_path: Path, outside: Path) -> None:
+    """CVE-2026-42306: `cp` mounts the volumes of a stopped container while another container swaps in a link."""
     before = tree(outside)
     swap = f"cd /shared; mkdir d; ln -s {UP}{outside} l; while :; do mv d x; mv l d; mv d l; mv x d; done"
     pyctr("run", "-d", "--name", "swapper", "-v", "shared:/shared", "busybox", "sh", "-c", swap, check=True)
@@ -247,7 +249,8 @@ def test_cp_binds_no_volume_outside_of_a_stopped_container(pyctr: Pyctr, tmp_pat
     (tmp_path / "file").write_text("x")
     for number in range(15):
         pyctr("cp", tmp_path / "file", "box:/shared/d/file")
-        pyctr("cp", "box:/shared/d", tmp_path / f"got-{number}")  # maybe a link: the next is not to go through it
+        # The copy may be a link: the next copy must not go through it.
+        pyctr("cp", "box:/shared/d", tmp_path / f"got-{number}")
         pyctr("export", "-o", tmp_path / "out.tar", "box")
         assert not any(str(outside) in mount.mountpoint for mount in mountinfo.mounts())
     pyctr("rm", "-f", "swapper", check=True)

@@ -1,4 +1,4 @@
-"""Published faults in what other users of the host can do with the engine's files."""
+"""Published vulnerabilities by which other users of the host reach the engine's files."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ for top in sys.argv[1:]:
 
 @pytest.fixture(params=[0o022, 0, 0o077], ids=oct)
 def box(request: pytest.FixtureRequest, pyctr: Pyctr) -> str:
-    """A container with a secret in its environment, its log, its upper directory and its volume."""
+    """Return a container with a secret in its environment, log, upper directory and volume."""
     os.chmod(pyctr.root.parent, 0o755)
     script = "echo secret; echo secret | tee /secret >/data/secret; chmod 777 /secret /data /data/secret; sleep 60"
-    words = [
+    args = [
         "run",
         "-d",
         "--name",
@@ -46,12 +46,12 @@ def box(request: pytest.FixtureRequest, pyctr: Pyctr) -> str:
         "-c",
         script,
     ]
-    subprocess.run(pyctr.command(*words), check=True, capture_output=True, umask=request.param)
+    subprocess.run(pyctr.command(*args), check=True, capture_output=True, umask=request.param)
     return pyctr("inspect", "-f", "{{.Id}}", "box", check=True).stdout.strip()
 
 
-def test_another_user_reads_and_writes_nothing_of_the_engines(pyctr: Pyctr, box: str) -> None:
-    """CVE-2021-41091, -41103 and CVE-2024-25621: the state directory was open to every user, with any umask."""
+def test_another_user_cannot_read_or_write_the_engines_files(pyctr: Pyctr, box: str) -> None:
+    """CVE-2021-41091, -41103 and CVE-2024-25621: the state directory was open to every user, under any umask."""
     done = subprocess.run(
         ["python3", "-c", WALK, pyctr.root, "/run/pyctr_lite"],
         user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, check=True,
@@ -70,8 +70,8 @@ def test_another_user_reads_and_writes_nothing_of_the_engines(pyctr: Pyctr, box:
         ).returncode
 
 
-def test_root_of_a_user_namespace_reaches_nothing_of_the_engines(pyctr: Pyctr) -> None:
-    """CVE-2021-21284: the remapped root owned the directories of containers, and made files there."""
+def test_root_of_a_user_namespace_cannot_reach_the_engines_files(pyctr: Pyctr) -> None:
+    """CVE-2021-21284: the remapped root owned the containers' directories, and created files there."""
     os.chmod(pyctr.root.parent, 0o755)
     pyctr("run", "-d", "--name", "box", "--userns", "auto", "busybox", "sleep", "60", check=True)
     pid, id = pyctr("inspect", "-f", "{{.State.Pid}} {{.Id}}", "box", check=True).stdout.split()
@@ -111,12 +111,12 @@ def test_cp_changes_no_mode_on_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
     assert (outside / "file").read_text() == "x"
 
 
-def test_files_in_tmp_are_nobodys_to_plant(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2014-0047: names in /tmp that another user can guess; nothing of ours is made there at all."""
-    place = tmp_path / "tmp"
-    place.mkdir(mode=0o777)
-    place.chmod(0o1777)
-    environment = {"TMPDIR": str(place)}
+def test_no_file_is_created_in_tmp(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2014-0047: another user can guess names in /tmp. The engine creates no file there."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir(mode=0o777)
+    temporary.chmod(0o1777)
+    environment = {"TMPDIR": str(temporary)}
     before = {path for path in Path("/tmp").iterdir() if "pyctr" in path.name}
     pyctr("run", "--name", "box", "busybox", "true", env=environment, check=True)
     pyctr("commit", "box", "made", env=environment, check=True)
@@ -124,7 +124,7 @@ def test_files_in_tmp_are_nobodys_to_plant(pyctr: Pyctr, tmp_path: Path) -> None
     pyctr("rmi", "made", env=environment, check=True)
     pyctr("load", "-i", tmp_path / "made.tar", env=environment, check=True)
     pyctr("cp", "box:/bin", tmp_path / "bin", env=environment, check=True)
-    assert list(place.iterdir()) == []
+    assert list(temporary.iterdir()) == []
     assert {path for path in Path("/tmp").iterdir() if "pyctr" in path.name} <= before
 
 
@@ -144,8 +144,8 @@ for path in sys.argv[1:]:
 """
 
 
-def test_another_user_reaches_no_socket_of_the_engines(pyctr: Pyctr, box: str) -> None:
-    """CVE-2014-3499 and its kind: a socket that everybody may write to is root for everybody."""
+def test_another_user_cannot_connect_to_the_engines_sockets(pyctr: Pyctr, box: str) -> None:
+    """CVE-2014-3499 and similar: a socket that every user may write to makes every user root."""
     tops = (pyctr.root, Path("/run/pyctr_lite"))
     sockets = [str(path) for top in tops for path in top.rglob("*") if path.is_socket()]
     assert sockets, "the monitor has one"

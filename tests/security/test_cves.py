@@ -1,6 +1,6 @@
-"""Published escapes from containers: each test does here what the attack did, and it fails.
+"""Published escapes from containers: each test repeats the attack, which must fail.
 
-SECURITY.md has the whole table. The neighbours: who a process is (test_cve_accounts), images and archives
+SECURITY.md has the whole table. Other modules: users and capabilities (test_cve_accounts), images and archives
 (test_cve_images, test_layer_hostile, test_bombs), mounts and devices (test_cve_mounts), other users of the host
 (test_cve_state).
 """
@@ -25,7 +25,7 @@ NOBODY = 65534
 OUTSIDE = "pyctr-outside"
 
 
-def test_a_link_that_is_swapped_while_a_mount_is_made_leads_nowhere(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_link_swapped_during_a_mount_is_not_followed(pyctr: Pyctr, tmp_path: Path) -> None:
     """CVE-2021-30465: one container swaps a directory of a shared volume for a link to /, another mounts on it."""
     outside = tmp_path / OUTSIDE
     outside.mkdir()
@@ -42,7 +42,7 @@ def test_a_link_that_is_swapped_while_a_mount_is_made_leads_nowhere(pyctr: Pyctr
 
 @pytest.mark.parametrize("path", ["/dev/console", "/dev/pts/0", "/dev/ptmx"])
 def test_a_terminal_is_never_bound_through_a_link_of_the_image(box: Box, tmp_path: Path, path: str) -> None:
-    """CVE-2025-52565: the image has a link to a file of /proc where the runtime binds the terminal."""
+    """CVE-2025-52565: the image has a link to a file of /proc at the path of the terminal's bind."""
     box.process["terminal"] = True
     box.config["mounts"] = [mount for mount in box.config["mounts"] if not mount["destination"].startswith("/dev")]
     (box.rootfs / "dev/pts").mkdir(parents=True)
@@ -54,8 +54,8 @@ def test_a_terminal_is_never_bound_through_a_link_of_the_image(box: Box, tmp_pat
     assert not any(str(victim) in mount.mountpoint for mount in mountinfo.mounts())
 
 
-def test_what_is_written_to_proc_is_written_to_the_kernels(box: Box, tmp_path: Path) -> None:
-    """CVE-2025-52881: a tmpfs in the place of /proc swallows what the runtime writes there (sysctl, labels)."""
+def test_writes_to_proc_reach_the_kernels_proc(box: Box, tmp_path: Path) -> None:
+    """CVE-2025-52881: a tmpfs in place of /proc absorbs the runtime's writes (sysctls, labels)."""
     box.linux["sysctl"] = {"net.ipv4.ip_forward": "1"}
     before = Path("/proc/sys/net/ipv4/ip_forward").read_text()
     assert box.run("cat", "/proc/sys/net/ipv4/ip_forward").stdout == "1\n"
@@ -66,11 +66,11 @@ def test_what_is_written_to_proc_is_written_to_the_kernels(box: Box, tmp_path: P
     assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == before
 
 
-@pytest.mark.parametrize("place", ["/proc", "/proc/sys", "/proc/self", "/sys/kernel"])
-def test_an_image_cannot_ask_for_a_volume_over_proc(pyctr: Pyctr, place: str) -> None:
-    """CVE-2019-16884: `VOLUME /proc` of an image would take the masks and read-only paths away."""
+@pytest.mark.parametrize("path", ["/proc", "/proc/sys", "/proc/self", "/sys/kernel"])
+def test_a_volume_of_an_image_over_proc_is_refused(pyctr: Pyctr, path: str) -> None:
+    """CVE-2019-16884: `VOLUME /proc` of an image would remove the masked and read-only paths."""
     pyctr("create", "--name", "maker", "busybox", "true", check=True)
-    pyctr("commit", "-c", f"VOLUME {place}", "maker", "hostile", check=True)
+    pyctr("commit", "-c", f"VOLUME {path}", "maker", "hostile", check=True)
     script = "cat /proc/self/attr/current /proc/1/comm; echo 1 >/proc/sys/kernel/domainname"
     done = pyctr("run", "--rm", "hostile", "sh", "-c", script)
     assert done.returncode != 0
@@ -92,8 +92,8 @@ def test_the_release_agent_of_cgroups_cannot_be_written(pyctr: Pyctr) -> None:
     assert space.returncode != 0
 
 
-def test_the_monitors_sockets_cannot_be_reached_from_the_hosts_network(pyctr: Pyctr) -> None:
-    """CVE-2020-15257: abstract sockets belong to the network namespace, and anyone in it may connect."""
+def test_the_monitors_sockets_are_not_in_the_network_namespace(pyctr: Pyctr) -> None:
+    """CVE-2020-15257: abstract sockets belong to the network namespace, and every process in it may connect."""
     pyctr("run", "-d", "--name", "box", "--net", "host", "busybox", "sleep", "60", check=True)
     names = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines() if " @" in line]
     assert [name for name in names if "pyctr" in name or str(pyctr.root) in name] == []
@@ -101,8 +101,8 @@ def test_the_monitors_sockets_cannot_be_reached_from_the_hosts_network(pyctr: Py
     assert not any(line.split()[-1].startswith("@") and "pyctr" in line for line in inside.splitlines())
 
 
-def test_a_plain_user_of_the_host_cannot_run_what_a_container_has_made(pyctr: Pyctr) -> None:
-    """CVE-2021-41091: a setuid program that root made inside, reached by its path in the state directory."""
+def test_a_host_user_cannot_run_a_setuid_program_of_a_container(pyctr: Pyctr) -> None:
+    """CVE-2021-41091: a setuid program made by root inside is reached by its path in the state directory."""
     os.chmod(pyctr.root.parent, 0o755)
     script = "cp /bin/busybox /tool; chmod 4755 /tool"
     pyctr(
@@ -129,7 +129,7 @@ def test_a_plain_user_of_the_host_cannot_run_what_a_container_has_made(pyctr: Py
 
 
 def test_the_entering_process_cannot_be_traced_or_read_from_inside(pyctr: Pyctr) -> None:
-    """CVE-2016-9962: a process inside reaches, by ptrace or /proc, what the runtime's has open while it enters."""
+    """CVE-2016-9962: a process inside reaches the runtime's open files, by ptrace or /proc, while it enters."""
     watch = (
         "while :; do for p in /proc/[0-9]*; do [ $p = /proc/1 ] || [ $p = /proc/$$ ] || "
         "{ [ -e $p/fd/3 ] && tr '\\0' ' ' <$p/cmdline | grep -q python && ls -l $p/fd 2>/dev/null; }; done; done"
@@ -141,8 +141,8 @@ def test_the_entering_process_cannot_be_traced_or_read_from_inside(pyctr: Pyctr)
     assert "->" not in seen, seen
 
 
-def test_a_container_at_a_terminal_does_not_hold_it(pyctr: Pyctr) -> None:
-    """TIOCSTI (CVE-2017-5226 and its kind): bytes pushed into the caller's terminal are its next command."""
+def test_a_container_does_not_hold_the_callers_terminal(pyctr: Pyctr) -> None:
+    """TIOCSTI (CVE-2017-5226 and similar): bytes pushed into the caller's terminal become its next command."""
     command = pyctr.command(
         "run", "--rm", "-i", "busybox", "sh", "-c", "ls -l /proc/self/fd; cat /dev/tty 2>&1; echo end"
     )
@@ -153,8 +153,8 @@ def test_a_container_at_a_terminal_does_not_hold_it(pyctr: Pyctr) -> None:
     assert "can't open '/dev/tty'" in shown
 
 
-def test_the_python_of_the_launcher_cannot_be_steered_by_the_environment(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2019-14271 and its kind: code that is loaded while a container is entered, chosen by somebody else."""
+def test_the_environment_cannot_change_the_launchers_python(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2019-14271 and similar: an attacker chooses the code that is loaded while a container is entered."""
     (tmp_path / "sitecustomize.py").write_text("print('attacked')")
     (tmp_path / "os.py").write_text("print('attacked')")
     given = {"PYTHONPATH": str(tmp_path), "PYTHONSTARTUP": str(tmp_path / "os.py"), "PYTHONHOME": str(tmp_path)}
@@ -162,8 +162,8 @@ def test_the_python_of_the_launcher_cannot_be_steered_by_the_environment(pyctr: 
     assert (done.stdout, done.returncode) == ("fine\n", 0)
 
 
-def test_nothing_of_the_image_is_loaded_by_exec(pyctr: Pyctr) -> None:
-    """CVE-2019-14271: the image's C library and name services are hostile; who enters loads none of them."""
+def test_exec_loads_no_library_of_the_image(pyctr: Pyctr) -> None:
+    """CVE-2019-14271: the image's C library and name services are hostile; an exec loads none of them."""
     script = (
         "mkdir -p /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu /etc;"
         "echo junk >/lib/x86_64-linux-gnu/libnss_files.so.2; echo junk >/usr/lib/x86_64-linux-gnu/libc.so.6;"
@@ -177,7 +177,7 @@ def test_nothing_of_the_image_is_loaded_by_exec(pyctr: Pyctr) -> None:
 
 
 def test_a_program_sees_no_path_of_the_host(pyctr: Pyctr) -> None:
-    """None of ours is in its environment, its arguments or its memory map."""
+    """Its environment, arguments and memory map contain no path of the host."""
     done = pyctr(
         "run", "--rm", "busybox", "sh", "-c", "tr '\\0' '\\n' </proc/1/environ; cat /proc/1/cmdline /proc/1/maps"
     )
@@ -185,8 +185,8 @@ def test_a_program_sees_no_path_of_the_host(pyctr: Pyctr) -> None:
     assert os.path.dirname(sys.executable) not in done.stdout
 
 
-def test_a_volume_of_a_container_s_files_by_a_link_is_its_own(pyctr: Pyctr, tmp_path: Path) -> None:
-    """CVE-2024-45310: empty files made on the host by a mount point whose parents are swapped for links."""
+def test_a_mountpoint_through_a_swapped_link_makes_no_file_on_the_host(pyctr: Pyctr, tmp_path: Path) -> None:
+    """CVE-2024-45310: a mountpoint whose parents are swapped for links created empty files on the host."""
     outside = tmp_path / OUTSIDE
     outside.mkdir()
     link = f"ln -s ../../../../../../../..{outside} /shared/l"

@@ -1,4 +1,4 @@
-"""No descriptor of the host's reaches a container unasked: not the caller's files, nor a device of the host's."""
+"""No descriptor of the host reaches a container unasked: neither the caller's files nor a device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def box(pyctr: Pyctr) -> str:
 
 @pytest.fixture
 def null_stays() -> Iterator[None]:
-    """The host's null device has its mode back whatever happens."""
+    """Restore the mode of the host's null device after the test."""
     before = os.stat("/dev/null")
     try:
         yield
@@ -36,8 +36,8 @@ def null_stays() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("user", ["0", "1000"])
-def test_the_callers_files_cannot_be_opened_anew(pyctr: Pyctr, box: str, tmp_path: Path, user: str) -> None:
-    """`exec -i … < input`, `>> log`, `2>> log`: by /proc/self/fd they could be written to, or truncated."""
+def test_the_callers_files_cannot_be_reopened_inside(pyctr: Pyctr, box: str, tmp_path: Path, user: str) -> None:
+    """`exec -i … < input`, `>> log`, `2>> log`: by /proc/self/fd these files could be written to, or truncated."""
     files = [tmp_path / name for name in ("input", "log", "errors")]
     for file in files:
         file.write_text("as before\n")
@@ -46,9 +46,9 @@ def test_the_callers_files_cannot_be_opened_anew(pyctr: Pyctr, box: str, tmp_pat
         "for n in 0 1 2; do (echo attacked >/proc/self/fd/$n) 2>/dev/null; (: >/proc/self/fd/$n) 2>/dev/null; "
         "chmod 777 /proc/self/fd/$n 2>/dev/null; chown 1000 /proc/self/fd/$n 2>/dev/null; done; exit 0"
     )
-    for words in (["exec", "-u", user, "-i", box], ["run", "-u", user, "-i", "--rm", "busybox"]):
+    for args in (["exec", "-u", user, "-i", box], ["run", "-u", user, "-i", "--rm", "busybox"]):
         with files[0].open() as stdin, files[1].open("a") as stdout, files[2].open("a") as stderr:
-            command = pyctr.command(*words, "sh", "-c", script)
+            command = pyctr.command(*args, "sh", "-c", script)
             done = subprocess.run(command, stdin=stdin, stdout=stdout, stderr=stderr, timeout=60)
         assert done.returncode == 0, files[2].read_text()
     for file in files:
@@ -58,27 +58,27 @@ def test_the_callers_files_cannot_be_opened_anew(pyctr: Pyctr, box: str, tmp_pat
 
 
 def test_a_process_inside_has_pipes_and_the_containers_own_null_device(pyctr: Pyctr, box: str) -> None:
-    for words in (["exec", box], ["run", "--rm", "busybox"]):
-        assert pyctr(*words, "sh", "-c", LIST).stdout == "/dev/null\npipe:[]\npipe:[]\n"
-    for words in (["exec", "-i", box], ["run", "-i", "--rm", "busybox"]):
-        assert pyctr(*words, "sh", "-c", LIST).stdout == "pipe:[]\npipe:[]\npipe:[]\n"
+    for args in (["exec", box], ["run", "--rm", "busybox"]):
+        assert pyctr(*args, "sh", "-c", LIST).stdout == "/dev/null\npipe:[]\npipe:[]\n"
+    for args in (["exec", "-i", box], ["run", "-i", "--rm", "busybox"]):
+        assert pyctr(*args, "sh", "-c", LIST).stdout == "pipe:[]\npipe:[]\npipe:[]\n"
     pyctr("exec", "-d", box, "sh", "-c", f"({LIST}) >/list.new; mv /list.new /list", check=True)
     found = pyctr("exec", box, "sh", "-c", "until [ -e /list ]; do sleep 0.1; done; cat /list")
     assert found.stdout.splitlines()[0] == "/dev/null"
 
 
 @pytest.mark.usefixtures("null_stays")
-@pytest.mark.parametrize("words", [["run", "--rm"], ["run", "--rm", "--privileged"], ["exec"], ["exec", "-d"]])
-def test_the_hosts_null_device_cannot_be_changed(pyctr: Pyctr, box: str, words: list[str]) -> None:
+@pytest.mark.parametrize("args", [["run", "--rm"], ["run", "--rm", "--privileged"], ["exec"], ["exec", "-d"]])
+def test_the_hosts_null_device_cannot_be_changed(pyctr: Pyctr, box: str, args: list[str]) -> None:
     attack = "for n in 0 1 2; do chmod 0 /proc/self/fd/$n; chown 7:7 /proc/self/fd/$n; done 2>/dev/null; true"
-    target = "busybox" if "run" in words else box
-    assert pyctr(*words, target, "sh", "-c", attack).returncode == 0
-    if "-d" in words:
+    target = "busybox" if "run" in args else box
+    assert pyctr(*args, target, "sh", "-c", attack).returncode == 0
+    if "-d" in args:
         pyctr("stop", "-t", "0", box, check=True)
 
 
 @pytest.mark.usefixtures("null_stays")
-def test_a_health_check_gets_no_device_of_the_host(pyctr: Pyctr) -> None:
+def test_a_health_check_has_no_device_of_the_host(pyctr: Pyctr) -> None:
     look = "chmod 0 /proc/self/fd/0; chown 7 /proc/self/fd/0; echo done >>/looks"
     flags = ("--health-cmd", look, "--health-interval", "50ms")
     pyctr("run", "-d", "--name", "box", *flags, "busybox", "sleep", "60", check=True)
@@ -88,15 +88,15 @@ def test_a_health_check_gets_no_device_of_the_host(pyctr: Pyctr) -> None:
 @pytest.mark.parametrize(
     "instead", ["rm /dev/null", "mkfifo /null", "mknod /null c 1 5", "ln -s /etc/passwd /null"]
 )
-def test_a_null_device_that_is_none_gives_an_empty_stdin(pyctr: Pyctr, box: str, instead: str) -> None:
+def test_a_false_null_device_gives_an_empty_stdin(pyctr: Pyctr, box: str, instead: str) -> None:
     move = "" if "rm" in instead else "; mv /null /dev/null"
     pyctr("exec", "box", "sh", "-c", instead + move, check=True)
     done = pyctr("exec", box, "sh", "-c", "cat; readlink /proc/self/fd/0 | sed 's/[0-9]//g'", timeout=20)
     assert (done.returncode, done.stdout) == (0, "pipe:[]\n")
 
 
-def test_a_killed_exec_holds_nothing_of_its_callers(pyctr: Pyctr, box: str) -> None:
-    """`timeout -s KILL 2 pyctr_lite exec c sleep 12 | cat` ends with the command, and the process goes on."""
+def test_a_killed_exec_holds_no_descriptor_of_its_caller(pyctr: Pyctr, box: str) -> None:
+    """`timeout -s KILL 2 pyctr_lite exec c sleep 12 | cat` ends with the command; the process inside goes on."""
     began = time.monotonic()
     command = ["timeout", "-s", "KILL", "3", *pyctr.command("exec", box, "sleep", "77")]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
@@ -110,17 +110,17 @@ def test_a_killed_exec_holds_nothing_of_its_callers(pyctr: Pyctr, box: str) -> N
     ("redirection", "output"),
     [("<&-", ""), ("</dev/null", ""), ("</dev/zero", "\0" * 3), ("<<<x", "x\n")],
 )
-def test_whatever_stdin_is(pyctr: Pyctr, box: str, redirection: str, output: str) -> None:
-    for words in (["exec", "-i", box], ["run", "-i", "--rm", "busybox"]):
-        command = ["bash", "-c", f'"$@" {redirection}', "sh", *pyctr.command(*words, "head", "-c", "3")]
+def test_exec_accepts_any_kind_of_stdin(pyctr: Pyctr, box: str, redirection: str, output: str) -> None:
+    for args in (["exec", "-i", box], ["run", "-i", "--rm", "busybox"]):
+        command = ["bash", "-c", f'"$@" {redirection}', "sh", *pyctr.command(*args, "head", "-c", "3")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (done.stdout, done.returncode) == (output, 0), done.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
-def test_closed_descriptors_of_the_caller_are_not_replaced_by_ours(pyctr: Pyctr, box: str, closed: str) -> None:
-    for words in (["exec", "-i", box], ["run", "-i", "--rm", "busybox"]):
-        command = ["bash", "-c", f'"$@" {closed}', "sh", *pyctr.command(*words, "sh", "-c", "cat; echo x; exit 5")]
+def test_closed_descriptors_of_the_caller_stay_closed_inside(pyctr: Pyctr, box: str, closed: str) -> None:
+    for args in (["exec", "-i", box], ["run", "-i", "--rm", "busybox"]):
+        command = ["bash", "-c", f'"$@" {closed}', "sh", *pyctr.command(*args, "sh", "-c", "cat; echo x; exit 5")]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
         assert done.returncode == 5, done.stderr
 
@@ -139,8 +139,8 @@ SCRIPT, ATTACK = "#!/bin/sh\\necho shell\\n", "#!/proc/self/exe\\nprint(1)\\n"
         "while :; do cp -p a x; mv x q; cp -p b x; mv x q; done",
     ],
 )
-def test_a_program_that_is_flipped_never_becomes_our_interpreter(pyctr: Pyctr, flip: str) -> None:
-    """A container flips a program on a shared volume between a script and one of /proc/self/exe, our Python."""
+def test_a_swapped_program_never_becomes_the_hosts_interpreter(pyctr: Pyctr, flip: str) -> None:
+    """A container swaps a program on a shared volume between a script and /proc/self/exe, the host's Python."""
     pyctr(
         *("run", "-d", "--name", "flipper", "-v", "shared:/shared", "-w", "/shared"),
         *("busybox", "sh", "-c", flip),
@@ -149,7 +149,7 @@ def test_a_program_that_is_flipped_never_becomes_our_interpreter(pyctr: Pyctr, f
     pyctr("run", "-d", "--name", "box", "-v", "shared:/shared", "busybox", "sleep", "100", check=True)
     rounds = int(os.environ.get("PYCTR_RACE_ROUNDS", "20"))
     for number in range(rounds):
-        words = ("exec", "box") if number % 2 else ("run", "--rm", "-v", "shared:/shared", "busybox")
-        done = pyctr(*words, "/shared/p", "true")
+        args = ("exec", "box") if number % 2 else ("run", "--rm", "-v", "shared:/shared", "busybox")
+        done = pyctr(*args, "/shared/p", "true")
         assert "ython" not in done.stdout + done.stderr, (number, done)
     pyctr("rm", "-f", "flipper", check=True)

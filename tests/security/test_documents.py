@@ -1,7 +1,7 @@
-"""An image's documents are hostile: each is read by its declared shape, or refused with the field's path.
+"""Hostile image documents: each is read by its declared shape, or refused with the field's path.
 
-The cases are those of other engines' bug trackers; the fuzz draws valid documents from the declarations in
-`images/documents.py` and then makes one thing in them wrong, so a field that is added there is tried here.
+The cases come from other engines' bug trackers. The fuzz test generates valid documents from the declarations in
+`images/documents.py` and then breaks one value, so a field that is added there is tested here.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ OTHERS = [{"os": "linux", "architecture": "s390x"}, {"os": "linux", "architectur
 
 
 class Layout:
-    """An OCI archive that is put together document by document, each as wrong as a test wants it."""
+    """An OCI archive, assembled document by document, so that each can be wrong."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
         self.manifests: list[Any] = []
 
     def blob(self, content: bytes | Any, media_type: str, **more: Any) -> dict[str, Any]:
-        """Add a blob, bytes or a value as JSON: its descriptor."""
+        """Add a blob (bytes, or a value as JSON), and return its descriptor."""
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.files[f"blobs/sha256/{digest(data)[7:]}"] = data
         return {"mediaType": media_type, "digest": digest(data), "size": len(data), **more}
@@ -64,7 +64,7 @@ class Layout:
         layers: tuple[bytes, ...] = (SMALL,),
         plain: tuple[bytes, ...] = (),
     ) -> dict[str, Any]:
-        """Add an image: its manifest's descriptor. `plain` are its layers decompressed."""
+        """Add an image, and return its manifest's descriptor. `plain` are its layers decompressed."""
         value = {**OURS, "rootfs": {"type": "layers", "diff_ids": [digest(each) for each in plain or layers]}}
         manifest = {
             "schemaVersion": 2,
@@ -75,13 +75,13 @@ class Layout:
         return self.blob(manifest, images.MANIFEST)
 
     def add(self, descriptor: dict[str, Any], name: str = "", **more: Any) -> Layout:
-        """Put a descriptor into index.json."""
+        """Add a descriptor to index.json."""
         annotations = {"annotations": {images.REF_NAME: name}} if name else {}
         self.manifests.append({**descriptor, **annotations, **more})
         return self
 
     def tar(self) -> bytes:
-        """The archive."""
+        """Return the archive."""
         index = (
             self.files.get("index.json") or json.dumps({"schemaVersion": 2, "manifests": self.manifests}).encode()
         )
@@ -90,7 +90,7 @@ class Layout:
 
 @pytest.fixture
 def images_of(tmp_path: Path) -> ImageStore:
-    """An empty store."""
+    """Return an empty store."""
     return ImageStore(str(tmp_path / "state"))
 
 
@@ -99,7 +99,7 @@ def load(to: ImageStore, content: bytes, notes: list[str] | None = None) -> list
 
 
 def configured(layer: bytes = SMALL, top: dict[str, Any] | None = None, **config: Any) -> bytes:
-    """An archive of an image x with such members in its config object, or `top` in the whole config."""
+    """Return an archive of an image x with these members in its config object, or `top` in the whole config."""
     layout = Layout()
     return layout.add(layout.image({"config": config, **(top or {})}, (layer,)), "x").tar()
 
@@ -110,7 +110,8 @@ def picture(of: ImageStore) -> dict[str, str]:
     } | {"staging": str(sorted(Path(of.root, "staging").glob("*")))}
 
 
-# --- what Docker refuses is refused, with the field's path ------------------------------------------------
+# --- documents that Docker refuses are refused, with the field's path
+# ------------------------------------------------
 
 REFUSED: dict[str, tuple[bytes, str]] = {
     "created is a number": (configured(top={"created": 5}), r"created must be a time .* not 5"),
@@ -197,7 +198,7 @@ def _without(key: str) -> dict[str, Callable[[dict[str, Any]], None]]:
         lambda manifest: manifest["layers"].__setitem__(0, 5),
     ],
 )
-def test_a_manifest_that_lacks_something_leaves_the_store_as_it_was(
+def test_an_incomplete_manifest_leaves_the_store_unchanged(
     images_of: ImageStore, change: Callable[[dict[str, Any]], None]
 ) -> None:
     load(images_of, _other())
@@ -212,7 +213,7 @@ def test_a_manifest_that_lacks_something_leaves_the_store_as_it_was(
     assert [image.references for image in images_of.list()] == [["other:latest"]]
 
 
-def test_json_is_bounded_in_depth_and_size(images_of: ImageStore) -> None:
+def test_json_is_limited_in_depth_and_size(images_of: ImageStore) -> None:
     deep = b"[" * 100_000 + b"]" * 100_000
     for text in (deep, b'{"a":' * 300 + b"1" + b"}" * 300, b'["\\"[", ' * 200 + b"1" + b"]" * 200):
         with pytest.raises(ValueError, match="nested more than 100 deep"):
@@ -233,7 +234,8 @@ def test_json_is_bounded_in_depth_and_size(images_of: ImageStore) -> None:
         load(images_of, configured(top={"author": "x" * (5 << 20)}))
 
 
-# --- what Docker takes is taken, as Docker means it --------------------------------------------------------
+# --- documents that Docker accepts are read with Docker's meaning
+# --------------------------------------------------------
 
 READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a command that is a string": ({"Cmd": "/bin/id"}, {"Cmd": ["/bin/id"]}),
@@ -256,14 +258,14 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("given_", "read"), READ.values(), ids=list(READ))
-def test_what_docker_reads_is_read_as_docker_does(
+def test_odd_values_are_read_as_by_docker(
     images_of: ImageStore, given_: dict[str, Any], read: dict[str, Any]
 ) -> None:
     load(images_of, configured(**given_))
     assert images_of.get("x").config["config"] == read
 
 
-def test_a_config_may_be_null_and_history_have_null(images_of: ImageStore) -> None:
+def test_a_null_config_and_null_history_entries_are_accepted(images_of: ImageStore) -> None:
     load(images_of, configured(top={"config": None, "history": [None, {"created_by": "x"}]}))
     image = images_of.get("x")
     assert "config" not in image.config
@@ -295,7 +297,7 @@ def test_an_image_with_odd_values_runs_as_in_docker(
     assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
 
 
-def test_a_volume_on_the_root_is_one_clear_line(root: Path, pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_volume_on_the_root_is_refused_in_one_line(root: Path, pyctr: Pyctr, tmp_path: Path) -> None:
     for path in ("/", "", "/a/..", "//"):
         (tmp_path / "x.tar").write_bytes(configured(LAYER, Volumes={path: {}}))
         pyctr("load", "-i", tmp_path / "x.tar", check=True)
@@ -319,7 +321,7 @@ def test_a_health_check_of_an_image_cannot_kill_the_monitor(root: Path, pyctr: P
     assert not Path(f"{root}/../run/faults.log").exists()
 
 
-def test_the_api_refuses_a_health_check_of_a_wrong_shape(root: Path) -> None:
+def test_the_api_refuses_a_malformed_health_check(root: Path) -> None:
     from pyctr_lite.engine.creation.create import create
     from pyctr_lite.engine.state.options import ContainerOptions
 
@@ -351,7 +353,7 @@ def test_an_image_without_layers_is_loaded_run_and_committed(
     (tmp_path / "x.tar").write_bytes(content)
     pyctr("load", "-i", tmp_path / "x.tar", check=True)
     assert pyctr("run", "--name", "c1", "-v", "/bin/busybox:/busybox:ro", "x", check=True).stdout == "/\n"
-    for words in (
+    for args in (
         ["images"],
         ["history", "x"],
         ["inspect", "x"],
@@ -359,7 +361,7 @@ def test_an_image_without_layers_is_loaded_run_and_committed(
         ["system", "df"],
         ["save", "-o", "/dev/null", "x"],
     ):
-        assert pyctr(*words).stderr == ""
+        assert pyctr(*args).stderr == ""
     pyctr("commit", "-c", 'CMD ["/busybox", "id"]', "c1", "y", check=True)
     assert pyctr("run", "--rm", "-v", "/bin/busybox:/busybox:ro", "y", check=True).stdout.startswith("uid=0")
     pyctr("rm", "c1", check=True)
@@ -370,7 +372,7 @@ def test_an_image_without_layers_is_loaded_run_and_committed(
 
 
 def _attested(layout: Layout) -> list[dict[str, Any]]:
-    """An attestation as buildkit writes it, a signature as cosign does, an SBOM as an artifact, and plain text."""
+    """Return an attestation of buildkit, a signature of cosign, an SBOM artifact, and plain text."""
     empty = layout.blob(b"{}", "application/vnd.oci.empty.v1+json")
     config = layout.blob({**OURS, "rootfs": {"type": "layers", "diff_ids": [digest(b"1")]}}, images.CONFIG)
     base = {"schemaVersion": 2, "mediaType": images.MANIFEST}
@@ -398,7 +400,9 @@ def _attested(layout: Layout) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("named", [False, True])
-def test_what_is_no_image_is_passed_over_aloud(images_of: ImageStore, nested: bool, named: bool) -> None:
+def test_an_entry_that_is_not_an_image_is_skipped_with_a_note(
+    images_of: ImageStore, nested: bool, named: bool
+) -> None:
     layout = Layout()
     ours = layout.image()
     entries = [*_attested(layout)[:3], ours, *_attested(layout)[3:]]
@@ -417,7 +421,7 @@ def test_what_is_no_image_is_passed_over_aloud(images_of: ImageStore, nested: bo
 
 @pytest.mark.parametrize("said", ["descriptor", "config", "nested"])
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_the_image_for_this_machine_gets_the_name(images_of: ImageStore, said: str, position: int) -> None:
+def test_the_image_for_this_platform_gets_the_name(images_of: ImageStore, said: str, position: int) -> None:
     layout = Layout()
     platforms = list(OTHERS)
     platforms.insert(position, OURS)
@@ -437,7 +441,7 @@ def test_the_image_for_this_machine_gets_the_name(images_of: ImageStore, said: s
     assert len(notes) == (0 if said == "nested" else 2)
 
 
-def test_an_archive_for_other_machines_only_is_refused_and_a_single_image_is_not(images_of: ImageStore) -> None:
+def test_an_archive_for_other_platforms_is_refused_unless_it_has_one_image(images_of: ImageStore) -> None:
     layout = Layout()
     foreign = [layout.image({**platform}) for platform in OTHERS]
     for each in foreign:
@@ -456,17 +460,17 @@ def test_an_archive_for_other_machines_only_is_refused_and_a_single_image_is_not
         load(images_of, layout.tar())
 
 
-# --- a layer that the store has already --------------------------------------------------------------------
+# --- a layer that is in the store --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["store", "archive"])
+@pytest.mark.parametrize("source", ["store", "archive"])
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
-def test_a_blob_whose_layer_is_known_is_verified_all_the_same(
-    images_of: ImageStore, where: str, compress: Callable[[bytes], bytes]
+def test_a_blob_of_a_known_layer_is_verified(
+    images_of: ImageStore, source: str, compress: Callable[[bytes], bytes]
 ) -> None:
     layout = Layout()
     layout.add(layout.image({"author": "true"}, (SMALL,)), "true")
-    if where == "store":
+    if source == "store":
         load(images_of, layout.tar())
         layout = Layout()
     before = picture(images_of)
@@ -474,7 +478,7 @@ def test_a_blob_whose_layer_is_known_is_verified_all_the_same(
     layout.add(layout.image({"author": "false"}, (lie,), (SMALL,)), "false")
     with pytest.raises(BrokenArchive, match="wrong digest: a layer"):
         load(images_of, layout.tar())
-    if where == "store":
+    if source == "store":
         assert picture(images_of) == before
     else:
         assert images_of.list() == []
@@ -485,7 +489,7 @@ def test_a_blob_whose_layer_is_known_is_verified_all_the_same(
 
 @pytest.fixture
 def twice(images_of: ImageStore) -> ImageStore:
-    """The image `plain`, with its layer compressed otherwise under `other` and `third`."""
+    """Return a store with the image `plain`, and the same image in other compressions as `other` and `third`."""
     layout = Layout()
     layout.add(layout.image({}, (SMALL,)), "plain")
     layout.add(layout.image({}, (zstandard.compress(SMALL),), (SMALL,)), "other")
@@ -494,7 +498,7 @@ def twice(images_of: ImageStore) -> ImageStore:
     return images_of
 
 
-def test_a_name_that_is_removed_takes_no_other_with_it(twice: ImageStore) -> None:
+def test_removing_a_name_keeps_the_other_names(twice: ImageStore) -> None:
     assert {tuple(image.references) for image in twice.list()} == {
         ("plain:latest", "other:latest", "third:latest")
     }
@@ -502,19 +506,17 @@ def test_a_name_that_is_removed_takes_no_other_with_it(twice: ImageStore) -> Non
     assert len({twice.get(name).digest for name in ("plain", "other", "third")}) == 3
     blobs = len(os.listdir(f"{twice.layout}/blobs/sha256"))
     assert twice.remove("plain") == [("Untagged", "plain:latest")]
-    assert (
-        len(os.listdir(f"{twice.layout}/blobs/sha256")) == blobs - 2
-    )  # its manifest, and its layer as it was stored
+    assert len(os.listdir(f"{twice.layout}/blobs/sha256")) == blobs - 2  # its manifest and its layer's blob
     for name in ("other", "third"):
         subprocess.run(["rm", "-r", twice.layers], check=True)
         assert os.listdir(twice.layer_directories(twice.get(name))[0]) == ["d"]
     assert twice.remove("other") == [("Untagged", "other:latest")]
     removed = twice.remove("third")
-    assert [what for what, _ in removed] == ["Untagged", "Deleted", "Deleted"]
+    assert [action for action, _ in removed] == ["Untagged", "Deleted", "Deleted"]
     assert os.listdir(f"{twice.layout}/blobs/sha256") == os.listdir(twice.layers) == []
 
 
-def test_a_container_keeps_an_image_that_is_stored_twice(twice: ImageStore) -> None:
+def test_an_image_stored_twice_is_kept_for_a_container(twice: ImageStore) -> None:
     assert twice.remove("plain", in_use=lambda image: ["c" * 64]) == [("Untagged", "plain:latest")]
     with pytest.raises(Conflict):
         twice.remove(twice.get("other").id, in_use=lambda image: ["c" * 64])
@@ -524,7 +526,7 @@ def test_a_container_keeps_an_image_that_is_stored_twice(twice: ImageStore) -> N
     assert twice.list() == []
 
 
-def test_a_name_that_moves_leaves_no_spare_manifest_behind(twice: ImageStore) -> None:
+def test_moving_a_name_leaves_no_duplicate_manifest(twice: ImageStore) -> None:
     twice.tag("third", "plain")
     assert sorted(twice.get("plain").references) == ["other:latest", "plain:latest", "third:latest"]
     twice.prune()
@@ -558,7 +560,7 @@ def test_a_tag_keeps_the_manifests_media_type(images_of: ImageStore, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["sha256:" + "0" * 64, "sha256", "sha256:latest", "sha512:x"])
-def test_a_digest_is_no_name_for_an_image(images_of: ImageStore, name: str) -> None:
+def test_a_digest_is_refused_as_a_name(images_of: ImageStore, name: str) -> None:
     load(images_of, configured())
     before = picture(images_of)
     with pytest.raises(InvalidArgument, match="ambiguous tag using digest algorithm as name"):
@@ -597,7 +599,7 @@ def test_a_commits_history_has_an_entry_for_each_layer(
 
 
 @pytest.mark.parametrize("epoch", ["x", "-1", "²", "9" * 20, "1.5"])
-def test_a_wrong_source_date_epoch_is_one_line(root: Path, pyctr: Pyctr, epoch: str) -> None:
+def test_a_wrong_source_date_epoch_is_reported_in_one_line(root: Path, pyctr: Pyctr, epoch: str) -> None:
     pyctr("create", "--name", "c1", "busybox", "true", check=True)
     done = pyctr("commit", "c1", "y", env={"SOURCE_DATE_EPOCH": epoch})
     assert done.returncode == 1
@@ -612,25 +614,26 @@ def test_a_wrong_source_date_epoch_is_one_line(root: Path, pyctr: Pyctr, epoch: 
         "CMD " + "[" * 2000,
     ],
 )
-def test_a_change_of_ours_is_checked_like_an_image_of_others(
+def test_a_commit_change_is_checked_like_a_foreign_image(
     root: Path, pyctr: Pyctr, tmp_path: Path, change: str
 ) -> None:
     (tmp_path / "root.tar").write_bytes(SMALL)
     done = pyctr("import", "-c", change, tmp_path / "root.tar", "y")
-    if change.startswith("CMD"):  # it is a shell's matter
+    if change.startswith("CMD"):  # the shell form
         assert done.returncode == 0
         return
     assert done.returncode == 1
     message = done.stderr.splitlines()[0]
-    assert any(words in message for words in ("config.Healthcheck.", "--interval", "--retries")), message
+    assert any(text in message for text in ("config.Healthcheck.", "--interval", "--retries")), message
     assert pyctr("images", "-q", "y", check=True).stdout == ""
 
 
-# --- what got in before ----------------------------------------------------------------------------------------
+# --- documents stored by an older version
+# ----------------------------------------------------------------------------------------
 
 
 def plant(into: ImageStore, config: bytes, manifest: Callable[[dict[str, Any]], Any], name: str) -> None:
-    """Put an image into a store as an older version or another tool would: nothing is checked."""
+    """Put an image into a store without any check, like an older version or another tool."""
     blobs = Path(into.layout, "blobs/sha256")
     (blobs / digest(config)[7:]).write_bytes(config)
     (blobs / digest(SMALL)[7:]).write_bytes(SMALL)
@@ -668,10 +671,10 @@ PLANTED: dict[str, tuple[bytes, Callable[[dict[str, Any]], Any]]] = {
 
 
 @pytest.mark.parametrize("diff_id", ["sha256:../victim", "sha256:../../victim/", "", "sha256:", "/../victim"])
-def test_a_planted_diff_id_names_no_directory_to_remove(
+def test_a_planted_diff_id_cannot_name_a_directory_to_remove(
     root: Path, pyctr: Pyctr, tmp_path: Path, diff_id: str
 ) -> None:
-    """The chain ID of a first layer is its diff_id, and an unpacked layer's directory is called after that."""
+    """The chain ID of the first layer is its diff_id, which names the unpacked layer's directory."""
     victims = [root / "victim", tmp_path / "victim", root / "layers"]
     for victim in victims[:2]:
         (victim / "kept").mkdir(parents=True)
@@ -686,7 +689,7 @@ def test_a_planted_diff_id_names_no_directory_to_remove(
 
 @pytest.mark.parametrize(("config", "manifest"), PLANTED.values(), ids=list(PLANTED))
 @pytest.mark.parametrize("how", ["rmi", "doctor", "id"])
-def test_an_image_that_is_broken_in_the_store_harms_no_other(
+def test_a_broken_image_in_the_store_does_not_affect_others(
     root: Path, config: bytes, manifest: Callable[[dict[str, Any]], Any], how: str
 ) -> None:
     plant(ImageStore(str(root)), config, manifest, "broken:1")
@@ -707,15 +710,15 @@ def test_an_image_that_is_broken_in_the_store_harms_no_other(
     assert run(str(root), "image", "verify")[0] == 0
 
 
-def test_a_broken_image_with_a_container_is_kept_for_it(root: Path, pyctr: Pyctr) -> None:
+def test_a_broken_image_used_by_a_container_is_kept(root: Path, pyctr: Pyctr) -> None:
     images_ = ImageStore(str(root))
     pyctr("tag", "busybox", "victim", check=True)
     pyctr("run", "-d", "--name", "c1", "victim", "sleep", "40", check=True)
     image = images_.get("victim")
     path = Path(images_.blob_path(image.id))
     path.write_bytes(path.read_bytes()[:-1] + b', "created": 5}')
-    for words in (["ps", "-a"], ["inspect", "c1"], ["ps", "--filter", "ancestor=busybox"], ["exec", "c1", "true"]):
-        assert pyctr(*words).returncode == 0
+    for args in (["ps", "-a"], ["inspect", "c1"], ["ps", "--filter", "ancestor=busybox"], ["exec", "c1", "true"]):
+        assert pyctr(*args).returncode == 0
     assert pyctr("rmi", "victim").returncode == 1
     pyctr("doctor", "--fix")
     pyctr("image", "prune", "-af")
@@ -738,7 +741,7 @@ def test_a_broken_image_with_a_container_is_kept_for_it(root: Path, pyctr: Pyctr
         {"digest": digest(b""), "annotations": 5},
     ],
 )
-def test_a_wrong_entry_of_the_index_harms_no_other(root: Path, entry_: Any) -> None:
+def test_a_wrong_entry_of_the_index_does_not_affect_others(root: Path, entry_: Any) -> None:
     path = Path(root, "images/index.json")
     index = json.loads(path.read_text())
     index["manifests"].insert(0, entry_)
@@ -750,18 +753,18 @@ def test_a_wrong_entry_of_the_index_harms_no_other(root: Path, entry_: Any) -> N
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"manifests": {}}', "5", "[" * 5000, '{"manifests": "x"}'])
-def test_a_damaged_index_is_one_line_and_is_rebuilt(root: Path, content: str) -> None:
+def test_a_damaged_index_is_reported_and_rebuilt(root: Path, content: str) -> None:
     path = Path(root, "images/index.json")
     image = ImageStore(str(root)).get("busybox").id
     path.write_text(content)
-    for words in (
+    for args in (
         ["images"],
         ["run", "busybox", "true"],
         ["rmi", "busybox"],
         ["tag", "busybox", "y"],
         ["image", "verify"],
     ):
-        code, _, errors = run(str(root), *words)
+        code, _, errors = run(str(root), *args)
         assert code
         assert errors.startswith("pyctr_lite: broken image store: ")
     assert run(str(root), "ps", "-a")[0] == 0
@@ -772,7 +775,7 @@ def test_a_damaged_index_is_one_line_and_is_rebuilt(root: Path, content: str) ->
     assert Path(f"{path}.damaged").read_text() == content
 
 
-def test_a_container_of_an_older_version_with_a_wrong_health_check_is_monitored(root: Path, pyctr: Pyctr) -> None:
+def test_a_container_with_a_malformed_health_check_on_record_is_monitored(root: Path, pyctr: Pyctr) -> None:
     pyctr("create", "--name", "c1", "--health-cmd", "true", "busybox", "sleep", "60", check=True)
     (path,) = Path(root, "containers").glob("*/container.json")
     for wrong in ("30s", 1, -5, 2**70, [], {}):
@@ -785,16 +788,18 @@ def test_a_container_of_an_older_version_with_a_wrong_health_check_is_monitored(
         assert pyctr("ps", "-a").returncode == 0
 
 
-# --- the fuzz ---------------------------------------------------------------------------------------------------
+# --- the fuzz test
+# ---------------------------------------------------------------------------------------------------
 
 
-def run(root: str, *words: str) -> tuple[int, str, str]:
-    """Run a command line in this process: its exit code and output. Only errors a person can act on are caught."""
+def run(root: str, *args: str) -> tuple[int, str, str]:
+    """Run a command line in this process, and return its exit code and output. Internal errors are not caught."""
     output, errors = io.StringIO(), io.StringIO()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())  # the command holds signals back and leaves them so
+    # The command blocks signals, and does not restore the mask.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         try:
-            code = main(["--root", root, "--debug", *words])
+            code = main(["--root", root, "--debug", *args])
         except (PyctrError, OSError) as error:
             code = 1
             print(f"pyctr_lite: {error}", file=errors)
@@ -805,8 +810,8 @@ def run(root: str, *words: str) -> tuple[int, str, str]:
 
 
 def try_verbs(root: str, name: str) -> None:
-    """Every verb that reads images: none may raise anything but an error that is meant for the user."""
-    for words in (
+    """Run every verb that reads images: each must raise only errors for the user."""
+    for args in (
         ["images"],
         ["images", "--digests", "--no-trunc", "-a"],
         ["images", "--filter", "label=a"],
@@ -827,11 +832,11 @@ def try_verbs(root: str, name: str) -> None:
         ["tag", name, "another:1"],
         ["rmi", "another:1"],
     ):
-        run(root, *words)
+        run(root, *args)
     code, output, _ = run(root, "create", "--name", "fuzzed", name, "true")
     if code == 0:
-        for words in (["inspect", output.strip()], ["ps", "-a", "--no-trunc"], ["commit", "fuzzed", "again:1"]):
-            run(root, *words)
+        for args in (["inspect", output.strip()], ["ps", "-a", "--no-trunc"], ["commit", "fuzzed", "again:1"]):
+            run(root, *args)
         assert run(root, "rm", "-f", "-v", "fuzzed")[0] == 0
         run(root, "rmi", "again:1")
 
@@ -840,7 +845,7 @@ TIMES = ["2024-05-01T10:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.99
 
 
 def drawn(of: Any) -> st.SearchStrategy[Any]:
-    """Values of a shape, as they may stand in a document."""
+    """Return a strategy for the values of a shape."""
     if isinstance(of, shape.Text):
         alphabet = st.characters(exclude_categories=["Cs"], exclude_characters="" if of.nul else "\0")
         return st.text(alphabet, max_size=12) | st.sampled_from(
@@ -871,18 +876,18 @@ MUTATIONS = st.tuples(
 )
 
 
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every container in a document with each of its keys."""
+def positions(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every object and array in a document with each of its keys."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield value, key
-        yield from places(value[key])
+        yield from positions(value[key])
 
 
 def mutate(document: Any, mutation: tuple[str, int, Any]) -> bytes:
-    """The bytes of a document with one thing wrong in it."""
+    """Return a document's bytes with one value broken."""
     kind, number, wrong = mutation
-    found = list(places(document))
+    found = list(positions(document))
     container, key = found[number % len(found)] if found else ([document], 0)
     if kind == "remove":
         del container[key]
@@ -898,7 +903,7 @@ def mutate(document: Any, mutation: tuple[str, int, Any]) -> bytes:
 
 @pytest.fixture
 def busy(busybox_store: Path, tmp_path: Path) -> str:
-    """A state directory with busybox; nothing runs in it."""
+    """Return a state directory with busybox and without running containers."""
     root = tmp_path / "fuzz"
     subprocess.run(["cp", "-a", "--reflink=auto", busybox_store, root], check=True)
     return str(root)
@@ -912,21 +917,21 @@ def busy(busybox_store: Path, tmp_path: Path) -> str:
     config=drawn(documents.IMAGE),
     manifest=drawn(shape.Object({"annotations": shape.Map(shape.Text()), "schemaVersion": shape.Int(2, 2)})),
     listed=drawn(shape.Object({"annotations": shape.Map(shape.Text()), "platform": documents.PLATFORM})),
-    where=st.sampled_from(["none", "config", "manifest", "index", "docker"]),
+    source=st.sampled_from(["none", "config", "manifest", "index", "docker"]),
     mutation=MUTATIONS,
     planted=st.booleans(),
 )
-def test_a_document_with_one_thing_wrong_is_loaded_or_refused_and_breaks_nothing(
+def test_a_mutated_document_is_loaded_or_refused_and_breaks_nothing(
     busy: str,
     config: dict[str, Any],
     manifest: dict[str, Any],
     listed: dict[str, Any],
-    where: str,
+    source: str,
     mutation: tuple[str, int, Any],
     planted: bool,
 ) -> None:
     def bytes_of(name: str, value: Any) -> bytes:
-        return mutate(value, mutation) if where == name else json.dumps(value).encode()
+        return mutate(value, mutation) if source == name else json.dumps(value).encode()
 
     layout = Layout()
     config["rootfs"] = {"type": "layers", "diff_ids": [digest(SMALL)]}
@@ -940,7 +945,7 @@ def test_a_document_with_one_thing_wrong_is_loaded_or_refused_and_breaks_nothing
     entry_["annotations"] = {**listed.get("annotations", {}), images.REF_NAME: "fuzzed:1"}
     index = bytes_of("index", {"schemaVersion": 2, "manifests": [entry_]})
     layout.files["index.json"] = index
-    if where == "docker":
+    if source == "docker":
         item = {"Config": "config.json", "RepoTags": ["fuzzed:1"], "Layers": ["layer.tar"]}
         layout.files |= {
             "config.json": config_data,
@@ -952,8 +957,8 @@ def test_a_document_with_one_thing_wrong_is_loaded_or_refused_and_breaks_nothing
     original = Path(busy, "original.json")
     if not original.exists():
         original.write_bytes(index_path.read_bytes())
-    index_path.write_bytes(original.read_bytes())  # whatever a failing example left
-    if planted and where != "docker" and mutation[0] != "deep":  # of a damaged index.json there is a test above
+    index_path.write_bytes(original.read_bytes())  # undo the damage of an example that failed
+    if planted and source != "docker" and mutation[0] != "deep":  # another test covers a damaged index.json
         for name, data in layout.files.items():
             if name != "index.json":
                 Path(images_.layout, name).write_bytes(data)
@@ -980,7 +985,7 @@ def test_a_document_with_one_thing_wrong_is_loaded_or_refused_and_breaks_nothing
     assert run(busy, "image", "verify")[:2] == (0, "busybox:latest: OK\n")
 
 
-def test_the_real_command_shows_no_fault_of_ours(root: Path, pyctr: Pyctr, tmp_path: Path) -> None:
+def test_the_command_shows_no_internal_error_for_broken_images(root: Path, pyctr: Pyctr, tmp_path: Path) -> None:
     for content, _ in REFUSED.values():
         (tmp_path / "x.tar").write_bytes(content)
         done = pyctr("load", "-i", tmp_path / "x.tar")
@@ -992,7 +997,7 @@ def test_the_real_command_shows_no_fault_of_ours(root: Path, pyctr: Pyctr, tmp_p
     assert len(pyctr("images", "-q", check=True).stdout.splitlines()) == 1
 
 
-def test_what_is_published_is_checked_whoever_made_it(images_of: ImageStore) -> None:
+def test_every_published_document_is_checked(images_of: ImageStore) -> None:
     for config in (
         {},
         {"rootfs": {"diff_ids": []}, "created": 5},

@@ -1,4 +1,4 @@
-"""Images and processes that try to get at the host while a container is entered. Each fails in one clear line."""
+"""Images and processes that attack the host while a container is entered. Each attempt fails in one clear line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def digest() -> str:
 
 
 def image_with(pyctr: Pyctr, tmp_path: Path, script: str) -> str:
-    """The image of busybox as a shell script has changed it."""
+    """Return an image of busybox that a shell script has changed."""
     pyctr("run", "--name", "maker", "busybox", "sh", "-ec", script, check=True)
     pyctr("commit", "maker", "hostile", check=True)
     pyctr("rm", "maker", check=True)
@@ -39,7 +39,7 @@ def image_with(pyctr: Pyctr, tmp_path: Path, script: str) -> str:
         "ln -s /proc/thread-self/exe /link; ln -s /link /evil",
     ],
 )
-def test_our_interpreter_is_not_run_for_an_image(pyctr: Pyctr, tmp_path: Path, script: str) -> None:
+def test_the_hosts_interpreter_is_never_run_for_an_image(pyctr: Pyctr, tmp_path: Path, script: str) -> None:
     """CVE-2019-5736: the program leads to the runtime's own executable."""
     before = digest()
     image = image_with(pyctr, tmp_path, script)
@@ -63,7 +63,7 @@ def test_an_ordinary_script_and_its_interpreter_run(pyctr: Pyctr, tmp_path: Path
 
 @pytest.mark.parametrize("number", [3, 7, 10, 14])
 def test_the_working_directory_is_not_a_descriptor_of_the_host(pyctr: Pyctr, number: int) -> None:
-    """CVE-2024-21626: a leaked descriptor of the host as the working directory."""
+    """CVE-2024-21626: a leaked descriptor of the host is used as the working directory."""
     done = pyctr("run", "--rm", "-w", f"/proc/self/fd/{number}", "busybox", "ls", "../../../..")
     assert done.returncode == 125, done.stdout
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
@@ -78,24 +78,24 @@ def test_only_three_descriptors_are_open_inside(pyctr: Pyctr, tmp_path: Path) ->
     os.set_inheritable(secret, True)
     try:
         pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
-        for words in (["run", "--rm", "busybox"], ["exec", "box"]):
-            command = pyctr.command(*words, "sh", "-c", LOOK)
+        for args in (["run", "--rm", "busybox"], ["exec", "box"]):
+            command = pyctr.command(*args, "sh", "-c", LOOK)
             done = subprocess.run(command, pass_fds=[secret], capture_output=True, text=True, check=False)
             assert done.stdout == "end\n"
     finally:
         os.close(secret)
 
 
-def test_a_descriptor_that_is_open_would_be_seen(pyctr: Pyctr) -> None:
+def test_the_check_for_open_descriptors_finds_one(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "busybox", "sh", "-c", f"exec 5</etc/passwd; {LOOK}")
     assert done.stdout == "5\nend\n"
 
 
-def test_python_of_the_image_is_never_imported_by_us(pyctr: Pyctr, tmp_path: Path) -> None:
-    """Files where our own Python would look, in the image: none of them runs as us."""
+def test_python_modules_of_the_image_are_never_imported(pyctr: Pyctr, tmp_path: Path) -> None:
+    """The image has modules at the paths that the host's Python searches: none runs with the engine's rights."""
     trap = "import os; os.open('/trapped', os.O_CREAT)\n"
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    places = [
+    paths = [
         "json/__init__.py",
         "traceback.py",
         "linecache.py",
@@ -106,8 +106,8 @@ def test_python_of_the_image_is_never_imported_by_us(pyctr: Pyctr, tmp_path: Pat
     archive = tmp_path / "trap.tar"
     with tarfile.open(archive, "w") as tar:
         for top in ("", f"usr/lib/{version}/", str(Path(__file__).resolve().parents[2])[1:] + "/"):
-            for place in places:
-                entry = tarfile.TarInfo(top + place)
+            for path in paths:
+                entry = tarfile.TarInfo(top + path)
                 entry.size = len(trap)
                 tar.addfile(entry, BytesIO(trap.encode()))
     pyctr(
@@ -127,15 +127,15 @@ def test_python_of_the_image_is_never_imported_by_us(pyctr: Pyctr, tmp_path: Pat
     pyctr("commit", "maker", "trap", check=True)
     pyctr("rm", "maker", check=True)
     env = {"PYTHONPATH": "/", "PYTHONSTARTUP": "/traceback.py"}
-    for words in (["true"], ["/nosuch"], ["-u", "1:1", "id"]):
-        name = f"box{len(words[0])}"
-        pyctr("run", "--name", name, "-e", "PYTHONPATH=/", *words[:-1], "trap", words[-1], env=env)
+    for args in (["true"], ["/nosuch"], ["-u", "1:1", "id"]):
+        name = f"box{len(args[0])}"
+        pyctr("run", "--name", name, "-e", "PYTHONPATH=/", *args[:-1], "trap", args[-1], env=env)
         assert "/trapped" not in pyctr("diff", name).stdout
     assert not os.path.exists("/trapped")
 
 
-def test_capabilities_are_dockers_and_none_is_inherited(pyctr: Pyctr) -> None:
-    """CVE-2022-29162: inheritable capabilities would come back by a file's."""
+def test_capabilities_are_dockers_defaults_and_none_is_inheritable(pyctr: Pyctr) -> None:
+    """CVE-2022-29162: inheritable capabilities come back through a file's inheritable capabilities."""
     text = pyctr("run", "--rm", "busybox", "grep", "Cap", "/proc/self/status").stdout
     sets = dict(line.split(":\t") for line in text.splitlines())
     assert sets == {
@@ -158,13 +158,13 @@ def test_masked_paths_are_empty(pyctr: Pyctr, path: str) -> None:
     assert pyctr("run", "--rm", "busybox", "sh", "-c", f"head -c 1 {path} | wc -c").stdout.strip() == "0"
 
 
-def test_read_only_paths_refuse_writes_and_privileged_does_not(pyctr: Pyctr) -> None:
+def test_read_only_paths_refuse_writes_unless_privileged(pyctr: Pyctr) -> None:
     write = "echo 1 >/proc/sys/kernel/domainname"
     assert "Read-only file system" in pyctr("run", "--rm", "busybox", "sh", "-c", write).stderr
     assert pyctr("run", "--rm", "--privileged", "busybox", "sh", "-c", write).returncode == 0
 
 
-def test_no_disk_of_the_host_can_be_opened(pyctr: Pyctr) -> None:
+def test_the_hosts_disks_cannot_be_opened(pyctr: Pyctr) -> None:
     disk = os.stat("/").st_dev
     make = f"mknod /d b {os.major(disk)} {os.minor(disk)} && dd if=/d of=/dev/null bs=1 count=1"
     done = pyctr("run", "--rm", "busybox", "sh", "-c", make)
@@ -174,7 +174,7 @@ def test_no_disk_of_the_host_can_be_opened(pyctr: Pyctr) -> None:
 
 @pytest.mark.parametrize("link", ["/proc", "/sys"])
 @pytest.mark.parametrize("target", ["bin", "/../../tmp", "/proc/self/root"])
-def test_a_link_in_the_place_of_proc_leads_nowhere(pyctr: Pyctr, tmp_path: Path, link: str, target: str) -> None:
+def test_a_link_in_place_of_proc_is_not_followed(pyctr: Pyctr, tmp_path: Path, link: str, target: str) -> None:
     """CVE-2019-16884: an image whose /proc leads elsewhere would escape the masks."""
     archive = tmp_path / "image.tar"
     with tarfile.open(archive, "w") as tar:
@@ -185,14 +185,14 @@ def test_a_link_in_the_place_of_proc_leads_nowhere(pyctr: Pyctr, tmp_path: Path,
             tar.addfile(entry)
     pyctr("import", archive, "linked", check=True)
     done = pyctr("run", "--rm", "linked", "/bin/stat", "-f", "-c", "%T", link)
-    if target == "bin":  # it leads to something: refused
+    if target == "bin":  # the link's target exists: refused
         assert done.returncode == 125
         assert "symbolic link" in done.stderr
-    else:  # it dangles: a directory of the Init layer takes its place
+    else:  # the link dangles: a directory of the Init layer replaces it
         assert done.stdout == link[1:].replace("sys", "sysfs") + "\n", done.stderr
 
 
-def test_mount_points_through_links_stay_inside(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_mountpoints_through_links_stay_inside(pyctr: Pyctr, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     image = image_with(pyctr, tmp_path, f"ln -s ../../../../../..{outside} /out; true")

@@ -1,4 +1,4 @@
-"""A process that joins a container has no more rights than the container at any moment in which it is visible."""
+"""A process that joins a container never has more rights than the container while it is visible inside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import Pyctr
 from tests.syscalls import PERL_MOUNTS
 
 WATCHER = r"""
-use strict; my %told;
+use strict; my %seen;
 open my $out, ">", "/seen/new" or die; select $out; $| = 1;
 rename "/seen/new", "/seen/list";
 while (1) {
@@ -22,16 +22,16 @@ while (1) {
         my %fact = map { /^(\w+):\s+(.*)$/ } <$file>;
         next if !$fact{CapPrm} || $fact{State} =~ /^[ZX]/;
         my $line = join " ", map { $fact{$_} } qw(CapPrm CapEff CapBnd Seccomp);
-        print "$line\n" if !$told{$line}++;
+        print "$line\n" if !$seen{$line}++;
     }
 }
 """
-"""What a container sees of its processes, in a loop: each set of capabilities and filters once."""
+"""Lists, in a loop, the capability sets and filters of the container's processes, each set once."""
 
 
 @pytest.fixture
 def watcher(pyctr: Pyctr, tmp_path: Path) -> Path:
-    """A container `box` that may trace, and the file with what it has seen."""
+    """Start a container `box` with SYS_PTRACE, and return the file with the sets that it has seen."""
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen/watch").write_text(WATCHER)
     flags = ("--cap-add", "SYS_PTRACE", "-v", f"{tmp_path}/seen:/seen", *PERL_MOUNTS)
@@ -41,14 +41,14 @@ def watcher(pyctr: Pyctr, tmp_path: Path) -> Path:
 
 
 EXE = r"""
-use strict; my %told;
+use strict; my %seen;
 open my $out, ">", "/seen/new" or die; select $out; $| = 1;
 rename "/seen/new", "/seen/list";
 while (1) {
     opendir my $proc, "/proc" or die;
     for my $pid (grep { /^\d+$/ && $_ != 1 && $_ != $$ } readdir $proc) {
         my $leads = readlink "/proc/$pid/exe" or next;
-        next if $leads !~ /python/ || $told{$pid}++;
+        next if $leads !~ /python/ || $seen{$pid}++;
         print open(my $file, "+<", "/proc/$pid/exe") ? "written\n" : $! + 0 . "\n";
     }
 }
@@ -61,19 +61,19 @@ OF_THE_CONTAINER = "00000000a80c25fb"
 
 
 def test_a_container_that_may_trace_never_sees_an_exec_with_more_rights(pyctr: Pyctr, watcher: Path) -> None:
-    for words in (["true"], ["sh", "-c", "true"], ["/bin/true"]):
+    for args in (["true"], ["sh", "-c", "true"], ["/bin/true"]):
         for _ in range(12):
-            pyctr("exec", "box", *words, check=True)
+            pyctr("exec", "box", *args, check=True)
     pyctr("exec", "-u", "1000", "-w", "/tmp", "box", "true", check=True)
     assert set(watcher.read_text().splitlines()) <= {
         f"{OF_THE_CONTAINER} {OF_THE_CONTAINER} {OF_THE_CONTAINER} 2",
         f"{'0' * 16} {'0' * 16} {OF_THE_CONTAINER} 2",
-        f"{OF_THE_CONTAINER} {'0' * 16} {OF_THE_CONTAINER} 2",  # of user 1000, before the exec
+        f"{OF_THE_CONTAINER} {'0' * 16} {OF_THE_CONTAINER} 2",  # user 1000, before the exec
     }
     assert watcher.read_text()
 
 
-def test_our_interpreter_cannot_be_opened_for_writing(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_the_hosts_interpreter_cannot_be_opened_for_writing(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen/watch").write_text(EXE)
     flags = ("--cap-add", "SYS_PTRACE", "-v", f"{tmp_path}/seen:/seen", *PERL_MOUNTS)
@@ -84,7 +84,7 @@ def test_our_interpreter_cannot_be_opened_for_writing(pyctr: Pyctr, tmp_path: Pa
     assert set((tmp_path / "seen/list").read_text().split()) <= {str(errno.ETXTBSY), str(errno.ENOENT)}
 
 
-def test_the_same_holds_for_a_health_check(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_a_health_check_is_never_visible_with_more_rights(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen/watch").write_text(WATCHER)
     flags = ("--cap-add", "SYS_PTRACE", "-v", f"{tmp_path}/seen:/seen", *PERL_MOUNTS)
@@ -96,7 +96,9 @@ def test_the_same_holds_for_a_health_check(pyctr: Pyctr, tmp_path: Path) -> None
     assert seen == {f"{OF_THE_CONTAINER} {OF_THE_CONTAINER} {OF_THE_CONTAINER} 2"}
 
 
-def test_the_same_holds_for_a_container_that_joins_its_pid_namespace(pyctr: Pyctr, watcher: Path) -> None:
+def test_a_container_that_joins_the_pid_namespace_is_never_visible_with_more_rights(
+    pyctr: Pyctr, watcher: Path
+) -> None:
     for _ in range(12):
         pyctr("run", "--rm", "--pid", "container:box", "busybox", "true", check=True)
     pyctr("run", "--rm", "--pid", "container:box", "--cap-drop", "ALL", "busybox", "true", check=True)
@@ -109,8 +111,8 @@ def test_the_same_holds_for_a_container_that_joins_its_pid_namespace(pyctr: Pyct
     assert f"{plain} {plain} {plain} 2" in watcher.read_text()
 
 
-def test_a_joined_pid_namespace_shows_its_own_processes_alone(pyctr: Pyctr) -> None:
-    """The process that builds the root stays outside: a procfs that it mounted would show the host's processes."""
+def test_a_joined_pid_namespace_shows_only_its_own_processes(pyctr: Pyctr) -> None:
+    """The process that builds the root stays outside: a procfs mounted by it would show the host's processes."""
     pyctr("run", "-d", "--name", "one", "busybox", "sleep", "61", check=True)
     script = "cat /proc/1/cmdline | tr '\\0' ' '; ls /proc | grep -c '^[0-9]'; grep NSpid /proc/self/status"
     lines = pyctr("run", "--rm", "--pid", "container:one", "busybox", "sh", "-c", script, check=True).stdout
@@ -133,13 +135,13 @@ def test_a_user_namespace_and_a_pid_namespace_are_joined_together(pyctr: Pyctr) 
     assert int(done.stdout.split()[1]) >= 1
 
 
-def test_a_replaced_proc_of_the_other_container_is_not_taken_over(pyctr: Pyctr) -> None:
-    """The container whose pid namespace is joined shows something else at /proc: a tmpfs, or another procfs."""
+def test_a_replaced_proc_of_the_other_container_is_not_cloned(pyctr: Pyctr) -> None:
+    """The container whose pid namespace is joined has a tmpfs, or another procfs, at /proc."""
     script = "mount -t tmpfs lie /proc; echo secret >/proc/lie; touch /ready; sleep 61"
     pyctr("run", "-d", "--name", "one", "--cap-add", "SYS_ADMIN", "busybox", "sh", "-c", script, check=True)
     pyctr("exec", "one", "sh", "-c", "until [ -e /ready ]; do sleep 0.1; done", check=True)
-    words = ("cat", "/proc/lie", "/proc/1/cmdline")
-    done = pyctr("run", "--rm", "--pid", "container:one", "busybox", *words)
+    args = ("cat", "/proc/lie", "/proc/1/cmdline")
+    done = pyctr("run", "--rm", "--pid", "container:one", "busybox", *args)
     assert "secret" not in done.stdout
     assert "sleep" in done.stdout or done.stdout.startswith("sh\0")
 
@@ -148,10 +150,10 @@ FORK = ["clone", "clone3", "fork", "vfork"]
 
 
 @pytest.mark.parametrize("names", [FORK, ["setsid"], ["sendmsg", "sendto"], ["write", "setsid", *FORK]])
-def test_a_filter_that_refuses_what_a_start_needs_lets_the_program_run(
+def test_a_program_runs_under_a_filter_that_refuses_calls_of_its_start(
     pyctr: Pyctr, tmp_path: Path, names: list[str]
 ) -> None:
-    """Then the process goes under the filter itself, after its birth inside."""
+    """Then the process installs the filter itself, after its birth inside."""
     rule = {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": 1}
     profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
     (tmp_path / "profile.json").write_text(json.dumps(profile))
@@ -162,8 +164,8 @@ def test_a_filter_that_refuses_what_a_start_needs_lets_the_program_run(
     assert pyctr("run", "--rm", "--pid", "container:box", *flags, "busybox", "true", check=True).returncode == 0
 
 
-def test_a_full_container_takes_as_many_processes_as_its_limit_says(pyctr: Pyctr) -> None:
-    """The processes that start another one do not count, and the limit is the same afterwards."""
+def test_exec_works_in_a_container_up_to_its_process_limit(pyctr: Pyctr) -> None:
+    """The process that starts another one does not count, and the limit is restored afterwards."""
     script = "sleep 60 & sleep 60 & wait"
     pyctr("run", "-d", "--name", "box", "--pids-limit", "4", "busybox", "sh", "-c", script, check=True)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Another user of the host against the kit: what `nobody` can read, and plant, while root uses it."""
+"""Attacks of another user of the host on the kit: the user `nobody` reads and plants files while root uses it."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ SEARCH = """
 cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ
 find /tmp /var/tmp /run /dev/shm /var/log "$HOME" "$1" -xdev -type f -readable -size -4000k -exec cat {} +
 """
-"""All that a user can read where secrets are left: of processes, and of files in places that all may enter."""
+"""Prints everything that a user can read of processes, and of files in directories open to every user."""
 
 
-def finds(secret: str, place: Path) -> bool:
-    """Whether `nobody` finds a text in any process or file. It is in no command line of ours."""
+def finds(secret: str, directory: Path) -> bool:
+    """Return whether `nobody` finds a text in any process or file. No command line of the tests has it."""
     shown = subprocess.run(
-        [*NOBODY, "sh", "-c", SEARCH, "sh", place], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/"
+        [*NOBODY, "sh", "-c", SEARCH, "sh", directory], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/"
     )
     return secret.encode() in shown.stdout
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address that `make notebook` prints, with one kernel running."""
+    """Yield the address that `make notebook` prints, with one kernel running."""
     log = tmp_path_factory.mktemp("jupyterlab") / "log"
     with browser.jupyterlab({**os.environ, "JUPYTER_TOKEN": "from-the-caller"}, log) as address:
         kernel = urllib.request.Request(
@@ -59,16 +59,14 @@ def token_of(address: str) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_the_token_of_jupyterlab_is_in_nothing_that_another_user_can_read(address: str, tmp_path: Path) -> None:
+def test_another_user_cannot_read_the_token_of_jupyterlab(address: str, tmp_path: Path) -> None:
     token = token_of(address)
     assert len(token) >= 32
     assert not finds(token, tmp_path)
 
 
 @pytest.mark.timeout(300)
-def test_that_search_finds_what_is_in_a_command_line_an_environment_or_a_file(
-    address: str, tmp_path: Path
-) -> None:
+def test_the_search_finds_a_command_line_an_environment_and_a_file(address: str, tmp_path: Path) -> None:
     secret = os.urandom(16).hex()
     for command, environment in (
         (["sleep", "300", f"--token={secret}"], {}),
@@ -90,18 +88,18 @@ def test_that_search_finds_what_is_in_a_command_line_an_environment_or_a_file(
 
 
 def test_jupyterlab_and_its_kernels_listen_on_one_port_of_the_loopback(address: str) -> None:
-    """By number, for `localhost` may lead to ::1, where somebody else can listen for tokens."""
+    """The address is a number: `localhost` may resolve to ::1, where another user can listen for tokens."""
     host = urllib.parse.urlsplit(address)
     assert host.hostname == "127.0.0.1"
     [server] = [pid for pid in processes() if f"notebook.py\0{host.port}\0" in command_line(pid)]
     kernels = [pid for pid in processes() if parent(pid) == server]
     assert kernels
     assert listening(server) == [f"127.0.0.1:{host.port}"]
-    for kernel in kernels:  # in TCP only its pipe for its own children's output, which asks for a secret
-        assert [place.partition(":")[0] for place in listening(kernel)] in ([], ["127.0.0.1"])
+    for kernel in kernels:  # only a socket for its own children's output, which requires a secret
+        assert [address.partition(":")[0] for address in listening(kernel)] in ([], ["127.0.0.1"])
 
 
-def test_without_the_token_jupyterlab_does_nothing(address: str) -> None:
+def test_jupyterlab_refuses_requests_without_the_token(address: str) -> None:
     for token in ("", "from-the-caller", "0" * 48):
         request = urllib.request.Request(
             urllib.parse.urljoin(address, "/api/contents"), headers={"Authorization": f"token {token}"}
@@ -129,24 +127,24 @@ def parent(pid: int) -> int:
 
 
 def listening(pid: int) -> list[str]:
-    """The addresses of TCP that a process listens on."""
+    """Return the TCP addresses that a process listens on."""
     shown = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
     return [line.split()[3] for line in shown.splitlines() if f"pid={pid}," in line]
 
 
 @pytest.mark.parametrize("planted", ["link", "readable directory", "another's directory"])
-def test_a_directory_for_jupyterlab_that_another_user_made_is_refused(tmp_path: Path, planted: str) -> None:
-    place, elsewhere = tmp_path / "jupyter", tmp_path / "elsewhere"
+def test_a_directory_for_jupyterlab_planted_by_another_user_is_refused(tmp_path: Path, planted: str) -> None:
+    directory, elsewhere = tmp_path / "jupyter", tmp_path / "elsewhere"
     elsewhere.mkdir()
     if planted == "link":
-        place.symlink_to(elsewhere)
+        directory.symlink_to(elsewhere)
     else:
-        place.mkdir(mode=0o755 if planted == "readable directory" else 0o700)
+        directory.mkdir(mode=0o755 if planted == "readable directory" else 0o700)
         if planted == "another's directory":
-            os.chown(place, 65534, 65534)
+            os.chown(directory, 65534, 65534)
     done = subprocess.run(
         [sys.executable, "-IXutf8", manifest.CHECKOUT / "make/notebook.py", "0", ""],
-        env={**os.environ, "PYCTR_NOTEBOOK_DIRECTORY": str(place)},
+        env={**os.environ, "PYCTR_NOTEBOOK_DIRECTORY": str(directory)},
         capture_output=True,
         text=True,
     )
@@ -169,21 +167,21 @@ while True:
             except OSError:
                 pass
 """
-"""Plant links to a victim in a directory for all: as soon as a name shows up there, under the names it implies."""
+"""Plants links to a victim in a shared directory: once a name appears there, under the names derived from it."""
 
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Path]:
-    """A directory like /tmp, on a way that everybody may go."""
-    place = Path(tempfile.mkdtemp(prefix="pyctr-shared-"))
-    place.chmod(0o1777)
-    yield place
-    subprocess.run(["rm", "-rf", "--one-file-system", place], check=True)
+    """Yield a directory like /tmp, which every user can reach."""
+    directory = Path(tempfile.mkdtemp(prefix="pyctr-shared-"))
+    directory.chmod(0o1777)
+    yield directory
+    subprocess.run(["rm", "-rf", "--one-file-system", directory], check=True)
 
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A directory of the host's with a file in it that nobody else may change."""
+    """Return a directory of the host with a file that no other user may change."""
     directory = tmp_path / "victim"
     directory.mkdir()
     (directory / "file").write_text("precious\n")
@@ -195,9 +193,9 @@ def is_untouched(victim: Path) -> bool:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("words", [("check", "5.1"), ("trace", "5.3")], ids=" ".join)
-def test_links_planted_beside_a_labs_directories_lead_nowhere(
-    shared: Path, victim: Path, words: tuple[str, str]
+@pytest.mark.parametrize("args", [("check", "5.1"), ("trace", "5.3")], ids=" ".join)
+def test_links_planted_beside_a_labs_directories_are_not_followed(
+    shared: Path, victim: Path, args: tuple[str, str]
 ) -> None:
     planter = subprocess.Popen(
         [*NOBODY, "/usr/bin/python3", "-c", PLANTER, victim / "file", shared], stdout=subprocess.PIPE, cwd="/"
@@ -206,7 +204,7 @@ def test_links_planted_beside_a_labs_directories_lead_nowhere(
         assert planter.stdout
         assert planter.stdout.readline() == b"planting\n"
         done = subprocess.run(
-            [sys.executable, "-m", "labs.kit", *words],
+            [sys.executable, "-m", "labs.kit", *args],
             cwd=manifest.CHECKOUT,
             env={**os.environ, "TMPDIR": str(shared)},
             capture_output=True,
@@ -217,12 +215,12 @@ def test_links_planted_beside_a_labs_directories_lead_nowhere(
         planter.wait()
     assert "Traceback" not in done.stderr
     assert done.stdout
-    assert any(path.is_symlink() for path in shared.iterdir()), "nothing was planted"
+    assert any(path.is_symlink() for path in shared.iterdir()), "no link was planted"
     assert is_untouched(victim)
     assert [path for path in shared.iterdir() if not path.is_symlink()] == []
 
 
-def test_clean_lab_removes_what_killed_runs_left_and_nothing_that_others_planted(
+def test_clean_lab_removes_leftovers_of_killed_runs_and_nothing_planted(
     shared: Path, victim: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plant = """
@@ -241,11 +239,12 @@ def test_clean_lab_removes_what_killed_runs_left_and_nothing_that_others_planted
     (left / "tmp/link").symlink_to(victim / "file")
     monkeypatch.setattr(tempfile, "tempdir", str(shared))
     with scratch.directory("labs") as running:
-        monkeypatch.setattr(sandbox, "remove_groups", lambda name: None)  # others on this machine run labs, too
+        # Other users of this machine run labs, too.
+        monkeypatch.setattr(sandbox, "remove_groups", lambda name: None)
         monkeypatch.setenv("PYCTR_LITE_ROOT", str(tmp_path / "state"))
         for _ in range(2):
             assert clean.clean() == 0
-        assert running.is_dir(), "what is in use is left"
+        assert running.is_dir(), "a directory in use is kept"
         assert sorted(shared.iterdir()) == sorted([*planted, running])
     assert (shared / "pyctr_lite-trace-mine/file").read_text() == "mine\n"
     assert is_untouched(victim)
@@ -266,7 +265,7 @@ def test_a_file_is_never_written_through_a_planted_link(victim: Path, tmp_path: 
     assert is_untouched(victim)
 
 
-def test_no_other_module_of_the_kit_makes_temporary_files() -> None:
+def test_only_one_module_of_the_kit_makes_temporary_files() -> None:
     for path in [*(manifest.LABS / "kit").rglob("*.py"), *(manifest.CHECKOUT / "make").glob("*.py")]:
         if path.name != "scratch.py":
             text = path.read_text()
@@ -278,9 +277,9 @@ def test_no_other_module_of_the_kit_makes_temporary_files() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_vms_jupyterlab_keeps_its_token_and_prints_it_to_no_journal(tmp_path: Path) -> None:
-    """As vagrant/pyctr-notebook.service starts it, and again."""
-    place, tokens = tmp_path / "jupyter", []
+def test_the_vms_jupyterlab_keeps_its_token_out_of_the_journal(tmp_path: Path) -> None:
+    """Start it twice as vagrant/pyctr-notebook.service does."""
+    directory, tokens = tmp_path / "jupyter", []
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -289,14 +288,14 @@ def test_the_vms_jupyterlab_keeps_its_token_and_prints_it_to_no_journal(tmp_path
         with log.open("wb") as output:
             server = subprocess.Popen(
                 [sys.executable, "-IXutf8", manifest.CHECKOUT / "make/notebook.py", str(port), ""],
-                env={**os.environ, "PYCTR_NOTEBOOK_DIRECTORY": str(place)},
+                env={**os.environ, "PYCTR_NOTEBOOK_DIRECTORY": str(directory)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         try:
             browser.wait_for_server(f"http://127.0.0.1:{port}", log)
-            tokens.append((place / "token").read_text())
+            tokens.append((directory / "token").read_text())
             page = f"http://127.0.0.1:{port}/lab?token={tokens[-1]}"
             assert b"JupyterLab" in urllib.request.urlopen(page, timeout=browser.SECONDS).read()
         finally:
@@ -304,4 +303,4 @@ def test_the_vms_jupyterlab_keeps_its_token_and_prints_it_to_no_journal(tmp_path
             server.wait()
         assert tokens[-1] not in log.read_text()
     assert tokens[0] == tokens[1]
-    assert (place.stat().st_mode & 0o777, (place / "token").stat().st_mode & 0o777) == (0o700, 0o600)
+    assert (directory.stat().st_mode & 0o777, (directory / "token").stat().st_mode & 0o777) == (0o700, 0o600)

@@ -1,4 +1,4 @@
-"""Archives that try to get out: each is refused or contained, and nothing outside the layer is touched."""
+"""Archives that try to write outside their layer: each is refused or contained, and nothing outside is touched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VICTIM = "do not touch"
 
 
 class Outside:
-    """What lies beside the layer, and whether it is as it was."""
+    """The files beside the layer, and whether they are unchanged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -106,7 +106,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("content", REFUSED.values(), ids=list(REFUSED))
-def test_refused_with_a_clear_line_and_nothing_outside_touched(
+def test_a_hostile_layer_is_refused_and_nothing_outside_is_touched(
     content: bytes, outside: Outside, tmp_path: Path
 ) -> None:
     with pytest.raises(BrokenArchive) as raised:
@@ -160,7 +160,7 @@ CONTAINED = {
 
 
 @pytest.mark.parametrize(("content", "made"), CONTAINED.values(), ids=list(CONTAINED))
-def test_contained_and_nothing_outside_touched(
+def test_a_hostile_layer_is_contained_and_nothing_outside_is_touched(
     content: bytes, made: str, outside: Outside, tmp_path: Path
 ) -> None:
     apply(content, tmp_path)
@@ -169,19 +169,19 @@ def test_contained_and_nothing_outside_touched(
     assert os.listxattr(outside.path / "victim") == []
 
 
-def test_a_device_node_is_made_and_is_never_opened(tmp_path: Path) -> None:
+def test_a_device_node_is_created_and_never_opened(tmp_path: Path) -> None:
     (tmp_path / "layer").mkdir()
     apply(tar(entry("full", type=tarfile.CHRTYPE, devmajor=1, devminor=7), hardlink("again", "full")), tmp_path)
     assert (tmp_path / "layer/again").stat().st_rdev == os.makedev(1, 7)
 
 
-def test_a_stream_that_ends_anywhere_is_refused_except_between_two_entries(tmp_path: Path) -> None:
+def test_a_truncated_stream_is_refused_except_between_two_entries(tmp_path: Path) -> None:
     whole = pax("a", {"mtime": "5"}, b"x" * 700) + header("b", b"0", b"y" * 10)
     (tmp_path / "layer").mkdir()
     between = {0, 5 * 512}
     for length in range(0, len(whole), 128):
         if length in between:
             continue
-        with pytest.raises(BrokenArchive, match="ends in the middle"):
+        with pytest.raises(BrokenArchive, match="is truncated"):
             apply(whole[:length], tmp_path)
     apply(whole, tmp_path)

@@ -1,6 +1,6 @@
-"""System calls on a container's files from outside, as strace sees them: `cp`, `commit`, `export`, `diff`.
+"""System calls on a container's files from outside, traced by strace: `cp`, `commit`, `export`, `diff`.
 
-A tree that a container writes to is walked from a descriptor, one name at a time and without following links, or
+A tree that a container writes to is walked from a descriptor, one name at a time, without following links, or
 through openat2(2) beneath the root. No path of the host leads into it.
 """
 
@@ -58,7 +58,7 @@ def test_files_of_a_container_are_reached_by_descriptor_and_name(
     assert violations(calls, str(pyctr.root)) == []  # type: ignore[arg-type]
 
 
-def test_a_path_or_a_link_would_be_noticed() -> None:
+def test_the_check_of_calls_finds_a_path_and_a_link() -> None:
     calls = [
         ("openat", 'AT_FDCWD</>, "/state/containers/id/upper/tree/file", O_RDONLY) = 3'),
         ("openat", '5</tree>, "a/file", O_RDONLY|O_NOFOLLOW) = 3'),

@@ -1,4 +1,4 @@
-"""A container's own /proc and /sys: nothing may take their place, and nothing in them decides what we do."""
+"""A container's own /proc and /sys: no mount may cover them, and nothing in them affects the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIE = "mkdir -p /lie/self; printf 'CapBnd:\\t0000000000000000\\n' >/lie/self/sta
 
 @pytest.fixture
 def image(pyctr: Pyctr) -> str:
-    """An image with links that lead to /proc and /sys, and a directory of false answers."""
+    """Return an image with links to /proc and /sys, and a directory of false files."""
     script = (
         LIE + "rm -rf /tmp /mnt; ln -s proc /tmp; ln -s ../../../../proc/../proc/self/../ /mnt; "
         "ln -s /sys/kernel /kernel; mkdir -p /a; ln -s ../proc/sys /a/b"
@@ -30,7 +30,7 @@ def image(pyctr: Pyctr) -> str:
     return "hostile"
 
 
-def test_a_mount_of_the_user_on_proc_or_sys_is_refused(pyctr: Pyctr, image: str, tmp_path: Path) -> None:
+def test_a_users_mount_on_proc_or_sys_is_refused(pyctr: Pyctr, image: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for flags in (
         ["-v", f"{tmp_path}:/proc"],
@@ -74,22 +74,22 @@ def test_a_mount_of_the_user_on_proc_or_sys_is_refused(pyctr: Pyctr, image: str,
 
 
 @pytest.mark.parametrize("tag", ["proc", "proc-self", "proc-sys-net", "sys", "sys-fs", "tmp", "kernel"])
-def test_a_volume_of_the_image_on_proc_or_sys_is_refused(pyctr: Pyctr, image: str, tag: str) -> None:
+def test_an_images_volume_on_proc_or_sys_is_refused(pyctr: Pyctr, image: str, tag: str) -> None:
     for flags in ([], ["--cap-drop", "ALL"], ["--privileged"], ["--read-only"]):
         done = pyctr("run", "--rm", *flags, f"{image}:{tag}", "cat", "/proc/self/status")
         assert (done.returncode, HIDES in done.stderr, done.stdout) == (125, True, ""), done
 
 
-def test_false_answers_in_the_place_of_proc_give_no_capabilities(pyctr: Pyctr, image: str, root: Path) -> None:
-    """The volume holds `proc/self/status` with an empty bounding set: nothing would be left to drop."""
+def test_false_files_in_place_of_proc_give_no_capabilities(pyctr: Pyctr, image: str, root: Path) -> None:
+    """The volume has `proc/self/status` with an empty bounding set: no capability would be dropped."""
     script = f"{LIE} cp -r /lie/. /data; true"
     pyctr("run", "--rm", "-v", "data:/data", "busybox", "sh", "-c", script, check=True)
     done = pyctr("run", "--rm", "--cap-drop", "ALL", "-v", "data:/proc", image, "true")
     assert (done.returncode, HIDES in done.stderr) == (125, True)
 
 
-def test_exec_reads_nothing_from_a_proc_that_the_container_has_replaced(pyctr: Pyctr) -> None:
-    """With SYS_ADMIN a container may mount what it likes, in its own mount namespace."""
+def test_exec_reads_nothing_from_a_proc_replaced_by_the_container(pyctr: Pyctr) -> None:
+    """With SYS_ADMIN a container may mount any file system in its own mount namespace."""
     script = LIE + (
         "mkdir /real; mount -t proc real /real && mount -t tmpfs lie /proc && cp -r /lie/. /proc; "
         "touch /ready; sleep 60"
@@ -100,11 +100,11 @@ def test_exec_reads_nothing_from_a_proc_that_the_container_has_replaced(pyctr: P
     assert lines[:5] == lines[5:]
     assert "CapBnd:\t00000000a82425fb" in lines
     for user in ("0", "1000", "nobody"):
-        words = ("exec", "-u", user, "box", "grep", "-h", "CapBnd", "/real/self/status")
-        assert pyctr(*words, check=True).stdout == "CapBnd:\t00000000a82425fb\n"
+        args = ("exec", "-u", user, "box", "grep", "-h", "CapBnd", "/real/self/status")
+        assert pyctr(*args, check=True).stdout == "CapBnd:\t00000000a82425fb\n"
 
 
-def test_a_health_check_reads_nothing_from_a_proc_that_the_container_has_replaced(pyctr: Pyctr) -> None:
+def test_a_health_check_reads_nothing_from_a_proc_replaced_by_the_container(pyctr: Pyctr) -> None:
     script = LIE + "mkdir /real; mount -t proc real /real && mount --bind /lie /proc; touch /ready; sleep 60"
     look = "[ -e /ready ] && grep -h CapBnd /real/self/status >/found.new && mv /found.new /found"
     flags = ("--cap-add", "SYS_ADMIN", "--health-interval", "200ms", "--health-cmd", look)
@@ -142,7 +142,7 @@ def test_a_bundle_without_proc_does_not_mount_over_its_directory(box: Box, tmp_p
     assert HIDES in box.fails("true")["message"]
 
 
-def test_a_mount_that_covers_proc_from_above_is_refused(box: Box, tmp_path: Path) -> None:
+def test_a_mount_above_proc_that_covers_it_is_refused(box: Box, tmp_path: Path) -> None:
     """A bind on `/` after /proc is mounted would leave the image's own directory there."""
     (tmp_path / "other/proc/self").mkdir(parents=True)
     (tmp_path / "other/bin").mkdir()
@@ -151,7 +151,7 @@ def test_a_mount_that_covers_proc_from_above_is_refused(box: Box, tmp_path: Path
     assert box.run("true").returncode == 125
 
 
-def test_what_runc_allows_is_allowed(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_mounts_over_proc_and_sys_allowed_by_runc_are_allowed(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine\n")
     for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime"):
         done = pyctr("run", "--rm", "-v", f"{tmp_path}/file:/proc/{name}", "busybox", "cat", f"/proc/{name}")
@@ -160,7 +160,7 @@ def test_what_runc_allows_is_allowed(pyctr: Pyctr, tmp_path: Path) -> None:
         assert pyctr("run", "--rm", "-v", f"{path}:{path}:ro", "busybox", "true").returncode == 0, path
 
 
-def test_a_link_that_is_swapped_does_not_lead_a_mount_into_proc(pyctr: Pyctr) -> None:
+def test_a_swapped_link_does_not_redirect_a_mount_into_proc(pyctr: Pyctr) -> None:
     """One container swaps a directory of a shared volume for a link to /proc, another mounts below it."""
     swap = "cd /shared; mkdir d d/sys; while :; do ln -s ../proc l; mv d x; mv l d; rm d; mv x d; done"
     pyctr("run", "-d", "--name", "swapper", "-v", "shared:/shared", "busybox", "sh", "-c", swap, check=True)
@@ -173,6 +173,6 @@ def test_a_link_that_is_swapped_does_not_lead_a_mount_into_proc(pyctr: Pyctr) ->
     pyctr("rm", "-f", "swapper", check=True)
 
 
-def test_the_host_has_its_proc_afterwards() -> None:
+def test_the_hosts_proc_is_intact_afterwards() -> None:
     done = subprocess.run(["stat", "-f", "-c", "%T", "/proc", "/sys"], capture_output=True, text=True, check=True)
     assert done.stdout == "proc\nsysfs\n"

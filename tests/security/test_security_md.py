@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 TEXT = (REPOSITORY / "SECURITY.md").read_text()
-FAULT = re.compile(r"CVE-20\d\d-\d{4,6}|GHSA(?:-[0-9a-z]{4}){3}")
+NUMBER = re.compile(r"CVE-20\d\d-\d{4,6}|GHSA(?:-[0-9a-z]{4}){3}")
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -31,11 +31,11 @@ def functions_of(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize("row", [*ENGINES, *RELATED], ids=lambda row: row[0])
-def test_every_fault_has_a_test_that_exists_or_a_reason(row: list[str]) -> None:
-    fault, where, what, answer = row
-    assert FAULT.fullmatch(fault)
-    assert where
-    assert what
+def test_every_vulnerability_has_an_existing_test_or_a_reason(row: list[str]) -> None:
+    vulnerability, software, fault, answer = row
+    assert NUMBER.fullmatch(vulnerability)
+    assert software
+    assert fault
     if answer.startswith("not applicable: "):
         assert answer.removeprefix("not applicable: ") in REASONS
     else:
@@ -43,11 +43,11 @@ def test_every_fault_has_a_test_that_exists_or_a_reason(row: list[str]) -> None:
         assert name in functions_of(path), f"{path} has no test {name}"
 
 
-def test_the_table_is_whole_and_in_order() -> None:
-    faults = [row[0] for row in ENGINES]
-    assert len(faults) > 150
-    assert len(set(faults)) == len(faults)
-    numbers = [tuple(map(int, fault[4:].split("-"))) for fault in faults if fault.startswith("CVE")]
+def test_the_table_is_complete_and_sorted() -> None:
+    names = [row[0] for row in ENGINES]
+    assert len(names) > 150
+    assert len(set(names)) == len(names)
+    numbers = [tuple(map(int, name[4:].split("-"))) for name in names if name.startswith("CVE")]
     assert numbers == sorted(numbers)
     used = {row[3].removeprefix("not applicable: ") for row in ENGINES if row[3].startswith("not")}
     assert used == REASONS, "each reason is used"
@@ -56,20 +56,20 @@ def test_the_table_is_whole_and_in_order() -> None:
 @pytest.mark.parametrize(
     "path", sorted((REPOSITORY / "tests/security").glob("test_*.py")), ids=lambda path: path.stem
 )
-def test_a_fault_that_a_test_names_is_in_the_table(path: Path) -> None:
+def test_a_vulnerability_named_in_a_test_is_in_the_table(path: Path) -> None:
     named = {row[0] for row in [*ENGINES, *RELATED]}
-    assert set(FAULT.findall(path.read_text())) - named == set()
+    assert set(NUMBER.findall(path.read_text())) - named == set()
 
 
-def test_every_kind_has_its_code_and_its_tests() -> None:
-    kinds = rows("What is promised")
-    assert len(kinds) > 5
-    told = set()
-    for _, code, tried in kinds:
-        for cell, top in ((code, "pyctr_lite/"), (tried, "tests/")):
+def test_every_guarantee_has_code_and_tests() -> None:
+    guarantees = rows("Guarantees")
+    assert len(guarantees) > 5
+    linked = set()
+    for _, code, tests in guarantees:
+        for cell, top in ((code, "pyctr_lite/"), (tests, "tests/")):
             links = re.findall(r"\]\(([^)]+)\)", cell)
             assert links
             assert [link for link in links if not link.startswith(top) or not (REPOSITORY / link).is_file()] == []
-            told |= set(links)
+            linked |= set(links)
     ours = {f"tests/security/{path.name}" for path in (REPOSITORY / "tests/security").glob("test_*.py")}
-    assert ours - told == {"tests/security/test_security_md.py"}, "each file of attacks belongs to a kind"
+    assert ours - linked == {"tests/security/test_security_md.py"}, "each file of attacks belongs to a guarantee"

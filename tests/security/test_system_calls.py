@@ -1,7 +1,7 @@
-"""What the kernel is asked once a container is entered: descriptors prepared before, or openat2(2) below its root.
+"""System calls after a container is entered: by descriptors opened before, or by openat2(2) below the root.
 
 strace(1) shows each system call. A process is inside from pivot_root(2), or from setns(2) of a mount namespace,
-until it executes a program; what it forks meanwhile is inside too.
+until it executes a program; so are the processes that it forks meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WITH_PATHS = (
 ).split()
 """The system calls that take a path."""
 TRACED = [*WITH_PATHS, "clone", "clone3", "fork", "vfork", "setns", "execveat", "unshare"]
-TRACE = "trace=" + ",".join("?" + name for name in TRACED)  # those that strace knows on this architecture
+TRACE = "trace=" + ",".join("?" + name for name in TRACED)  # only the calls that strace knows on this architecture
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
 OWN_PLACES = (
     'chdir("/")',
@@ -34,11 +34,11 @@ OWN_PLACES = (
     'mount(NULL, "/", NULL',
     'statfs("/", ',
 )
-"""The root itself and the current directory: they lead through nothing that the container made."""
+"""The root itself and the current directory: these paths contain no name that the container made."""
 
 
 def calls_inside(trace: Path) -> Iterator[tuple[int, str, str]]:
-    """The pid, the name and the arguments of each call that is made inside."""
+    """Yield the pid, name and arguments of each call made inside."""
     inside: set[int] = set()
     for line in trace.read_text(errors="replace").splitlines():
         match = CALL.match(line)
@@ -64,7 +64,7 @@ def calls_inside(trace: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def violations(trace: Path) -> list[str]:
-    """The calls inside that use a path which the container could have made lead anywhere."""
+    """Return the calls inside that use a path which the container could redirect."""
     found = []
     for _, name, arguments in calls_inside(trace):
         text = f"{name}({arguments}"
@@ -72,7 +72,7 @@ def violations(trace: Path) -> list[str]:
             continue
         if name == "openat2" and re.search(r"RESOLVE_(IN_ROOT|BENEATH)", arguments):
             continue
-        if name == "execve":  # only the first process, of files in its own overlay (runtime/program.py)
+        if name == "execve":  # only by the first process, for files in its own overlay (runtime/program.py)
             continue
         paths = re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)
         if name == "mount":  # source, target, type: the target counts, and the source of a bind
@@ -89,7 +89,7 @@ def violations(trace: Path) -> list[str]:
 
 @pytest.fixture
 def traced(pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str]) -> Callable[..., Path]:
-    """`traced("run", "--rm", …)` runs a command under strace, and gives the file with its calls."""
+    """Return a function that runs a command under strace, and returns the trace: `traced("run", "--rm", …)`."""
     strace = needs("strace")
 
     def run(*words: str) -> Path:
@@ -131,7 +131,7 @@ RUNS = [
 
 
 @pytest.mark.parametrize("words", RUNS, ids=lambda words: "_".join(words[:4]))
-def test_nothing_inside_is_reached_by_a_path(
+def test_no_file_inside_is_reached_by_a_path(
     pyctr: Pyctr, traced: Callable[..., Path], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     if "box" in str(words):
@@ -143,15 +143,15 @@ def test_nothing_inside_is_reached_by_a_path(
     assert violations(trace) == []
 
 
-def test_nor_by_a_health_check(pyctr: Pyctr, traced: Callable[..., Path]) -> None:
+def test_a_health_check_reaches_no_file_inside_by_a_path(pyctr: Pyctr, traced: Callable[..., Path]) -> None:
     check = ("--health-cmd", "echo >>/looks", "--health-interval", "200ms")
     script = "until [ -e /looks ]; do sleep 0.1; done; sleep 0.5"
     trace = traced("run", "--rm", *check, "busybox", "sh", "-c", script)
-    assert len({pid for pid, _, _ in calls_inside(trace)}) >= 3, "the check was not made"
+    assert len({pid for pid, _, _ in calls_inside(trace)}) >= 3, "the check did not run"
     assert violations(trace) == []
 
 
-def test_a_path_inside_would_be_noticed(tmp_path: Path) -> None:
+def test_the_check_of_calls_finds_a_path_inside(tmp_path: Path) -> None:
     (tmp_path / "trace").write_text(
         '7 setns(3, CLONE_NEWNS) = 0\n7 openat(AT_FDCWD, "/etc/passwd", O_RDONLY) = 4\n'
         '7 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 8\n8 stat("/proc/self/status", 0x1) = 0\n'

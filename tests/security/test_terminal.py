@@ -1,4 +1,4 @@
-"""Whatever is shown on a terminal cannot drive it: every verb that lists something, on a real pseudo-terminal."""
+"""No output of the engine can control the terminal: every listing verb, on a real pseudoterminal."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from tests.conftest import Pyctr
 
 EVIL = "a\x1b]0;owned\x07\x1b[2J\x9b31mb\x7f\u202ec\r\x08d"
-"""A title, a cleared screen, a C1 command, an override of direction, overwriting."""
+"""Sets a title, clears the screen, sends a C1 command, overrides the text direction, overwrites a line."""
 COMMANDS = "\x1b\x07\x08\x9b\x7f\u202e\u2066\u2028"
 
 
-def shown(pyctr: Pyctr, *words: str) -> str:
-    """All that a command writes to a terminal. Line ends are "\\n"; a CR elsewhere stays."""
-    with person.at_terminal(pyctr.command(*words), env={**os.environ, "NO_COLOR": "1"}) as user:
+def shown(pyctr: Pyctr, *args: str) -> str:
+    """Return all that a command writes to a terminal. Line ends are "\\n"; any other CR stays."""
+    with person.at_terminal(pyctr.command(*args), env={**os.environ, "NO_COLOR": "1"}) as user:
         user.leaves()
         return user.shown.replace("\r\n", "\n")
 
@@ -40,7 +40,7 @@ def assert_harmless(text: str) -> None:
 
 @pytest.fixture
 def evil_image(pyctr: Pyctr, tmp_path: Path) -> str:
-    """An image whose author, comment, history, labels, environment and files are all hostile."""
+    """Return an image whose author, comment, history, labels, environment and files are all hostile."""
     archive = tmp_path / "evil.tar"
     pyctr("save", "-o", archive, "--format", "oci-archive", "busybox", check=True)
     tree = tmp_path / "tree"
@@ -75,8 +75,8 @@ def _blob(blobs: Path, value: object) -> dict[str, object]:
 
 @pytest.fixture
 def evil_container(pyctr: Pyctr, evil_image: str) -> Iterator[str]:
-    words = ["-d", "--name", "evil", "--label", f"mine={EVIL}", "-e", f"X={EVIL}", "-v", f"/v{EVIL}"]
-    pyctr("run", *words, evil_image, check=True)
+    args = ["-d", "--name", "evil", "--label", f"mine={EVIL}", "-e", f"X={EVIL}", "-v", f"/v{EVIL}"]
+    pyctr("run", *args, evil_image, check=True)
     pyctr("exec", "evil", "sh", "-c", f"touch '/etc/{EVIL}'", check=True)
     yield "evil"
     pyctr("rm", "-f", "-v", "evil", check=True)
@@ -105,23 +105,25 @@ LISTINGS = [
 
 
 @pytest.mark.timeout(300)
-def test_no_listing_lets_an_image_drive_the_terminal(pyctr: Pyctr, evil_container: str) -> None:
-    for words in LISTINGS:
-        assert_harmless(shown(pyctr, *words))
-    for words in (["ps", "--no-trunc"], ["history", "--no-trunc", "evil:1"], ["top", "evil"], ["diff", "evil"]):
-        assert "\\x1b]0;owned" in shown(pyctr, *words), words
-    told = shown(pyctr, "events", "--since", "1h", "--until", "0s")
-    assert "mine=a\\x1b]0;owned\\x07" in told
-    assert "line=one\\x0atwo" in told, "an attribute cannot make a line of its own"
+def test_no_listing_passes_control_characters_of_an_image_to_the_terminal(
+    pyctr: Pyctr, evil_container: str
+) -> None:
+    for args in LISTINGS:
+        assert_harmless(shown(pyctr, *args))
+    for args in (["ps", "--no-trunc"], ["history", "--no-trunc", "evil:1"], ["top", "evil"], ["diff", "evil"]):
+        assert "\\x1b]0;owned" in shown(pyctr, *args), args
+    text = shown(pyctr, "events", "--since", "1h", "--until", "0s")
+    assert "mine=a\\x1b]0;owned\\x07" in text
+    assert "line=one\\x0atwo" in text, "an attribute cannot start a new line"
     assert "\nfaked line" not in shown(pyctr, "history", "--no-trunc", "evil:1")
 
 
-def test_json_on_a_terminal_means_the_same(pyctr: Pyctr, evil_container: str) -> None:
+def test_json_on_a_terminal_keeps_its_meaning(pyctr: Pyctr, evil_container: str) -> None:
     value = json.loads(shown(pyctr, "inspect", "evil"))
     assert value[0]["Config"]["Labels"]["mine"] == EVIL
 
 
-def test_a_pipe_and_a_template_get_what_is_there(pyctr: Pyctr, evil_container: str) -> None:
+def test_a_pipe_and_a_template_get_the_unchanged_text(pyctr: Pyctr, evil_container: str) -> None:
     form = '{{index .Config.Labels "mine"}}'
     assert pyctr("inspect", "-f", form, "evil", check=True).stdout == EVIL.replace("\r", "\n") + "\n"
     assert f"mine={EVIL}" in shown(pyctr, "ps", "--format", "{{.Labels}}")
@@ -151,50 +153,50 @@ ERRORS = [
 
 
 @pytest.mark.timeout(300)
-def test_no_error_lets_an_argument_drive_the_terminal(pyctr: Pyctr) -> None:
-    for words in ERRORS:
-        told = shown(pyctr, *words)
-        assert_harmless(told)
-        assert "Traceback" not in told
-        assert "internal error" not in told
+def test_no_error_passes_control_characters_of_an_argument_to_the_terminal(pyctr: Pyctr) -> None:
+    for args in ERRORS:
+        text = shown(pyctr, *args)
+        assert_harmless(text)
+        assert "Traceback" not in text
+        assert "internal error" not in text
 
 
-def test_an_error_about_an_archive_shows_its_names_harmlessly(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_an_error_about_an_archive_shows_its_names_escaped(pyctr: Pyctr, tmp_path: Path) -> None:
     archive = tmp_path / "rootfs.tar"
     with tarfile.open(archive, "w") as tar:
         entry = tarfile.TarInfo(f"../{EVIL}\nsecond line")
         tar.addfile(entry, io.BytesIO())
-    told = shown(pyctr, "import", str(archive))
-    assert_harmless(told)
-    assert "\nsecond line" not in told
+    text = shown(pyctr, "import", str(archive))
+    assert_harmless(text)
+    assert "\nsecond line" not in text
 
 
-def test_the_narration_is_harmless(pyctr: Pyctr, evil_image: str) -> None:
+def test_the_narration_shows_control_characters_escaped(pyctr: Pyctr, evil_image: str) -> None:
     for how in ("text", "json"):
-        told = shown(pyctr, "run", "--rm", f"--explain={how}", "-v", f"/v{EVIL}", evil_image, "true")
-        assert_harmless(told)
-    for line in told.splitlines():
+        text = shown(pyctr, "run", "--rm", f"--explain={how}", "-v", f"/v{EVIL}", evil_image, "true")
+        assert_harmless(text)
+    for line in text.splitlines():
         json.loads(line)
 
 
-def test_bytes_that_are_no_text_are_shown_and_kept(pyctr: Pyctr, launcher: Path, root: Path) -> None:
+def test_bytes_that_are_not_utf_8_are_shown_and_kept(pyctr: Pyctr, launcher: Path, root: Path) -> None:
     command = [os.fsencode(word) for word in pyctr.command("create", "--label")]
     subprocess.run([*command, b"raw=\xff\x9b", b"busybox"], check=True, capture_output=True)
-    told = shown(pyctr, "ps", "-a", "--format", "table {{.Labels}}")
-    assert "raw=\\xff\\x9b" in told
+    text = shown(pyctr, "ps", "-a", "--format", "table {{.Labels}}")
+    assert "raw=\\xff\\x9b" in text
     piped = subprocess.run(pyctr.command("ps", "-a", "--format", "{{.Labels}}"), capture_output=True, check=True)
     assert piped.stdout == b"raw=\xff\x9b\n"
 
 
-def test_what_a_container_writes_is_its_own(pyctr: Pyctr) -> None:
+def test_a_containers_output_is_not_changed(pyctr: Pyctr) -> None:
     assert "\x1b[31mred" in shown(pyctr, "run", "--rm", "busybox", "printf", "\\033[31mred")
     assert "\x1b[31mred" in shown(pyctr, "run", "--rm", "-t", "busybox", "printf", "\\033[31mred")
     pyctr("run", "--name", "said", "busybox", "printf", "\\033[31mred", check=True)
     assert "\x1b[31mred" in shown(pyctr, "logs", "said")
 
 
-def test_no_verb_writes_to_the_streams_behind_the_guard() -> None:
-    """The streams are replaced before any verb runs, so only these modules may reach what is below them."""
+def test_no_verb_bypasses_the_guarded_streams() -> None:
+    """The streams are replaced before any verb runs, so only these modules may use the raw ones."""
     for module in (REPOSITORY / "pyctr_lite/cli").glob("*.py"):
         if module.name != "output.py":
             text = module.read_text()

@@ -1,7 +1,7 @@
-"""Links that a container puts into a volume while the engine works in it: none leads to a file of the host.
+"""Links that a container plants in a volume while the engine works in it: none leads to a file of the host.
 
-The attacker here is a process that has nothing but a volume's `_data` (chroot(2)), as a container that holds the
-volume has; it is not slowed down by starting programs. `PYCTR_RACE_ROUNDS` says how often a race is run.
+The attacker is a process whose root is a volume's `_data` (chroot(2)), like a container that holds the volume,
+but not slowed down by starting programs. `PYCTR_RACE_ROUNDS` sets the number of rounds of a race.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUNDS = int(os.environ.get("PYCTR_RACE_ROUNDS", "60"))
 
 
 class Host:
-    """Files of the host's that nothing may touch."""
+    """Host files that must not change."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -38,7 +38,7 @@ class Host:
         self.before = self.look()
 
     def look(self) -> list[tuple[str, int, int, int, int, str]]:
-        """What is to stay as it is: names, modes, owners, links and contents."""
+        """Return the state that must not change: names, modes, owners, links and contents."""
         found = []
         for path in [self.directory, *sorted(self.directory.rglob("*"))]:
             status = path.lstat()
@@ -54,7 +54,7 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Iterator[int]:
-    """A root file system with files that a link in their place would make the host's: setuid, linked, deep."""
+    """Yield a root file system with files that an attacker would replace by a link: setuid, hard-linked, deep."""
     srv = tmp_path / "image/srv"
     (srv / "sub/below").mkdir(parents=True)
     for path in (srv / "a", srv / "sub/b", srv / "sub/below/c"):
@@ -71,7 +71,7 @@ def image(tmp_path: Path) -> Iterator[int]:
 
 
 class Attacker:
-    """A process that runs `work` again and again in a directory that is its `/`, until it is ended."""
+    """A process that runs `work` repeatedly in a directory that is its `/`, until it is killed."""
 
     def __init__(self, directory: str, work: Callable[[random.Random], None]) -> None:
         reader, writer = os.pipe()
@@ -86,7 +86,7 @@ class Attacker:
                     try:
                         work(chance)
                     except OSError:
-                        pass  # the engine was there first
+                        pass  # the engine was faster
             finally:
                 os._exit(1)
         os.close(writer)
@@ -115,7 +115,7 @@ NAMES = (
 
 
 def clear(directory: str) -> None:
-    """Remove what two sides left, while one of them still works in it: as safe as the engine must be."""
+    """Remove the files of both sides, while one still runs, as safely as the engine."""
     top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in os.listdir(top):
@@ -132,7 +132,7 @@ def clear(directory: str) -> None:
 
 
 def test_a_volume_is_filled_while_its_holder_plants_links(tmp_path: Path, host: Host, image: int) -> None:
-    """A setuid mode, an owner or a hard link would go to a file of the host."""
+    """Otherwise a host file would get the setuid mode, the owner or the hard link."""
     volume = VolumeStore(str(tmp_path)).create("data")
     targets = (str(host.directory / "secret"), str(host.directory), f"../../../{host.directory.name}/secret")
 
@@ -153,7 +153,7 @@ def test_a_volume_is_filled_while_its_holder_plants_links(tmp_path: Path, host: 
     filled = 0
     with Attacker(volume.mountpoint, plant):
         for _ in range(ROUNDS):
-            marker.touch()  # as after a kill: it is filled whatever the other has put there
+            marker.touch()  # as after a kill: the volume is filled despite the other's files
             try:
                 fill.fill_volume(volume.mountpoint, image, "/srv")
                 filled += 1
@@ -169,7 +169,7 @@ def test_a_volume_is_filled_while_its_holder_plants_links(tmp_path: Path, host: 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["file", "directory", "hard link to itself"])
-def test_a_link_that_lies_there_already_is_left_alone(
+def test_a_link_already_in_the_volume_is_left_alone(
     tmp_path: Path, host: Host, image: int, name: str, kind: str
 ) -> None:
     volume = VolumeStore(str(tmp_path)).create("data")
@@ -188,8 +188,8 @@ def test_a_link_that_lies_there_already_is_left_alone(
     assert sorted(os.listdir(Path(volume.mountpoint).parent)) == ["_data", "volume.json"]
 
 
-def test_a_part_of_a_volume_is_never_outside_of_it(tmp_path: Path, host: Host) -> None:
-    """The link is planted between any two system calls: what is opened is in the volume, or nothing is."""
+def test_a_subpath_of_a_volume_is_never_outside_it(tmp_path: Path, host: Host) -> None:
+    """The link is planted between any two system calls: a file in the volume is opened, or none."""
     volume = VolumeStore(str(tmp_path)).create("data")
     targets = (str(host.directory), "../../../host", "/", "..", "/proc/self/cwd")
 
@@ -222,7 +222,7 @@ def test_a_part_of_a_volume_is_never_outside_of_it(tmp_path: Path, host: Host) -
     print(f"opened {found} times, refused {refused} times")
 
 
-# How the holder of a volume at /all puts a link in the place of its directory `sub`.
+# Ways for the holder of a volume at /all to replace its directory `sub` by a link.
 PLANTED = {
     "an absolute link": "rm -r /all/sub; ln -s HOST /all/sub",
     "a relative link": "rm -r /all/sub; ln -s ../../../../../../../../../..HOST /all/sub",
@@ -237,7 +237,7 @@ SHOW = ("sh", "-c", "ls /part; cat /part/secret /part/below/secret; echo written
 
 @pytest.fixture
 def volume(pyctr: Pyctr) -> Path:
-    """A volume with a directory sub/below."""
+    """Return a volume with a directory sub/below."""
     pyctr("run", "--rm", "-v", "data:/all", "busybox", "mkdir", "-p", "/all/sub/below", check=True)
     return pyctr.root / "volumes/data/_data"
 
@@ -248,13 +248,13 @@ def plant(pyctr: Pyctr, host: Host, how: str) -> None:
 
 
 def is_refused(done: subprocess.CompletedProcess[str]) -> bool:
-    """Whether a command failed in one line, with a hint at the most."""
+    """Return whether a command failed with one line, and at most a hint."""
     assert "Traceback" not in done.stderr
     return done.returncode != 0 and 1 <= len(done.stderr.splitlines()) <= 2 and done.stdout == ""
 
 
 @pytest.mark.parametrize("how", PLANTED)
-def test_a_link_in_the_place_of_a_part_is_not_followed_at_start(
+def test_a_link_in_place_of_a_subpath_is_not_followed_at_start(
     pyctr: Pyctr, host: Host, volume: Path, how: str
 ) -> None:
     part = "type=volume,src=data,dst=/part,volume-subpath=" + ("sub/below" if "above" in how else "sub")
@@ -269,20 +269,20 @@ def test_a_link_in_the_place_of_a_part_is_not_followed_at_start(
     assert host.look() == host.before
 
 
-def test_a_link_in_the_place_of_a_part_is_not_followed_in_a_user_namespace(
+def test_a_link_in_place_of_a_subpath_is_not_followed_in_a_user_namespace(
     pyctr: Pyctr, host: Host, volume: Path
 ) -> None:
-    words = ("--mount", "type=volume,src=data,dst=/part,volume-subpath=sub", "busybox")
-    pyctr("create", "--name", "box", "--userns", "auto", *words, *SHOW, check=True)
+    args = ("--mount", "type=volume,src=data,dst=/part,volume-subpath=sub", "busybox")
+    pyctr("create", "--name", "box", "--userns", "auto", *args, *SHOW, check=True)
     plant(pyctr, host, "an absolute link")
     assert is_refused(pyctr("start", "-a", "box"))
     assert host.look() == host.before
 
 
-def test_a_link_in_the_place_of_a_part_is_not_followed_by_the_restart_policy(
+def test_a_link_in_place_of_a_subpath_is_not_followed_by_the_restart_policy(
     pyctr: Pyctr, host: Host, volume: Path
 ) -> None:
-    """The container plants it itself, and has itself started again."""
+    """The container plants the link itself, and exits to be restarted."""
     script = f"cat /part/secret; rm -r /all/sub; ln -s {host.directory} /all/sub; exit 1"
     mounts = ("-v", "data:/all", "--mount", "type=volume,src=data,dst=/part,volume-subpath=sub")
     pyctr("run", "-d", "--name", "box", "--restart", "always", *mounts, "busybox", "sh", "-c", script, check=True)
@@ -293,8 +293,8 @@ def test_a_link_in_the_place_of_a_part_is_not_followed_by_the_restart_policy(
     assert host.look() == host.before
 
 
-def test_a_path_into_a_volume_is_not_followed_out_of_it_either(pyctr: Pyctr, host: Host, volume: Path) -> None:
-    """`-v` with the path of a volume's directory; and a record as an older version wrote it."""
+def test_a_path_into_a_volume_is_not_followed_outside_it(pyctr: Pyctr, host: Host, volume: Path) -> None:
+    """`-v` with the path of a volume's directory, and a record of an older version."""
     pyctr("create", "--name", "box", "-v", f"{volume}/sub:/part", "busybox", *SHOW, check=True)
     plant(pyctr, host, "an absolute link")
     assert is_refused(pyctr("start", "-a", "box"))
@@ -311,27 +311,27 @@ def test_a_link_inside_a_volume_is_followed(pyctr: Pyctr, volume: Path) -> None:
         ("to-file", "/part"),
         ("sub/file", "/part"),
     ):
-        words = ("--mount", f"type=volume,src=data,dst=/part,volume-subpath={below}", "busybox", "cat", path)
-        assert pyctr("run", "--rm", *words, check=True).stdout == "the volume's\n"
-        assert pyctr("run", "--rm", "--userns", "auto", *words, check=True).stdout == "the volume's\n"
-        assert pyctr("run", "--rm", "--read-only", *words, check=True).stdout == "the volume's\n"
+        args = ("--mount", f"type=volume,src=data,dst=/part,volume-subpath={below}", "busybox", "cat", path)
+        assert pyctr("run", "--rm", *args, check=True).stdout == "the volume's\n"
+        assert pyctr("run", "--rm", "--userns", "auto", *args, check=True).stdout == "the volume's\n"
+        assert pyctr("run", "--rm", "--read-only", *args, check=True).stdout == "the volume's\n"
 
 
 def test_inspect_shows_the_volumes_own_directory(pyctr: Pyctr, volume: Path) -> None:
-    """As Docker does: the part is resolved at each start, and has no path until then."""
+    """As in Docker: the subpath is resolved at each start, and has no host path before."""
     part = "type=volume,src=data,dst=/part,volume-subpath=sub"
     pyctr("create", "--name", "box", "--mount", part, "busybox", check=True)
     assert pyctr("inspect", "--format", "{{(index .Mounts 0).Source}}", "box").stdout == f"{volume}\n"
 
 
-def test_another_runtime_gets_a_part_that_is_mounted_for_it(pyctr: Pyctr, volume: Path) -> None:
-    """config.json names no path that it could follow out of the volume; `mount` mounts what was checked."""
+def test_another_runtime_gets_a_mounted_subpath(pyctr: Pyctr, volume: Path) -> None:
+    """config.json contains no path that leads through the volume; `mount` mounts the checked directory."""
     (volume / "sub/file").write_text("the volume's\n")
-    words = [
+    args = [
         *("--mount", "type=volume,src=data,dst=/part,volume-subpath=sub"),
         *("--mount", "type=volume,src=data,dst=/file,volume-subpath=sub/file"),
     ]
-    id = pyctr("create", "--name", "box", *words, "busybox", check=True).stdout.strip()
+    id = pyctr("create", "--name", "box", *args, "busybox", check=True).stdout.strip()
     config = json.loads((pyctr.root / "containers" / id / "config.json").read_text())
     named = {mount["destination"]: Path(mount["source"]) for mount in config["mounts"]}
     assert not named["/part"].exists()
@@ -341,14 +341,14 @@ def test_another_runtime_gets_a_part_that_is_mounted_for_it(pyctr: Pyctr, volume
     assert (volume / "sub/file").read_text() == "the volume's\n"
 
 
-def test_two_containers_race_on_one_volume(pyctr: Pyctr, host: Host) -> None:
-    """One plants links in the volume without a pause, while others fill it, mount a part of it, add a device."""
+def test_two_containers_racing_on_one_volume_never_reach_the_host(pyctr: Pyctr, host: Host) -> None:
+    """One plants links in the volume without pause, while others fill it, mount a subpath, add a device."""
     script = (
         f"while :; do for l in a lib sub null .pyctr_lite-filling; do ln -sfn {host.directory} /v/$l; "
         f"ln -sfn {host.directory}/secret /v/$l; rm -rf /v/$l; mkdir -p /v/sub; rm -rf /v/*; done; done"
     )
-    words = ("-v", "race:/v:nocopy", "busybox", "sh", "-c", script)
-    pyctr("run", "-d", "--name", "attacker", *words, check=True)
+    args = ("-v", "race:/v:nocopy", "busybox", "sh", "-c", script)
+    pyctr("run", "-d", "--name", "attacker", *args, check=True)
     outcomes: dict[str, int] = {}
     for number in range(max(4, ROUNDS // 10)):
         (pyctr.root / "volumes/race/filling").touch()
@@ -365,7 +365,7 @@ def test_two_containers_race_on_one_volume(pyctr: Pyctr, host: Host) -> None:
 
 
 def test_a_device_is_made_in_a_volume_while_its_holder_plants_links(tmp_path: Path, host: Host) -> None:
-    """A device's owner and mode would go to a file of the host."""
+    """Otherwise a host file would get the device's owner and mode."""
     (tmp_path / "root/data").mkdir(parents=True)
     secret = str(host.directory / "secret")
 
