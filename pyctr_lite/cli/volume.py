@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pyctr_lite.cli.command.flags import Command, Context, Option
 from pyctr_lite.cli.screen import for_each, tables
-from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.errors import Conflict, NotFound
 
 _FIELDS = {
     "Availability": "AVAILABILITY",
@@ -20,7 +20,6 @@ _FIELDS = {
     "Size": "SIZE",
     "Status": "STATUS",
 }
-_PRUNE_FILTERS = ("all", "label", "label!")
 
 
 def create(context: Context) -> int:
@@ -37,12 +36,12 @@ def create(context: Context) -> int:
 def ls(context: Context) -> int:
     """List volumes."""
     from pyctr_lite.engine.report import usage
-    from pyctr_lite.volumes import filters
+    from pyctr_lite.engine.report.filters import volumes as filters
 
     flags, engine = context.flags, context.engine
     used = usage.Usage(engine)
-    chosen = filters.volume_filter(flags.filter, used.volumes() if flags.filter else set())
-    found = [volume for volume in engine.volumes.list() if chosen(volume)]
+    chosen = filters.VolumeFilter(flags.filter, used=used.volumes() if flags.filter else ())
+    found = [volume for volume in engine.volumes.list() if chosen.matches(volume)]
     if flags.quiet and not flags.format:
         print("".join(f"{volume.name}\n" for volume in found), end="")
         return 0
@@ -88,26 +87,23 @@ def remove(context: Context) -> int:
 
 def prune(context: Context) -> int:
     """Remove volumes that no container mounts: anonymous ones, and with -a named ones too."""
-    from pyctr_lite.cli.container import filters
     from pyctr_lite.cli.screen import prompt
     from pyctr_lite.engine.report import usage
+    from pyctr_lite.engine.report.filters import volumes as filters
     from pyctr_lite.engine.state import lock
     from pyctr_lite.formats import units
-    from pyctr_lite.volumes import filters as volume_filters
 
     flags, engine = context.flags, context.engine
-    values = filters.parse(flags.filter, _PRUNE_FILTERS)
-    filter_all = values.pop("all", [])
-    if flags.all and filter_all:
+    chosen = filters.VolumeFilter(flags.filter, filters.PRUNING)
+    if flags.all and chosen.all is not None:
         raise Conflict("conflicting options: cannot specify both --all and --filter all=1")
-    every = flags.all or any(_boolean(value) for value in filter_all)
+    every = flags.all or bool(chosen.all)
     which = "local volumes" if every else "anonymous local volumes"
     if not flags.force and not prompt.confirm(f"This will remove {which} not used by at least one container."):
         return 0
-    labels = [f"{key}={value}" for key, given in values.items() for value in given]
     with lock.References(engine.paths.containers):
         used = usage.Usage(engine).volumes()
-        removed, freed = engine.volumes.prune(used, every, volume_filters.volume_filter(labels, used))
+        removed, freed = engine.volumes.prune(used, every, chosen.matches)
     if removed:
         print("Deleted Volumes:", *removed, "", sep="\n")
     print(f"Total reclaimed space: {units.human_size(freed)}")
@@ -123,15 +119,6 @@ def _size(directory: str) -> str:
     from pyctr_lite.rootfs import walk
 
     return units.human_size(walk.disk_usage(directory), 3)
-
-
-def _boolean(text: str) -> bool:
-    from pyctr_lite.cli.command import values
-
-    try:
-        return bool(values.boolean(text))
-    except ValueError:
-        raise InvalidArgument(f"invalid filter 'all={text}'", "Use true or false.") from None
 
 
 _FORMAT = Option("format", "string", "Format output: 'table', 'table TEMPLATE', 'json' or a Go template")

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.errors import BadFilter, Conflict, InvalidArgument, NotFound
-from pyctr_lite.volumes import filters
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.volumes.store import ANONYMOUS_LABEL, VolumeStore
 
 
@@ -125,8 +124,7 @@ def test_prune_deletes_unused_anonymous_volumes_and_counts_their_bytes(store: Vo
 def test_prune_deletes_only_chosen_volumes(store: VolumeStore) -> None:
     store.create("keep", labels={"keep": ""})
     store.create("drop")
-    chosen = filters.volume_filter(["label!=keep"], set())
-    assert store.prune(set(), all=True, chosen=chosen)[0] == ["drop"]
+    assert store.prune(set(), all=True, chosen=lambda volume: "keep" not in volume.labels)[0] == ["drop"]
 
 
 def test_leftovers_of_a_killed_process_are_deleted_and_never_listed(store: VolumeStore, tmp_path: Path) -> None:
@@ -159,7 +157,6 @@ def test_a_damaged_record_does_not_hide_a_volume(store: VolumeStore, tmp_path: P
     assert found.labels in ({}, {"c": "d"})
     assert found.inspect()["CreatedAt"] == ""
     assert [listed.name for listed in store.list()] == ["data"]
-    assert filters.volume_filter(["label=a"], set())(found) is False
     assert store.prune(set(), all=True) == (["data"], 0)
 
 
@@ -200,35 +197,3 @@ def test_a_leftover_that_cannot_be_deleted_is_ignored(store: VolumeStore, tmp_pa
         subprocess.run(["chattr", "-i", left], check=True)
     store.create("data")
     assert os.listdir(tmp_path / "volumes") == ["data"]
-
-
-@pytest.mark.parametrize(
-    ("texts", "names"),
-    [
-        ([], ["free", "used"]),
-        (["dangling=true"], ["free"]),
-        (["dangling=0"], ["used"]),
-        (["label=a"], ["free", "used"]),
-        (["label=a=1"], ["free"]),
-        (["label=a", "label=b"], ["used"]),
-        (["label!=b"], ["free"]),
-        (["name=ree"], ["free"]),
-        (["name=ree", "name=sed"], ["free", "used"]),
-        (["driver=local"], ["free", "used"]),
-        (["driver=nfs"], []),
-    ],
-)
-def test_filters_select_volumes(store: VolumeStore, texts: list[str], names: list[str]) -> None:
-    store.create("free", labels={"a": "1"})
-    store.create("used", labels={"a": "2", "b": ""})
-    matches = filters.volume_filter(texts, {"used"})
-    assert [volume.name for volume in store.list() if matches(volume)] == names
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [("dangling", BadFilter), ("dangling=perhaps", InvalidArgument), ("colour=red", InvalidArgument)],
-)
-def test_an_invalid_filter_is_refused(text: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        filters.volume_filter([text], set())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.errors import Conflict, InvalidArgument
-from pyctr_lite.formats import number, times, timestamps
+from pyctr_lite.errors import Conflict
+from pyctr_lite.formats import number, timestamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ _BUFFER = 64 * 1024
 def logs(context: Context) -> int:
     """Print a container's output: its stdout to stdout, its stderr to stderr."""
     from pyctr_lite.engine.log import reader
+    from pyctr_lite.engine.report.filters import grammar
 
     flags = context.flags
-    since, until = parse_time("since", flags.since), parse_time("until", flags.until)
+    since, until = grammar.time_limit("since", flags.since), grammar.time_limit("until", flags.until)
     container = context.engine.containers.get(flags.arguments[0])
     if container.record.options.log_driver == "none":
         raise Conflict(f"{container.name} has no log", "it was created with --log-driver none")
@@ -46,22 +47,6 @@ def logs(context: Context) -> int:
     finally:
         streams.flush()
     return 0
-
-
-def parse_time(flag: str, text: str | None) -> int | None:
-    """Parse the value of --since or --until. Returns nanoseconds since 1970, or None without a value.
-
-    Raises InvalidArgument with Docker's message.
-    """
-    if not text:
-        return None
-    try:
-        return times.since(text)
-    except ValueError:
-        raise InvalidArgument(
-            f'invalid value for "{flag}": failed to parse value as time or duration: "{text}"',
-            "Give a time (2024-05-01T10:00:00Z, 1714557600) or a duration before now (90s, 1h30m).",
-        ) from None
 
 
 def _details(attributes: dict[str, str]) -> str:

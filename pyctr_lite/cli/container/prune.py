@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container import filters
 from pyctr_lite.cli.screen import prompt
+from pyctr_lite.engine.report.filters import containers
 from pyctr_lite.errors import Conflict
 from pyctr_lite.formats import units
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def prune(context: Context) -> int:
     """Remove all stopped containers."""
     flags = context.flags
-    chosen = filters.of_prune(flags.filter)
+    chosen = containers.ContainerFilter(context.engine, flags.filter, containers.PRUNING)
     if not flags.force and not prompt.confirm("This will remove all stopped containers."):
         return 0
-    removed, freed = remove_stopped(context.engine, chosen)
+    removed, freed = remove_stopped(context.engine, chosen.matches)
     if removed:
         print("Deleted Containers:", *removed, "", sep="\n")
     print(f"Total reclaimed space: {units.human_size(freed)}")

@@ -68,11 +68,11 @@ def _select(context: Context) -> list[Container]:
     if not flags.filter:
         found: list[Container] = engine.containers.list(all=every)
     else:
-        from pyctr_lite.cli.container import filters
+        from pyctr_lite.engine.report.filters.containers import ContainerFilter
 
-        values = filters.parse(flags.filter, filters.PS_KEYS)
-        test = filters.of_ps(engine, values)
-        found = [item for item in engine.containers.list(all=every or "status" in values) if test(item)]
+        chosen = ContainerFilter(engine, flags.filter)
+        every = every or chosen.names_status
+        found = [item for item in engine.containers.list(all=every) if chosen.matches(item)]
     return found[:last] if last > 0 else found
 
 

@@ -36,16 +36,16 @@ _CREATED_BY_LENGTH = 45
 
 def images(context: Context) -> int:
     """List images, newest first, one line per name."""
-    from pyctr_lite.cli.image import filters
+    from pyctr_lite.engine.report.filters import images as filters
 
     flags, store = context.flags, context.engine.images
-    chosen = filters.ImageFilter(flags.filter, filters.LISTING, store)
+    chosen = filters.ImageFilter(store, flags.filter)
     chosen.patterns += flags.arguments
     digests = ("Digest",) if flags.digests else ()
     shown = ("Repository", "Tag", *digests, "ID", "CreatedSince", "Size")
     listing = tables.Listing(_FIELDS, shown)
     known, broken = store.survey()
-    found = [image for image in known if chosen.lets_through(image)]
+    found = [image for image in known if chosen.matches(image)]
     _warn(broken)
     found = sorted(found, key=filters.created, reverse=True)
     if flags.quiet and not flags.format:
@@ -191,17 +191,17 @@ def remove(context: Context) -> int:
 
 def prune(context: Context) -> int:
     """Remove dangling images, or with -a all images that no container uses."""
-    from pyctr_lite.cli.image import filters
     from pyctr_lite.cli.screen import prompt
     from pyctr_lite.engine.report import usage
+    from pyctr_lite.engine.report.filters import images as filters
     from pyctr_lite.formats import units
 
     flags, engine = context.flags, context.engine
-    chosen = filters.ImageFilter(flags.filter, filters.PRUNING, engine.images)
+    chosen = filters.ImageFilter(engine.images, flags.filter, filters.PRUNING)
     which = "images without at least one container associated to them" if flags.all else "dangling images"
     if not flags.force and not prompt.confirm(f"This will remove all {which}."):
         return 0
-    removed, freed = engine.images.prune(usage.Usage(engine).of_image, flags.all, chosen.lets_through)
+    removed, freed = engine.images.prune(usage.Usage(engine).of_image, flags.all, chosen.matches)
     if removed:
         print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in removed), "", sep="\n")
     print(f"Total reclaimed space: {units.human_size(freed)}")

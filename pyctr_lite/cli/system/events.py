@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pyctr_lite import jsonfile
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container import filters, logs
 from pyctr_lite.cli.gotemplate import template, values
 from pyctr_lite.cli.gotemplate.tokens import TemplateError
+from pyctr_lite.engine.report.filters import grammar
+from pyctr_lite.engine.report.filters.events import EventFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
-_KEYS = ("container", "event", "image", "label", "scope", "type", "volume")
 _GO_NAMES = {
     "status": "Status",
     "id": "ID",
@@ -45,44 +45,15 @@ def events(context: Context) -> int:
     from pyctr_lite.engine.events import reader
 
     flags = context.flags
-    since, until = logs.parse_time("since", flags.since), logs.parse_time("until", flags.until)
-    matches = event_filter(filters.parse(flags.filter, _KEYS))
+    since, until = grammar.time_limit("since", flags.since), grammar.time_limit("until", flags.until)
+    chosen = EventFilter(flags.filter)
     format_event = _formatter(flags.format or "")
     found: Iterable[Event] = reader.follow(context.engine.paths, history=since is not None, until=until)
     for event in found:
-        if (since or 0) <= event["timeNano"] <= (until or event["timeNano"]) and matches(event):
+        if (since or 0) <= event["timeNano"] <= (until or event["timeNano"]) and chosen.matches(event):
             output.styled(format_event(event) + "\n")
             sys.stdout.flush()
     return 0
-
-
-def event_filter(wanted: filters.Values) -> Callable[[Event], bool]:
-    """Return a test of events: every key must match, by any of its values, but `label` by all of them."""
-
-    def of_object(kind: str, event: Event, value: str) -> bool:
-        actor = event["Actor"]
-        if event["Type"] != kind:
-            return bool(kind == "image" and actor["Attributes"].get("image") == value)
-        id = actor["ID"].removeprefix("sha256:")
-        return bool(value == actor["Attributes"].get("name") or id.startswith(value.removeprefix("sha256:")))
-
-    tests: dict[str, Callable[[Event, str], bool]] = {
-        "container": lambda event, value: of_object("container", event, value),
-        "image": lambda event, value: of_object("image", event, value),
-        "volume": lambda event, value: of_object("volume", event, value),
-        "event": lambda event, value: event["Action"] == value,
-        "type": lambda event, value: event["Type"] == value,
-        "scope": lambda event, value: event["scope"] == value,
-        "label": lambda event, value: filters.has_label(event["Actor"]["Attributes"], value),
-    }
-
-    def test(event: Event) -> bool:
-        return all(
-            (all if key == "label" else any)(tests[key](event, value) for value in given)
-            for key, given in wanted.items()
-        )
-
-    return test
 
 
 def _formatter(form: str) -> Callable[[Event], str]:

@@ -65,7 +65,7 @@ def _row(kind: str, total: int, active: int, size: int, used: int) -> dict[str, 
 
 def _verbose(context: Context, space: Space) -> str:
     from pyctr_lite.cli.container import ps
-    from pyctr_lite.cli.image import filters
+    from pyctr_lite.engine.report.filters import images as filters
 
     images = [["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"]]
     for usage in space.images:
@@ -91,17 +91,18 @@ def _verbose(context: Context, space: Space) -> str:
 
 def prune(context: Context) -> int:
     """Remove unused data: stopped containers, then images, and with --volumes anonymous volumes."""
-    from pyctr_lite.cli.container import filters
     from pyctr_lite.cli.container.prune import remove_stopped
-    from pyctr_lite.cli.image.filters import PRUNING, ImageFilter
     from pyctr_lite.cli.screen import prompt
     from pyctr_lite.engine.report import usage
+    from pyctr_lite.engine.report.filters.containers import PRUNING, ContainerFilter
+    from pyctr_lite.engine.report.filters.images import ImageFilter
+    from pyctr_lite.engine.report.filters.volumes import VolumeFilter
     from pyctr_lite.engine.state import lock
-    from pyctr_lite.volumes import filters as volume_filters
 
     flags, engine = context.flags, context.engine
-    chosen = filters.of_prune(flags.filter)
-    images = ImageFilter(flags.filter, PRUNING, engine.images)
+    chosen = ContainerFilter(engine, flags.filter, PRUNING)
+    images = ImageFilter(engine.images, flags.filter, PRUNING)
+    volumes = VolumeFilter(text for text in flags.filter if text.startswith("label"))
     which = "images without at least one container associated to them" if flags.all else "dangling images"
     doomed = ["all stopped containers", f"all {which}"]
     if flags.volumes:
@@ -109,18 +110,17 @@ def prune(context: Context) -> int:
     listed = "".join(f"\n  - {item}" for item in doomed)
     if not flags.force and not prompt.confirm(f"This will remove:{listed}\n"):
         return 0
-    removed, freed = remove_stopped(engine, chosen)
+    removed, freed = remove_stopped(engine, chosen.matches)
     if removed:
         print("Deleted Containers:", *removed, "", sep="\n")
-    untagged, bytes_of_images = engine.images.prune(usage.Usage(engine).of_image, flags.all, images.lets_through)
+    untagged, bytes_of_images = engine.images.prune(usage.Usage(engine).of_image, flags.all, images.matches)
     if untagged:
         print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in untagged), "", sep="\n")
     freed += bytes_of_images
     if flags.volumes:
-        labels = [text for text in flags.filter if text.startswith("label")]
         with lock.References(engine.paths.containers):
             used = usage.Usage(engine).volumes()
-            gone, bytes_of_volumes = engine.volumes.prune(used, False, volume_filters.volume_filter(labels, used))
+            gone, bytes_of_volumes = engine.volumes.prune(used, False, volumes.matches)
         if gone:
             print("Deleted Volumes:", *gone, "", sep="\n")
         freed += bytes_of_volumes

@@ -1,0 +1,1 @@
+"""The filters of `ps`, `images`, `volume ls`, `events` and of the prunes."""
