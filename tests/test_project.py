@@ -1,4 +1,4 @@
-"""The house rules (STYLE.md of the project) that a machine can check, and that README and Makefile agree."""
+"""The house rules that a machine can check; README and Makefile agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the quick verbs import (DESIGN 11), and that the preloaded files are the same program."""
+"""The imports of the quick verbs, and the preloaded files as the same program."""
 
 from __future__ import annotations
 

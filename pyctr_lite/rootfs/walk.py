@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +91,14 @@ class Cursor:
             if isinstance(fd, int):
                 os.close(fd)
         self._above = []
+
+
+def remove_entry(path: str) -> None:
+    """Remove a file, a link or an empty directory, never the contents of one. Fails with ENOTEMPTY."""
+    if stat.S_ISDIR(os.lstat(path).st_mode):
+        os.rmdir(path)
+    else:
+        os.unlink(path)
 
 
 def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:

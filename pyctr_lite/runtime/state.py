@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 
 from pyctr_lite import linux
 from pyctr_lite.linux import kernelfile
+from pyctr_lite.rootfs import walk
 
 
 def make(directory: str) -> None:
@@ -32,11 +32,7 @@ def remove(directory: str) -> None:
     except FileNotFoundError:
         return
     for name in names:
-        path = f"{directory}/{name}"
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            os.rmdir(path)
-        else:
-            os.unlink(path)
+        walk.remove_entry(f"{directory}/{name}")
     os.rmdir(directory)
 
 

@@ -29,7 +29,7 @@ from pyctr_lite.namespaces import kinds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyctr_lite.engine.doctor.finding import Fact
+    from pyctr_lite.engine.doctor.finding import Finding
     from tests.conftest import Pyctr
 
 ID = "f" * 64
@@ -40,7 +40,7 @@ def engine(root: Path) -> Engine:
     return Engine(str(root))
 
 
-def facts(engine: Engine) -> dict[str, Fact]:
+def findings(engine: Engine) -> dict[str, Finding]:
     return {fact.name: fact for fact in doctor.examine(engine)}
 
 
@@ -66,7 +66,7 @@ def age(path: Path) -> None:
 def test_this_machine_is_ready_and_nothing_is_left_of_looking(engine: Engine) -> None:
     mounts = [mount.mountpoint for mount in mountinfo.mounts()]
     before = sorted(Path(engine.paths.root).rglob("*"))
-    found = facts(engine)
+    found = findings(engine)
     assert [fact for fact in found.values() if fact.needed and not fact.ok] == []
     assert all(fact.fix for fact in found.values() if not fact.ok)
     assert {kind.proc for kind in kinds.KINDS} <= set(found)
@@ -90,9 +90,9 @@ def test_this_machine_is_ready_and_nothing_is_left_of_looking(engine: Engine) ->
 
 
 def test_a_missing_image_is_told_with_its_fix(engine: Engine, pyctr: Pyctr) -> None:
-    assert facts(engine)["busybox"].ok
+    assert findings(engine)["busybox"].ok
     pyctr("rmi", "busybox", check=True)
-    fact = facts(engine)["busybox"]
+    fact = findings(engine)["busybox"]
     assert (fact.ok, fact.needed, fact.fix) == (False, False, "pyctr_lite image bootstrap busybox")
 
 
@@ -101,11 +101,11 @@ def test_a_capability_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) 
     for dropped, needed in (("CAP_SYS_RESOURCE", False), ("CAP_SYS_ADMIN", True)):
         held = [name for name in every if name != dropped]
         monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda held=held: held)
-        fact = next(fact for fact in doctor_kernel.facts() if fact.name == "capabilities")
+        fact = next(fact for fact in doctor_kernel.findings() if fact.name == "capabilities")
         assert (fact.ok, fact.needed) == (False, needed)
         assert dropped in fact.text
     monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda: every)
-    assert next(fact for fact in doctor_kernel.facts() if fact.name == "capabilities").ok
+    assert next(fact for fact in doctor_kernel.findings() if fact.name == "capabilities").ok
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_what_fails_in_a_child_is_told() -> None:
     def fail() -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    assert doctor_kernel.in_child(lambda: None) == ""
-    assert doctor_kernel.in_child(fail) == "Operation not permitted"
-    assert doctor_kernel.in_child(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
-    assert "was killed" in doctor_kernel.in_child(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    assert doctor_kernel.problem_in_child(lambda: None) == ""
+    assert doctor_kernel.problem_in_child(fail) == "Operation not permitted"
+    assert doctor_kernel.problem_in_child(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
+    assert "was killed" in doctor_kernel.problem_in_child(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def test_overlay_is_tried_where_containers_would_lie(tmp_path: Path) -> None:
@@ -322,11 +322,11 @@ def test_an_init_layer_that_was_never_whole_is_removed(engine: Engine) -> None:
 
 
 def test_a_fault_of_a_monitor_is_told(engine: Engine) -> None:
-    assert facts(engine)["monitor faults"].ok
+    assert findings(engine)["monitor faults"].ok
     log = Path(engine.paths.run, "faults.log")
     log.parent.mkdir(exist_ok=True)
     log.write_text(f"2026-01-01T00:00:00Z monitor of {ID}\nTraceback\n\n")
-    fact = facts(engine)["monitor faults"]
+    fact = findings(engine)["monitor faults"]
     assert not fact.ok
     assert str(log) in fact.fix
 
@@ -334,7 +334,7 @@ def test_a_fault_of_a_monitor_is_told(engine: Engine) -> None:
 @pytest.mark.parametrize(("mode", "ok"), [(0o755, True), (0o700, True), (0o777, False), (0o775, False)])
 def test_a_state_directory_that_others_can_write_is_refused(engine: Engine, mode: int, ok: bool) -> None:
     os.chmod(engine.paths.root, mode)
-    assert facts(engine)["root directory"].ok == ok
+    assert findings(engine)["root directory"].ok == ok
 
 
 def test_filters_that_the_machine_cannot_make_are_told_with_their_fix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +346,7 @@ def test_filters_that_the_machine_cannot_make_are_told_with_their_fix(monkeypatc
 
     monkeypatch.setattr(doctor_filters.seccomp, "load", no_library)
     monkeypatch.setattr(doctor_filters.bpf, "load_device_program", no_bpf)
-    seccomp, rules = doctor_filters.facts()
+    seccomp, rules = doctor_filters.findings()
     assert (seccomp.ok, seccomp.needed, "libseccomp.so.2 is not there" in seccomp.text) == (False, True, True)
     assert (rules.ok, "takes no BPF program" in rules.text) == (False, True)
     assert all("CONFIG_" in fact.fix for fact in (seccomp, rules))

@@ -108,7 +108,7 @@ def env_files(paths: list[str]) -> list[str]:
     return [pair for path in paths for pair in pairs_file.read(path)]
 
 
-def late(name: str) -> Callable[[str], Any]:
+def lazy(name: str) -> Callable[[str], Any]:
     """Return a parser of `values` by its name; it imports that module when it is called."""
 
     def convert(text: str) -> Any:

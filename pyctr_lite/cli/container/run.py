@@ -7,7 +7,8 @@ import sys
 
 from pyctr_lite import caller
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container.options import from_flags, late
+from pyctr_lite.cli.container import resources
+from pyctr_lite.cli.container.options import from_flags, lazy
 from pyctr_lite.cli.screen import terminal
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
 
@@ -17,41 +18,34 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.container.container import Container
 
 
-_SHARED = (
-    Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", convert=late("host")),
-    Option("blkio-weight", "int", "Block IO (relative weight), between 10 and 1000, or 0 to disable"),
+_OTHERS = (
+    Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", convert=lazy("host")),
     Option("cap-add", "list", "Add Linux capabilities"),
     Option("cap-drop", "list", "Drop Linux capabilities"),
     Option("cgroupns", "string", "Cgroup namespace to use (host|private)"),
     Option("cidfile", "string", "Write the container ID to the file"),
-    Option("cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),
-    Option("cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota, in microseconds"),
-    Option("cpu-shares", "int", "CPU shares (relative weight)", short="c"),
-    Option("cpus", "cpus", "Number of CPUs"),
-    Option("cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
-    Option("cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
-    Option("device", "list", "Add a host device to the container", convert=late("device")),
+    Option("device", "list", "Add a host device to the container", convert=lazy("device")),
     Option(
         "device-cgroup-rule",
         "list",
         "Add a rule to the cgroup allowed devices list",
-        convert=late("device_rule"),
+        convert=lazy("device_rule"),
     ),
     Option(
         "device-read-bps",
         "list",
         "Limit read rate (bytes per second) from a device",
-        convert=late("device_rate"),
+        convert=lazy("device_rate"),
     ),
     Option(
         "device-write-bps",
         "list",
         "Limit write rate (bytes per second) to a device",
-        convert=late("device_rate"),
+        convert=lazy("device_rate"),
     ),
-    Option("dns", "list", "Set custom DNS servers", convert=late("address")),
+    Option("dns", "list", "Set custom DNS servers", convert=lazy("address")),
     Option("dns-option", "list", "Set DNS options", aliases=("dns-opt",)),
-    Option("dns-search", "list", "Set custom DNS search domains", convert=late("domain")),
+    Option("dns-search", "list", "Set custom DNS search domains", convert=lazy("domain")),
     Option("domainname", "string", "Container NIS domain name"),
     Option("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
     Option("env", "list", "Set environment variables", short="e"),
@@ -59,16 +53,16 @@ _SHARED = (
     Option("explain", "string", "Narrate each kernel step: text or json", no_value="text"),
     Option("group-add", "list", "Add additional groups to join"),
     Option("health-cmd", "string", "Command to run to check health"),
-    Option("health-interval", "string", "Time between running the check (ms|s|m|h)", convert=late("duration")),
+    Option("health-interval", "string", "Time between running the check (ms|s|m|h)", convert=lazy("duration")),
     Option("health-retries", "int", "Consecutive failures needed to report unhealthy"),
-    Option("health-start-interval", "string", "Time between checks in the start period", convert=late("duration")),
+    Option("health-start-interval", "string", "Time between checks in the start period", convert=lazy("duration")),
     Option(
         "health-start-period",
         "string",
         "Time for the container to start before failures count",
-        convert=late("duration"),
+        convert=lazy("duration"),
     ),
-    Option("health-timeout", "string", "Maximum time to allow one check to run", convert=late("duration")),
+    Option("health-timeout", "string", "Maximum time to allow one check to run", convert=lazy("duration")),
     Option("hostname", "string", "Container host name", short="h"),
     Option("init", "bool", "Run an init inside the container that forwards signals and reaps processes"),
     Option("interactive", "bool", "Keep STDIN open even if not attached", short="i"),
@@ -78,9 +72,6 @@ _SHARED = (
     Option("log-driver", "string", "Logging driver for the container (json-file, none)"),
     Option("log-opt", "list", "Log driver options: max-size=10m, max-file=3, labels=NAME, tag=…"),
     Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …), by lxcfs"),
-    Option("memory", "bytes", "Memory limit", short="m"),
-    Option("memory-reservation", "bytes", "Memory soft limit"),
-    Option("memory-swap", "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
     Option("mount", "list", "Attach a filesystem mount to the container"),
     Option("name", "string", "Assign a name to the container"),
     Option(
@@ -94,7 +85,6 @@ _SHARED = (
     Option("oom-kill-disable", "bool", "Disable OOM Killer"),
     Option("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
     Option("pid", "string", "PID namespace to use (host, container:ID)"),
-    Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
     Option("privileged", "bool", "Give extended privileges to this container"),
     Option("pull", "string", "Pull image before running (missing, never)", default="missing"),
     Option("read-only", "bool", "Mount the container's root filesystem as read only"),
@@ -108,16 +98,17 @@ _SHARED = (
     Option("shm-size", "bytes", "Size of /dev/shm"),
     Option("stop-signal", "string", "Signal to stop the container"),
     Option("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
-    Option("sysctl", "list", "Sysctl options", convert=late("sysctl")),
+    Option("sysctl", "list", "Sysctl options", convert=lazy("sysctl")),
     Option("tmpfs", "list", "Mount a tmpfs directory"),
     Option("tty", "bool", "Allocate a pseudo-TTY", short="t"),
-    Option("ulimit", "list", "Ulimit options", convert=late("ulimit")),
+    Option("ulimit", "list", "Ulimit options", convert=lazy("ulimit")),
     Option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", short="u"),
     Option("userns", "string", "User namespace to use (host, auto, auto:size=N, container:ID)"),
     Option("uts", "string", "UTS namespace to use (host)"),
     Option("volume", "list", "Bind mount a volume", short="v"),
     Option("workdir", "string", "Working directory inside the container", short="w"),
 )
+_SHARED = tuple(sorted((*resources.OPTIONS, *_OTHERS), key=lambda option: option.name))
 _RUN_ONLY = (
     Option("detach", "bool", "Run container in background and print container ID", short="d"),
     Option(

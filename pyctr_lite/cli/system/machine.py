@@ -89,41 +89,41 @@ def examine_machine(context: Context) -> int:
     flags = context.flags
     engine = context.engine if flags.fix else Engine(context.root)
     code = _remove_leftovers(context) if flags.fix else 0
-    facts = examine.examine(engine)
-    missing = [fact for fact in facts if fact.needed and not fact.ok]
+    findings = examine.examine(engine)
+    missing = [finding for finding in findings if finding.needed and not finding.ok]
     if flags.json:
-        output.show_json([_as_json(fact) for fact in facts], 4)
+        output.show_json([_as_json(finding) for finding in findings], 4)
         return 1 if missing else code
-    width = max(len(fact.name) for fact in facts)
+    width = max(len(finding.name) for finding in findings)
     area = ""
-    for fact in facts:
-        if fact.area != area:
-            area = fact.area
+    for finding in findings:
+        if finding.area != area:
+            area = finding.area
             print(area)
-        print(f"  {'✓' if fact.ok else '✗'} {fact.name:<{width}}  {_describe(fact)}")
-    optional = [fact.name for fact in facts if not fact.ok and not fact.needed]
+        print(f"  {'✓' if finding.ok else '✗'} {finding.name:<{width}}  {_describe(finding)}")
+    optional = [finding.name for finding in findings if not finding.ok and not finding.needed]
     print()
     if missing:
-        print(f"Not ready: {', '.join(fact.name for fact in missing)}")
+        print(f"Not ready: {', '.join(finding.name for finding in missing)}")
     else:
         print("Ready" + (f", without {', '.join(optional)}" if optional else ""))
     return 1 if missing else code
 
 
-def _describe(fact: Any) -> str:
-    if fact.ok:
-        return str(fact.text)
-    return f"{fact.text}{'' if fact.needed else ' (optional)'} → {fact.fix}"
+def _describe(finding: Any) -> str:
+    if finding.ok:
+        return str(finding.text)
+    return f"{finding.text}{'' if finding.needed else ' (optional)'} → {finding.fix}"
 
 
-def _as_json(fact: Any) -> dict[str, Any]:
+def _as_json(finding: Any) -> dict[str, Any]:
     return {
-        "Area": fact.area,
-        "Name": fact.name,
-        "Ok": fact.ok,
-        "Needed": fact.needed,
-        "Text": fact.text,
-        "Fix": "" if fact.ok else fact.fix,
+        "Area": finding.area,
+        "Name": finding.name,
+        "Ok": finding.ok,
+        "Needed": finding.needed,
+        "Text": finding.text,
+        "Fix": "" if finding.ok else finding.fix,
     }
 
 

@@ -1,7 +1,7 @@
-"""The process that launches for others: one thread, everything imported, asked over a socket (DESIGN 8).
+"""The helper process of the Python API: single-threaded, it launches containers for a client, over a socket.
 
-A notebook's kernel or a threaded program cannot fork and go on in Python: a lock that another thread holds at
-that moment stays locked in the child for ever. So `client` keeps one of these, and it ends with its owner.
+A notebook's kernel or a threaded program cannot fork and continue in Python: a lock that another thread holds at
+that moment stays locked in the child. So `client` keeps a helper process, which ends with its owner.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ import os
 
 from pyctr_lite import caller
 from pyctr_lite.engine import background, engine
-from pyctr_lite.engine.life import (
-    execute,  # forks need it imported before
-    lifecycle,
-)
+from pyctr_lite.engine.life import execute, lifecycle
 from pyctr_lite.engine.state import options
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.runtime import channel as channels

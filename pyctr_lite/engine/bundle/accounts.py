@@ -1,4 +1,4 @@
-"""Users and groups by the image's own /etc/passwd and /etc/group: no NSS, nothing of the host's (DESIGN 9)."""
+"""Users and groups of an image, from its own /etc/passwd and /etc/group, never from NSS or the host."""
 
 from __future__ import annotations
 

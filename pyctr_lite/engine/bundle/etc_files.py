@@ -1,4 +1,4 @@
-"""The files of /etc that are the engine's, not the image's: hosts, hostname, resolv.conf (DESIGN 17).
+"""The files of /etc that are the engine's, not the image's: hosts, hostname, resolv.conf.
 
 They lie in the container's directory and are bound in, so that no write to them reaches a commit. They are
 written in place: a bind of a file holds the file, not the name. So the container can write to the files and make

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 
 from pyctr_lite import linux
+from pyctr_lite.rootfs import walk
 
 
 def is_mounted(directory: str) -> bool:
@@ -41,8 +41,5 @@ def _unmount_sources(directory: str) -> None:
         except OSError as error:
             if error.errno != errno.EINVAL:  # nothing is mounted there any more
                 raise
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            os.rmdir(path)
-        else:
-            os.unlink(path)
+        walk.remove_entry(path)
     os.rmdir(directory)

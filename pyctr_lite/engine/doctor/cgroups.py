@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
-from pyctr_lite.engine.doctor.finding import Fact
+from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import PyctrError
 
 if TYPE_CHECKING:
@@ -30,20 +30,20 @@ _BUILT_IN = ("freezer", "devices")
 _FIX = "boot with it (cgroup_enable=, no cgroup_disable=), and mount it below /sys/fs/cgroup"
 
 
-def facts(paths: Paths) -> Iterator[Fact]:
+def findings(paths: Paths) -> Iterator[Finding]:
     """The hierarchies, a group of our own, each controller, swap accounting, pressure."""
     hierarchy = hierarchies.detect()
     kind = {"v1": "version 1", "v2": "version 2", "hybrid": "version 1 and 2 side by side"}[hierarchy.kind]
     if not hierarchy.mounts:
-        yield Fact("cgroups", "hierarchies", False, "none is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
+        yield Finding("cgroups", "hierarchies", False, "none is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
         return
-    yield Fact("cgroups", "hierarchies", True, f"{kind}: {_places(hierarchy)}")
+    yield Finding("cgroups", "hierarchies", True, f"{kind}: {_places(hierarchy)}")
     group = groups.Group(f"{paths.cgroup}-doctor-{os.getpid()}", hierarchy)
     try:
         group.create()
-        yield Fact("cgroups", "groups", True, "one was made and removed in every hierarchy")
+        yield Finding("cgroups", "groups", True, "one was made and removed in every hierarchy")
     except (OSError, PyctrError) as error:
-        yield Fact("cgroups", "groups", False, str(error), "/sys/fs/cgroup must be writable: is it delegated?")
+        yield Finding("cgroups", "groups", False, str(error), "/sys/fs/cgroup must be writable: is it delegated?")
     try:
         yield from _controllers(hierarchy)
         yield _swap()
@@ -51,18 +51,18 @@ def facts(paths: Paths) -> Iterator[Fact]:
         group.remove()
     pressure = os.path.exists("/proc/pressure/memory")
     text = "/proc/pressure is there" if pressure else "this kernel tells no pressure: stats shows none"
-    yield Fact("cgroups", "pressure", pressure, text, "boot with psi=1", needed=False)
+    yield Finding("cgroups", "pressure", pressure, text, "boot with psi=1", needed=False)
 
 
-def _controllers(hierarchy: hierarchies.Hierarchy) -> Iterator[Fact]:
+def _controllers(hierarchy: hierarchies.Hierarchy) -> Iterator[Finding]:
     for name, (controller, purpose) in CONTROLLERS.items():
         mount = hierarchy.of(controller)
         if mount is not None:
-            yield Fact("cgroups", name, True, f"version {mount.version}, {mount.mountpoint}: {purpose}")
+            yield Finding("cgroups", name, True, f"version {mount.version}, {mount.mountpoint}: {purpose}")
         elif hierarchy.v2 is not None and name in _BUILT_IN:
-            yield Fact("cgroups", name, True, f"version 2, {hierarchy.v2.mountpoint}: {purpose}")
+            yield Finding("cgroups", name, True, f"version 2, {hierarchy.v2.mountpoint}: {purpose}")
         else:
-            yield Fact("cgroups", name, False, f"not there: no {purpose}", _FIX, needed=name in _NEEDED)
+            yield Finding("cgroups", name, False, f"not there: no {purpose}", _FIX, needed=name in _NEEDED)
 
 
 def _places(hierarchy: hierarchies.Hierarchy) -> str:
@@ -72,8 +72,8 @@ def _places(hierarchy: hierarchies.Hierarchy) -> str:
     return f"{' '.join(names)} in {common}" if len(places) > 1 else common
 
 
-def _swap() -> Fact:
+def _swap() -> Finding:
     """While a group of ours is there: the root group of version 2 has no limits to see."""
     counted = hierarchies.counts_swap()
     text = "swap is counted: --memory-swap" if counted else "swap is not counted: no --memory-swap"
-    return Fact("cgroups", "swap", counted, text, "boot with swapaccount=1", needed=False)
+    return Finding("cgroups", "swap", counted, text, "boot with swapaccount=1", needed=False)

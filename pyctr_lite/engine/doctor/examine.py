@@ -1,4 +1,4 @@
-"""`doctor`: whether this machine is ready for containers, one fact a line, each with its fix."""
+"""`doctor`: whether this machine is ready for containers, one finding per line, each with its fix."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from pyctr_lite.engine.doctor import filters as doctor_filters
 from pyctr_lite.engine.doctor import kernel as doctor_kernel
 from pyctr_lite.engine.doctor import state as doctor_state
 from pyctr_lite.engine.doctor import tools as doctor_tools
-from pyctr_lite.engine.doctor.finding import Fact
+from pyctr_lite.engine.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from pyctr_lite.engine.home import Home
 
 
-def examine(home: Home) -> list[Fact]:
-    """Look at the machine and at the engine's state. It tries what it tells of, and leaves nothing behind.
+def examine(home: Home) -> list[Finding]:
+    """Examine the machine and the engine's state. Every finding is tested for real; nothing is left behind.
 
-    Only for a process with one thread: namespaces and mounts are tried in forked children.
+    Only for a single-threaded process: namespaces and mounts are tested in forked children.
     """
     if os.geteuid() == 0:
-        return list(_facts(home))
-    return [_for_a_user(fact) for fact in _facts(home)]
+        return list(_findings(home))
+    return [_for_a_user(finding) for finding in _findings(home)]
 
 
-def _for_a_user(fact: Fact) -> Fact:
-    """What failed for want of privileges tells nothing of the machine."""
-    forbidden = ("not permitted" in fact.text or "denied" in fact.text) and not fact.ok
-    return dataclasses.replace(fact, fix="use sudo: only root can try it") if forbidden else fact
+def _for_a_user(finding: Finding) -> Finding:
+    """Without root, a permission error says nothing about the machine: advise sudo."""
+    forbidden = ("not permitted" in finding.text or "denied" in finding.text) and not finding.ok
+    return dataclasses.replace(finding, fix="use sudo: only root can try it") if forbidden else finding
 
 
-def _facts(home: Home) -> Iterator[Fact]:
-    yield from doctor_kernel.facts()
-    yield from doctor_filters.facts()
+def _findings(home: Home) -> Iterator[Finding]:
+    yield from doctor_kernel.findings()
+    yield from doctor_filters.findings()
     yield from doctor_kernel.namespaces()
-    yield from doctor_cgroups.facts(home.paths)
+    yield from doctor_cgroups.findings(home.paths)
     yield from doctor_kernel.overlay(home.paths.root)
-    yield from doctor_tools.facts(home)
-    yield from doctor_state.facts(home)
+    yield from doctor_tools.findings(home)
+    yield from doctor_state.findings(home)

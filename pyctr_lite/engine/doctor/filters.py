@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pyctr_lite.cgroups import device_filter, devices, hierarchy
 from pyctr_lite.engine.bundle import seccomp_profile
 from pyctr_lite.engine.doctor import kernel as doctor_kernel
-from pyctr_lite.engine.doctor.finding import Fact
+from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import bpf
 from pyctr_lite.runtime import seccomp
@@ -17,31 +17,33 @@ from pyctr_lite.runtime import seccomp
 _FIX = "apt-get install libseccomp2, and a kernel with CONFIG_SECCOMP_FILTER; or seccomp=unconfined"
 
 
-def facts() -> Iterator[Fact]:
+def findings() -> Iterator[Finding]:
     """The seccomp filter, by library and kernel; the device rules of cgroup version 2, by the kernel."""
     yield from _seccomp()
     yield _devices()
 
 
-def _devices() -> Fact:
+def _devices() -> Finding:
     """A program is loaded and not attached: nothing on the machine changes."""
     needed = hierarchy.detect().of("devices") is None  # version 1 has files for it
     try:
         os.close(bpf.load_device_program(device_filter.compile_rules(devices.DEFAULT)))
     except OSError as error:
         text = f"the kernel takes no BPF program for device rules: {error.strerror}"
-        return Fact("machine", "device rules", False, text, "a kernel with CONFIG_CGROUP_BPF", needed=needed)
-    return Fact("machine", "device rules", True, "the kernel takes them as a BPF program, for cgroup version 2")
+        return Finding("machine", "device rules", False, text, "a kernel with CONFIG_CGROUP_BPF", needed=needed)
+    return Finding("machine", "device rules", True, "the kernel takes them as a BPF program, for cgroup version 2")
 
 
-def _seccomp() -> Iterator[Fact]:
+def _seccomp() -> Iterator[Finding]:
     try:
         with tempfile.TemporaryDirectory(prefix="pyctr_lite-doctor-") as directory:
             found = seccomp.load(seccomp_profile.default([]), directory)
     except (PyctrError, OSError) as error:
-        yield Fact("machine", "seccomp", False, str(error), _FIX)
+        yield Finding("machine", "seccomp", False, str(error), _FIX)
         return
     assert found is not None
-    problem = doctor_kernel.in_child(found.install)
+    problem = doctor_kernel.problem_in_child(found.install)
     count = len(found.program) // 8
-    yield Fact("machine", "seccomp", not problem, problem or f"the default profile is {count} instructions", _FIX)
+    yield Finding(
+        "machine", "seccomp", not problem, problem or f"the default profile is {count} instructions", _FIX
+    )

@@ -1,4 +1,4 @@
-"""What `doctor` tells: one fact a line."""
+"""One finding of `doctor`: one line of its output."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Fact:
-    """One thing that was looked at.
+class Finding:
+    """The result of one examination.
 
-    `area` is a chapter, "machine", "tools" or "state"; `text` is what was found; `fix` is what to do where it is
-    not `ok`. What is not `needed` costs only the feature that `text` or `fix` names.
+    `area` is a chapter, "machine", "tools" or "state"; `text` describes the result; `fix` is the remedy if it is
+    not `ok`. If it is not `needed` either, only the feature that `text` or `fix` names does not work.
     """
 
     area: str

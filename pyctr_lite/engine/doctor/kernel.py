@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from pyctr_lite import linux
-from pyctr_lite.engine.doctor.finding import Fact
+from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux.constants import AT_EMPTY_PATH
 from pyctr_lite.namespaces import create, idmap, kinds
@@ -38,18 +38,22 @@ _SOMEBODY = 2**31
 """A user of the host who owns nothing."""
 
 
-def facts() -> Iterator[Fact]:
+def findings() -> Iterator[Finding]:
     """Root, kernel, system calls, capabilities."""
     root = os.geteuid() == 0
-    yield Fact("machine", "root", root, "we are root" if root else f"we are user {os.geteuid()}", "use sudo")
+    yield Finding("machine", "root", root, "we are root" if root else f"we are user {os.geteuid()}", "use sudo")
     release = os.uname().release
     known = kernel_version(release) >= OLDEST_KERNEL
     wanted = ".".join(map(str, OLDEST_KERNEL))
-    yield Fact("machine", "kernel", known, f"Linux {release}", f"{wanted} or newer is needed (Debian 12 has it)")
+    yield Finding(
+        "machine", "kernel", known, f"Linux {release}", f"{wanted} or newer is needed (Debian 12 has it)"
+    )
     for name, call in _CALLS.items():
         problem = _attempt(call)
         text = problem or "it works"
-        yield Fact("machine", name, not problem, text, "a newer kernel, or a seccomp profile that lets it through")
+        yield Finding(
+            "machine", name, not problem, text, "a newer kernel, or a seccomp profile that lets it through"
+        )
     held = set(capabilities.bounding_set())
     missing = [name for name in capabilities.NAMES if f"CAP_{name}" not in held]
     fatal = [name for name in missing if name in _NEEDED]
@@ -57,7 +61,7 @@ def facts() -> Iterator[Fact]:
         text = "; ".join(
             f"CAP_{name} is missing" + (f": {_FEATURES[name]}" if name in _FEATURES else "") for name in missing
         )
-        yield Fact(
+        yield Finding(
             "machine",
             "capabilities",
             False,
@@ -66,7 +70,7 @@ def facts() -> Iterator[Fact]:
             needed=bool(fatal),
         )
     else:
-        yield Fact("machine", "capabilities", True, f"all {len(held)} are in the bounding set")
+        yield Finding("machine", "capabilities", True, f"all {len(held)} are in the bounding set")
 
 
 def kernel_version(release: str) -> tuple[int, int]:
@@ -75,15 +79,15 @@ def kernel_version(release: str) -> tuple[int, int]:
     return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(map(str.isdecimal, parts)) else (0, 0)
 
 
-def namespaces() -> Iterator[Fact]:
+def namespaces() -> Iterator[Finding]:
     """Each of the eight kinds, really made in a child."""
     for kind in kinds.KINDS:
-        problem = in_child(partial(linux.unshare, kind.flag))
+        problem = problem_in_child(partial(linux.unshare, kind.flag))
         fix = "echo 15000 > /proc/sys/user/max_user_namespaces" if kind.proc == "user" else "a kernel with it"
-        yield Fact("namespaces", kind.proc, not problem, problem or f"isolates {kind.isolates}", fix)
+        yield Finding("namespaces", kind.proc, not problem, problem or f"isolates {kind.isolates}", fix)
 
 
-def overlay(root: str) -> Iterator[Fact]:
+def overlay(root: str) -> Iterator[Finding]:
     """An overlay is mounted once, in a child's own mount namespace, where the containers' would lie; and one whose
     ids are those of a user namespace.
     """
@@ -92,12 +96,14 @@ def overlay(root: str) -> Iterator[Fact]:
         base = os.path.dirname(base)
     fix = f"modprobe overlay; {base} must be on ext4, xfs, btrfs or tmpfs, and not itself on an overlay"
     problem = _try_in(base, _mount_overlay)
-    yield Fact("rootfs", "overlayfs", not problem, problem or f"mounted, written to and unmounted on {base}", fix)
+    yield Finding(
+        "rootfs", "overlayfs", not problem, problem or f"mounted, written to and unmounted on {base}", fix
+    )
     if not problem:
         problem = _try_in(base, _mount_idmapped)
         text = problem or "an overlay can have the ids of a user namespace: --userns auto"
         fix = f"without it there is no --userns auto: {base} must be on ext4, xfs, btrfs, or tmpfs (Linux 6.3)"
-        yield Fact("rootfs", "idmapped mounts", not problem, text, fix, needed=False)
+        yield Finding("rootfs", "idmapped mounts", not problem, text, fix, needed=False)
 
 
 def _try_in(base: str, act: Callable[[str], object]) -> str:
@@ -109,7 +115,7 @@ def _try_in(base: str, act: Callable[[str], object]) -> str:
     try:
         for name in ("lower", "upper", "work", "merged"):
             os.mkdir(f"{place}/{name}")
-        return in_child(partial(act, place))
+        return problem_in_child(partial(act, place))
     finally:
         shutil.rmtree(place)
 
@@ -151,7 +157,7 @@ def _mount_idmapped(place: str) -> None:
         os.waitpid(pid, 0)
 
 
-def in_child(act: Callable[[], object]) -> str:
+def problem_in_child(act: Callable[[], object]) -> str:
     """Call a function in a forked child, and return its problem, "" if there is none."""
 
     def call() -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyctr_lite
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
-from pyctr_lite.engine.doctor.finding import Fact
+from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.linux import mountinfo
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 OLDEST_PYTHON = (3, 11)
 
 
-def facts(home: Home) -> Iterator[Fact]:
-    """A fact a tool."""
+def findings(home: Home) -> Iterator[Finding]:
+    """One finding per tool."""
     version = ".".join(map(str, sys.version_info[:3]))
     fix = "make PYTHON=/path/to/python3"
-    yield Fact("tools", "python", sys.version_info >= OLDEST_PYTHON, f"{version}, {sys.executable}", fix)
+    yield Finding("tools", "python", sys.version_info >= OLDEST_PYTHON, f"{version}, {sys.executable}", fix)
     package = Path(pyctr_lite.__file__).parent
     stale = uncompiled(package)
     text = f"{len(stale)} modules have none: each start compiles them" if stale else "all modules have it"
-    yield Fact("tools", "bytecode", not stale, text, f"python3 -m compileall {package}", needed=False)
+    yield Finding("tools", "bytecode", not stale, text, f"python3 -m compileall {package}", needed=False)
     tini = os.access(bundle_mounts.TINI, os.X_OK)
     text = bundle_mounts.TINI if tini else f"{bundle_mounts.TINI} is missing: no run --init"
-    yield Fact("tools", "tini", tini, text, "apt-get install tini", needed=False)
+    yield Finding("tools", "tini", tini, text, "apt-get install tini", needed=False)
     yield _lxcfs()
     yield _busybox(home)
 
@@ -57,7 +57,7 @@ def _is_compiled(path: Path) -> bool:
     return (int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:], "little")) == times
 
 
-def _lxcfs() -> Fact:
+def _lxcfs() -> Finding:
     mounted = any(
         mount.mountpoint == bundle_mounts.LXCFS and "lxcfs" in mount.fstype for mount in mountinfo.mounts()
     )
@@ -69,17 +69,17 @@ def _lxcfs() -> Fact:
             text = f"it runs on {bundle_mounts.LXCFS}"
         except OSError as error:
             mounted, text = False, f"it is mounted, and does not answer: {error.strerror}"
-    return Fact("tools", "lxcfs", mounted, text, "make setup starts it", needed=False)
+    return Finding("tools", "lxcfs", mounted, text, "make setup starts it", needed=False)
 
 
-def _busybox(home: Home) -> Fact:
+def _busybox(home: Home) -> Finding:
     fix = "pyctr_lite image bootstrap busybox"
     try:
         image = home.images.get("busybox:latest")
     except NotFound:
-        return Fact("tools", "busybox", False, "no image busybox:latest", fix, needed=False)
+        return Finding("tools", "busybox", False, "no image busybox:latest", fix, needed=False)
     except PyctrError as error:
-        return Fact("tools", "busybox", False, error.message, fix)
+        return Finding("tools", "busybox", False, error.message, fix)
     except PermissionError:
-        return Fact("tools", "busybox", False, "only root can see", "use sudo", needed=False)
-    return Fact("tools", "busybox", True, f"busybox:latest is image {image.id[7:19]}")
+        return Finding("tools", "busybox", False, "only root can see", "use sudo", needed=False)
+    return Finding("tools", "busybox", True, f"busybox:latest is image {image.id[7:19]}")

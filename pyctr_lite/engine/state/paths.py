@@ -1,4 +1,4 @@
-"""Where everything lies (DESIGN 14)."""
+"""The paths of an engine: its state directory, its run directory, its cgroups."""
 
 from __future__ import annotations
 

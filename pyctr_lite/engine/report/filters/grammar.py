@@ -29,11 +29,11 @@ def parse(texts: Iterable[str], keys: Iterable[str]) -> Values:
 
 def boolean(values: Values, key: str) -> bool | None:
     """Return the truth value of a key, None if it is not given. Raises InvalidArgument, also if it is both."""
-    given = {text.lower() for text in values.get(key, [])}
+    truths = set()
     for text in values.get(key, []):
         if text.lower() not in ("true", "1", "false", "0"):
             raise InvalidArgument(f"invalid filter '{key}={text}'", "use true or false")
-    truths = {text in ("true", "1") for text in given}
+        truths.add(text.lower() in ("true", "1"))
     if len(truths) > 1:
         raise InvalidArgument(f"invalid filter '{key}=[true false]'")
     return truths.pop() if truths else None
