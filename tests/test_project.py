@@ -129,3 +129,34 @@ def readme_code() -> str:
     """What README shows as code: blocks and words in backquotes."""
     text = (REPOSITORY / "README.md").read_text()
     return "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text))
+
+
+HABITS = {
+    r"(?<!there )\bis none\b": 2,
+    r"\bhas not\b": 6,
+    r"\bAgain is fine\b": 2,
+    r"\ba line each\b": 0,
+    r"\b(?:DESIGN|LABS|STYLE|COURSE|decision) \d": 0,
+    r"\btells? (?!apart)": 5,
+    r"^What\b": 45,
+    r"\bwhere (?:there|it|one|none|that|nothing)\b": 28,
+}
+"""Habits that make prose hard to read, and how often each is still there: a number may only become smaller."""
+
+
+def prose() -> list[str]:
+    """The docstrings and comments of the package and of the labs' kit."""
+    found = []
+    for path in [*MODULES, *sorted((REPOSITORY / "labs/kit").rglob("*.py"))]:
+        with path.open("rb") as file:
+            found += [token.string for token in tokenize.tokenize(file.readline) if token.type == tokenize.COMMENT]
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                found.append(str(node.value.value))
+    return found
+
+
+def test_the_habits_that_make_prose_hard_become_fewer() -> None:
+    texts = prose()
+    counts = {habit: sum(len(re.findall(habit, text)) for text in texts) for habit in HABITS}
+    assert counts == HABITS, "more: write it plainly; fewer: lower the number here"
