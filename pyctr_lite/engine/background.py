@@ -1,12 +1,13 @@
-"""Helper processes of ours: a container's monitor, the pump of an `exec`, the helper of the API.  [hot]
+"""The engine's helper processes: a container's monitor, the pump of an `exec`, the helper of the API.  [hot]
 
-Each stands beside its caller or outlives it. So it must not end with the caller's session, terminal or service
-(systemd ends all that is in a service's cgroup), not hold its working directory or descriptors, and not run as the
-caller happened to be set up (caller.py). Each is forked by `start`, and leaves its caller by `leave_caller`.
+A helper runs beside its caller or outlives it. So it must not end with the caller's session, terminal or service
+(systemd ends everything in a service's cgroup), must not hold the caller's working directory or descriptors, and
+must not inherit the caller's settings (caller.py). `start` forks a helper; `leave_caller` detaches it.
 
-Their group is /pyctr_lite/helpers, beside those of the containers: neither limited nor frozen with one. It is made
-only in those hierarchies in which the caller has a group other than the root. The last process in it removes it
-and the engine's own (`remove_groups`): rmdir(2) fails as long as another is in it.
+The helpers' cgroup is /pyctr_lite/helpers, beside those of the containers, so that no limit or freeze of a
+container applies to a helper. It is made only in the hierarchies in which the caller has a group other than the
+root. The last process in it removes it, and then the engine's own group (`remove_groups`): rmdir(2) fails while
+others are in it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def start(paths: Paths, body: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
-    """Fork a helper that runs `body`, which calls `leave_caller` first. `failed` is called with what it raises.
+    """Fork a helper that runs `body`, which must call `leave_caller` first. `failed` gets an exception of `body`.
 
-    However that goes, the helper leaves its group at the end. It is born in its group of cgroup version 2: moving
-    there later takes 5 to 20 ms. Only for a process with one thread.
+    In any case the helper leaves its group at the end. In cgroup version 2 it is created in its group, because
+    moving there later takes 5 to 20 ms. Only for a process with one thread.
     """
     group = _group(paths, [mount for mount in _confining(paths) if mount.version == 2])
     pid = _enter(group, lambda: _fork_into(group)) if group.directories else os.fork()
@@ -50,9 +51,9 @@ def start(paths: Paths, body: Callable[[], None], failed: Callable[[BaseExceptio
 
 
 def leave_caller(paths: Paths, keep: set[int]) -> None:
-    """Leave the caller's session, terminal, directory, groups, descriptors and whatever else it has set.
+    """Leave the caller's session, terminal, directory, groups and descriptors, and reset its process settings.
 
-    `keep` are descriptors to hold; the narration's is held too. Standard descriptors become /dev/null.
+    `keep` are descriptors that stay open, as does the narration's. Other standard descriptors become /dev/null.
     """
     os.setsid()
     os.chdir("/")
@@ -65,7 +66,7 @@ def leave_caller(paths: Paths, keep: set[int]) -> None:
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in {0, 1, 2} - keep:
         os.dup2(null, fd)
-    sink, explain.sink = explain.sink, None  # none of this is a step of the container's
+    sink, explain.sink = explain.sink, None  # these calls are not steps of the container
     try:
         channels.close_all_but(keep if sink is None else keep | {sink})
         _reset_process()
@@ -76,9 +77,9 @@ def leave_caller(paths: Paths, keep: set[int]) -> None:
 
 
 def end(paths: Paths) -> None:
-    """Leave the helpers' group, and remove it unless another is in it. The caller exits next.
+    """Leave the helpers' group for the root group, and remove it if it is empty. The helper exits next.
 
-    It goes to the root's group, where that is allowed; else the next command removes the group.
+    If the helper may not enter the root group, the next command removes the helpers' group.
     """
     explain.sink = None
     for mount, path in hierarchies.groups_of_caller():
@@ -86,14 +87,14 @@ def end(paths: Paths) -> None:
             try:
                 kernelfile.write(f"{mount.mountpoint}/{'tasks' if mount.version == 1 else 'cgroup.procs'}", "0")
             except OSError:
-                pass  # in a container of another engine, where the root's group cannot have processes
+                pass  # in a container of another engine, the root group cannot have processes
     remove_groups(paths)
 
 
 def remove_groups(paths: Paths) -> None:
-    """Remove the helpers' group and the engine's own, where nothing is in them any more. Idempotent.
+    """Remove the helpers' group and the engine's own if they are empty. Idempotent.
 
-    One in which a container is just being started is not empty, or its starter makes it again
+    This is safe while another command starts a container: that command makes the group again
     (`controllers.make_directory`).
     """
     for mount in hierarchies.current().mounts:
@@ -101,18 +102,19 @@ def remove_groups(paths: Paths) -> None:
             try:
                 os.rmdir(mount.mountpoint + path)
             except OSError:
-                pass  # in use, or not there
+                pass  # in use, or missing
 
 
 def _reset_process() -> None:
-    """Be scheduled and treated as what a service manager starts: a container is not to be more, nor to be less."""
+    """Reset scheduling, OOM score, personality and securebits: containers must not inherit the caller's."""
     try:
         kernelfile.write("/proc/self/oom_score_adj", "0")
     except OSError:
         pass  # lowering it takes CAP_SYS_RESOURCE
     linux.personality(0)
     if os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK in (os.SCHED_FIFO, os.SCHED_RR):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # a group has no real-time budget: EINVAL
+        # A cgroup without a real-time budget refuses a real-time process with EINVAL.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     if linux.prctl(linux.PR_GET_SECUREBITS):
         try:
             linux.prctl(linux.PR_SET_SECUREBITS, 0)
@@ -121,7 +123,7 @@ def _reset_process() -> None:
 
 
 def _confining(paths: Paths) -> list[hierarchies.HierarchyMount]:
-    """The hierarchies in which the caller is in a group of somebody's: not the root, and not the helpers'."""
+    """Return the hierarchies in which the caller's group is neither the root nor the helpers' group."""
     return [mount for mount, path in hierarchies.groups_of_caller() if path not in ("/", paths.helpers)]
 
 
@@ -130,7 +132,7 @@ def _group(paths: Paths, mounts: list[hierarchies.HierarchyMount]) -> groups.Gro
 
 
 def _enter(group: groups.Group, enter: Callable[[], int | None]) -> int:
-    """Make a group and put a process into it, again when another process removes it in between."""
+    """Create a group and call `enter`, which puts a process into it; retry if the group was removed in between."""
     while True:
         group.create()
         try:
@@ -141,12 +143,12 @@ def _enter(group: groups.Group, enter: Callable[[], int | None]) -> int:
 
 
 def _fork_into(group: groups.Group) -> int:
-    place = group.fd_for_clone()
-    assert place is not None
+    group_fd = group.fd_for_clone()
+    assert group_fd is not None
     try:
-        pid, pidfd = linux.clone3(0, place)
+        pid, pidfd = linux.clone3(0, group_fd)
     finally:
-        os.close(place)
+        os.close(group_fd)
     if pid:
         os.close(pidfd)
     return pid

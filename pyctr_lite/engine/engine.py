@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Engine(Home):
-    """All of one state directory (`root`). Only for a process with one thread; other programs use `api.client`."""
+    """The engine of one state directory (`root`). Only for a process with one thread; others use `api.client`."""
 
     def __init__(self, root: str | None = None) -> None:
         super().__init__(root)
@@ -37,10 +37,10 @@ class Containers:
         return containers.get(self._home, reference)
 
     def list(self, *, all: bool = True, sweep: bool = True) -> list[Container]:
-        """Return all containers, the newest first; without `all` only those that run.
+        """Return all containers, the newest first; without `all` only those that are running.
 
-        Leftovers of a command that was killed while it created or removed a container are removed, unless `sweep`
-        is false.
+        Unless `sweep` is false, remove leftovers of commands that were killed while they created or removed a
+        container.
         """
         found, whole = containers.read_all(self._home, all=all)
         if sweep and not whole:

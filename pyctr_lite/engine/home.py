@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Home:
-    """All of one state directory (`root`), but for the verbs. Only for a process with one thread."""
+    """One state directory (`root`), without the verbs. Only for a process with one thread."""
 
     def __init__(self, root: str | None = None) -> None:
         self.paths = Paths(root)
@@ -30,13 +30,13 @@ class Home:
         return self._volumes
 
     def load_labs(self, labs: str) -> None:
-        """Replace functions of the engine by those that a learner has written in a directory ("": none)."""
+        """Replace the engine's functions by those that a learner has written in a labs directory ("": none)."""
         if labs:
-            from pyctr_lite.engine import labs as labs_module
+            from pyctr_lite.engine.labs import activate
 
-            labs_module.activate(labs)
+            activate(labs)
 
     def resolve_mode(self, mode: str) -> str:
-        """Return a namespace mode with a container's whole id in place of its name. Raises NotFound."""
+        """Return a namespace mode with a container's full id in place of its name. Raises NotFound."""
         kind, colon, reference = mode.partition(":")
         return f"container:{self.names.find(reference)}" if kind == "container" and colon else mode

@@ -1,6 +1,7 @@
-"""Functions of a learner's in the place of the engine's own (`--labs`): the one door between them.
+"""The only place where the engine loads lab code (`--labs`).
 
-The engine does not know the labs' machinery; it calls its chapters through their modules, where that puts them in.
+The engine knows nothing else of the labs. It calls its chapters through their modules, so that a learner's
+function can replace an attribute of a module.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from pyctr_lite.errors import InvalidArgument
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def directory(given: str) -> str:
-    """The labs directory of `--labs=DIR`, or the checkout's own ("@"). Fails with InvalidArgument without one."""
-    found = f"{CHECKOUT}/labs" if given == "@" else os.path.abspath(given)
+def directory(path: str) -> str:
+    """Return the directory of `--labs=DIR`; "@" is the checkout's own. Raises InvalidArgument if it is missing."""
+    found = f"{CHECKOUT}/labs" if path == "@" else os.path.abspath(path)
     if not os.path.isdir(found):
-        raise InvalidArgument(f"--labs: no directory {found}", "give that of the lab folders: --labs=DIR")
+        raise InvalidArgument(f"--labs: no directory {found}", "give the directory of the lab folders: --labs=DIR")
     return found
 
 
 def activate(directory: str) -> dict[str, str]:
-    """Put in what is written in a labs directory: what is wrong with a file of it, by file. Again is fine.
+    """Replace the engine's functions by a learner's, and return the error of each broken file. Idempotent.
 
-    Nothing is put in where the directory has gone: its containers can be looked at and removed without it.
+    Do nothing if the directory is gone: its containers can still be inspected and removed.
     """
     if not os.path.isdir(directory):
         return {}

@@ -4,7 +4,7 @@
     >>> client.run("busybox", ["echo", "hello"], remove=True).stdout
     b'hello\\n'
 
-What forks is done by a helper process, kept as long as the client lives; all else is `Engine`'s own.
+A helper process, kept as long as the client lives, does everything that forks; `Engine` does the rest.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.engine import engine
-from pyctr_lite.engine.container import container as containers
+from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.life import attach, lifecycle
-from pyctr_lite.engine.state import options
+from pyctr_lite.engine.state.options import ContainerOptions, ExecOptions, check_types
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.formats import signals as signal_names
+from pyctr_lite.formats import signals
 from pyctr_lite.runtime import channel as channels
 
 _START = """
@@ -36,7 +36,7 @@ _PACKAGE_PARENT = os.path.abspath(f"{os.path.dirname(__file__)}/../../..")
 
 
 class Result:
-    """What a process wrote, and how it ended."""
+    """The output and the exit code of a process."""
 
     def __init__(self, exit_code: int, stdout: bytes, stderr: bytes) -> None:
         self.exit_code, self.stdout, self.stderr = exit_code, stdout, stderr
@@ -46,40 +46,40 @@ class Result:
 
 
 class Client:
-    """An engine for programs. A context manager; `close` ends its helper."""
+    """An engine for programs: a context manager, or call `close` to end its helper process."""
 
     def __init__(self, root: str | None = None, *, labs: str = "") -> None:
-        """`labs` is a directory of labs whose functions replace the engine's, as `--labs` does."""
+        """`root` is the state directory; the functions in the directory `labs` replace the engine's (`--labs`)."""
         self.engine, self.labs = engine.Engine(root), labs
         self._lock = threading.Lock()
         self._helper: subprocess.Popen[bytes] | None = None
         self._channel: channels.Channel | None = None
 
-    def run(self, image: str, command: list[str] | None = None, *, input: bytes = b"", **given: Any) -> Result:
-        """Run a command in a new container and wait for it; `given` are the attributes of ContainerOptions."""
-        given["stdin"] = bool(input) or given.get("stdin", False)
-        attachment = self._ask({"do": "run", "options": self._options(image, command, given), "foreground": True})
-        return _collect(attachment, input)
+    def run(self, image: str, command: list[str] | None = None, *, input: bytes = b"", **options: Any) -> Result:
+        """Run a command in a new container and wait for it. `options` are attributes of ContainerOptions."""
+        options["stdin"] = bool(input) or options.get("stdin", False)
+        request = {"do": "run", "options": self._checked(image, command, options), "foreground": True}
+        return _collect(self._request(request)[1], input)
 
-    def start(self, image: str, command: list[str] | None = None, **given: Any) -> containers.Container:
-        """Run a command in a new container in the background: the container."""
-        request = {"do": "run", "options": self._options(image, command, given), "foreground": False}
-        message, attachment = self._answer(request)
+    def start(self, image: str, command: list[str] | None = None, **options: Any) -> Container:
+        """Run a command in a new container in the background, and return the container."""
+        request = {"do": "run", "options": self._checked(image, command, options), "foreground": False}
+        message, attachment = self._request(request)
         attachment.close()
         return self.engine.containers.get(message["id"])
 
-    def exec(self, container: str, command: list[str], *, input: bytes = b"", **given: Any) -> Result:
-        """Run one more command in a running container; `given` are the arguments of ExecOptions."""
-        given |= {"command": command, "stdin": bool(input) or given.get("stdin", False)}
-        options.check_types(options.ExecOptions(**given))
-        return _collect(self._ask({"do": "exec", "id": container, "options": given}), input)
+    def exec(self, container: str, command: list[str], *, input: bytes = b"", **options: Any) -> Result:
+        """Run one more command in a running container. `options` are attributes of ExecOptions."""
+        options |= {"command": command, "stdin": bool(input) or options.get("stdin", False)}
+        check_types(ExecOptions(**options))
+        return _collect(self._request({"do": "exec", "id": container, "options": options})[1], input)
 
     def kill(self, container: str, signal: str = "KILL") -> None:
-        """Send a container's first process a signal. Raises Conflict if the container does not run."""
-        lifecycle.kill(self.engine.containers.get(container), signal_names.number(signal))
+        """Send a signal to a container's first process. Raises Conflict if the container is not running."""
+        lifecycle.kill(self.engine.containers.get(container), signals.number(signal))
 
     def stop(self, container: str, timeout: int | None = None) -> None:
-        """Stop a container; after `timeout` seconds (-1: never) kill it. Idempotent."""
+        """Stop a container, and kill it after `timeout` seconds (-1: never). Idempotent."""
         lifecycle.stop(self.engine.containers.get(container), timeout)
 
     def wait(self, container: str) -> int:
@@ -87,7 +87,7 @@ class Client:
         return lifecycle.wait(self.engine.containers.get(container))
 
     def pause(self, container: str) -> None:
-        """Freeze all processes of a container. Raises Conflict if it does not run."""
+        """Freeze all processes of a container. Raises Conflict if it is not running."""
         lifecycle.pause(self.engine.containers.get(container))
 
     def unpause(self, container: str) -> None:
@@ -95,15 +95,15 @@ class Client:
         lifecycle.unpause(self.engine.containers.get(container))
 
     def remove(self, container: str, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove a container. Raises Conflict if it runs, unless `force` kills it first."""
+        """Remove a container. Raises Conflict if it is running, unless `force` kills it first."""
         lifecycle.remove(self.engine.containers.get(container), force=force, volumes=volumes)
 
     def warm(self) -> None:
-        """Start the helper now, so that the next call does not wait for it."""
-        self._ask({"do": "ping"})
+        """Start the helper process now, so that the next call does not wait for it."""
+        self._request({"do": "ping"})
 
     def close(self) -> None:
-        """End the helper; containers go on. Again is fine."""
+        """End the helper process; containers keep running. Idempotent."""
         with self._lock:
             if self._helper is not None and self._channel is not None:
                 self._channel.close()
@@ -121,22 +121,19 @@ class Client:
     def __del__(self) -> None:
         self.close()
 
-    def _options(self, image: str, command: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
-        """Return the options for the helper as JSON. Raises InvalidArgument for a value of a wrong type."""
-        asked = options.ContainerOptions(image=image, command=command or [], labs=self.labs, **given)
-        options.check_types(asked)
-        return asked.to_json()
+    def _checked(self, image: str, command: list[str] | None, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options as JSON for the helper. Raises InvalidArgument for a value of a wrong type."""
+        checked = ContainerOptions(image=image, command=command or [], labs=self.labs, **options)
+        check_types(checked)
+        return checked.to_json()
 
-    def _ask(self, request: dict[str, Any]) -> attach.Attachment:
-        return self._answer(request)[1]
-
-    def _answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], attach.Attachment]:
-        """Have the helper do something: what it says, and the attachment (an ended one if it gives none)."""
+    def _request(self, request: dict[str, Any]) -> tuple[dict[str, Any], attach.Attachment]:
+        """Send a request to the helper, and return its answer and attachment (a closed one if it sends none)."""
         with self._lock:
             channel = self._channel or self._start_helper()
             try:
                 channel.send(request)
-            except (BrokenPipeError, ConnectionResetError):  # killed since: nothing of the request was done
+            except (BrokenPipeError, ConnectionResetError):  # killed before it got the request: a retry is safe
                 channel = self._start_helper()
                 channel.send(request)
             try:
@@ -145,7 +142,7 @@ class Client:
                 received = None
             if received is None:
                 self._channel = self._helper = None
-                raise PyctrError("the helper process was killed", "the next call starts another")
+                raise PyctrError("the helper process was killed", "the next call starts a new one")
         message, fds = received
         if message["type"] == "error":
             channels.raise_error(message)
@@ -161,15 +158,15 @@ class Client:
             self._helper.wait()
         ours, theirs = channels.pair()
         fd = theirs.sock.fileno()
-        arguments = [sys.executable, "-IS", "-c", _START, str(fd), self.engine.paths.root, _PACKAGE_PARENT]
-        self._helper = subprocess.Popen(arguments, pass_fds=[fd], stdin=subprocess.DEVNULL)
+        args = [sys.executable, "-IS", "-c", _START, str(fd), self.engine.paths.root, _PACKAGE_PARENT]
+        self._helper = subprocess.Popen(args, pass_fds=[fd], stdin=subprocess.DEVNULL)
         theirs.close()
         self._channel = ours
         return ours
 
 
 def _collect(attachment: attach.Attachment, input: bytes) -> Result:
-    """Give a process its input, and take all that it writes until it ends."""
+    """Send a process its input, and collect its output until it ends."""
     feeder = threading.Thread(target=_feed, args=(attachment, input), daemon=True)
     if input:
         feeder.start()

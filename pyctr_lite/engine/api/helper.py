@@ -1,7 +1,7 @@
-"""The helper process of the Python API: single-threaded, it launches containers for a client, over a socket.
+"""The helper process of the Python API: it is single-threaded and starts containers for a client, over a socket.
 
-A notebook's kernel or a threaded program cannot fork and continue in Python: a lock that another thread holds at
-that moment stays locked in the child. So `client` keeps a helper process, which ends with its owner.
+A threaded program, such as a notebook's kernel, cannot fork and continue in Python: a lock that another thread
+holds at that moment stays locked in the child. So the client keeps a helper process, which ends with the client.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 def main(fd: int, root: str) -> None:
-    """Serve the requests of one owner until it has gone."""
+    """Serve the requests of one client until it closes the socket."""
     caller.settle()
     served = engine.Engine(root)
-    background.leave_caller(served.paths, {fd, 2})  # what goes wrong in it is the owner's to see
+    background.leave_caller(served.paths, {fd, 2})  # stderr is kept: the client sees a traceback of the helper
     channel = channels.Channel(_socket.socket(fileno=fd))
     os.set_inheritable(fd, False)
     while (received := channel.receive()) is not None:
         request, fds = received
         try:
-            answer, given = _serve(served, request)
+            answer, answer_fds = _serve(served, request)
         except (PyctrError, OSError) as error:
             channel.send(channels.describe_error(error))
         else:
-            channel.send(answer, given)
-            for each in given:
+            channel.send(answer, answer_fds)
+            for each in answer_fds:
                 os.close(each)
         for each in fds:
             os.close(each)
@@ -45,30 +45,30 @@ def main(fd: int, root: str) -> None:
 
 
 def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
-    """Do one request: its answer, and the descriptor of the attachment where there is one."""
-    what = request["do"]
-    if what == "ping":
+    """Serve one request, and return the answer and the attachment's descriptor, if there is one."""
+    verb = request["do"]
+    if verb == "ping":
         return {"type": "pong"}, ()
     size = tuple(request.get("size") or (0, 0))
-    if what == "exec":
+    if verb == "exec":
         container = served.containers.get(request["id"])
         attachment = execute.run(container, options.ExecOptions(**request["options"]), size)
         return {"type": "started"}, (attachment.sock.detach(),)
-    if what == "run":
+    if verb == "run":
         container = served.containers.create(options.ContainerOptions(**request["options"]))
     else:
         container = served.containers.get(request["id"])
     try:
         started = lifecycle.start(container, foreground=request["foreground"], size=size)
     except (PyctrError, OSError):
-        if what == "run" and container.record.options.remove:
+        if verb == "run" and container.record.options.remove:
             lifecycle.remove(container, volumes=True)
         raise
     return {"type": "started", "id": container.id}, (started.sock.detach(),) if started else ()
 
 
 def _reap() -> None:
-    """Take the exit of monitors that have ended: nobody else will."""
+    """Reap the monitors that have ended: the helper is their parent."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -1,1 +1,1 @@
-"""The event log: writer, reader and the inotify watch that both wait with."""
+"""The event log: its writer, its reader, and the inotify watch with which commands wait for changes."""

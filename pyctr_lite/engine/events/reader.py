@@ -1,4 +1,4 @@
-"""Reading what happened, from the past on or as it comes."""
+"""Read the event log: history, live, or both."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def read(paths: Paths) -> Iterator[dict[str, Any]]:
-    """The events that are kept, oldest first."""
+    """Yield the events in the log, the oldest first."""
     with EventReader(f"{paths.run}/events.jsonl", history=True) as reader:
         yield from reader.events()
 
 
 def follow(paths: Paths, *, history: bool, until: int | None = None) -> Iterator[dict[str, Any]]:
-    """The events as they come, with `history` those that are kept first.
+    """Yield new events as they are written; with `history`, yield those in the log first.
 
-    Ends at a time `until` (nanoseconds since 1970); what was written before it is never missed.
+    End at the time `until` (nanoseconds since 1970). No event that was written before that time is missed.
     """
     os.makedirs(paths.run, 0o711, exist_ok=True)
     with (
@@ -41,7 +41,7 @@ def follow(paths: Paths, *, history: bool, until: int | None = None) -> Iterator
 
 
 class EventReader:
-    """A place in the events, which goes on in the next file when one has become too long. A context manager."""
+    """A position in the event log, which continues in the new file after a rotation. A context manager."""
 
     def __init__(self, path: str, *, history: bool) -> None:
         self._path, self._partial = path, b""
@@ -51,7 +51,7 @@ class EventReader:
                 os.lseek(fd, 0, os.SEEK_END)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """The events from here to the last."""
+        """Yield the events from the position to the end of the log."""
         while True:
             for fd in self._fds:
                 while chunk := os.read(fd, 65536):
@@ -60,7 +60,7 @@ class EventReader:
                         try:
                             event = jsonfile.loads(line)
                         except ValueError:
-                            continue  # the disk was full in the middle of it
+                            continue  # the line is incomplete: the disk was full
                         yield event
             latest = _open(self._path)
             if latest < 0:
@@ -68,13 +68,13 @@ class EventReader:
             if self._fds and os.path.sameopenfile(latest, self._fds[-1]):
                 os.close(latest)
                 return
-            self._fds = [*self._fds, latest]  # the old one once more: it may have grown before it was renamed
+            self._fds = [*self._fds, latest]  # read the old file again: it may have grown before the rename
             for fd in self._fds[:-2]:
                 os.close(fd)
             del self._fds[:-2]
 
     def close(self) -> None:
-        """Read no more; again is fine."""
+        """Close the files. Idempotent."""
         while self._fds:
             os.close(self._fds.pop())
 

@@ -1,4 +1,4 @@
-"""Waiting for files to change: by the kernel's notices, not by looking again and again."""
+"""Wait for files to change, with inotify(7) instead of polling."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _CHANGES = (
 
 
 class Watch:
-    """Notices of a directory: a file in it is written to, made or moved there, or it is itself moved or removed.
+    """A watch on a directory: for files written, created or moved in it, and for its own move or removal.
 
-    What changes after it is made is never missed: make it, look, wait, look again. A context manager.
+    No change after the creation of the watch is missed: create it, read the files, wait, read them again.
+    A context manager.
     """
 
     def __init__(self, directory: str) -> None:
@@ -27,7 +28,7 @@ class Watch:
             raise
 
     def wait(self, seconds: float | None = None, *, pidfd: int = -1) -> bool:
-        """Wait for a change, or the end of a process: False where neither came within so many seconds."""
+        """Wait for a change or the end of a process. Return False if neither happened within `seconds`."""
         poller = select.poll()
         poller.register(self._fd, select.POLLIN)
         if pidfd >= 0:
@@ -35,13 +36,13 @@ class Watch:
         ready = poller.poll(None if seconds is None else min(max(0, seconds * 1000), 2**31 - 1))
         try:
             while os.read(self._fd, 65536):
-                pass  # which file it was does not matter
+                pass  # which file changed does not matter
         except BlockingIOError:
             pass
         return bool(ready)
 
     def close(self) -> None:
-        """Watch no more; again is fine."""
+        """Stop watching. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -1,4 +1,4 @@
-"""What happened to whom: a JSON object a line, in the run directory, kept to the last megabyte."""
+"""The event log: one JSON object per line in the run directory, rotated at 1 MiB: one older file is kept."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ MAX_BYTES = 1 << 20
 
 
 def emit(paths: Paths, action: str, record: Record, **attributes: str) -> None:
-    """Write that something happened to a container."""
+    """Append an event of a container."""
     known = {"image": record.image_name, "name": record.name}
     old = {"status": action, "id": record.id, "from": record.image_name}
     write(paths, "container", action, record.id, record.labels | known | attributes, old)
 
 
 def emit_image(paths: Paths, action: str, id: str, name: str) -> None:
-    """Write that something happened to an image."""
+    """Append an event of an image."""
     write(paths, "image", action, id, {"name": name}, {"status": action, "id": id})
 
 
 def emit_volume(paths: Paths, action: str, name: str) -> None:
-    """Write that something happened to a volume."""
+    """Append an event of a volume."""
     write(paths, "volume", action, name, {"driver": "local"}, {})
 
 
 def write(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, str], old: dict[str, str]) -> None:
-    """Append an event, in one write(2): lines of two processes do not mix. `old` has the keys that came first."""
+    """Append an event with one write(2), so that lines of two processes do not mix.
+
+    `old` are the keys of Docker's first event format, which its events still carry.
+    """
     now = time.time_ns()
     event = old | {
         "Type": kind,
@@ -46,7 +49,7 @@ def write(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, s
     try:
         _append(paths.run, jsonfile.dumps(event).encode(errors="surrogateescape") + b"\n")
     except OSError:
-        pass  # a full disk must not stop a container
+        pass  # a container must run on a full disk too
 
 
 def _append(directory: str, line: bytes) -> None:
@@ -58,7 +61,7 @@ def _append(directory: str, line: bytes) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, line)
-        if os.fstat(fd).st_size > MAX_BYTES and os.path.samestat(os.fstat(fd), os.stat(path)):  # not done yet
+        if os.fstat(fd).st_size > MAX_BYTES and os.path.samestat(os.fstat(fd), os.stat(path)):  # not yet rotated
             os.rename(path, path + ".1")
     finally:
         os.close(fd)

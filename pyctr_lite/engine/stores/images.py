@@ -1,4 +1,4 @@
-"""The images of an engine: each change is an event, and none is removed while a container is made."""
+"""ImageStore that also emits events, and removes no image while a container is being created."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Images(store.ImageStore):
         self.paths = paths
 
     def tag(self, source: str, target: str) -> None:
-        """Give an image one more name."""
+        """Give an image one more tag."""
         super().tag(source, target)
         events.emit_image(self.paths, "tag", self.get(target).id, target)
 
     def remove(
         self, name: str, force: bool = False, in_use: Users | None = None, running: Users | None = None
     ) -> Removed:
-        """Take a name away, and with the last one the image."""
+        """Remove a tag of an image, and with the last tag the image."""
         with lock.References(self.paths.containers):
             removed = super().remove(name, force, in_use, running)
         return self._emit(removed)
@@ -40,7 +40,7 @@ class Images(store.ImageStore):
     def prune(
         self, in_use: Users | None = None, all: bool = False, chosen: Callable[[Image], bool] | None = None
     ) -> tuple[Removed, int]:
-        """Remove images without a name, with `all` those without a container."""
+        """Remove images without a tag; with `all`, remove all images that no container uses."""
         with lock.References(self.paths.containers):
             removed, freed = super().prune(in_use, all, chosen)
         return self._emit(removed), freed

@@ -1,4 +1,4 @@
-"""The volumes of an engine: each change is an event, and none is removed while a container is made."""
+"""VolumeStore that also emits events, and removes no volume while a container is being created."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Volumes(store.VolumeStore):
         labels: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
     ) -> Volume:
-        """Make a volume, or give the one of that name."""
+        """Create a volume, or return the existing volume of that name."""
         known = name is not None and self._exists(name)
         volume = super().create(name, labels, options)
         if not known:
@@ -37,7 +37,7 @@ class Volumes(store.VolumeStore):
         return volume
 
     def remove(self, name: str, force: bool = False, in_use: Callable[[str], Names] | None = None) -> None:
-        """Delete a volume and its files."""
+        """Remove a volume and its files."""
         known = self._exists(name)
         with lock.References(self.paths.containers):
             super().remove(name, force, in_use)
