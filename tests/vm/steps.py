@@ -56,7 +56,7 @@ def words(machine: Machine) -> None:
 
 def terminal(machine: Machine) -> None:
     """at a terminal colours arrive, Ctrl-C ends what runs there, run -it gives a shell, TAB completes"""
-    with machine.at_terminal("make", "test", "TESTS=tests/engine/test_survival.py", "ARGS=-v") as person:
+    with machine.at_terminal("make", "test", "TESTS=tests/engine/life/test_survival.py", "ARGS=-v") as person:
         person.sees("\x1b[")
         person.sees("::test_")
         person.press("\x03")
@@ -188,7 +188,7 @@ def lab_solved(machine: Machine) -> None:
 
 def engine_tests(machine: Machine) -> str:
     """cgroup and user namespace tests on pure cgroup version 2 and an older kernel"""
-    paths = "tests/cgroups/test_group.py tests/cgroups/test_freezer.py tests/cli/test_userns.py"
+    paths = "tests/cgroups/test_group.py tests/cgroups/test_freezer.py tests/cli/container/test_userns.py"
     return passed_in(machine.inside(f"{PYTEST} {paths} -k 'not ({SURVIVAL})'", seconds=900))
 
 

@@ -8,17 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.test_survival import children_of, end_of, groups
+from tests.conftest import REPOSITORY
+from tests.engine.life.test_survival import children_of, end_of, groups
 
 if TYPE_CHECKING:
     from tests.conftest import Pyctr
 
-REPOSITORY = Path(__file__).parents[2]
 # The command line; at the n-th step of all its processes together it says so, and waits.
 STOPPING = """
 import mmap, os, sys
