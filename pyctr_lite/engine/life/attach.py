@@ -1,4 +1,4 @@
-"""The client's side of a monitor: what is attached to a container, or waits for its end."""
+"""The client side of a monitor: a connection that attaches to a container or waits for its end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import _socket
 import os
 import struct
 
-from pyctr_lite import jsonfile
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.engine.life import pump
 
 TYPE_CHECKING = False
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 
 class Attachment:
-    """A connection to the monitor of one process (the packets are in `pump`). To close it is to detach.
+    """A connection to the monitor of one process (`pump` defines the packets). Closing it detaches.
 
-    A signal must get past input that waits to be taken: it goes to `directory`, where the monitor listens, or to
-    `pidfd`, the process itself, which is closed with the connection.
+    A signal must overtake input that is still queued. So it travels through a second connection, to the socket in
+    `directory`, or directly to the process through `pidfd`, which is closed with the connection.
     """
 
     def __init__(self, sock: _socket.socket, directory: str = "", pidfd: int = -1) -> None:
         self.sock, self.directory, self.pidfd = sock, directory, pidfd
         self.waiting: list[bytes] = []
-        """What a socket that does not block could not take yet; `flush` tries again."""
+        """Packets that the non-blocking socket has not accepted yet; `flush` tries again."""
 
     def fileno(self) -> int:
-        """For poll."""
+        """Return the socket's descriptor, for poll(2)."""
         return self.sock.fileno()
 
     def receive(self) -> tuple[str, bytes]:
-        """The next packet: ("1", stdout), ("2", stderr), ("X", the end as JSON), ("", b"") if the monitor died."""
+        """Return a packet: ("1", stdout), ("2", stderr), ("X", the end as JSON); ("", b"") if the monitor died."""
         try:
             packet = self.sock.recv(pump.CHUNK + 1)
         except ConnectionResetError:
-            # It closed before it had read all of ours: the kernel says so once, before what it sent us.
+            # The monitor closed with packets of ours unread: the kernel reports that once, before its packets.
             packet = self.sock.recv(pump.CHUNK + 1)
         return packet[:1].decode(), packet[1:]
 
     def send_input(self, data: bytes) -> None:
-        """Give bytes to the process's stdin."""
+        """Write bytes to the process's stdin."""
         self._send(b"0" + data)
 
     def end_input(self) -> None:
@@ -49,11 +49,11 @@ class Attachment:
         self._send(b"E")
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the process's terminal its size."""
+        """Set the size of the process's terminal."""
         self._send(b"W" + struct.pack("HH", rows, columns))
 
     def signal(self, number: int) -> None:
-        """Send the process a signal; one that has ended needs none."""
+        """Send the process a signal; do nothing if it has ended."""
         if self.pidfd >= 0:
             try:
                 _signal.pidfd_send_signal(self.pidfd, number)
@@ -64,7 +64,7 @@ class Attachment:
         try:
             other = connect(self.directory, output=False) if self.directory else None
         except OSError:
-            return  # its end is on the way
+            return  # the monitor is gone; its exit packet is already queued
         if other is None:
             self._send(packet)
         else:
@@ -72,7 +72,7 @@ class Attachment:
             other.close()
 
     def wait(self) -> dict[str, Any] | None:
-        """Wait for the end: its JSON, or None where the monitor died. Output on the way is dropped."""
+        """Wait for the end; return it as JSON, or None if the monitor died. Output before it is dropped."""
         while True:
             kind, data = self.receive()
             if kind == "X":
@@ -82,23 +82,23 @@ class Attachment:
                 return None
 
     def close(self) -> None:
-        """Detach; the process goes on."""
+        """Detach; the process keeps running."""
         self.sock.close()
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
 
     def flush(self) -> None:
-        """Send what waits, as far as the monitor takes it."""
+        """Send the waiting packets, as many as the socket accepts."""
         packet = b""
         try:
             while self.waiting:
-                packet = self.waiting.pop(0)  # first: a signal's handler may come in between, and flush
+                packet = self.waiting.pop(0)  # before the send: a signal handler that interrupts it may flush, too
                 self.sock.send(packet)
         except BlockingIOError:
             self.waiting.insert(0, packet)
         except (BrokenPipeError, ConnectionResetError):
-            self.waiting.clear()  # its end is on the way
+            self.waiting.clear()  # the monitor is gone; its exit packet is already queued
 
     def _send(self, packet: bytes) -> None:
         self.waiting.append(packet)
@@ -106,7 +106,7 @@ class Attachment:
 
 
 def listen(directory: str) -> _socket.socket:
-    """The socket at which a monitor takes clients, in the runtime state directory."""
+    """Return the listening socket of a monitor, `attach.sock` in the runtime state directory."""
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     with_short_path(directory, listener.bind)
     listener.listen(64)
@@ -115,7 +115,7 @@ def listen(directory: str) -> _socket.socket:
 
 
 def connect(directory: str, *, output: bool) -> Attachment:
-    """Connect to a monitor; with `output` to see what the container writes. Fails with OSError: no monitor."""
+    """Connect to a monitor, with `output` to receive the container's output. Raises OSError without a monitor."""
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
         with_short_path(directory, sock.connect)
@@ -127,9 +127,6 @@ def connect(directory: str, *, output: bool) -> Attachment:
 
 
 def with_short_path(directory: str, function: Any) -> None:
-    """Call bind or connect with a path that fits sun_path's 108 bytes, however deep the directory is."""
-    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    """Call bind or connect with a path that fits the 108 bytes of sun_path, however deep the directory is."""
+    with linux.closing(os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
         function(f"/proc/self/fd/{fd}/attach.sock")
-    finally:
-        os.close(fd)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+from pyctr_lite import linux
 from pyctr_lite.engine import background
 from pyctr_lite.engine.bundle import accounts, spec
 from pyctr_lite.engine.events import writer as events
-from pyctr_lite.engine.life import attach, pump
+from pyctr_lite.engine.life import attach
+from pyctr_lite.engine.life.pump import Client, Pump, close_stdio, exit_code, make_stdio
 from pyctr_lite.engine.state import states
 from pyctr_lite.engine.state.options import check_types, split_variable
 from pyctr_lite.errors import Conflict, InvalidArgument
@@ -25,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def run(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 0)) -> attach.Attachment:
-    """Run a process by a pump of its own, which outlives the caller: the first client's end once it runs.
+    """Start a process with a pump of its own, which outlives the caller. Return a connection once it runs.
 
-    It gets pipes, or a terminal of the container's own: through a descriptor of the caller's the container could
-    open the file for writing (/proc/self/fd). Raises Conflict if the container does not run.
+    The process gets pipes, or a terminal of the container. It never gets a descriptor of the caller: the container
+    could open the file behind it for writing (/proc/self/fd). Raises Conflict if the container does not run.
     """
     check_types(options)
-    pid, process = _pid(container), process_spec(container, options)
+    pid, process = _running_pid(container), process_spec(container, options)
     filter = container_filter(container)
     ours, theirs = channels.pair()
 
@@ -44,7 +46,7 @@ def run(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 
     theirs.close()
     received = ours.receive()
     if received is None:
-        raise Conflict(f"exec in {container.name}: the container ended meanwhile")
+        raise Conflict(f"exec in {container.name}: the container ended in the meantime")
     if received[0]["type"] == "error":
         ours.close()
         channels.raise_error(received[0])
@@ -61,35 +63,35 @@ def _pump(
     channel: channels.Channel,
     size: tuple[int, int],
 ) -> None:
-    stdio, ends = pump.make_stdio(options.tty, options.stdin and not options.detach, size)
-    started = container.state.PidStart
-    launched = launch.execute_in(pid, started, container.group, process, stdio, filter)
-    pump.close_stdio(stdio)
+    stdio, ends = make_stdio(options.tty, options.stdin and not options.detach, size)
+    start_time = container.state.PidStart
+    launched = launch.execute_in(pid, start_time, container.group, process, stdio, filter)
+    close_stdio(stdio)
     if explain.sink is not None:
         os.close(explain.sink)
         explain.stop()
-    mover = pump.of_process(launched.pidfd, launched.console, ends, None)
-    mover.stdin_once = not options.tty
-    channel.send({"type": "started", "pid": launched.pid}, (launched.pidfd,))  # for signals, past its input
-    mover.clients.append(pump.Client(channel.sock))
-    mover.run()
-    mover.drain()
+    pump = Pump.of_process(launched.pidfd, launched.console, ends, None)
+    pump.stdin_once = not options.tty
+    channel.send(
+        {"type": "started", "pid": launched.pid}, (launched.pidfd,)
+    )  # the client's signals overtake its input
+    pump.clients.append(Client(channel.sock))
+    pump.run()
+    pump.drain()
     _, status = os.waitpid(launched.pid, 0)
-    mover.finish(b'{"ExitCode": %d}' % pump.exit_code(status))
+    pump.finish(b'{"ExitCode": %d}' % exit_code(status))
 
 
 def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
-    """The `process` object for an exec: the container's own, changed by the options."""
+    """Return the `process` object for an exec: that of the container, changed by the options."""
     record = container.record
     if not options.command:
         raise InvalidArgument("no command specified")
     account = record.account
     if options.user:
-        root_fd = os.open(f"/proc/{container.state.Pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        root = f"/proc/{container.state.Pid}/root"
+        with linux.closing(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root_fd:
             passwd, group = (target.read_text(root_fd, f"/etc/{name}") for name in ("passwd", "group"))
-        finally:
-            os.close(root_fd)
         account = accounts.resolve(options.user, record.options.group_add, passwd, group)
     names = capabilities.bounding_set() if options.privileged else spec.capability_names(record.options)
     variables = dict(item.split("=", 1) for item in record.env)
@@ -120,11 +122,11 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
 
 
 def container_filter(container: Container) -> seccomp.Filter | None:
-    """The container's own: --privileged gives a process of it capabilities, and no other calls."""
+    """Load the container's seccomp filter, for --privileged too: that flag adds only capabilities to an exec."""
     return seccomp.load(spec.seccomp_profile(container.record.options), container.paths.filters)
 
 
-def _pid(container: Container) -> int:
+def _running_pid(container: Container) -> int:
     state = container.refresh()
     states.require("exec", state, container.name)
     return state.Pid

@@ -1,6 +1,6 @@
-"""Health checks: what is asked (Docker's `Config.Healthcheck`), and what was found (`State.Health`).
+"""Health checks: the check (Docker's `Config.Healthcheck`) and its results (`State.Health`).
 
-What was found lies in the container's directory as health.json, written by its monitor alone.
+The results are kept in health.json in the container's directory, which only the monitor writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEFAULTS = {
     "StartInterval": 5 * 10**9,
     "Retries": 3,
 }
-"""Of what is not given; times in nanoseconds, as in Docker's JSON."""
+"""Values that apply if none is given; times in nanoseconds, as in Docker's JSON."""
 _FLAGS = {
     "Interval": "interval",
     "Timeout": "timeout",
@@ -30,13 +30,13 @@ _FLAGS = {
     "Retries": "retries",
 }
 MIN_INTERVAL = 10**6
-"""Docker's minimum of each of the times, in nanoseconds."""
+"""Docker's minimum for each time, in nanoseconds."""
 LOG_LENGTH = 5
-"""As many results are kept."""
+"""Number of results that are kept."""
 
 
 def check(given: dict[str, Any]) -> dict[str, Any]:
-    """Return a given health check without its empty parts. Raises InvalidArgument if it could end the monitor.
+    """Return a health check without its empty fields. Raises InvalidArgument if it could crash the monitor.
 
     The texts are those of Docker's client and daemon (moby, daemon/container.go, validateHealthCheck).
     """
@@ -60,35 +60,35 @@ def check(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve(given: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
-    """Return the check of a container: the parts that `run` was given, the others from the image; {} for none.
+    """Return the check of a container: the fields given to `run`, the others from the image; {} for no check.
 
-    A test of an unknown kind is no check, as in Docker.
+    A test of an unknown kind means no check, as in Docker.
     """
     check = image | {key: value for key, value in given.items() if value}
     kind, *rest = check.get("Test") or [""]
     return check if kind in ("CMD", "CMD-SHELL") and rest else {}
 
 
-def words(check: dict[str, Any], shell: list[str] | None) -> list[str]:
-    """The command of a check: CMD is run as it is, CMD-SHELL by the image's shell."""
+def command(check: dict[str, Any], shell: list[str] | None) -> list[str]:
+    """Return the command of a check: CMD is run as it is, CMD-SHELL by the image's shell."""
     kind, *rest = check["Test"]
     return [*(shell or ["/bin/sh", "-c"]), *rest] if kind == "CMD-SHELL" else rest
 
 
 def number(check: dict[str, Any], name: str) -> int:
-    """Return a number of a check, the default if it has none or one that no check could have (an old record's)."""
+    """Return a number of a check; the default if it is missing or out of range (in an old record)."""
     value = check.get(name)
     low = 1 if name == "Retries" else MIN_INTERVAL
     return value if isinstance(value, int) and low <= value < 2**63 else DEFAULTS[name]
 
 
 def new() -> dict[str, Any]:
-    """`State.Health` of a container that has just been started."""
+    """Return `State.Health` of a container that has just been started."""
     return {"Status": "starting", "FailingStreak": 0, "Log": []}
 
 
-def judge(health: dict[str, Any], result: dict[str, Any], check: dict[str, Any], *, starting: bool) -> None:
-    """Enter a result. `starting`: within the start period: failures do not count until one was well."""
+def add_result(health: dict[str, Any], result: dict[str, Any], check: dict[str, Any], *, starting: bool) -> None:
+    """Add a result. While `starting` (in the start period) failures do not count until a check has succeeded."""
     health["Log"] = [*health["Log"], result][-LOG_LENGTH:]
     if result["ExitCode"] == 0:
         health["Status"], health["FailingStreak"] = "healthy", 0
@@ -99,12 +99,12 @@ def judge(health: dict[str, Any], result: dict[str, Any], check: dict[str, Any],
 
 
 def write(container: Container, health: dict[str, Any]) -> None:
-    """Replace what was found."""
+    """Replace the results."""
     jsonfile.write(f"{container.directory}/health.json", health)
 
 
 def state(container: Container) -> dict[str, Any]:
-    """A container's State as `inspect` and `ps` show it, with Health where it has a check and was started."""
+    """Return a container's State for `inspect` and `ps`, with Health if it has a check and has been started."""
     shown: dict[str, Any] = container.state.inspect()
     if container.record.options.healthcheck:
         try:

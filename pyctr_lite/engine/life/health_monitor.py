@@ -1,7 +1,7 @@
-"""The health checks of one life of a container, beside its pump: when to look, and what it means.
+"""The schedule of a container's health checks, from a start of the container to its end.
 
-Each look is a forked child that lives as long as its probe: the monitor is not held up by it, and what a probe
-needs is never in the monitor's memory.
+Each probe runs in a forked child, so the pump never waits for it, and the modules that a probe imports never stay
+in the monitor's memory.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
 
 
 class HealthMonitor:
-    """Looks after a container that has just been started, until `end`."""
+    """Checks the health of a container that has just been started, until `end`."""
 
-    def __init__(self, container: Container, mover: Pump) -> None:
-        self.container, self.mover = container, mover
+    def __init__(self, container: Container, pump: Pump) -> None:
+        self.container, self.pump = container, pump
         self.check = container.record.options.healthcheck
         self.health = health.new()
         self.started = time.monotonic()
         self.prober = self.reader = -1
         self._write()
-        self._wait()
+        self._schedule()
 
     def end(self) -> None:
-        """The container has ended: so has the probe, and nobody is well any more."""
-        self.mover.deadline = None
+        """Stop probing and mark the container unhealthy: it has exited."""
+        self.pump.deadline = None
         if self.prober >= 0:
             os.kill(self.prober, 9)
             self._reap()
         self.health["Status"] = "unhealthy"
         self._write()
 
-    def _wait(self) -> None:
+    def _schedule(self) -> None:
         starting = self.health["Status"] == "starting" and self._in_start_period()
-        self.mover.deadline = time.monotonic() + self._seconds("StartInterval" if starting else "Interval")
-        self.mover.at_deadline = self._look
+        self.pump.deadline = time.monotonic() + self._seconds("StartInterval" if starting else "Interval")
+        self.pump.at_deadline = self._start_probe
 
-    def _look(self) -> None:
+    def _start_probe(self) -> None:
         state = record.State.read(self.container.directory)
         if state.paused:
-            self._wait()
+            self._schedule()
             return
         self.reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
             self.prober = os.fork()
-        except OSError:  # the machine has too many processes: that says nothing of the container
+        except OSError:  # the host has too many processes, which says nothing about the container
             os.close(self.reader)
             os.close(writer)
-            self._wait()
+            self._schedule()
             return
         if self.prober == 0:
             try:
@@ -67,32 +67,32 @@ class HealthMonitor:
             finally:
                 os._exit(0)
         os.close(writer)
-        self.mover.watched[self.reader] = self._found
+        self.pump.watched[self.reader] = self._end_probe
 
     def _probe(self, writer: int) -> None:
-        """The child's part: it ends with the monitor."""
+        """Run a probe in the child, which is killed if the monitor ends, and send its result."""
         linux.prctl(PR_SET_PDEATHSIG, 9)
         channels.close_all_but({writer})
         from pyctr_lite.engine.life import health_probe
 
-        command = health.words(self.check, self.check.get("Shell"))
+        command = health.command(self.check, self.check.get("Shell"))
         result = health_probe.probe(self.container, command, self._seconds("Timeout"))
         with open(writer, "wb") as pipe:
             pipe.write(jsonfile.dumps(result).encode(errors="surrogateescape"))
 
-    def _found(self) -> None:
+    def _end_probe(self) -> None:
         parts = []
         while part := os.read(self.reader, 65536):
             parts.append(part)
         self._reap()
         starting, before = self._in_start_period(), self.health["Status"]
-        if parts:  # killed by somebody else, it has found nothing
-            health.judge(self.health, jsonfile.loads(b"".join(parts)), self.check, starting=starting)
+        if parts:  # a child that was killed sends no result
+            health.add_result(self.health, jsonfile.loads(b"".join(parts)), self.check, starting=starting)
             self._write()
         if self.health["Status"] != before:
             action = f"health_status: {self.health['Status']}"
             events.emit(self.container.paths, action, self.container.record)
-        self._wait()
+        self._schedule()
 
     def _write(self) -> None:
         try:
@@ -101,7 +101,7 @@ class HealthMonitor:
             pass  # a full disk must not stop the container
 
     def _reap(self) -> None:
-        del self.mover.watched[self.reader]
+        del self.pump.watched[self.reader]
         os.close(self.reader)
         os.waitpid(self.prober, 0)
         self.prober = self.reader = -1

@@ -1,4 +1,4 @@
-"""One look at a container's health: a command in it, its exit code and the first of its output."""
+"""One health check: run the command in the container; keep its exit code and the first 4 KiB of its output."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from pyctr_lite.engine.container.container import Container
 
-OUTPUT = 4096
-"""Bytes of output that are kept."""
+MAX_OUTPUT = 4096
+"""Maximum bytes of output that are kept."""
 
 
 def probe(container: Container, command: list[str], timeout: float) -> dict[str, Any]:
-    """Run the command and wait for it, at most `timeout` seconds: an entry of `State.Health.Log`.
+    """Run the command for at most `timeout` seconds, and return an entry of `State.Health.Log`.
 
-    The exit code is -1 where it took longer or could not be run.
+    The exit code is -1 if the command took longer or could not be run.
     """
     start = record.now()
     deadline = time.monotonic() + timeout
@@ -36,24 +36,24 @@ def probe(container: Container, command: list[str], timeout: float) -> dict[str,
         code, output = -1, getattr(error, "message", str(error)).encode(errors="surrogateescape")
     if code is None:
         code, output = -1, f"Health check exceeded timeout ({timeout:g}s)".encode()
-    text = output[:OUTPUT].decode(errors="replace") + ("..." if len(output) > OUTPUT else "")
+    text = output[:MAX_OUTPUT].decode(errors="replace") + ("..." if len(output) > MAX_OUTPUT else "")
     return {"Start": start, "End": record.now(), "ExitCode": code, "Output": text}
 
 
 def _run(container: Container, command: list[str], deadline: float) -> tuple[int | None, bytes]:
-    """The exit code, None where it was killed at the deadline, and the output, a byte more than is kept."""
+    """Return the exit code (None if the command was killed at the deadline) and one byte more than MAX_OUTPUT."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     process = execute.process_spec(container, ExecOptions(command))
     stdio, filter = init.Stdio((-1, writer, writer)), execute.container_filter(container)
-    pid, started = container.state.Pid, container.state.PidStart
-    launched = launch.execute_in(pid, started, container.group, process, stdio, filter)
+    pid, start_time = container.state.Pid, container.state.PidStart
+    launched = launch.execute_in(pid, start_time, container.group, process, stdio, filter)
     os.close(writer)
     os.set_blocking(reader, False)
-    output, ended, open_ = b"", False, True
+    output, ended, reading = b"", False, True
     while not ended:
         poller = select.poll()
         poller.register(launched.pidfd, select.POLLIN)
-        if open_:
+        if reading:
             poller.register(reader, select.POLLIN)
         ready = dict(poller.poll(min(MAX_POLL, max(0, deadline - time.monotonic()) * 1000)))
         if not ready and time.monotonic() < deadline:
@@ -63,13 +63,13 @@ def _run(container: Container, command: list[str], deadline: float) -> tuple[int
             os.waitpid(launched.pid, 0)
             return None, output
         ended = launched.pidfd in ready
-        while open_:  # what it wrote last, too
+        while reading:  # also after the end: the pipe may hold more output
             try:
                 part = os.read(reader, 65536)
             except BlockingIOError:
                 break
-            open_ = bool(part)
-            output = (output + part)[: OUTPUT + 1]
+            reading = bool(part)
+            output = (output + part)[: MAX_OUTPUT + 1]
     _, status = os.waitpid(launched.pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return (128 - code if code < 0 else code), output

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def start(
     container: Container, *, foreground: bool = False, size: tuple[int, int] = (0, 0)
 ) -> attachments.Attachment | None:
-    """Start a container. Returns a connection to its output once the program runs, None if it ran already.
+    """Start a container. Return a connection to its output once the program runs, None if it was running already.
 
-    `size` is the rows and columns of the terminal. Raises the error that kept the program from running.
+    `size` is the rows and columns of the terminal. Raises the error that prevented the start.
     """
     from pyctr_lite.engine.life import monitor
 
@@ -39,12 +39,14 @@ def start(
         state.ManuallyStopped, state.RestartCount = False, 0
         container.clean_half_started()
         if removal.is_mounted(container.directory):
-            raise Conflict(f"the root of container {container.name} is mounted on the host", "umount it first")
+            raise Conflict(
+                f"the root of container {container.name} is mounted on the host", f"umount {container.name} first"
+            )
         for mode in spec.JOINABLE:
             value = getattr(container.record.options, mode)
             if value.startswith("container:"):
                 containers.running_pid(container.home, value.partition(":")[2])
-                container.new_bundle = None  # since it was written, that pid may have changed
+                container.new_bundle = None  # it names a pid that may have changed since
         bundle, container.new_bundle = container.new_bundle or write.write_bundle(container), None
         return monitor.fork(container, bundle, container.lock, foreground, size)
     finally:
@@ -67,19 +69,19 @@ def kill(container: Container, signal: int = _signal.SIGKILL) -> None:
     deadly = signal in (_signal.SIGKILL, signal_number(container.record.stop_signal))
     if deadly and container.record.options.restart and not _disable_restart(container):
         return
-    events.emit(container.paths, "kill", container.record, signal=str(signal))  # before "die" can be
+    events.emit(container.paths, "kill", container.record, signal=str(signal))  # before the event "die"
     signals.send(container.state, signal)
     if signal == _signal.SIGKILL and state.paused:
         try:
-            container.group.thaw()  # in cgroup v1 a frozen process does not even die
+            container.group.thaw()  # in cgroup v1 even SIGKILL waits until a frozen process is thawed
         except FileNotFoundError:
-            pass  # in v2 it does, and the monitor was quick
+            pass  # in v2 it does not, and the monitor has already removed the cgroup
     if signal == _signal.SIGKILL:
-        explain.step("wait: the monitor takes the cgroup away and records the end", wait, container)
+        explain.step("wait: the monitor removes the cgroup and records the end", wait, container)
 
 
 def stop(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
-    """Ask a container to end by `signal` (None: its stop signal); after `timeout` seconds (-1: never) kill it.
+    """Send `signal` (None: the stop signal) to end a container; after `timeout` seconds (-1: never) kill it.
 
     Idempotent.
     """
@@ -111,7 +113,7 @@ def stop(container: Container, timeout: int | None = None, signal: int | None = 
 
 
 def restart(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
-    """Stop a container if it runs, and start it again."""
+    """Stop a container if it is running, and start it."""
     stop(container, timeout, signal)
     if attachment := start(container):
         attachment.close()
@@ -121,7 +123,7 @@ def restart(container: Container, timeout: int | None = None, signal: int | None
 def wait(container: Container) -> int:
     """Wait until a container has ended, and return its exit code.
 
-    A container that another command starts again meanwhile has ended.
+    The end counts even if another command starts the container again at once.
     """
     from pyctr_lite.engine.life import wait
 
@@ -164,7 +166,7 @@ def remove(container: Container, *, force: bool = False, volumes: bool = False) 
             except Conflict:
                 pass  # it has just ended
     except NotFound:
-        return  # another command was first, or --rm
+        return  # another command or --rm removed it first
     events.emit(container.paths, "destroy", container.record)
 
 

@@ -1,7 +1,7 @@
-"""One small process per container: it creates it, starts it, keeps its log, and records how it ended.
+"""The monitor: one small process per container that creates it, starts it, keeps its log and records its end.
 
-There is no daemon: whoever runs `start` forks a monitor, hears from it that the container runs, and is from
-then on a client like any other. Killed, it takes nothing along but the container's output and exit status.
+There is no daemon: `start` forks a monitor, and once the program runs, it is a client like any other. If a monitor
+is killed, the container keeps running, but its output and exit status are lost.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pyctr_lite.cgroups import events as cgroup_events
 from pyctr_lite.engine import background
 from pyctr_lite.engine.bundle import write
 from pyctr_lite.engine.events import writer as events
-from pyctr_lite.engine.life import attach, pump
-from pyctr_lite.engine.log import writer as logs
+from pyctr_lite.engine.life import attach
+from pyctr_lite.engine.life.pump import Client, Pump, close_stdio, exit_code, make_stdio
+from pyctr_lite.engine.log.writer import LogWriter
 from pyctr_lite.engine.state import record, states
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import bundle as bundles
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 def fork(
     container: Container, bundle: bundles.Bundle, lock: Lock, foreground: bool, size: tuple[int, int]
 ) -> attach.Attachment:
-    """Start a container by a monitor of its own; returns the first client's end once its program runs.
+    """Start a container with a monitor of its own. Return the first client's connection once the program runs.
 
-    Raises what went wrong, as it was raised in the monitor or in the container's first process.
+    Raises the error that the monitor or the container's first process met.
     """
     ours, theirs = channels.pair()
 
@@ -49,7 +50,7 @@ def fork(
         try:
             background.leave_caller(container.paths, {theirs.sock.fileno(), lock.fd})
         except BaseException as error:
-            monitor.failed(error)
+            monitor.report_failure(error)
         else:
             monitor.run(size)
 
@@ -65,7 +66,7 @@ def fork(
 
 
 class Monitor:
-    """What watches over a container from its start until it is not to run any more."""
+    """Supervises a container until it has ended and no restart is due."""
 
     def __init__(
         self,
@@ -77,64 +78,64 @@ class Monitor:
     ) -> None:
         self.container, self.bundle, self.lock = container, bundle, lock
         self.channel: channels.Channel | None = channel
-        """The line to the starter, until the program runs."""
+        """The channel to the process that called `fork`, until the program runs."""
         self.foreground = foreground
         self.directory = container.runtime
         self.oom_kills = 0
         self.delay = 0.0
-        """Seconds that its restart policy waited before it was started (`restart`)."""
+        """Seconds that the restart policy waited before the last start (`restart`)."""
 
     def run(self, size: tuple[int, int]) -> None:
-        """Create, start, pump, record; and that again as often as the container's restart policy says."""
-        while self._live(size) and self._wait_to_restart():
+        """Create, start, pump and record; repeat this as long as the restart policy requires."""
+        while self._run_once(size) and self._wait_to_restart():
             size = (0, 0)
 
-    def _live(self, size: tuple[int, int]) -> bool:
-        """One start and one end: whether another is to follow."""
+    def _run_once(self, size: tuple[int, int]) -> bool:
+        """Run the container from its start to its end; return whether a restart is to follow."""
         options = self.container.record.options
         try:
-            stdio, ends = pump.make_stdio(options.tty, options.stdin, size)
+            stdio, ends = make_stdio(options.tty, options.stdin, size)
             launched, group = launch.create_container(
                 self.bundle, self.directory, stdio, self.container.paths.filters
             )
-            pump.close_stdio(stdio)
+            close_stdio(stdio)
         except BaseException as error:
-            self.failed(error)
+            self.report_failure(error)
             return False
         try:
             watch = cgroup_events.OomWatch(group)
-            mover = self._make_pump(launched, ends)
+            pump = self._make_pump(launched, ends)
             launched.start()
         except BaseException as error:
             launched.destroy()
-            _clean(group, self.directory)
-            self.failed(error)
+            _clean_up(group, self.directory)
+            self.report_failure(error)
             return False
         began = time.monotonic()
-        mover.watched[watch.fileno()] = lambda: self._count_oom(watch)
-        checks = self._health(mover)  # who hears that it runs finds its health
-        self._started(launched.pid)
+        pump.watched[watch.fileno()] = lambda: self._count_oom(watch)
+        checks = self._start_health_checks(pump)  # before "started" is reported: health.json exists by then
+        self._record_start(launched.pid)
         if self.channel is not None:
-            mover.clients.insert(0, pump.Client(self.channel.sock))
+            pump.clients.insert(0, Client(self.channel.sock))
             self.channel = None
         if explain.sink is not None:
             os.close(explain.sink)
             explain.stop()
-        gc.freeze()  # what is there now stays: going through it would copy the pages shared with the starter
+        gc.freeze()  # a collection of the existing objects would copy pages that are shared with the caller
         gc.enable()
-        mover.run()
+        pump.run()
         if checks is not None:
             checks.end()
         if group.pids():
-            group.kill()  # with the host's pid namespace others are left, who could write on for ever
-        mover.drain()
+            group.kill()  # with --pid host its children survive, and could write forever
+        pump.drain()
         self._count_oom(watch)
         watch.close()
         _, status = os.waitpid(launched.pid, 0)
         launched.close()
-        return self._ended(mover, group, pump.exit_code(status), time.monotonic() - began)
+        return self._record_end(pump, group, exit_code(status), time.monotonic() - began)
 
-    def _make_pump(self, launched: launch.Launched, ends: tuple[int, int, int]) -> pump.Pump:
+    def _make_pump(self, launched: launch.Launched, ends: tuple[int, int, int]) -> Pump:
         options, log = self.container.record.options, None
         if options.log_driver != "none":
             path = f"{self.container.directory}/log.jsonl"
@@ -143,32 +144,32 @@ class Monitor:
                 from pyctr_lite.engine.log import attributes as log_attributes
 
                 attributes = log_attributes.of(self.container)
-            log = logs.LogWriter(path, options.log_max_size, options.log_max_files, attributes)
-        mover = pump.of_process(launched.pidfd, launched.console, ends, log)
+            log = LogWriter(path, options.log_max_size, options.log_max_files, attributes)
+        pump = Pump.of_process(launched.pidfd, launched.console, ends, log)
         launched.console = -1
-        mover.stdin_once = self.foreground and self.channel is not None and not options.tty
-        mover.listener = attach.listen(self.directory)
-        return mover
+        pump.stdin_once = self.foreground and self.channel is not None and not options.tty
+        pump.listener = attach.listen(self.directory)
+        return pump
 
-    def _health(self, mover: pump.Pump) -> HealthMonitor | None:
+    def _start_health_checks(self, pump: Pump) -> HealthMonitor | None:
         if not self.container.record.options.healthcheck:
             return None
         from pyctr_lite.engine.life import health_monitor
 
-        return health_monitor.HealthMonitor(self.container, mover)
+        return health_monitor.HealthMonitor(self.container, pump)
 
-    def _started(self, pid: int) -> None:
+    def _record_start(self, pid: int) -> None:
         state = self.container.state
         state.Status, state.Pid, state.PidStart = states.RUNNING, pid, runtime_state.start_time(pid)
         state.MonitorPid, state.MonitorStart = os.getpid(), runtime_state.start_time(os.getpid())
         state.StartedAt, state.ExitCode, state.Error, state.OOMKilled = record.now(), 0, "", False
         state.write(self.container.directory)
         events.emit(self.container.paths, "start", self.container.record)
-        self._tell({"type": "started", "pid": pid})
+        self._report({"type": "started", "pid": pid})
         self.lock.release()
 
-    def failed(self, error: BaseException) -> None:
-        """The program never ran: say why, in the record and to the starter."""
+    def report_failure(self, error: BaseException) -> None:
+        """Report why the program could not be started: in the container's state, and to the caller of `fork`."""
         message = channels.describe_error(error)
         state = self.container.state
         state.Error, state.ExitCode = message["message"], message.get("exit_code") or 128
@@ -177,30 +178,30 @@ class Monitor:
             state.MonitorPid = state.MonitorStart = 0
         try:
             state.write(self.container.directory)
-        except OSError:  # no descriptor or no space is left for the record, and perhaps that was the failure
-            if self.channel is None:  # a restart: there is no starter to hear of it
+        except OSError:  # no descriptor or no space is left: perhaps the cause of the failure
+            if self.channel is None:  # a restart: no caller waits for the error
                 raise
         self.lock.release()
-        self._tell(message)
+        self._report(message)
 
-    def _tell(self, message: dict[str, Any]) -> None:
-        """Tell the starter, if it still lives: killed, it harms nothing."""
+    def _report(self, message: dict[str, Any]) -> None:
+        """Send a message to the caller of `fork`. Its death is not an error."""
         if self.channel is None:
-            return  # the starter has gone long since: this is a restart
+            return  # this is a restart
         try:
             self.channel.send(message)
         except OSError:
             pass
 
     def _wait_to_restart(self) -> bool:
-        """Wait as long as the policy has it, with the lock at the end; False where `stop` or `rm` came first."""
+        """Wait for the delay and take the lock; return False if `stop` or `rm` came first."""
         from pyctr_lite.engine.events import watch
         from pyctr_lite.errors import NotFound
 
         container, deadline = self.container, time.monotonic() + self.delay
         try:
             with watch.Watch(container.directory) as changes:
-                while self._is_ours(record.State.read(container.directory)):
+                while self._may_restart(record.State.read(container.directory)):
                     if (left := deadline - time.monotonic()) <= 0:
                         break
                     changes.wait(left)
@@ -208,37 +209,38 @@ class Monitor:
             container.state = record.State.read(container.directory)
         except (FileNotFoundError, NotFound):
             return False
-        if not self._is_ours(container.state):
+        if not self._may_restart(container.state):
             self.lock.release()
             return False
         try:
             self.bundle = write.write_bundle(container)
         except Exception as error:
-            self.failed(error)
+            self.report_failure(error)
             return False
         return True
 
     @staticmethod
-    def _is_ours(state: record.State) -> bool:
+    def _may_restart(state: record.State) -> bool:
+        """Return whether the container still waits for this monitor to restart it."""
         return state.restarting and state.MonitorPid == os.getpid()
 
-    def _ended(self, mover: pump.Pump, group: groups.Group, code: int, ran: float) -> bool:
-        mover.close()
-        if mover.log is not None:
-            mover.log.close()
+    def _record_end(self, pump: Pump, group: groups.Group, code: int, ran: float) -> bool:
+        pump.close()
+        if pump.log is not None:
+            pump.log.close()
         self.lock.acquire()
         self.container.record = record.Record.read(self.container.directory)  # `rename` and `update` change it
         container, policy = self.container, self.container.record.options.restart
         if policy:
-            container.state = record.State.read(container.directory)  # `stop` says in it that it was asked to
+            container.state = record.State.read(container.directory)  # `stop` sets ManuallyStopped in it
         state = container.state
-        _clean(group, self.directory)
-        if mover.listener is not None:
-            mover.listener.close()
+        _clean_up(group, self.directory)
+        if pump.listener is not None:
+            pump.listener.close()
         state.Status, state.Pid, state.PidStart, state.ExitCode = states.EXITED, 0, 0, code
         state.OOMKilled, state.FinishedAt = self.oom_kills > 0, record.now()
         self.oom_kills = 0
-        again = bool(policy) and self._restarts(policy, ran)
+        again = bool(policy) and self._plan_restart(policy, ran)
         if not again:
             state.MonitorPid = state.MonitorStart = 0
         events.emit(container.paths, "die", container.record, exitCode=str(code))
@@ -248,11 +250,11 @@ class Monitor:
         else:
             state.write(container.directory)
         self.lock.release()
-        mover.finish(jsonfile.dumps({"ExitCode": code, "OOMKilled": state.OOMKilled, "Error": ""}).encode())
+        pump.finish(jsonfile.dumps({"ExitCode": code, "OOMKilled": state.OOMKilled, "Error": ""}).encode())
         return again
 
-    def _restarts(self, policy: str, ran: float) -> bool:
-        """Note that the container is to be restarted, if it is."""
+    def _plan_restart(self, policy: str, ran: float) -> bool:
+        """Record that the container is to be restarted, if the policy requires it; return whether it does."""
         from pyctr_lite.engine.life import restart
 
         state = self.container.state
@@ -269,8 +271,8 @@ class Monitor:
             events.emit(self.container.paths, "oom", self.container.record)
 
 
-def _clean(group: groups.Group, directory: str) -> None:
-    """Remove what the runtime made on the host: whoever is left in the group, the group, the state."""
+def _clean_up(group: groups.Group, directory: str) -> None:
+    """Kill the processes left in the container's cgroup; remove the cgroup and the runtime state."""
     if group.pids():
         group.kill()
     group.remove()
@@ -278,7 +280,7 @@ def _clean(group: groups.Group, directory: str) -> None:
 
 
 def _log_fault(container: Container, error: BaseException) -> None:
-    """A fault of ours, for `doctor` to show: the monitor has no terminal to tell it to."""
+    """Log an internal error of the monitor, which has no terminal, for `doctor` to show."""
     import traceback
 
     with open(f"{container.paths.run}/faults.log", "a") as file:

@@ -1,6 +1,6 @@
-"""Between a container's descriptors, its log and whoever is attached, until its first process ends.
+"""The pump: moves data between a process, its log and the attached clients until the process ends.
 
-A client is one end of a SOCK_SEQPACKET socket; a packet is a byte that says what it is, and the data:
+A client is one end of a SOCK_SEQPACKET socket. The first byte of a packet is its kind, the rest is data:
 
     from the client   0 input   E end of input   W rows columns   S signal number
     to the client     1 stdout  2 stderr         X {"ExitCode": …}
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 CHUNK = 32 * 1024
 PIPE_MAX = 1 << 20
-"""The most that a pipe holds (/proc/sys/fs/pipe-max-size)."""
+"""Maximum bytes in a pipe (/proc/sys/fs/pipe-max-size)."""
 
 MAX_POLL = 2**31 - 1
-"""The longest wait of poll(2), in milliseconds: 24 days. After it the deadline is looked at again."""
+"""Maximum timeout of poll(2), in milliseconds: 24 days. A later deadline takes several polls."""
 
 
 class Client:
-    """One attached client. `pending` are packets it was too slow to take: while there are any, no more is read."""
+    """One attached client. While it is too slow to take its `pending` packets, no more output is read."""
 
     __slots__ = ("output", "pending", "sock")
 
@@ -43,7 +43,7 @@ class Client:
 
 
 class Pump:
-    """The descriptors of one process, and its clients. Memory stays bounded: a slow reader slows the writer."""
+    """The descriptors and clients of one process. A slow client slows the process, so memory stays bounded."""
 
     def __init__(
         self, pidfd: int, outputs: dict[int, str], stdin: int, log: LogWriter | None, *, terminal: int = -1
@@ -55,12 +55,22 @@ class Pump:
         self._input = b""
         self._input_ended = False
         self.watched: dict[int, Callable[[], None]] = {}
+        """Further descriptors, and the function to call when one is readable."""
         self.deadline: float | None = None
         """When to call `at_deadline`, by time.monotonic()."""
         self.at_deadline: Callable[[], None] | None = None
         for fd in [*outputs, stdin, terminal]:
             if fd >= 0:
                 os.set_blocking(fd, False)
+
+    @classmethod
+    def of_process(cls, pidfd: int, terminal: int, ends: tuple[int, int, int], log: LogWriter | None) -> Pump:
+        """Return a pump for a process with a terminal, or (`terminal` -1) with the other `ends` of its pipes."""
+        if terminal >= 0:
+            return cls(pidfd, {terminal: "stdout"}, terminal, log, terminal=terminal)
+        stdin, stdout, stderr = ends
+        outputs = {fd: name for fd, name in ((stdout, "stdout"), (stderr, "stderr")) if fd >= 0}
+        return cls(pidfd, outputs, stdin, log)
 
     def run(self) -> None:
         """Move data until the process has ended."""
@@ -88,14 +98,14 @@ class Pump:
                 self.at_deadline()
 
     def drain(self) -> None:
-        """Take the last output: no more than a pipe can hold, for others may go on writing to it."""
+        """Read the remaining output: at most a full pipe, because other processes may still write to it."""
         for fd in list(self.outputs):
             for _ in range(PIPE_MAX // CHUNK + 1):
                 if fd not in self.outputs or not self._read_output(fd):
                     break
 
     def finish(self, message: bytes) -> None:
-        """Tell every client the end, and let them go: a slow one takes its time, it gets all."""
+        """Send the end to every client and disconnect; wait for slow clients until they have all output."""
         for client in list(self.clients):
             client.pending.append(b"X" + message)
             self._flush(client)
@@ -135,17 +145,17 @@ class Pump:
             poller.register(self.listener, select.POLLIN)
         for fd in self.watched:
             poller.register(fd, select.POLLIN)
-        left = None if self.deadline is None else max(0, self.deadline - time.monotonic()) * 1000 + 1
-        return dict(poller.poll(None if left is None else min(left, MAX_POLL)))
+        timeout = None if self.deadline is None else max(0, self.deadline - time.monotonic()) * 1000 + 1
+        return dict(poller.poll(None if timeout is None else min(timeout, MAX_POLL)))
 
     def _read_output(self, fd: int) -> bool:
-        """Take one chunk; False at the end or where there is none."""
+        """Read one chunk of output; return False if there is none, or at the end."""
         stream = self.outputs[fd]
         try:
             data = os.read(fd, CHUNK)
         except BlockingIOError:
             return False
-        except OSError:  # EIO: a terminal whose last user has gone
+        except OSError:  # EIO: the last process has closed the terminal
             data = b""
         if not data:
             if fd != self.terminal:
@@ -191,7 +201,7 @@ class Pump:
         elif kind == b"0" and self.stdin >= 0:
             self._input += data
             self._write_input()
-        elif kind == b"E" and self.stdin_once:  # else it is for the next client too
+        elif kind == b"E" and self.stdin_once:  # otherwise stdin stays open for the next client
             self._end_input()
         elif kind == b"W" and self.terminal >= 0:
             console.set_size(self.terminal, *struct.unpack("HH", data))
@@ -208,7 +218,7 @@ class Pump:
             self._input = self._input[os.write(self.stdin, self._input) :]
         except BlockingIOError:
             return
-        except OSError:  # nobody reads
+        except OSError:  # EPIPE: no process reads the pipe
             self._input, self._input_ended = b"", True
         if not self._input and self._input_ended:
             self._close_stdin()
@@ -230,32 +240,23 @@ class Pump:
 
 
 def make_stdio(tty: bool, stdin: bool, size: tuple[int, int]) -> tuple[init.Stdio, tuple[int, int, int]]:
-    """Make what becomes a process's descriptors, and our ends of them (-1: the process's null device)."""
+    """Make the descriptors for a process, and the pump's ends of them (-1: the process gets /dev/null)."""
     if tty:
         return init.Stdio((-1, -1, -1), terminal=True, rows=size[0], columns=size[1]), (-1, -1, -1)
-    child_in, our_in = os.pipe2(os.O_CLOEXEC) if stdin else (-1, -1)
-    our_out, child_out = os.pipe2(os.O_CLOEXEC)
-    our_err, child_err = os.pipe2(os.O_CLOEXEC)
-    return init.Stdio((child_in, child_out, child_err)), (our_in, our_out, our_err)
+    child_in, pump_in = os.pipe2(os.O_CLOEXEC) if stdin else (-1, -1)
+    pump_out, child_out = os.pipe2(os.O_CLOEXEC)
+    pump_err, child_err = os.pipe2(os.O_CLOEXEC)
+    return init.Stdio((child_in, child_out, child_err)), (pump_in, pump_out, pump_err)
 
 
 def close_stdio(stdio: init.Stdio) -> None:
-    """Close the process's ends."""
+    """Close the process's ends in this process."""
     for fd in stdio.fds:
         if fd >= 0:
             os.close(fd)
 
 
-def of_process(pidfd: int, terminal: int, ends: tuple[int, int, int], log: LogWriter | None) -> Pump:
-    """The pump for a process's terminal, or for our ends of its pipes."""
-    if terminal >= 0:
-        return Pump(pidfd, {terminal: "stdout"}, terminal, log, terminal=terminal)
-    stdin, stdout, stderr = ends
-    outputs = {fd: name for fd, name in ((stdout, "stdout"), (stderr, "stderr")) if fd >= 0}
-    return Pump(pidfd, outputs, stdin, log)
-
-
 def exit_code(status: int) -> int:
-    """The exit code for a status of waitpid(2): 128 + n for the signal n."""
+    """Return the exit code for a status of waitpid(2): 128 + n for the signal n."""
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code

@@ -1,4 +1,4 @@
-"""`rename`: another name for a container, whether it runs or not."""
+"""`rename`: give a container another name, whether it runs or not."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def rename(container: Container, name: str) -> None:
-    """Give a container another name. Fails with Conflict where it is taken, with InvalidArgument for no name.
+    """Give a container another name. Raises Conflict if the name is taken, InvalidArgument if it is not valid.
 
-    The new name is taken before the record says so, and the old one given back after: cut off in between, the
-    container has both, and the one that its record does not have is a leftover.
+    The new name is taken before the record changes, and the old name is released after that. If the command is
+    killed in between, the container has both names, and the name that is not in its record is a leftover.
     """
     name = name.removeprefix("/")
     if not name:

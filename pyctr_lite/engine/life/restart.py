@@ -1,9 +1,10 @@
-"""Restart policies: whether a container that has ended is started again, and after how long."""
+"""Restart policies: whether a container that has ended is restarted, and after which delay."""
 
 from __future__ import annotations
 
 import os
 
+from pyctr_lite import linux
 from pyctr_lite.engine.events import watch
 from pyctr_lite.engine.state import states
 from pyctr_lite.errors import InvalidArgument
@@ -14,19 +15,22 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.container.container import Container
     from pyctr_lite.engine.state.record import State
 
-FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0
-"""Seconds: each time doubled."""
-SETTLED = 10.0
-"""Seconds: a container that ran so long begins again with the first delay."""
+MIN_DELAY, MAX_DELAY = 0.1, 60.0
+"""Seconds before a restart: twice as many each time."""
+STABLE_AFTER = 10.0
+"""Seconds after which a running container counts as stable: its next delay is MIN_DELAY again."""
 
 
 def parse(text: str) -> tuple[str, int]:
-    """The policy's name and, for on-failure, the most restarts (0: no limit). Fails with InvalidArgument."""
+    """Parse a policy: its name and, for on-failure, the max number of restarts (0: no limit).
+
+    Raises InvalidArgument.
+    """
     name, colon, count = text.partition(":")
     if name not in ("no", "always", "unless-stopped", "on-failure"):
         raise InvalidArgument(
             f"invalid restart policy: unknown policy '{name}'",
-            "it is no, on-failure[:MAX], always, unless-stopped",
+            "the policies are no, on-failure[:MAX], always and unless-stopped",
         )
     if colon and name != "on-failure":
         raise InvalidArgument(
@@ -38,32 +42,32 @@ def parse(text: str) -> tuple[str, int]:
 
 
 def after_exit(policy: str, state: State) -> bool:
-    """Whether a container that has just ended so is to run again: never against `stop` and `kill`."""
-    return not state.ManuallyStopped and _wants(policy, state)
+    """Return whether a container that has just ended is to be restarted: never after `stop` or `kill`."""
+    return not state.ManuallyStopped and _requires_restart(policy, state)
 
 
 def after_boot(policy: str, state: State) -> bool:
-    """Whether a container that does not run is to be started with the machine.
+    """Return whether a stopped container is to be started when the machine boots.
 
-    As Docker has it: "always" even where it was stopped by hand, "unless-stopped" not. One that was never started
-    waits for its first start.
+    As in Docker: "always" starts a container that was stopped by hand, "unless-stopped" does not. A container
+    that has never been started is not started.
     """
     from pyctr_lite.engine.state import record
 
     if state.running or state.StartedAt == record.NEVER:
         return False
-    return _wants(policy, state)
+    return _requires_restart(policy, state)
 
 
 def next_delay(last: float, ran: float) -> float:
-    """Seconds to wait before the next start; `last` is the wait before this one (0: none), `ran` its seconds."""
-    return FIRST_DELAY if last == 0 or ran >= SETTLED else min(last * 2, LONGEST_DELAY)
+    """Return the seconds before the next start. `last`: the delay before this start (0: none); `ran`: seconds."""
+    return MIN_DELAY if last == 0 or ran >= STABLE_AFTER else min(last * 2, MAX_DELAY)
 
 
 def disable(container: Container) -> bool:
-    """Keep a container's policy from acting; False where nothing is left to end: it waited to be restarted.
+    """Disable a container's policy. Return whether it has a process to end, False if it waited for a restart.
 
-    The monitor that waits sees the record change, and goes.
+    The waiting monitor notices the changed state and exits.
     """
     with container.lock:
         state = container.refresh()
@@ -76,7 +80,7 @@ def disable(container: Container) -> bool:
 
 
 def wait(container: Container, finished: str) -> None:
-    """Wait while a container waits to be restarted after the life that ended at `finished`."""
+    """Wait as long as a container that ended at `finished` waits for its restart."""
     with watch.Watch(container.directory) as changes:
         now = container.refresh()
         if not now.restarting or now.FinishedAt != finished:
@@ -84,15 +88,13 @@ def wait(container: Container, finished: str) -> None:
         try:
             pidfd = os.pidfd_open(container.state.MonitorPid)
         except ProcessLookupError:
-            return  # `refresh` tells then
-        try:
+            return  # the next `refresh` repairs the state
+        with linux.closing(pidfd):
             changes.wait(pidfd=pidfd)
-        finally:
-            os.close(pidfd)
 
 
-def _wants(policy: str, state: State) -> bool:
-    name, most = parse(policy or "no")
+def _requires_restart(policy: str, state: State) -> bool:
+    name, max_restarts = parse(policy or "no")
     if name == "on-failure":
-        return bool(state.ExitCode != 0 and (most == 0 or state.RestartCount < most))
+        return bool(state.ExitCode != 0 and (max_restarts == 0 or state.RestartCount < max_restarts))
     return name == "always" or (name == "unless-stopped" and not state.ManuallyStopped)

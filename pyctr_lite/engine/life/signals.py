@@ -6,6 +6,7 @@ import _signal
 import os
 import select
 
+from pyctr_lite import linux
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import state as runtime_state
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def open_pidfd(state: State) -> int | None:
-    """A descriptor of a container's first process, never of a later one with its pid; None if it has ended."""
-    if state.Pid == 0:  # its restart policy waits to act
+    """Return a pidfd of a container's first process, None if it has ended (even if its pid is used again)."""
+    if state.Pid == 0:  # it has ended and waits for its restart
         return None
     try:
         pidfd = os.pidfd_open(state.Pid)
@@ -29,24 +30,23 @@ def open_pidfd(state: State) -> int | None:
 
 
 def send(state: State, number: int) -> None:
-    """Send a container's first process a signal; one that has ended needs none."""
+    """Send a signal to a container's first process; do nothing if it has ended."""
     pidfd = open_pidfd(state)
     if pidfd is None:
         return
-    try:
-        text = f"pidfd_send_signal(pid {state.Pid}, {number})"
-        explain.step(text, _signal.pidfd_send_signal, pidfd, number)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(pidfd)
+    with linux.closing(pidfd):
+        try:
+            text = f"pidfd_send_signal(pid {state.Pid}, {number})"
+            explain.step(text, _signal.pidfd_send_signal, pidfd, number)
+        except ProcessLookupError:
+            pass
 
 
 def wait_for_end(state: State) -> None:
-    """Wait until a container's first process has ended, with no monitor to ask."""
+    """Wait until a container's first process has ended, without its monitor."""
     pidfd = open_pidfd(state)
     if pidfd is not None:
-        poller = select.poll()
-        poller.register(pidfd, select.POLLIN)
-        poller.poll()
-        os.close(pidfd)
+        with linux.closing(pidfd):
+            poller = select.poll()
+            poller.register(pidfd, select.POLLIN)
+            poller.poll()

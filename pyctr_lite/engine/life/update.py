@@ -1,4 +1,4 @@
-"""`update`: new limits for a container, in force at once if it runs, and a new restart policy."""
+"""`update`: change the limits and the restart policy of a container; if it is running, at once."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _NO_CHANGE = (
     *("blkio_weight", "cpu_shares", "cpuset_cpus", "cpuset_mems"),
     *("memory", "memory_reservation", "memory_swap", "nano_cpus"),
 )
-"""Of these 0 and "" mean "not given", as in Docker."""
+"""Options whose values 0 and "" mean "not given", as in Docker."""
 
 
 def update(container: Container, changes: dict[str, Any]) -> None:
-    """Change options by their names in ContainerOptions; all of them, or none if one fails.
+    """Change options, named as in ContainerOptions: all of them, or none if one fails.
 
-    Raises InvalidArgument for a value that is out of range, and Conflict if it contradicts a limit that stays.
+    Raises InvalidArgument for a value that is out of range, and Conflict if it contradicts another limit.
     Fails with EBUSY if the container uses more memory than the new limit, and the kernel cannot reclaim it.
     """
     if unknown := changes.keys() - set(CHANGEABLE):
@@ -62,7 +62,7 @@ def update(container: Container, changes: dict[str, Any]) -> None:
                 try:
                     group.apply(_limits(old, changes))
                 except (PyctrError, OSError):
-                    pass  # what was never limited has no old value to write
+                    pass  # a limit that was never set has no old value to restore
                 raise
         container.record.options = new
         container.record.write(container.directory)
@@ -84,14 +84,14 @@ def _check(old: options.ContainerOptions, new: options.ContainerOptions, changes
         )
     state_limits.check(new)
     if "memory" in changes and "memory_swap" not in changes and old.memory and new.memory_swap is None:
-        new.memory_swap = old.memory * 2  # what it was by default stays
+        new.memory_swap = old.memory * 2  # keep the default that is in force
     if "memory_swap" in changes:
         state_limits.check_swap(new)
     elif 0 < (new.memory_swap or 0) < (new.memory or 0):
         raise Conflict(
             "Memory limit should be smaller than already set memoryswap limit, "
             "update the memoryswap at the same time",
-            f"--memory-swap; it is {new.memory_swap} now",
+            f"give --memory-swap, which is {new.memory_swap} now",
         )
 
 

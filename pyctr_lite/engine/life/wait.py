@@ -1,4 +1,4 @@
-"""Waiting for a container's end: its monitor tells it, or its process where the monitor was killed."""
+"""Wait for a container's end: its monitor reports it; if the monitor was killed, the end of the process does."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 def until_ended(container: Container) -> int:
-    """Wait until a container has ended: its exit code, 0 for one that is gone (--rm)."""
+    """Wait until a container has ended, and return its exit code: 0 if the container has been removed (--rm)."""
     try:
         finished = container.refresh().FinishedAt
-        while (code := _look(container, finished)) is None:
+        while (code := _wait_once(container, finished)) is None:
             pass
     except NotFound:
         return 0
     return code
 
 
-def _look(container: Container, finished: str) -> int | None:
-    """Its exit code where it has ended since `finished`; else wait for news of it, and None."""
+def _wait_once(container: Container, finished: str) -> int | None:
+    """Return the exit code if the container has ended since `finished`. Else wait for a change and return None."""
     state = container.refresh()
     if not state.running:
         return state.ExitCode
     if state.restarting:
         if state.FinishedAt != finished:
-            return state.ExitCode  # a life too short to be seen
+            return state.ExitCode  # it restarted and ended again between two looks
         from pyctr_lite.engine.life import restart
 
         restart.wait(container, finished)
@@ -37,10 +37,10 @@ def _look(container: Container, finished: str) -> int | None:
         connection = attach.connect(container.runtime, output=False)
     except OSError:
         with container.lock:
-            pass  # a monitor that takes nobody any more is recording the end
+            pass  # connection refused: the monitor is recording the end, and holds the lock
         now = container.refresh()
         if not now.restarting and (now.Pid, now.PidStart) != (state.Pid, state.PidStart):
-            return int(now.ExitCode)  # it has ended, and may have been started again
+            return int(now.ExitCode)  # it ended, even if it has been started again
         if now.running:
             signals.wait_for_end(now)
         return None

@@ -223,7 +223,7 @@ def test_a_streak_counts_to_the_retries() -> None:
         (1, True, "healthy", 1),  # the start period ends when it is healthy once
         (0, False, "healthy", 0),
     ]:
-        health.judge(state, {"ExitCode": code}, check, starting=starting)
+        health.add_result(state, {"ExitCode": code}, check, starting=starting)
         assert (state["Status"], state["FailingStreak"]) == (status, streak)
     assert len(state["Log"]) == 5
 
@@ -239,6 +239,6 @@ def test_parts_of_a_check_come_from_flags_then_from_the_image() -> None:
     assert health.resolve({"Test": ["NONE"]}, image) == {}
     assert health.resolve({"Interval": 7000000}, {}) == {}
     assert health.resolve({}, {"Test": ["NONE"]}) == {}
-    assert health.words({"Test": ["CMD-SHELL", "x y"]}, None) == ["/bin/sh", "-c", "x y"]
-    assert health.words({"Test": ["CMD-SHELL", "x y"]}, ["/bin/ash", "-ec"]) == ["/bin/ash", "-ec", "x y"]
-    assert health.words({"Test": ["CMD", "x", "y"]}, None) == ["x", "y"]
+    assert health.command({"Test": ["CMD-SHELL", "x y"]}, None) == ["/bin/sh", "-c", "x y"]
+    assert health.command({"Test": ["CMD-SHELL", "x y"]}, ["/bin/ash", "-ec"]) == ["/bin/ash", "-ec", "x y"]
+    assert health.command({"Test": ["CMD", "x", "y"]}, None) == ["x", "y"]

@@ -50,7 +50,7 @@ def test_a_running_container_cannot_be_mounted_nor_a_mounted_one_started(pyctr: 
     pyctr("mount", "web", check=True)
     refused = pyctr("start", "web")
     assert refused.returncode == 1
-    assert refused.stderr == ("pyctr_lite: the root of container web is mounted on the host\n  umount it first\n")
+    assert refused.stderr == ("pyctr_lite: the root of container web is mounted on the host\n  umount web first\n")
     pyctr("umount", "web", check=True)
     assert pyctr("start", "web").returncode == 0
 
