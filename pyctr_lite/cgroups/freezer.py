@@ -76,13 +76,15 @@ def kill(group: Group, signal: int = 9) -> None:
             freeze(group)
         except TimeoutError:
             pass  # a process that cannot be frozen cannot fork either
-    for pid in group.pids():
-        try:
-            explain.step(f"kill({pid}, {signal})", os.kill, pid, signal)
-        except ProcessLookupError:
-            pass
-    if not was_frozen or (signal == 9 and not group.v2):
-        thaw(group)
+    try:
+        for pid in group.pids():
+            try:
+                explain.step(f"kill({pid}, {signal})", os.kill, pid, signal)
+            except ProcessLookupError:
+                pass
+    finally:
+        if not was_frozen or (signal == 9 and not group.v2):
+            thaw(group)
 
 
 def wait_for_event(directory: str, line: str, seconds: float) -> None:

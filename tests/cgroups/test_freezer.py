@@ -113,6 +113,21 @@ def test_any_signal_can_be_sent_to_all_and_a_frozen_group_stays_frozen(
     assert process.wait() == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_signal_that_cannot_be_sent_leaves_the_group_frozen_only_if_it_was(
+    group_of_version: Group, inside: Callable[..., Inside], counter: Counter, frozen: bool
+) -> None:
+    inside(group_of_version, counter.count)
+    assert counter.grows()
+    if frozen:
+        group_of_version.freeze()
+    with pytest.raises(OSError, match="Invalid argument"):
+        group_of_version.kill(9999)
+    assert group_of_version.frozen() is frozen
+    assert counter.grows(seconds=0.1) is not frozen
+    group_of_version.thaw()
+
+
 def test_a_group_that_cannot_stand_in_time_is_thawed_again(
     group_of_version: Group,
     inside: Callable[..., Inside],

@@ -25,11 +25,13 @@ def kill(group: Group, signal: int = 9) -> None:
         return
     except TimeoutError:
         pass  # what hangs in the kernel does not fork
-    for pid in group.pids():
-        try:
-            os.kill(pid, signal)
-        except ProcessLookupError:
-            continue
-    old_and_fatal = group.v2 is None and signal == 9
-    if old_and_fatal or not stood:
-        freezer.thaw(group)
+    try:
+        for pid in group.pids():
+            try:
+                os.kill(pid, signal)
+            except ProcessLookupError:
+                continue
+    finally:  # a signal that cannot be sent is no reason to leave a group frozen
+        old_and_fatal = group.v2 is None and signal == 9
+        if old_and_fatal or not stood:
+            freezer.thaw(group)
