@@ -14,6 +14,12 @@ export PYTHON
 export PYTHONUTF8 = 1
 export MAKE_TARGET = $(firstword $(MAKECMDGOALS))
 
+ifneq ($(NB),)
+ifeq ($(wildcard notebooks/$(NB)*.ipynb),)
+$(error there is no notebook $(NB): NB is the beginning of a name in notebooks/, such as 03)
+endif
+endif
+
 ENGINE := packages setup venv launcher links manual image lxcfs
 
 help: ## what there is
@@ -33,7 +39,10 @@ test: ready ready-dev ready-course test-tools ## all tests, as root, against thi
 lab1 lab2 lab3 lab4 lab5: ready ready-course ## check a lab: a table, what was observed, one next step (OPEN=1, VERBOSE=1)
 	@$(if $(OPEN),$(MAKE) notebook NB=$(@:lab%=0%),$(KIT) lab $(@:lab%=%))
 
-check: ready ready-course ## check one exercise: EX=3.2
+lab%:
+	$(error there is no lab $*: they are 1 to 5)
+
+check: ready ready-course ## check exercises: EX=3.2 or EX=3.1,3.2
 	@$(KIT) check $(call need,EX)
 
 hint: ready ready-course ## one hint more for an exercise: EX=3.2

@@ -107,6 +107,21 @@ def test_make_alone_tells_every_target() -> None:
         assert re.search(rf"^  make (?:lab1 … lab5|{target}) +\w", printed, re.MULTILINE), target
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["lab6"], "there is no lab 6: they are 1 to 5"),
+        (["notebook", "NB=99"], "there is no notebook 99: NB is the beginning of a name in notebooks/"),
+        (["notebooks-test", "NB=99"], "there is no notebook 99"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_a_lab_or_notebook_that_does_not_exist_is_one_clear_line(words: list[str], line: str) -> None:
+    done = subprocess.run(["make", "VM=0", *words], cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert line in done.stderr
+
+
 def test_the_readme_mentions_every_target_and_no_other() -> None:
     mentioned = set(re.findall(r"\bmake ([a-z][a-z0-9-]*)", re.sub(r"(?m)^#.*", "", readme_code())))
     assert mentioned >= set(targets()) - {"help"}

@@ -3,6 +3,10 @@
 set -eu
 port=$(cat /var/lib/pyctr_vm/port 2>/dev/null || echo 8888)
 page=lab
+if [ -n "${1:-}" ] && [ -z "$(find /vagrant/notebooks -name "$1*.ipynb" -print -quit)" ]; then
+    echo "there is no notebook $1: NB is the beginning of a name in notebooks/, such as 03" >&2
+    exit 2
+fi
 for notebook in /vagrant/notebooks/"${1:-none}"*.ipynb; do
     if [ -e "$notebook" ]; then page=lab/tree/notebooks/${notebook##*/}; fi
 done

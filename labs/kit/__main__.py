@@ -87,7 +87,7 @@ def _run(given: argparse.Namespace) -> int:
     elif given.verb in ("watch", "reset"):
         code = getattr(module, given.verb)(manifest.find_lab(given.number).number, labs)
     elif given.verb == "check":
-        code = module.check(given.exercise, labs)
+        code = module.check([id for word in given.exercise for id in word.replace(",", " ").split()], labs)
     else:
         code = module.show(given.exercise, labs)
     return code

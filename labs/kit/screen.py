@@ -84,7 +84,7 @@ def explain(result: Result) -> Group | Text:
     if result.state in ("to do", "unchecked"):
         where = f"labs/{exercise.place}: {exercise.name}()"
         return Group(Text.assemble(("Next: ", "bold"), f"{exercise.id} {exercise.title}, in {where}"), hint)
-    check = result.check.split("_", 3)[-1].replace("_", " ")
+    check = result.check.split("_", 3)[-1].replace("_s_", "'s_").replace("_", " ")
     body = Text(result.message or f"{exercise.name}() is {result.state}")
     shown = [Panel(body, title=f"{exercise.id}  {check}", title_align="left", border_style="red", expand=False)]
     more = [Text(result.traceback, style="dim")] if VERBOSE and result.traceback else []
