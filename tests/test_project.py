@@ -153,8 +153,8 @@ HABITS = {
     r"\ba line each\b": 0,
     r"\b(?:DESIGN|LABS|STYLE|COURSE|decision) \d": 0,
     r"\btells? (?!apart)": 2,
-    r"^What\b": 41,
-    r"\bwhere (?:there|it|one|none|that|nothing)\b": 16,
+    r"^What\b": 36,
+    r"\bwhere (?:there|it|one|none|that|nothing)\b": 10,
 }
 """Habits that make prose hard to read, and how often each is still there: a number may only become smaller."""
 

@@ -42,8 +42,8 @@ class Containers:
         Unless `sweep` is false, remove leftovers of commands that were killed while they created or removed a
         container.
         """
-        found, whole = containers.read_all(self._home, all=all)
-        if sweep and not whole:
+        found, complete = containers.read_all(self._home, all=all)
+        if sweep and not complete:
             from pyctr_lite.engine import leftovers
 
             leftovers.sweep_containers(self._home)

@@ -9,14 +9,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_MOST = 2**31 - 1
+_MAX_ID = 2**31 - 1
 
 
 def resolve(user: str, extra_groups: list[str], passwd: str, group: str) -> dict[str, Any]:
     """Return the `process.user` object (OCI runtime spec) for `--user NAME|UID[:GROUP|GID]`; "" is root.
 
-    A number is a number: an image cannot give it to another id by a user or group of that name (CVE-2016-3697;
-    moby/sys, user, GetExecUser). Raises InvalidArgument for a name that the texts do not have and for an id that
+    A number is always an id: an image cannot map it to another id with a user or group of that name
+    (CVE-2016-3697; moby/sys, user, GetExecUser). Raises InvalidArgument if a name is missing in the texts or an id
     is out of range.
     """
     name, _, group_name = user.partition(":")
@@ -50,16 +50,18 @@ def _group_id(name: str, groups: list[list[str]]) -> int:
 
 
 def _id(text: str) -> int | None:
-    """Return the id that a text is for Go's Atoi, None for a name. Raises InvalidArgument if out of range."""
+    """Parse an id as Go's Atoi does, and return None for a name. Raises InvalidArgument if it is out of range."""
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not digits or digits.strip("0123456789"):
         return None
-    if not number.is_whole(digits, _MOST) or (text[0] == "-" and int(digits)):
-        raise InvalidArgument(f"user {text[: number.MAX_DIGITS]}: uids and gids must be in range 0-{_MOST}")
+    if not number.is_whole(digits, _MAX_ID) or (text[0] == "-" and int(digits)):
+        raise InvalidArgument(f"user {text[: number.MAX_DIGITS]}: uids and gids must be in range 0-{_MAX_ID}")
     return int(digits)
 
 
 def _rows(text: str, fields: int) -> list[list[str]]:
-    """The lines with so many fields at least, of which the third and later ones that are asked for are ids."""
+    """Return the lines as lists of fields, if they have enough of them and ids from the third one on."""
     rows = [line.strip().split(":") for line in text.split("\n")]
-    return [row for row in rows if len(row) >= fields and all(number.is_whole(id, _MOST) for id in row[2:fields])]
+    return [
+        row for row in rows if len(row) >= fields and all(number.is_whole(id, _MAX_ID) for id in row[2:fields])
+    ]

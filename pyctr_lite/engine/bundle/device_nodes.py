@@ -1,4 +1,4 @@
-"""The host's devices for a container: those of --device, or with --privileged all."""
+"""The host's devices in a container: those of --device, or all with --privileged."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_OF_THE_CONTAINERS_OWN = {"console", "ptmx", *(name for name, _, _ in devices.DEFAULT_DEVICES)}
-_DIRECTORIES_LEFT_OUT = {"pts", "shm", "fd", "mqueue", ".udev"}
+_CONTAINER_DEVICES = {"console", "ptmx", *(name for name, _, _ in devices.DEFAULT_DEVICES)}
+_SKIPPED_DIRECTORIES = {"pts", "shm", "fd", "mqueue", ".udev"}
 
 
 def of_host() -> list[dict[str, Any]]:
-    """`linux.devices` with every device of the host's /dev that a container does not have for itself."""
+    """Return `linux.devices` for all devices in the host's /dev, except those of which a container has its own."""
     return [
         _node(path, found)
         for path, found in _below("/dev")
-        if path.removeprefix("/dev/") not in _OF_THE_CONTAINERS_OWN
+        if path.removeprefix("/dev/") not in _CONTAINER_DEVICES
     ]
 
 
-def asked(texts: list[list[str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """`linux.devices` and the rules for (path, path inside, access); a directory stands for what is in it.
+def of_options(options: list[list[str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return `linux.devices` and the device rules for options (path, path inside, access).
 
-    Fails with InvalidArgument for a path that is no device and no directory with any.
+    A directory stands for the devices in it. Raises InvalidArgument if a path is neither a device nor a directory
+    that contains devices.
     """
     nodes, rules = [], []
-    for host, inside, access in texts:
+    for host, inside, access in options:
         try:
             found = os.stat(host)
         except OSError as error:
@@ -44,8 +45,8 @@ def asked(texts: list[list[str]]) -> tuple[list[dict[str, Any]], list[dict[str, 
             pairs = [(inside, found)] if _is_device(found) else []
         if not pairs:
             raise _problem(host, "not a device node")
-        for place, each in pairs:
-            node = _node(place, each)
+        for path_inside, each in pairs:
+            node = _node(path_inside, each)
             nodes.append(node)
             rules.append(
                 {"allow": True, **{key: node[key] for key in ("type", "major", "minor")}, "access": access}
@@ -54,23 +55,23 @@ def asked(texts: list[list[str]]) -> tuple[list[dict[str, Any]], list[dict[str, 
 
 
 def rule(text: str) -> dict[str, Any]:
-    """OCI's rule for "c 1:3 rwm". Fails with InvalidArgument."""
+    """Parse "c 1:3 rwm" into an OCI device rule. Raises InvalidArgument."""
     kind, numbers, access, *rest = [*text.split(" "), "", "", ""]
     major, _, minor = numbers.partition(":")
-    known = all(part == "*" or number.is_whole(part, 2**32 - 1) for part in (major, minor)) and set(access) <= set(
+    valid = all(part == "*" or number.is_whole(part, 2**32 - 1) for part in (major, minor)) and set(access) <= set(
         "rwm"
     )
-    if kind not in ("a", "b", "c") or not known or not access or any(rest):
-        raise InvalidArgument('must be like "c 1:3 rwm": the kind (a, b, c), the numbers (* is any), the access')
-    given = {name: int(part) for name, part in (("major", major), ("minor", minor)) if part != "*"}
-    return {"allow": True, "type": kind, **given, "access": access}
+    if kind not in ("a", "b", "c") or not valid or not access or any(rest):
+        raise InvalidArgument('must be like "c 1:3 rwm": type (a, b or c), major:minor (* for any), access')
+    known_numbers = {name: int(part) for name, part in (("major", major), ("minor", minor)) if part != "*"}
+    return {"allow": True, "type": kind, **known_numbers, "access": access}
 
 
 def _below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.is_dir(follow_symlinks=False):
-                if entry.name not in _DIRECTORIES_LEFT_OUT:
+                if entry.name not in _SKIPPED_DIRECTORIES:
                     yield from _below(entry.path)
             elif _is_device(found := entry.stat(follow_symlinks=False)):
                 yield entry.path, found

@@ -1,9 +1,9 @@
-"""The files of /etc that are the engine's, not the image's: hosts, hostname, resolv.conf.
+"""The files of /etc that belong to the engine, not to the image: hosts, hostname, resolv.conf.
 
-They lie in the container's directory and are bound in, so that no write to them reaches a commit. They are
-written in place: a bind of a file holds the file, not the name. So the container can write to the files and make
-them as large as the disk, but it cannot put anything else in their place; they are opened without following a link
-all the same, and no more than 1 MiB of them is ever read.
+They are in the container's directory and bind-mounted into its root, so that a commit leaves them out. The engine
+writes them in place, because a bind mount of a file shows the inode, not the name. The container can write to
+the files, and make them as large as the disk, but cannot replace them. Even so, the engine opens them without
+following links, and reads at most 1 MiB of each.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _LOCAL = (
 
 
 MAX_BYTES = 1 << 20
-"""Of a longer file only the first lines count."""
+"""Of a larger file, only the lines before this size are used."""
 
 
 def write(container: Container) -> None:
-    """Write the three files for one start."""
+    """Write the three files for a start of the container."""
     options, directory = container.record.options, container.directory
     hostname = container.record.hostname
     hosts, resolv = _LOCAL, read_text("/etc/resolv.conf")
@@ -58,19 +58,19 @@ def write(container: Container) -> None:
 
 
 def _resolv(text: str, servers: list[str], search: list[str], options: list[str]) -> str:
-    """A resolv.conf with what is given in place of its own lines of that kind (resolv.conf(5))."""
-    given = {
+    """Return a resolv.conf with its servers, search domains and options replaced by those that are given."""
+    new = {
         "nameserver": [f"nameserver {server}" for server in servers],
         "search": [f"search {' '.join(search)}"] if search and search != ["."] else [],
         "options": [f"options {' '.join(options)}"] if options else [],
     }
     replaced = {"nameserver": servers, "search": search, "domain": search, "options": options}
     kept = [line for line in text.splitlines() if not replaced.get((line.split() or [""])[0])]
-    return "\n".join([*kept, *given["nameserver"], *given["search"], *given["options"], ""])
+    return "\n".join([*kept, *new["nameserver"], *new["search"], *new["options"], ""])
 
 
 def parse_host(text: str) -> tuple[str, str]:
-    """The name and the address of `--add-host NAME:ADDRESS`. Fails with InvalidArgument."""
+    """Parse `--add-host NAME:ADDRESS` into name and address. Raises InvalidArgument."""
     name, separator, address = text.partition("=" if "=" in text else ":")
     address = address.strip("[]")
     if not name.isprintable() or not name or " " in name or not separator or not is_address(address):
@@ -79,7 +79,7 @@ def parse_host(text: str) -> tuple[str, str]:
 
 
 def is_address(text: str) -> bool:
-    """Whether it is an IP address of either version."""
+    """Return whether a text is an IP address, version 4 or 6."""
     import _socket
 
     for family in (_socket.AF_INET, _socket.AF_INET6):
@@ -92,7 +92,7 @@ def is_address(text: str) -> bool:
 
 
 def read_text(path: str, flags: int = 0) -> str:
-    """Read the first MAX_BYTES of a regular file, in whole lines; "" if it cannot be. `flags` are for open(2)."""
+    """Read the first MAX_BYTES of a regular file, in whole lines; "" on an error. `flags` are for open(2)."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except OSError:

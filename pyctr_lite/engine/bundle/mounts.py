@@ -1,4 +1,4 @@
-"""The `mounts` of a bundle: Docker's defaults, the engine's files, and the user's, in the order of their depth."""
+"""The `mounts` of a bundle: Docker's defaults, the engine's files, and the user's mounts, parents first."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.state.record import Record
 
 INIT = "/sbin/docker-init"
-"""The path of the init inside."""
+"""The path of the init in the container."""
 TINI, LXCFS = "/usr/bin/tini-static", "/var/lib/lxcfs"
-"""What --init and --lxcfs bind in from the host."""
+"""The paths on the host that --init and --lxcfs bind-mount into the container."""
 
 
 def volume_parts(record: Record, directory: str, volumes: str) -> dict[str, tuple[str, str]]:
-    """The mounts that show a part of a volume: their sources in config.json, and what those stand for (`sources`).
+    """Return the mounts that show a part of a volume: the source in config.json -> (volume, path below it).
 
-    Such a part is not named by its path, which any runtime would follow: a link may be in its place by now.
+    config.json does not name the part by its path, because a runtime would follow it, and a container may have put
+    a link there in the meantime (`sources`).
     """
     parts = {}
     for index, mount in enumerate(record.mounts):
@@ -37,10 +38,10 @@ def _part(directory: str, index: int) -> str:
 
 
 def of_record(record: Record, directory: str, parts: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    """The default mounts, then those of the user and of the engine's files, in Docker's order.
+    """Return the default mounts, then those of the user and of the engine's files, in Docker's order.
 
-    What lies higher is mounted first, or it would hide what lies below it: /etc/hosts shows in a volume on /etc.
-    A mount of the user takes the place of a default one; of all below /dev if it is on /dev.
+    Parents are mounted before their children and so do not hide them: /etc/hosts is visible in a volume on /etc.
+    A mount of the user replaces the default mount at the same path; one on /dev replaces all defaults below /dev.
     """
     options = record.options
     writable = options.privileged
@@ -60,7 +61,7 @@ def of_record(record: Record, directory: str, parts: dict[str, tuple[str, str]])
     else:
         size = options.shm_size if options.shm_size is not None else 64 << 20
         defaults.append(_mount("/dev/shm", "tmpfs", "shm", [*system, "mode=1777", f"size={size}"]))
-    idmap = ["idmap"] if record.id_range else []  # on disk our own files have the ids that are seen inside
+    idmap = ["idmap"] if record.id_range else []  # the engine's files have the container's ids on disk
     for name in ("resolv.conf", "hostname", "hosts"):
         placed.append(_bind(f"{directory}/{name}", f"/etc/{name}", "ro" if options.read_only else "rw", *idmap))
     if options.init:
@@ -91,7 +92,7 @@ def of_record(record: Record, directory: str, parts: dict[str, tuple[str, str]])
 
 
 def depth(destination: str) -> int:
-    """How many names a path has: what has fewer is mounted first."""
+    """Return the number of names in a path. Mounts are made in the order of this depth."""
     return os.path.normpath(destination).count("/")
 
 
@@ -107,7 +108,7 @@ def _bind(source: str, destination: str, *extra: str, recursive: bool = True) ->
 
 
 def brings_init(record: Record) -> bool:
-    """Return whether the init is the host's: nothing of the user's is mounted in its place."""
+    """Return whether the init is bind-mounted from the host: --init, and no mount of the user at its path."""
     return record.options.init and all(mount["Destination"] != INIT for mount in record.mounts)
 
 
@@ -124,7 +125,7 @@ def _lxcfs_mounts() -> list[dict[str, Any]]:
 
 
 def propagation(record: Record) -> dict[str, str]:
-    """Return `linux.rootfsPropagation` for the user's mounts. Raises InvalidArgument if they cannot have it."""
+    """Return `linux.rootfsPropagation` for the user's mounts. Raises InvalidArgument if a source forbids it."""
     kinds = {mount.get("Propagation") or "" for mount in record.mounts}
     for mount in record.mounts:
         bind.check_propagation(mount["Source"], mount.get("Propagation") or "")

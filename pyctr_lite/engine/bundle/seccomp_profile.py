@@ -1,8 +1,8 @@
-"""The default seccomp profile: which system calls a container may make, with Docker's semantics.  [hot]
+"""The default seccomp profile: the system calls that a container may make, with Docker's semantics.  [hot]
 
-A list of what is allowed: a call that is not here gets EPERM, one that is newer than all of them ENOSYS (the
-runtime sees to that), so that programs fall back as on an older kernel. What a capability is needed for is allowed
-to who has the capability. Source: github.com/moby/profiles, seccomp/.
+The profile is an allowlist. A call that is not listed fails with EPERM. A call that is newer than all listed
+calls fails with ENOSYS (the runtime adds that rule), so that programs fall back as on an older kernel. A call that
+needs a capability is allowed to containers with that capability. Source: github.com/moby/profiles, seccomp/.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ ALWAYS = (
     "tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat uretprobe utime utimensat "
     "utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev"
 )
-"""Allowed to every container, with any arguments."""
+"""Allowed in every container, with any arguments."""
 
 OF_MACHINE = {
     "x86_64": "arch_prctl modify_ldt",
     "aarch64": "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2",
 }
-"""What one kind of machine has beside."""
+"""Allowed in addition on one architecture."""
 
 OF_CAPABILITY = {
     "CAP_BPF": "bpf",
@@ -80,12 +80,12 @@ OF_CAPABILITY = {
     "CAP_SYS_TIME": "clock_settime clock_settime64 settimeofday stime",
     "CAP_SYS_TTY_CONFIG": "vhangup",
 }
-"""Allowed with a capability, which the kernel asks for too: the filter only takes away what nobody could use."""
+"""Allowed with a capability. The kernel asks for it too, so the filter denies nothing that would have worked."""
 
 _CLONE_NEW = 0x7E020000
-"""Every CLONE_NEW* flag of clone(2): a new namespace needs CAP_SYS_ADMIN, and a new user namespace gives it."""
+"""All CLONE_NEW* flags of clone(2). New namespaces need CAP_SYS_ADMIN, and a new user namespace would grant it."""
 _AF_ALG, _BETWEEN, _AF_VSOCK = 38, 39, 40
-"""Families of sockets to the kernel's cryptography and to the host of a virtual machine: neither is namespaced."""
+"""Socket families of the kernel's cryptography and of a virtual machine's host: neither is namespaced."""
 
 BY_ARGUMENT = (
     ("socket", 0, _AF_ALG, "LT"),
@@ -95,19 +95,19 @@ BY_ARGUMENT = (
     ("personality", 0, 0x8, "EQ"),  # PER_LINUX32
     ("personality", 0, 0x20000, "EQ"),  # UNAME26
     ("personality", 0, 0x20008, "EQ"),  # both
-    ("personality", 0, 0xFFFFFFFF, "EQ"),  # only asks
+    ("personality", 0, 0xFFFFFFFF, "EQ"),  # only reads the current one
 )
-"""Allowed where one argument is so: (call, index of the argument, value, comparison). Else EPERM."""
+"""Allowed if one argument compares so: (call, index of the argument, value, comparison). Else EPERM."""
 
 ARCHITECTURES = {
     "x86_64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
     "aarch64": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
 }
-"""A machine's own calls, and those that its kernel knows for older programs."""
+"""For each machine: its own architecture, and those whose programs its kernel can also run."""
 
 
 def default(capabilities: list[str], machine: str = os.uname().machine) -> jsonfile.RawJson:
-    """`linux.seccomp` of the OCI config for a process whose bounding set is `capabilities`, a rule a line."""
+    """Return `linux.seccomp` of the OCI config for a process with the bounding set `capabilities`."""
     names = [ALWAYS, OF_MACHINE.get(machine, "")]
     names += [OF_CAPABILITY[name] for name in OF_CAPABILITY if name in capabilities]
     rules = [_rule(text) for text in names if text]
@@ -116,7 +116,7 @@ def default(capabilities: list[str], machine: str = os.uname().machine) -> jsonf
         for name, index, value, comparison in BY_ARGUMENT
     ]
     if "CAP_SYS_ADMIN" not in capabilities:
-        # The flags of clone3 lie in memory, where a filter cannot look: programs are told to use clone.
+        # clone3 has its flags in memory, which a filter cannot read: ENOSYS makes programs fall back to clone.
         rules.append(
             _rule(
                 "clone", args=f'"args":[{{"index":0,"value":{_CLONE_NEW},"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}}]'

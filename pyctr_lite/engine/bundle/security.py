@@ -1,4 +1,4 @@
-"""--security-opt: what it may say, and the seccomp profile of a file in Docker's format."""
+"""`--security-opt`, and seccomp profiles in Docker's format."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PLAIN = ("systempaths=unconfined", "apparmor=unconfined", "label=disable")
-"""Taken as they are; the last two say of AppArmor and SELinux what is so here in any case."""
+"""Kept as they are. The last two have no effect: the engine uses neither AppArmor nor SELinux."""
 
 
 def normalized(texts: list[str]) -> list[str]:
-    """The options in the form in which a record keeps them: a file of seccomp is read, and is its content.
+    """Return the options in the form that a record keeps: seccomp=FILE becomes the content of the file.
 
-    Fails with InvalidArgument for what there is not, or what the file says wrongly.
+    Raises InvalidArgument for an unknown option or a wrong seccomp profile.
     """
     options: list[str] = []
     for text in texts:
-        # Docker's client takes a colon too, from its first years.
+        # Docker's client still accepts a colon, its old separator.
         name, _, value = text.partition(":" if "=" not in text else "=")
         value = value or ("true" if text == "no-new-privileges" else "")
         if name == "no-new-privileges" and value in ("true", "false"):
@@ -39,13 +39,13 @@ def normalized(texts: list[str]) -> list[str]:
         else:
             raise InvalidArgument(
                 f"invalid --security-opt: {text!r}",
-                "there are no-new-privileges, seccomp=FILE, seccomp=unconfined, systempaths=unconfined",
+                "supported: no-new-privileges, seccomp=FILE, seccomp=unconfined, systempaths=unconfined",
             )
     return options
 
 
 def profile(option: str, capabilities: list[str]) -> jsonfile.RawJson | None:
-    """`linux.seccomp` for an option "seccomp=…", None for no filter; `capabilities` are the bounding set's."""
+    """Return `linux.seccomp` for an option "seccomp=…", None for no filter. `capabilities` is the bounding set."""
     value = option.removeprefix("seccomp=")
     if value == "unconfined":
         return None
@@ -54,28 +54,28 @@ def profile(option: str, capabilities: list[str]) -> jsonfile.RawJson | None:
     return jsonfile.RawJson(jsonfile.dumps(to_oci(jsonfile.loads(value), capabilities, os.uname().machine)))
 
 
-def to_oci(given: dict[str, Any], capabilities: list[str], machine: str) -> dict[str, Any]:
-    """What a profile in Docker's format says for one container (moby/profiles, seccomp/seccomp_linux.go).
+def to_oci(source: dict[str, Any], capabilities: list[str], machine: str) -> dict[str, Any]:
+    """Convert a profile in Docker's format to `linux.seccomp` (moby/profiles, seccomp/seccomp_linux.go).
 
-    Fails with InvalidArgument where it says two things of one.
+    Raises InvalidArgument if the profile contradicts itself.
     """
     architecture = _GO_ARCHITECTURES.get(machine, machine)
-    if given.get("architectures") and given.get("archMap"):
-        raise InvalidArgument("seccomp profile: both 'architectures' and 'archMap' are given", "use one of them")
-    architectures = list(given.get("architectures") or [])
+    if source.get("architectures") and source.get("archMap"):
+        raise InvalidArgument("seccomp profile: it has both 'architectures' and 'archMap'", "use one of them")
+    architectures = list(source.get("architectures") or [])
     native = seccomp_profile.ARCHITECTURES.get(machine, [""])[0]
-    for entry in given.get("archMap") or []:
+    for entry in source.get("archMap") or []:
         if entry.get("architecture") == native:
             architectures = [native, *(entry.get("subArchitectures") or [])]
     rules = []
-    for rule in given.get("syscalls") or []:
+    for rule in source.get("syscalls") or []:
         if rule.get("name") and rule.get("names"):
             raise InvalidArgument("seccomp profile: a rule has both 'name' and 'names'", "use 'names'")
         if _applies(rule, architecture, capabilities):
             kept = {key: rule[key] for key in ("action", "errnoRet", "args") if rule.get(key) is not None}
             rules.append({"names": rule.get("names") or [rule.get("name", "")], **kept})
     top = ("defaultAction", "defaultErrnoRet", "flags", "listenerPath", "listenerMetadata")
-    kept = {key: given[key] for key in top if given.get(key) is not None}
+    kept = {key: source[key] for key in top if source.get(key) is not None}
     return {**kept, "architectures": architectures, "syscalls": rules}
 
 
@@ -84,27 +84,27 @@ def _applies(rule: dict[str, Any], architecture: str, capabilities: list[str]) -
     return not (
         (includes.get("arches") and architecture not in includes["arches"])
         or not set(includes.get("caps") or []) <= set(capabilities)
-        or not _is_kernel(includes.get("minKernel") or "0.0")
+        or not _kernel_is_at_least(includes.get("minKernel") or "0.0")
         or architecture in (excludes.get("arches") or [])
         or set(excludes.get("caps") or []) & set(capabilities)
-        or (excludes.get("minKernel") and _is_kernel(excludes["minKernel"]))
+        or (excludes.get("minKernel") and _kernel_is_at_least(excludes["minKernel"]))
     )
 
 
-def _is_kernel(least: str) -> bool:
-    """Whether the kernel that runs is as new as "5.12"."""
+def _kernel_is_at_least(version: str) -> bool:
+    """Return whether the running kernel has at least a version such as "5.12". Raises InvalidArgument."""
     try:
-        major, minor = map(number.whole, least.split("."))
+        major, minor = map(number.whole, version.split("."))
     except ValueError:
         raise InvalidArgument(
-            f"seccomp profile: minKernel {least!r} is not a version", 'it is as in "5.12"'
+            f"seccomp profile: minKernel {version!r} is not a version", 'write it as in "5.12"'
         ) from None
-    ours = os.uname().release.replace("-", ".").split(".")
-    return (int(ours[0]), int(ours[1])) >= (major, minor)
+    running = os.uname().release.replace("-", ".").split(".")
+    return (int(running[0]), int(running[1])) >= (major, minor)
 
 
 def _read(path: str) -> str:
-    """The content of a profile on one line, checked as far as it can be without compiling it."""
+    """Read a profile, check its structure, and return it as JSON on one line. Raises InvalidArgument."""
     try:
         with open(path, errors="surrogateescape") as file:
             value = jsonfile.loads(file.read())
@@ -116,8 +116,8 @@ def _read(path: str) -> str:
         raise InvalidArgument(f"seccomp profile ({path}): {error}") from None
     rules = value.get("syscalls") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(value.get("defaultAction"), str):
-        raise InvalidArgument(f"seccomp profile ({path}): no object with a defaultAction")
+        raise InvalidArgument(f"seccomp profile ({path}): it must be an object with a defaultAction")
     if rules is not None and not (isinstance(rules, list) and all(isinstance(rule, dict) for rule in rules)):
-        raise InvalidArgument(f"seccomp profile ({path}): syscalls is no list of objects")
+        raise InvalidArgument(f"seccomp profile ({path}): syscalls must be a list of objects")
     to_oci(value, [], os.uname().machine)
     return jsonfile.dumps(value)

@@ -1,4 +1,4 @@
-"""From a record to the OCI bundle's config.json: Docker's defaults, and what the options change of them."""
+"""The config.json of an OCI bundle, built from a record: Docker's defaults, changed by the container's options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import devices, hierarchy, limits
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
-from pyctr_lite.engine.bundle import seccomp_profile as profile
+from pyctr_lite.engine.bundle import seccomp_profile
 from pyctr_lite.runtime import bundle, capabilities
 
 TYPE_CHECKING = False
@@ -37,27 +37,27 @@ MASKED_PATHS = [
 ]
 READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 JOINABLE = ("network", "pid", "ipc", "uts", "userns")
-"""The options that may say "container:ID"."""
+"""The options that can be "container:ID"."""
 _NAMESPACES = {"network": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
 
 
 def build(
     record: Record, directory: str, volumes: str, cgroups_path: str, joined: dict[str, int]
 ) -> dict[str, Any]:
-    """The configuration for one start. `joined` has the pid to join by namespace mode, for `container:ID`.
+    """Return the configuration for one start of a container.
 
-    `directory` is the container's, `volumes` that of the store of volumes.
-
+    `directory` is the container's directory, `volumes` the volume store's. `joined` maps each option that is
+    "container:ID" to the pid of that container.
     Source: OCI runtime spec, config.md and config-linux.md; the defaults are those of Docker's engine.
     """
     options = record.options
-    own_name = options.uts != "host" and "uts" not in joined  # another container keeps its own
+    own_name = options.uts != "host" and "uts" not in joined  # another container keeps its hostname
     shows_all = options.privileged or "systempaths=unconfined" in options.security_opt
     nodes, rules = _devices(options)
     parts = bundle_mounts.volume_parts(record, directory, volumes)
     args = [*([bundle_mounts.INIT, "--"] if options.init else []), *record.args]
     return {
-        "ociVersion": "1.2.0" if record.id_range else "1.0.2",  # the first with the option idmap
+        "ociVersion": "1.2.0" if record.id_range else "1.0.2",  # 1.2.0 is the first with the mount option idmap
         "process": {
             "terminal": options.tty,
             "user": record.account,
@@ -89,14 +89,14 @@ def build(
             **({"sysctl": options.sysctls} if options.sysctls else {}),
             "maskedPaths": [] if shows_all else MASKED_PATHS,
             "readonlyPaths": [] if shows_all else READONLY_PATHS,
-            **({"seccomp": filter} if (filter := seccomp_profile(options)) else {}),
+            **({"seccomp": filter} if (filter := seccomp(options)) else {}),
             **bundle_mounts.propagation(record),
         },
     }
 
 
 def capability_names(options: Any) -> list[str]:
-    """The capabilities for --cap-add, --cap-drop and --privileged, of those that this machine can give."""
+    """Return the capabilities for --cap-add, --cap-drop and --privileged that are in our own bounding set."""
     held = capabilities.bounding_set()
     if options.privileged:
         return held
@@ -114,7 +114,7 @@ def capability_names(options: Any) -> list[str]:
 
 
 def rlimits(options: Any) -> list[dict[str, Any]]:
-    """`process.rlimits`: -1 is the largest number, as the kernel has it (RLIM_INFINITY)."""
+    """Return `process.rlimits`. A limit of -1 becomes the largest number, the kernel's RLIM_INFINITY."""
     return [
         {"type": f"RLIMIT_{name.upper()}", "hard": hard % 2**64, "soft": soft % 2**64}
         for name, soft, hard in options.ulimits
@@ -122,36 +122,36 @@ def rlimits(options: Any) -> list[dict[str, Any]]:
 
 
 def _devices(options: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The nodes to make beside the default ones, and the rules of their use."""
+    """Return the device nodes to create in addition to the default ones, and all device rules."""
     if not (options.devices or options.device_rules or options.privileged):
         return [], devices.DEFAULT
     from pyctr_lite.engine.bundle import device_nodes
 
     if options.privileged:
         return device_nodes.of_host(), [{"allow": True, "access": "rwm"}]
-    nodes, rules = device_nodes.asked(options.devices)
+    nodes, rules = device_nodes.of_options(options.devices)
     return nodes, [*devices.DEFAULT, *rules, *map(device_nodes.rule, options.device_rules)]
 
 
 def no_new_privileges(options: Any) -> bool:
-    """Whether nothing that the container executes may gain privileges (PR_SET_NO_NEW_PRIVS of prctl(2))."""
+    """Return whether no program in the container can gain privileges (PR_SET_NO_NEW_PRIVS of prctl(2))."""
     return "no-new-privileges" in options.security_opt
 
 
-def seccomp_profile(options: Any) -> jsonfile.RawJson | None:
-    """`linux.seccomp`: the default profile, that of --security-opt seccomp=FILE, or none."""
+def seccomp(options: Any) -> jsonfile.RawJson | None:
+    """Return `linux.seccomp`: the profile of --security-opt, or the default one; None for no filter."""
     names = capability_names(options)
     for item in options.security_opt:
         if item.startswith("seccomp="):
             from pyctr_lite.engine.bundle import security
 
             return security.profile(item, names)
-    return None if options.privileged else profile.default(names)
+    return None if options.privileged else seccomp_profile.default(names)
 
 
 def _capabilities(options: Any) -> dict[str, list[str]]:
     names = capability_names(options)
-    # Nothing is inheritable: a file with inheritable capabilities must not give them back (CVE-2022-29162).
+    # No capability is inheritable, or a file with inheritable capabilities could give it back (CVE-2022-29162).
     return {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []}
 
 
@@ -174,7 +174,7 @@ def _namespaces(options: Any, joined: dict[str, int]) -> list[dict[str, str]]:
 
 
 def _user_namespace(ids: list[int], joined: dict[str, int]) -> dict[str, Any]:
-    """The maps of a new user namespace; one that is joined has them."""
+    """Return the id maps of a new user namespace. A joined namespace already has its maps."""
     mapping = [{"containerID": 0, "hostID": ids[0], "size": ids[1]}]
     return {} if "userns" in joined else {"uidMappings": mapping, "gidMappings": mapping}
 
@@ -184,7 +184,7 @@ def _resources(options: Any, device_rules: list[dict[str, Any]]) -> dict[str, An
     limit.memory = options.memory
     limit.memory_swap = options.memory_swap
     if options.memory is not None and options.memory_swap is None and hierarchy.counts_swap():
-        limit.memory_swap = options.memory * 2  # Docker: as much swap as memory
+        limit.memory_swap = options.memory * 2  # as in Docker: as much swap as memory
     limit.memory_reservation = options.memory_reservation
     limit.cpu_quota, limit.cpu_period = options.cpu_quota, options.cpu_period
     if options.nano_cpus:

@@ -1,4 +1,4 @@
-"""Write a container's bundle: config.json and the files of /etc, from its record.  [hot]"""
+"""Write a container to disk: its state, its record, and the bundle derived from the record.  [hot]"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_new(container: Container) -> None:
-    """Put a new container on disk: its state, its bundle, and last its record, which makes it a container."""
+    """Write a new container to disk: state, bundle, and last the record, with which the container exists."""
     for name in ("upper", "work", "rootfs"):
         os.mkdir(f"{container.directory}/{name}", 0o755)
     container.state.write(container.directory)
@@ -27,10 +27,10 @@ def write_new(container: Container) -> None:
 
 
 def write_bundle(container: Container) -> bundles.Bundle:
-    """Write config.json and the files of /etc from the record and the present state of the machine.
+    """Write config.json and the files of /etc from the record and the current state of the machine.
 
-    They are derived at each start, so that pids of joined containers and the host's resolv.conf are those of now.
-    Raises Conflict if a container whose namespace it joins does not run.
+    This is done at each start, so that the pids of joined containers and the host's resolv.conf are up to date.
+    Raises Conflict if a container whose namespace is to be joined is not running.
     """
     home = container.home
     joined = {

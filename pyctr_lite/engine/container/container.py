@@ -1,4 +1,4 @@
-"""A container on disk: its record, its state and its files. What is done to it is in engine/life.  [hot]"""
+"""A container on disk: its record, its state and its files. The verbs are in engine/life.  [hot]"""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.engine import background
 from pyctr_lite.engine.container import removal
-from pyctr_lite.engine.state import lock, record, states
+from pyctr_lite.engine.state import lock, states
+from pyctr_lite.engine.state.record import Record, State, now
 from pyctr_lite.errors import NotFound
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk
@@ -24,23 +25,23 @@ UNKNOWN_EXIT = 255
 
 
 class Container:
-    """A container of an engine. `state` is as it was read; `refresh` reads it again and repairs it."""
+    """A container of an engine. `state` is the state that was read last; `refresh` reads it again."""
 
-    def __init__(self, home: Home, made: record.Record, state: record.State) -> None:
-        self.home, self.paths, self.record, self.state = home, home.paths, made, state
-        self.id: str = made.id
-        self.directory = home.paths.container(made.id)
-        self.runtime = home.paths.runtime(made.id)
+    def __init__(self, home: Home, record: Record, state: State) -> None:
+        self.home, self.paths, self.record, self.state = home, home.paths, record, state
+        self.id: str = record.id
+        self.directory = home.paths.container(record.id)
+        self.runtime = home.paths.runtime(record.id)
         self.lock = lock.Lock(f"{self.directory}/lock")
         self.new_bundle: Bundle | None = None
-        """The bundle that `create` has just written, for a start that follows at once."""
+        """The bundle that `create` has just written, for a start by the same command."""
 
     @classmethod
     def load(cls, home: Home, id: str) -> Container:
-        """Read a container by its id, and repair its record if its monitor was killed. Raises NotFound."""
+        """Read a container by its id, and repair its state if its monitor was killed. Raises NotFound."""
         directory = home.paths.container(id)
         try:
-            container = cls(home, record.Record.read(directory), record.State.read(directory))
+            container = cls(home, Record.read(directory), State.read(directory))
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(f"No such container: {id[:12]}") from None
         if container.state.running and not container.alive():
@@ -57,10 +58,10 @@ class Container:
         """The container's cgroup."""
         return groups.Group(self.paths.group(self.id))
 
-    def refresh(self) -> record.State:
+    def refresh(self) -> State:
         """Read the state again, and repair it if the monitor was killed. Raises NotFound."""
         try:
-            self.state = record.State.read(self.directory)
+            self.state = State.read(self.directory)
         except FileNotFoundError:
             raise NotFound(f"No such container: {self.id[:12]}") from None
         if self.state.running and not self.alive():
@@ -68,12 +69,12 @@ class Container:
         return self.state
 
     def alive(self) -> bool:
-        """Return whether the container's process or its monitor lives, whatever its state says."""
+        """Return whether the container's first process or its monitor is alive, whatever the state says."""
         pids = ((self.state.Pid, self.state.PidStart), (self.state.MonitorPid, self.state.MonitorStart))
         return any(runtime_state.alive(pid, started) for pid, started in pids)
 
     def prepare_sources(self) -> None:
-        """Create the missing sources of -v again, as Docker does: a reboot empties /tmp and /run.
+        """Create missing sources of -v, as Docker does: a reboot empties /tmp and /run.
 
         Raises InvalidArgument if the source of a --mount is missing.
         """
@@ -82,7 +83,7 @@ class Container:
                 bind.prepare_source(mount["Source"], mount.get("CreateSource", False))
 
     def clean(self) -> None:
-        """Remove the traces of a run on the host: processes in the cgroup, the cgroup, the runtime's state."""
+        """Remove what a run leaves on the host: processes in the cgroup, the cgroup, the runtime's state."""
         if self.group.exists():
             self.group.kill()
             self.group.remove()
@@ -115,9 +116,9 @@ class Container:
         try:
             if not held:
                 self.lock.acquire()
-            state = self.state = record.State.read(self.directory)
+            state = self.state = State.read(self.directory)
             if not state.running or self.alive():
-                return  # the monitor recorded the end just before it exited, or another command did
+                return  # the monitor recorded the end just before it exited, or another command repaired the state
             self.clean()
             if self.record.options.remove:
                 self.remove_files(volumes=True)
@@ -125,7 +126,7 @@ class Container:
             if state.restarting:
                 state.Error = "the monitor was killed before it could restart the container"
             else:
-                state.ExitCode, state.FinishedAt = UNKNOWN_EXIT, record.now()
+                state.ExitCode, state.FinishedAt = UNKNOWN_EXIT, now()
                 state.Error = "the monitor was killed before it could see how the container ended"
             state.Status, state.Pid, state.PidStart = states.EXITED, 0, 0
             state.write(self.directory)

@@ -1,4 +1,4 @@
-"""The containers of a state directory: find one, list all, join one's namespaces.  [hot]"""
+"""The containers of a state directory: find one, list all, find the process whose namespaces to join.  [hot]"""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def get(home: Home, reference: str) -> Container:
 
 
 def read_all(home: Home, *, all: bool = True) -> tuple[list[Container], bool]:
-    """Read all containers, the newest first; without `all` only those that run.
+    """Read all containers, the newest first; without `all` only those that are running.
 
-    Returns also whether every directory was a whole container: one that is not may be a leftover of a command
-    that was killed, or may be on its way in or out.
+    Also return whether every directory was a complete container. One that is not is being created or removed, or a
+    command was killed while it did that.
     """
-    found, whole = [], True
+    found, complete = [], True
     for id in home.names.directories():
         if len(id) != names.ID_LENGTH:
-            whole = False  # it is being removed
+            complete = False  # it is being removed
             continue
         try:
             if all or record.State.read(home.paths.container(id)).running:
@@ -35,19 +35,19 @@ def read_all(home: Home, *, all: bool = True) -> tuple[list[Container], bool]:
                 if all or container.state.running:
                     found.append(container)
         except (NotFound, FileNotFoundError):
-            whole = False  # it was removed meanwhile, or is being created
-    return sorted(found, key=lambda container: container.record.created, reverse=True), whole
+            complete = False  # it has just been removed, or is being created
+    return sorted(found, key=lambda container: container.record.created, reverse=True), complete
 
 
 def running_pid(home: Home, reference: str) -> int:
-    """Return the pid of a running container's first process. Raises Conflict if it does not run."""
+    """Return the pid of a container's first process. Raises Conflict if the container is not running."""
     container = get(home, reference)
     states.require("join", container.state, container.name)
     return container.state.Pid
 
 
 def can_join(home: Home, mode: str) -> bool:
-    """Return whether the container of a namespace mode "container:ID" runs."""
+    """Return whether the container of a namespace mode "container:ID" is running."""
     try:
         running_pid(home, mode.partition(":")[2])
     except (Conflict, NotFound):

@@ -1,4 +1,4 @@
-"""Taking a container's directory off the disk."""
+"""Unmount everything in a container's directory, so that it can be removed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pyctr_lite.rootfs import walk
 
 
 def is_mounted(directory: str) -> bool:
-    """Whether `mount` was done: something is mounted on the root of the container in a directory."""
+    """Return whether a container's root file system is mounted in its directory (the verb `mount`)."""
     return os.stat(f"{directory}/rootfs").st_dev != os.stat(directory).st_dev
 
 
 def unmount_rootfs(directory: str) -> None:
-    """Undo `mount`, where it was done: nothing may be mounted in a container that is removed."""
+    """Undo the verb `mount`: unmount the root file system and the parts of volumes. Idempotent."""
     try:
         while is_mounted(directory):
             linux.umount2(f"{directory}/rootfs", linux.MNT_DETACH)
@@ -25,9 +25,9 @@ def unmount_rootfs(directory: str) -> None:
 
 
 def _unmount_sources(directory: str) -> None:
-    """Unmount the parts of volumes that `mount` has mounted for other runtimes.
+    """Unmount the parts of volumes that the verb `mount` has mounted for other runtimes.
 
-    What was mounted on is removed by a call that removes nothing else: never a file of the volume.
+    Remove each mount point with unlink(2) or rmdir(2), never recursively: no file of a volume may be removed.
     """
     try:
         names = os.listdir(directory)
@@ -39,7 +39,7 @@ def _unmount_sources(directory: str) -> None:
             while True:
                 linux.umount2(path, linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # nothing is mounted there any more
+            if error.errno != errno.EINVAL:  # EINVAL: it is not a mount point any more
                 raise
         walk.remove_entry(path)
     os.rmdir(directory)

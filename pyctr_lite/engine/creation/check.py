@@ -1,6 +1,6 @@
-"""The check of a new container's options, the same for the command line and the Python API.  [hot]
+"""Check a new container's options, with the same rules for the command line and the Python API.  [hot]
 
-The texts are Docker's where Docker has the same rule; those of its client name the flag of the command line.
+If Docker has the same rule, the message is Docker's; a message of Docker's client names the flag.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _CHECKED_EACH = (
 
 
 def validate(options: ContainerOptions) -> None:
-    """Check options that do not depend on the image, and bring them into the form that a record keeps.
+    """Check the options that do not depend on the image, and convert them to the form that a record keeps.
 
-    Raises InvalidArgument. Reads the file of a seccomp profile.
+    The content of a seccomp profile replaces the path of its file. Raises InvalidArgument.
     """
     check_types(options)
     for name in _ZERO_IS_NONE:
@@ -82,7 +82,7 @@ def _check_modes(options: ContainerOptions) -> None:
             if value:
                 raise InvalidArgument(
                     f"conflicting options: --{flag} and --network {options.network}",
-                    "names belong to the container whose network it is",
+                    "they belong to the container whose network is used",
                 )
 
 
@@ -90,7 +90,9 @@ def _check_limits(options: ContainerOptions) -> None:
     if options.nano_cpus is not None and (options.cpu_quota is not None or options.cpu_period is not None):
         raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set")
     if (options.dns or options.dns_search or options.dns_options) and options.network.startswith("container:"):
-        raise InvalidArgument("conflicting options: dns and the network mode", "the other container's is used")
+        raise InvalidArgument(
+            "conflicting options: dns and the network mode", "the other container's resolv.conf is used"
+        )
     limits.check(options)
     limits.check_swap(options)
     if options.oom_score_adj is not None and not -1000 <= options.oom_score_adj <= 1000:
@@ -108,7 +110,7 @@ def _check_label(name: str, value: str) -> None:
 
 
 def _check_behaviour(options: ContainerOptions) -> None:
-    """Check the options of security, log, health, end and restart."""
+    """Check the options for security, logs, health checks, the stop signal and restarts."""
     if options.security_opt:
         from pyctr_lite.engine.bundle import security
 
@@ -120,7 +122,7 @@ def _check_behaviour(options: ContainerOptions) -> None:
         size, files = log_options.parse(options.log_driver, options.log_options)
         options.log_max_size, options.log_max_files = size, files
     elif (options.log_max_size, options.log_max_files) != (0, 1):
-        raise InvalidArgument("log_max_size and log_max_files follow from log_options", "give max-size there")
+        raise InvalidArgument("log_max_size and log_max_files follow from log_options", "set max-size there")
     if options.healthcheck:
         from pyctr_lite.engine.life import health
 

@@ -1,4 +1,4 @@
-"""`create`: from an image and options to a container on disk, whole or not at all."""
+"""Create a container on disk from an image and options. All or nothing."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _SHORT_ID = 12
 
 
 def create(home: Home, options: ContainerOptions) -> Container:
-    """Create a container of an image. Raises NotFound without the image, Conflict if the name is taken.
+    """Create a container. Raises NotFound if the image is missing, Conflict if the name is taken.
 
-    Raises InvalidArgument for an option that cannot be, before anything is made. Nothing that the container refers
-    to is removed until its record is on disk.
+    Raises InvalidArgument for a wrong option, before anything is created. A lock keeps other commands from
+    removing the image or a volume of the container before its record is on disk.
     """
     check.validate(options)
     with lock.References(home.paths.containers, shared=True):
@@ -40,15 +40,15 @@ def create(home: Home, options: ContainerOptions) -> Container:
 def _create(home: Home, options: ContainerOptions) -> Container:
     image = home.images.get(options.image)
     _check_helpers(options)
-    config: dict[str, Any] = image.config.get("config") or {}  # of the shape documents.CONFIG
+    config: dict[str, Any] = image.config.get("config") or {}  # checked against documents.CONFIG
     args = _args(options, config)
     layers = list(reversed(home.images.layer_directories(image)))
     view = image_view.ImageView(home.paths, (image.chain_ids or [image_view.NO_LAYERS])[-1], layers)
     user = options.user or config.get("User") or ""
     account = accounts.resolve(user, options.group_add, view.passwd, view.group)
     id = os.urandom(32).hex()
-    asked = options.volumes or options.mounts or options.tmpfs or config.get("Volumes")
-    if asked:
+    has_mounts = options.volumes or options.mounts or options.tmpfs or config.get("Volumes")
+    if has_mounts:
         from pyctr_lite.engine.creation import mounts
 
         specs = mounts.parse(options, _volumes(config))
@@ -67,16 +67,16 @@ def _create(home: Home, options: ContainerOptions) -> Container:
         if options.healthcheck and config.get("Shell"):
             options.healthcheck["Shell"] = config["Shell"]
     stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
-    signals.number(stop_signal)  # the image's may be wrong
+    signals.number(stop_signal)  # raises if the image's signal is wrong
     if options.name:
         names.check(options.name)
     directory = _make_directory(home, id)
-    making = lock.Lock(f"{directory}/lock")
-    making.acquire()  # so that others see: it is being made
+    creating = lock.Lock(f"{directory}/lock")
+    creating.acquire()  # other commands must not sweep a half-made container
     name, container = "", None
     try:
         name = home.names.take(options.name, id)
-        made = record.Record(
+        new_record = record.Record(
             options,
             id=id,
             name=name,
@@ -92,10 +92,10 @@ def _create(home: Home, options: ContainerOptions) -> Container:
             hostname=hostname,
             stop_signal=stop_signal,
             mounts=mounts.resolve(specs, home.volumes, lambda data, path: _fill(view, data, path))
-            if asked
+            if has_mounts
             else [],
         )
-        container = Container(home, made, record.State())
+        container = Container(home, new_record, record.State())
         if options.userns in ("", "host"):
             write.write_new(container)
         else:
@@ -108,7 +108,7 @@ def _create(home: Home, options: ContainerOptions) -> Container:
             home.names.release(name, id)
         raise
     finally:
-        making.release()
+        creating.release()
     return container
 
 
@@ -123,10 +123,10 @@ def _make_directory(home: Home, id: str) -> str:
 
 
 def _check_helpers(options: ContainerOptions) -> None:
-    """What --init and --lxcfs bind in from the host must be there."""
+    """Check that the host has the files that --init and --lxcfs need. Raises PyctrError."""
     if options.init and not os.path.exists(bundle_mounts.TINI):
         raise PyctrError(
-            f"--init needs {bundle_mounts.TINI}, which is not there", "apt-get install tini, or make setup"
+            f"--init needs {bundle_mounts.TINI}, which is missing", "apt-get install tini, or make setup"
         )
     if options.lxcfs and not os.path.exists(bundle_mounts.LXCFS + "/proc/meminfo"):
         raise PyctrError(
@@ -135,40 +135,40 @@ def _check_helpers(options: ContainerOptions) -> None:
 
 
 def _args(options: ContainerOptions, config: dict[str, Any]) -> list[str]:
-    """The program and its arguments: an entrypoint that is given drops the image's command too."""
+    """Return the program and its arguments. An --entrypoint also discards the image's command."""
     if options.entrypoint is not None:
         entrypoint = [options.entrypoint] if options.entrypoint else []
         command = options.command
     else:
         entrypoint = config.get("Entrypoint") or []
         command = options.command or config.get("Cmd") or []
-    if entrypoint == [""]:  # Docker's way to say that there is none
+    if entrypoint == [""]:  # in Docker, this removes the entrypoint
         entrypoint = []
     args = [*entrypoint, *command]
     if not args:
-        raise InvalidArgument("no command specified", "the image names none: give one after it")
+        raise InvalidArgument("no command specified", "the image has none: write one after the image")
     return args
 
 
 def _clean(path: str) -> str:
-    """A path of an image, as from its root: nothing leads above it, as Docker has it."""
+    """Return a path of an image as an absolute one; `..` does not lead above the root, as in Docker."""
     return "/" + os.path.normpath("/" + path).lstrip("/")
 
 
 def _volumes(config: dict[str, Any]) -> list[str]:
-    """The places of an image's volumes, each once."""
-    places = list(dict.fromkeys(_clean(path) for path in config.get("Volumes") or {}))
-    if "/" in places:
-        raise InvalidArgument("the image has a volume on /, which cannot be one", "Its config.Volumes is wrong.")
-    return places
+    """Return the paths of an image's volumes without duplicates. Raises InvalidArgument if one is "/"."""
+    paths = list(dict.fromkeys(_clean(path) for path in config.get("Volumes") or {}))
+    if "/" in paths:
+        raise InvalidArgument("the image has a volume on /, which cannot be a volume", "config.Volumes is wrong")
+    return paths
 
 
 def _environment(options: ContainerOptions, config: dict[str, Any], hostname: str) -> list[str]:
-    """Return the variables of the image, changed by -e; `-e NAME` takes the caller's, if it has one."""
+    """Return the image's variables, changed by -e; `-e NAME` passes on the caller's variable, if it is set."""
     variables: dict[str, str | None] = {"PATH": program.DEFAULT_PATH, "HOSTNAME": hostname}
     if options.tty:
         variables["TERM"] = "xterm"
-    for item in config.get("Env") or []:  # an image is not given the caller's variables, whatever it names
+    for item in config.get("Env") or []:  # a bare NAME of an image must not take the caller's variable
         name, equals, value = item.partition("=")
         if name and equals:
             variables[name] = value
@@ -181,13 +181,13 @@ def _environment(options: ContainerOptions, config: dict[str, Any], hostname: st
 def _hostname(home: Home, options: ContainerOptions, id: str) -> str:
     if options.uts == "host" or (options.network == "host" and not options.hostname):
         return os.uname().nodename
-    if options.network.startswith("container:"):  # one network, one name, as Docker has it
+    if options.network.startswith("container:"):  # as in Docker, containers in one network share one hostname
         return str(containers.get(home, options.network.partition(":")[2]).record.hostname)
     name: str = options.hostname or id[:_SHORT_ID]
-    for what, text in (("hostname", name), ("domain name", options.domainname)):
+    for kind, text in (("hostname", name), ("domain name", options.domainname)):
         if text and (not text.isprintable() or " " in text):
             raise InvalidArgument(
-                f"invalid {what} {text!r}: a control character, a space, or bytes that are not text"
+                f"invalid {kind} {text!r}: it contains a control character, a space, or bytes that are not text"
             )
     if len(name.encode()) > 64:
         raise InvalidArgument(f"invalid hostname {name!r}: longer than 64 bytes")
@@ -198,11 +198,11 @@ def _fill(view: image_view.ImageView, data: str, path: str) -> None:
     try:
         with os.scandir(data) as entries:
             if any(True for _ in entries) and not os.path.exists(f"{os.path.dirname(data)}/filling"):
-                return  # never over what is there, but for a copy that was cut off
+                return  # a volume that has files is not filled, unless a copy into it was interrupted
     except FileNotFoundError:
         return
     if os.path.islink(data):
-        return  # the administrator's, to another disk: as with a directory of the host, nothing of ours goes there
+        return  # the administrator links the data to another disk: like a host directory, it is not filled
     from pyctr_lite.volumes import fill
 
     root_fd = view.mounted(with_init=True)

@@ -1,4 +1,4 @@
-"""What the engine must know of an image's files before a container runs: its Init layer, its accounts."""
+"""Files of an image that the engine needs before a container runs: the Init layer and the account files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 NO_LAYERS = "scratch"
-"""In the place of the chain id of an image without layers."""
+"""Stands for the chain id of an image without layers."""
 
 
 class ImageView:
-    """The Init layer of an image and the texts of its account files, found once for each image.
+    """The Init layer of an image and the texts of its account files, made once for each image.
 
     `layers` are the image's unpacked layers, top first.
     """
@@ -33,27 +33,27 @@ class ImageView:
         self.passwd, self.group = accounts["passwd"], accounts["group"]
 
     def mounted(self, *, with_init: bool = False) -> int:
-        """A descriptor (O_PATH) of the image's root: its layers mounted read-only, in no one's mount table.
+        """Mount the image's layers read-only and detached, and return a descriptor (O_PATH) of the root.
 
-        `with_init` adds the Init layer: it is what a container of the image has before it runs.
-        The mount lives as long as the descriptor.
+        `with_init` adds the Init layer: the view is then the root of a new container. The mount lives as long as
+        the descriptor.
         """
-        place = f"{self.paths.run}/view-{os.getpid()}"
-        os.makedirs(place, 0o700, exist_ok=True)
+        mountpoint = f"{self.paths.run}/view-{os.getpid()}"
+        os.makedirs(mountpoint, 0o700, exist_ok=True)
         try:
             layers = [self.init_layer, *self.layers] if with_init else self.layers
             if not layers:
-                linux.mount("tmpfs", place, "tmpfs", linux.MS_RDONLY, "mode=755")
+                linux.mount("tmpfs", mountpoint, "tmpfs", linux.MS_RDONLY, "mode=755")
             else:
-                # A read-only overlay has at least two layers.
-                lowers = layers if len(layers) > 1 else [*layers, place]
-                overlay.mount_overlay(lowers, "", "", place)
+                # A read-only overlay needs at least two layers: the second one here is the empty mount point.
+                lowers = layers if len(layers) > 1 else [*layers, mountpoint]
+                overlay.mount_overlay(lowers, "", "", mountpoint)
             try:
-                return linux.open_tree(place, linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC)
+                return linux.open_tree(mountpoint, linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC)
             finally:
-                linux.umount2(place, linux.MNT_DETACH)
+                linux.umount2(mountpoint, linux.MNT_DETACH)
         finally:
-            os.rmdir(place)
+            os.rmdir(mountpoint)
 
     def _make(self) -> dict[str, str]:
         from pyctr_lite.rootfs import init_layer

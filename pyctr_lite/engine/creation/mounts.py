@@ -1,4 +1,4 @@
-"""From -v, --mount, --tmpfs and the image's VOLUMEs to the mounts of one container, with `inspect`'s keys."""
+"""The mounts of a new container, from -v, --mount, --tmpfs and the image's VOLUMEs, with the keys of `inspect`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def parse(options: ContainerOptions, image_volumes: list[str]) -> list[spec.MountSpec]:
-    """All mounts that are asked for; an image's VOLUME is an anonymous volume where nothing else is mounted."""
+    """Parse all mounts. An image's VOLUME becomes an anonymous volume if nothing else is mounted at its path."""
     specs = [
         *(spec.parse_volume(text) for text in options.volumes),
         *(spec.parse_mount(text) for text in options.mounts),
@@ -33,9 +33,9 @@ def parse(options: ContainerOptions, image_volumes: list[str]) -> list[spec.Moun
 def resolve(
     specs: list[spec.MountSpec], volumes: store.VolumeStore, fill: Callable[[str, str], None]
 ) -> list[dict[str, Any]]:
-    """Make what is missing on the host, and say what is mounted where.
+    """Create missing sources on the host, and return the mounts as `inspect` shows them.
 
-    `fill(data, target)` copies what the image has at `target` into a new volume's `data`.
+    `fill(data, target)` copies the image's files at `target` into the directory `data` of a new volume.
     """
     resolved: list[dict[str, Any]] = []
     try:
@@ -65,7 +65,7 @@ def _resolve(item: spec.MountSpec, volumes: store.VolumeStore, fill: Callable[[s
         }
     volume = _volume(item, volumes)
     if item.subpath:
-        os.close(sources.open_source(volume.source, item.subpath))  # only a look: it is resolved at each start
+        os.close(sources.open_source(volume.source, item.subpath))  # only a check: each start resolves it again
     elif not item.nocopy and not volume.options.get("device"):
         fill(volume.mountpoint, item.target)
     return mount | {

@@ -1,7 +1,8 @@
 """`--userns`: a user namespace for a container, with host ids that no other container has.
 
-As with podman: `auto` takes the lowest free range of what /etc/subuid and /etc/subgid give the user "containers",
-else of the upper half of all ids; `container:ID` is in the user namespace of another one.
+As in podman, `auto` takes the lowest free range of the ids that /etc/subuid and /etc/subgid give the user
+"containers", or of the upper half of all ids if they give none. `container:ID` joins the namespace of another
+container.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.state.options import ContainerOptions
 
 Range = list[int]
-"""The first host id and how many: root inside is the first, users and groups alike."""
+"""The first host id and the number of ids, for users and groups alike. Root inside has the first one."""
 SIZE = 65536
 _OWNER = "containers"
 _DEFAULT = (2**31, 2**32 - 1)
-"""As podman's manual has it; the last id of all means "no id"."""
+"""The default of podman's manual. The last of all ids is excluded: to the kernel it means "no id"."""
 _SPACES = {"network": "network", "pid": "PID", "ipc": "IPC", "uts": "UTS"}
 
 
 def check(home: Home, options: ContainerOptions, account: dict[str, object]) -> None:
-    """Refuse what a container with a user namespace of its own cannot have. Docker's rules, in its words."""
+    """Check that the options suit a user namespace. Raises InvalidArgument. Rules and texts are Docker's."""
     if options.privileged:
         raise InvalidArgument(
             "privileged mode is incompatible with user namespaces",
@@ -50,7 +51,7 @@ def check(home: Home, options: ContainerOptions, account: dict[str, object]) -> 
             raise InvalidArgument(
                 f"cannot join the {name} namespace of container {containers.get(home, other).name}: "
                 "it belongs to another user namespace",
-                f"--userns container:{containers.get(home, other).name} joins that one too",
+                f"join that namespace as well: --userns container:{containers.get(home, other).name}",
             )
     size = ids[1] if ids else _size(options.userns)
     groups = account.get("additionalGids") or []
@@ -58,15 +59,15 @@ def check(home: Home, options: ContainerOptions, account: dict[str, object]) -> 
     for id in (account["uid"], account["gid"], *groups):
         if int(id) >= size:
             raise InvalidArgument(
-                f"id {id} of the container's user has no host id: its user namespace has {size}",
-                f"--userns auto:size={int(id) + 1} gives it more",
+                f"id {id} of the container's user has no host id: its user namespace has {size} ids",
+                f"use a larger one: --userns auto:size={int(id) + 1}",
             )
 
 
 def write_new(container: Container) -> None:
-    """Give a container its range, and put it on disk before another one is given the same."""
+    """Choose a container's id range and write the container to disk, under a lock: no two get the same range."""
     home, options = container.home, container.record.options
-    # Not `containers`: who makes a container holds that already (lock.py).
+    # The lock is on `names`, because `create` already holds the one on `containers` (lock.py).
     lock = os.open(home.paths.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,26 +78,26 @@ def write_new(container: Container) -> None:
 
 
 def _of_other(home: Home, options: ContainerOptions) -> Range | None:
-    """The range of the container whose user namespace is joined, None where that is a new one."""
+    """Return the range of the container whose user namespace is joined, None for a new user namespace."""
     kind, _, other = options.userns.partition(":")
     if kind != "container":
         return None
     found = containers.get(home, other)
     if found.record.id_range is None:
         raise InvalidArgument(
-            f"container {found.name} has no user namespace of its own", "run that one with --userns auto"
+            f"container {found.name} has no user namespace of its own", f"run {found.name} with --userns auto"
         )
     ids: Range = found.record.id_range
     return ids
 
 
 def _size(mode: str) -> int:
-    """How many ids "auto" or "auto:size=N" asks for."""
+    """Return the number of ids for "auto" or "auto:size=N". Raises InvalidArgument."""
     _, equals, size = mode.partition("=")
     if not equals:
         return SIZE
     if not number.is_whole(size, 2**31 - 1) or not int(size):
-        raise InvalidArgument(f"invalid userns mode: {mode}", "auto:size=N takes a number of ids, as in 65536")
+        raise InvalidArgument(f"invalid userns mode: {mode}", "N in auto:size=N is a number of ids, such as 65536")
     return int(size)
 
 
@@ -106,14 +107,14 @@ def _taken(home: Home) -> list[Range]:
         try:
             ids = record.Record.read(home.paths.container(id)).id_range
         except (FileNotFoundError, NotADirectoryError):
-            continue  # it is being made, or removed: it has none yet, or no more
+            continue  # it is being created or removed, and has no range
         if ids:
             ranges.append(ids)
     return ranges
 
 
 def _free(taken: list[Range], size: int) -> Range:
-    """The lowest free range of a size. Fails with Conflict where there is none."""
+    """Return the lowest free range of a size. Raises Conflict if no range is large enough."""
     for first, end in _pools():
         for start, count in sorted(taken):
             if first + size <= start:
@@ -122,13 +123,13 @@ def _free(taken: list[Range], size: int) -> Range:
         if first + size <= end:
             return [first, size]
     raise Conflict(
-        f"no {size} host ids in a row are free for a user namespace",
-        f"remove containers with --userns auto, or give {_OWNER} more in /etc/subuid and /etc/subgid",
+        f"no free range of {size} consecutive host ids",
+        f"remove containers with --userns auto, or give the user {_OWNER} more ids in /etc/subuid and /etc/subgid",
     )
 
 
 def _pools() -> list[tuple[int, int]]:
-    """First id and end of what may be given out: what both files have, for one range is for users and groups."""
+    """Return first id and end of each pool: the ids in both files, because a range is for users and groups."""
     uids, gids = _subordinate("/etc/subuid"), _subordinate("/etc/subgid")
     if not uids and not gids:
         return [_DEFAULT]
@@ -137,7 +138,7 @@ def _pools() -> list[tuple[int, int]]:
 
 
 def _subordinate(path: str) -> list[tuple[int, int]]:
-    """The ranges of the user "containers" in a file of subuid(5)."""
+    """Return first id and end of each range of the user "containers" in a file of subuid(5)."""
     try:
         with open(path, errors="surrogateescape") as file:
             lines = [line.strip().split(":") for line in file]

@@ -1,4 +1,4 @@
-"""Values of the less common options of a new container, each checked alone.
+"""Check single values of the less common options of a new container.
 
 The command line calls the same checks while it parses a flag, because Docker's client names the flag in the error.
 """
@@ -22,7 +22,7 @@ _DOMAIN = re.compile(r"([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\.?)+")
 
 
 def check_each(name: str, values: Any) -> None:
-    """Check every value of an option by its name in ContainerOptions. Raises InvalidArgument, with the name."""
+    """Check every value of the option `name` of ContainerOptions. Raises InvalidArgument, with the name."""
     for value in values.items() if isinstance(values, dict) else values:
         try:
             _CHECKS[name](value)
@@ -47,7 +47,7 @@ def check_device(value: tuple[str, str, str]) -> None:
 
 
 def is_access(text: str) -> bool:
-    """Return whether a text is an access to a device: some of the letters r, w and m."""
+    """Return whether a text is a kind of access to a device: some of the letters r, w and m."""
     return bool(text) and set(text) <= set("rwm") and len(set(text)) == len(text)
 
 
@@ -72,7 +72,7 @@ def check_address(text: str) -> None:
 
 
 def check_domain(text: str) -> None:
-    """Check a domain to search in; "." means none."""
+    """Check a search domain; "." means none."""
     if text != "." and not _DOMAIN.fullmatch(text):
         raise InvalidArgument(f"{text} is not a domain")
 

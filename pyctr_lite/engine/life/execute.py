@@ -123,7 +123,7 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
 
 def container_filter(container: Container) -> seccomp.Filter | None:
     """Load the container's seccomp filter, for --privileged too: that flag adds only capabilities to an exec."""
-    return seccomp.load(spec.seccomp_profile(container.record.options), container.paths.filters)
+    return seccomp.load(spec.seccomp(container.record.options), container.paths.filters)
 
 
 def _running_pid(container: Container) -> int:

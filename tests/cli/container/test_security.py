@@ -160,9 +160,9 @@ def test_an_unsupported_option_is_refused(pyctr: Pyctr, text: str, words: str) -
     ("content", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "no object with a defaultAction"),
-        ('{"syscalls": []}', "no object with a defaultAction"),
-        ('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [1]}', "no list of objects"),
+        ("[]", "it must be an object with a defaultAction"),
+        ('{"syscalls": []}', "it must be an object with a defaultAction"),
+        ('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [1]}', "syscalls must be a list of objects"),
         ('{"defaultAction": "x", "architectures": ["a"], "archMap": [{"architecture": "b"}]}', "both"),
         ('{"defaultAction": "x", "syscalls": [{"name": "a", "names": ["b"]}]}', "both 'name' and 'names'"),
         ('{"defaultAction": "x", "syscalls": [{"name": "a", "includes": {"minKernel": "new"}}]}', "not a version"),

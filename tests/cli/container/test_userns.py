@@ -191,7 +191,7 @@ def test_a_container_without_a_free_range_is_refused_and_leaves_nothing(pyctr: P
     words = ("--userns", f"auto:size={2**31 - 1}", "-v", "/anonymous", "busybox", "cat", "/proc/self/uid_map")
     out = pyctr("run", "--name", "all", *words, check=True).stdout
     assert out.split() == ["0", str(FIRST), str(2**31 - 1)]
-    assert "no 65536 host ids in a row are free" in fails(pyctr, "run", *USERNS, "-v", "/x", "busybox")
+    assert "no free range of 65536 consecutive host ids" in fails(pyctr, "run", *USERNS, "-v", "/x", "busybox")
     assert len(pyctr("ps", "-aq").stdout.split()) == len(pyctr("volume", "ls", "-q").stdout.split()) == 1
     assert len(list((pyctr.root / "containers").iterdir())) == 1
 
@@ -210,7 +210,7 @@ def test_the_ranges_are_those_of_the_user_named_containers(
     monkeypatch.setattr(user_namespace, "_subordinate", found.__getitem__)
     assert user_namespace._free([], 4) == [1050000, 4]
     assert user_namespace._free([[1050000, 4]], 5) == [1050004, 5]
-    with pytest.raises(user_namespace.Conflict, match="no 6 host ids in a row are free"):
+    with pytest.raises(user_namespace.Conflict, match="no free range of 6 consecutive host ids"):
         user_namespace._free([[1050000, 4]], 6)
     monkeypatch.setattr(user_namespace, "_subordinate", lambda path: [])
     assert user_namespace._free([[FIRST + 5, 10]], 5) == [FIRST, 5]
