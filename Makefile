@@ -75,8 +75,9 @@ notebooks-test: ready ready-course ## run every notebook and compare its outputs
 notebooks-refresh: ready ready-course ## run notebooks and store their outputs: review the diff (NB=03)
 	@$(VENV)/python -m tests.notebooks.refresh $(NB)
 
-labs-check: ready ready-dev ready-course ## prove the labs: starters, solutions, mistakes
-	@$(VENV)/python -m pytest tests/labs $(ARGS)
+labs-check: ready ready-dev ready-course ## prove the labs: starters, solutions, mistakes, mutants (EX=3.2 SAMPLE=10)
+	@$(VENV)/python -m pytest tests/labs $(if $(EX),-k "[$(EX)") $(ARGS)
+	@$(VENV)/python -m tests.labs.mutants $(if $(EX),--exercise $(EX)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 bench: ready ## measure against runc, crun, podman and docker: build/bench.txt, build/bench.json (ROUNDS=30)
 	@make/setup.sh --quiet packages bench
