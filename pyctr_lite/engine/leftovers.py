@@ -1,4 +1,4 @@
-"""What processes of ours that were killed have left on the host, found and removed; never what is in use."""
+"""Find and remove resources that killed pyctr_lite processes left behind. Never touches anything in use."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ KINDS = {
     "init layer": "init layers",
     "image": "broken images",
 }
-"""Each kind and its plural, in the order of removal: a directory only when nothing is mounted in it."""
+"""Each kind and its plural, in the order of removal: mounts before the directories that hold them."""
 _DETACH = linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW
 SETTLED = 60
-"""Seconds after which what is half made is nobody's any more: it is made in milliseconds."""
+"""Seconds after which an incomplete object is a leftover: creating it takes milliseconds."""
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """One thing that nobody needs: its kind (of `KINDS`), its path, and how it is removed."""
+    """One leftover: its kind (a key of `KINDS`), its path, and the function that removes it."""
 
     kind: str
     path: str
@@ -52,7 +52,7 @@ class Leftover:
 
 
 def find(home: Home) -> list[Leftover]:
-    """All that is left, in the order in which it can be removed. It repairs dead containers' records."""
+    """Find all leftovers, in the order of removal. Repair the states of containers whose monitor was killed."""
     containers.read_all(home)
     return [
         *_mounts(home),
@@ -68,24 +68,24 @@ def find(home: Home) -> list[Leftover]:
 
 
 def sweep_containers(home: Home) -> None:
-    """Remove what is left of containers whose making or removal was cut off, as far as it can be removed."""
-    for kind in (_mounts, _half_containers, _names):  # each looks when the one before has removed what it found
-        for left in kind(home):
+    """Remove what is left of containers whose creation or removal was interrupted. Skip what cannot be removed."""
+    for find_kind in (_mounts, _half_containers, _names):  # each must see the removals of the one before
+        for leftover in find_kind(home):
             try:
-                left.remove()
+                leftover.remove()
             except OSError:
-                pass  # another command sweeps too, or it cannot be removed: `doctor` tells
+                pass  # another command removes it too, or it cannot be removed: `doctor` reports it
 
 
 def _mounts(home: Home) -> Iterator[Leftover]:
-    """Mounts of containers that have gone; `pyctr_lite mount` of one that is there is its user's."""
-    tops = {f"{home.paths.root}/containers/": _is_no_container, f"{home.paths.run}/containers/": _is_idle}
+    """Find mounts of removed containers. A mount of the verb `mount` in an existing container is in use."""
+    tops = {f"{home.paths.root}/containers/": _has_no_record, f"{home.paths.run}/containers/": _is_idle}
     for mount in reversed(mountinfo.mounts()):
         path = mount.mountpoint
-        for top, is_left in tops.items():
-            if path.startswith(top) and is_left(home, path[len(top) :].split("/")[0]):
+        for top, is_leftover in tops.items():
+            if path.startswith(top) and is_leftover(home, path[len(top) :].split("/")[0]):
                 yield Leftover("mount", path, partial(linux.umount2, path, _DETACH))
-        if path.startswith(f"{home.paths.run}/view-") and not _lives(path.rpartition("-")[2]):
+        if path.startswith(f"{home.paths.run}/view-") and not _is_alive(path.rpartition("-")[2]):
             yield Leftover("mount", path, partial(linux.umount2, path, _DETACH))
 
 
@@ -93,33 +93,33 @@ def _groups(home: Home) -> Iterator[Leftover]:
     names = {
         name
         for mount in hierarchies.detect().mounts
-        for name in _list(mount.mountpoint + home.paths.cgroup)
+        for name in _names_in(mount.mountpoint + home.paths.cgroup)
         if _is_id(name)
     }
     for id in sorted(names):
         if _is_idle(home, id):
             yield Leftover("cgroup", home.paths.group(id), partial(_remove_group, home, id))
     top = groups.Group(home.paths.cgroup)
-    below = {name for place in top.directories for name in _directories(place)}
+    below = {name for directory in top.directories for name in _directories_in(directory)}
     if top.exists() and not below - {"helpers"} and not top.pids():
         yield Leftover("cgroup", top.path, partial(background.remove_groups, home.paths))
 
 
 def _run_directories(home: Home) -> Iterator[Leftover]:
     top = f"{home.paths.run}/containers"
-    for id in _list(top):
+    for id in _names_in(top):
         if _is_idle(home, id):
             path = f"{top}/{id}"
             yield Leftover("run directory", path, partial(_remove_idle, home, id, path))
-    for name in _list(home.paths.run):
-        if name.startswith("view-") and not _lives(name.rpartition("-")[2]):
+    for name in _names_in(home.paths.run):
+        if name.startswith("view-") and not _is_alive(name.rpartition("-")[2]):
             path = f"{home.paths.run}/{name}"
             yield Leftover("run directory", path, partial(walk.remove_tree, path))
 
 
 def _half_containers(home: Home) -> Iterator[Leftover]:
-    """Containers whose removal, or whose making, was cut off."""
-    for name in _list(home.paths.containers):
+    """Find containers whose creation or removal was interrupted."""
+    for name in _names_in(home.paths.containers):
         path = f"{home.paths.containers}/{name}"
         if name.endswith(".removing"):
             left = not Lock.is_held(f"{path}/lock") if os.path.exists(f"{path}/lock") else _is_settled(path)
@@ -131,9 +131,9 @@ def _half_containers(home: Home) -> Iterator[Leftover]:
 
 
 def _remove_half(path: str) -> None:
-    """Remove what there is of a container. Raises EBUSY while something is mounted in it.
+    """Remove the directory of an incomplete container. Fails with EBUSY if something is mounted in it.
 
-    That could be a volume (`mount`), whose files are not to be removed with it.
+    That could be a volume (the verb `mount`), whose files must not be removed with the container.
     """
     for mount in mountinfo.mounts():
         if mount.mountpoint.startswith(path + "/"):
@@ -142,18 +142,18 @@ def _remove_half(path: str) -> None:
 
 
 def _names(home: Home) -> Iterator[Leftover]:
-    for name in _list(home.paths.names):
+    for name in _names_in(home.paths.names):
         path = f"{home.paths.names}/{name}"
         try:
             id = os.readlink(path)
         except OSError:
             continue
-        if (not os.path.isdir(home.paths.container(id)) or _is_anothers(home, id, name)) and _is_settled(path):
+        if (not os.path.isdir(home.paths.container(id)) or _is_renamed(home, id, name)) and _is_settled(path):
             yield Leftover("name", path, partial(home.names.release, name, id))
 
 
-def _is_anothers(home: Home, id: str, name: str) -> bool:
-    """Whether a name is one that a container has no more, or was not given in the end: `rename` was cut off."""
+def _is_renamed(home: Home, id: str, name: str) -> bool:
+    """Return whether the container has another name than the link says: a `rename` was interrupted."""
     try:
         return bool(Record.read(home.paths.container(id)).name != name)
     except FileNotFoundError:
@@ -161,31 +161,31 @@ def _is_anothers(home: Home, id: str, name: str) -> bool:
 
 
 def _staging(home: Home) -> Iterator[Leftover]:
-    """What a killed `load`, `import` or `commit` had staged; the store's next writer removes it too."""
+    """Find staged images of a killed `load`, `import` or `commit`. The store's next writer removes them too."""
     top = f"{home.paths.root}/staging"
-    for name in _list(top):
+    for name in _names_in(top):
         if not Lock.is_held(f"{top}/{name}"):
             yield Leftover("staging", f"{top}/{name}", partial(_sweep_staging, home))
 
 
 def _half_volumes(home: Home) -> Iterator[Leftover]:
     top = home.volumes.directory
-    left = [name for name in _list(top) if name.startswith(".")]
-    if left and not Lock.is_held(top):  # who makes a volume holds the lock
+    left = [name for name in _names_in(top) if name.startswith(".")]
+    if left and not Lock.is_held(top):  # the lock is held while a volume is created
         for name in left:
             path = f"{top}/{name}"
             yield Leftover("volume", path, partial(walk.remove_tree, path))
 
 
 def _init_layers(home: Home) -> Iterator[Leftover]:
-    for name in _list(home.paths.init_layers):
-        if name.endswith(".tmp") and not _lives(name.split(".")[-2]):
+    for name in _names_in(home.paths.init_layers):
+        if name.endswith(".tmp") and not _is_alive(name.split(".")[-2]):
             path = f"{home.paths.init_layers}/{name}"
             yield Leftover("init layer", path, partial(walk.remove_tree, path))
 
 
 def _images(home: Home) -> Iterator[Leftover]:
-    """Images that cannot be read, as an older version or another tool put them there, without a container."""
+    """Find images that cannot be read and that no container uses, from an older version or another tool."""
     from pyctr_lite.engine.report import usage
     from pyctr_lite.images import broken, verification
 
@@ -210,7 +210,7 @@ def _remove_image(home: Home, name: str) -> None:
 
 
 def _remove_group(home: Home, id: str) -> None:
-    """Whoever is still in it belongs to a container that has gone, or that has ended without its monitor."""
+    """Kill the processes in a cgroup and remove it, unless its container has been started in the meantime."""
     if _is_idle(home, id):
         group = groups.Group(home.paths.group(id))
         group.kill()
@@ -230,15 +230,15 @@ def _sweep_staging(home: Home) -> None:
         pass
 
 
-def _is_no_container(home: Home, id: str) -> bool:
+def _has_no_record(home: Home, id: str) -> bool:
     return not os.path.exists(f"{home.paths.container(id)}/container.json")
 
 
 def _is_idle(home: Home, id: str) -> bool:
-    """Whether no container of an id runs, and none is being started, stopped or removed."""
+    """Return whether no container with an id is running or being created, started, stopped or removed."""
     if Lock.is_held(f"{home.paths.container(id)}/lock"):
         return False
-    if _is_no_container(home, id):
+    if _has_no_record(home, id):
         return not os.path.isdir(home.paths.container(id))
     try:
         return not containers.get(home, id).state.running
@@ -257,15 +257,15 @@ def _is_id(name: str) -> bool:
     return len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
 
 
-def _lives(pid: str) -> bool:
+def _is_alive(pid: str) -> bool:
     return not number.is_whole(pid) or os.path.exists(f"/proc/{pid}")
 
 
-def _directories(directory: str) -> list[str]:
-    return [name for name in _list(directory) if os.path.isdir(f"{directory}/{name}")]
+def _directories_in(directory: str) -> list[str]:
+    return [name for name in _names_in(directory) if os.path.isdir(f"{directory}/{name}")]
 
 
-def _list(directory: str) -> list[str]:
+def _names_in(directory: str) -> list[str]:
     try:
         return sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):

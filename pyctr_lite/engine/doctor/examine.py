@@ -1,4 +1,4 @@
-"""`doctor`: whether this machine is ready for containers, one finding per line, each with its fix."""
+"""`doctor`: the findings that show whether this machine is ready for containers, each with its fix."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pyctr_lite.engine.doctor import cgroups as doctor_cgroups
-from pyctr_lite.engine.doctor import filters as doctor_filters
-from pyctr_lite.engine.doctor import kernel as doctor_kernel
-from pyctr_lite.engine.doctor import state as doctor_state
-from pyctr_lite.engine.doctor import tools as doctor_tools
+from pyctr_lite.engine.doctor import cgroups, filters, kernel, state, tools
 from pyctr_lite.engine.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -31,14 +27,14 @@ def examine(home: Home) -> list[Finding]:
 def _for_a_user(finding: Finding) -> Finding:
     """Without root, a permission error says nothing about the machine: advise sudo."""
     forbidden = ("not permitted" in finding.text or "denied" in finding.text) and not finding.ok
-    return dataclasses.replace(finding, fix="use sudo: only root can try it") if forbidden else finding
+    return dataclasses.replace(finding, fix="use sudo: only root can test this") if forbidden else finding
 
 
 def _findings(home: Home) -> Iterator[Finding]:
-    yield from doctor_kernel.findings()
-    yield from doctor_filters.findings()
-    yield from doctor_kernel.namespaces()
-    yield from doctor_cgroups.findings(home.paths)
-    yield from doctor_kernel.overlay(home.paths.root)
-    yield from doctor_tools.findings(home)
-    yield from doctor_state.findings(home)
+    yield from kernel.findings()
+    yield from filters.findings()
+    yield from kernel.namespaces()
+    yield from cgroups.findings(home.paths)
+    yield from kernel.overlay(home.paths.root)
+    yield from tools.findings(home)
+    yield from state.findings(home)

@@ -1,4 +1,4 @@
-"""Whether system calls and devices can be filtered: the default programs are made and given to the kernel."""
+"""Findings about the filters for system calls and devices: the default ones are compiled and loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pyctr_lite.cgroups import device_filter, devices, hierarchy
 from pyctr_lite.engine.bundle import seccomp_profile
-from pyctr_lite.engine.doctor import kernel as doctor_kernel
+from pyctr_lite.engine.doctor import kernel
 from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import bpf
@@ -18,20 +18,20 @@ _FIX = "apt-get install libseccomp2, and a kernel with CONFIG_SECCOMP_FILTER; or
 
 
 def findings() -> Iterator[Finding]:
-    """The seccomp filter, by library and kernel; the device rules of cgroup version 2, by the kernel."""
+    """Test the seccomp filter and the device rules of cgroup version 2."""
     yield from _seccomp()
     yield _devices()
 
 
 def _devices() -> Finding:
-    """A program is loaded and not attached: nothing on the machine changes."""
-    needed = hierarchy.detect().of("devices") is None  # version 1 has files for it
+    """Load the program for device rules. It is not attached, so nothing on the machine changes."""
+    needed = hierarchy.detect().of("devices") is None  # version 1 has files for the rules
     try:
         os.close(bpf.load_device_program(device_filter.compile_rules(devices.DEFAULT)))
     except OSError as error:
-        text = f"the kernel takes no BPF program for device rules: {error.strerror}"
+        text = f"the kernel refuses a BPF program for device rules: {error.strerror}"
         return Finding("machine", "device rules", False, text, "a kernel with CONFIG_CGROUP_BPF", needed=needed)
-    return Finding("machine", "device rules", True, "the kernel takes them as a BPF program, for cgroup version 2")
+    return Finding("machine", "device rules", True, "the kernel loads them as a BPF program (cgroup version 2)")
 
 
 def _seccomp() -> Iterator[Finding]:
@@ -42,8 +42,8 @@ def _seccomp() -> Iterator[Finding]:
         yield Finding("machine", "seccomp", False, str(error), _FIX)
         return
     assert found is not None
-    problem = doctor_kernel.problem_in_child(found.install)
+    problem = kernel.problem_in_child(found.install)
     count = len(found.program) // 8
     yield Finding(
-        "machine", "seccomp", not problem, problem or f"the default profile is {count} instructions", _FIX
+        "machine", "seccomp", not problem, problem or f"the default profile has {count} instructions", _FIX
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Finding:
     """The result of one examination.
 
-    `area` is a chapter, "machine", "tools" or "state"; `text` describes the result; `fix` is the remedy if it is
-    not `ok`. If it is not `needed` either, only the feature that `text` or `fix` names does not work.
+    `area` is a chapter, "machine", "tools" or "state"; `text` describes the result; `fix` is the remedy if the
+    result is not `ok`. If it is not `needed` either, only the feature that `text` or `fix` names is missing.
     """
 
     area: str

@@ -1,4 +1,4 @@
-"""`info` and `version`: this machine and this engine under Docker's keys."""
+"""`info` and `version`: facts about this machine and this engine, with Docker's keys."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.home import Home
 
 OCI_RUNTIME_SPEC = "1.0.2"
-"""The version that `create` writes into config.json."""
+"""The spec version in config.json, unless a container has a user namespace."""
 _LIMITS = ("cpu", "cpuset", "memory", "pids", "io")
 
 
 def info(home: Home) -> dict[str, Any]:
-    """What `docker info` shows, as far as it applies here; of ours are CgroupKind and CgroupControllers."""
+    """Return the keys of `docker info` that apply to this engine, and CgroupKind and CgroupControllers."""
     counts = usage.container_counts(home)
     hierarchy = hierarchies.detect()
     has = {name: hierarchy.of(controller) for name, (controller, _) in doctor_cgroups.CONTROLLERS.items()}
@@ -77,7 +77,7 @@ def info(home: Home) -> dict[str, Any]:
 
 
 def version() -> dict[str, Any]:
-    """What `docker version` shows. Client and server are the same program: there is no daemon."""
+    """Return the keys of `docker version`. Client and server are the same program: there is no daemon."""
     machine = os.uname()
     shared = {
         "Version": pyctr_lite.__version__,
@@ -92,7 +92,7 @@ def version() -> dict[str, Any]:
 
 
 def os_release(path: str = "/etc/os-release") -> dict[str, str]:
-    """The values of os-release(5), without their quotes; empty where there is none."""
+    """Return the values of os-release(5) without quotes, or an empty dict if the file is missing."""
     try:
         text = kernelfile.read(path)
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def os_release(path: str = "/etc/os-release") -> dict[str, str]:
 
 
 def filesystem(path: str) -> str:
-    """The type of the file system that a path, or its nearest directory that exists, is on."""
+    """Return the type of the file system of a path, or of its nearest parent that exists."""
     while not os.path.exists(path):
         path = os.path.dirname(path)
     device = os.stat(path).st_dev

@@ -1,4 +1,4 @@
-"""What the kernel and our privileges allow: tried, not guessed from version numbers."""
+"""Findings about the kernel and our privileges: each feature is tested, not inferred from a version number."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ _NEEDED = {
     *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_ADMIN", "SETFCAP", "SETGID", "SETPCAP"),
     *("SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE"),
 }
-"""Capabilities without which no container is made; without another one its feature is missing."""
+"""Capabilities that every container needs. Without another one, only its feature is missing."""
 _FEATURES = {
-    "SYS_RESOURCE": "rlimits cannot be raised, and oom_score_adj not be lowered",
+    "SYS_RESOURCE": "rlimits cannot be raised, and oom_score_adj cannot be lowered",
     "NET_RAW": "no ping in a container",
-    "SYS_TIME": "no container sets the clock",
-    "SYS_MODULE": "no kernel module is loaded",
+    "SYS_TIME": "no container can set the clock",
+    "SYS_MODULE": "no container can load a kernel module",
 }
 
 
-_SOMEBODY = 2**31
-"""A user of the host who owns nothing."""
+_UNUSED_ID = 2**31
+"""A host id that owns no files."""
 
 
 def findings() -> Iterator[Finding]:
-    """Root, kernel, system calls, capabilities."""
+    """Examine root privileges, the kernel version, system calls and capabilities."""
     root = os.geteuid() == 0
-    yield Finding("machine", "root", root, "we are root" if root else f"we are user {os.geteuid()}", "use sudo")
+    text = "running as root" if root else f"running as user {os.geteuid()}"
+    yield Finding("machine", "root", root, text, "use sudo")
     release = os.uname().release
-    known = kernel_version(release) >= OLDEST_KERNEL
-    wanted = ".".join(map(str, OLDEST_KERNEL))
+    new_enough = kernel_version(release) >= OLDEST_KERNEL
+    oldest = ".".join(map(str, OLDEST_KERNEL))
     yield Finding(
-        "machine", "kernel", known, f"Linux {release}", f"{wanted} or newer is needed (Debian 12 has it)"
+        "machine", "kernel", new_enough, f"Linux {release}", f"{oldest} or newer is needed (Debian 12 has it)"
     )
     for name, call in _CALLS.items():
-        problem = _attempt(call)
-        text = problem or "it works"
-        yield Finding(
-            "machine", name, not problem, text, "a newer kernel, or a seccomp profile that lets it through"
-        )
+        problem = _problem(call)
+        text = problem or "works"
+        fix = "use a newer kernel, or a seccomp profile that allows the call"
+        yield Finding("machine", name, not problem, text, fix)
     held = set(capabilities.bounding_set())
     missing = [name for name in capabilities.NAMES if f"CAP_{name}" not in held]
     fatal = [name for name in missing if name in _NEEDED]
@@ -66,7 +66,7 @@ def findings() -> Iterator[Finding]:
             "capabilities",
             False,
             text,
-            "whoever started this machine's first process took it away: containers get what is left",
+            "this machine was started without it: containers get those that remain",
             needed=bool(fatal),
         )
     else:
@@ -74,23 +74,25 @@ def findings() -> Iterator[Finding]:
 
 
 def kernel_version(release: str) -> tuple[int, int]:
-    """The first two numbers of a release such as "6.1.0-18-amd64"; (0, 0) for what has none."""
+    """Return the first two numbers of a release such as "6.1.0-18-amd64", or (0, 0) if it has none."""
     parts = release.replace("-", ".").split(".")[:2]
     return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(map(str.isdecimal, parts)) else (0, 0)
 
 
 def namespaces() -> Iterator[Finding]:
-    """Each of the eight kinds, really made in a child."""
+    """Create a namespace of each of the eight kinds, in a child."""
     for kind in kinds.KINDS:
         problem = problem_in_child(partial(linux.unshare, kind.flag))
-        fix = "echo 15000 > /proc/sys/user/max_user_namespaces" if kind.proc == "user" else "a kernel with it"
+        fix = (
+            "echo 15000 > /proc/sys/user/max_user_namespaces"
+            if kind.proc == "user"
+            else "a kernel that supports it"
+        )
         yield Finding("namespaces", kind.proc, not problem, problem or f"isolates {kind.isolates}", fix)
 
 
 def overlay(root: str) -> Iterator[Finding]:
-    """An overlay is mounted once, in a child's own mount namespace, where the containers' would lie; and one whose
-    ids are those of a user namespace.
-    """
+    """Mount an overlay, then an idmapped one, on the file system of the state directory `root`, in a child."""
     base = root
     while not os.path.isdir(base):
         base = os.path.dirname(base)
@@ -101,57 +103,57 @@ def overlay(root: str) -> Iterator[Finding]:
     )
     if not problem:
         problem = _try_in(base, _mount_idmapped)
-        text = problem or "an overlay can have the ids of a user namespace: --userns auto"
+        text = problem or "an overlay can be mounted with the ids of a user namespace: --userns auto"
         fix = f"without it there is no --userns auto: {base} must be on ext4, xfs, btrfs, or tmpfs (Linux 6.3)"
         yield Finding("rootfs", "idmapped mounts", not problem, text, fix, needed=False)
 
 
 def _try_in(base: str, act: Callable[[str], object]) -> str:
-    """Call a function in a child with an empty directory, which is removed: what went wrong, "" for nothing."""
+    """Call a function in a child with a temporary directory in `base`; return its problem, "" if there is none."""
     try:
-        place = tempfile.mkdtemp(prefix=".pyctr_lite-doctor-", dir=base)
+        directory = tempfile.mkdtemp(prefix=".pyctr_lite-doctor-", dir=base)
     except OSError as error:
         return f"{base}: {error.strerror}"
     try:
         for name in ("lower", "upper", "work", "merged"):
-            os.mkdir(f"{place}/{name}")
-        return problem_in_child(partial(act, place))
+            os.mkdir(f"{directory}/{name}")
+        return problem_in_child(partial(act, directory))
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(directory)
 
 
-def _mount_overlay(place: str) -> None:
-    with open(f"{place}/lower/gone", "w"):
+def _mount_overlay(directory: str) -> None:
+    with open(f"{directory}/lower/gone", "w"):
         pass
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    merged = f"{place}/merged"
-    overlays.mount_overlay([f"{place}/lower"], f"{place}/upper", f"{place}/work", merged)
+    merged = f"{directory}/merged"
+    overlays.mount_overlay([f"{directory}/lower"], f"{directory}/upper", f"{directory}/work", merged)
     try:
         os.unlink(f"{merged}/gone")
         os.mkdir(f"{merged}/new")
     finally:
         linux.umount2(merged, linux.MNT_DETACH)
-    if not os.path.isdir(f"{place}/upper/new") or os.stat(f"{place}/upper/gone").st_rdev != 0:
-        raise OSError(errno.EIO, "what was changed is not in the upper directory")
+    if not os.path.isdir(f"{directory}/upper/new") or os.stat(f"{directory}/upper/gone").st_rdev != 0:
+        raise OSError(errno.EIO, "the changes are not in the upper directory")
 
 
-def _mount_idmapped(place: str) -> None:
+def _mount_idmapped(directory: str) -> None:
     pid, pidfd = create.spawn(linux.CLONE_NEWUSER, lambda: signal.pause())
     try:
-        maps = [idmap.IdMap(0, _SOMEBODY, 1)]
+        maps = [idmap.IdMap(0, _UNUSED_ID, 1)]
         idmap.write_maps(pid, maps, maps)
         userns_fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         linux.unshare(linux.CLONE_NEWNS)
         linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
-        layers, root = [f"{place}/lower"], (_SOMEBODY, _SOMEBODY)
+        upper, root = f"{directory}/upper", (_UNUSED_ID, _UNUSED_ID)
         merged = idmapped.mount_overlay(
-            layers, f"{place}/upper", f"{place}/work", f"{place}/merged", userns_fd, root
+            [f"{directory}/lower"], upper, f"{directory}/work", f"{directory}/merged", userns_fd, root
         )
         os.mkdir("new", dir_fd=merged)
-        seen, on_disk = os.stat("new", dir_fd=merged).st_uid, os.stat(f"{place}/upper/new").st_uid
-        if (seen, on_disk) != (_SOMEBODY, 0):
-            raise OSError(errno.EIO, f"a directory of user {_SOMEBODY} is one of user {on_disk} on disk, not of 0")
+        in_mount, on_disk = os.stat("new", dir_fd=merged).st_uid, os.stat(f"{upper}/new").st_uid
+        if (in_mount, on_disk) != (_UNUSED_ID, 0):
+            raise OSError(errno.EIO, f"user {_UNUSED_ID} in the mount is user {on_disk} on disk, not user 0")
     finally:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -164,10 +166,11 @@ def problem_in_child(act: Callable[[], object]) -> str:
         act()
         return ()
 
-    return _attempt(lambda: channels.in_child(call, "the process that tries it"))
+    return _problem(lambda: channels.in_child(call, "the process that tests it"))
 
 
-def _attempt(act: Callable[[], object]) -> str:
+def _problem(act: Callable[[], object]) -> str:
+    """Call a function, and return its problem, "" if there is none."""
     try:
         act()
     except OSError as error:
@@ -198,7 +201,7 @@ def _clone3() -> None:
 
 
 def _mount_setattr() -> None:
-    """No mount is changed: a kernel that knows the call looks at the descriptor first."""
+    """Call mount_setattr(2) with an invalid descriptor, so that no mount changes: EBADF proves that it exists."""
     try:
         linux.mount_setattr(-1, "", AT_EMPTY_PATH, set=1)
     except OSError as error:

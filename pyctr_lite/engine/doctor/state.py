@@ -1,4 +1,4 @@
-"""The engine's own state: its directories, its volumes and containers, what killed processes left, faults."""
+"""Findings about the engine's own state: its directories, leftovers of killed processes, errors of monitors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIX = "pyctr_lite doctor --fix"
 
 
 def findings(home: Home) -> Iterator[Finding]:
-    """The state directory and the run directory, a line for each kind of leftover, monitors' faults."""
+    """Examine the state directory and the run directory, each kind of leftover, and the monitors' errors."""
     yield _directory("root directory", home.paths.root)
     yield _directory("run directory", home.paths.run)
     if os.geteuid() != 0:
@@ -26,7 +26,7 @@ def findings(home: Home) -> Iterator[Finding]:
     for kind, plural in leftovers.KINDS.items():
         left = [each.path for each in found if each.kind == kind]
         text = f"{len(left)} left by killed processes: {', '.join(left[:3])}{', …' * (len(left) > 3)}"
-        yield Finding("state", plural, not left, text if left else "none is left over", _FIX, needed=False)
+        yield Finding("state", plural, not left, text if left else "no leftovers", _FIX, needed=False)
     yield _faults(f"{home.paths.run}/faults.log")
 
 
@@ -34,24 +34,24 @@ def _directory(name: str, path: str) -> Finding:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return Finding("state", name, True, f"{path} is not made yet")
+        return Finding("state", name, True, f"{path} does not exist yet")
     except OSError as error:
         return Finding("state", name, False, f"{path}: {error.strerror}", "use sudo")
     if not stat.S_ISDIR(status.st_mode):
-        return Finding("state", name, False, f"{path} is no directory", "move it away, or choose another --root")
-    open_to = "group" if status.st_mode & stat.S_IWGRP else "everyone" if status.st_mode & stat.S_IWOTH else ""
-    if status.st_uid != 0 or open_to:
-        who = f"user {status.st_uid}" if status.st_uid else open_to
         return Finding(
-            "state", name, False, f"{path} can be written by {who}", f"chown 0 {path}; chmod go-w {path}"
+            "state", name, False, f"{path} is not a directory", "move it away, or choose another --root"
         )
+    writers = "its group" if status.st_mode & stat.S_IWGRP else "everyone" if status.st_mode & stat.S_IWOTH else ""
+    if status.st_uid != 0 or writers:
+        text = f"{path} is writable by {f'user {status.st_uid}' if status.st_uid else writers}"
+        return Finding("state", name, False, text, f"chown 0 {path}; chmod go-w {path}")
     free = os.statvfs(path)
     megabytes = free.f_bavail * free.f_frsize // 10**6
-    return Finding("state", name, megabytes >= 100, f"{path}, {megabytes} MB free", "make room: image prune, rm")
+    return Finding("state", name, megabytes >= 100, f"{path}, {megabytes} MB free", "free space: image prune, rm")
 
 
 def _faults(path: str) -> Finding:
-    """What monitors could tell nobody."""
+    """Examine the errors that monitors logged because no command was waiting for them."""
     try:
         with open(path, errors="replace") as file:
             faults = [line for line in file if " monitor of " in line]

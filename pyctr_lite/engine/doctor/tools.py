@@ -1,4 +1,4 @@
-"""What we use beside the kernel: Python and its bytecode, tini, lxcfs, the busybox image."""
+"""Findings about tools beside the kernel: Python and its bytecode, tini, lxcfs, the busybox image."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ OLDEST_PYTHON = (3, 11)
 
 
 def findings(home: Home) -> Iterator[Finding]:
-    """One finding per tool."""
+    """Examine each tool."""
     version = ".".join(map(str, sys.version_info[:3]))
     fix = "make PYTHON=/path/to/python3"
     yield Finding("tools", "python", sys.version_info >= OLDEST_PYTHON, f"{version}, {sys.executable}", fix)
     package = Path(pyctr_lite.__file__).parent
     stale = uncompiled(package)
-    text = f"{len(stale)} modules have none: each start compiles them" if stale else "all modules have it"
+    text = f"{len(stale)} modules are recompiled at each start" if stale else "all modules are compiled"
     yield Finding("tools", "bytecode", not stale, text, f"python3 -m compileall {package}", needed=False)
     tini = os.access(bundle_mounts.TINI, os.X_OK)
     text = bundle_mounts.TINI if tini else f"{bundle_mounts.TINI} is missing: no run --init"
@@ -38,7 +38,7 @@ def findings(home: Home) -> Iterator[Finding]:
 
 
 def uncompiled(package: Path) -> list[Path]:
-    """The modules whose bytecode is missing or was made of another source (PEP 3147, PEP 552)."""
+    """Return the modules whose bytecode is missing or does not match the source (PEP 3147, PEP 552)."""
     return [path for path in sorted(package.rglob("*.py")) if not _is_compiled(path)]
 
 
@@ -52,7 +52,7 @@ def _is_compiled(path: Path) -> bool:
     if header[:4] != importlib.util.MAGIC_NUMBER or len(header) < 16:
         return False
     if int.from_bytes(header[4:8], "little"):
-        return True  # by the source's hash, not by its time
+        return True  # the bytecode is checked by the hash of the source, not by its time
     times = (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
     return (int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:], "little")) == times
 
@@ -61,14 +61,14 @@ def _lxcfs() -> Finding:
     mounted = any(
         mount.mountpoint == bundle_mounts.LXCFS and "lxcfs" in mount.fstype for mount in mountinfo.mounts()
     )
-    text = f"it does not run on {bundle_mounts.LXCFS}: no run --lxcfs"
+    text = f"not running on {bundle_mounts.LXCFS}: no run --lxcfs"
     if mounted:
         try:
             with open(f"{bundle_mounts.LXCFS}/proc/uptime") as file:
                 file.read()
-            text = f"it runs on {bundle_mounts.LXCFS}"
+            text = f"running on {bundle_mounts.LXCFS}"
         except OSError as error:
-            mounted, text = False, f"it is mounted, and does not answer: {error.strerror}"
+            mounted, text = False, f"mounted, but it does not answer: {error.strerror}"
     return Finding("tools", "lxcfs", mounted, text, "make setup starts it", needed=False)
 
 
@@ -81,5 +81,5 @@ def _busybox(home: Home) -> Finding:
     except PyctrError as error:
         return Finding("tools", "busybox", False, error.message, fix)
     except PermissionError:
-        return Finding("tools", "busybox", False, "only root can see", "use sudo", needed=False)
+        return Finding("tools", "busybox", False, "only root can read the images", "use sudo", needed=False)
     return Finding("tools", "busybox", True, f"busybox:latest is image {image.id[7:19]}")
