@@ -1,4 +1,4 @@
-# Each target sets up what it needs first (make/setup.sh looks, and does only what is missing).
+# Every target first sets up what it needs: make/setup.sh checks, and does only what is missing.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
@@ -10,7 +10,7 @@ VENV := .venv/bin
 KIT = $(VENV)/python -m labs.kit
 need = $(or $($1),$(error $1 is missing: make $(MAKE_TARGET) $1=$(if $(filter EX,$1),3.2,3)))
 export PYTHON
-# Paths and texts are UTF-8, also where the locale is C or one that is not installed.
+# Paths and texts are UTF-8, even if the locale is C or is not installed.
 export PYTHONUTF8 = 1
 export MAKE_TARGET = $(firstword $(MAKECMDGOALS))
 
@@ -22,21 +22,21 @@ endif
 
 ENGINE := packages setup venv launcher links manual image lxcfs
 
-help: ## what there is
+help: ## list the targets
 	@echo "pyctr_lite: a container engine in Python, and the kit that teaches it"
 	@awk -F ':.*## ' '/^[a-z1-5 -]+:.*## / { sub(/lab1 .* lab5/, "lab1 … lab5", $$1); printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo "  PYTHON=/path/to/python3 chooses the interpreter (3.11 or newer)"
 
-setup: ## install what is missing, make .venv, the commands and the image busybox:latest
+setup: ## install missing packages; make .venv, the commands and the image busybox:latest
 	@make/setup.sh root $(ENGINE)
 
 demo: ready ## set up, then a short tour: run, limits, a volume, a commit, --explain
 	@make/demo.sh
 
-test: ready ready-dev ready-course test-tools ## all tests, as root, against this machine's kernel (TESTS=tests/cgroups ARGS=-x)
+test: ready ready-dev ready-course test-tools ## run all tests, as root, against this machine's kernel (TESTS=tests/cgroups ARGS=-x)
 	@$(VENV)/python -m pytest $(ARGS) $(TESTS)
 
-lab1 lab2 lab3 lab4 lab5: ready ready-course ## check a lab: a table, what was observed, one next step (OPEN=1, VERBOSE=1)
+lab1 lab2 lab3 lab4 lab5: ready ready-course ## check a lab: results, observations and one next step (OPEN=1, VERBOSE=1)
 	@$(if $(OPEN),$(MAKE) notebook NB=$(@:lab%=0%),$(KIT) lab $(@:lab%=%))
 
 lab%:
@@ -45,34 +45,34 @@ lab%:
 check: ready ready-course ## check exercises: EX=3.2 or EX=3.1,3.2
 	@$(KIT) check $(call need,EX)
 
-hint: ready ready-course ## one hint more for an exercise: EX=3.2
+hint: ready ready-course ## show one more hint for an exercise: EX=3.2
 	@$(KIT) hint $(call need,EX)
 
-trace: ready ready-course ## the kernel steps of a run, yours beside the runtime's: EX=3.2
+trace: ready ready-course ## show the kernel steps of a run, yours beside the engine's: EX=3.2
 	@$(KIT) trace $(call need,EX)
 
-solution: ready ready-course ## the runtime's own function beside yours: EX=3.2
+solution: ready ready-course ## show the engine's own function beside yours: EX=3.2
 	@$(KIT) solution $(call need,EX)
 
-watch: ready ready-course ## check a lab again on each save: LAB=3
+watch: ready ready-course ## check a lab again whenever you save: LAB=3
 	@$(KIT) watch $(call need,LAB)
 
-reset: ready ready-course ## a lab's files as they were at the beginning; yours are kept: LAB=3
+reset: ready ready-course ## restore a lab's starter files; yours are kept as a backup: LAB=3
 	@$(KIT) reset $(call need,LAB)
 
-grade: ready ready-course ## all labs, as a table and build/grade.json (WORK=another checkout)
+grade: ready ready-course ## grade all labs: a table and build/grade.json (WORK=another checkout)
 	@$(KIT) grade $(if $(WORK),--work $(WORK))
 
-clean-lab: ready ready-course ## remove every container, mount, cgroup and file that labs have left
+clean-lab: ready ready-course ## remove the containers, mounts, cgroups and files that labs left behind
 	@$(KIT) clean
 
-notebook: ready ready-course ## JupyterLab with the notebooks: prints its address (PORT=8888 NB=03)
+notebook: ready ready-course ## start JupyterLab with the notebooks, and print its address (PORT=8888 NB=03)
 	@$(VENV)/python -IXutf8 make/notebook.py "$(or $(PORT),8888)" "$(NB)"
 
 notebooks-test: ready ready-course ## run every notebook and compare its outputs (NB=03)
 	@$(VENV)/python -m tests.notebooks.run $(NB)
 
-notebooks-refresh: ready ready-course ## run notebooks and store their outputs: review the diff (NB=03)
+notebooks-refresh: ready ready-course ## run notebooks and store their outputs; review the diff (NB=03)
 	@$(VENV)/python -m tests.notebooks.refresh $(NB)
 
 labs-check: ready ready-dev ready-course ## prove the labs: starters, solutions, mistakes, mutants (EX=3.2 SAMPLE=10)
@@ -83,24 +83,24 @@ bench: ready ## measure against runc, crun, podman and docker: build/bench.txt, 
 	@make/setup.sh --quiet packages bench
 	@$(VENV)/python -m tests.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 
-doctor: ready ## what this machine can and cannot do for containers
+doctor: ready ## check this machine's support for containers
 	@$(VENV)/pyctr_lite doctor
 
-lint: ready-dev ## format, lint, types and the import contract
+lint: ready-dev ## check format, lint rules, types and the import contracts
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/mypy && $(VENV)/lint-imports
 
-format: ready-dev ## let ruff format the code
+format: ready-dev ## format the code with ruff
 	@$(VENV)/ruff format . && $(VENV)/ruff check --fix .
 
 box: ready-venv ## build the VM's box from Debian's packages, for libvirt and QEMU: build/box (ARGS=--raw)
 	@make/setup.sh --quiet root packages box
 	@$(VENV)/python vagrant/box.py $(ARGS)
 
-test-vm: ready-dev ready-course ## a real `vagrant up` of that box, and in it what only a VM can show (FULL=1: everything)
+test-vm: ready-dev ready-course ## run `vagrant up` with that box, and test in the VM what needs one (FULL=1: everything)
 	@make/setup.sh --quiet root packages box packages vm packages browser
 	@PYCTR_SLOW=10 $(VENV)/python -m tests.vm $(if $(FULL),--full) $(ARGS)
 
-url: ## where JupyterLab in the VM is
+url: ## print the address of JupyterLab in the VM
 	@echo "there is no VM of this checkout: vagrant up (or, right here: make notebook)" >&2; exit 1
 
 test-tools: ## install the tools that the tests compare with

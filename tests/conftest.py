@@ -1,4 +1,4 @@
-"""What every test gets: proof that it left nothing behind, and an engine of its own with a busybox image."""
+"""Fixtures for every test: proof that nothing is left behind, and an engine with a busybox image."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SLOWNESS = float(os.environ.get("PYCTR_SLOW", "1"))
-"""How many times longer things may take than on a usual machine: the VM sets it where it is emulated."""
+"""How many times longer than on a usual machine things may take. An emulated VM sets it."""
 
-# No example has a deadline, for the machine may be busy; in CI the same examples are tried every time.
+# No deadline for an example, because the machine may be busy. In CI every run tries the same examples.
 hypothesis.settings.register_profile(
     "here",
     deadline=None,
@@ -39,16 +39,16 @@ hypothesis.settings.load_profile("here")
 
 
 def pytest_sessionstart() -> None:
-    """Let orphans come to us: a monitor that a test left running is then our child, and found.
+    """Become the parent of orphans, so that a monitor left running is found among our children.
 
-    And hear Ctrl-C, as the commands that we start are to.
+    Also handle SIGINT: the commands under test would inherit an ignored one.
     """
     linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs, and inherited
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let a test take longer where everything does: its limit is for one that hangs."""
+    """Lengthen the timeouts on a slow machine: a timeout is there for a test that hangs."""
     for item in items if SLOWNESS > 1 else ():
         own = item.get_closest_marker("timeout")
         seconds = own.args[0] if own else float(config.getini("timeout"))
@@ -57,39 +57,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def leaves_nothing(tmp_path: Path) -> Iterator[None]:
-    """Prove after every test that no mount, cgroup, process, link or file was left; remove what was.
+    """Fail a test that leaves a mount, cgroup, process, link or file behind, and remove the leftovers.
 
-    Nor a blocked signal: what a later test starts would inherit it, and not end by SIGTERM.
+    A blocked signal counts, too: later tests' processes would inherit it, and SIGTERM would not end them.
     """
     before, running, blocked = Snapshot.take(tmp_path), children(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
     left_blocked = signal.pthread_sigmask(signal.SIG_SETMASK, blocked) - blocked
-    left = wait_for_children(besides=running, seconds=20)
+    left = wait_for_children(known=running, seconds=20)
     found = [f"process {pid}: {command}" for pid, command in left.items()]
     found += [f"blocked signal {number}" for number in sorted(left_blocked)]
     end(left)
     after = Snapshot.take(tmp_path)
-    found += after.what_is_new(before)
-    after.remove_what_is_new(before)
+    found += after.new_since(before)
+    after.remove_new_since(before)
     if found:
         pytest.fail("the test left behind:\n  " + "\n  ".join(found), pytrace=False)
 
 
 @pytest.fixture(scope="session")
 def busybox_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state directory with nothing but the image busybox:latest, made once; others link to it."""
+    """Create one state directory with only the image busybox:latest; the tests' own ones link to its layers."""
     from pyctr_lite.images import bootstrap, store
 
     directory = tmp_path_factory.mktemp("busybox-store")
     images = store.ImageStore(str(directory))
     bootstrap.bootstrap_busybox(images)
-    images.layer_directories(images.get("busybox"))  # unpacked, so that no test pays for it
+    images.layer_directories(images.get("busybox"))  # unpacked now, so that no test spends time on it
     return directory
 
 
 @pytest.fixture
 def root(busybox_store: Path, tmp_path: Path, launcher: Path) -> Iterator[Path]:
-    """A state directory of the test's own, with busybox:latest; its containers are removed after the test."""
+    """Create the test's own state directory, with busybox:latest. Its containers are removed after the test."""
     directory = tmp_path / "state"
     directory.mkdir()
     for part in busybox_store.iterdir():
@@ -109,7 +109,7 @@ class Pyctr:
         self.launcher, self.root = launcher, root
 
     def command(self, *arguments: str | Path) -> list[str]:
-        """The words of the command line, for a test that starts it in its own way."""
+        """Return the command line's arguments, for a test that starts the process itself."""
         return [str(self.launcher), "--root", str(self.root), *map(str, arguments)]
 
     def __call__(
@@ -121,7 +121,7 @@ class Pyctr:
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end, with no terminal. `check` fails the test with what the command said."""
+        """Run the command to its end, without a terminal. `check`: fail the test if the command fails."""
         done = subprocess.run(
             self.command(*arguments),
             input=input,
@@ -141,7 +141,7 @@ class Pyctr:
 
 @pytest.fixture(scope="session")
 def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command as `make setup` would install it, for the Python that runs the tests."""
+    """Create the command as `make setup` does, for the Python that runs the tests."""
     path = tmp_path_factory.mktemp("bin") / "pyctr_lite"
     script = subprocess.run(
         [sys.executable, "-ISXutf8", REPOSITORY / "make/launcher.py", sys.executable, REPOSITORY],
@@ -155,13 +155,13 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pyctr(launcher: Path, root: Path) -> Pyctr:
-    """The command on the state directory of this test."""
+    """Return the command, bound to this test's state directory."""
     return Pyctr(launcher, root)
 
 
 @pytest.fixture(scope="session")
 def needs() -> Callable[[str], str]:
-    """`needs("skopeo")` gives the tool's path; a missing one skips the test, but fails it under CI=true."""
+    """Find a tool: `needs("skopeo")` returns its path. A missing tool skips the test, or fails it if CI=true."""
 
     def find(tool: str) -> str:
         path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -177,11 +177,11 @@ def needs() -> Callable[[str], str]:
 
 @pytest.fixture(scope="module")
 def docker_daemon(needs: Callable[[str], str]) -> Iterator[DockerDaemon]:
-    """Docker's own daemon, one for all tests of a module. Skips them, in its words, where it does not start."""
+    """Start Docker's own daemon, once per module. If it does not start, skip the tests with its error message."""
     from tests import dockerd
 
     needs("docker"), needs("dockerd")
-    directory = Path(tempfile.mkdtemp(prefix="docker-"))  # the path of a socket may have 107 characters
+    directory = Path(tempfile.mkdtemp(prefix="docker-"))  # a socket's path is limited to 107 characters
     running = children()
     daemon = dockerd.DockerDaemon(directory / "daemon", f"pyctr-docker-{os.getpid()}")
     try:
@@ -192,15 +192,15 @@ def docker_daemon(needs: Callable[[str], str]) -> Iterator[DockerDaemon]:
         yield daemon
     finally:
         daemon.stop()
-        end(wait_for_children(besides=running, seconds=20))
+        end(wait_for_children(known=running, seconds=20))
         shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
 def slowness() -> float:
-    """How many times slower than a usual machine this one runs Python: 1 at least, about 20 where it is emulated.
+    """Measure how many times slower than a usual machine this one runs Python: at least 1, about 20 if emulated.
 
-    For the few tests that hold a budget of time.
+    For the few tests with a time budget.
     """
 
     def seconds() -> float:

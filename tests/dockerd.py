@@ -1,4 +1,4 @@
-"""Docker's daemon, started by us: for the benchmark, and for the tests that ask Docker itself."""
+"""Docker's daemon, started for the benchmark and for tests that compare with Docker itself."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tests import leaks
 
 
 class DockerDaemon:
-    """A dockerd of our own: own directories and socket, no bridge, no packet filter, mounts of its own.
+    """A private dockerd: its own directories, socket and mount namespace, no bridge and no packet filter.
 
-    `group` is the cgroup below which its containers are, in every hierarchy.
+    `group`: the parent cgroup of its containers, in every hierarchy.
     """
 
-    def __init__(self, place: Path, group: str) -> None:
-        self.place, self.socket, self.group = place, place / "docker.sock", group
-        # The client that came with the daemon: there may be another one in /usr/local.
+    def __init__(self, directory: Path, group: str) -> None:
+        self.directory, self.socket, self.group = directory, directory / "docker.sock", group
+        # The client that came with the daemon; /usr/local may have another one.
         self.client = shutil.which("docker", path=f"/usr/bin:{os.environ.get('PATH', '')}") or "docker"
-        place.mkdir()
-        self.log = (place / "log").open("wb")
+        directory.mkdir()
+        self.log = (directory / "log").open("wb")
         arguments = {
-            "data-root": place / "data",
-            "exec-root": place / "exec",
-            "pidfile": place / "pid",
+            "data-root": directory / "data",
+            "exec-root": directory / "exec",
+            "pidfile": directory / "pid",
             "host": f"unix://{self.socket}",
             "bridge": "none",
             "iptables": "false",
@@ -45,33 +45,33 @@ class DockerDaemon:
         )
 
     def command(self, *arguments: str) -> list[str]:
-        """The client's words, for this daemon."""
+        """Return a command line of Docker's client for this daemon."""
         return [self.client, "-H", f"unix://{self.socket}", *arguments]
 
     def wait(self, seconds: float = 30) -> None:
-        """Until it answers. Fails with RuntimeError and the daemon's last words where it does not."""
+        """Wait until the daemon answers. Raises RuntimeError with the log's last line if it does not."""
         ended = os.pidfd_open(self.process.pid)
         try:
             for _ in range(int(seconds * 5)):
                 if subprocess.run(self.command("version"), capture_output=True).returncode == 0:
                     return
                 if select.select([ended], [], [], 0.2)[0]:
-                    raise RuntimeError(f"dockerd does not start: {self.last_words()}")
+                    raise RuntimeError(f"dockerd does not start: {self.last_log_line()}")
         finally:
             os.close(ended)
-        raise RuntimeError(f"dockerd does not answer: {self.last_words()}")
+        raise RuntimeError(f"dockerd does not answer: {self.last_log_line()}")
 
-    def last_words(self) -> str:
-        """The last line of its log."""
-        lines = (self.place / "log").read_text(errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), "it says nothing")
+    def last_log_line(self) -> str:
+        """Return the last line of the daemon's log."""
+        lines = (self.directory / "log").read_text(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "its log is empty")
 
     def processes(self) -> list[int]:
-        """dockerd and its containerd, which all containers share."""
+        """Return the pids of dockerd and its containerd, which all containers share."""
         return [self.process.pid, *leaks.children_of(self.process.pid)]
 
-    def clear(self, besides: str) -> None:
-        """Remove all containers, volumes and images but one."""
+    def clear(self, keep: str) -> None:
+        """Remove all containers, all volumes, and all images but `keep`."""
         for listing, removal in (
             (["ps", "-aq"], ["rm", "-f", "-v"]),
             (["volume", "ls", "-q"], ["volume", "rm", "-f"]),
@@ -79,12 +79,12 @@ class DockerDaemon:
         ):
             lines = subprocess.run(self.command(*listing), capture_output=True, text=True, check=True).stdout
             words = [line.split() for line in lines.splitlines()]
-            names = [id[0] if "<none>" in name else name for name, *id in words if name != besides]
+            names = [id[0] if "<none>" in name else name for name, *id in words if name != keep]
             if names:
                 subprocess.run(self.command(*removal, *names), capture_output=True, check=True)
 
     def stop(self) -> None:
-        """End it, its containers, and what it left of itself."""
+        """Stop the daemon and its containers, and remove its leftovers."""
         everything = self.processes()
         leaks.end_groups(self.group, only_empty=False)
         self.process.terminate()

@@ -1,7 +1,7 @@
-"""What a test can leave on the machine: mounts, cgroups, processes, links, files. Found, named, removed.
+"""Find, name and remove the leftovers of a test: mounts, cgroups, processes, links, files.
 
-The machine is shared, and what is found is removed with all that runs in it: so only what is this test's by its
-name or its place is looked at.
+A leftover is removed with everything that runs in it, and the machine is shared. So only what belongs to this test
+by its name or its path is looked at.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LINKS = Path("/usr/local/bin")
 
 
 def cgroup_name(root: Path) -> str:
-    """The name of the group that is the parent of all containers of a state directory."""
+    """Return the name of a state directory's cgroup, the parent of its containers' groups."""
     return "pyctr_lite-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is on the machine, as far as it can be ours."""
+    """The mounts, cgroups and files on the machine that can belong to the test."""
 
     mounts: dict[int, str]
     groups: frozenset[Path]
@@ -42,17 +42,17 @@ class Snapshot:
         files |= {path for path in _entries(LINKS) if path.name.startswith("pyctr")}
         return cls(_mounts(tmp_path), frozenset(_groups(tmp_path)), frozenset(files))
 
-    def what_is_new(self, before: Snapshot) -> list[str]:
-        """A line for each thing that this snapshot has and the earlier one has not."""
+    def new_since(self, before: Snapshot) -> list[str]:
+        """Return one line for each difference from an earlier snapshot."""
         return [
             *(f"mount {text}" for number, text in self.mounts.items() if number not in before.mounts),
             *(f"cgroup {group}" for group in sorted(self.groups - before.groups)),
             *(f"file {path}" for path in sorted(self.files - before.files)),
-            *(f"no more: {path}" for path in sorted(before.files - self.files)),
+            *(f"removed: {path}" for path in sorted(before.files - self.files)),
         ]
 
-    def remove_what_is_new(self, before: Snapshot) -> None:
-        """So that one test's leak is not the next one's. Files in the default places stay."""
+    def remove_new_since(self, before: Snapshot) -> None:
+        """Remove new mounts and cgroups, so that one test's leak does not fail the next. Files stay."""
         for number, text in reversed(self.mounts.items()):
             if number not in before.mounts:
                 subprocess.run(["umount", "--lazy", text.split(" ")[0]], check=False)
@@ -61,7 +61,7 @@ class Snapshot:
 
 
 def _entries(directory: Path) -> list[Path]:
-    """The names in a directory and one level below."""
+    """Return the paths in a directory and one level below."""
     try:
         first = list(directory.iterdir())
     except OSError:
@@ -70,46 +70,46 @@ def _entries(directory: Path) -> list[Path]:
 
 
 def _mounts(tmp_path: Path) -> dict[int, str]:
-    """The mounts that lie in the test's directory or ours, or whose files or layers come from there."""
+    """Return the mounts in the test's directory or a default one, or with files or layers from the test's."""
     ours = {}
-    places = [str(tmp_path), *map(str, DIRECTORIES)]
+    parents = [str(tmp_path), *map(str, DIRECTORIES)]
     for mount in mountinfo.mounts():
         options = ",".join(mount.super_options)
         from_here = str(tmp_path) in (mount.source, mount.root) or str(tmp_path) + "/" in (
             f"{mount.source}/ {mount.root}/ {options}"
         )
         if from_here or any(
-            mount.mountpoint == place or mount.mountpoint.startswith(place + "/") for place in places
+            mount.mountpoint == parent or mount.mountpoint.startswith(parent + "/") for parent in parents
         ):
             ours[mount.id] = f"{mount.mountpoint} ({mount.fstype})"
     return ours
 
 
 def hierarchies() -> list[Path]:
-    """Where cgroups are mounted: version 2, and each hierarchy of version 1."""
+    """Return the mount points of cgroups: version 2, and each hierarchy of version 1."""
     return [Path(mount.mountpoint) for mount in mountinfo.mounts() if mount.fstype in ("cgroup", "cgroup2")]
 
 
 def _groups(tmp_path: Path) -> set[Path]:
-    """The cgroups that can be this test's: named after a directory of its own or after this process."""
+    """Return the cgroups named after one of the test's directories or after this process."""
     names = {cgroup_name(tmp_path)}
     for top in _entries(tmp_path):
         names.add(cgroup_name(top))
     groups = set()
     for hierarchy in hierarchies():
         for group in hierarchy.glob("*pyctr*"):
-            if group.name in names or _names_us(group.name):
+            if group.name in names or _has_our_pid(group.name):
                 groups |= {Path(path) for path, _, _ in os.walk(group)}
     return groups
 
 
-def _names_us(name: str) -> bool:
-    """Whether our pid is a word of the name, as in `pyctr_test_4711`; a hash may have its digits by chance."""
+def _has_our_pid(name: str) -> bool:
+    """Check if our pid is a word of the name, as in `pyctr_test_4711`; a hash may have its digits by chance."""
     return str(os.getpid()) in re.split(r"[-_.]", name)
 
 
 def end_groups(name: str, *, only_empty: bool) -> None:
-    """Remove a group of this name from every hierarchy, by default with all that runs in it."""
+    """Remove the group of this name from every hierarchy, unless `only_empty` with all that runs in it."""
     for hierarchy in hierarchies():
         group = hierarchy / name
         if group.is_dir():
@@ -117,7 +117,7 @@ def end_groups(name: str, *, only_empty: bool) -> None:
                 try:
                     group.rmdir()
                 except OSError:
-                    continue  # not empty: the leak is reported
+                    continue  # not empty: leaves_nothing reports it
             else:
                 _end_group(group)
 
@@ -135,7 +135,7 @@ def _end_group(top: Path) -> None:
 
 
 def children() -> dict[int, str]:
-    """Our children that run, with their command lines; those that have ended are reaped."""
+    """Return our running children with their command lines, and reap those that have ended."""
     found: dict[int, str] = {}
     for pid in children_of(os.getpid()):
         if pid in found:
@@ -155,7 +155,7 @@ def children() -> dict[int, str]:
 
 
 def children_of(pid: int) -> list[int]:
-    """The children of a process, of whichever of its threads they are; none of one that has ended."""
+    """Return the children of all threads of a process; [] if the process has ended."""
     try:
         return [int(child) for task in os.listdir(f"/proc/{pid}/task") for child in _children_of(pid, task)]
     except OSError:
@@ -169,10 +169,10 @@ def _children_of(pid: int, task: str) -> list[str]:
         return []  # the thread ended
 
 
-def wait_for_children(*, besides: dict[int, str], seconds: float) -> dict[int, str]:
-    """Our children that still run after a while, beyond those that ran before."""
+def wait_for_children(*, known: dict[int, str], seconds: float) -> dict[int, str]:
+    """Wait for children that are not `known` to end, and return those that still run after `seconds`."""
     deadline = time.monotonic() + seconds
-    while left := {pid: command for pid, command in children().items() if pid not in besides}:
+    while left := {pid: command for pid, command in children().items() if pid not in known}:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             break
@@ -206,4 +206,4 @@ def _reap(pid: int) -> None:
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        pass  # it is not our child, or somebody has
+        pass  # not our child, or already reaped

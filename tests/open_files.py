@@ -1,4 +1,4 @@
-"""What a running command has open, as a test waits for it."""
+"""The open files of a running command, so that a test can wait for one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def has_open(pid: int, kind: str) -> bool:
-    """Whether a process has something open that /proc/PID/fd names so: "socket:", "anon_inode:inotify"."""
+    """Check if /proc/PID/fd shows an open file of a kind: "socket:", "anon_inode:inotify"."""
     for fd in Path(f"/proc/{pid}/fd").iterdir():
         try:
             if os.readlink(fd).startswith(kind):

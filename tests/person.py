@@ -1,4 +1,4 @@
-"""A person at a terminal: a command on a pseudo-terminal, what it shows, and keys that are pressed."""
+"""A person at a terminal: run a command on a pseudo-terminal, read its screen, press keys."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PATIENCE = 30 * float(os.environ.get("PYCTR_SLOW", "1"))
-"""Seconds that a person waits for anything to show: longer where the machine is emulated."""
+"""Seconds to wait for a text to appear; longer on an emulated machine."""
 
 
 class Person:
-    """One command at a terminal of 24 rows and 80 columns. `shown` is all that it has written so far."""
+    """One command on a terminal of 24 rows and 80 columns. `shown`: output that `sees` has not consumed yet."""
 
     def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
         self.process, self.master, self.shown = process, master, ""
@@ -29,7 +29,7 @@ class Person:
         os.write(self.master, keys.encode())
 
     def sees(self, text: str, *, seconds: float = PATIENCE) -> str:
-        """Wait until a text is shown; what was shown up to its end, which is then done with."""
+        """Wait until a text is shown, and return the output up to the end of that text, which is consumed."""
         deadline = time.monotonic() + seconds
         while text not in self.shown:
             if not self._read(deadline):
@@ -38,7 +38,7 @@ class Person:
         return before + text
 
     def leaves(self, *, seconds: float = PATIENCE) -> int:
-        """Wait for the command's end: its exit status."""
+        """Wait until the command ends, and return its exit status."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):
             pass
@@ -52,7 +52,7 @@ class Person:
         ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
         try:
             data = os.read(self.master, 65536) if ready else b""
-        except OSError:  # EIO: nobody has the terminal open any more
+        except OSError:  # EIO: no process has the terminal open
             data = b""
         self.shown += data.decode(errors="replace")
         return bool(data)
@@ -62,7 +62,7 @@ class Person:
 def at_terminal(
     command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> Iterator[Person]:
-    """Start a command on a terminal of its own; at the end it is killed if it still runs."""
+    """Run a command on a new terminal. If it still runs at the end of the block, it is killed."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(

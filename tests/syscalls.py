@@ -1,4 +1,4 @@
-"""Making any system call inside a container: by the host's own perl (perl-base is essential on Debian)."""
+"""Make any system call inside a container, with the host's perl (perl-base is essential on Debian)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PERL_MOUNTS = [
     if os.path.isdir(source)
     for word in ("-v", f"{source}:{target}:ro")
 ]
-"""Flags of `run` that bring perl in."""
+"""Flags of `run` that mount the host's perl in the container."""
 
 
 def errno_of(call: str, *arguments: int) -> list[str]:
-    """The words of a command that prints the errno of a call, 0 where it works."""
+    """Return a command that prints the errno of a system call, or 0 if the call succeeds."""
     words = ", ".join(map(str, [NUMBERS[call], *arguments]))
     return ["/usr/bin/perl", "-e", f"$! = 0; syscall({words}); print $! + 0"]

@@ -1,4 +1,4 @@
-"""One sha256, by whichever module a Python has for it."""
+"""sha256 works with each of the modules in which Python versions keep it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyctr_lite import digest
 
 
 @pytest.mark.parametrize("missing", [[], ["_sha2"], ["_sha256"], ["_sha2", "_sha256"]])
-def test_every_python_has_it(monkeypatch: pytest.MonkeyPatch, missing: list[str]) -> None:
+def test_sha256_is_found_in_every_python(monkeypatch: pytest.MonkeyPatch, missing: list[str]) -> None:
     for name in missing:
         monkeypatch.setitem(sys.modules, name, None)
     try:

@@ -1,4 +1,4 @@
-"""Docker's daemon as a yardstick: where it does not start, it is told why."""
+"""The test helper for Docker's daemon: if the daemon does not start, the error says why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_daemon_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_does_not_start_is_an_error_with_its_last_log_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "dockerd"
     program.write_text("#!/bin/sh\necho starting\necho no iptables here >&2\nexit 1\n")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""JSON by the C scanner alone: what is no JSON is a ValueError, also where Python's `json` was never imported."""
+"""JSON parsing with the C scanner alone: invalid JSON is a ValueError, and Python's `json` is never imported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 @pytest.mark.parametrize(
     "text", ["", "{", "[1,", '{"a"', '{"a":}', '"\n"', '"\\x"', "[1] 2", "nul", "NaN", '{"a":1,}']
 )
-def test_what_is_no_json_is_a_value_error(text: str) -> None:
+def test_invalid_json_is_a_value_error(text: str) -> None:
     program = (
         f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite import jsonfile\n"
         "try:\n    print('value', jsonfile.loads(sys.argv[1]))\n"

@@ -1,4 +1,4 @@
-"""Line ends: every text file of a clone ends its lines with LF, whatever git on that computer is told to do."""
+"""Line ends: every text file of a clone has LF, however git is configured on that computer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WINDOWS = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"]
-"""What Git for Windows sets, and the harder of the two."""
+"""The setting of Git for Windows, and the stricter `core.eol`."""
 
 
 def git(*words: str | Path, directory: Path = REPOSITORY) -> str:
@@ -21,7 +21,7 @@ def git(*words: str | Path, directory: Path = REPOSITORY) -> str:
 
 @pytest.fixture(scope="module")
 def tracked() -> list[str]:
-    """The names of all files of the repository. A folder that was copied without .git has no such list."""
+    """List the repository's files. Skips the tests in a copy without .git."""
     if not (REPOSITORY / ".git").exists() or not shutil.which("git"):
         pytest.skip("this folder is a copy without .git, or git is not installed")
     return [name for name in git("ls-files", "-z").split("\0") if name and os.path.lexists(REPOSITORY / name)]
@@ -42,7 +42,7 @@ def test_every_text_file_is_stored_and_checked_out_with_lf(tracked: list[str]) -
 
 
 def test_a_clone_made_on_windows_has_lf_in_every_text_file(tracked: list[str], tmp_path: Path) -> None:
-    """From the files as they are now, .gitattributes among them: a clone of HEAD would be of an older state."""
+    """The clone is made of the working tree as it is now, with .gitattributes: HEAD may be older."""
     clone = tmp_path / "clone"
     git("clone", "--quiet", "--shared", "--no-checkout", REPOSITORY, clone, directory=tmp_path)
     archive = subprocess.run(

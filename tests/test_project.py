@@ -1,4 +1,4 @@
-"""The house rules that a machine can check; README and Makefile agree."""
+"""The house rules that a machine can check, and the agreement of README and Makefile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_module_is_read_in_one_sitting(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=relative)
-def test_a_module_and_its_public_names_say_what_they_are_for(module: Path) -> None:
+def test_modules_and_public_names_have_docstrings(module: Path) -> None:
     parsed = tree(module)
     assert ast.get_docstring(parsed), "the module has no docstring"
     public = [
@@ -58,7 +58,7 @@ def test_a_package_imports_nothing_by_itself(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=relative)
 def test_chapters_are_called_through_their_modules(module: Path) -> None:
-    """`from pyctr_lite.rootfs.overlay import mount_overlay` would keep a learner's own function out."""
+    """After `from pyctr_lite.rootfs.overlay import mount_overlay`, `--labs` could not replace the function."""
     taken = []
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and re.fullmatch(
@@ -80,8 +80,8 @@ def test_no_command_line_goes_through_a_shell(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=relative)
-def test_nothing_sleeps_where_the_kernel_tells(module: Path) -> None:
-    """Only where it has no event, and the line says so: `# version 1 has no event for it`."""
+def test_nothing_sleeps_if_the_kernel_has_an_event(module: Path) -> None:
+    """A sleep is allowed if there is no event, and the line says so: `# version 1 has no event for it`."""
     lines = module.read_text().splitlines()
     sleeps = [
         node for node in ast.walk(tree(module)) if isinstance(node, ast.Call) and "sleep" in ast.unparse(node.func)
@@ -90,7 +90,7 @@ def test_nothing_sleeps_where_the_kernel_tells(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", OURS, ids=relative)
-def test_nothing_is_left_to_do_without_an_owner(module: Path) -> None:
+def test_every_todo_has_an_owner(module: Path) -> None:
     with module.open("rb") as file:
         comments = [token.string for token in tokenize.tokenize(file.readline) if token.type == tokenize.COMMENT]
     assert [comment for comment in comments if re.search(r"\b(?:TODO|FIXME|XXX)\b(?!\()", comment)] == []
@@ -101,7 +101,7 @@ def targets() -> list[str]:
     return [name for line in lines for name in line.split()]
 
 
-def test_make_alone_tells_every_target() -> None:
+def test_make_alone_lists_every_target() -> None:
     printed = subprocess.run(["make", "-C", REPOSITORY], check=True, capture_output=True, text=True).stdout
     for target in targets():
         assert re.search(rf"^  make (?:lab1 … lab5|{target}) +\w", printed, re.MULTILINE), target
@@ -141,7 +141,7 @@ def test_the_readmes_links_lead_somewhere() -> None:
 
 
 def readme_code() -> str:
-    """What README shows as code: blocks and words in backquotes."""
+    """Return the code in README: code blocks, and words in backquotes."""
     text = (REPOSITORY / "README.md").read_text()
     return "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text))
 
@@ -156,11 +156,11 @@ HABITS = {
     r"^What\b": 28,
     r"\bwhere (?:there|it|one|none|that|nothing)\b": 9,
 }
-"""Habits that make prose hard to read, and how often each is still there: a number may only become smaller."""
+"""Habits that make prose hard to read, and the number of times each still occurs. A number may only shrink."""
 
 
 def prose() -> list[str]:
-    """The docstrings and comments of the package and of the labs' kit."""
+    """Return the docstrings and comments of the package and of the labs' kit."""
     found = []
     for path in [*MODULES, *sorted((REPOSITORY / "labs/kit").rglob("*.py"))]:
         with path.open("rb") as file:
@@ -171,7 +171,7 @@ def prose() -> list[str]:
     return found
 
 
-def test_the_habits_that_make_prose_hard_become_fewer() -> None:
+def test_habits_that_make_prose_hard_only_shrink() -> None:
     texts = prose()
     counts = {habit: sum(len(re.findall(habit, text)) for text in texts) for habit in HABITS}
-    assert counts == HABITS, "more: write it plainly; fewer: lower the number here"
+    assert counts == HABITS, "a higher count: write it plainly; a lower one: lower the number here"

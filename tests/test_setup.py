@@ -1,4 +1,4 @@
-"""What `make setup` and `make uninstall` do to a machine: tried on a view of it that only the test sees."""
+"""`make setup` and `make uninstall`, in a private mount namespace."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 HIDE = "".join(
-    f"mount -t tmpfs tmpfs {place}; "
-    for place in ("/usr/local/bin", "/usr/local/share", "/run", "/var/lib", "/sys/fs/cgroup")
+    f"mount -t tmpfs tmpfs {directory}; "
+    for directory in ("/usr/local/bin", "/usr/local/share", "/run", "/var/lib", "/sys/fs/cgroup")
 )
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with nothing in it but the scripts, and a command that does nothing."""
+    """Create a checkout that has only the scripts, and a command that does nothing."""
     directory = tmp_path / "checkout"
     shutil.copytree(REPOSITORY / "make", directory / "make", ignore=shutil.ignore_patterns("__pycache__"))
     command = directory / ".venv/bin/pyctr_lite"
@@ -30,7 +30,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def on_a_machine(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script in a mount namespace where our places are empty; what it says goes to stdout."""
+    """Run a shell script in a mount namespace with empty state directories. stderr goes to stdout."""
     return subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "sh", "-ec", HIDE + script],
         cwd=checkout,
@@ -48,7 +48,7 @@ def test_the_links_lead_to_the_checkout(checkout: Path) -> None:
     assert done.stdout.split() == [str(checkout / ".venv/bin/pyctr_lite")] * 2
 
 
-def test_the_manual_page_is_written_where_man_finds_it_and_goes_with_uninstall(checkout: Path) -> None:
+def test_the_manual_page_is_installed_and_uninstalled(checkout: Path) -> None:
     shutil.copytree(REPOSITORY / "pyctr_lite", checkout / "pyctr_lite")
     (checkout / ".venv/bin/python").symlink_to("/usr/bin/python3")
     pages = "/usr/local/share/man/man1"
@@ -64,13 +64,13 @@ def test_the_manual_page_is_written_where_man_finds_it_and_goes_with_uninstall(c
 
 
 @pytest.mark.parametrize("foreign", ["echo mine >/usr/local/bin/pyctr", "ln -s /bin/true /usr/local/bin/pyctr"])
-def test_a_file_of_somebody_else_is_not_overwritten(checkout: Path, foreign: str) -> None:
+def test_an_existing_file_is_not_overwritten(checkout: Path, foreign: str) -> None:
     done = on_a_machine(checkout, f"{foreign}; make/setup.sh --quiet links")
     assert done.returncode == 1
     assert "error: /usr/local/bin/pyctr is there and" in done.stdout
 
 
-def test_the_links_of_another_checkout_are_taken_over_aloud(checkout: Path) -> None:
+def test_the_links_of_another_checkout_are_replaced_with_a_message(checkout: Path) -> None:
     done = on_a_machine(
         checkout, "ln -s /else/.venv/bin/pyctr_lite /usr/local/bin/pyctr; make/setup.sh --quiet links"
     )
@@ -78,7 +78,7 @@ def test_the_links_of_another_checkout_are_taken_over_aloud(checkout: Path) -> N
     assert "/usr/local/bin/pyctr pointed to /else: now to this checkout" in done.stdout
 
 
-def test_uninstall_takes_everything_away_and_can_be_repeated(checkout: Path) -> None:
+def test_uninstall_removes_everything_and_can_be_repeated(checkout: Path) -> None:
     done = on_a_machine(
         checkout,
         """make/setup.sh --quiet links
@@ -97,7 +97,7 @@ for _ in range(2000): os.mkdir("deep"); os.chdir("deep")'
     assert "cannot access '/run/pyctr_lite'" in listing[-1]
 
 
-def test_uninstall_leaves_what_is_not_ours_and_says_so(checkout: Path) -> None:
+def test_uninstall_leaves_foreign_files_and_says_so(checkout: Path) -> None:
     done = on_a_machine(
         checkout,
         """ln -s /bin/true /usr/local/bin/pyctr
@@ -109,7 +109,7 @@ def test_uninstall_leaves_what_is_not_ours_and_says_so(checkout: Path) -> None:
     assert done.stdout.endswith("/bin/true\n")
 
 
-def test_a_state_directory_that_is_a_disk_of_its_own_is_emptied_and_stays_mounted(checkout: Path) -> None:
+def test_a_state_directory_that_is_a_mount_point_is_emptied_and_stays_mounted(checkout: Path) -> None:
     done = on_a_machine(
         checkout,
         """mkdir /var/lib/pyctr_lite; mount -t tmpfs tmpfs /var/lib/pyctr_lite; mkdir /var/lib/pyctr_lite/images
@@ -120,7 +120,7 @@ def test_a_state_directory_that_is_a_disk_of_its_own_is_emptied_and_stays_mounte
     assert done.stdout.endswith("make/packages\nend\n")
 
 
-def test_without_root_it_says_what_would_help(checkout: Path) -> None:
+def test_setup_without_root_is_refused_with_a_hint(checkout: Path) -> None:
     done = on_a_machine(
         checkout,
         """mkdir /run/checkout; mount --bind . /run/checkout; cd /run/checkout
@@ -145,20 +145,18 @@ NAMES = {
 
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C", "xx_YY.UTF-8", "de_DE.ISO-8859-1"])
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_the_launcher_starts_isolated_python_wherever_the_checkout_lies(
-    tmp_path: Path, name: bytes, locale: str
-) -> None:
-    place = tmp_path / os.fsdecode(name)
-    package = place / "pyctr_lite/cli"
+def test_the_launcher_starts_isolated_python_from_any_path(tmp_path: Path, name: bytes, locale: str) -> None:
+    checkout = tmp_path / os.fsdecode(name)
+    package = checkout / "pyctr_lite/cli"
     package.mkdir(parents=True)
-    (place / "python").symlink_to("/usr/bin/python3")
+    (checkout / "python").symlink_to("/usr/bin/python3")
     (package / "main.py").write_text(
         "import sys\n"
         "def entry():\n"
         "    print(sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode, sys.argv[1:])\n"
         "    sys.exit(7)\n"
     )
-    (place / "pyctr_lite/preload.py").write_text(
+    (checkout / "pyctr_lite/preload.py").write_text(
         "import os\n"
         "def load(path, words):\n"
         "    assert path.endswith('/.venv/preload')\n"
@@ -166,7 +164,7 @@ def test_the_launcher_starts_isolated_python_wherever_the_checkout_lies(
     )
     environment = {"PATH": os.environ["PATH"], "LC_ALL": locale}
     script = subprocess.run(
-        ["/usr/bin/python3", "-ISXutf8", REPOSITORY / "make/launcher.py", place / "python", place],
+        ["/usr/bin/python3", "-ISXutf8", REPOSITORY / "make/launcher.py", checkout / "python", checkout],
         env=environment,
         check=True,
         capture_output=True,
@@ -180,7 +178,7 @@ def test_the_launcher_starts_isolated_python_wherever_the_checkout_lies(
 
 
 class Venv:
-    """A checkout that needs no packages, and its .venv as the steps of make/setup.sh make it."""
+    """A checkout that needs no packages, and the .venv that make/setup.sh makes for it."""
 
     STEPS = ("venv", "extra", "course", "launcher")
 
@@ -193,7 +191,7 @@ class Venv:
         )
 
     def set_up(self, *steps: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run steps (all that a target needs, by default); what they say goes to stdout."""
+        """Run steps of make/setup.sh, by default all that a target needs. stderr goes to stdout."""
         return subprocess.run(
             ["make/setup.sh", "--quiet", *(steps or self.STEPS)],
             cwd=self.directory,
@@ -205,7 +203,7 @@ class Venv:
         )
 
     def python(self, program: str, **environment: str) -> str:
-        """Run a program by .venv's own Python, from another directory: what it prints."""
+        """Run a program with .venv's Python from another directory, and return its output."""
         return subprocess.run(
             [self.directory / ".venv/bin/python", "-c", program],
             cwd="/",
@@ -215,8 +213,8 @@ class Venv:
             text=True,
         ).stdout
 
-    def became_newer(self) -> None:
-        """Leave all as it is after an upgrade from Python 3.10 to the one that is here now."""
+    def age(self) -> None:
+        """Make .venv look as if Python had been upgraded from 3.10 to today's version."""
         [library] = (self.directory / ".venv/lib").iterdir()
         library.rename(library.with_name("python3.10"))
         stamp = self.directory / ".venv/stamp-python"
@@ -226,7 +224,7 @@ class Venv:
 
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory: pytest.TempPathFactory) -> Venv:
-    """One for all tests, for it takes ten seconds to make: each leaves it as it is to be."""
+    """Make one .venv for all tests, because it takes ten seconds. Each test leaves it complete."""
     made = Venv(tmp_path_factory.mktemp("venv") / "checkout")
     done = made.set_up()
     assert done.returncode == 0, done.stdout
@@ -243,7 +241,7 @@ def test_a_second_set_up_is_silent_and_starts_no_python(venv: Venv, tmp_path: Pa
     assert [program for program in started if "python" in program] == []
 
 
-def test_a_checkout_that_can_only_be_read_is_used_as_it_is_or_refused_in_a_line(venv: Venv) -> None:
+def test_a_read_only_checkout_is_used_if_complete_and_else_refused_in_one_line(venv: Venv) -> None:
     read_only = 'mount --bind . .; mount -o remount,ro,bind .; cd ../checkout; make/setup.sh --quiet "$@"'
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", read_only, "sh", *Venv.STEPS]
 
@@ -252,7 +250,7 @@ def test_a_checkout_that_can_only_be_read_is_used_as_it_is_or_refused_in_a_line(
 
     done = set_up()
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
-    for change, told in (
+    for change, problem in (
         ("pyctr_lite/errors.py", "what was compiled is older than pyctr_lite"),
         ("make/launcher.py", ".venv has no command, or an old one"),
         ("pyproject.toml", ".venv has to be made"),
@@ -263,12 +261,12 @@ def test_a_checkout_that_can_only_be_read_is_used_as_it_is_or_refused_in_a_line(
         (venv.directory / change).write_bytes(before)
         assert done.returncode == 1
         first, _ = done.stderr.splitlines()
-        assert first == f"[setup] error: {told}, and this checkout can only be read"
+        assert first == f"[setup] error: {problem}, and this checkout can only be read"
     assert venv.set_up().returncode == 0
 
 
-def test_a_python_that_was_replaced_is_noticed_and_the_packages_are_installed_again(venv: Venv) -> None:
-    venv.became_newer()
+def test_after_a_python_upgrade_the_packages_are_installed_again(venv: Venv) -> None:
+    venv.age()
     done = venv.set_up()
     assert done.returncode == 0, done.stdout
     assert "the Python of .venv, 3.10, is not there any more" in done.stdout
@@ -280,8 +278,7 @@ def test_a_python_that_was_replaced_is_noticed_and_the_packages_are_installed_ag
 
 
 @pytest.mark.parametrize("left", [None, "#!/nowhere/python\n"], ids=["nothing", "a file that does not run"])
-def test_a_python_that_is_gone_is_noticed(venv: Venv, tmp_path: Path, left: str | None) -> None:
-    """The one that .venv was made with; the next one that is there takes its place."""
+def test_a_removed_python_is_replaced_by_the_next_one(venv: Venv, tmp_path: Path, left: str | None) -> None:
     other = tmp_path / "other"
     stamp, link = venv.directory / ".venv/stamp", venv.directory / ".venv/bin/python3"
     stamp.write_text(stamp.read_text().replace("/usr/bin/python3\n", f"{other}\n"))
@@ -296,7 +293,7 @@ def test_a_python_that_is_gone_is_noticed(venv: Venv, tmp_path: Path, left: str 
     assert venv.set_up().stdout == ""
 
 
-def test_an_update_of_the_same_python_keeps_what_is_installed(venv: Venv) -> None:
+def test_an_update_of_the_same_python_keeps_the_packages(venv: Venv) -> None:
     stamp = venv.directory / ".venv/stamp-python"
     version, file, *files = stamp.read_text().splitlines()
     stamp.write_text(f"{version}\n{file}\n1:1 1 1\n2:2 2 2\n")
@@ -304,7 +301,7 @@ def test_an_update_of_the_same_python_keeps_what_is_installed(venv: Venv) -> Non
     assert stamp.read_text().splitlines() == [version, file, *files]
 
 
-def test_a_venv_without_pip_is_told_and_not_the_index(venv: Venv, tmp_path: Path) -> None:
+def test_a_venv_without_pip_is_reported_as_damaged(venv: Venv, tmp_path: Path) -> None:
     [pip] = (venv.directory / ".venv/lib").glob("python3*/site-packages/pip")
     pip.rename(tmp_path / "pip")
     (venv.directory / ".venv/stamp-course").unlink()
@@ -317,7 +314,7 @@ def test_a_venv_without_pip_is_told_and_not_the_index(venv: Venv, tmp_path: Path
 
 
 @pytest.mark.parametrize(("name", "locale"), [("Übung #1 'x' \"y\" $z %s a\\nb", "C"), ("容器", "xx_YY.UTF-8")])
-def test_a_checkout_below_any_directory_is_set_up_in_any_locale(tmp_path: Path, name: str, locale: str) -> None:
+def test_a_checkout_at_any_path_is_set_up_in_any_locale(tmp_path: Path, name: str, locale: str) -> None:
     venv = Venv(tmp_path / name)
     done = venv.set_up(LC_ALL=locale)
     assert done.returncode == 0, done.stdout
@@ -330,16 +327,16 @@ def test_a_checkout_below_any_directory_is_set_up_in_any_locale(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "problem"),
     [
         (b"a:b", "has a colon or a line break in it"),
         (b"a\nb", "has a colon or a line break in it"),
         (b"caf\xe9", "is not UTF-8"),
     ],
 )
-def test_a_path_that_no_venv_can_have_is_refused(tmp_path: Path, name: bytes, told: str) -> None:
+def test_a_path_that_a_venv_cannot_have_is_refused(tmp_path: Path, name: bytes, problem: str) -> None:
     venv = Venv(tmp_path / os.fsdecode(name))
     done = venv.set_up("venv", LC_ALL="C")
     assert done.returncode == 1
-    assert done.stdout.startswith(f"[setup] error: the path of this checkout {told}, and")
+    assert done.stdout.startswith(f"[setup] error: the path of this checkout {problem}, and")
     assert not (venv.directory / ".venv").exists()

@@ -1,4 +1,4 @@
-"""The imports of the quick verbs, and the preloaded files as the same program."""
+"""Start-up: the quick verbs import little, and the preloaded files behave like the modules."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CHEAP = set(
     "_sha2 _abc codecs _codecs encodings encodings.aliases encodings.utf_8 _io zipimport "
     "_frozen_importlib_external".split()
 )
-"""All that a quick verb may import besides our own modules."""
+"""The modules that a quick verb may import besides the package's own."""
 if sys.version_info >= (3, 13):
-    CHEAP.add("linecache")  # Python's own -c, as the tests start it, keeps the lines of its program there
+    CHEAP.add("linecache")  # imported by Python's -c option, which the tests use
 
 
 def imported(root: Path, *words: str) -> set[str]:
-    """The modules that a command line imports, ours left out."""
+    """Return the modules that a command line imports, without the package's own."""
     program = f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite.cli.main import entry; entry()"
     command = [sys.executable, "-IS", "-X", "importtime", "-c", program, "--root", str(root), *words]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -38,11 +38,11 @@ def imported(root: Path, *words: str) -> set[str]:
 @pytest.mark.parametrize(
     "words", [["run", "--rm", "busybox", "true"], ["ps", "-a"], ["run", "--rm", "-v", "/x", "busybox", "true"]]
 )
-def test_a_quick_verb_imports_only_what_is_cheap(root: Path, words: list[str]) -> None:
+def test_a_quick_verb_imports_only_cheap_modules(root: Path, words: list[str]) -> None:
     assert imported(root, *words) - CHEAP == set()
 
 
-def test_exec_imports_only_what_is_cheap(root: Path, pyctr: Pyctr) -> None:
+def test_exec_imports_only_cheap_modules(root: Path, pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
     assert imported(root, "exec", "box", "true") - CHEAP == set()
 
@@ -74,17 +74,17 @@ def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("verb", sorted(preload.VERBS))
-def test_every_quick_verb_is_loaded_from_the_file(preloaded: Path, root: Path, verb: str) -> None:
+def test_every_quick_verb_is_loaded_from_its_preloaded_file(preloaded: Path, root: Path, verb: str) -> None:
     done = run_preloaded(preloaded, root, verb, "--help")
     assert (done.returncode, done.stderr) == (0, "True\n")
 
 
-def test_a_container_runs_by_the_preloaded_code(preloaded: Path, root: Path) -> None:
+def test_the_preloaded_code_runs_a_container(preloaded: Path, root: Path) -> None:
     done = run_preloaded(preloaded, root, "run", "--rm", "busybox", "sh", "-c", "echo hello; exit 3")
     assert (done.returncode, done.stdout, done.stderr) == (3, "hello\n", "True\n")
 
 
-def test_an_old_file_is_passed_over(preloaded: Path, root: Path, tmp_path: Path) -> None:
+def test_an_outdated_preloaded_file_is_ignored(preloaded: Path, root: Path, tmp_path: Path) -> None:
     import marshal
 
     version, modules = marshal.loads(Path(f"{preloaded}-ps").read_bytes())
@@ -99,7 +99,7 @@ def test_an_old_file_is_passed_over(preloaded: Path, root: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", None])
-def test_a_damaged_or_missing_file_is_passed_over(root: Path, tmp_path: Path, content: bytes | None) -> None:
+def test_a_damaged_or_missing_preloaded_file_is_ignored(root: Path, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "file-ps").write_bytes(content)
     done = run_preloaded(tmp_path / "file", root, "ps")

@@ -44,7 +44,7 @@ class Workplace:
         leaks.end(leaks.children())
         leaks.end_groups(CGROUP, only_empty=False)
         snapshot = leaks.Snapshot.take(self.path)
-        snapshot.remove_what_is_new(leaks.Snapshot({}, frozenset(), snapshot.files))
+        snapshot.remove_new_since(leaks.Snapshot({}, frozenset(), snapshot.files))
         leaks.end(leaks.children())
         shutil.rmtree(self.path)
 

@@ -1,4 +1,4 @@
-"""What tests of cgroups get: a group of the test's own, and processes in it."""
+"""Fixtures for cgroup tests: a new group, and processes in it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PARENT = f"/pyctr_test_{os.getpid()}"
 
 @pytest.fixture
 def group() -> Iterator[groups.Group]:
-    """A new group in all hierarchies of the machine; killed and removed after the test."""
+    """Create a group in all hierarchies of the machine. It is killed and removed after the test."""
     yield from _fresh(hierarchy.detect())
 
 
 @pytest.fixture(params=[1, 2])
 def group_of_version(request: pytest.FixtureRequest) -> Iterator[groups.Group]:
-    """A new group in the hierarchies of version 1 alone, and in those of version 2 alone."""
+    """Create a group in the hierarchies of version 1 only, then in that of version 2 only."""
     only = hierarchy.detect().only(request.param)
     if not only.mounts or (request.param == 1 and "freezer" not in only.controllers):
         pytest.skip(f"this machine has no cgroups of version {request.param}")
@@ -48,7 +48,7 @@ def _fresh(found: hierarchy.Hierarchy) -> Iterator[groups.Group]:
 
 
 class Inside:
-    """A process of ours in a group, or in ours with None: runs a function there, then exits with its result."""
+    """A child in a group (None: in our own) that runs a function and exits with its result."""
 
     def __init__(self, group: groups.Group | None, function: Callable[[], int | None]) -> None:
         self.pid = os.fork()
@@ -63,23 +63,23 @@ class Inside:
         self.pidfd = os.pidfd_open(self.pid)
 
     def ended(self, seconds: float = 60) -> bool:
-        """Wait for its end, at most so long."""
+        """Wait at most `seconds` for the process to end, and return if it did."""
         return bool(select.select([self.pidfd], [], [], seconds)[0])
 
     def kill(self) -> None:
-        """End it and wait."""
+        """Kill the process and wait for its end."""
         os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
     def wait(self) -> int:
-        """Its exit status, or minus the signal that ended it."""
-        assert self.ended(), "it runs on"
+        """Wait for the end, and return the exit status, or minus the signal that killed the process."""
+        assert self.ended(), "still running"
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 @pytest.fixture
 def inside() -> Iterator[Callable[..., Inside]]:
-    """`inside(group, function)` starts a process in a group; all are ended and reaped after the test."""
+    """Start a process in a group: `inside(group, function)`. Leftover processes are killed after the test."""
     started: list[Inside] = []
 
     def start(group: groups.Group | None, function: Callable[[], int | None]) -> Inside:
@@ -96,13 +96,13 @@ def inside() -> Iterator[Callable[..., Inside]]:
 
 
 class Counter:
-    """A number that a process of the group counts up, and that the test can see."""
+    """A shared number that a process in the group counts up and the test reads."""
 
     def __init__(self) -> None:
         self.memory = mmap.mmap(-1, 8)
 
     def count(self) -> None:
-        """Count for ever, gently."""
+        """Count for ever, once per millisecond."""
         for number in range(1, 1 << 60):
             self.memory[:8] = struct.pack("q", number)
             time.sleep(0.001)
@@ -111,7 +111,7 @@ class Counter:
         return int(struct.unpack("q", self.memory[:8])[0])
 
     def grows(self, seconds: float = 60) -> bool:
-        """Whether it moves within so many seconds."""
+        """Check if the number grows within `seconds`."""
         before, deadline = self.value(), time.monotonic() + seconds
         while self.value() == before and time.monotonic() < deadline:
             time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Limits that hold: the kernel's own behaviour, with and without each."""
+"""Limits take effect: the kernel's behaviour with and without each limit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def text(group: Group, controller: str, file: str) -> str:
     return Path(directory, file).read_text().strip()
 
 
-def test_a_memory_limit_kills_and_the_kill_is_counted_and_told(
+def test_a_memory_limit_kills_and_the_kill_is_counted_and_reported(
     group: Group, inside: Callable[..., Inside]
 ) -> None:
     group.apply(Limits(memory=24 * MIB, memory_swap=24 * MIB))
@@ -56,7 +56,7 @@ def test_a_memory_limit_kills_and_the_kill_is_counted_and_told(
     assert group.oom_kills() == 2
 
 
-def test_without_the_limit_nothing_is_killed(group: Group, inside: Callable[..., Inside]) -> None:
+def test_without_a_memory_limit_nothing_is_killed(group: Group, inside: Callable[..., Inside]) -> None:
     watch = events.OomWatch(group)
     assert inside(group, use_64_mib).wait() == 0
     assert select.select([watch], [], [], 0)[0] == []
@@ -64,7 +64,7 @@ def test_without_the_limit_nothing_is_killed(group: Group, inside: Callable[...,
     watch.close()
 
 
-def test_the_end_of_a_group_is_no_oom_kill(group: Group) -> None:
+def test_removing_a_group_is_not_an_oom_kill(group: Group) -> None:
     watch = events.OomWatch(group)
     group.remove()
     select.select([watch], [], [], 0.05)
@@ -97,7 +97,7 @@ def test_without_a_quota_nothing_is_throttled(group: Group, inside: Callable[...
 
 
 def forks(count: int) -> Callable[[], int]:
-    """How many children could be made, of so many; 0 when fork(2) failed with anything but EAGAIN."""
+    """Return a function that forks up to `count` children; its result is their number (0: not EAGAIN)."""
 
     def loop() -> int:
         made: list[int] = []
@@ -129,7 +129,7 @@ def affinity() -> int:
     return sum(1 << cpu for cpu in os.sched_getaffinity(0))
 
 
-def test_a_cpuset_confines_and_without_one_all_cpus_are_there(group: Group, inside: Callable[..., Inside]) -> None:
+def test_a_cpuset_confines_a_group_to_its_cpus(group: Group, inside: Callable[..., Inside]) -> None:
     assert inside(group, affinity).wait() == affinity() % 256
     group.apply(Limits(cpuset_cpus="0"))
     assert inside(group, affinity).wait() == 1
@@ -146,14 +146,14 @@ def test_memory_limits_can_be_raised_and_lowered(group: Group) -> None:
         assert group.stats().memory_limit == (None if memory == -1 else memory * MIB)
 
 
-def test_the_kernel_s_refusal_names_controller_file_and_value(group: Group) -> None:
+def test_a_value_that_the_kernel_refuses_is_an_error_with_controller_file_and_value(group: Group) -> None:
     with pytest.raises(InvalidArgument, match=r"'999'.*cpuset\.cpus.*cpuset"):
         group.apply(Limits(cpuset_cpus="999"))
     with pytest.raises(InvalidArgument, match=r"cpu"):
         group.apply(Limits(cpu_period=100_000_000))
 
 
-def test_a_disk_that_is_none_is_refused_and_one_that_is_one_is_limited(group: Group) -> None:
+def test_a_disk_is_limited_and_a_missing_disk_is_refused(group: Group) -> None:
     with pytest.raises(InvalidArgument) as error:
         group.apply(Limits(device_read_bps=[(4000, 1, MIB)]))
     assert error.value.hint == "there is no disk 4000:1"
@@ -167,9 +167,9 @@ def test_a_write_rate_slows_the_disk_down(group: Group, inside: Callable[..., In
     device = tmp_path.stat().st_dev
     disk = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
     if (disk / "partition").exists():
-        disk = disk.parent  # only a whole disk has a queue, and so limits
+        disk = disk.parent  # only a whole disk has a queue, which is what the kernel limits
     if not (disk / "queue").exists():
-        pytest.skip("the temporary directory is on no disk of its own")
+        pytest.skip("the temporary directory is not on a disk")
     major, minor = map(int, (disk / "dev").read_text().split(":"))
 
     def write() -> int:
@@ -182,9 +182,9 @@ def test_a_write_rate_slows_the_disk_down(group: Group, inside: Callable[..., In
             os.write(fd, page)
         return min(int((time.monotonic() - began) * 100), 255)
 
-    assert any(inside(group, write).wait() < 25 for _ in range(20))  # others use the disk, too
+    assert any(inside(group, write).wait() < 25 for _ in range(20))  # other processes use the disk, too
     group.apply(Limits(device_write_bps=[(major, minor, MIB)]))
-    assert inside(group, write).wait() >= 25  # 512 KiB at 1 MiB/s, less what the kernel lets through at first
+    assert inside(group, write).wait() >= 25  # 512 KiB at 1 MiB/s, less the burst that the kernel allows at first
 
 
 def test_a_missing_controller_is_an_error_that_names_it(group: Group) -> None:
@@ -205,19 +205,19 @@ def test_a_missing_controller_is_an_error_that_names_it(group: Group) -> None:
         ("cpu.max", ""),
     ],
 )
-def test_a_missing_file_is_an_error_that_says_what_the_kernel_lacks(file: str, hint: str) -> None:
+def test_a_missing_file_is_an_error_that_names_the_missing_kernel_feature(file: str, hint: str) -> None:
     error = controllers.refused("x", f"/sys/fs/cgroup/g/{file}", "1", FileNotFoundError(errno.ENOENT, "no"))
     assert file in error.message
     assert hint in error.hint
 
 
-def test_a_weight_is_set_where_the_kernel_has_weights_and_an_error_elsewhere(group: Group) -> None:
+def test_a_weight_is_set_if_the_kernel_has_weights_and_else_an_error(group: Group) -> None:
     directory = group.directory("io")
     assert directory is not None
-    places = [Path(directory, name) for name in ("blkio.bfq.weight", "io.bfq.weight", "io.weight")]
-    if there := [place for place in places if place.exists()]:
+    paths = [Path(directory, name) for name in ("blkio.bfq.weight", "io.bfq.weight", "io.weight")]
+    if existing := [path for path in paths if path.exists()]:
         group.apply(Limits(blkio_weight=300))
-        assert "300" in there[0].read_text() or there[0].name == "io.weight"
+        assert "300" in existing[0].read_text() or existing[0].name == "io.weight"
     else:
         with pytest.raises(InvalidArgument) as error:
             group.apply(Limits(blkio_weight=300))
@@ -233,7 +233,7 @@ def test_unified_files_need_their_controller_in_version_2(group: Group) -> None:
             group.apply(Limits(unified={"memory.high": "64M"}))
 
 
-def test_unified_reaches_the_files_that_every_group_of_version_2_has(group: Group) -> None:
+def test_unified_can_set_the_files_without_a_controller(group: Group) -> None:
     if group.v2 is None:
         pytest.skip("this machine has no cgroups of version 2")
     group.apply(Limits(unified={"cgroup.max.descendants": "3"}))
@@ -242,7 +242,7 @@ def test_unified_reaches_the_files_that_every_group_of_version_2_has(group: Grou
 
 @pytest.fixture
 def hugetlb(group: Group) -> Iterator[tuple[Group, str]]:
-    """The group and a page size; the root's `cgroup.subtree_control` is put back after the test."""
+    """Return the group and a page size. The root's `cgroup.subtree_control` is restored after the test."""
     mount = group.hierarchy.of("hugetlb")
     sizes = [path.name for path in Path("/sys/kernel/mm/hugepages").glob("hugepages-2048kB")]
     if mount is None or mount.version == 1 or not sizes:
@@ -272,7 +272,7 @@ def test_a_controller_cannot_be_enabled_below_a_group_that_has_processes(
     group, size = hugetlb
     assert group.v2 is not None
     below = Group(f"{group.path}/below", group.hierarchy.only(2))
-    os.mkdir(f"{group.v2}/below")  # `create` would enable what there is, and then the group above takes no process
+    os.mkdir(f"{group.v2}/below")  # `create` would enable controllers, and then the parent takes no process
     process = inside(group, signal.pause)
     deadline = time.monotonic() + 60
     while process.pid not in group.pids() and time.monotonic() < deadline:
@@ -284,10 +284,10 @@ def test_a_controller_cannot_be_enabled_below_a_group_that_has_processes(
     below.apply(Limits(hugepages=[(size, 4 * MIB)]))
 
 
-def test_a_container_that_split_its_group_is_joined_where_its_process_is(
+def test_a_process_joins_the_leaf_group_of_a_container_that_divided_its_group(
     hugetlb: tuple[Group, str], inside: Callable[..., Any]
 ) -> None:
-    """As systemd does inside: version 2 then takes no process but in the smallest groups."""
+    """systemd does so in a container; version 2 then takes processes only in leaf groups."""
     group, size = hugetlb
     assert group.hierarchy.v2 is not None
     leaf = Group(f"{group.path}/leaf", group.hierarchy)

@@ -1,4 +1,4 @@
-"""Device rules as the kernel enforces them: version 1's files and version 2's BPF program say the same."""
+"""Device rules as the kernel enforces them: version 1's files and version 2's BPF program agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rule(allow: bool, device: tuple[str, int, int] | None = None, access: str = 
 def may(
     group_of_version: Group, inside: Callable[..., Inside], tmp_path: Path
 ) -> Callable[[tuple[str, int, int], int], bool]:
-    """`may(NULL, READ)`: whether a process of the group can open such a node (or would, were there a device)."""
+    """Check with `may(NULL, READ)` if the rules let a process of the group open a node, device present or not."""
     if group_of_version.hierarchy.v2 is None and "devices" not in group_of_version.hierarchy.controllers:
         pytest.skip("this machine has no device rules of version 1")
 
@@ -65,7 +65,7 @@ def test_without_rules_everything_is_allowed(group_of_version: Group, may: Calla
     assert may(LOOP, READ)
 
 
-def test_the_default_rules_allow_what_every_container_needs_and_no_disk(
+def test_the_default_rules_allow_the_standard_devices_and_no_disk(
     group_of_version: Group, may: Callable[..., bool]
 ) -> None:
     group_of_version.apply(Limits(devices=devices.DEFAULT))
@@ -75,7 +75,7 @@ def test_the_default_rules_allow_what_every_container_needs_and_no_disk(
     assert not may(LOOP, READ)
 
 
-def test_a_device_can_be_allowed_for_reading_alone(group_of_version: Group, may: Callable[..., bool]) -> None:
+def test_a_device_can_be_allowed_for_reading_only(group_of_version: Group, may: Callable[..., bool]) -> None:
     group_of_version.apply(Limits(devices=[DENY_ALL, rule(True, KMSG, "r")]))
     assert may(KMSG, READ)
     assert not may(KMSG, WRITE)
@@ -89,13 +89,13 @@ def test_accesses_allowed_by_two_rules_add_up(group_of_version: Group, may: Call
     assert may(KMSG, BOTH)
 
 
-def test_of_rules_on_one_device_the_last_one_holds(group_of_version: Group, may: Callable[..., bool]) -> None:
+def test_the_last_rule_for_a_device_wins(group_of_version: Group, may: Callable[..., bool]) -> None:
     group_of_version.apply(Limits(devices=[DENY_ALL, rule(True, KMSG), rule(False, KMSG, "w")]))
     assert may(KMSG, READ)
     assert not may(KMSG, WRITE)
 
 
-def test_a_device_can_be_forbidden_where_others_are_allowed(
+def test_one_device_can_be_forbidden_if_all_others_are_allowed(
     group_of_version: Group, may: Callable[..., bool]
 ) -> None:
     group_of_version.apply(Limits(devices=[rule(True), rule(False, LOOP)]))
@@ -103,13 +103,13 @@ def test_a_device_can_be_forbidden_where_others_are_allowed(
     assert not may(LOOP, READ)
 
 
-def test_a_star_is_any_number(group_of_version: Group, may: Callable[..., bool]) -> None:
+def test_a_star_matches_any_number(group_of_version: Group, may: Callable[..., bool]) -> None:
     group_of_version.apply(Limits(devices=[DENY_ALL, rule(True, ("b", 7, -1))]))
     assert may(LOOP, READ)
     assert not may(KMSG, READ)
 
 
-def test_a_group_below_is_under_the_rules_too(
+def test_the_rules_apply_to_child_groups(
     group_of_version: Group, may: Callable[..., bool], inside: Callable[..., Inside], tmp_path: Path
 ) -> None:
     group_of_version.apply(Limits(devices=[rule(True), rule(False, LOOP)]))
@@ -134,9 +134,9 @@ def test_new_rules_of_version_2_replace_the_old_ones(group_of_version: Group, ma
     assert may(KMSG, READ)
 
 
-def test_the_program_is_narrated(group_of_version: Group) -> None:
+def test_loading_and_attaching_the_program_are_narrated(group_of_version: Group) -> None:
     if group_of_version.v2 is None:
-        pytest.skip("version 1 has files for it")
+        pytest.skip("version 1 has files instead of a program")
     reader, writer = os.pipe()
     explain.start(writer)
     try:
@@ -145,23 +145,23 @@ def test_the_program_is_narrated(group_of_version: Group) -> None:
         explain.stop()
         os.close(writer)
     with open(reader) as stream:
-        told = stream.read()
-    assert "bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE" in told
-    assert f'bpf(BPF_PROG_ATTACH, "{group_of_version.v2}", BPF_CGROUP_DEVICE' in told
+        steps = stream.read()
+    assert "bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE" in steps
+    assert f'bpf(BPF_PROG_ATTACH, "{group_of_version.v2}", BPF_CGROUP_DEVICE' in steps
 
 
-def test_a_directory_that_is_no_group_takes_no_program(tmp_path: Path) -> None:
+def test_a_program_cannot_be_attached_to_an_ordinary_directory(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="bpf") as error:
         device_filter.attach(str(tmp_path), devices.DEFAULT)
     assert error.value.errno in (errno.EBADF, errno.EINVAL)
 
 
-def test_a_rule_that_no_program_can_hold_is_refused() -> None:
+def test_a_rule_for_an_unknown_device_type_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="device rule"):
         device_filter.compile_rules([{"allow": True, "type": "p"}])
 
 
-def test_nothing_follows_a_rule_on_all_devices() -> None:
-    """The kernel's verifier refuses instructions that are never reached."""
+def test_rules_before_one_for_all_devices_are_left_out() -> None:
+    """The kernel's verifier refuses instructions that can never be reached."""
     alone = device_filter.compile_rules([rule(True)])
     assert device_filter.compile_rules([rule(False, LOOP), rule(True)]) == alone

@@ -1,4 +1,4 @@
-"""The files and texts of both versions, for the same limits: pure functions, tested anywhere."""
+"""The files and texts of both versions for the same limits: pure functions, tested on any machine."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ SAMPLES: list[tuple[dict[str, Any], list[tuple[str, str]], list[tuple[str, str]]
 
 
 @pytest.mark.parametrize(("given", "old", "new"), SAMPLES)
-def test_limits_become_files(
+def test_limits_become_the_files_of_each_version(
     given: dict[str, Any], old: list[tuple[str, str]], new: list[tuple[str, str]]
 ) -> None:
     limits = Limits(**given)
@@ -102,32 +102,32 @@ def test_limits_become_files(
         {"blkio_weight": 9},
     ],
 )
-def test_limits_that_make_no_sense_are_refused(version: Any, given: dict[str, Any]) -> None:
+def test_inconsistent_limits_are_refused(version: Any, given: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument):
         version.files(Limits(**given))
 
 
 @pytest.mark.parametrize(("version", "disks"), [(v1, "blkio"), (v2, "io")])
-def test_each_file_is_told_with_its_controller(version: Any, disks: str) -> None:
+def test_each_file_is_listed_with_its_controller(version: Any, disks: str) -> None:
     limits = Limits(memory=MIB, pids=1, blkio_weight=10, cpuset_cpus="0")
     assert [controller for controller, _, _ in version.files(limits)] == ["cpuset", "memory", "pids", disks]
     assert [controller for controller, _, _ in version.files(limits, {"pids"})] == ["pids"]
 
 
-def test_raised_limits_are_written_with_swap_first() -> None:
+def test_raising_limits_writes_swap_first() -> None:
     lines = v1.files(Limits(memory=MIB, memory_swap=2 * MIB, memory_reservation=MIB))
     names = [file for _, file, _ in v1.raised(lines)]
     assert names[:2] == ["memory.memsw.limit_in_bytes", "memory.limit_in_bytes"]
     assert sorted(v1.raised(lines)) == sorted(lines)
 
 
-def test_the_weight_without_bfq_is_on_the_scale_of_io_weight() -> None:
+def test_without_bfq_the_weight_is_converted_to_io_weight() -> None:
     assert [v2.io_weight(Limits(blkio_weight=weight))[0][2] for weight in (10, 100, 1000)] == ["1", "910", "10000"]
     assert v2.io_weight(Limits()) == []
 
 
 @pytest.mark.parametrize("name", ["../memory.max", "memory", "a/b.c"])
-def test_unified_takes_only_names_of_files(name: str) -> None:
+def test_unified_accepts_only_file_names(name: str) -> None:
     with pytest.raises(InvalidArgument):
         v2.files(Limits(unified={name: "1"}))
 
@@ -143,7 +143,7 @@ def test_device_rules_become_lines_in_order() -> None:
     ]
 
 
-def test_forbidding_all_devices_still_allows_what_every_container_needs() -> None:
+def test_forbidding_all_devices_still_allows_the_standard_devices() -> None:
     lines = v1.files(Limits(devices=[{"allow": False, "access": "rwm"}]))
     assert lines[0] == ("devices", "devices.deny", "a *:* rwm")
     assert ("devices", "devices.allow", "c 1:3 rwm") in lines

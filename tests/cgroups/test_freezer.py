@@ -1,4 +1,4 @@
-"""Freeze, thaw, kill: a whole group at once, in version 1 and in version 2."""
+"""Freeze, thaw and kill a whole group at once, in version 1 and in version 2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.cgroups.conftest import Counter, Inside
 
 
-def test_a_frozen_group_stands_still_and_goes_on_when_thawed(
+def test_a_frozen_group_stops_and_continues_when_thawed(
     group_of_version: Group, inside: Callable[..., Inside], counter: Counter
 ) -> None:
     inside(group_of_version, counter.count)
@@ -48,7 +48,7 @@ def test_sigkill_reaches_a_frozen_process_in_version_2_and_waits_in_version_1(
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_kill_ends_all_processes_frozen_or_not(
+def test_kill_ends_all_processes_of_a_group_frozen_or_not(
     group_of_version: Group, inside: Callable[..., Inside], counter: Counter, frozen: bool
 ) -> None:
     reader, writer = os.pipe()
@@ -73,11 +73,11 @@ def test_kill_ends_all_processes_frozen_or_not(
         group_of_version.freeze()
     group_of_version.kill()
     assert process.wait() == -signal.SIGKILL
-    group_of_version.remove()  # waits for all others: fails with EBUSY if one is left
+    group_of_version.remove()  # waits for all other processes: EBUSY if one is left
 
 
-def test_a_half_made_group_has_nobody_to_kill(group: Group) -> None:
-    """As it is where its maker was killed between two hierarchies."""
+def test_killing_a_half_made_group_does_nothing(group: Group) -> None:
+    """Such a group is left if its creator is killed between two hierarchies."""
     for directory in group.directories[1:]:
         os.rmdir(directory)
     group.kill()
@@ -97,7 +97,7 @@ def test_kill_leaves_other_groups_alone(group_of_version: Group, counter: Counte
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_any_signal_can_be_sent_to_all_and_a_frozen_group_stays_frozen(
+def test_a_signal_to_a_group_reaches_all_and_a_frozen_group_stays_frozen(
     group_of_version: Group, inside: Callable[..., Inside], counter: Counter, frozen: bool
 ) -> None:
     process = inside(group_of_version, counter.count)
@@ -105,7 +105,7 @@ def test_any_signal_can_be_sent_to_all_and_a_frozen_group_stays_frozen(
     if frozen:
         group_of_version.freeze()
     group_of_version.kill(signal.SIGTERM)
-    if frozen and group_of_version.v2:  # a deadly signal lets the process out of the ice for its last moment
+    if frozen and group_of_version.v2:  # a fatal signal thaws the process briefly, so that it can end
         assert process.ended()
         freezer.wait_for_event(group_of_version.v2, "frozen 1", 5)
     assert group_of_version.frozen() is frozen
@@ -114,7 +114,7 @@ def test_any_signal_can_be_sent_to_all_and_a_frozen_group_stays_frozen(
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_a_signal_that_cannot_be_sent_leaves_the_group_frozen_only_if_it_was(
+def test_a_signal_that_cannot_be_sent_does_not_change_if_the_group_is_frozen(
     group_of_version: Group, inside: Callable[..., Inside], counter: Counter, frozen: bool
 ) -> None:
     inside(group_of_version, counter.count)
@@ -128,13 +128,13 @@ def test_a_signal_that_cannot_be_sent_leaves_the_group_frozen_only_if_it_was(
     group_of_version.thaw()
 
 
-def test_a_group_that_cannot_stand_in_time_is_thawed_again(
+def test_a_group_that_does_not_freeze_in_time_is_thawed_again(
     group_of_version: Group,
     inside: Callable[..., Inside],
     counter: Counter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Which happens to those that wait for a disk in vain; here the clock is turned instead."""
+    """A process that waits for a dead disk causes it; here the timeout is negative instead."""
     inside(group_of_version, counter.count)
     assert counter.grows()
     monkeypatch.setattr(freezer, "TIMEOUT", -1.0)

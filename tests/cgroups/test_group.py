@@ -1,4 +1,4 @@
-"""Groups as directories: made, entered, told, removed."""
+"""Groups as directories: create, enter, list, remove."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def pause() -> None:
-    """Stay until killed."""
+    """Sleep until killed."""
     signal.pause()
 
 
 def groups_of(pid: int) -> set[str]:
-    """Where a process is, in every hierarchy."""
+    """Return the groups of a process in all hierarchies."""
     return {line.split(":", 2)[2] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()}
 
 
@@ -44,7 +44,7 @@ def wait_until_in(group: Group, pid: int) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "relative/box", "/../box", "/a/./b"])
-def test_a_path_that_is_no_group_s_is_refused(path: str) -> None:
+def test_a_path_that_cannot_be_a_groups_is_refused(path: str) -> None:
     with pytest.raises(InvalidArgument):
         Group(path)
 
@@ -52,11 +52,11 @@ def test_a_path_that_is_no_group_s_is_refused(path: str) -> None:
 def test_a_group_is_a_directory_in_every_hierarchy(group: Group) -> None:
     assert len(group.directories) == len(hierarchy.detect().mounts)
     assert all(os.path.isdir(directory) for directory in group.directories)
-    group.create()  # again is fine
+    group.create()  # idempotent
     group.remove()
     assert not any(os.path.exists(directory) for directory in group.directories)
     assert not group.exists()
-    group.remove()  # again is fine
+    group.remove()  # idempotent
 
 
 def test_a_process_enters_every_hierarchy_by_itself(group: Group, inside: Callable[..., Inside]) -> None:
@@ -126,7 +126,7 @@ def test_removal_waits_for_processes_that_are_ending(group: Group, inside: Calla
     assert process.wait() == -signal.SIGKILL
 
 
-def test_groups_that_were_made_inside_are_removed_and_their_processes_told(
+def test_child_groups_are_listed_and_removed_with_their_parent(
     group: Group, inside: Callable[..., Inside]
 ) -> None:
     below = Group(f"{group.path}/a/b", group.hierarchy)
@@ -140,7 +140,7 @@ def test_groups_that_were_made_inside_are_removed_and_their_processes_told(
     assert not group.exists()
 
 
-def test_a_process_s_own_group_is_told(group: Group, inside: Callable[..., Inside]) -> None:
+def test_the_group_of_a_process_is_found(group: Group, inside: Callable[..., Inside]) -> None:
     if group.hierarchy.v2 is None:
         pytest.skip("this machine has no cgroups of version 2")
     below = Group(f"{group.path}/leaf", group.hierarchy)
@@ -158,7 +158,7 @@ def test_a_group_beside_a_threaded_one_takes_no_process(group: Group, inside: Ca
     for below in (
         threaded,
         beside,
-    ):  # `create` would enable controllers, and then the group above takes no process
+    ):  # `create` would enable controllers, and then their parent takes no process
         os.mkdir(str(below.v2))
     process = inside(None, pause)
     beside.add(process.pid)
@@ -170,7 +170,7 @@ def test_a_group_beside_a_threaded_one_takes_no_process(group: Group, inside: Ca
 
 
 def test_create_apply_enter_and_remove_take_less_than_two_milliseconds(group: Group, slowness: float) -> None:
-    """The best of several: the machine may be busy."""
+    """The best of several attempts counts, because the machine may be busy."""
     limits = Limits(
         memory=64 << 20, memory_swap=64 << 20, pids=100, cpu_quota=50_000, cpu_period=100_000, devices=DEFAULT
     )
@@ -200,7 +200,7 @@ def test_create_apply_enter_and_remove_take_less_than_two_milliseconds(group: Gr
     assert best < allowed
 
 
-def test_each_step_is_narrated_as_chapter_2(group: Group) -> None:
+def test_every_step_is_narrated_under_chapter_2(group: Group) -> None:
     group.remove()
     reader, writer = os.pipe()
     explain.start(writer)
@@ -217,7 +217,7 @@ def test_each_step_is_narrated_as_chapter_2(group: Group) -> None:
     assert any("pids.max" in line and "'7'" in line for line in lines)
 
 
-def test_nothing_is_narrated_when_it_is_off(group: Group) -> None:
+def test_without_explain_nothing_is_narrated(group: Group) -> None:
     reader, writer = os.pipe()
     group.apply(Limits(pids=7))
     assert select.select([reader], [], [], 0)[0] == []

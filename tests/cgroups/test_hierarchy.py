@@ -1,4 +1,4 @@
-"""Which hierarchies a machine has: stored mount tables, and this machine's own."""
+"""The cgroup hierarchies of a machine, from sample mount tables and from this machine's own."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ OTHER = "40 25 0:40 / /proc rw - proc proc rw\n41 25 0:41 / /mnt/my\\040cgroup r
     ("text", "kind"),
     [(DEBIAN, "v2"), (SYSTEMD_V1, "v1"), (SYSTEMD_V1 + UNIFIED, "hybrid"), (OTHER + DEBIAN, "v2")],
 )
-def test_the_kind_is_told_by_what_is_mounted(text: str, kind: str) -> None:
+def test_the_kind_follows_from_the_mounts(text: str, kind: str) -> None:
     assert hierarchy.Hierarchy(hierarchy.parse(text)).kind == kind
 
 
-def test_nothing_mounted_is_no_hierarchy() -> None:
+def test_without_mounts_there_is_no_hierarchy() -> None:
     found = hierarchy.Hierarchy(hierarchy.parse(OTHER))
     assert (found.mounts, found.controllers, found.v2) == ([], {}, None)
 
@@ -41,17 +41,17 @@ def test_controllers_mounted_together_share_a_directory() -> None:
     assert cpu.mountpoint == "/sys/fs/cgroup/cpu,cpuacct"
 
 
-def test_disks_are_found_by_either_version_s_name() -> None:
+def test_the_disk_controller_is_found_by_either_versions_name() -> None:
     found = hierarchy.Hierarchy(hierarchy.parse(SYSTEMD_V1))
     assert found.of("io") is found.of("blkio") is not None
     assert found.of("pids") is None
 
 
-def test_a_hierarchy_mounted_twice_is_taken_once_where_it_usually_is() -> None:
+def test_a_hierarchy_mounted_twice_is_listed_once_at_its_usual_path() -> None:
     again = "90 25 0:32 / /elsewhere rw - cgroup cgroup rw,memory\n"
     found = hierarchy.parse(again + SYSTEMD_V1 + again)
-    places = [mount.mountpoint for mount in found if "memory" in mount.controllers]
-    assert places == ["/sys/fs/cgroup/memory"]
+    mountpoints = [mount.mountpoint for mount in found if "memory" in mount.controllers]
+    assert mountpoints == ["/sys/fs/cgroup/memory"]
 
 
 def test_the_same_hierarchies_can_be_mounted_elsewhere() -> None:
@@ -64,7 +64,7 @@ def test_the_same_hierarchies_can_be_mounted_elsewhere() -> None:
     ]
 
 
-def test_this_machine_s_hierarchies_are_those_that_the_kernel_tells_of() -> None:
+def test_this_machines_hierarchies_are_those_in_proc_self_cgroup() -> None:
     of_v1, named = set(), set()
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         number, names, _ = line.split(":", 2)

@@ -1,4 +1,4 @@
-"""Limits as a value: from OCI's JSON and back, and nothing lost on the way."""
+"""Limits as a value: converted from OCI's JSON and back without loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_oci_resources_survive_a_round_trip() -> None:
     assert Limits.from_oci(RESOURCES).to_oci() == RESOURCES
 
 
-def test_no_resources_are_no_limits() -> None:
+def test_empty_resources_are_empty_limits() -> None:
     assert Limits.from_oci({}).to_oci() == {}
     assert Limits.from_oci({"memory": None, "devices": None, "pids": {"limit": 0}}) == Limits()
 
@@ -39,10 +39,10 @@ def test_no_resources_are_no_limits() -> None:
         {"rdma": {"mlx5": {"hcaHandles": 3}}},
     ],
 )
-def test_a_limit_that_we_cannot_set_is_an_error(resources: dict[str, Any]) -> None:
+def test_an_unsupported_limit_is_an_error(resources: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match="not supported"):
         Limits.from_oci(resources)
 
 
-def test_an_unsupported_limit_that_is_not_asked_for_is_fine() -> None:
+def test_an_unsupported_limit_without_effect_is_ignored() -> None:
     assert Limits.from_oci({"memory": {"disableOOMKiller": False, "kernel": 5}, "network": {}}) == Limits()

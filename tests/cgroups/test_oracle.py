@@ -1,4 +1,4 @@
-"""The same OCI resources set by runc and by us: the same contents of the kernel's files."""
+"""The same OCI resources, set by runc and by the engine, give the same contents of the kernel's files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COMPARED = {
 
 
 TUN = {"c 10:200 rwm"}
-"""/dev/net/tun: runc allows it to every container up to 1.1, and no more from 1.2 on."""
+"""/dev/net/tun: runc up to 1.1 allows it to every container, runc from 1.2 on does not."""
 
 
 def resources() -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _has_device_rules() -> bool:
 
 
 def contents(group: Group) -> dict[str, Any]:
-    """What the compared files say; lines sorted, for their order is the kernel's."""
+    """Read the compared files. Their lines are sorted, because the kernel chooses the order."""
     found = {}
     for controller, file in [*COMPARED[1], *COMPARED[2]]:
         directory = group.directory(controller)
@@ -86,7 +86,7 @@ def contents(group: Group) -> dict[str, Any]:
 
 @pytest.fixture
 def runc_group(group: Group, needs: Callable[[str], str], tmp_path: Path) -> Any:
-    """A container that runc made and did not start, in a group beside ours."""
+    """Create a container with runc, without starting it, in a group beside ours."""
     runc, busybox = needs("runc"), needs("busybox")
     (tmp_path / "rootfs/bin").mkdir(parents=True)
     shutil.copy(busybox, tmp_path / "rootfs/bin/busybox")
@@ -109,7 +109,7 @@ def runc_group(group: Group, needs: Callable[[str], str], tmp_path: Path) -> Any
     Group(config["linux"]["cgroupsPath"], group.hierarchy).remove()
 
 
-def test_runc_writes_the_same(group: Group, runc_group: Group) -> None:
+def test_runc_writes_the_same_values(group: Group, runc_group: Group) -> None:
     before = contents(group)
     assert before.keys() == contents(runc_group).keys() != set()
     assert before != contents(runc_group)
@@ -126,7 +126,7 @@ def test_runc_is_in_the_same_hierarchies(group: Group, runc_group: Group) -> Non
     }
     ours = {_as_in_proc(mount) for mount in group.hierarchy.mounts}
     assert there <= ours
-    assert ours - there <= {""}  # of a hybrid machine's version 2 hierarchy runc makes no use
+    assert ours - there <= {""}  # runc does not use version 2 on a hybrid machine
 
 
 def _as_in_proc(mount: HierarchyMount) -> str:

@@ -1,4 +1,4 @@
-"""Statistics: the kernel's texts parsed, and a real group's numbers."""
+"""Statistics: parsing the kernel's texts, and the numbers of a real group."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ def test_flat_keyed_files_are_parsed() -> None:
     assert stats.parse_keyed("") == {}
 
 
-def test_version_2_s_io_stat_is_parsed() -> None:
+def test_io_stat_of_version_2_is_parsed() -> None:
     assert stats.parse_io_stat(IO_STAT) == [(8, 16, 1459200, 314773504), (7, 0, 1, 2)]
     assert stats.parse_io_stat("") == []
 
 
-def test_version_1_s_blkio_is_parsed() -> None:
+def test_blkio_of_version_1_is_parsed() -> None:
     assert stats.parse_blkio(BLKIO) == [(254, 0, 4096, 8192)]
     assert stats.parse_blkio("Total 0\n") == []
 
 
-def test_a_working_group_shows_its_use_and_an_empty_one_none(group: Group, inside: Callable[..., Inside]) -> None:
+def test_a_busy_group_shows_its_usage_and_an_empty_group_shows_zero(
+    group: Group, inside: Callable[..., Inside]
+) -> None:
     before = group.stats()
     assert (before.cpu_usage_ns, before.pids, before.memory_limit, before.oom_kills) == (0, 0, None, 0)
     group.apply(Limits(memory=256 << 20, pids=10))
@@ -54,6 +56,6 @@ def test_a_working_group_shows_its_use_and_an_empty_one_none(group: Group, insid
     assert (after.memory_limit, after.pids_limit, after.pids) == (256 << 20, 10, 0)
 
 
-def test_a_group_that_is_gone_has_no_numbers(group: Group) -> None:
+def test_a_removed_group_has_zero_usage(group: Group) -> None:
     group.remove()
     assert (group.stats().cpu_usage_ns, group.stats().memory_usage) == (0, 0)

@@ -1,4 +1,4 @@
-"""What cgroup files say is read whatever else stands in them: kernels add lines and keys."""
+"""Properties of the statistics parsers: unknown lines and keys, which kernels add, are skipped."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ DEVICES = st.tuples(st.integers(0, 4095), st.integers(0, 1048575))
 
 
 @given(st.dictionaries(KEYS, NUMBERS), st.lists(st.text(st.characters(exclude_characters="\r\n"))))
-def test_keyed_numbers_come_back(values: dict[str, int], strange: list[str]) -> None:
-    """Lines of another form are passed over, and never an error."""
+def test_keyed_numbers_are_parsed_back(values: dict[str, int], strange: list[str]) -> None:
+    """A line of another form is skipped, and is never an error."""
     lines = [f"{key} {value}" for key, value in values.items()]
     assert stats.parse_keyed("\n".join(lines)) == values
     stats.parse_keyed("\n".join([*strange, *lines]))
 
 
 @given(st.dictionaries(DEVICES, st.tuples(NUMBERS, NUMBERS)), KEYS)
-def test_io_stat_comes_back(disks: dict[tuple[int, int], tuple[int, int]], more: str) -> None:
+def test_io_stat_is_parsed_back(disks: dict[tuple[int, int], tuple[int, int]], more: str) -> None:
     lines = [
         f"{major}:{minor} rbytes={read} wbytes={written} rios=1 wios=2 {more}=3"
         for (major, minor), (read, written) in disks.items()
@@ -34,7 +34,7 @@ def test_io_stat_comes_back(disks: dict[tuple[int, int], tuple[int, int]], more:
 
 
 @given(st.dictionaries(DEVICES, st.tuples(NUMBERS, NUMBERS)))
-def test_blkio_comes_back(disks: dict[tuple[int, int], tuple[int, int]]) -> None:
+def test_blkio_is_parsed_back(disks: dict[tuple[int, int], tuple[int, int]]) -> None:
     lines = [
         f"{major}:{minor} {kind} {value}"
         for (major, minor), (read, written) in disks.items()

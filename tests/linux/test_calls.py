@@ -1,4 +1,4 @@
-"""System calls: what fails says which call on which path; kernel files say what the kernel said."""
+"""System calls: an error names the call and the path; kernel files are read and written whole."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_error_has_errno_call_and_path(
     assert caught.value.strerror.startswith(name)
 
 
-def test_what_succeeds_changes_what_it_says(tmp_path: Path) -> None:
+def test_a_successful_call_returns_its_result(tmp_path: Path) -> None:
     fd = linux.openat2(linux.AT_FDCWD, str(tmp_path), os.O_RDONLY | os.O_DIRECTORY)
     assert not os.get_inheritable(fd)
     os.close(fd)
@@ -54,14 +54,14 @@ def test_what_succeeds_changes_what_it_says(tmp_path: Path) -> None:
     assert linux.capget() == (effective, permitted, inheritable)
 
 
-def test_the_errno_of_one_call_is_not_that_of_another() -> None:
+def test_an_older_errno_is_not_reported() -> None:
     ctypes.set_errno(errno.EIO)
     with pytest.raises(OSError, match="umount2") as caught:
         linux.umount2("/no/such")
     assert caught.value.errno == errno.ENOENT
 
 
-def test_a_path_that_is_no_utf_8_reaches_the_kernel(tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf_8_reaches_the_kernel(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/\xff\xfe"
     os.mkdir(name)
     os.close(linux.openat2(linux.AT_FDCWD, os.fsdecode(name), os.O_RDONLY))
@@ -113,13 +113,13 @@ def test_a_kernel_file_is_written_at_once_and_read_whole(tmp_path: Path) -> None
         ("/proc/self/uid_map", "0 0 1", errno.EPERM),
     ],
 )
-def test_the_kernels_refusal_surfaces_with_the_files_path(path: str, text: str, number: int) -> None:
+def test_an_error_of_a_kernel_file_has_errno_and_path(path: str, text: str, number: int) -> None:
     with pytest.raises(OSError, match=path) as caught:
         kernelfile.write(path, text)
     assert (caught.value.errno, caught.value.filename) == (number, path)
 
 
-def test_what_the_kernel_takes_is_there() -> None:
+def test_a_value_written_to_a_kernel_file_takes_effect() -> None:
     before = kernelfile.read("/proc/self/oom_score_adj")
     if int(before) > 500:
         pytest.skip("this process's score is high already")

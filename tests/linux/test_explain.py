@@ -1,4 +1,4 @@
-"""`--explain`: chapter, call, flags in words, result, microseconds; and nothing where it is off."""
+"""`--explain`: chapter, call, flags by name, result, microseconds; and nothing if it is off."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pyctr_lite.rootfs import overlay
 from pyctr_lite.volumes import bind
 from tests.conftest import Pyctr
 
-Told = Callable[[], list[str]]
+Lines = Callable[[], list[str]]
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[Callable[..., Told]]:
-    """`told()` starts the narration; what it gives reads the lines so far."""
+def narration(tmp_path: Path) -> Iterator[Callable[..., Lines]]:
+    """Start the narration: `lines = narration()`. Then `lines()` returns the lines so far."""
     path = tmp_path / "narration"
     fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
-    def start(json: bool = False) -> Told:
+    def start(json: bool = False) -> Lines:
         explain.start(fd, json=json)
         return lambda: path.read_text().splitlines()
 
@@ -36,8 +36,8 @@ def told(tmp_path: Path) -> Iterator[Callable[..., Told]]:
     os.close(fd)
 
 
-def test_a_step_is_told_with_chapter_flags_result_and_microseconds(told: Callable[..., Told]) -> None:
-    lines = told()
+def test_a_step_has_chapter_flags_result_and_microseconds(narration: Callable[..., Lines]) -> None:
+    lines = narration()
     with pytest.raises(OSError, match="mount"):
         bind.bind_mount("/no/such", "/no/where")
     [line] = lines()
@@ -45,8 +45,8 @@ def test_a_step_is_told_with_chapter_flags_result_and_microseconds(told: Callabl
     assert re.fullmatch(step, line)
 
 
-def test_a_step_is_told_as_json(told: Callable[..., Told]) -> None:
-    lines = told(json=True)
+def test_a_step_is_printed_as_json(narration: Callable[..., Lines]) -> None:
+    lines = narration(json=True)
     with pytest.raises(OSError, match="mount"):
         overlay.mount_overlay(["/no/a", "/no/b"], "", "", "/no/where")
     [step] = map(json.loads, lines())
@@ -79,32 +79,34 @@ def test_a_step_is_told_as_json(told: Callable[..., Told]) -> None:
     ],
     ids=["prctl", "mount_setattr", "seccomp"],
 )
-def test_numbers_have_the_kernel_s_names(told: Callable[..., Told], call: Callable[[], None], text: str) -> None:
-    lines = told()
+def test_numbers_are_shown_by_the_kernels_names(
+    narration: Callable[..., Lines], call: Callable[[], None], text: str
+) -> None:
+    lines = narration()
     with contextlib.suppress(OSError):
         call()
     [line] = lines()
     assert text in line
 
 
-def test_the_error_survives_its_narration(told: Callable[..., Told]) -> None:
-    told()
+def test_the_error_survives_its_narration(narration: Callable[..., Lines]) -> None:
+    narration()
     with pytest.raises(OSError, match="No such") as caught:
         linux.umount2("/no/such")
     assert caught.value.errno == 2
 
 
-def test_ids_are_cut_for_a_reader_and_whole_for_a_program(told: Callable[..., Told]) -> None:
-    lines, id = told(), "0123456789abcdef" * 4
+def test_ids_are_shortened_in_text_and_whole_in_json(narration: Callable[..., Lines]) -> None:
+    lines, id = narration(), "0123456789abcdef" * 4
     explain.narrate(f"rmdir({id})", time.perf_counter_ns())
     assert "rmdir(0123456789ab…)" in lines()[-1]
-    lines = told(json=True)
+    lines = narration(json=True)
     explain.narrate(f"rmdir({id})", time.perf_counter_ns())
     assert id in lines()[-1]
 
 
-def test_what_only_looks_is_no_step(told: Callable[..., Told]) -> None:
-    lines = told()
+def test_a_call_that_changes_nothing_is_not_a_step(narration: Callable[..., Lines]) -> None:
+    lines = narration()
     os.close(linux.openat2(linux.AT_FDCWD, "/", linux.O_PATH))
     linux.capget()
     assert lines() == []
@@ -112,7 +114,7 @@ def test_what_only_looks_is_no_step(told: Callable[..., Told]) -> None:
     assert len(lines()) == 1
 
 
-def test_a_reader_that_has_gone_does_not_matter() -> None:
+def test_a_reader_that_has_closed_its_pipe_is_ignored() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     explain.start(writer)
@@ -123,9 +125,9 @@ def test_a_reader_that_has_gone_does_not_matter() -> None:
         os.close(writer)
 
 
-def test_off_it_describes_and_narrates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_explain_no_step_is_described_or_narrated(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> str:
-        raise AssertionError("called, though nobody listens")
+        raise AssertionError("called, although --explain is off")
 
     monkeypatch.setattr(explain, "narrate", never)
     monkeypatch.setattr(time, "perf_counter_ns", never)
@@ -134,16 +136,16 @@ def test_off_it_describes_and_narrates_nothing(monkeypatch: pytest.MonkeyPatch) 
     linux.prctl(linux.PR_CAPBSET_READ, 0)
 
 
-def test_run_tells_its_chapters_in_order_and_rm_too(pyctr: Pyctr) -> None:
+def test_run_and_rm_narrate_their_chapters_in_order(pyctr: Pyctr) -> None:
     done = pyctr("run", "--explain=json", "--name", "box", "-v", "data:/data", "-m", "64m", "busybox", "true")
     steps = [json.loads(line) for line in done.stderr.splitlines()]
     calls = [step["call"] for step in steps]
-    places = [
+    positions = [
         next(number for number, call in enumerate(calls) if re.match(pattern, call))
         for pattern in (r"sethostname\(", r'mount\("overlay".*upperdir', r"pivot_root\(", r"execve\(")
     ]
     assert any(call.startswith("clone3(CLONE_") for call in calls)
-    assert places == sorted(places)
+    assert positions == sorted(positions)
     assert {"namespaces", "cgroups", "rootfs", "volumes"} <= {step["name"] for step in steps}
     assert all(step["microseconds"] >= 0 for step in steps)
     done = pyctr("rm", "--explain", "box")

@@ -1,4 +1,4 @@
-"""mountinfo, from samples of real machines, and beside findmnt."""
+"""mountinfo parsed from samples of real machines, and compared with findmnt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEBIAN = """\
 BTRFS = "47 1 0:43 /root / rw,noatime shared:1 - btrfs /dev/nvme0n1p3 rw,compress=zstd:1,ssd,subvol=/root\n"
 
 
-def test_a_line_has_its_parts() -> None:
+def test_a_line_is_split_into_fields() -> None:
     first, root, *_ = mountinfo.parse(DEBIAN)
     assert (first.id, first.parent, first.device, first.root) == (22, 28, (0, 21), "/")
     assert (first.mountpoint, first.fstype, first.source) == ("/sys", "sysfs", "sysfs")
@@ -29,7 +29,7 @@ def test_a_line_has_its_parts() -> None:
     assert (root.device, root.super_options) == ((254, 1), ["rw", "errors=remount-ro"])
 
 
-def test_propagation_is_what_stands_before_the_dash() -> None:
+def test_propagation_is_read_from_the_optional_fields() -> None:
     assert [mount.propagation for mount in mountinfo.parse(DEBIAN)] == [
         ["shared:7"],
         ["shared:1"],
@@ -40,7 +40,7 @@ def test_propagation_is_what_stands_before_the_dash() -> None:
     ]
 
 
-def test_escaped_characters_come_back() -> None:
+def test_escaped_characters_are_decoded() -> None:
     escaped = list(mountinfo.parse(DEBIAN))[3]
     assert escaped.mountpoint == "/mnt/with blank\ttab\nline\\back"
     assert escaped.source == "tmp fs"
@@ -50,17 +50,17 @@ def test_escaped_characters_come_back() -> None:
     ("field", "text"),
     [("plain", "plain"), ("a\\040b", "a b"), ("\\134040", "\\040"), ("a\\x", "a\\x"), ("\\", "\\")],
 )
-def test_only_octal_escapes_are_escapes(field: str, text: str) -> None:
+def test_only_octal_escapes_are_decoded(field: str, text: str) -> None:
     assert mountinfo.unescape(field) == text
 
 
-def test_an_empty_source_and_a_bind_of_a_directory() -> None:
+def test_an_empty_source_and_a_bind_mount_are_parsed() -> None:
     _, _, _, _, nothing, bind = mountinfo.parse(DEBIAN)
     assert (nothing.source, nothing.super_options) == ("", ["rw"])
     assert (bind.root, bind.options) == ("/var/lib/x", ["ro", "noatime"])
 
 
-def test_a_subvolume_is_a_root() -> None:
+def test_a_subvolume_is_the_root_of_its_mount() -> None:
     [root] = mountinfo.parse(BTRFS)
     assert (root.root, root.super_options[1]) == ("/root", "compress=zstd:1")
 
@@ -78,6 +78,6 @@ def test_the_parser_agrees_with_findmnt(needs: Callable[[str], str]) -> None:
         assert shared == ("shared" in entry["propagation"])
 
 
-def test_no_such_process_is_an_error() -> None:
+def test_the_mounts_of_a_missing_process_are_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         mountinfo.mounts(2**22 + 1)

@@ -1,4 +1,4 @@
-"""Any path that a file system can have comes back out of the mount table."""
+"""Properties of the mountinfo parser: any possible path survives a round trip."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 
 
 def escaped(path: str) -> str:
-    """As the kernel writes it (fs/proc_namespace.c, mangle)."""
+    """Escape a path as the kernel does (fs/proc_namespace.c, mangle)."""
     return "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\#" else letter for letter in path)
 
 
 @given(PATHS, PATHS, PATHS)
-def test_paths_come_back(root: str, mountpoint: str, source: str) -> None:
+def test_any_path_is_parsed_back(root: str, mountpoint: str, source: str) -> None:
     line = (
         f"36 35 98:0 {escaped(root)} {escaped(mountpoint)} rw,noatime master:1 - ext4 {escaped(source)} rw,a=b\n"
     )
@@ -29,8 +29,8 @@ def test_paths_come_back(root: str, mountpoint: str, source: str) -> None:
     assert other.mountpoint == mountpoint
 
 
-def test_so_the_kernel_s_own(tmp_path: Path) -> None:
-    """With every character that might be taken for the end of a line, a field or an escape."""
+def test_a_strange_path_written_by_the_kernel_is_parsed_back(tmp_path: Path) -> None:
+    """The path has every character that a parser might take for a line end, a separator or an escape."""
     name = "a b\tc\nd\\040#\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029 - x"
     (tmp_path / name).mkdir()
     linux.mount("tmpfs", str(tmp_path / name), "tmpfs")

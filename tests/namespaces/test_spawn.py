@@ -1,4 +1,4 @@
-"""New namespaces, others' namespaces, and who one is in them: each in a fresh interpreter with one thread."""
+"""Create and join namespaces, and map ids: each test in a fresh interpreter with one thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pyctr_lite import linux
 from pyctr_lite.linux import kernelfile
 from pyctr_lite.namespaces import create, idmap, join, kinds, network
 
-def tell(**facts):
+def report(**facts):
     os.write(1, json.dumps(facts).encode() + b"\\n")
 
 def spawn(flags, child):
@@ -34,7 +34,7 @@ def spawn(flags, child):
 
 
 def facts(program: str) -> list[dict[str, object]]:
-    """What a program tells, a dictionary a line."""
+    """Run a program, and return its reports: one dictionary per line."""
     done = subprocess.run([sys.executable, "-c", HEAD + program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -42,53 +42,53 @@ def facts(program: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("kind", [kind.proc for kind in kinds.KINDS if kind.proc not in ("time", "cgroup")])
 def test_a_new_namespace_of_one_kind_differs_in_that_kind_alone(kind: str) -> None:
-    [told] = facts(f"spawn(kinds.flags([{kind!r}]), lambda: tell(**kinds.identify()))")
+    [found] = facts(f"spawn(kinds.flags([{kind!r}]), lambda: report(**kinds.identify()))")
     here = kinds.identify()
-    assert {name for name in here if here[name] != told[name]} == {kind}
+    assert {name for name in here if here[name] != found[name]} == {kind}
 
 
 @pytest.mark.parametrize("kind", ["time", "cgroup"])
-def test_kinds_that_are_made_by_unshare(kind: str) -> None:
+def test_unshare_makes_a_new_namespace_of_one_kind(kind: str) -> None:
     after = (
-        "os.fork() or (tell(**kinds.identify()), os._exit(0))\nos.wait()"
+        "os.fork() or (report(**kinds.identify()), os._exit(0))\nos.wait()"
         if kind == "time"
-        else "tell(**kinds.identify())"
+        else "report(**kinds.identify())"
     )
-    [told] = facts(f"linux.unshare(kinds.flags([{kind!r}]))\n{after}")
+    [found] = facts(f"linux.unshare(kinds.flags([{kind!r}]))\n{after}")
     here = kinds.identify()
-    assert {name for name in here if here[name] != told[name]} == {kind}
+    assert {name for name in here if here[name] != found[name]} == {kind}
 
 
-def test_the_first_process_of_a_pid_namespace_is_1() -> None:
-    [told] = facts("spawn(linux.CLONE_NEWPID, lambda: tell(pid=os.getpid(), parent=os.getppid()))")
-    assert told == {"pid": 1, "parent": 0}
+def test_the_first_process_of_a_pid_namespace_has_pid_1() -> None:
+    [found] = facts("spawn(linux.CLONE_NEWPID, lambda: report(pid=os.getpid(), parent=os.getppid()))")
+    assert found == {"pid": 1, "parent": 0}
 
 
-def test_without_a_new_pid_namespace_the_pid_is_an_ordinary_one() -> None:
-    [told] = facts("spawn(linux.CLONE_NEWUTS, lambda: tell(pid=os.getpid()))")
-    assert int(str(told["pid"])) > 1
+def test_without_a_new_pid_namespace_the_pid_is_not_1() -> None:
+    [found] = facts("spawn(linux.CLONE_NEWUTS, lambda: report(pid=os.getpid()))")
+    assert int(str(found["pid"])) > 1
 
 
-def test_a_process_joins_by_pid_and_its_child_is_in_the_pid_namespace() -> None:
-    told = facts(
+def test_the_namespaces_of_a_pid_are_joined_and_the_child_is_in_its_pid_namespace() -> None:
+    found = facts(
         """
 reader, writer = os.pipe()
 def wait():
     os.close(writer); os.read(reader, 1); os._exit(0)
 pid, _ = create.spawn(linux.CLONE_NEWPID | linux.CLONE_NEWUTS | linux.CLONE_NEWNET, wait)
 targets = join.open_all(pid)
-tell(kinds=sorted(targets), own=os.getpid() > 1)
+report(kinds=sorted(targets), own=os.getpid() > 1)
 def child():
-    tell(inside=os.getpid(), same=kinds.identify() == kinds.identify(os.getpid())); os._exit(0)
+    report(inside=os.getpid(), same=kinds.identify() == kinds.identify(os.getpid())); os._exit(0)
 other, _ = create.spawn_joined(0, child, targets)
 os.waitpid(other, 0)
-tell(own_uts=kinds.identify()["uts"] != os.fstat(targets["uts"]).st_ino)
+report(own_uts=kinds.identify()["uts"] != os.fstat(targets["uts"]).st_ino)
 os.close(writer); os.waitpid(pid, 0)
 """
     )
-    assert told[0] == {"kinds": ["net", "pid", "uts"], "own": True}
-    assert told[1]["inside"] == 2
-    assert told[2] == {"own_uts": True}
+    assert found[0] == {"kinds": ["net", "pid", "uts"], "own": True}
+    assert found[1]["inside"] == 2
+    assert found[2] == {"own_uts": True}
 
 
 USER_AND_HOST_NET = """
@@ -105,11 +105,11 @@ END = "\nos.close(writer); os.waitpid(host_net, 0); os.waitpid(user, 0)\n"
 
 
 def test_a_network_namespace_of_the_host_is_joined_before_the_user_namespace() -> None:
-    told = facts(
+    found = facts(
         USER_AND_HOST_NET
         + """
 def child():
-    tell(net=os.stat("/proc/self/ns/net").st_ino == os.fstat(net_fd).st_ino,
+    report(net=os.stat("/proc/self/ns/net").st_ino == os.fstat(net_fd).st_ino,
          user=os.stat("/proc/self/ns/user").st_ino == os.fstat(user_fd).st_ino)
     os._exit(0)
 pid, _ = create.spawn_joined(0, child, {"user": user_fd, "net": net_fd})
@@ -117,11 +117,11 @@ os.waitpid(pid, 0)
 """
         + END
     )
-    assert told == [{"net": True, "user": True}]
+    assert found == [{"net": True, "user": True}]
 
 
-def test_joined_after_the_user_namespace_it_is_eperm() -> None:
-    told = facts(
+def test_joining_it_after_the_user_namespace_fails_with_eperm() -> None:
+    found = facts(
         USER_AND_HOST_NET
         + """
 if os.fork() == 0:
@@ -129,45 +129,45 @@ if os.fork() == 0:
     try:
         linux.setns(net_fd, linux.CLONE_NEWNET)
     except OSError as error:
-        tell(errno=error.errno)
+        report(errno=error.errno)
     os._exit(0)
 os.wait()
 """
         + END
     )
-    assert told == [{"errno": 1}]
+    assert found == [{"errno": 1}]
 
 
-def test_a_user_namespace_shows_nobody_until_it_has_its_maps() -> None:
-    told = facts(
+def test_the_uid_in_a_user_namespace_is_nobody_until_the_maps_are_written() -> None:
+    found = facts(
         """
 reader, writer = os.pipe()
 def child():
-    tell(before=os.getuid()); os.close(writer); os.read(reader, 1)
+    report(before=os.getuid()); os.close(writer); os.read(reader, 1)
     os.setresuid(0, 0, 0)
-    tell(after=os.getuid(), map=kernelfile.read("/proc/self/uid_map").split()); os._exit(0)
+    report(after=os.getuid(), map=kernelfile.read("/proc/self/uid_map").split()); os._exit(0)
 pid, _ = create.spawn(linux.CLONE_NEWUSER, child)
 idmap.write_maps(pid, [idmap.IdMap(0, 100000, 65536)], [idmap.IdMap(0, 100000, 65536)])
 os.close(reader); os.close(writer); os.waitpid(pid, 0)
 """
     )
-    assert told == [{"before": 65534}, {"after": 0, "map": ["0", "100000", "65536"]}]
+    assert found == [{"before": 65534}, {"after": 0, "map": ["0", "100000", "65536"]}]
 
 
-def test_a_plain_user_must_deny_setgroups_before_it_maps_its_group() -> None:
+def test_an_unprivileged_user_must_deny_setgroups_before_mapping_a_group() -> None:
     program = """
 os.setgroups([]); os.setresgid(1000, 1000, 1000); os.setresuid(1000, 1000, 1000)
-linux.prctl(linux.PR_SET_DUMPABLE, 1)  # a process that changed its uid is not, and its files are root's
+linux.prctl(linux.PR_SET_DUMPABLE, 1)  # changing the uid cleared it, so root owns /proc/self/*
 one = [idmap.IdMap(0, 1000, 1)]
 linux.unshare(linux.CLONE_NEWUSER)
 kernelfile.write("/proc/self/uid_map", idmap.format_map(one))
 try:
-    kernelfile.write("/proc/self/gid_map", idmap.format_map(one)); tell(errno=0)
+    kernelfile.write("/proc/self/gid_map", idmap.format_map(one)); report(errno=0)
 except OSError as error:
-    tell(errno=error.errno, path=error.filename)
+    report(errno=error.errno, path=error.filename)
 kernelfile.write("/proc/self/setgroups", "deny")
 kernelfile.write("/proc/self/gid_map", idmap.format_map(one))
-tell(uid=os.getuid(), gid=os.getgid())
+report(uid=os.getuid(), gid=os.getgid())
 """
     assert facts(program) == [{"errno": 1, "path": "/proc/self/gid_map"}, {"uid": 0, "gid": 0}]
 
@@ -175,27 +175,27 @@ tell(uid=os.getuid(), gid=os.getgid())
 @pytest.mark.parametrize(
     "entries", [[], [(0, 0, 0)], [(0, 0, 2), (1, 5, 1)], [(0, 5, 2), (4, 6, 1)], [(0, 0, 2**32 + 1)]]
 )
-def test_an_id_map_that_the_kernel_would_refuse_is_refused_in_words(entries: list[tuple[int, int, int]]) -> None:
+def test_an_id_map_that_the_kernel_would_refuse_is_an_error(entries: list[tuple[int, int, int]]) -> None:
     with pytest.raises(InvalidArgument):
         idmap.format_map([idmap.IdMap(*entry) for entry in entries])
 
 
-def test_a_time_namespace_shifts_the_clocks_since_boot_and_not_the_wall_clock() -> None:
-    [told] = facts(
+def test_a_time_namespace_shifts_the_boot_clock_and_not_the_wall_clock() -> None:
+    [found] = facts(
         """
 wall, boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
 def child():
-    tell(boot=round(time.clock_gettime(time.CLOCK_BOOTTIME) - boot, -2), wall=round(time.time() - wall, -2))
+    report(boot=round(time.clock_gettime(time.CLOCK_BOOTTIME) - boot, -2), wall=round(time.time() - wall, -2))
     os._exit(0)
 pid, _ = create.spawn_joined(linux.CLONE_NEWTIME, child, {}, {"boottime": (86400, 0)})
 os.waitpid(pid, 0)
 """
     )
-    assert told == {"boot": 86400, "wall": 0}
+    assert found == {"boot": 86400, "wall": 0}
 
 
-def test_lo_is_down_until_it_is_brought_up() -> None:
-    [told] = facts(
+def test_the_loopback_is_down_until_it_is_brought_up() -> None:
+    [found] = facts(
         """
 import socket
 def reach():
@@ -205,24 +205,24 @@ def reach():
     except OSError as error:
         return error.errno
 def child():
-    before = reach(); network.bring_up_loopback(); tell(before=before, after=reach())
+    before = reach(); network.bring_up_loopback(); report(before=before, after=reach())
 spawn(linux.CLONE_NEWNET, child)
 """
     )
-    assert told == {"before": 101, "after": 0}  # ENETUNREACH
+    assert found == {"before": 101, "after": 0}  # ENETUNREACH
 
 
-def test_an_error_of_the_joining_stage_reaches_the_caller() -> None:
-    [told] = facts(
+def test_an_error_while_joining_reaches_the_caller() -> None:
+    [found] = facts(
         """
 fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
 try:
     create.spawn_joined(0, lambda: os._exit(0), {"net": fd})
 except OSError as error:
-    tell(errno=error.errno, call="setns" in str(error))
+    report(errno=error.errno, call="setns" in str(error))
 """
     )
-    assert told == {"errno": 22, "call": True}
+    assert found == {"errno": 22, "call": True}
 
 
 def test_an_unknown_kind_is_a_key_error() -> None:

@@ -85,8 +85,8 @@ class Side:
 def docker(docker_daemon: DockerDaemon, docker_image: None, tmp_path: Path) -> Iterator[Side]:
     before = children()
     yield Side(docker_daemon.command, tmp_path / "docker")
-    docker_daemon.clear(besides="busybox:latest")
-    wait_for_children(besides=before, seconds=20)
+    docker_daemon.clear(keep="busybox:latest")
+    wait_for_children(known=before, seconds=20)
     end_groups(docker_daemon.group, only_empty=True)
 
 

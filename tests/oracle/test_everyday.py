@@ -137,7 +137,7 @@ def podman(podman_store: tuple[list[str], dict[str, str]], tmp_path: Path) -> It
     yield Podman(command, tmp_path / "podman", ("--cgroup-parent", f"/{GROUP}"), environment)
     for words in (["rm", "-f", "-a", "-v", "-t", "0"], ["volume", "prune", "-f"]):
         subprocess.run([*command, *words], env=environment, capture_output=True, check=True)
-    wait_for_children(besides=before, seconds=20)
+    wait_for_children(known=before, seconds=20)
     end_groups(GROUP, only_empty=False)
 
 
@@ -154,8 +154,8 @@ def docker(docker_daemon: DockerDaemon, docker_image: None, tmp_path: Path) -> I
     before = children()
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DOCKER_CONFIG": str(tmp_path / "config")}
     yield Side(docker_daemon.command(), tmp_path / "docker", env=environment)
-    docker_daemon.clear(besides="busybox:latest")
-    wait_for_children(besides=before, seconds=20)
+    docker_daemon.clear(keep="busybox:latest")
+    wait_for_children(known=before, seconds=20)
     end_groups(docker_daemon.group, only_empty=True)
 
 
