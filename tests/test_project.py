@@ -153,8 +153,8 @@ HABITS = {
     r"\ba line each\b": 0,
     r"\b(?:DESIGN|LABS|STYLE|COURSE|decision) \d": 0,
     r"\btells? (?!apart)": 1,
-    r"^What\b": 28,
-    r"\bwhere (?:there|it|one|none|that|nothing)\b": 9,
+    r"^What\b": 23,
+    r"\bwhere (?:there|it|one|none|that|nothing)\b": 6,
 }
 """Habits that make prose hard to read, and the number of times each still occurs. A number may only shrink."""
 

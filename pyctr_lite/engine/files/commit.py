@@ -1,4 +1,4 @@
-"""`commit` and `diff`: a container's changes, packed as the next layer of its image."""
+"""`commit` and `diff`: a container's changes, and a new image with them as its top layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def changes(container: Container) -> Iterator[diff.Change]:
-    """What the container changed of its image: A added, C changed, D deleted, by path."""
+    """Yield the container's changes to its image: path and kind (A added, C changed, D deleted)."""
     return diff.changes(f"{container.directory}/upper", container.record.layers)
 
 
@@ -35,12 +35,11 @@ def commit(
     pause: bool = True,
     watch: Callable[[Any], Any] = lambda file: file,
 ) -> Image:
-    """Make an image of the container's image and its changes; with `pause` nothing changes meanwhile.
+    """Create an image from the container's image and its changes. With `pause`, freeze the container meanwhile.
 
-    `watch` gives the file that the layer is written to instead, for one to see how far it is.
-    Where no file changed there is no new layer. Volumes and the files of the Init layer are not in it: they are
-    mounts, the changes are the upper directory. Fails with InvalidArgument for a reference or a change that
-    does not parse.
+    `watch` may wrap the file that the layer is written to, to show the progress. If no file changed, there is no
+    new layer. The layer holds the upper directory: neither volumes, which are mounts, nor files of the Init layer.
+    Raises InvalidArgument for a reference or a change that does not parse.
     """
     if reference:
         writer.parse_name(reference)
@@ -53,7 +52,7 @@ def commit(
             lifecycle.pause(container)
             paused = True
         except PyctrError:
-            pass  # it has just ended
+            pass  # the container has just ended
     try:
         with container.lock:
             container.refresh()
@@ -79,6 +78,6 @@ def commit(
             try:
                 lifecycle.unpause(container)
             except PyctrError:
-                pass  # it was removed or restarted by another command
+                pass  # another command has removed or restarted the container
     events.emit(container.paths, "commit", container.record, imageID=image.id)
     return image

@@ -1,4 +1,4 @@
-"""`mount` and `umount`: a container's root file system on the host, for other runtimes and for looking at."""
+"""`mount` and `umount`: mount a container's root file system on the host, to inspect it or for other runtimes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def mount(container: Container) -> str:
-    """Mount the root file system of a container that does not run, and return its path. Idempotent.
+    """Mount the root file system of a container that is not running, and return its path. Idempotent.
 
-    The parts of volumes that it shows are mounted too, on what config.json names as their sources: the paths of
-    those in their volumes are not to be followed by another runtime (`sources`).
-    Fails with Conflict while it runs: an overlay's upper directory can be in one mount at a time.
+    Also mount its parts of volumes on the paths that config.json names as their sources: another runtime would
+    follow links in their paths in the volumes (`sources`).
+    Raises Conflict if the container is running: an overlay's upper directory can only be in one mount at a time.
     """
     path = f"{container.directory}/rootfs"
     with container.lock:
@@ -33,29 +33,29 @@ def mount(container: Container) -> str:
             overlay.mount_overlay(container.record.layers, f"{base}/upper", f"{base}/work", path)
             try:
                 parts = bundle_mounts.volume_parts(container.record, base, container.home.volumes.directory)
-                for place, (directory, below) in parts.items():
-                    _mount_part(place, directory, below)
+                for mountpoint, (directory, below) in parts.items():
+                    _mount_part(mountpoint, directory, below)
             except BaseException:
                 removal.unmount_rootfs(base)
                 raise
     return path
 
 
-def _mount_part(place: str, directory: str, below: str) -> None:
-    os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
+def _mount_part(mountpoint: str, directory: str, below: str) -> None:
+    os.makedirs(os.path.dirname(mountpoint), 0o700, exist_ok=True)
     fd = sources.open_source(directory, below)
     try:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
-            os.mkdir(place, 0o700)
+            os.mkdir(mountpoint, 0o700)
         else:
-            os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        linux.mount(f"/proc/self/fd/{fd}", place, None, linux.MS_BIND | linux.MS_REC, shown=place)
+            os.close(os.open(mountpoint, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        linux.mount(f"/proc/self/fd/{fd}", mountpoint, None, linux.MS_BIND | linux.MS_REC, shown=mountpoint)
     finally:
         os.close(fd)
 
 
 def umount(container: Container) -> None:
-    """Undo `mount`. Fails with Conflict where nothing is mounted."""
+    """Undo `mount`. Raises Conflict if nothing is mounted."""
     with container.lock:
         if not is_mounted(container):
             raise Conflict(f"the root of container {container.name} is not mounted")
@@ -63,5 +63,5 @@ def umount(container: Container) -> None:
 
 
 def is_mounted(container: Container) -> bool:
-    """Whether `mount` was done."""
+    """Return whether the root file system is mounted by `mount`."""
     return removal.is_mounted(container.directory)

@@ -1,7 +1,7 @@
-"""A container's root file system as one descriptor, for `cp` and `export`, whether it runs or not.
+"""A descriptor of a container's root file system, for `cp` and `export`, whether the container is running or not.
 
-All that is done inside goes through that descriptor, so that no link of the container leads out of it, and no
-program or library of the container is ever run or loaded (CVE-2018-15664, CVE-2019-14271).
+All files inside are opened below that descriptor, so that no link in the container leads out of it, and no program
+or library of the container is ever run or loaded (CVE-2018-15664, CVE-2019-14271).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextmanager
 def opened(container: Container, *, mounts: bool) -> Iterator[int]:
-    """A descriptor (O_PATH) of the root; with `mounts` volumes and binds are seen in it, else what they cover.
+    """Open the root (O_PATH). With `mounts` it shows volumes and bind mounts, else the files below them.
 
-    A container that does not run cannot be started meanwhile. Fails with Conflict where it has just ended.
+    A container that is not running cannot be started in the meantime. Raises Conflict if it has just ended.
     """
     with ExitStack() as stack:
         stack.enter_context(container.lock)
@@ -52,30 +52,30 @@ def opened(container: Container, *, mounts: bool) -> Iterator[int]:
 
 
 def id_range(container: Container) -> list[int] | None:
-    """Whose the files in it are for us: the host ids of a user namespace, None where they are as on disk.
+    """Return the host id range with which the files in the root appear, or None if the ids are as on disk.
 
-    Those of a container that does not run are as on disk.
+    In a container that is not running, they are as on disk.
     """
     return container.record.id_range if container.state.Pid else None
 
 
 def _of_running(container: Container) -> int:
-    """The root as the container's first process has it (proc(5), /proc/pid/root)."""
+    """Open the root of the container's first process (proc(5), /proc/pid/root)."""
     state = container.state
     try:
         fd = os.open(f"/proc/{state.Pid}/root", _ROOT)
     except OSError:
         raise Conflict(f"container {container.name} has just ended", "try it again") from None
-    if not runtime_state.alive(state.Pid, state.PidStart):  # it may be another process's by now
+    if not runtime_state.alive(state.Pid, state.PidStart):  # the pid may belong to another process by now
         os.close(fd)
         raise Conflict(f"container {container.name} has just ended", "try it again")
     return fd
 
 
 def _alone(container: Container, root_fd: int) -> int:
-    """The mount of a running container's root without those on it: a copy that nobody sees (open_tree(2)).
+    """Copy the mount of a running container's root, without the mounts in it, as a detached mount (open_tree(2)).
 
-    The kernel copies mounts of the caller's own mount namespace only, so a child goes there for it.
+    The kernel copies only mounts of the caller's own mount namespace, so a child enters the container's.
     """
 
     def act() -> tuple[int, ...]:
@@ -91,36 +91,36 @@ def _alone(container: Container, root_fd: int) -> int:
 
 
 def _of_stopped(container: Container, mounts: bool) -> int:
-    """The layers mounted as one, and a copy taken of that, which lives as long as its descriptor."""
+    """Mount the layers, and return a detached copy of that mount, which lives as long as its descriptor."""
     directory = container.directory
-    place = f"{container.paths.run}/view-{os.getpid()}"
-    os.makedirs(place, 0o700, exist_ok=True)
+    mountpoint = f"{container.paths.run}/view-{os.getpid()}"
+    os.makedirs(mountpoint, 0o700, exist_ok=True)
     try:
-        if removal.is_mounted(directory):  # by `mount`: an upper directory can be in one overlay only
-            linux.mount(f"{directory}/rootfs", place, None, linux.MS_BIND)
+        if removal.is_mounted(directory):  # by the verb `mount`: an upper directory can only be in one overlay
+            linux.mount(f"{directory}/rootfs", mountpoint, None, linux.MS_BIND)
         else:
-            overlay.mount_overlay(container.record.layers, f"{directory}/upper", f"{directory}/work", place)
+            overlay.mount_overlay(container.record.layers, f"{directory}/upper", f"{directory}/work", mountpoint)
         try:
-            linux.mount(None, place, None, linux.MS_PRIVATE)
+            linux.mount(None, mountpoint, None, linux.MS_PRIVATE)
             if mounts:
-                _bind_mounts(container, place)
+                _bind_mounts(container, mountpoint)
             flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_RECURSIVE
-            return linux.open_tree(place, flags, linux.AT_FDCWD)
+            return linux.open_tree(mountpoint, flags, linux.AT_FDCWD)
         finally:
-            linux.umount2(place, linux.MNT_DETACH)
+            linux.umount2(mountpoint, linux.MNT_DETACH)
     finally:
-        os.rmdir(place)
+        os.rmdir(mountpoint)
 
 
-def _bind_mounts(container: Container, place: str) -> None:
-    """What `start` would bind, volumes and directories of the host; and read-only what would be."""
+def _bind_mounts(container: Container, root_path: str) -> None:
+    """Mount the volumes and bind mounts that `start` would mount, read-only if `start` would do so."""
     container.prepare_sources()
-    root_fd = os.open(place, _ROOT)
+    root_fd = os.open(root_path, _ROOT)
     try:
         mounts = [*container.record.mounts, *_etc_files(container)]
         for mount in sorted(mounts, key=lambda mount: bundle_mounts.depth(mount["Destination"])):
             if mount["Type"] == "tmpfs":
-                continue  # it is empty until the container runs
+                continue  # a tmpfs exists only while the container is running
             _bind(root_fd, mount, container.home.volumes.directory)
             if not mount["RW"]:
                 fd = target.open_in_root(root_fd, mount["Destination"])
@@ -131,22 +131,22 @@ def _bind_mounts(container: Container, place: str) -> None:
     finally:
         os.close(root_fd)
     if container.record.options.read_only:
-        linux.mount_setattr(linux.AT_FDCWD, place, 0, set=linux.MOUNT_ATTR_RDONLY)
+        linux.mount_setattr(linux.AT_FDCWD, root_path, 0, set=linux.MOUNT_ATTR_RDONLY)
 
 
 def _etc_files(container: Container) -> list[dict[str, Any]]:
-    """The engine's own files of /etc as mounts, once the container was started, unless others are there."""
+    """Return the mounts of the engine's files of /etc that exist and that no mount of the user replaces."""
     taken = {os.path.normpath(mount["Destination"]) for mount in container.record.mounts}
     files = {f"/etc/{name}": f"{container.directory}/{name}" for name in ("hosts", "hostname", "resolv.conf")}
     return [
-        {"Type": "bind", "Source": source, "Destination": place, "RW": True}
-        for place, source in files.items()
-        if place not in taken and os.path.exists(source)
+        {"Type": "bind", "Source": source, "Destination": path, "RW": True}
+        for path, source in files.items()
+        if path not in taken and os.path.exists(source)
     ]
 
 
 def _bind(root_fd: int, mount: dict[str, Any], volumes: str) -> None:
-    """Bind one source in the root, by descriptors of both."""
+    """Bind-mount one source into the root, using descriptors of both."""
     source = sources.open_source(*sources.origin(mount["Source"], mount.get("Subpath", ""), volumes))
     try:
         directory = stat.S_ISDIR(os.fstat(source).st_mode)

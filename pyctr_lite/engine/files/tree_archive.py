@@ -1,7 +1,7 @@
-"""A directory tree or a file as a tar stream, for `cp` and `export`: what is there, whoever changes it meanwhile.
+"""Pack a directory tree or a file as a tar stream, for `cp` and `export`, while the container may change it.
 
-Each inode is opened once as a place (O_PATH, no link followed), looked at, and read by that descriptor: so what
-was a file when it was looked at cannot be a device or a link when it is read.
+Each inode is opened once with O_PATH, without following links, and then checked and read by that descriptor. So a
+file that passed the check cannot be replaced by a device or a link before it is read.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Collection, Iterable
 from pyctr_lite.commit import content, header, layer, stream
 from pyctr_lite.rootfs import idmapped
 
-_MOST_ZEROS = 8 << 30
-_MOST_PIECES = 1 << 16
+_MAX_ZEROS = 8 << 30
+_MAX_PIECES = 1 << 16
 _NOBODY = 65534
 """What the kernel shows for an id that has none (/proc/sys/kernel/overflowuid)."""
 
 
 class _PlainStream(stream.DigestStream):
-    """Bytes in large pieces that nobody asks the digest of."""
+    """A buffered stream without a digest."""
 
     def flush(self) -> None:
         self.output.write(b"".join(self.pieces))
@@ -29,11 +29,11 @@ class _PlainStream(stream.DigestStream):
 
 
 class TreeArchive(layer.LayerWriter):
-    """A tar stream in the making. `closed` are the st_dev of file systems of which only the top is taken.
+    """A writer of a tar stream. Of file systems whose st_dev is in `excluded`, only the top directory is added.
 
-    `id_range` is the first host id and how many where owners are to be those that a user namespace has for them.
-    A file whose holes have more bytes than `zeros` is written as a sparse one, and so is any once the holes that
-    became zeros have 8 GiB: not every reader knows sparse files, but none wants a terabyte of zeros.
+    `id_range` is the host id range of a user namespace: owners are then written as seen in it. A file becomes a
+    sparse entry if its holes have more than `zeros` bytes, or if the holes written as zeros would exceed 8 GiB in
+    total: not every reader knows sparse entries, but no reader wants a terabyte of zeros.
     """
 
     whiteouts = False
@@ -41,41 +41,44 @@ class TreeArchive(layer.LayerWriter):
     def __init__(
         self,
         output: stream.Writable,
-        closed: Collection[int] = (),
+        excluded: Collection[int] = (),
         *,
         id_range: list[int] | None = None,
         zeros: int = 64 << 20,
     ) -> None:
         super().__init__(output, None)
         self.stream = _PlainStream(output)
-        self.closed, self.id_range, self.zeros = closed, id_range, zeros
+        self.excluded, self.id_range, self.zeros = excluded, id_range, zeros
         self.bytes = 0
-        """The bytes of the files so far."""
+        """The number of bytes of the files so far."""
 
-    def add_top(self, place: int, name: bytes) -> None:
-        """Add what a descriptor (O_PATH) is of, and all below it, under a name: "." is the archive's own top."""
-        status = os.fstat(place)
+    def add_top(self, path_fd: int, name: bytes) -> None:
+        """Add a file or a directory with its contents under a name; "." is the top of the archive.
+
+        `path_fd` is its descriptor (O_PATH).
+        """
+        status = os.fstat(path_fd)
         if stat.S_ISDIR(status.st_mode):
             self.prefix = bytearray(name + b"/")
-            self.add_tree(_opened(place))
+            self.add_tree(_open_directory(path_fd))
         else:
-            self.add_non_directory(place, status, name)
+            self.add_non_directory(path_fd, status, name)
 
-    def add_contents(self, place: int) -> None:
-        """Add what is in a directory, without the directory."""
-        directory = _opened(place)
+    def add_contents(self, path_fd: int) -> None:
+        """Add the contents of a directory, without the directory itself."""
+        directory = _open_directory(path_fd)
         try:
             self.add_entries(directory, b"")
         finally:
             os.close(directory)
 
     def add_directory(self, directory: int) -> bool:
-        """Add a directory; whether what is in it is to be added, too."""
+        """Add a directory, and return whether to add its contents."""
         status = os.fstat(directory)
         self.add_header(self.path(b""), header.DIRECTORY, status, xattrs=self.xattrs(directory))
         if self.prefix == b"./":
             self.prefix.clear()
-        return status.st_dev not in self.closed
+        return status.st_dev not in self.excluded
 
     def add_file(self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
         """Add a regular file."""
@@ -83,7 +86,7 @@ class TreeArchive(layer.LayerWriter):
         if status.st_blocks * 512 < status.st_size:
             pieces = _merged(content.data_pieces(fd, status.st_size))
             holes = status.st_size - sum(length for _, length in pieces)
-            if holes > min(self.zeros, _MOST_ZEROS - self.holes):
+            if holes > min(self.zeros, _MAX_ZEROS - self.holes):
                 self._add_sparse(fd, path, status, xattrs, [*pieces, (status.st_size, 0)])
                 return
             self.holes += holes
@@ -98,7 +101,7 @@ class TreeArchive(layer.LayerWriter):
         xattrs: dict[str, bytes],
         pieces: list[tuple[int, int]],
     ) -> None:
-        """Add a file with its holes, in GNU tar's format 1.0 for pax archives: a map, then the data."""
+        """Add a file as a sparse entry, in GNU tar's format 1.0 for pax archives: a map, then the data."""
         numbers = [len(pieces), *(number for piece in pieces for number in piece)]
         table = b"".join(b"%d\n" % number for number in numbers)
         table += bytes(-len(table) % header.BLOCK)
@@ -107,7 +110,7 @@ class TreeArchive(layer.LayerWriter):
         uid, gid = self.owner(status)
         self.stream.write(
             header.entry_header(
-                os.path.join(directory, b"GNUSparseFile.0", name),  # for a reader that does not know the format
+                os.path.join(directory, b"GNUSparseFile.0", name),  # readers without the format unpack this name
                 header.REGULAR,
                 mode=stat.S_IMODE(status.st_mode),
                 uid=uid,
@@ -129,7 +132,7 @@ class TreeArchive(layer.LayerWriter):
         self.stream.write_zeros(-length % header.BLOCK)
 
     def owner(self, status: os.stat_result) -> tuple[int, int]:
-        """The owner, or as it is seen in the user namespace, where others' files are nobody's."""
+        """Return the owner, as seen in the user namespace: ids outside the range become nobody."""
         if self.id_range is None:
             return status.st_uid, status.st_gid
         first, count = self.id_range
@@ -139,27 +142,27 @@ class TreeArchive(layer.LayerWriter):
         return uid, gid
 
     def xattrs(self, file: int | str) -> dict[str, bytes]:
-        """The extended attributes, capabilities as they are in the user namespace."""
+        """Return the extended attributes, with file capabilities as seen in the user namespace."""
         xattrs, name = super().xattrs(file), "security.capability"
         if self.id_range is not None and name in xattrs:
             xattrs[name] = idmapped.capability_inside(xattrs[name], self.id_range[0])
         return xattrs
 
 
-def _merged(pieces: Iterable[tuple[int, int]], least: int = 1) -> list[tuple[int, int]]:
-    """Pieces of data in a file. If they are too many for a map, small holes are taken for data."""
+def _merged(pieces: Iterable[tuple[int, int]], min_hole: int = 1) -> list[tuple[int, int]]:
+    """Merge pieces of data with a hole of less than `min_hole` between them, or more if there are too many."""
     merged: list[tuple[int, int]] = []
     for offset, length in pieces:
-        start, size = merged[-1] if merged else (0, -least)
-        if offset - (start + size) < least:
+        start, size = merged[-1] if merged else (0, -min_hole)
+        if offset - (start + size) < min_hole:
             merged[-1] = (start, offset + length - start)
         else:
             merged.append((offset, length))
-        if len(merged) > _MOST_PIECES:
-            least *= 16
-            merged = _merged(merged, least)
+        if len(merged) > _MAX_PIECES:
+            min_hole *= 16
+            merged = _merged(merged, min_hole)
     return merged
 
 
-def _opened(place: int) -> int:
-    return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _open_directory(path_fd: int) -> int:
+    return os.open(f"/proc/self/fd/{path_fd}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,10 +1,10 @@
-"""A tar stream unpacked below a directory that others may change meanwhile: `cp` into a container or out of one.
+"""Unpack a tar stream into a directory that others may change in the meantime: `cp` into and out of containers.
 
-A container that runs can put a link to a file of the host in any name's place. It gains nothing: each name is
-used with the descriptor of its directory, that one was opened beneath the base or the container's root, and no
-link is followed. What is made is new (O_EXCL), and a file is given its owner and mode by its own descriptor.
-In a container nothing is removed on which something is mounted: seen from outside its mount namespace the kernel
-would let us, and take the mount away inside.
+A running container can replace any name by a link to a file of the host. That has no effect: each name is used
+with the descriptor of its directory, which was opened beneath the base or the container's root, and no link is
+followed. Files are always created (O_EXCL), and get their owner and mode through their own descriptor.
+A mount point in a container is never removed: from outside its mount namespace, the kernel would allow that, and
+detach the mount inside.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS | linux.RESOLVE_NO_MAGICLINKS
-_MOST_OPEN = 256
+_MAX_OPEN = 256
 _DEVICES = (tar.CHARACTER, tar.BLOCK_DEVICE)
 
 
 class Unpacker:
-    """Unpacks into the directory `base`, called `path`. `skipped` are the names of what was not made.
+    """Unpacks into the directory with descriptor `base` and path `path`. `skipped` names what was not created.
 
-    `owner` is whose all becomes, None as the archive says. `root` is the descriptor of a container's root, where
-    `path` is: names in the archive may then go through links in there, and devices are made. Else the directory
-    is the host's: nothing in it is followed, devices are skipped, and no file gains setuid bits or capabilities.
-    `id_range` is the first host id and how many of the user namespace whose owners those are.
+    `owner`: uid and gid for every file, or None to keep the archive's. `root` is the descriptor of the container's
+    root that contains `path`: names in the archive may then lead through links below it, and devices are created.
+    Without `root` the directory is on the host: no link is followed, devices are skipped, and no file gets setuid
+    bits or capabilities. `id_range` is the host id range of the container's user namespace, to which owners are
+    mapped.
     """
 
     def __init__(
@@ -50,21 +51,24 @@ class Unpacker:
         self.skipped: list[str] = []
         self.bytes = 0
         self._parents: dict[bytes, int] = {}
-        self._timed: set[int] = set()  # hashes of the paths whose time is the archive's
+        self._timed: set[int] = set()  # hashes of the paths of directories that have their time from the archive
         self._current = b""
         self._current_fd, self._current_times = -1, (0, 0)
 
     def unpack(self, stream: Readable) -> None:
-        """Unpack all. Fails with BrokenArchive, with Conflict for a directory in a file's place or the reverse."""
+        """Unpack all entries.
+
+        Raises BrokenArchive, or Conflict if a directory would replace a file or the reverse.
+        """
         reader = tar.TarReader(stream)
-        umask = os.umask(0)  # modes are given as a thing is made: a chmod by name could be led astray
+        umask = os.umask(0)  # files get their mode at creation: a later chmod by name could hit another file
         try:
-            if self.id_range:  # nobody else's files can be made in an idmapped mount
+            if self.id_range:  # an idmapped mount refuses files of users that it does not map
                 linux.setfsids(self.id_range[0], self.id_range[0])
             for entry in reader:
                 path = clean(entry.name)
                 if not path:
-                    continue  # the directory that it is unpacked into stays as it is
+                    continue  # the base directory keeps its attributes
                 parent = path.rpartition(b"/")[0]
                 directory = self._directory(parent)
                 self._change(parent, directory)
@@ -77,19 +81,19 @@ class Unpacker:
             self._forget()
 
     def _directory(self, path: bytes) -> int:
-        """The descriptor of a directory below the base, kept for what else is in it."""
+        """Return the descriptor of a directory below the base, which stays open for the next entries in it."""
         if not path:
             return self.base
         fd = self._parents.pop(path, None)
         if fd is None:
             fd = self._open(path)
-            if len(self._parents) >= _MOST_OPEN:
-                self._forget(_MOST_OPEN // 2)  # not those used last: a hard link needs two at the same time
-        self._parents[path] = fd  # now the one used last
+            if len(self._parents) >= _MAX_OPEN:
+                self._forget(_MAX_OPEN // 2)  # keep those used last: a hard link needs two at the same time
+        self._parents[path] = fd  # moved to the end: it is now the one used last
         return fd
 
     def _open(self, path: bytes) -> int:
-        """Open a directory: from its parent if that is known, and through links only inside a container."""
+        """Open a directory, from its parent if that is open; follow links only inside a container."""
         parent, _, name = path.rpartition(b"/")
         known = self._parents.get(parent) if parent else self.base
         start, below = (self.base, path) if known is None else (known, name)
@@ -101,7 +105,7 @@ class Unpacker:
         return target.make_directory(self.root, f"{self.path}/{os.fsdecode(path)}")
 
     def _change(self, path: bytes, fd: int) -> None:
-        """Remember the times of a directory that is about to be changed, if they came out of the archive."""
+        """Remember the times of a directory before an entry in it changes, if they are from the archive."""
         if path != self._current:
             self._settle()
             if hash(path) in self._timed:
@@ -110,7 +114,7 @@ class Unpacker:
             self._current = path
 
     def _settle(self) -> None:
-        """Give the directory that was changed last the times it had before: entries in it do not count."""
+        """Restore the times of the directory that was changed last, which its new entries have changed."""
         if self._current_fd >= 0:
             os.utime(b".", ns=self._current_times, dir_fd=self._current_fd)
         self._current, self._current_fd = b"", -1
@@ -141,7 +145,7 @@ class Unpacker:
             if linux.is_mount_root(directory, name):
                 raise Conflict(
                     f"unlinkat {self._shown(path)}: device or resource busy",
-                    "something is mounted there: write it from inside (exec), or change what is mounted",
+                    "something is mounted there: write to it from inside (exec), or change the mounted file",
                 )
             os.unlink(name, dir_fd=directory)
         if entry.type == tar.REGULAR:
@@ -224,13 +228,13 @@ class Unpacker:
         if max(owner) >= count:
             raise InvalidArgument(
                 f"{os.fsdecode(entry.name)}: id {max(owner)} has no host id",
-                f"the container's user namespace has {count}: --userns auto:size=N gives it more",
+                f"the container's user namespace has {count} ids: use a larger one, --userns auto:size=N",
             )
         return owner[0] + first, owner[1] + first
 
 
 def clean(name: bytes) -> bytes:
-    """A name without `.`, doubled or leading slashes; empty for the top. Fails with BrokenArchive for `..`."""
+    """Return a name without `.` and redundant slashes, empty for the top. Raises BrokenArchive if it has `..`."""
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if b".." in parts:
         raise BrokenArchive(f"{os.fsdecode(name)!r} leads outside the archive's root")
