@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 from collections.abc import Iterator
 
 from tests.labs.mutants import kin
@@ -99,6 +100,8 @@ def _bool(node: ast.BoolOp) -> Variants:
 def _binary(node: ast.BinOp) -> Variants:
     for new in kin.BINARY.get(type(node.op), ()):
         yield "operator swapped", _changed(node, op=new())
+    if isinstance(node.op, ast.FloorDiv):
+        yield "divided as a float", made("int(X / Y)", X=node.left, Y=node.right)
     if isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Add):
         yield "flag or part dropped", node.left
         yield "flag or part dropped", node.right
@@ -113,9 +116,9 @@ def _constant(node: ast.Constant) -> Variants:
     elif isinstance(value, int):
         news = [value + 1, value - 1]
     elif isinstance(value, str):
-        news = kin.TEXTS.get(value, [""] if " " in value else ["", f"{value}x"])
+        news = kin.TEXTS.get(value, [""] if " " in value else [f"{value}x"])
     elif isinstance(value, bytes):
-        texts = kin.TEXTS.get(value.decode(), ["", f"{value.decode()}x"])
+        texts = kin.TEXTS.get(value.decode(), [f"{value.decode()}x"])
         news = [text.encode() for text in texts]
     else:
         return
@@ -138,25 +141,41 @@ def _text(node: ast.JoinedStr, message: bool) -> Variants:
 def _call(node: ast.Call) -> Variants:
     for index in range(len(node.keywords)):
         yield "keyword dropped", _changed(node, keywords=_without(node.keywords, index))
+    for index, (first, second) in enumerate(itertools.pairwise(node.keywords)):
+        if first.arg and second.arg:
+            pair = [ast.keyword(first.arg, second.value), ast.keyword(second.arg, first.value)]
+            swapped = [*node.keywords[:index], *pair, *node.keywords[index + 2 :]]
+            yield "values of keywords swapped", _changed(node, keywords=swapped)
     if len(node.args) > 1:
         yield "argument dropped", _changed(node, args=node.args[:-1])
-    for index in range(len(node.args) - 1):
-        swapped = [*node.args[:index], node.args[index + 1], node.args[index], *node.args[index + 2 :]]
-        yield "arguments swapped", _changed(node, args=swapped)
+    for index, (first, second) in enumerate(itertools.pairwise(node.args)):
+        if _are_alike(first, second):
+            swapped = [*node.args[:index], second, first, *node.args[index + 2 :]]
+            yield "arguments swapped", _changed(node, args=swapped)
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
     if node.args and name in kin.WRAPPERS:
         yield "wrapper dropped", node.args[0]
     if len(node.args) == 2 and name in ("min", "max"):
         yield "wrapper dropped", node.args[1]
-    if isinstance(node.func, ast.Attribute) and name in kin.METHODS:
-        yield "method dropped", node.func.value
+    of = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if of is not None and ast.unparse(of) == "os.path":
+        return
+    if of is not None and name in kin.METHODS:
+        yield "method dropped", of
     for template in kin.CALLS.get(name, ()):
-        parts = dict(zip("XYZ", node.args, strict=False))
-        if isinstance(node.func, ast.Attribute):
-            parts["OF"] = node.func.value
+        parts = dict(zip("XYZ", node.args, strict=False)) | ({"OF": of} if of is not None else {})
         new = made(template, **parts)
         if not {part.id for part in ast.walk(new) if isinstance(part, ast.Name)} & {"X", "Y", "Z", "OF"}:
             yield "call of near kin", new
+
+
+def _are_alike(first: ast.expr, second: ast.expr) -> bool:
+    """Whether somebody may take one for the other: not a variable and a flag."""
+    return (
+        type(first) is type(second)
+        and not isinstance(first, ast.Starred)
+        and ast.unparse(first).isupper() == ast.unparse(second).isupper()
+    )
 
 
 def _kin(node: ast.Attribute | ast.Name) -> Variants:

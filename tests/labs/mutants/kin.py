@@ -157,7 +157,7 @@ METHODS = {
 CALLS = {
     "startswith": ["X in OF", "OF == X"],
     "split": ["OF.split(X, 1)", "OF.split(X, 2)", "OF.split()", "OF.rsplit(X, 1)"],
-    "get": ["OF[X]"],
+    "get": ["OF[X]", "OF.pop(X, None)"],
     "S_IMODE": ["X & 0o777"],
     "pop": ["OF[X]", "OF.pop(0)"],
     "join": ["OF.join(sorted(X))"],

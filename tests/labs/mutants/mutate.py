@@ -19,7 +19,7 @@ from typing import Any
 
 from labs.kit.commands.solution import of_file
 from labs.kit.exercises import manifest
-from tests.labs.mutants import expressions, kin, statements
+from tests.labs.mutants import expressions, functions, kin, statements
 
 SOLVED = Path(__file__).parent.parent / "solved"
 BASES = ("engine", "solved")
@@ -30,7 +30,7 @@ Path_ = tuple[tuple[str, int | None], ...]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One wrong version of a function. `before` and `after` are the lines that differ: they are its name."""
+    """One wrong version of a function. Its name is what differs: the lines `before` and `after`, not indented."""
 
     exercise: str
     base: str
@@ -55,7 +55,7 @@ def mutants(exercise: manifest.Exercise, base: str) -> tuple[Mutant, ...]:
     text = ast.unparse(right)
     seen = {_code(right)}
     found: list[Mutant] = []
-    for operator, changed in _changed(right):
+    for operator, changed in _changed(exercise, right):
         try:
             new = ast.unparse(changed)
             code = _code(changed)
@@ -141,7 +141,8 @@ def _local_names(changed: ast.FunctionDef) -> set[str]:
     return stored | handled | set(statements.parameters(changed)) | {changed.name}
 
 
-def _changed(original: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
+def _changed(exercise: manifest.Exercise, original: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
+    yield from functions.variants(original)
     for path, node, condition in _walk(original, ()):
         if isinstance(node, list):
             for index, pair in statements.swaps(node):
@@ -152,7 +153,8 @@ def _changed(original: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]
         else:
             in_raise = _is_in_raise(original, path)
             for operator, new in expressions.variants(node, condition=condition, message=in_raise):
-                yield operator, _with(original, path, new)
+                if not _is_same_number(exercise, node, new):
+                    yield operator, _with(original, path, new)
 
 
 def _walk(node: Any, path: Path_) -> Iterator[tuple[Path_, Any, bool]]:
@@ -181,6 +183,20 @@ def _is_for_people(node: ast.AST, field: str, index: int) -> bool:
     return (
         isinstance(node, ast.Call) and ast.unparse(node.func) == "explain.step" and (field, index) == ("args", 0)
     )
+
+
+def _is_same_number(exercise: manifest.Exercise, old: ast.expr, new: ast.expr) -> bool:
+    """Whether two expressions of constants have the same value: `O_RDONLY | O_PATH` and `O_PATH` do."""
+    plain = (ast.BinOp, ast.operator, ast.Attribute, ast.Name, ast.Load, ast.Constant)
+    values = []
+    for each in (old, new):
+        if not all(isinstance(part, plain) for part in ast.walk(each)):
+            return False
+        try:
+            values.append(eval(ast.unparse(each), dict(vars(_module(exercise)))))
+        except (NameError, AttributeError, TypeError):
+            return False
+    return type(values[0]) is type(values[1]) and values[0] == values[1]
 
 
 def _is_in_raise(original: ast.FunctionDef, path: Path_) -> bool:
@@ -255,11 +271,15 @@ def _resolves(exercise: manifest.Exercise, base: str, original: ast.FunctionDef,
 
 
 def _difference(before: str, after: str) -> tuple[str, str, str]:
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
-    gone = [line[1:].strip() for line in lines if line.startswith("-")]
-    new = [line[1:].strip() for line in lines if line.startswith("+")]
-    if gone == new:  # moved: the neighbours say past what
-        gone = [line[1:].strip() for line in lines if line.startswith((" ", "-"))]
-        new = [line[1:].strip() for line in lines if line.startswith((" ", "+"))]
-    shown = [line for line in lines if not line.startswith("@@")]
-    return "\n".join(gone), "\n".join(new), textwrap.dedent("\n".join(shown))
+    """The lines that differ, without their indentation, and the difference to read."""
+    gone, new = _lines(before, after, 0)
+    if gone == new or not gone:  # moved or put around: the neighbours say past what, and around what
+        gone, new = _lines(before, after, 1)
+    shown = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
+    return gone, new, textwrap.dedent("\n".join(line for line in list(shown)[2:] if not line.startswith("@@")))
+
+
+def _lines(before: str, after: str, neighbours: int) -> tuple[str, str]:
+    bare = [[line.strip() for line in text.splitlines()] for text in (before, after)]
+    lines = [line for line in list(difflib.unified_diff(*bare, lineterm="", n=neighbours))[2:] if line[0] != "@"]
+    return tuple("\n".join(line[1:] for line in lines if line[0] in signs) for signs in (" -", " +"))

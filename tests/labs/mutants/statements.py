@@ -19,8 +19,9 @@ def variants(node: ast.stmt, function: ast.FunctionDef) -> Variants:
     if _can_go(node, function):
         yield "statement deleted", []
     match node:
-        case ast.Assign() | ast.AnnAssign() if node.value and _is_fresh(node.value):
-            yield from _remembered(node, function)
+        case ast.Expr(value=ast.Call()) if _may_fail(node.value, function):
+            passed_over = ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])
+            yield "error passed over", [ast.Try([node], [passed_over], [], [])]
         case ast.AugAssign():
             yield from _augmented(node)
         case ast.Return(value=ast.expr()):
@@ -104,29 +105,11 @@ def _can_go(node: ast.stmt, function: ast.FunctionDef) -> bool:
     return not (made & needed) - others
 
 
-def _is_fresh(value: ast.expr) -> bool:
-    match value:
-        case ast.List(elts=[]) | ast.Dict(keys=[]):
-            return True
-        case ast.Constant(value=bool() | int() | str()):
-            return True
-        case ast.Call(func=ast.Name(id="set" | "dict" | "list"), args=[]):
-            return True
-    return False
-
-
-def _remembered(node: ast.Assign | ast.AnnAssign, function: ast.FunctionDef) -> Variants:
-    """The value of the last call is the first of the next: what a global or a mutable default does."""
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-    if not isinstance(target, ast.Name):
-        return
-    name, kept = target.id, f"{function.name}.__dict__"
-    if isinstance(node.value, ast.Constant):
-        # The others' assignments have to be seen: the name is a global in all of the function.
-        return
-    yield (
-        "state kept between calls",
-        ast.parse(f"{name} = {kept}.setdefault({name!r}, {ast.unparse(node.value)})").body,
+def _may_fail(call: ast.Call, function: ast.FunctionDef) -> bool:
+    """Not so what is called on a variable, as `lines.append`."""
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else call.func
+    return ast.unparse(call.func) != "os._exit" and not (
+        isinstance(owner, ast.Name) and owner.id in _stored(function)
     )
 
 
@@ -150,6 +133,11 @@ def _for(node: ast.For, function: ast.FunctionDef) -> Variants:
     if isinstance(node.iter, ast.Name) and parameters(function).get(node.iter.id, "").startswith("list"):
         emptied = expressions.made("[X.pop(0) for _ in range(len(X))]", X=node.iter)
         yield "caller's list emptied", [ast.For(node.target, emptied, node.body, node.orelse)]
+    if ast.unparse(node.iter).removesuffix(".items()") in parameters(function) and not isinstance(
+        node.iter, ast.Name
+    ):
+        emptied = expressions.made("[X.popitem() for _ in range(len(X))]", X=node.iter.func.value)
+        yield "caller's dictionary emptied", [ast.For(node.target, emptied, node.body, node.orelse)]
     if len(node.body) == 1 and isinstance(inner := node.body[0], ast.Try):
         round_the_loop = ast.For(node.target, node.iter, inner.body, node.orelse)
         handlers = [copy.copy(handler) for handler in inner.handlers]
@@ -173,9 +161,8 @@ def _try(node: ast.Try) -> Variants:
             yield "handler removed", [ast.Try(node.body, fewer, node.orelse, node.finalbody)]
         else:
             yield "handler removed", [*node.body, *node.orelse]
-        for wider in ("OSError", "Exception"):
-            if handler.type and ast.unparse(handler.type) != wider:
-                yield "handler widened", [_with_handler(node, index, type=ast.Name(wider, ast.Load()))]
+        wider = "Exception" if handler.type and ast.unparse(handler.type) == "OSError" else "OSError"
+        yield "handler widened", [_with_handler(node, index, type=ast.Name(wider, ast.Load()))]
         if not isinstance(handler.body[0], ast.Pass):
             yield "error swallowed", [_with_handler(node, index, body=[ast.Pass()])]
         if not isinstance(handler.body[0], ast.Raise):
