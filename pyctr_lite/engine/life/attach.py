@@ -25,7 +25,7 @@ class Attachment:
     def __init__(self, sock: _socket.socket, directory: str = "", pidfd: int = -1) -> None:
         self.sock, self.directory, self.pidfd = sock, directory, pidfd
         self.waiting: list[bytes] = []
-        """Packets that the non-blocking socket has not accepted yet; `flush` tries again."""
+        """Packets for which the non-blocking socket had no room; `flush` tries again."""
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for poll(2)."""

@@ -1,7 +1,7 @@
-"""Attributes of every line of a container's log, by `--log-opt` labels, env, their -regex, and tag.
+"""Attributes of every line of a container's log: `--log-opt` labels, labels-regex, env, env-regex and tag.
 
-As Docker's json-file driver has them (moby, daemon/logger: loginfo.go, loggerutils/log_tag.go). Imported by a
-monitor whose container asks for some.
+As in Docker's json-file driver (moby, daemon/logger: loginfo.go, loggerutils/log_tag.go). A monitor imports this
+module only if its container has such an option.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def of(container: Container) -> dict[str, str]:
     record = container.record
     given = record.options.log_options
     variables = dict(item.partition("=")[::2] for item in record.env)
-    found = {
-        **_chosen(record.labels, given.get("labels", ""), given.get("labels-regex", "")),
-        **_chosen(variables, given.get("env", ""), given.get("env-regex", "")),
+    attributes = {
+        **_select(record.labels, given.get("labels", ""), given.get("labels-regex", "")),
+        **_select(variables, given.get("env", ""), given.get("env-regex", "")),
     }
     if given.get("tag"):
         fields = {
@@ -54,11 +54,11 @@ def of(container: Container) -> dict[str, str]:
             "ImageName": record.image_name,
             "Name": record.name,
         }
-        found["tag"] = _FIELD.sub(lambda match: str(fields.get(match[1], match[0])), given["tag"])
-    return found
+        attributes["tag"] = _FIELD.sub(lambda match: str(fields.get(match[1], match[0])), given["tag"])
+    return attributes
 
 
-def _chosen(values: Mapping[str, str], names: str, expression: str) -> dict[str, str]:
+def _select(values: Mapping[str, str], names: str, expression: str) -> dict[str, str]:
     wanted = set(names.split(",")) if names else set()
     return {
         name: value

@@ -1,4 +1,4 @@
-"""Log drivers and their options, as `--log-driver` and `--log-opt` give them."""
+"""Log drivers and their options: the values of `--log-driver` and `--log-opt`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _NAMES = (
     *("labels", "labels-regex", "env", "env-regex", "tag"),
 )
 _MAX_FILES = 1000
-"""Reading a log opens each of its files."""
+"""Maximum of max-file: a reader of the log has all files open."""
 
 
 def parse(driver: str, given: Mapping[str, str]) -> tuple[int, int]:
-    """Check a driver and its options: the bytes of a log file (0: no limit), and the number of files.
+    """Check a driver and its options. Return the max bytes of a log file (0: no limit) and the max files.
 
     Raises InvalidArgument.
     """
@@ -30,7 +30,7 @@ def parse(driver: str, given: Mapping[str, str]) -> tuple[int, int]:
         )
     for name in given:
         if driver == "none" or name not in _NAMES:
-            hint = f"supported: {', '.join(_NAMES)}" if driver != "none" else "leave --log-opt out"
+            hint = f"supported: {', '.join(_NAMES)}" if driver != "none" else "omit --log-opt"
             raise InvalidArgument(f"unknown log opt '{name}' for {driver} log driver", hint)
     _check_mode(given)
     if not given.keys().isdisjoint(attributes.KEYS):
@@ -39,18 +39,22 @@ def parse(driver: str, given: Mapping[str, str]) -> tuple[int, int]:
     if "max-file" in given and "max-size" not in given:
         raise InvalidArgument("max-file cannot be set without max-size")
     if not number.is_whole(files, _MAX_FILES) or not int(files):
-        raise InvalidArgument(f"max-file cannot be less than 1: '{files}'", f"it is 1 to {_MAX_FILES}")
+        raise InvalidArgument(
+            f"max-file cannot be less than 1: '{files}'", f"give a number from 1 to {_MAX_FILES}"
+        )
     return 0 if size == "-1" else _size(size), int(files)
 
 
 def _check_mode(given: Mapping[str, str]) -> None:
     """Check the options of the buffer between container and driver (moby, daemon/logger/factory.go).
 
-    They change nothing here: the monitor writes to a file, which does not keep the container waiting.
+    The options have no effect here: the monitor writes to a file, which never blocks the container.
     """
     mode = given.get("mode", "")
     if mode not in ("", "blocking", "non-blocking"):
-        raise InvalidArgument(f"logger: logging mode not supported: {mode}", "it is blocking or non-blocking")
+        raise InvalidArgument(
+            f"logger: logging mode not supported: {mode}", "the modes are blocking and non-blocking"
+        )
     if "max-buffer-size" in given:
         if mode != "non-blocking":
             raise InvalidArgument("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
@@ -66,5 +70,5 @@ def _size(text: str) -> int:
     except ValueError:
         size = 0
     if not 0 < size < units.MAX_SIZE:
-        raise InvalidArgument(f"invalid max-size: '{text}': it must be a positive number", "as in 10m")
+        raise InvalidArgument(f"invalid max-size: '{text}': it must be a positive number", "for example 10m")
     return size

@@ -1,4 +1,4 @@
-"""Reading a container's log: from the start or its last lines, and on as it grows."""
+"""Read a container's log: all of it or its last lines, and then new lines as they are written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCK = 64 * 1024
 
 
 class Entry:
-    """One line of a log: its text with its end, "stdout" or "stderr", its time in RFC 3339, and attributes."""
+    """One line of a log: text with line end, "stdout" or "stderr", time in RFC 3339, and attributes."""
 
     __slots__ = ("attributes", "stream", "text", "time")
 
@@ -30,16 +30,16 @@ class Entry:
 
 
 class LogReader:
-    """A place in a log, across its files. A line that is not whole yet is left for the next time.
+    """A position in a log, across its files. An incomplete last line is read once it is complete.
 
     A context manager.
     """
 
     def __init__(self, path: str, *, tail: int | None = None) -> None:
-        """Begin at the start, or with `tail` so many lines before the end. A log that is not there is empty."""
+        """Begin at the start, or `tail` lines before the end. A missing log counts as empty."""
         self._path, self._partial = path, b""
         self._fds = _open_files(path, since=-1)
-        """The files from here on, the oldest first. Open, they can be read when the writer has removed them."""
+        """The files still to read, oldest first: open, so they stay readable after the writer removes them."""
         if tail is not None:
             missing = tail
             for index in reversed(range(len(self._fds))):
@@ -50,29 +50,29 @@ class LogReader:
                     break
 
     def entries(self) -> Iterator[Entry]:
-        """The entries from here to where the log ends now."""
-        while self._fds or self._take_newer():
+        """Yield the entries from this position to the present end of the log."""
+        while self._fds or self._open_newer():
             while chunk := os.read(self._fds[0], _BLOCK):
                 *lines, self._partial = (self._partial + chunk).split(b"\n")
                 for line in lines:
                     try:
                         entry = Entry(line)
                     except (ValueError, TypeError, KeyError):
-                        continue  # the disk was full, or the power went, in the middle of it
+                        continue  # torn: the disk was full, or the power failed, during the write
                     yield entry
             if len(self._fds) > 1:
                 self._close_before(1)
                 self._partial = b""
-            elif not self._take_newer():
+            elif not self._open_newer():
                 return
-            # With newer files the writer has left this one: what it wrote to it since is read before.
+            # If there is a newer file, read this one once more: the writer may have added its last lines since.
 
     def close(self) -> None:
-        """Read no more; again is fine."""
+        """Close the files. Idempotent."""
         self._close_before(len(self._fds))
 
-    def _take_newer(self) -> bool:
-        """Open what has been begun since the last file that is open."""
+    def _open_newer(self) -> bool:
+        """Open the files that are newer than the last open file; return whether there are any."""
         newer = _open_files(self._path, since=self._fds[-1] if self._fds else -1)
         self._fds += newer
         return bool(newer)
@@ -90,34 +90,34 @@ class LogReader:
 
 
 def _open_files(path: str, since: int) -> list[int]:
-    """Descriptors of a log's files, the oldest first; only those newer than the file of `since` (-1: all)."""
-    found: list[int] = []
+    """Open a log's files, oldest first; only those newer than the file open as `since` (-1: all)."""
+    fds: list[int] = []
     seen = [os.fstat(since)] if since >= 0 else []
     number = 0
     while True:
         try:
             fd = os.open(f"{path}.{number}" if number else path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            if number:  # the first is missing for a moment while the writer begins a new one
+            if number:  # number 0 is missing for a moment while the writer rotates the files
                 break
         else:
             status = os.fstat(fd)
             if since >= 0 and os.path.samestat(status, seen[0]):
                 os.close(fd)
                 break
-            if any(os.path.samestat(status, other) for other in seen):  # it was renamed meanwhile
+            if any(os.path.samestat(status, other) for other in seen):  # it was renamed in the meantime
                 os.close(fd)
             else:
-                found.insert(0, fd)
+                fds.insert(0, fd)
                 seen.append(status)
         number += 1
-    return found
+    return fds
 
 
 def tail_position(fd: int, count: int) -> tuple[int, int]:
-    """Where the last `count` lines of a file begin, in bytes, and how many are missing because it is shorter.
+    """Return the offset of the last `count` lines of a file, and how many of them the file does not have.
 
-    Found from the end, however long the file is.
+    Reads backwards from the end, so the time does not depend on the length of the file.
     """
     position = os.lseek(fd, 0, os.SEEK_END)
     while position > 0:
@@ -133,20 +133,20 @@ def tail_position(fd: int, count: int) -> tuple[int, int]:
 
 
 def read(path: str, *, tail: int | None = None) -> Iterator[Entry]:
-    """The entries of a log, oldest first; with `tail` only the last so many. A torn last line is left out."""
+    """Yield the entries of a log, oldest first; with `tail`, only the last ones. A torn last line is omitted."""
     with LogReader(path, tail=tail) as reader:
         yield from reader.entries()
 
 
 def follow(container: Container, *, tail: int | None = None, until: int | None = None) -> Iterator[Entry | None]:
-    """The entries of a container's log, and those that come while it runs; None where there are no more yet.
+    """Yield the entries of a container's log, then new ones as they are written; None before each wait.
 
-    Ends when the container has ended, or at a time `until` (nanoseconds since 1970).
+    Ends when the container has ended, or at the time `until` (nanoseconds since 1970).
     """
     path = f"{container.directory}/log.jsonl"
     with watch.Watch(container.directory) as changes, LogReader(path, tail=tail) as reader:
         while True:
-            running = _running(container)  # first this: the log is closed before the end is recorded
+            running = _running(container)  # before the read: the log is closed before the end is recorded
             yield from reader.entries()
             seconds = None if until is None else (until - time.time_ns()) / 10**9
             if not running or (seconds is not None and seconds <= 0):
@@ -168,10 +168,10 @@ def _running(container: Container) -> bool:
 
 
 def _open_pidfd(container: Container) -> int:
-    """Whoever's end we must not miss: the monitor's, which records the container's; killed, the container's."""
+    """Return a pidfd of the monitor, which records the end; if it was killed, of the container; else -1."""
     for pid in (container.state.MonitorPid, container.state.Pid):
         try:
             return os.pidfd_open(pid)
         except OSError:
-            continue  # it has ended
+            continue  # that process has ended
     return -1

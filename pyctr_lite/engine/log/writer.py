@@ -1,6 +1,7 @@
-"""Writing a container's log: a JSON object a line, as Docker's json-file driver does.
+"""Write a container's log: one JSON object per line, like Docker's json-file driver.
 
-With --log-opt max-size a full file is named log.jsonl.1, what was that log.jsonl.2, and so on up to max-file.
+With --log-opt max-size, a full file is renamed to log.jsonl.1, the previous log.jsonl.1 to log.jsonl.2, and so on,
+up to max-file files.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LINE = 16 * 1024
-"""A line longer than this is split, as Docker does: output without an end must not grow our memory."""
+"""Maximum bytes of an entry. A longer line is split, as in Docker: endless output must not fill the memory."""
 
 
 class LogWriter:
-    """Writes the chunks of stdout and stderr as lines with their time.
+    """Writes chunks of stdout and stderr as lines with their time.
 
-    `attributes` are in every entry. No file is larger than `max_size` bytes (0: no limit), but for a single line
-    that is; there are at most `max_files` of them.
+    Every entry has the `attributes`. There are at most `max_files` files, each of at most `max_size` bytes (0: no
+    limit); only an entry that is longer than that makes a file larger.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class LogWriter:
         self._tails = {stream: f'","stream":"{stream}",{attrs}"time":"' for stream in self._partial}
 
     def write(self, stream: str, data: bytes) -> None:
-        """Take a chunk; what ends no line yet waits for the rest."""
+        """Write a chunk. An incomplete last line waits for its rest."""
         when = timestamps.format(time.time_ns())
         tail = self._tail(stream, when)
         *lines, rest = (self._partial[stream] + data).split(b"\n")
@@ -54,7 +55,7 @@ class LogWriter:
             self._append("".join(entries))
 
     def close(self) -> None:
-        """Write what is left without an end of line, and close."""
+        """Write the incomplete last lines, and close. Idempotent."""
         if self._fd < 0:
             return
         when = timestamps.format(time.time_ns())
@@ -85,14 +86,16 @@ class LogWriter:
             pass  # a full disk must not stop the container
 
     def _rotate(self) -> None:
-        """Begin a new file; the oldest goes. Whoever reads one of them goes on reading it."""
+        """Begin a new file and drop the oldest. A reader keeps its open files."""
         names = [self.path, *(f"{self.path}.{number}" for number in range(1, self.max_files))]
         for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
             try:
                 os.rename(newer, older)
             except FileNotFoundError:
-                pass  # there were not so many yet
-        if self.max_files == 1 and os.path.exists(self.path):  # not where a full disk cut off the last attempt
+                pass  # there are fewer files so far
+        if self.max_files == 1 and os.path.exists(
+            self.path
+        ):  # missing if a full disk interrupted the last rotation
             os.unlink(self.path)
         fd = self._open()
         os.close(self._fd)
@@ -107,7 +110,7 @@ _PLAIN = bytes(byte for byte in range(32, 127) if byte not in b'"\\')
 
 
 def _is_plain(lines: list[bytes]) -> bool:
-    """Whether lines are JSON as they are: short ASCII text. Then a flood of them is written at once."""
+    """Return whether lines need no JSON escapes and no splitting: then many lines are written at once."""
     return max(map(len, lines)) < MAX_LINE and not b"".join(lines).translate(None, _PLAIN)
 
 

@@ -1,4 +1,4 @@
-"""`inspect`: all that is known of a container, under Docker's keys."""
+"""`inspect`: everything known about a container, under Docker's keys."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MOUNT_KEYS = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", 
 
 
 _NO_ADDRESS = {"IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "MacAddress": ""}
-"""What Docker says of a container without a bridge: templates that ask for an address find none, not an error."""
+"""As Docker shows a container without a bridge: a template for an address prints nothing instead of failing."""
 
 
 def container(item: Container, *, size: bool = False) -> dict[str, Any]:
-    """What `docker inspect` shows of a container, as far as it applies here."""
+    """Return the object that `docker inspect` shows for a container, as far as it applies here."""
     record, options, directory = item.record, item.record.options, item.directory
-    memory = {os.path.normpath(place) for place in _tmpfs(options)}
+    tmpfs_paths = {os.path.normpath(path) for path in _tmpfs(options)}
     shown = {
         "Id": record.id,
         "Created": record.created,
@@ -59,7 +59,7 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
         "Mounts": [
             {key: mount[key] for key in _MOUNT_KEYS if mount.get(key) is not None}
             for mount in record.mounts
-            if mount["Type"] != "tmpfs" or mount["Destination"] not in memory
+            if mount["Type"] != "tmpfs" or mount["Destination"] not in tmpfs_paths
         ],
         "Config": config(item),
         "NetworkSettings": {
@@ -79,7 +79,7 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
 
 
 def config(item: Container) -> dict[str, Any]:
-    """The container's configuration in the form that an image's has it (and `commit` takes it)."""
+    """Return the container's configuration in the form of an image's config, which `commit` uses."""
     record, options = item.record, item.record.options
     try:
         image_config: dict[str, Any] = item.home.images.get(record.image).config.get("config") or {}
@@ -92,7 +92,9 @@ def config(item: Container) -> dict[str, Any]:
         entrypoint = image_config.get("Entrypoint")
         command = options.command or image_config.get("Cmd")
     volumes: dict[str, Any] = {**(image_config.get("Volumes") or {})}
-    volumes |= {path: {} for path in options.volumes if ":" not in path}  # those with a name are not an image's
+    volumes |= {
+        path: {} for path in options.volumes if ":" not in path
+    }  # anonymous volumes only: an image has no others
     return {
         "Hostname": record.hostname,
         "Domainname": options.domainname,
@@ -118,22 +120,24 @@ def config(item: Container) -> dict[str, Any]:
     }
 
 
-def _healthcheck(check: dict[str, Any], of_image: dict[str, Any] | None) -> dict[str, Any]:
-    """The check as `inspect` shows it; one that the image has and the container has not says so."""
+def _healthcheck(check: dict[str, Any], image_check: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the check for `inspect`; "NONE" if the image has a check and the container does not."""
     if check:
         return {"Healthcheck": {key: value for key, value in check.items() if key != "Shell"}}
-    return {"Healthcheck": {"Test": ["NONE"]}} if of_image else {}
+    return {"Healthcheck": {"Test": ["NONE"]}} if image_check else {}
 
 
 def _id_mappings(ids: list[int] | None) -> dict[str, Any]:
-    """As podman shows the maps of a user namespace; without one there are none."""
-    mapping = [f"0:{ids[0]}:{ids[1]}"] if ids else []
-    return {"IDMappings": {"UidMap": mapping, "GidMap": mapping}} if ids else {}
+    """Return the id maps of a user namespace in podman's form, {} without a user namespace."""
+    if not ids:
+        return {}
+    mapping = [f"0:{ids[0]}:{ids[1]}"]
+    return {"IDMappings": {"UidMap": mapping, "GidMap": mapping}}
 
 
 def _tmpfs(options: ContainerOptions) -> dict[str, str]:
-    """What `--tmpfs` asked for: the options of each place. Docker does not count these among the mounts."""
-    return {place: given for place, _, given in (text.partition(":") for text in options.tmpfs)}
+    """Return the mount options of each path of `--tmpfs`, which Docker does not list under Mounts."""
+    return {path: given for path, _, given in (text.partition(":") for text in options.tmpfs)}
 
 
 def _host_config(item: Container) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`image inspect`: all that is known of an image, under Docker's keys."""
+"""`image inspect`: everything known about an image, under Docker's keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.home import Home
     from pyctr_lite.images.image import Image
 
-_CONFIG: dict[str, Any] = {
+_CONFIG_DEFAULTS: dict[str, Any] = {
     "Hostname": "",
     "Domainname": "",
     "User": "",
@@ -28,11 +28,11 @@ _CONFIG: dict[str, Any] = {
     "OnBuild": None,
     "Labels": None,
 }
-"""What Docker shows of a config that does not have it."""
+"""Docker's values for keys that a config does not have."""
 
 
 def image(home: Home, item: Image) -> dict[str, Any]:
-    """What `docker image inspect` shows of an image, as far as it applies here."""
+    """Return the object that `docker image inspect` shows for an image, as far as it applies here."""
     layers = [home.images.layer_path(chain) for chain in item.chain_ids]
     data = {"UpperDir": layers[-1]} if layers else {}
     if len(layers) > 1:
@@ -47,7 +47,7 @@ def image(home: Home, item: Image) -> dict[str, Any]:
         "Created": item.created,
         "DockerVersion": "",
         "Author": item.config.get("author", ""),
-        "Config": _CONFIG | (item.config.get("config") or {}),
+        "Config": _CONFIG_DEFAULTS | (item.config.get("config") or {}),
         "Architecture": item.config.get("architecture", ""),
         "Variant": item.config.get("variant", ""),
         "Os": item.config.get("os", ""),
@@ -60,6 +60,6 @@ def image(home: Home, item: Image) -> dict[str, Any]:
 
 
 def _repository(reference: str) -> str:
-    """A familiar name without its tag: the colon of a port is before the last slash."""
+    """Return a familiar name without its tag. A colon before the last slash belongs to a port."""
     path, slash, last = reference.rpartition("/")
     return path + slash + last.partition("@")[0].partition(":")[0]

@@ -1,4 +1,4 @@
-"""`top` and `stats`: a container's processes, and what they use."""
+"""`top` and `stats`: a container's processes and their resource usage."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ TITLES = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
 
 
 def top(container: Container) -> list[list[str]]:
-    """The container's processes, as `ps -ef` on the host shows them: rows under `TITLES`."""
+    """Return the container's processes as `ps -ef` on the host shows them: rows with the columns `TITLES`."""
     _check_running(container)
-    pids = [pid for pid in sorted(container.group.pids()) if not _is_outside(pid, container.state.Pid)]
+    pids = [pid for pid in sorted(container.group.pids()) if not _is_starter(pid, container.state.Pid)]
     return [row for pid in pids if (row := _row(pid))]
 
 
-def _is_outside(pid: int, first: int) -> bool:
-    """Whether a process has the caller's pid namespace, and the container another: it is starting one inside."""
+def _is_starter(pid: int, first: int) -> bool:
+    """Return whether a process is in the caller's pid namespace, not the container's: it is starting an exec."""
     try:
-        its, ours = os.stat(f"/proc/{pid}/ns/pid").st_ino, os.stat("/proc/self/ns/pid").st_ino
-        return its == ours != os.stat(f"/proc/{first}/ns/pid").st_ino
+        namespace, own = os.stat(f"/proc/{pid}/ns/pid").st_ino, os.stat("/proc/self/ns/pid").st_ino
+        return namespace == own != os.stat(f"/proc/{first}/ns/pid").st_ino
     except OSError:
-        return True  # it has just ended
+        return True  # the process has just ended
 
 
 def stats(container: Container) -> Stats:
-    """What its group has used. Fails with Conflict where it does not run."""
+    """Return the resource usage of a container's cgroup. Raises Conflict if the container does not run."""
     from pyctr_lite.cgroups import stats as cgroup_stats
 
     _check_running(container)
@@ -40,7 +40,7 @@ def stats(container: Container) -> Stats:
 
 
 def network_bytes(container: Container) -> tuple[int, int]:
-    """Bytes received and sent by the interfaces of its network namespace, `lo` left out."""
+    """Return the bytes received and sent by a container's network interfaces, except `lo`."""
     received = sent = 0
     try:
         text = kernelfile.read(f"/proc/{container.state.Pid}/net/dev")
@@ -67,7 +67,7 @@ def _row(pid: int) -> list[str] | None:
         name = kernelfile.read(f"/proc/{pid}/comm")
         uid = os.stat(f"/proc/{pid}").st_uid
     except OSError:
-        return None  # it has just ended
+        return None  # the process has just ended
     ticks = os.sysconf("SC_CLK_TCK")
     used = (int(fields[11]) + int(fields[12])) // ticks
     uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -90,7 +90,7 @@ def _row(pid: int) -> list[str] | None:
 
 
 def _user_name(uid: int) -> str:
-    """The host's name for a user, as `ps` shows it."""
+    """Return the host's name for a user, as `ps` does."""
     import pwd
 
     try:

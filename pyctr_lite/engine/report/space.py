@@ -1,4 +1,4 @@
-"""`system df`: the disk space of images, containers and volumes, and how much of it nobody uses."""
+"""`system df`: the disk usage of images, containers and volumes, and how much of it is reclaimable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyctr_lite.volumes.store import Volume
 
 @dataclass(frozen=True)
 class ImageSpace:
-    """An image, the bytes of its layers that others have too, and that only it has; who was made of it."""
+    """Disk usage of one image: bytes of shared layers, bytes of its own, and the number of its containers."""
 
     image: Image
     shared: int
@@ -25,30 +25,30 @@ class ImageSpace:
 
 @dataclass(frozen=True)
 class Space:
-    """Each object with its bytes; `images_size` and `images_used` count a layer that is shared once."""
+    """Disk usage of each object, in bytes. `images_size` and `images_used` count a shared layer once."""
 
     images: list[ImageSpace]
     images_size: int
     images_used: int
     containers: list[tuple[Container, int]]
     volumes: list[tuple[Volume, int, int]]
-    """A volume, its bytes, and by how many containers it is mounted."""
+    """A volume, its bytes, and the number of containers that mount it."""
 
 
 def measure(home: Home) -> Space:
-    """Look at all there is: it walks every container's and volume's directory."""
+    """Measure all images, containers and volumes. Slow: walks the directory of every container and volume."""
     used = usage.Usage(home)
     images = home.images.list()
-    holders: dict[str, int] = {}
+    users: dict[str, int] = {}
     sizes: dict[str, int] = {}
     for image in images:
         for layer in {layer.digest: layer for layer in image.layers}.values():
-            holders[layer.digest] = holders.get(layer.digest, 0) + 1
+            users[layer.digest] = users.get(layer.digest, 0) + 1
             sizes[layer.digest] = layer.size
     needed = {layer.digest for image in images if used.of_image(image) for layer in image.layers}
     spaces = []
     for image in images:
-        shared = sum(layer.size for layer in image.layers if holders[layer.digest] > 1)
+        shared = sum(layer.size for layer in image.layers if users[layer.digest] > 1)
         spaces.append(ImageSpace(image, shared, image.size - shared, len(used.of_image(image))))
     return Space(
         spaces,

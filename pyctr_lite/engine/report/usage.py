@@ -1,6 +1,6 @@
-"""Who uses an image or a volume: read from the containers' records each time, never stored.
+"""Reverse lookup: which containers use an image or a volume. Computed from the records, never stored.
 
-What is decided by it is done in the same hold of `lock.References` in which the records were read.
+An action that depends on the answer must happen under the same hold of `lock.References` as the lookup.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Usage:
-    """The users of an engine's images and volumes, as the records are when it is first asked in a hold.
+    """The users of an engine's images and volumes. The records are read once per hold of `lock.References`.
 
-    Its methods are what `ImageStore.remove` and `VolumeStore.remove` call once they hold their locks.
+    `ImageStore.remove` and `VolumeStore.remove` call its methods while they hold their locks.
     """
 
     def __init__(self, home: Home) -> None:
@@ -27,21 +27,21 @@ class Usage:
         self._known: tuple[dict[str, list[str]], dict[str, list[str]], set[str]] | None = None
 
     def of_image(self, image: Image) -> list[str]:
-        """The ids of the containers that were made of an image, those that run first."""
+        """Return the ids of the containers of an image, running containers first."""
         images, _, running = self._read()
         return sorted(images.get(image.id, []), key=lambda id: id not in running)
 
     def running_of_image(self, image: Image) -> list[str]:
-        """The ids of the containers of an image that run."""
+        """Return the ids of the running containers of an image."""
         _, _, running = self._read()
         return [id for id in self.of_image(image) if id in running]
 
     def of_volume(self, name: str) -> list[str]:
-        """The ids of the containers that mount a volume, whether they run or not."""
+        """Return the ids of the containers that mount a volume, running or not."""
         return self._read()[1].get(name, [])
 
     def volumes(self) -> set[str]:
-        """The names of all volumes that a container mounts."""
+        """Return the names of all volumes that containers mount."""
         return set(self._read()[1])
 
     def _read(self) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str]]:
@@ -62,7 +62,7 @@ class Usage:
 
 
 def parents(home: Home, image: Image) -> dict[int, str]:
-    """The images of the store that an image was made on, by the number of history entries that they share."""
+    """Return the ids of the stored images on which an image is based, by the length of their history."""
     found: dict[int, str] = {}
     history = image.config.get("history") or []
     diff_ids = [layer.diff_id for layer in image.layers]
@@ -79,12 +79,12 @@ def parents(home: Home, image: Image) -> dict[int, str]:
 
 
 def container_counts(home: Home) -> dict[str, int]:
-    """How many containers there are in each state: "running", "paused", "stopped" (all the others)."""
+    """Return the number of containers that are "running", "paused" and "stopped" (all others)."""
     counts = {"running": 0, "paused": 0, "stopped": 0}
     for id in home.names.ids():
         try:
             status = str(containers.get(home, id).state.Status)
         except NotFound:
-            continue  # removed meanwhile
+            continue  # removed in the meantime
         counts[status if status in counts else "stopped"] += 1
     return counts

@@ -1,6 +1,6 @@
-"""Limits of a container's resources: the values that are possible, alone and together.  [hot]
+"""Resource limits of a container: check their ranges and combinations.  [hot]
 
-These are the rules of Docker's daemon, in its words (moby, daemon/daemon_unix.go).
+The rules and messages are those of Docker's daemon (moby, daemon/daemon_unix.go).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MIN_MEMORY = 6 << 20
 def check(options: ContainerOptions) -> None:
     """Raise InvalidArgument for a limit that is out of range, or that contradicts another one.
 
-    `check_swap` is apart: `update` completes the swap limit first.
+    `check_swap` is a separate check, because `update` completes the swap limit first.
     """
     cpus = os.cpu_count() or 1
     if options.nano_cpus and not 10**7 <= options.nano_cpus <= cpus * 10**9:
@@ -42,7 +42,7 @@ def check(options: ContainerOptions) -> None:
 
 
 def check_swap(options: ContainerOptions) -> None:
-    """Raise InvalidArgument if the limit of memory and swap together is below that of memory; -1 is unlimited."""
+    """Raise InvalidArgument if the limit of memory plus swap is below the memory limit; -1 is unlimited."""
     swap = options.memory_swap
     if swap is not None and swap != -1 and swap < (options.memory or 0):
         raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit")

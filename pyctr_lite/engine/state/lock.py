@@ -1,8 +1,9 @@
-"""Locks by flock(2): one for each container, and one between making containers and removing what they refer to.
+"""Locks by flock(2): one for each container, and one on all references from containers to images and volumes.
 
-The second closes the gap between check and act: `create` looks up an image and volumes, and refers to them
-only when the record is on disk; `rmi` and `prune` read the records, and remove what none refers to. Who makes a
-container holds References shared for all of that, who removes holds them alone. A process that is killed lets go.
+The second lock closes a race: `create` looks up an image and volumes, but its references are on disk only when the
+record is written; `rmi` and `prune` read the records and remove objects without a reference. So `create` holds
+References shared all that time, and a removal holds it exclusively. If a process is killed, the kernel releases
+its locks.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from pyctr_lite.errors import NotFound
 
 
 class Lock:
-    """An exclusive lock on a file. A forked child shares it: it is held until both have let it go."""
+    """An exclusive lock on a file. A forked child shares it: it is held until both have released it."""
 
     def __init__(self, path: str) -> None:
         self.path, self.fd = path, -1
 
     def acquire(self) -> None:
-        """Wait for the lock. Fails with NotFound where its container has gone."""
+        """Wait for the lock. Raises NotFound if its container has been removed."""
         while True:
             try:
                 fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -28,7 +29,7 @@ class Lock:
                 id = os.path.basename(os.path.dirname(self.path))
                 raise NotFound(f"No such container: {id[:12]}") from None
             fcntl.flock(fd, fcntl.LOCK_EX)
-            # The file may have been removed, with its container, while we waited.
+            # The file may have been removed, with its container, during the wait.
             try:
                 if os.fstat(fd).st_ino == os.stat(self.path).st_ino:
                     self.fd = fd
@@ -38,14 +39,14 @@ class Lock:
             os.close(fd)
 
     def release(self) -> None:
-        """Let this process's hold go; again is fine."""
+        """Release the lock in this process. Idempotent."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
     @staticmethod
     def is_held(path: str) -> bool:
-        """Whether a process that lives holds the lock of this file or directory; not where there is none."""
+        """Return whether a process holds the lock of a file or directory; False if the file is missing."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -67,9 +68,9 @@ class Lock:
 
 
 class References:
-    """A hold on all that refers to the images and volumes of a state directory, on `<root>/containers`.
+    """A lock on all references to the images and volumes of a state directory: on `<root>/containers`.
 
-    One process at a time has it alone, or any number shared. Within a hold of its own process another is nothing.
+    Held exclusively by one process, or shared by many. A second hold in the same process has no effect.
     """
 
     _held: dict[str, int] = {}
@@ -77,7 +78,7 @@ class References:
     __slots__ = ("_directory", "_fd")
 
     def __init__(self, directory: str, *, shared: bool = False) -> None:
-        """Wait for the hold; `directory` is that of the containers, and is made if it is missing."""
+        """Wait for the lock on `directory`, that of the containers, which is created if it is missing."""
         self._directory, self._fd = directory, -1
         if directory in self._held:
             return
@@ -99,7 +100,7 @@ class References:
 
     @classmethod
     def serial(cls, directory: str) -> int:
-        """The number of this process's hold, 0 if it has none. What was read in one may be wrong in the next."""
+        """Return the number of this process's hold, 0 without one. Records read in an earlier hold are stale."""
         return cls._held.get(directory, 0)
 
     def __enter__(self) -> References:

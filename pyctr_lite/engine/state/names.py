@@ -1,4 +1,4 @@
-"""Names of containers: taken in one atomic step, found by the name or by the start of the id."""
+"""Names of containers: take a name in one atomic step; find an id by name or by prefix."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Names:
         self.directory, self.containers = directory, containers
 
     def take(self, name: str, id: str, other: str = "") -> str:
-        """Take a name for an id; "" takes a generated one. Raises Conflict if it is taken.
+        """Take a name for an id, or generate one if it is "". Raises Conflict if the name is in use.
 
-        `other` is a name that the id has: with it, it can be done on a full disk.
+        `other` is a name that the id already has: it makes `take` work on a full disk.
         """
         if not name:
             return self._generate(id)
@@ -42,18 +42,18 @@ class Names:
             self._link(name, id, other)
         except FileExistsError:
             owner = os.readlink(f"{self.directory}/{name}")
-            home = f"{self.containers}/{owner}"
-            if os.path.exists(f"{home}/container.json") or lock.Lock.is_held(f"{home}/lock"):
+            directory = f"{self.containers}/{owner}"
+            if os.path.exists(f"{directory}/container.json") or lock.Lock.is_held(f"{directory}/lock"):
                 raise Conflict(
                     f'the container name "{name}" is already in use by container {owner[:12]}',
-                    f"remove it (rm {name}) or rename it, then the name is free",
+                    f"to free the name, remove it (rm {name}) or rename it",
                 ) from None
-            self.release(name, owner)  # its container has gone, or its making was cut off
+            self.release(name, owner)  # its container was removed, or never completed
             self._link(name, id, other)
         return name
 
     def release(self, name: str, id: str) -> None:
-        """Give a name back, where this id has it."""
+        """Release a name if it belongs to this id."""
         try:
             if os.readlink(f"{self.directory}/{name}") == id:
                 os.unlink(f"{self.directory}/{name}")
@@ -61,7 +61,7 @@ class Names:
             pass
 
     def find(self, reference: str) -> str:
-        """Find the id for a whole id, a name or the start of an id, in this order.
+        """Find an id by the whole id, a name or a prefix of the id, in this order.
 
         A name that is another container's id never hides that container (CVE-2014-5278).
         Raises NotFound, with the closest name as its hint.
@@ -83,15 +83,17 @@ class Names:
         if len(found) == 1:
             return found[0]
         if found:
-            raise Conflict(f"{len(found)} containers have an id that starts with {reference}", "give more of it")
+            raise Conflict(
+                f"{len(found)} containers have an id that starts with {reference}", "use a longer prefix"
+            )
         raise NotFound(f"No such container: {reference}", self._suggestion(name))
 
     def ids(self) -> list[str]:
-        """The ids of all containers."""
+        """Return the ids of all containers."""
         return [name for name in self.directories() if len(name) == ID_LENGTH]
 
     def directories(self) -> list[str]:
-        """The names of all directories of containers: the ids, and others for those that are being removed."""
+        """Return the names of all container directories: ids, and other names for containers being removed."""
         try:
             return os.listdir(self.containers)
         except FileNotFoundError:
@@ -108,7 +110,7 @@ class Names:
             if not other or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             os.link(f"{self.directory}/{other}", path, follow_symlinks=False)
-            os.utime(path, follow_symlinks=False)  # a name is a leftover only when it is old
+            os.utime(path, follow_symlinks=False)  # a fresh name must not look like a leftover, which is old
 
     def _generate(self, id: str) -> str:
         for attempt in range(1000):
@@ -129,7 +131,7 @@ class Names:
 
 
 def check(name: str) -> None:
-    """Refuse a name that Docker would refuse: [a-zA-Z0-9][a-zA-Z0-9_.-]+."""
+    """Raise InvalidArgument unless a name is valid in Docker: [a-zA-Z0-9][a-zA-Z0-9_.-]+."""
     if len(name) > 255:
         raise InvalidArgument(f"Invalid container name ({name[:20]}…), it is longer than 255 characters")
     if len(name) < 2 or not name[0].isalnum() or not set(name) <= _ALLOWED:

@@ -1,4 +1,4 @@
-"""Options of `run`, `create` and `exec`: one attribute for each flag, in the engine's units.  [hot]"""
+"""Options of `run`, `create` and `exec`: one attribute per flag, in the engine's units.  [hot]"""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class ContainerOptions:
     """The options of a new container. None or empty: the image's value, else Docker's default.
 
     Sizes are in bytes, times in seconds, and `nano_cpus` is 10⁹ for one CPU. `volumes`, `mounts` and `tmpfs` are
-    texts in Docker's grammar of -v, --mount and --tmpfs. The namespace modes are "", "private", "host" or
+    strings in Docker's grammar of -v, --mount and --tmpfs. The namespace modes are "", "private", "host" or
     "container:REFERENCE" (`network` also "none"; `userns` is "", "host", "auto", "auto:size=N" or
     "container:REFERENCE"). `ulimits` are (name, soft, hard), -1 for no limit; `devices` (path, path inside,
-    access); `device_read_bps` and `device_write_bps` (path, bytes per second); `device_rules` texts like
-    "c 1:3 rwm". `healthcheck` has the keys of Docker's Config.Healthcheck. `log_options` are those of --log-opt;
-    the engine derives `log_max_size` and `log_max_files` from them.
+    access); `device_read_bps` and `device_write_bps` (path, bytes per second); `device_rules` strings like
+    "c 1:3 rwm". `healthcheck` has the keys of Docker's Config.Healthcheck. `log_options` are the values of
+    --log-opt; the engine derives `log_max_size` and `log_max_files` from them.
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -167,7 +167,7 @@ class ContainerOptions:
 
 
 class ExecOptions:
-    """The options of one more process in a running container."""
+    """The options of `exec`: a further process in a running container."""
 
     DEFAULTS: dict[str, Any] = {
         "command": [],
@@ -202,18 +202,20 @@ def split_variable(item: str) -> tuple[str, str, str]:
     """Split NAME=VALUE or NAME into the name, "=" and the value. Raises InvalidArgument without a name."""
     name, equals, value = item.partition("=")
     if not name:
-        raise InvalidArgument(f"invalid environment variable: {item}", "it is NAME=VALUE or NAME")
+        raise InvalidArgument(f"invalid environment variable: {item}", "give NAME=VALUE or NAME")
     return name, equals, value
 
 
 def check_types(options: ContainerOptions | ExecOptions) -> None:
-    """Raise InvalidArgument if a value is not of its option's type; the command line gives no such value."""
+    """Raise InvalidArgument if a value does not have its option's type. The command line passes no such value."""
     for name, default in options.DEFAULTS.items():
         value = getattr(options, name)
-        if value != default and not _is_kind(name, default, value):
+        if value != default and not _has_type(name, default, value):
             shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
-            hint = "pyctr_lite.formats.units.bytes_size parses a size" if "bytes" in _kind(name, default) else ""
-            raise InvalidArgument(f"{name} must be {_kind(name, default)}, not {shown}", hint)
+            hint = (
+                "pyctr_lite.formats.units.bytes_size parses a size" if "bytes" in _type_name(name, default) else ""
+            )
+            raise InvalidArgument(f"{name} must be {_type_name(name, default)}, not {shown}", hint)
 
 
 _NUMBERS = {
@@ -222,7 +224,7 @@ _NUMBERS = {
     "nano_cpus": "a number of billionths of a CPU",
     **dict.fromkeys(("cpu_quota", "cpu_period"), "a number of microseconds"),
     "pids_limit": "a number of processes, or -1 for no limit",
-    "stop_timeout": "a number of seconds, or -1 to wait without end",
+    "stop_timeout": "a number of seconds, or -1 to wait forever",
 }
 _ROWS: dict[str, tuple[type, ...]] = {
     "ulimits": (str, int, int),
@@ -232,7 +234,7 @@ _ROWS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _is_kind(name: str, default: Any, value: Any) -> bool:
+def _has_type(name: str, default: Any, value: Any) -> bool:
     if name in _ROWS:
         return isinstance(value, list) and all(
             isinstance(row, list | tuple) and tuple(map(type, row)) == _ROWS[name] for row in value
@@ -240,7 +242,7 @@ def _is_kind(name: str, default: Any, value: Any) -> bool:
     if isinstance(default, list):
         return isinstance(value, list) and all(map(_is_text, value))
     if isinstance(default, dict):
-        # health.check looks into a health check
+        # health.check checks the values of a health check
         return isinstance(value, dict) and all(
             isinstance(key, str) and (name == "healthcheck" or isinstance(item, str))
             for key, item in value.items()
@@ -254,13 +256,13 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and "\0" not in value
 
 
-def _kind(name: str, default: Any) -> str:
+def _type_name(name: str, default: Any) -> str:
     if name in _ROWS:
-        return f"a list of ({', '.join(kind.__name__ for kind in _ROWS[name])})"
+        return f"a list of ({', '.join(item.__name__ for item in _ROWS[name])})"
     if isinstance(default, list):
-        return "a list of texts without NUL"
+        return "a list of strings without NUL"
     if isinstance(default, dict):
-        return "a dict of texts" if name != "healthcheck" else "a dict"
+        return "a dict of strings" if name != "healthcheck" else "a dict"
     if isinstance(default, str) or name == "entrypoint":
-        return "a text without NUL"
+        return "a string without NUL"
     return "True or False" if isinstance(default, bool) else _NUMBERS.get(name, "a whole number")

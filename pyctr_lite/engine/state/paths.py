@@ -1,4 +1,4 @@
-"""The paths of an engine: its state directory, its run directory, its cgroups."""
+"""The paths of an engine: state directory, run directory and cgroups."""
 
 from __future__ import annotations
 
@@ -11,52 +11,51 @@ DEFAULT_RUN = "/run/pyctr_lite"
 
 
 class Paths:
-    """The state directory (outlives a reboot), the run directory (does not), and the cgroup of one engine."""
+    """The state directory (survives a reboot), the run directory (does not) and the cgroup of one engine."""
 
     __slots__ = ("cgroup", "root", "run")
 
     def __init__(self, root: str | None = None) -> None:
-        chosen = os.path.abspath(root or os.environ.get("PYCTR_LITE_ROOT") or DEFAULT_ROOT)
-        self.root = chosen
-        if chosen == DEFAULT_ROOT:
+        self.root = os.path.abspath(root or os.environ.get("PYCTR_LITE_ROOT") or DEFAULT_ROOT)
+        if self.root == DEFAULT_ROOT:
             self.run, self.cgroup = DEFAULT_RUN, "/pyctr_lite"
         else:
-            self.run = f"{chosen}/run"
-            self.cgroup = f"/pyctr_lite-{sha256(os.fsencode(chosen)).hexdigest()[:8]}"
+            self.run = f"{self.root}/run"
+            self.cgroup = f"/pyctr_lite-{sha256(os.fsencode(self.root)).hexdigest()[:8]}"
 
     @property
     def containers(self) -> str:
-        """A directory a container: its record, its bundle, its layers, its log."""
+        """The directory with one directory per container: record, bundle, layers and log."""
         return f"{self.root}/containers"
 
     @property
     def names(self) -> str:
-        """A symbolic link a name, to the id: taking a name is one atomic step."""
+        """The directory with one symbolic link per name, to the id."""
         return f"{self.root}/names"
 
     @property
     def init_layers(self) -> str:
-        """The Init layers, by the chain id of the image below them."""
+        """The directory of the Init layers, each named by the chain id of the image below it."""
         return f"{self.root}/init"
 
     @property
     def filters(self) -> str:
-        """Seccomp profiles compiled for the kernel that runs."""
+        """The directory of the seccomp profiles compiled for the running kernel."""
         return f"{self.run}/seccomp"
 
     @property
     def helpers(self) -> str:
-        """The cgroup of our own processes in the background."""
+        """The cgroup of the engine's own background processes."""
         return f"{self.cgroup}/helpers"
 
     def container(self, id: str) -> str:
-        """One container's directory."""
+        """Return the directory of a container."""
         return f"{self.root}/containers/{id}"
 
     def runtime(self, id: str) -> str:
-        """One container's runtime state."""
+        """Return the runtime state directory of a container."""
         return f"{self.run}/containers/{id}"
 
     def group(self, id: str) -> str:
-        """One container's cgroup."""
+        """Return the cgroup of a container."""
         return f"{self.cgroup}/{id}"

@@ -1,12 +1,12 @@
-"""A container on disk: what it is (container.json, written once) and how it is (state.json, at each change)."""
+"""A container on disk: its configuration (container.json) and its state (state.json)."""
 
 from __future__ import annotations
 
 import time
 
 from pyctr_lite import jsonfile
-from pyctr_lite.engine.state import options as engine_options
 from pyctr_lite.engine.state import states
+from pyctr_lite.engine.state.options import ContainerOptions
 from pyctr_lite.formats import timestamps
 
 TYPE_CHECKING = False
@@ -17,15 +17,18 @@ NEVER = timestamps.NEVER
 
 
 class Record:
-    """What a container is: the options it was made with, and what image and machine made of them."""
+    """A container's configuration: its options, and the values that `create` derived from options, image and host.
+
+    Written by `create`; changed only by `rename` and `update`.
+    """
 
     FIELDS = (
         "id",
         "name",
         "created",
-        "image",  # the id of its configuration
-        "image_name",  # as it was asked for
-        "layers",  # the unpacked layers, top first; the first is the Init layer
+        "image",  # the image's id
+        "image_name",  # as given to `create`
+        "layers",  # paths of the unpacked layers, top first; the first is the Init layer
         "args",
         "env",
         "workdir",
@@ -52,21 +55,21 @@ class Record:
     stop_signal: str
     mounts: list[dict[str, Any]]
 
-    def __init__(self, options: engine_options.ContainerOptions, **fields: Any) -> None:
+    def __init__(self, options: ContainerOptions, **fields: Any) -> None:
         self.options = options
         for name in self.FIELDS:
             setattr(self, name, fields[name])
         self.id_range: list[int] | None = fields.get("id_range")
-        """The first host id and how many, of one with a user namespace of its own."""
+        """The first host id and the number of ids of the container's own user namespace; None without one."""
 
     @classmethod
     def read(cls, directory: str) -> Record:
-        """The record in a container's directory. Fails with FileNotFoundError where there is none."""
+        """Read the record in a container's directory. Raises FileNotFoundError if it is missing."""
         content = jsonfile.read(f"{directory}/container.json")
-        return cls(engine_options.ContainerOptions(**content.pop("options")), **content)
+        return cls(ContainerOptions(**content.pop("options")), **content)
 
     def write(self, directory: str) -> None:
-        """Replace container.json; on a full disk it is written over, if there is one."""
+        """Replace container.json. On a full disk an existing file is overwritten in place."""
         content = {name: getattr(self, name) for name in self.FIELDS}
         if self.id_range:
             content["id_range"] = self.id_range
@@ -74,7 +77,7 @@ class Record:
 
 
 class State:
-    """How a container is: the keys of Docker's `inspect .State`, and what identifies its processes."""
+    """A container's state: the keys of Docker's `inspect .State`, and the identity of its processes."""
 
     DEFAULTS: dict[str, Any] = {
         "Status": states.CREATED,
@@ -85,8 +88,8 @@ class State:
         "StartedAt": NEVER,
         "FinishedAt": NEVER,
         "RestartCount": 0,
-        "ManuallyStopped": False,  # since it was last started by hand; no restart policy acts against that
-        "PidStart": 0,  # clock ticks since boot: with the pid, no other process
+        "ManuallyStopped": False,  # since the last start by a command; it suspends the restart policy
+        "PidStart": 0,  # clock ticks since boot; pid and start time identify a process
         "MonitorPid": 0,
         "MonitorStart": 0,
     }
@@ -111,16 +114,16 @@ class State:
 
     @classmethod
     def read(cls, directory: str) -> State:
-        """The state in a container's directory."""
+        """Read the state in a container's directory."""
         return cls(**jsonfile.read(f"{directory}/state.json"))
 
     def write(self, directory: str) -> None:
-        """Replace state.json; on a full disk it is written over, so that how a container ended is known."""
+        """Replace state.json. On a full disk it is overwritten in place, so the end of a container is recorded."""
         jsonfile.rewrite(f"{directory}/state.json", {name: getattr(self, name) for name in self.DEFAULTS})
 
     @property
     def running(self) -> bool:
-        """Whether the container runs, as Docker counts: paused, or waiting to be restarted, is running too."""
+        """Whether the container runs. As in Docker, a paused or restarting container is running, too."""
         return self.Status in (states.RUNNING, states.PAUSED, states.RESTARTING)
 
     @property
@@ -130,11 +133,11 @@ class State:
 
     @property
     def restarting(self) -> bool:
-        """Whether the container has ended, and its restart policy waits to start it again."""
+        """Whether the container has ended and waits for a restart by its policy."""
         return self.Status == states.RESTARTING
 
     def inspect(self) -> dict[str, Any]:
-        """As Docker shows it."""
+        """Return the state as `docker inspect` shows it."""
         return {
             "Status": self.Status,
             "Running": self.running,
@@ -151,5 +154,5 @@ class State:
 
 
 def now() -> str:
-    """The time in RFC 3339 with nanoseconds, UTC, as Docker writes it."""
+    """Return the present time in UTC, in RFC 3339 with nanoseconds, as Docker writes it."""
     return timestamps.format(time.time_ns())

@@ -1,4 +1,4 @@
-"""The states of a container, and the verbs that each of them refuses: one table, in Docker's words.  [hot]"""
+"""The states of a container, and one table of the verbs that each state refuses, with Docker's messages.  [hot]"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CANNOT_REMOVE = (
 _STOPPED_ATTACH = ("You cannot attach to a stopped container, start it first", "")
 _ROOT_IN_USE = (
     "container {name} is running: its root is mounted in its own mount namespace",
-    "look at it by /proc/{pid}/root",
+    "its files are in /proc/{pid}/root",
 )
 
 REFUSED: dict[str, dict[str, tuple[str, str]]] = {
@@ -60,7 +60,7 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "join": {CREATED: _CANNOT_JOIN, EXITED: _CANNOT_JOIN, RESTARTING: _CANNOT_JOIN},
 }
-"""For each verb the states that refuse it, with a message and a hint. `join` is `--pid container:NAME` etc."""
+"""For each verb: the states that refuse it, with message and hint. `join` is `--pid container:NAME` etc."""
 
 
 def require(verb: str, state: State, name: str) -> None:
