@@ -1,8 +1,7 @@
-"""Find the learner's source line behind an exception (used with `--labs`)."""
+"""The frames of a traceback, and the learner's source line among them (used with `--labs`)."""
 
 from __future__ import annotations
 
-import linecache
 import os
 
 TYPE_CHECKING = False
@@ -14,7 +13,10 @@ _STANDARD_LIBRARY = os.path.dirname(os.__file__)
 
 
 def frames(traceback: TracebackType | None) -> list[tuple[str, int, str]]:
-    """Return file, line number and function of each frame of a traceback, innermost last."""
+    """Return file, line number and function of each frame of a traceback, innermost last.
+
+    Without source lines: a child may have another `/`, so its parent reads them (`describe`).
+    """
     found = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
@@ -28,6 +30,8 @@ def describe(frames: list[tuple[str, int, str]]) -> str:
 
     Returns "" if there is no such frame.
     """
+    import linecache
+
     for file, number, function in reversed(frames):
         if file.startswith((_PACKAGE + "/", _STANDARD_LIBRARY + "/", "<")) or not file.endswith(".py"):
             continue

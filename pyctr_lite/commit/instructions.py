@@ -9,7 +9,7 @@ from typing import Any
 from pyctr_lite import jsonfile
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import number, signals, times
+from pyctr_lite.formats import number, ports, signals, times
 
 Config = dict[str, Any]
 
@@ -49,21 +49,16 @@ def set_label(config: Config, text: str) -> None:
 
 def add_expose(config: Config, text: str) -> None:
     """Apply EXPOSE: `port[-port][/tcp|udp|sctp] …`, each port a key of ExposedPorts."""
-    ports = dict(config.get("ExposedPorts") or {})
+    exposed = dict(config.get("ExposedPorts") or {})
     for word in _arguments("EXPOSE", words.expand(text, environment(config)).split()):
-        ports_text, _, protocol = word.rpartition(":")[2].partition("/")
-        protocol = (protocol or "tcp").lower()
-        low, dash, high = ports_text.partition("-")
-        known = all(number.is_whole(port, 65535) for port in (low, high if dash else low))
-        first, last = (int(low), int(high or low)) if known else (1, 0)
-        if not 0 < first <= last:
+        try:
+            numbers, protocol = ports.parse(word.rpartition(":")[2], minimum=1)
+        except ValueError as error:
             raise InvalidArgument(
-                f"invalid containerPort: {ports_text}", "A port is 1 to 65535, or a range like 8000-8010."
-            )
-        if protocol not in ("tcp", "udp", "sctp"):
-            raise InvalidArgument(f"invalid proto: {protocol}", "A protocol is tcp, udp or sctp.")
-        ports |= {f"{port}/{protocol}": {} for port in range(first, last + 1)}
-    config["ExposedPorts"] = ports
+                str(error), "A port is 1 to 65535, or a range like 8000-8010, with /tcp, /udp or /sctp."
+            ) from None
+        exposed |= {f"{port}/{protocol}": {} for port in numbers}
+    config["ExposedPorts"] = exposed
 
 
 def add_onbuild(config: Config, text: str) -> None:

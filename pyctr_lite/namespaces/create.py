@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite import linux
+from pyctr_lite import jsonfile, learner_frame, linux
 from pyctr_lite.linux import kernelfile
-from pyctr_lite.namespaces import join as joining
+from pyctr_lite.namespaces import join
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,18 +54,19 @@ def spawn_joined(
         _stage(reader, writer, flags, child, targets, time_offsets or {}, before, stay=stay)
     os.close(writer)
     try:
-        answer = os.read(reader, 1 << 16).decode(errors="surrogateescape")
+        with open(reader, "rb") as pipe:
+            answer = pipe.read()
     finally:
-        os.close(reader)
         if not stay:
             os.waitpid(stage, 0)
-    if stay and not answer.isdigit():
+    result = jsonfile.loads(answer) if answer else None
+    if stay and not isinstance(result, int):
         os.waitpid(stage, 0)
-    if answer.startswith("-"):
-        raise _failure(*answer[1:].split("\0", 3))
-    if not answer:
+    if result is None:
         raise ChildProcessError(0, "the stage that joins namespaces was killed")
-    return int(answer), os.pidfd_open(int(answer))
+    if not isinstance(result, int):
+        raise _failure(*result)
+    return result, os.pidfd_open(result)
 
 
 def _stage(
@@ -85,7 +86,7 @@ def _stage(
         os.close(reader)
         if before is not None:
             before()
-        joining.join(targets)
+        join.join(targets)
         if flags & linux.CLONE_NEWTIME:
             _enter_time_namespace(time_offsets)
             flags &= ~linux.CLONE_NEWTIME
@@ -103,34 +104,23 @@ def _stage(
             child()
             os._exit(70)
     except OSError as error:
-        text = f"-{error.errno or 0}\0{error.filename or ''}\0{error.strerror or error}\0{_format_frames(error)}"
-        os.write(writer, text.encode(errors="surrogateescape"))
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        _send_failure(writer, error, error.errno or 0, path, error.strerror or str(error))
     except BaseException as error:
-        text = f"-0\0\0{type(error).__name__}: {error}\0{_format_frames(error)}"
-        os.write(writer, text.encode(errors="backslashreplace"))
+        _send_failure(writer, error, 0, "", f"{type(error).__name__}: {error}")
     finally:
         os._exit(0)
 
 
-def _format_frames(error: BaseException) -> str:
-    """Format a traceback without source lines: the stage may have another `/`, so the parent reads them."""
-    frames, traceback = [], error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        frames.append(f"{traceback.tb_lineno}:{code.co_name}:{code.co_filename}")
-        traceback = traceback.tb_next
-    return "\n".join(frames)
+def _send_failure(writer: int, error: BaseException, number: int, path: str, message: str) -> None:
+    """Send the arguments of `_failure` to the parent. A lone surrogate becomes an escape, which JSON has, too."""
+    frames = learner_frame.frames(error.__traceback__)
+    os.write(writer, jsonfile.dumps([number, path, message, frames]).encode(errors="backslashreplace"))
 
 
-def _failure(number: str, path: str, message: str, formatted: str) -> OSError:
+def _failure(number: int, path: str, message: str, frames: list[tuple[str, int, str]]) -> OSError:
     """Return the stage's error, with a note of the learner's line behind it, if any."""
-    from pyctr_lite import learner_frame
-
-    frames = []
-    for frame in formatted.split("\n"):
-        line, function, file = frame.split(":", 2)
-        frames.append((file, int(line), function))
-    error = OSError(int(number), message, path or None)
+    error = OSError(number, message, path or None)
     if learner_line := learner_frame.describe(frames):
         error.add_note(learner_line)
     return error

@@ -12,7 +12,7 @@ import os
 import struct
 import sys
 
-from pyctr_lite import errors, jsonfile
+from pyctr_lite import errors, jsonfile, learner_frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,16 +126,11 @@ class ChildError(errors.PyctrError):
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return an exception as a message. The parent adds source lines: the child may have left the file system."""
-    trace, traceback = [], error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        trace.append([code.co_filename, traceback.tb_lineno, code.co_name])
-        traceback = traceback.tb_next
+    """Return an exception as a message. `raise_error` adds the source line."""
     message: dict[str, Any] = {
         "type": "error",
         "class": type(error).__name__,
-        "trace": trace,
+        "trace": learner_frame.frames(error.__traceback__),
         "errno": 0,
         "path": "",
     }
@@ -164,8 +159,6 @@ def raise_error(message: dict[str, Any]) -> None:
     trace = [(file, line, function) for file, line, function in message["trace"]]
     while len(trace) > 1 and trace[-1][0].endswith("/linux/call.py"):
         trace.pop()  # every system call fails in that file; its caller is more useful
-    from pyctr_lite import learner_frame
-
     where = message.get("where") or learner_frame.describe(trace)
     error = ChildError(message["message"], where, message["errno"], message["path"], trace)
     if trace:  # a note appears only with a traceback, that is with --debug

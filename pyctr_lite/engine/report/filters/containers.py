@@ -8,11 +8,11 @@ from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.report.filters import grammar
 from pyctr_lite.engine.state import record
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
-from pyctr_lite.formats import number, timestamps
+from pyctr_lite.formats import number, ports, timestamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
     from pyctr_lite.engine.container.container import Container
@@ -154,13 +154,23 @@ def _expose(home: Home, values: list[str]) -> Test:
     wanted = [_port_range("expose", value) for value in values]
 
     def test(container: Container) -> bool:
-        from pyctr_lite.engine.report import container as inspect
-
-        shown = [text.partition("/") for text in inspect.config(container)["ExposedPorts"] or {}]
-        ports = [(int(port), protocol or "tcp") for port, _, protocol in shown if number.is_whole(port, 65535)]
-        return any(port in known and protocol == name for port, protocol in ports for known, name in wanted)
+        return any(
+            first == second and max(one.start, other.start) < min(one.stop, other.stop)
+            for one, first in _exposed_ports(container)
+            for other, second in wanted
+        )
 
     return test
+
+
+def _exposed_ports(container: Container) -> Iterator[tuple[range, str]]:
+    from pyctr_lite.engine.report import container as inspect
+
+    for text in inspect.config(container)["ExposedPorts"] or {}:
+        try:
+            yield ports.parse(text)
+        except ValueError:
+            pass  # the config of an image may hold any text
 
 
 def _publish(home: Home, values: list[str]) -> Test:
@@ -171,13 +181,12 @@ def _publish(home: Home, values: list[str]) -> Test:
 
 
 def _port_range(key: str, value: str) -> tuple[range, str]:
-    ports, _, protocol = value.partition("/")
-    first, dash, last = ports.partition("-")
-    last = last if dash else first
-    known = number.is_whole(first, 65535) and number.is_whole(last, 65535) and int(first) <= int(last)
-    if not known or protocol not in ("", "tcp", "udp", "sctp"):
-        raise InvalidArgument(f"invalid filter '{key}={value}'", "it is a port, as in 80, 80/udp or 8000-8010/tcp")
-    return range(int(first), int(last) + 1), protocol or "tcp"
+    try:
+        return ports.parse(value)
+    except ValueError:
+        raise InvalidArgument(
+            f"invalid filter '{key}={value}'", "give a port, for example 80, 80/udp or 8000-8010/tcp"
+        ) from None
 
 
 _TESTS: dict[str, Callable[[Home, list[str]], Test]] = {
