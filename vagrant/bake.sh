@@ -1,13 +1,13 @@
 #!/bin/sh
-# Turns an unpacked Debian into the course's machine, before it has ever booted: vagrant/bake.sh ROOT WHEELS
-# (called by vagrant/box.py in a mount namespace of its own, which takes the mounts made here with it)
+# Turn an unpacked Debian into the course's VM, before its first boot: vagrant/bake.sh ROOT WHEELS
+# vagrant/box.py calls it in a new mount namespace; the mounts made here disappear with that namespace.
 set -eu
 root=$1
 wheels=$2
 
-# What a box is to Vagrant: a user with its well-known key, which `vagrant up` replaces, and sudo without a word.
+# Vagrant expects a user with a well-known key, which `vagrant up` replaces, and with sudo that asks no password.
 chroot "$root" id vagrant >/dev/null 2>&1 || chroot "$root" useradd --create-home --shell /bin/bash vagrant
-echo vagrant:vagrant | chroot "$root" chpasswd # for the console alone: ssh takes keys only, see below
+echo vagrant:vagrant | chroot "$root" chpasswd # for the console only: ssh accepts only keys, see below
 mkdir -p "$root/home/vagrant/.ssh"
 cat >"$root/home/vagrant/.ssh/authorized_keys" <<'KEY'
 ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant insecure public key
@@ -21,7 +21,7 @@ chmod 440 "$root/etc/sudoers.d/vagrant"
 echo pyctr >"$root/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 pyctr\n::1 localhost\n' >"$root/etc/hosts"
 echo '/dev/vda1 / ext4 errors=remount-ro 0 1' >"$root/etc/fstab"
-: >"$root/etc/machine-id" # each machine makes its own at its first boot
+: >"$root/etc/machine-id" # each VM creates its own at the first boot
 cat >"$root/etc/systemd/network/80-dhcp.network" <<'NETWORK'
 [Match]
 Name=en* eth*
@@ -32,14 +32,14 @@ ClientIdentifier=mac
 NETWORK
 printf 'UseDNS no\nGSSAPIAuthentication no\nPasswordAuthentication no\n' >"$root/etc/ssh/sshd_config.d/vagrant.conf"
 chroot "$root" systemctl --quiet enable systemd-networkd systemd-resolved ssh
-# Nothing that downloads or rebuilds something while a lesson runs.
+# No downloads and no rebuilds in the background during a lesson.
 chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.timer
 
-# The keys of this machine are the box's, and would be the same in each of its copies: made anew at the first boot.
+# Host keys in the box would be the same in every VM made from it, so each VM makes its own at the first boot.
 rm -f "$root"/etc/ssh/ssh_host_*
 cat >"$root/etc/systemd/system/ssh-host-keys.service" <<'UNIT'
 [Unit]
-Description=This machine's own ssh host keys
+Description=ssh host keys of this machine
 Before=ssh.service
 ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
 [Service]

@@ -1,13 +1,13 @@
-"""Builds the course's own Vagrant box from Debian's packages: `make box`, as root, on Debian, x86-64.
+"""Build the course's own Vagrant box from Debian's packages: `make box`, as root, on Debian, x86-64.
 
-    build/box/pyctr_lite.qcow2   the disk, as plain QEMU boots it (with --raw: pyctr_lite.raw, for `dd`)
+    build/box/pyctr_lite.qcow2   the disk, which plain QEMU can boot (with --raw: pyctr_lite.raw, for `dd`)
     build/box/pyctr_lite.box     the same disk as a box for vagrant-libvirt
-    build/box/box.json           its name and version: what `vagrant up` reads
+    build/box/box.json           its name and version, for `vagrant up`
 
-Everything that the course needs is baked in: the packages, .venv, the image busybox:latest, a copy of this
-checkout. No loop device and no virtual machine is used: Debian is unpacked in a directory, provisioned there in
-a chroot by the very script that `vagrant up` runs (vagrant/provision.sh), and mkfs.ext4 writes that directory
-into a file. A second run does only what a change of the inputs asks for.
+The box contains everything that the course needs: the packages, .venv, the image busybox:latest, a copy of this
+checkout. Neither a loop device nor a virtual machine is needed: Debian is unpacked in a directory and provisioned
+there in a chroot by the same script that `vagrant up` runs (vagrant/provision.sh), and mkfs.ext4 writes that
+directory into a file. A second run repeats only the steps whose inputs have changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 BOX = CHECKOUT / "build/box"
 ROOT = BOX / "private/root"
-"""The file system of the box, as root's own files on this machine. Nobody else may run its setuid programs."""
+"""The box's file system. Only root may enter its parent directory, so that nobody can run its setuid programs."""
 SUITE = "bookworm"
 HOST_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 MIRROR = "http://deb.debian.org/debian"
@@ -39,7 +39,7 @@ SECTOR_BYTES = 512
 GRUB = Path("/usr/lib/grub/i386-pc")
 GRUB_MODULES = ["biosdisk", "part_msdos", "ext2", "normal", "linux", "configfile", "boot"]
 KERNEL_OPTIONS = "root=/dev/vda1 ro quiet console=tty0 console=ttyS0 net.ifnames=0 mitigations=off"
-"""No mitigations: the VM's one user is root in it anyway, and emulation pays for them several times over."""
+"""Mitigations are off, because the VM's only user is root anyway, and they are expensive under emulation."""
 
 
 def main() -> int:
@@ -48,9 +48,9 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="start from nothing")
     options = parser.parse_args()
     if os.geteuid() != 0:
-        return fail("make box needs root: it unpacks Debian with its owners and device nodes: sudo make box")
+        return fail("make box needs root, to unpack files with their owners and device nodes: sudo make box")
     if platform.machine() != "x86_64":
-        return fail("make box knows x86-64 only; on other machines `vagrant up` takes its public box")
+        return fail("make box supports only x86-64; on other machines `vagrant up` uses a public box")
     BOX.mkdir(parents=True, exist_ok=True)
     if options.fresh:
         remove_root()
@@ -62,7 +62,7 @@ def main() -> int:
         stamp("root.digest", debian)
     wanted = f"{debian} {content}"
     if is_stamped("disk.digest", wanted) and (BOX / "pyctr_lite.box").exists() and not options.raw:
-        say(f"{BOX / 'pyctr_lite.box'} is what these sources make")
+        say(f"{BOX / 'pyctr_lite.box'} is up to date")
         return 0
     (BOX / "disk.digest").unlink(missing_ok=True)
     bake()
@@ -90,17 +90,17 @@ def run(*command: str | Path, **options: object) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
 
 
-# What goes in, and whether it is in already
+# The inputs, and whether they have changed
 
 
 def digest_of_debian() -> str:
-    """Of what the unpacked Debian depends on: the packages, the sources they come from, this script."""
+    """Digest the inputs of the unpacked Debian: the packages, their sources, this script."""
     inputs = [Path(__file__).read_bytes(), " ".join(packages()).encode(), sources().encode()]
     return hashlib.sha256(b"\0".join(inputs)).hexdigest()
 
 
 def digest_of_checkout() -> str:
-    """Of all that `git` tracks or would track here, by name, mode and content."""
+    """Digest all files that git tracks or would track here: name, mode and content."""
     digest = hashlib.sha256()
     for name in files_of_checkout():
         path = CHECKOUT / name
@@ -121,13 +121,13 @@ def files_of_checkout() -> list[str]:
 
 
 def packages() -> list[str]:
-    """The Debian packages of the box: the groups setup, test and guest of make/packages."""
+    """Return the Debian packages of the box: the groups setup, test and guest of make/packages."""
     words = [line.split() for line in (CHECKOUT / "make/packages").read_text().splitlines()]
     return sorted({word[1] for word in words if word and word[0] in ("setup", "test", "guest")})
 
 
 def sources() -> str:
-    """This machine's own Debian sources where they have the suite: its mirror is the one in reach."""
+    """Return this machine's own Debian sources if they have the suite, because their mirror is reachable."""
     here = HOST_SOURCES.read_text() if HOST_SOURCES.exists() else ""
     return here if SUITE in here else f"deb {MIRROR} {SUITE} main\ndeb {MIRROR} {SUITE}-updates main\n"
 
@@ -156,7 +156,7 @@ def remove_root() -> None:
 def bootstrap_debian() -> None:
     ROOT.parent.mkdir(exist_ok=True)
     ROOT.parent.chmod(0o700)
-    say(f"unpacking Debian {SUITE}: {len(packages())} packages and what they need")
+    say(f"unpacking Debian {SUITE}: {len(packages())} packages and their dependencies")
     with tempfile.TemporaryDirectory() as directory:
         listed = Path(directory) / ("debian.sources" if sources().startswith("Types:") else "sources.list")
         listed.write_text(sources())
@@ -176,17 +176,17 @@ def bootstrap_debian() -> None:
 
 
 def host_apt_options() -> list[str]:
-    """What this machine's apt is told about how to reach and check its mirror (a proxy, an old snapshot)."""
+    """Return this machine's apt options for reaching and checking its mirror (a proxy, an old snapshot)."""
     dump = subprocess.run(["apt-config", "dump", "Acquire"], stdout=subprocess.PIPE, text=True, check=True)
     wanted = ("Acquire::Check-", "Acquire::http::Proxy", "Acquire::https::Proxy")
     return [line.rstrip(";") for line in dump.stdout.splitlines() if line.startswith(wanted) and '""' not in line]
 
 
 def bake() -> None:
-    """Provision the tree in a chroot, in a mount namespace of its own: its mounts end with it."""
+    """Provision the tree in a chroot, in a new mount namespace that takes all mounts with it."""
     copy_checkout(ROOT / "opt/pyctr_lite")
     fetch_wheels()
-    say("provisioning it")
+    say("provisioning Debian")
     run("unshare", "--mount", "--propagation=private", "sh", CHECKOUT / "vagrant/bake.sh", ROOT, BOX / "wheels")
 
 
@@ -199,7 +199,7 @@ def copy_checkout(target: Path) -> None:
 
 
 def fetch_wheels() -> None:
-    """Download what .venv will hold with this machine's pip, which knows how to reach an index."""
+    """Download the packages for .venv with this machine's pip, which can reach an index."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["dev"], *extras["course"]]
@@ -208,7 +208,7 @@ def fetch_wheels() -> None:
     if is_stamped("wheels.digest", names.read_text()):
         return
     version = next((ROOT / "usr/lib").glob("python3.*")).name.removeprefix("python")
-    say(f"fetching {len(wanted)} Python packages and what they need, for Python {version}")
+    say(f"fetching {len(wanted)} Python packages and their dependencies, for Python {version}")
     run(
         *(sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--retries", "3"),
         *("--python-version", version, "--only-binary", ":all:", "--dest", BOX / "wheels", "-r", names),
@@ -220,7 +220,7 @@ def fetch_wheels() -> None:
 
 
 def write_disk() -> None:
-    """One bootable partition with the tree in it, and GRUB in front: a disk that any BIOS starts."""
+    """Write a disk that any BIOS can boot: GRUB, and one bootable partition that contains the tree."""
     raw = BOX / "pyctr_lite.raw"
     say("writing the disk")
     raw.unlink(missing_ok=True)
@@ -235,14 +235,14 @@ def write_disk() -> None:
         *("-d", ROOT, raw, f"{(DISK_BYTES - offset) // 1024}k"),
     )
     install_grub(raw)
-    say("compressing it")
+    say("compressing the disk")
     new = BOX / "pyctr_lite.qcow2.new"
     run("qemu-img", "convert", "-c", "-m", "4", "-W", "-O", "qcow2", "-f", "raw", raw, new)
     new.rename(BOX / "pyctr_lite.qcow2")
 
 
 def write_grub_configuration() -> None:
-    """The newest kernel there is, by the links that Debian keeps in /."""
+    """Boot the newest kernel, by the links that Debian keeps in /."""
     (ROOT / "boot/grub").mkdir(exist_ok=True)
     (ROOT / "boot/grub/grub.cfg").write_text(
         f"set timeout=0\nmenuentry Debian {{\n  linux /vmlinuz {KERNEL_OPTIONS}\n  initrd /initrd.img\n}}\n"
@@ -251,7 +251,7 @@ def write_grub_configuration() -> None:
 
 
 def install_grub(raw: Path) -> None:
-    """boot.img in the first 440 bytes and core.img behind it: what grub-install does, without a block device."""
+    """Write boot.img to the first 440 bytes and core.img after it: grub-install without a block device."""
     core = BOX / "core.img"
     run("grub-mkimage", "-O", "i386-pc", "-p", "(hd0,msdos1)/boot/grub", "-o", core, *GRUB_MODULES)
     if core.stat().st_size > (FIRST_SECTOR - 1) * SECTOR_BYTES:
@@ -267,14 +267,14 @@ def install_grub(raw: Path) -> None:
 
 
 def write_box() -> None:
-    """metadata.json and box.img, as vagrant-libvirt wants them; a version that is higher each time."""
+    """Pack metadata.json and box.img as vagrant-libvirt expects them, with a higher version each time."""
     say("packing the box")
     metadata = {"provider": "libvirt", "format": "qcow2", "virtual_size": DISK_BYTES >> 30}
     with tempfile.TemporaryDirectory(dir=BOX) as directory:
         described = Path(directory) / "metadata.json"
         described.write_text(json.dumps(metadata))
         new = Path(directory) / "new.box"
-        with tarfile.open(new, "w") as tar:  # the disk in it is compressed already
+        with tarfile.open(new, "w") as tar:  # not compressed, because the disk already is
             tar.add(described, "metadata.json")
             tar.add(BOX / "pyctr_lite.qcow2", "box.img")
         new.rename(BOX / "pyctr_lite.box")
@@ -282,7 +282,7 @@ def write_box() -> None:
 
 
 def write_box_json() -> None:
-    """Vagrant keeps a box's disk by name and version: the same version would bring back the old disk."""
+    """Describe the box. Vagrant caches disks by name and version: the same version would give the old disk."""
     with open(BOX / "pyctr_lite.box", "rb") as box:
         checksum = hashlib.file_digest(box, "sha256").hexdigest()
     provider = {

@@ -1,4 +1,4 @@
-# What the Vagrantfile asks of the laptop: the port, the driver, and the way a learner's files take.
+# The Vagrantfile's helpers on the laptop: the port, the driver, and the exchange of a learner's files.
 require "fileutils"
 require "json"
 require "rbconfig"
@@ -7,15 +7,15 @@ require "socket"
 module Machine
   CHECKOUT = File.expand_path("..", __dir__)
   OWN_BOX = File.join(CHECKOUT, "build/box/box.json")
-  WORK = %w[/labs/ /notebooks/].freeze
   # The folders that learners write to.
+  WORK = %w[/labs/ /notebooks/].freeze
   NEVER_COPIED = %w[/.git /.venv/ /.vagrant/ /build/ __pycache__/ .ipynb_checkpoints/ .pytest_cache/ .mypy_cache/
                     .ruff_cache/ .import_linter_cache/ .hypothesis/].freeze
   PORTS = (8888..8907).freeze
 
   module_function
 
-  # A file of ours about this checkout's machine, on the laptop.
+  # The path of a file about this checkout's VM, on the laptop.
   def file(name)
     directory = File.join(CHECKOUT, ".vagrant/pyctr")
     FileUtils.mkdir_p(directory)
@@ -26,7 +26,7 @@ module Machine
     RbConfig::CONFIG["host_cpu"].match?(/arm|aarch64/)
   end
 
-  # KVM where this user may use it; PYCTR_VM_DRIVER where that is known better.
+  # PYCTR_VM_DRIVER, else KVM if this user may use it.
   def libvirt_driver
     ENV["PYCTR_VM_DRIVER"] || (File.writable?("/dev/kvm") ? "kvm" : "qemu")
   end
@@ -35,14 +35,14 @@ module Machine
     JSON.parse(File.read(OWN_BOX)).dig("versions", 0, "version")
   end
 
-  # Whether libvirt has to copy the folder: it cannot share it without virtiofsd.
+  # Whether libvirt must copy the folder, because it cannot share the folder without virtiofsd.
   def copies?
     return ENV["PYCTR_VM_SYNC"] == "rsync" if ENV["PYCTR_VM_SYNC"]
 
-    %w[/usr/libexec /usr/lib/qemu /usr/lib].none? { |place| File.exist?("#{place}/virtiofsd") }
+    %w[/usr/libexec /usr/lib/qemu /usr/lib].none? { |path| File.exist?("#{path}/virtiofsd") }
   end
 
-  # For libvirt: a free port, and the same one as long as the machine has it.
+  # For libvirt: a free port, which stays the same as long as the VM uses it.
   def host_port
     saved = file("port")
     port = File.exist?(saved) ? File.read(saved).to_i : 0
@@ -60,7 +60,7 @@ module Machine
     false
   end
 
-  # Whether the port is taken by this machine's own forwarding.
+  # Whether this VM's own forwarding uses the port.
   def forwarding?(port)
     pid = File.read(File.join(CHECKOUT, ".vagrant/machines/default/libvirt/pids/ssh_#{port}.pid")).to_i
     pid.positive? && Process.kill(0, pid) == 1
@@ -72,7 +72,7 @@ module Machine
     machine.config.vm.synced_folders["/vagrant"]&.fetch(:type, nil).to_s == "rsync"
   end
 
-  # After `up`: how `make` reaches the machine, the learner's files in it, and where JupyterLab is.
+  # After `up`: write the ssh configuration for `make`, synchronise the learner's files, print JupyterLab's address.
   def ready(machine)
     return unless machine.state.id == :running
 
@@ -85,15 +85,15 @@ module Machine
     machine.communicate.sudo("pyctr-vm-url") { |_stream, text| machine.ui.success(text.strip) unless text.strip.empty? }
   end
 
-  # Before whatever stops the machine or writes to it: bring the learner's files home, or refuse to go on.
+  # Before anything stops the VM or writes to it: copy the learner's files back, or refuse to go on.
   def save_work(machine)
     return if !copying?(machine) || ENV["PYCTR_VM_DISCARD"]
 
     if machine.state.id == :running
       exchange(machine)
     elsif File.exist?(file("holds-work"))
-      refuse(machine, "This machine went down without bringing home what was edited in it. Start it once more: " \
-                      "vagrant up does so.")
+      refuse(machine, "The VM went down before the files edited in it were copied back. Start it again to copy them: " \
+                      "vagrant up.")
     end
   end
 
@@ -101,15 +101,15 @@ module Machine
     write_ssh_config(machine)
     return if system("sh", File.join(CHECKOUT, "vagrant/exchange.sh"), file("ssh-config"))
 
-    refuse(machine, "What was edited in the machine could not be brought home, so nothing else is done.")
+    refuse(machine, "The files edited in the VM could not be copied back, so nothing else is done.")
   end
 
   def refuse(machine, why)
-    machine.ui.error("#{why} Or give those edits up: PYCTR_VM_DISCARD=1 in the environment.")
+    machine.ui.error("#{why} To give those edits up, set PYCTR_VM_DISCARD=1 in the environment.")
     exit(1)
   end
 
-  # After `halt`: all that was edited is home.
+  # After `halt`: all edits have been copied back.
   def halted
     FileUtils.rm_f(file("holds-work"))
   end

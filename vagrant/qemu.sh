@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs the disk that `make box` built in plain QEMU, without Vagrant: vagrant/qemu.sh [PORT]
+# Run the disk that `make box` built in plain QEMU, without Vagrant: vagrant/qemu.sh [PORT]
 #
-# The console comes here (log in as vagrant, password vagrant; poweroff ends it). JupyterLab is at PORT (8888) of
-# this computer, at the address that the console prints. What is edited stays, in build/box/work.qcow2.
+# The console appears here (log in as vagrant, password vagrant; `poweroff` ends it). The console prints JupyterLab's
+# address, on PORT (8888) of this computer. Edits stay in build/box/work.qcow2.
 set -eu
 cd "$(dirname "$0")/../build/box"
 port=${1:-8888}
@@ -12,7 +12,7 @@ if [ -w /dev/kvm ] && [ "${PYCTR_VM_DRIVER:-kvm}" = kvm ]; then
 else
     processor="-accel tcg,thread=multi -cpu max"
 fi
-# The serial number is what tells the machine that there is no Vagrant, and so no folder to wait for.
+# The VM recognises by its serial number that there is no Vagrant, and so no folder to wait for.
 # shellcheck disable=SC2086
 exec qemu-system-x86_64 $processor -machine q35 -m "${PYCTR_VM_MEMORY:-2048}" -smp "${PYCTR_VM_CPUS:-2}" \
     -smbios type=1,serial=pyctr-standalone-$port -nographic -device virtio-rng-pci \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints where JupyterLab is, as the laptop's browser has it, once it answers: pyctr-vm-url [NOTEBOOK'S NUMBER]
+# Wait until JupyterLab answers, then print its address for the laptop's browser: pyctr-vm-url [NOTEBOOK'S NUMBER]
 set -eu
 port=$(cat /var/lib/pyctr_vm/port 2>/dev/null || echo 8888)
 page=lab
@@ -15,7 +15,7 @@ tries=0
 until curl -fs -o /dev/null "http://127.0.0.1:8888/api"; do
     tries=$((tries + 1))
     if [ $tries -gt 180 ] || ! systemctl is-active --quiet pyctr-notebook; then
-        echo "JupyterLab does not answer: journalctl -u pyctr-notebook" >&2
+        echo "JupyterLab does not answer: see journalctl -u pyctr-notebook" >&2
         exit 1
     fi
     sleep 1

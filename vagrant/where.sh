@@ -1,12 +1,12 @@
 #!/bin/sh
-# Prints where make's words are carried out: "vm" or "here". VM=1 and VM=0 in the environment decide otherwise.
+# Print where make runs its targets: "vm" or "here". VM=1 and VM=0 in the environment override the decision.
 #
-# Into the VM goes what needs Linux and root, where Vagrant is installed and either a VM of this checkout exists
-# or this is no Linux machine with root.
+# Targets that need Linux and root run in the VM if Vagrant is installed and either this checkout has a VM or the caller
+# is not root on Linux.
 cd "$(dirname "$0")/.."
 for word in "$@"; do
     case $word in
-        # About the VM itself, or about this machine's own files.
+        # These are about the VM itself or about this computer's own files.
         help | box | test-vm | uninstall | lint | format) echo here; exit ;;
     esac
 done

@@ -260,7 +260,7 @@ def no_work_is_lost_when_it_goes_down(machine: Machine) -> None:
         assert time.monotonic() < deadline, "the machine goes on"
         time.sleep(2)
     text = machine.run("vagrant", "destroy", "-f", seconds=300, status=1)
-    assert "without bringing home what was edited" in text
+    assert "before the files edited in it were copied back" in text
     assert "before poweroff" not in read(machine)
     machine.vagrant("up")
     assert "before poweroff" in read(machine)
