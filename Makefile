@@ -24,13 +24,13 @@ ENGINE := packages setup venv launcher links manual image lxcfs
 
 help: ## list the targets
 	@echo "pyctr_lite: a container engine in Python, and the kit that teaches it"
-	@awk -F ':.*## ' '/^[a-z1-5 -]+:.*## / { sub(/lab1 .* lab5/, "lab1 … lab5", $$1); printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z1-5 -]+:.*## / { sub(/lab1 .* lab5/, "lab1 to lab5", $$1); printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo "  PYTHON=/path/to/python3 chooses the interpreter (3.11 or newer)"
 
 setup: ## install missing packages; make .venv, the commands and the image busybox:latest
 	@make/setup.sh root $(ENGINE)
 
-demo: ready ## set up, then a short tour: run, limits, a volume, a commit, --explain
+demo: ready ## take a short tour: run, limits, a volume, a commit, --explain
 	@make/demo.sh
 
 test: ready ready-dev ready-course test-tools ## run all tests, as root, against this machine's kernel (TESTS=tests/cgroups ARGS=-x)
@@ -101,9 +101,9 @@ test-vm: ready-dev ready-course ## run `vagrant up` with that box, and test in t
 	@PYCTR_SLOW=10 $(VENV)/python -m tests.vm $(if $(FULL),--full) $(ARGS)
 
 url: ## print the address of JupyterLab in the VM
-	@echo "there is no VM of this checkout: vagrant up (or, right here: make notebook)" >&2; exit 1
+	@echo "this checkout has no VM: vagrant up makes one (or, without a VM: make notebook)" >&2; exit 1
 
-test-tools: ## install the tools that the tests compare with
+test-tools: ## install the programs that tests compare with
 	@make/setup.sh --quiet packages test $(if $(wildcard /var/lib/pyctr_vm/is_the_vm),,packages browser)
 
 uninstall: ## stop and remove all containers, images, volumes, links, .venv (apt's packages stay)

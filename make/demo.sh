@@ -1,5 +1,5 @@
 #!/bin/sh
-# A short tour of one engine on the busybox image; it takes away what it makes. Needs no terminal.
+# A short tour of the engine with the busybox image. It removes everything that it makes, and needs no terminal.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PWD/.venv/bin:$PATH
@@ -9,7 +9,7 @@ if [ -t 1 ]; then
     bold=$(printf '\033[1m') plain=$(printf '\033[0m')
 fi
 
-tell() { printf '\n%s\n' "$*"; }
+say() { printf '\n%s\n' "$*"; }
 show() {
     printf '%s$' "$bold"
     for word in "$@"; do
@@ -29,34 +29,34 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-tell "1. namespaces: a process that has its own process table, host name, mounts and network."
+say "1. namespaces: a process with its own process table, host name, mounts and network."
 # shellcheck disable=SC2016
 show pyctr_lite run --rm -h lab busybox sh -c 'echo "process $$ on $(hostname)"; ps; ip -o addr'
 
-tell "2. cgroups: 32 MiB are all it gets. The kernel ends it (128 + signal 9 = 137); the machine does not notice."
+say "2. cgroups: a process that may use 32 MiB asks for more. The kernel kills it (128 + signal 9 = 137), and nothing else."
 status=0
 show pyctr_lite run --rm -m 32m --memory-swap 32m busybox tail /dev/zero || status=$?
 echo "exit status $status"
 [ $status = 137 ] || exit 1
 
-tell "3. rootfs: an image's layers below, a directory of the container's own above. What has it changed?"
+say "3. rootfs: the image's layers below, the container's own directory above. What has the container changed?"
 show pyctr_lite run --name "$name" busybox sh -c 'echo hello >/greeting; rm /bin/vi'
 show pyctr_lite diff "$name"
 
-tell "4. volumes: what outlives the containers. The second one may only read."
+say "4. volumes: data that outlives containers. The second container may only read it."
 show pyctr_lite run --rm -v "$name:/data" busybox sh -c 'echo kept >/data/note'
 show pyctr_lite run --rm -v "$name:/data:ro" busybox cat /data/note
 
-tell "5. commit: the changes become a layer, the container an image."
+say "5. commit: the container's changes become a layer, and the layer a new image."
 show pyctr_lite commit -m "a greeting" "$name" "$name:1"
 show pyctr_lite run --rm "$name:1" cat /greeting
 show pyctr_lite history "$name:1"
 
-tell "How? --explain tells each kernel step. Some of them:"
+say "How does it work? --explain prints each kernel step. Some of them:"
 set -- pyctr_lite run --rm --explain -m 64m -v "$name:/data" busybox true
 printf '%s$ %s%s\n' "$bold" "$*" "$plain"
 "$@" 2>&1 >/dev/null |
     grep -E 'clone3|memory\.(max|limit_in_bytes)"|sethostname|"overlay"|"/proc", "proc"|_data|pivot_root|capset|execve' |
     LC_ALL=C.UTF-8 sed -E 's/^(.{140}).+/\1…/'
 
-tell "All of that was real, and is gone again. Next: pyctr_lite run -it --rm busybox"
+say "All of that was real, and all of it is removed again. Next: pyctr_lite run -it --rm busybox"

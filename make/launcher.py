@@ -2,10 +2,10 @@
 
 The command starts Python with
 
-    -I        nothing of the caller's environment or directory is imported
-    -S        without the site module, which costs 4 to 6 ms; what needs third-party packages calls
+    -I        isolated: nothing is imported from the caller's environment or directory
+    -S        without the site module, which costs 4 to 6 ms; code that needs third-party packages calls
               pyctr_lite.thirdparty.enable()
-    -X utf8   paths and texts are UTF-8 in every locale, also in one that is not installed
+    -X utf8   paths and texts are UTF-8 in every locale, even one that is not installed
 
 The checkout comes last on sys.path, so that nothing in it can stand in for a module of Python's own. The command
 is ASCII whatever the two paths are: what is not is escaped, so it does not depend on a locale how they are read.
@@ -19,9 +19,9 @@ import sys
 
 OPTIONS = "-ISXutf8"
 LONGEST_LINE = 126
-"""Bytes that a #! line may have: the kernel's limit was 127 with the line end before 5.1 (execve(2))."""
+"""Maximum length of a #! line in bytes: before 5.1, the kernel's limit was 127 with the line end (execve(2))."""
 PLAIN = frozenset((string.ascii_letters + string.digits + "/._+-").encode())
-"""Bytes of a path that neither the kernel, nor a shell, nor printf takes for anything else."""
+"""Bytes of a path that have no special meaning for the kernel, a shell or printf."""
 PROGRAM = """\
 import sys
 
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def start(python: bytes) -> str:
-    """The lines by which the kernel starts Python: a #! line or, if that cannot hold the path, a shell's exec."""
+    """Return the lines that start Python: a #! line or, if the path does not fit, a shell's exec."""
     line = f"#!{os.fsdecode(python)} {OPTIONS}"
     if PLAIN.issuperset(python) and len(line) <= LONGEST_LINE:
         return line

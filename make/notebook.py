@@ -1,13 +1,14 @@
 """Run JupyterLab with the notebooks and print the address that opens it: notebook.py PORT NB [JUPYTER'S OPTIONS…]
 
-It listens on 127.0.0.1 (PYCTR_NOTEBOOK_IP for another address: in the VM, whose port only its host forwards).
+JupyterLab listens on 127.0.0.1. PYCTR_NOTEBOOK_IP sets another address for the VM: only its host forwards the
+port.
 
-Whoever has JupyterLab's token is root on this machine. So the token is in no command line and no environment: it
-lies in a file of mode 0600 in a directory of mode 0700, beside all that Jupyter itself writes with secrets in it
-and the kernels' temporary files. Kernels are reached by Unix sockets in there, for anyone on the machine may
-listen to the outputs of a kernel on TCP. The directory is new for each run and removed after it. In the VM,
-PYCTR_NOTEBOOK_DIRECTORY names one that stays, so that the address stays, too. Nothing is printed then: a service's
-output goes to the journal, and pyctr-vm-url prints the address.
+Whoever has JupyterLab's token is root on this machine. Therefore the token is neither on a command line nor in the
+environment, but in a file of mode 0600 in a directory of mode 0700, together with Jupyter's own secrets and the
+kernels' temporary files. Kernels listen on Unix sockets in that directory, because every user of the machine could
+read the output of a kernel on TCP. The directory is new for each run and removed after it. In the VM,
+PYCTR_NOTEBOOK_DIRECTORY names a permanent directory, so that the address stays the same. In that case nothing is
+printed, because a service's output goes to the journal; pyctr-vm-url prints the address.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> int:
 
 
 def find_notebook(prefix: str) -> str:
-    """The name of the first notebook that begins so; "" for no prefix. Raises ValueError if there is none."""
+    """Return the first notebook that starts with a prefix; "" for no prefix. Raises ValueError if none does."""
     found = sorted(path.name for path in (CHECKOUT / "notebooks").glob("*.ipynb") if path.name.startswith(prefix))
     if prefix and not found:
         raise ValueError(f"there is no notebook {prefix}: NB is the beginning of a name in notebooks/")
@@ -53,7 +54,7 @@ def find_notebook(prefix: str) -> str:
 
 @contextlib.contextmanager
 def private_directory() -> Iterator[Path]:
-    """A directory that nobody else can enter. Raises ValueError if the one that is to stay is not so."""
+    """Yield a directory that nobody else can enter. Raises ValueError if others can enter the permanent one."""
     kept = os.environ.get("PYCTR_NOTEBOOK_DIRECTORY")
     if not kept:
         with scratch.directory("jupyter") as directory:
@@ -105,7 +106,7 @@ def run(directory: Path, port: str, notebook: str, options: list[str]) -> None:
 
 
 def token_in(directory: Path) -> str:
-    """The token in a directory's file; a new one if it has none."""
+    """Return the token in a directory's file, or write a new token to it."""
     path = directory / "token"
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -117,9 +118,9 @@ def token_in(directory: Path) -> str:
 
 
 def print_address(runtime: Path, page: str, token: str) -> None:
-    """Print the address once the server listens: then Jupyter writes where.
+    """Print the address as soon as the server listens: then Jupyter writes the port to a file.
 
-    With the number 127.0.0.1, for `localhost` may lead to ::1 first, where somebody else can listen.
+    The address has the number 127.0.0.1, because `localhost` may mean ::1 first, where another user can listen.
     """
     written = runtime / f"jpserver-{os.getpid()}.json"
     while not written.exists():
@@ -128,7 +129,7 @@ def print_address(runtime: Path, page: str, token: str) -> None:
         try:
             port = json.loads(written.read_text())["port"]
             break
-        except ValueError:  # half of it
+        except ValueError:  # not completely written yet
             time.sleep(0.1)
     print(f"JupyterLab: http://127.0.0.1:{port}/{page}?token={token}\nCtrl-C twice ends it.", flush=True)
 

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Brings this machine and this checkout to the state that the Makefile's targets need, a step a word:
+# Bring this machine and this checkout to the state that the Makefile's targets need, in the steps given as arguments:
 #
 #   make/setup.sh [--quiet] STEP…      steps: root · packages GROUP · venv · extra NAME · launcher · links · manual · image · lxcfs
 #
-# Each step looks first and acts only on what is missing, so that running it again takes a fraction of a second.
+# Each step acts only on what is missing, so a second run takes a fraction of a second.
 set -eu
-umask 022 # what is installed is for every user of this machine
+umask 022 # every user of this machine may use what is installed
 cd "$(dirname "$0")/.."
 checkout=$PWD
 venv=$checkout/.venv
@@ -13,7 +13,7 @@ launcher=$venv/bin/pyctr_lite
 run=/run/pyctr_lite
 line_break='
 '
-export PYTHONUTF8=1 # paths and texts are UTF-8, also where the locale is C or one that is not installed
+export PYTHONUTF8=1 # paths and texts are UTF-8, even if the locale is C or is not installed
 
 say() { printf '[setup] %s\n' "$*" >&2; }
 fail() {
@@ -21,10 +21,10 @@ fail() {
     [ $# -lt 2 ] || printf '[setup]        %s\n' "$2" >&2
     exit 1
 }
-need_root() { [ "$(id -u)" = 0 ] || fail "$1 needs root" "run it so: sudo make ${MAKE_TARGET:-setup}"; }
+need_root() { [ "$(id -u)" = 0 ] || fail "$1 needs root" "run: sudo make ${MAKE_TARGET:-setup}"; }
 
 need_writable() {
-    [ -w "$checkout" ] || fail "$1, and this checkout can only be read" "use a copy of it in another place"
+    [ -w "$checkout" ] || fail "$1, and this checkout can only be read" "copy the checkout to a directory that you can write to"
 }
 
 step_root() { need_root "this target"; }
@@ -38,13 +38,13 @@ step_packages() {
         printf '%s\n' "$installed" | grep -qx "$package installed" || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null || fail "apt-get is not here: this set-up knows Debian and Ubuntu" \
-        "install by hand what corresponds to:$missing"
+    command -v apt-get >/dev/null || fail "there is no apt-get: make setup supports Debian and Ubuntu" \
+        "install the equivalents of:$missing"
     need_root "installing$missing"
     say "apt-get install$missing"
     forbid_services
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq -o Acquire::Retries=3 </dev/null >&2 || say "apt-get update failed: trying with the lists there are"
+    apt-get update -qq -o Acquire::Retries=3 </dev/null >&2 || say "apt-get update failed: trying with the old package lists"
     # shellcheck disable=SC2086
     if ! output=$(apt-get install -y -qq --no-install-recommends -o Acquire::Retries=3 $missing </dev/null 2>&1); then
         printf '%s\n' "$output" | tail -n 20 >&2
@@ -53,7 +53,7 @@ step_packages() {
     allow_services
 }
 
-# A peer or an oracle is a program here, not a service: nothing that a package brings is started by installing it.
+# Tests and benchmarks only call the installed programs, so installing a package must not start its services.
 forbid_services() {
     [ -e /usr/sbin/policy-rc.d ] && return 0
     printf '#!/bin/sh\n# pyctr_lite make/setup.sh, for one run of apt-get\nexit 101\n' >/usr/sbin/policy-rc.d
@@ -64,7 +64,7 @@ allow_services() {
     if grep -qs 'pyctr_lite make/setup.sh' /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
 }
 
-# The interpreter: $PYTHON, else the one that .venv was made with, Debian's own, or python3 of the PATH; 3.11 or newer.
+# Print the interpreter: $PYTHON, else that of .venv, Debian's own, or python3 in PATH; 3.11 or newer.
 choose_python() {
     if [ -n "${PYTHON:-}" ]; then
         set -- "$PYTHON"
@@ -77,14 +77,14 @@ choose_python() {
             return
         fi
     done
-    fail "no Python 3.11 or newer: tried ${PYTHON:-/usr/bin/python3, python3}" "name one: make PYTHON=/path/to/python3"
+    fail "no Python 3.11 or newer: tried ${PYTHON:-/usr/bin/python3, python3}" "choose one: make PYTHON=/path/to/python3"
 }
 
-# What .venv was made for: it is made again when the checkout has moved or Python or the dependencies changed.
+# Print what .venv was made for. If the checkout moves, or Python or the dependencies change, .venv is made again.
 stamp_of() { printf '%s\n' "$checkout" "$python" "$1" && sed -n "/^$1 = \[/,/^\]/p" pyproject.toml; }
 
-# Python under .venv may have been replaced (3.11 by 3.12) or be gone. stamp-python has its version, the file of its
-# library's module os, and how both files lay on disk: to look costs 3 ms. Only if they have changed is Python asked.
+# Python below .venv may have been replaced (3.11 by 3.12) or removed. stamp-python holds its version, the path of its
+# module os, and the inode, size and time of both files: comparing them costs 3 ms. Python starts only if they differ.
 is_same_python() {
     [ -x "$venv/bin/python" ] && [ -e "$venv/stamp-python" ] || return 1
     python_on_disk "$(head -n 2 "$venv/stamp-python")" | cmp -s - "$venv/stamp-python" && return 0
@@ -101,7 +101,7 @@ print(os.__file__)
 PYTHON
 }
 
-path_is_wrong() { fail "the path of this checkout $1, and Python's venv cannot be made in it" "move the checkout"; }
+path_is_wrong() { fail "the path of this checkout $1, and Python cannot make a venv there" "move the checkout"; }
 
 step_venv() {
     if [ -z "${PYTHON:-}" ] && is_same_python; then
@@ -110,18 +110,18 @@ step_venv() {
         python=$(choose_python)
     fi
     if stamp_of dependencies | cmp -s - "$venv/stamp" && is_same_python; then return 0; fi
-    need_writable ".venv has to be made"
+    need_writable ".venv must be made"
     "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module" "on Debian: apt-get install python3-venv"
     if [ -e "$venv/stamp-python" ] && ! is_same_python; then
         was=$(sed -n '1s/ .*//p' "$venv/stamp-python")
-        say "the Python of .venv, $was, is not there any more: with it go the packages in .venv"
+        say "Python $was of .venv has been replaced or removed: installing the packages of .venv again"
     fi
-    case $checkout in *[:"$line_break"]*) path_is_wrong "has a colon or a line break in it" ;; esac
+    case $checkout in *[:"$line_break"]*) path_is_wrong "contains a colon or a line break" ;; esac
     "$python" -IS -X utf8 -c 'import sys; sys.argv[1].encode()' "$checkout" 2>/dev/null || path_is_wrong "is not UTF-8"
     say "making .venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
     pip_install dependencies
-    # ASCII, whatever the path is: before 3.12 Python reads the file in the locale's encoding.
+    # The file is ASCII for every path, because Python before 3.12 reads it in the locale's encoding.
     "$venv/bin/python" -IS - "$checkout" "$venv"/lib/python3*/site-packages <<'PYTHON'
 import os, sys
 checkout, packages = map(os.fsencode, sys.argv[1:])
@@ -132,36 +132,36 @@ PYTHON
     stamp_of dependencies >"$venv/stamp"
 }
 
-step_extra() { # one of pyproject's optional dependencies: dev, course
+step_extra() { # a group of pyproject's optional dependencies: dev, course
     stamp_of "$1" | cmp -s - "$venv/stamp-$1" && return 0
-    need_writable ".venv lacks what pyproject.toml lists as $1"
-    say "installing into .venv what pyproject.toml lists as $1"
+    need_writable ".venv lacks the packages that pyproject.toml lists as $1"
+    say "installing the packages that pyproject.toml lists as $1"
     pip_install "$1"
     stamp_of "$1" >"$venv/stamp-$1"
 }
 
 pip_install() {
-    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || fail ".venv is damaged: its Python finds no pip" "rm -rf .venv, and again"
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || fail ".venv is damaged: its Python finds no pip" "rm -rf .venv, then repeat the command"
     "$venv/bin/python" - "$1" >"$venv/requirements" <<'PYTHON'
 import sys, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 print("\n".join(project["dependencies"] if sys.argv[1] == "dependencies" else project["optional-dependencies"][sys.argv[1]]))
 PYTHON
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check --retries 3 -r "$venv/requirements" </dev/null >&2 ||
-        fail "pip could not install $(tr '\n' ' ' <"$venv/requirements")" "is the package index in reach?"
+        fail "pip could not install $(tr '\n' ' ' <"$venv/requirements")" "can this machine reach the package index?"
 }
 
 step_launcher() {
     if [ ! -e "$launcher" ] || [ make/launcher.py -nt "$launcher" ]; then
-        need_writable ".venv has no command, or an old one"
+        need_writable "the command in .venv is missing or old"
         "$venv/bin/python" -ISXutf8 make/launcher.py "$venv/bin/python" "$checkout" >"$launcher.new"
         chmod 755 "$launcher.new"
         mv "$launcher.new" "$launcher"
         ln -sf pyctr_lite "$venv/bin/pyctr"
     fi
-    # Start-up time depends on the bytecode being there, also for a user who may not write here.
+    # Without the bytecode, start-up is slow, and a user without write permission cannot create it.
     if [ ! -e "$venv/stamp-bytecode" ] || [ ! -d pyctr_lite/__pycache__ ] || [ -n "$(find pyctr_lite -name '*.py' -newer "$venv/stamp-bytecode" -print -quit)" ]; then
-        need_writable "what was compiled is older than pyctr_lite"
+        need_writable "the compiled modules are older than pyctr_lite"
         : >"$venv/stamp-bytecode.new"
         "$venv/bin/python" -m compileall -q pyctr_lite || fail "pyctr_lite does not compile"
         "$venv/bin/python" -IS -X no_debug_ranges -c 'import sys; sys.path.append(sys.argv[1])
@@ -177,16 +177,16 @@ step_links() {
         target=$(readlink "$link" || true)
         [ "$target" = "$launcher" ] && continue
         case $target in
-            "") [ ! -e "$link" ] || fail "$link is there and is not ours" "move it away, or use $launcher" ;;
-            */.venv/bin/pyctr_lite) say "$link pointed to ${target%/.venv/bin/pyctr_lite}: now to this checkout" ;;
-            *) fail "$link is there and points to $target" "move it away, or use $launcher" ;;
+            "") [ ! -e "$link" ] || fail "$link exists and does not belong to pyctr_lite" "move it away, or use $launcher" ;;
+            */.venv/bin/pyctr_lite) say "$link pointed to ${target%/.venv/bin/pyctr_lite} and now points to this checkout" ;;
+            *) fail "$link exists and points to $target" "move it away, or use $launcher" ;;
         esac
         need_root "linking $link"
         ln -sfn "$launcher" "$link"
     done
 }
 
-# The manual page: made again where a table of the command line is newer than it.
+# The manual page is made again if a module of the command line is newer than the page.
 step_manual() {
     page=/usr/local/share/man/man1/pyctr_lite.1
     if [ -e "$page" ]; then
@@ -209,12 +209,12 @@ step_image() {
 step_lxcfs() {
     grep -q ' /var/lib/lxcfs fuse.lxcfs ' /proc/mounts && return 0
     if [ ! -c /dev/fuse ]; then
-        say "lxcfs is not started: there is no /dev/fuse here, so run --lxcfs will say so"
+        say "lxcfs is not started because there is no /dev/fuse: run --lxcfs will fail"
         return 0
     fi
     need_root "starting lxcfs"
     if [ -d /run/systemd/system ]; then
-        systemctl start lxcfs || say "lxcfs is not started: see systemctl status lxcfs; run --lxcfs will say so"
+        systemctl start lxcfs || say "lxcfs could not be started: see systemctl status lxcfs; run --lxcfs will fail"
         return 0
     fi
     mkdir -p "$run" /var/lib/lxcfs
@@ -223,7 +223,7 @@ step_lxcfs() {
     until grep -q ' /var/lib/lxcfs fuse.lxcfs ' /proc/mounts; do
         tries=$((tries + 1))
         if [ $tries -gt 50 ] || ! kill -0 $! 2>/dev/null; then
-            say "lxcfs does not start: $(tail -n 1 "$run/lxcfs.log"); run --lxcfs will say so"
+            say "lxcfs could not be started: $(tail -n 1 "$run/lxcfs.log"); run --lxcfs will fail"
             return 0
         fi
         sleep 0.1
@@ -242,4 +242,4 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ $quiet = yes ] || say "all is set up: pyctr_lite run --rm busybox echo hello"
+[ $quiet = yes ] || say "everything is set up: try pyctr_lite run --rm busybox echo hello"

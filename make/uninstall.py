@@ -1,7 +1,7 @@
-"""Takes everything away again: containers, mounts, cgroups, processes, links, state directories, .venv.
+"""Remove everything: containers, mounts, cgroups, processes, links, state directories, .venv.
 
-It needs neither .venv nor a working engine, asks no questions and can be repeated; it removes nothing that is
-not ours, and says what it leaves.
+It needs neither .venv nor a working engine, asks no questions, and is idempotent. It removes nothing that does not
+belong to pyctr_lite, and reports what it leaves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MANUAL = [Path("/usr/local/share/man/man1/pyctr.1"), Path("/usr/local/share/man/
 STATE, RUN = Path("/var/lib/pyctr_lite"), Path("/run/pyctr_lite")
 LXCFS = Path("/var/lib/lxcfs")
 GROUP = "pyctr_lite"
-"""The one cgroup, in each hierarchy, below which the containers of the default state directory are."""
+"""The cgroup, in each hierarchy, that holds the containers of the default state directory."""
 MADE_HERE = [
     "build",
     ".pytest_cache",
@@ -37,7 +37,7 @@ MADE_HERE = [
 def main() -> int:
     if os.geteuid() != 0 and (STATE.exists() or RUN.exists() or any(map(is_our_link, LINKS))):
         print(
-            "[uninstall] error: containers, mounts and links need root; run it so: sudo make uninstall",
+            "[uninstall] error: removing containers, mounts and links needs root; run: sudo make uninstall",
             file=sys.stderr,
         )
         return 1
@@ -49,7 +49,7 @@ def main() -> int:
         page.unlink(missing_ok=True)
     unmount_below(STATE, RUN)
     remove_trees()
-    print("[uninstall] done. Packages that apt installed are left: see make/packages", file=sys.stderr)
+    print("[uninstall] done. The packages that apt installed stay: see make/packages", file=sys.stderr)
     return 0
 
 
@@ -58,28 +58,28 @@ def say(text: str) -> None:
 
 
 def remove_containers() -> None:
-    """Ask the engine first: it knows the order. What it cannot do is done by the kernel's own means below."""
+    """Let the engine remove its containers, in the right order. The steps after this one remove what it cannot."""
     if not (STATE / "containers").is_dir() or not LAUNCHER.exists():
         return
-    os.environ.pop("PYCTR_LITE_ROOT", None)  # what lies elsewhere, its owner removes with its directory
+    os.environ.pop("PYCTR_LITE_ROOT", None)  # another state directory stays: its owner removes it
     try:
         listed = subprocess.run([LAUNCHER, "ps", "-aq"], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
         if ids := listed.stdout.split():
             say(f"removing {len(ids)} container{'s' if len(ids) > 1 else ''}")
             subprocess.run([LAUNCHER, "rm", "-f", "-v", *ids], stdout=subprocess.DEVNULL, timeout=600, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        say(f"the engine could not remove its containers ({error}): going on without it")
+        say(f"the engine could not remove its containers ({error}): continuing without the engine")
 
 
 def remove_cgroups() -> None:
-    """Kill what still runs in our groups, in every hierarchy, and remove the groups, the deepest first."""
+    """Kill all processes in our cgroups, in every hierarchy, and remove the cgroups, the deepest first."""
     for top in our_groups():
         groups = sorted((Path(directory) for directory, _, _ in os.walk(top)), key=lambda path: -len(path.parts))
         members = {int(pid) for group in groups for pid in read(group / "cgroup.procs").split()}
         handles = [fd for pid in members if (fd := pidfd(pid)) is not None]
         for fd in handles:
             signal.pidfd_send_signal(fd, signal.SIGKILL)
-        for group in groups:  # a frozen group of version 1 dies only once it is thawed
+        for group in groups:  # in version 1, SIGKILL takes effect only after a thaw
             for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
                 if (group / name).exists():
                     (group / name).write_text(text)
@@ -103,11 +103,11 @@ def pidfd(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except OSError:
-        return None  # it ended meanwhile
+        return None  # the process has ended meanwhile
 
 
 def stop_lxcfs() -> None:
-    """Stop lxcfs where `make setup` started it: it is the process of our own pid file."""
+    """Stop lxcfs if `make setup` started it: our own pid file names its process."""
     pid = read(RUN / "lxcfs.pid").strip()
     if not pid or read(Path(f"/proc/{pid}/comm")).strip() != "lxcfs":
         return
@@ -121,7 +121,7 @@ def stop_lxcfs() -> None:
 
 
 def is_our_link(link: Path) -> bool:
-    """Whether a link leads to this checkout's launcher, or to one of a checkout that is gone."""
+    """Report whether a link leads to this checkout's launcher, or to that of a checkout that no longer exists."""
     if not link.is_symlink():
         return False
     target = os.readlink(link)
@@ -133,7 +133,7 @@ def remove_links() -> None:
         if is_our_link(link):
             link.unlink()
         elif link.is_symlink() or link.exists():
-            say(f"left: {link} is not this checkout's")
+            say(f"left: {link} does not belong to this checkout")
 
 
 def mountpoints() -> list[Path]:
@@ -142,14 +142,14 @@ def mountpoints() -> list[Path]:
 
 
 def unmount_below(*tops: Path) -> None:
-    """Unmount what is mounted below our directories, the last one first. A mount on them is the owner's."""
+    """Unmount everything below our directories, the last mount first; a mount on them is the owner's."""
     for mounted in reversed(mountpoints()):
         if any(top in mounted.parents for top in tops):
             subprocess.run(["umount", "--lazy", str(mounted)], check=False)
 
 
 def remove_trees() -> None:
-    """Remove our directories; never across a mount, for behind it may be somebody else's files."""
+    """Remove our directories; never across a mount, because the files behind it may belong to somebody else."""
     for top in (STATE, RUN, *(CHECKOUT / name for name in MADE_HERE)):
         if any(top in mounted.parents for mounted in mountpoints()):
             say(f"left: {top}: something is still mounted below it")
@@ -158,7 +158,7 @@ def remove_trees() -> None:
         elif top.is_dir() and os.path.ismount(top):
             for entry in top.iterdir():
                 remove(entry)
-            say(f"left: {top}, emptied: it is a mount")
+            say(f"left: {top}, emptied: it is a mount point")
         elif top.is_dir():
             remove(top)
     for cache in CHECKOUT.rglob("__pycache__"):
@@ -166,7 +166,7 @@ def remove_trees() -> None:
 
 
 def remove(path: Path) -> None:
-    """A volume may hold a tree that is deeper than Python's own removal goes: rm(1) knows no limit."""
+    """Remove with rm(1): a volume may hold a tree that is too deep for Python's own functions."""
     if subprocess.run(["rm", "-rf", "--one-file-system", str(path)], check=False).returncode:
         say(f"left: {path}: rm could not remove it")
 

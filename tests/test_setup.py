@@ -67,7 +67,7 @@ def test_the_manual_page_is_installed_and_uninstalled(checkout: Path) -> None:
 def test_an_existing_file_is_not_overwritten(checkout: Path, foreign: str) -> None:
     done = on_a_machine(checkout, f"{foreign}; make/setup.sh --quiet links")
     assert done.returncode == 1
-    assert "error: /usr/local/bin/pyctr is there and" in done.stdout
+    assert "error: /usr/local/bin/pyctr exists and" in done.stdout
 
 
 def test_the_links_of_another_checkout_are_replaced_with_a_message(checkout: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_links_of_another_checkout_are_replaced_with_a_message(checkout: Pat
         checkout, "ln -s /else/.venv/bin/pyctr_lite /usr/local/bin/pyctr; make/setup.sh --quiet links"
     )
     assert done.returncode == 0
-    assert "/usr/local/bin/pyctr pointed to /else: now to this checkout" in done.stdout
+    assert "/usr/local/bin/pyctr pointed to /else and now points to this checkout" in done.stdout
 
 
 def test_uninstall_removes_everything_and_can_be_repeated(checkout: Path) -> None:
@@ -105,7 +105,7 @@ def test_uninstall_leaves_foreign_files_and_says_so(checkout: Path) -> None:
         python3 -IB make/uninstall.py; readlink /usr/local/bin/pyctr; kill -0 1""",
     )
     assert done.returncode == 0, done.stdout
-    assert "left: /usr/local/bin/pyctr is not this checkout's" in done.stdout
+    assert "left: /usr/local/bin/pyctr does not belong to this checkout" in done.stdout
     assert done.stdout.endswith("/bin/true\n")
 
 
@@ -116,7 +116,7 @@ def test_a_state_directory_that_is_a_mount_point_is_emptied_and_stays_mounted(ch
         python3 -IB make/uninstall.py; mountpoint -q /var/lib/pyctr_lite; ls -A /var/lib/pyctr_lite; echo end""",
     )
     assert done.returncode == 0, done.stdout
-    assert "left: /var/lib/pyctr_lite, emptied: it is a mount" in done.stdout
+    assert "left: /var/lib/pyctr_lite, emptied: it is a mount point" in done.stdout
     assert done.stdout.endswith("make/packages\nend\n")
 
 
@@ -251,9 +251,9 @@ def test_a_read_only_checkout_is_used_if_complete_and_else_refused_in_one_line(v
     done = set_up()
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     for change, problem in (
-        ("pyctr_lite/errors.py", "what was compiled is older than pyctr_lite"),
-        ("make/launcher.py", ".venv has no command, or an old one"),
-        ("pyproject.toml", ".venv has to be made"),
+        ("pyctr_lite/errors.py", "the compiled modules are older than pyctr_lite"),
+        ("make/launcher.py", "the command in .venv is missing or old"),
+        ("pyproject.toml", ".venv must be made"),
     ):
         before = (venv.directory / change).read_bytes()
         (venv.directory / change).write_bytes(before.replace(b"dependencies = [\n", b"dependencies = [\n\n"))
@@ -269,9 +269,9 @@ def test_after_a_python_upgrade_the_packages_are_installed_again(venv: Venv) -> 
     venv.age()
     done = venv.set_up()
     assert done.returncode == 0, done.stdout
-    assert "the Python of .venv, 3.10, is not there any more" in done.stdout
+    assert "Python 3.10 of .venv has been replaced or removed" in done.stdout
     assert "making .venv with Python 3." in done.stdout
-    assert "installing into .venv what pyproject.toml lists as course" in done.stdout
+    assert "installing the packages that pyproject.toml lists as course" in done.stdout
     shown = venv.python("import pyctr_lite; print(pyctr_lite.__path__[0])")
     assert shown == f"{venv.directory / 'pyctr_lite'}\n"
     assert venv.set_up().stdout == ""
@@ -289,7 +289,7 @@ def test_a_removed_python_is_replaced_by_the_next_one(venv: Venv, tmp_path: Path
         other.chmod(0o755)
     done = venv.set_up()
     assert done.returncode == 0, done.stdout
-    assert "is not there any more" in done.stdout
+    assert "has been replaced or removed" in done.stdout
     assert venv.set_up().stdout == ""
 
 
@@ -329,8 +329,8 @@ def test_a_checkout_at_any_path_is_set_up_in_any_locale(tmp_path: Path, name: st
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        (b"a:b", "has a colon or a line break in it"),
-        (b"a\nb", "has a colon or a line break in it"),
+        (b"a:b", "contains a colon or a line break"),
+        (b"a\nb", "contains a colon or a line break"),
         (b"caf\xe9", "is not UTF-8"),
     ],
 )
