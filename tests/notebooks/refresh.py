@@ -24,7 +24,9 @@ def main(prefix: str = "") -> int:
 def refresh(file: Path, environment: dict[str, str]) -> None:
     """Run one notebook and replace its outputs, without the metadata that changes from run to run."""
     notebook = nbformat.read(file, 4)
-    client = NotebookClient(notebook, timeout=notebooks.SECONDS_A_CELL, kernel_name="python3")
+    client = NotebookClient(
+        notebook, timeout=notebooks.SECONDS_A_CELL, kernel_name="python3", coalesce_streams=True
+    )
     before = dict(os.environ)
     os.environ.update(environment)
     try:
