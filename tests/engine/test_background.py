@@ -1,4 +1,4 @@
-"""Our helper processes leave their caller whole: its cgroup, session, directory, descriptors, priority class."""
+"""Helper processes leave their caller's cgroup, session, directory, descriptors and scheduling class."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ SESSION = f"pyctr_session_{os.getpid()}"
 
 @pytest.fixture
 def session() -> Iterator[list[Path]]:
-    """A cgroup in every hierarchy, as a login session or a service has."""
-    places = [hierarchy / SESSION for hierarchy in hierarchies()]
-    for place in places:
-        place.mkdir()
+    """Create a cgroup in every hierarchy, as a login session or a service has."""
+    groups = [hierarchy / SESSION for hierarchy in hierarchies()]
+    for group in groups:
+        group.mkdir()
         for file in ("cpuset.cpus", "cpuset.mems"):
-            if (place / file).exists():
-                (place / file).write_text((place.parent / file).read_text())
-    yield places
+            if (group / file).exists():
+                (group / file).write_text((group.parent / file).read_text())
+    yield groups
     end_groups(SESSION, only_empty=False)
 
 
-def in_session(places: list[Path], *command: str) -> subprocess.CompletedProcess[str]:
+def in_session(groups: list[Path], *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the session's groups."""
 
     def enter() -> None:
-        for place in places:
-            (place / "cgroup.procs").write_text("0")
+        for group in groups:
+            (group / "cgroup.procs").write_text("0")
 
     return subprocess.run(
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, preexec_fn=enter, timeout=60
     )
 
 
-def members(place: Path) -> list[int]:
-    return [int(pid) for pid in (place / "cgroup.procs").read_text().split()]
+def members(group: Path) -> list[int]:
+    return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
 
 
 def monitor_of(root: Path, name: str) -> int:
@@ -60,7 +60,7 @@ def our_groups(root: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("verb", ["run", "start", "restart"])
-def test_a_session_that_is_ended_takes_no_container_along(
+def test_containers_survive_the_end_of_their_session(
     pyctr: Pyctr, root: Path, session: list[Path], verb: str
 ) -> None:
     script = "while [ ! -e /stop ]; do sleep 0.05; done; echo last words; exit 3"
@@ -72,7 +72,7 @@ def test_a_session_that_is_ended_takes_no_container_along(
         pyctr("start", "box", check=True)
         words = ["-t0", "box"]
     assert in_session(session, *pyctr.command(verb, *words)).returncode == 0
-    assert [members(place) for place in session] == [[] for _ in session]
+    assert [members(group) for group in session] == [[] for _ in session]
     pyctr("exec", "box", "touch", "/stop", check=True)
     assert pyctr("wait", "box").stdout == "3\n"
     assert pyctr("logs", "box").stdout == "last words\n"
@@ -80,25 +80,25 @@ def test_a_session_that_is_ended_takes_no_container_along(
     assert our_groups(root) == []
 
 
-def test_a_frozen_session_freezes_no_monitor_and_no_container(
+def test_freezing_a_session_freezes_no_monitor_and_no_container(
     pyctr: Pyctr, root: Path, session: list[Path]
 ) -> None:
     assert (
         in_session(session, *pyctr.command("run", "-d", "--name", "box", "busybox", "sleep", "60")).returncode == 0
     )
     assert in_session(session, *pyctr.command("exec", "-d", "box", "sleep", "50")).returncode == 0
-    for place in session:
-        if (place / "freezer.state").exists():
-            (place / "freezer.state").write_text("FROZEN")
+    for group in session:
+        if (group / "freezer.state").exists():
+            (group / "freezer.state").write_text("FROZEN")
     assert pyctr("stop", "-t", "0", "box", timeout=20).returncode == 0
-    for _ in range(200):  # the pump of the exec removes them a moment later
+    for _ in range(200):  # exec's pump process removes the groups a moment later
         if not our_groups(root):
             break
         time.sleep(0.05)
     assert our_groups(root) == []
 
 
-def test_no_helper_is_in_a_group_of_the_container(pyctr: Pyctr, root: Path, session: list[Path]) -> None:
+def test_no_helper_is_in_the_containers_group(pyctr: Pyctr, root: Path, session: list[Path]) -> None:
     in_session(session, *pyctr.command("run", "-d", "--name", "box", "busybox", "sleep", "60"))
     in_session(session, *pyctr.command("exec", "-d", "box", "sleep", "50"))
     for top in our_groups(root):
@@ -111,7 +111,7 @@ def test_no_helper_is_in_a_group_of_the_container(pyctr: Pyctr, root: Path, sess
     pyctr("rm", "-f", "box", check=True)
 
 
-def test_the_last_container_takes_the_groups_of_its_root_along(
+def test_the_last_container_removes_the_groups_of_its_state_directory(
     pyctr: Pyctr, root: Path, session: list[Path]
 ) -> None:
     pyctr("run", "--rm", "busybox", "true", check=True)
@@ -123,22 +123,22 @@ def test_the_last_container_takes_the_groups_of_its_root_along(
     pyctr("rm", "-f", "two", check=True)
     deadline = time.monotonic() + 10
     while our_groups(root) and time.monotonic() < deadline:
-        time.sleep(0.01)  # the monitor removes them after it has told the end
+        time.sleep(0.01)  # the monitor removes the groups after reporting the exit
     assert our_groups(root) == []
 
 
 @pytest.mark.timeout(200)
-def test_groups_that_go_are_no_hindrance_to_those_who_start(pyctr: Pyctr, root: Path, session: list[Path]) -> None:
-    """The last container of one command ends as another starts the next, again and again."""
+def test_removing_the_groups_does_not_disturb_a_start(pyctr: Pyctr, root: Path, session: list[Path]) -> None:
+    """The last container ends while another command starts the next one, again and again."""
     failures = []
 
-    def loop(places: list[Path]) -> None:
+    def loop(groups: list[Path]) -> None:
         for _ in range(12):
-            done = in_session(places, *pyctr.command("run", "--rm", "busybox", "true"))
+            done = in_session(groups, *pyctr.command("run", "--rm", "busybox", "true"))
             if (done.returncode, done.stderr) != (0, ""):
                 failures.append(done.stderr)
 
-    threads = [threading.Thread(target=loop, args=(places,)) for places in (session, session, [])]
+    threads = [threading.Thread(target=loop, args=(groups,)) for groups in (session, session, [])]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -146,7 +146,7 @@ def test_groups_that_go_are_no_hindrance_to_those_who_start(pyctr: Pyctr, root: 
     assert failures == []
 
 
-def test_what_a_killed_monitor_leaves_of_groups_the_next_command_removes(
+def test_the_next_command_removes_the_groups_left_by_a_killed_monitor(
     pyctr: Pyctr, root: Path, session: list[Path]
 ) -> None:
     in_session(session, *pyctr.command("run", "-d", "--name", "box", "busybox", "sleep", "60"))
@@ -163,21 +163,21 @@ def test_what_a_killed_monitor_leaves_of_groups_the_next_command_removes(
 
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
-def test_a_helper_holds_neither_directory_nor_descriptors_of_its_caller(
+def test_a_helper_keeps_neither_directory_nor_descriptors_of_its_caller(
     pyctr: Pyctr, tmp_path: Path, root: Path, verb: str
 ) -> None:
-    place = tmp_path / "place"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
     try:
         words = ["run", "-d", "--name", "box", "busybox", "sleep", "60"]
         if verb == "exec":
             pyctr(*words, check=True)
             words = ["exec", "-d", "box", "sleep", "50"]
-        with (place / "held").open("w") as held:
+        with (disk / "held").open("w") as held:
             subprocess.run(
                 pyctr.command(*words),
-                cwd=place,
+                cwd=disk,
                 check=True,
                 stdin=held,
                 stderr=held,
@@ -185,11 +185,11 @@ def test_a_helper_holds_neither_directory_nor_descriptors_of_its_caller(
                 pass_fds=[held.fileno()],
             )
     finally:
-        subprocess.run(["umount", place], check=True)  # "target is busy" where anybody is left in it
+        subprocess.run(["umount", disk], check=True)  # "target is busy" if a process still uses it
     pyctr("rm", "-f", "box", check=True)
 
 
-def test_helpers_are_set_up_as_a_service_is(pyctr: Pyctr, root: Path) -> None:
+def test_a_helper_does_not_inherit_its_callers_scheduling_personality_or_session(pyctr: Pyctr, root: Path) -> None:
     def caller() -> None:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
         Path("/proc/self/oom_score_adj").write_text("500")
@@ -207,7 +207,7 @@ def test_helpers_are_set_up_as_a_service_is(pyctr: Pyctr, root: Path) -> None:
     pyctr("rm", "-f", "box", check=True)
 
 
-def test_a_nice_value_and_the_cpus_of_the_caller_are_the_containers(pyctr: Pyctr) -> None:
+def test_a_container_inherits_its_callers_nice_value_and_cpus(pyctr: Pyctr) -> None:
     def caller() -> None:
         os.nice(7)
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -223,7 +223,9 @@ def test_a_nice_value_and_the_cpus_of_the_caller_are_the_containers(pyctr: Pyctr
 
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
-def test_the_keys_of_the_caller_stay_outside(pyctr: Pyctr, tmp_path: Path, verb: str) -> None:
+def test_the_callers_session_keyring_is_not_shared_with_the_container(
+    pyctr: Pyctr, tmp_path: Path, verb: str
+) -> None:
     ask = "import ctypes; print(ctypes.CDLL(None).syscall({'x86_64': 250, 'aarch64': 219}[%r], 0, -3, 0))"
     program = ask % os.uname().machine  # KEYCTL_GET_KEYRING_ID of KEY_SPEC_SESSION_KEYRING
     ours = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
@@ -236,7 +238,9 @@ def test_the_keys_of_the_caller_stay_outside(pyctr: Pyctr, tmp_path: Path, verb:
     assert inside != ours
 
 
-def test_the_helper_of_the_api_leaves_its_caller_too(root: Path, tmp_path: Path, session: list[Path]) -> None:
+def test_the_apis_helper_leaves_its_callers_cgroup_session_and_directory(
+    root: Path, tmp_path: Path, session: list[Path]
+) -> None:
     program = (
         "import os, sys, signal; sys.path.insert(0, sys.argv[1])\n"
         "from pyctr_lite.engine.api.client import Client\n"

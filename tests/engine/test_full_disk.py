@@ -1,4 +1,4 @@
-"""A full disk is a clear error: the store is whole, no container or finished log is lost, all goes on after."""
+"""A full disk is a clear error: the store stays intact, and no container or finished log is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.leaks import cgroup_name, end_groups
 
 @pytest.fixture
 def small(pyctr: Pyctr, tmp_path: Path) -> Iterator[Pyctr]:
-    """The command on a state directory of 16 MiB, with busybox in it."""
+    """Return the command on a state directory of 16 MiB, with busybox in it."""
     archive = tmp_path / "busybox.tar"
     pyctr("save", "-o", archive, "busybox", check=True)
     root = tmp_path / "small"
@@ -34,61 +34,61 @@ def small(pyctr: Pyctr, tmp_path: Path) -> Iterator[Pyctr]:
         end_groups(cgroup_name(root), only_empty=True)
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> None:
+def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode in (1, 125)
     assert "No space left on device" in done.stderr.splitlines()[0]
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) <= 2
 
 
-def left(small: Pyctr) -> list[str]:
-    """What an image that was not finished might leave."""
-    return [str(path) for name in ("staging",) for path in (small.root / name).iterdir()]
+def staged(small: Pyctr) -> list[str]:
+    """Return the files that an unfinished image leaves."""
+    return [str(path) for path in (small.root / "staging").iterdir()]
 
 
-def test_a_commit_that_does_not_fit(small: Pyctr) -> None:
+def test_a_commit_that_does_not_fit_is_refused(small: Pyctr) -> None:
     small("run", "--name", "box", "busybox", "sh", "-c", "head -c 7000000 /dev/urandom >/big", check=True)
-    refused(small("commit", "box", "big:1"))
+    assert_refused(small("commit", "box", "big:1"))
     assert small("images", "-q").stdout.count("\n") == 1
-    assert left(small) == []
+    assert staged(small) == []
     assert "A /big" in small("diff", "box").stdout
     small("rm", "box", check=True)
-    assert small("run", "--rm", "busybox", "echo", "goes on").stdout == "goes on\n"
+    assert small("run", "--rm", "busybox", "echo", "continues").stdout == "continues\n"
 
 
-def test_a_load_and_an_import_that_do_not_fit(small: Pyctr, tmp_path: Path) -> None:
+def test_a_load_and_an_import_that_do_not_fit_are_refused(small: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(range(256)) * 80_000)
     subprocess.run(["tar", "-C", tmp_path, "-cf", tmp_path / "big.tar", "big"], check=True)
-    refused(small("import", tmp_path / "big.tar", "big"))
+    assert_refused(small("import", tmp_path / "big.tar", "big"))
     other = Pyctr(small.launcher, tmp_path / "other")
     other("import", tmp_path / "big.tar", "big", check=True)
     other("save", "-o", tmp_path / "saved.tar", "big", check=True)
-    refused(small("load", "-i", tmp_path / "saved.tar"))
+    assert_refused(small("load", "-i", tmp_path / "saved.tar"))
     assert small("images", "--format", "{{.Repository}}").stdout == "busybox\n"
-    assert left(small) == []
-    assert small("run", "--rm", "busybox", "echo", "goes on").stdout == "goes on\n"
+    assert staged(small) == []
+    assert small("run", "--rm", "busybox", "echo", "continues").stdout == "continues\n"
 
 
-def test_a_program_that_fills_the_disk_is_told_and_can_be_removed(small: Pyctr) -> None:
+def test_a_program_that_fills_the_disk_gets_an_error_and_its_container_can_be_removed(small: Pyctr) -> None:
     done = small("run", "--name", "box", "busybox", "sh", "-c", "cat /dev/zero >/big; echo $?")
     assert "No space left on device" in done.stderr
     assert "Exited" in small("ps", "-a").stdout
     assert small("rm", "box").returncode == 0
-    assert small("run", "--rm", "busybox", "echo", "goes on").stdout == "goes on\n"
+    assert small("run", "--rm", "busybox", "echo", "continues").stdout == "continues\n"
 
 
-def test_a_log_that_does_not_fit_holds_nobody_up(small: Pyctr) -> None:
-    """The program's output is lost from there on, its end is recorded, and what was kept can be read."""
+def test_a_log_that_does_not_fit_does_not_block_the_program(small: Pyctr) -> None:
+    """Later output is missing from the log, the exit is recorded, and the rest of the log can be read."""
     script = "echo first; head -c 20000000 /dev/zero | tr '\\0' x; exit 3"
     done = small("run", "--name", "box", "busybox", "sh", "-c", script)
     assert (done.returncode, len(done.stdout)) == (3, 20_000_006)
     assert small("inspect", "-f", "{{.State.ExitCode}}", "box").stdout == "3\n"
     assert small("logs", "box").stdout.startswith("first\n")
     assert small("rm", "box").returncode == 0
-    assert small("run", "--rm", "busybox", "echo", "goes on").stdout == "goes on\n"
+    assert small("run", "--rm", "busybox", "echo", "continues").stdout == "continues\n"
 
 
-def test_a_container_that_cannot_be_made_leaves_nothing(small: Pyctr) -> None:
+def test_a_container_that_cannot_be_created_leaves_nothing(small: Pyctr) -> None:
     fill = small.root / "fill"
     subprocess.run(["dd", "if=/dev/zero", f"of={fill}", "bs=4k"], capture_output=True)
     done = small("run", "--name", "box", "busybox", "true")
@@ -97,12 +97,12 @@ def test_a_container_that_cannot_be_made_leaves_nothing(small: Pyctr) -> None:
     assert "Traceback" not in done.stderr
     fill.unlink()
     assert small("ps", "-aq").stdout == ""
-    assert small("run", "--name", "box", "busybox", "echo", "goes on").stdout == "goes on\n"
+    assert small("run", "--name", "box", "busybox", "echo", "continues").stdout == "continues\n"
 
 
 @pytest.fixture(params=["bytes", "files"])
 def full(small: Pyctr, request: pytest.FixtureRequest) -> Iterator[Pyctr]:
-    """The same with images, containers and volumes, and then without room for one more byte, or one more file."""
+    """Fill `small` with images, containers and volumes, and then to the last byte or the last inode."""
     small("tag", "busybox", "other:1", check=True)
     small("volume", "create", "--label", "a=b", "named", check=True)
     small("create", "--name", "box", "-v", "/anonymous", "-v", "named:/named", "busybox", "true", check=True)
@@ -125,17 +125,17 @@ def full(small: Pyctr, request: pytest.FixtureRequest) -> Iterator[Pyctr]:
     subprocess.run(["mount", "-o", "remount,size=16m,nr_inodes=100000", small.root], check=True)
 
 
-def freed(done: subprocess.CompletedProcess[str]) -> None:
+def assert_done(done: subprocess.CompletedProcess[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_images_can_be_removed_from_a_full_disk(full: Pyctr) -> None:
-    freed(full("rmi", "other:1"))
-    freed(full("rmi", *(f"more:{number}" for number in range(20))))
-    freed(full("image", "prune", "-af"))
+    assert_done(full("rmi", "other:1"))
+    assert_done(full("rmi", *(f"more:{number}" for number in range(20))))
+    assert_done(full("image", "prune", "-af"))
     assert full("images", "--format", "{{.Repository}}:{{.Tag}}").stdout == "busybox:latest\n"
-    freed(full("rm", "-v", "box", "ran"))
-    freed(full("rmi", "busybox"))
+    assert_done(full("rm", "-v", "box", "ran"))
+    assert_done(full("rmi", "busybox"))
     assert full("images", "-q").stdout == ""
     assert os.listdir(full.root / "layers") == []
     assert os.listdir(full.root / "images/blobs/sha256") == []
@@ -144,30 +144,30 @@ def test_images_can_be_removed_from_a_full_disk(full: Pyctr) -> None:
 
 @pytest.mark.parametrize("words", [["rm", "-v", "box", "ran"], ["container", "prune", "-f"]])
 def test_containers_can_be_removed_from_a_full_disk(full: Pyctr, words: list[str]) -> None:
-    freed(full(*words))
+    assert_done(full(*words))
     assert full("ps", "-aq").stdout == ""
     assert os.listdir(full.root / "containers") == []
     assert os.listdir(full.root / "names") == []
 
 
 def test_volumes_can_be_removed_from_a_full_disk(full: Pyctr) -> None:
-    freed(full("volume", "rm", "spare"))
-    freed(full("rm", "box"))
-    freed(full("volume", "prune", "-af"))
+    assert_done(full("volume", "rm", "spare"))
+    assert_done(full("rm", "box"))
+    assert_done(full("volume", "prune", "-af"))
     assert full("volume", "ls", "-q").stdout == ""
     assert os.listdir(full.root / "volumes") == []
 
 
-@pytest.mark.parametrize("full", ["bytes"], indirect=True)  # tmpfs counts a name as a file
+@pytest.mark.parametrize("full", ["bytes"], indirect=True)  # on tmpfs a name takes an inode
 def test_a_container_can_be_renamed_on_a_full_disk(full: Pyctr) -> None:
-    freed(full("rename", "box", "crate"))
+    assert_done(full("rename", "box", "crate"))
     assert sorted(os.listdir(full.root / "names")) == ["crate", "ran"]
     assert full("inspect", "-f", "{{.Name}}", "crate").stdout == "/crate\n"
-    refused_name = full("rename", "crate", "ran")
-    assert "already in use" in refused_name.stderr
-    freed(full("rm", "crate"))
+    refused = full("rename", "crate", "ran")
+    assert "already in use" in refused.stderr
+    assert_done(full("rm", "crate"))
 
 
 def test_a_system_prune_frees_a_full_disk(full: Pyctr) -> None:
-    freed(full("system", "prune", "-af", "--volumes"))
+    assert_done(full("system", "prune", "-af", "--volumes"))
     assert full("system", "df", "--format", "{{.TotalCount}}").stdout.split() == ["0", "0", "2"]

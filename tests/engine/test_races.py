@@ -1,4 +1,4 @@
-"""What one command uses is not removed by another: both sides in a loop, PYCTR_RACE_ROUNDS times (default: 8)."""
+"""Races: no command removes what another uses. Both run in a loop, PYCTR_RACE_ROUNDS times (default: 8)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.images.archives import config, digest, directory, docker_archive, ent
 ROUNDS = int(os.environ.get("PYCTR_RACE_ROUNDS", "8"))
 
 
-def beside(other: Callable[[], None], rounds: Callable[[], None]) -> None:
-    """Do something over and over while `rounds` runs. Its first error fails the test."""
+def run_beside(other: Callable[[], None], rounds: Callable[[], None]) -> None:
+    """Call `other` over and over while `rounds` runs. Its first error fails the test."""
     done = threading.Event()
     errors: list[BaseException] = []
 
@@ -39,8 +39,8 @@ def beside(other: Callable[[], None], rounds: Callable[[], None]) -> None:
         raise errors[0]
 
 
-def kind_of(done: subprocess.CompletedProcess[str], *allowed: str) -> str:
-    """ "" for success, or which of the allowed messages it failed with; any other fails the test."""
+def outcome(done: subprocess.CompletedProcess[str], *allowed: str) -> str:
+    """Return "" for success, or the allowed message of a failure. Any other message fails the test."""
     if not done.returncode:
         return ""
     found = [text for text in allowed if text in done.stderr]
@@ -48,23 +48,23 @@ def kind_of(done: subprocess.CompletedProcess[str], *allowed: str) -> str:
     return found[0]
 
 
-def test_an_image_that_is_removed_again_and_again_beside_run(pyctr: Pyctr, tmp_path: Path) -> None:
-    """Each `run --rm` runs or does not find the image, each `rmi` removes all of it or is refused."""
+def test_removing_an_image_beside_run(pyctr: Pyctr, tmp_path: Path) -> None:
+    """Each `run --rm` runs or does not find the image; each `rmi` removes the whole image or is refused."""
     archive = tmp_path / "busybox.tar"
     pyctr("save", "-o", archive, "busybox", check=True)
     seen: set[str] = set()
 
     def remove_and_load() -> None:
-        kind_of(pyctr("rmi", "busybox"), "must force")
+        outcome(pyctr("rmi", "busybox"), "must force")
         pyctr("load", "-i", archive, check=True)
 
     def run() -> None:
         for _ in range(ROUNDS):
             done = pyctr("run", "--rm", "busybox", "echo", "ran")
-            seen.add(kind_of(done, "No such image: busybox:latest"))
+            seen.add(outcome(done, "No such image: busybox:latest"))
             assert done.stdout == ("" if done.returncode else "ran\n")
 
-    beside(remove_and_load, run)
+    run_beside(remove_and_load, run)
     assert seen
     assert pyctr("ps", "-aq", check=True).stdout == ""
     assert [os.listdir(pyctr.root / name) for name in ("containers", "names", "staging")] == [[], [], []]
@@ -73,11 +73,11 @@ def test_an_image_that_is_removed_again_and_again_beside_run(pyctr: Pyctr, tmp_p
     assert [os.listdir(pyctr.root / name) for name in ("layers", "init")] == [[], []]
 
 
-def test_a_volume_that_is_removed_again_and_again_beside_run(pyctr: Pyctr) -> None:
-    """A named volume, and by `prune` all that are not in use: each container has its own to the end."""
+def test_removing_volumes_beside_run(pyctr: Pyctr) -> None:
+    """`rm` removes a named volume, `prune` all unused ones; each container keeps its volumes to the end."""
 
     def remove() -> None:
-        kind_of(pyctr("volume", "rm", "-f", "vol"), "volume is in use")
+        outcome(pyctr("volume", "rm", "-f", "vol"), "volume is in use")
         pyctr("volume", "prune", "-af", check=True)
 
     def run() -> None:
@@ -86,15 +86,13 @@ def test_a_volume_that_is_removed_again_and_again_beside_run(pyctr: Pyctr) -> No
             done = pyctr("run", "--rm", "-v", "vol:/v", "-v", "/anonymous", "busybox", "sh", "-c", script)
             assert (done.returncode, done.stdout, done.stderr) == (0, "kept\n", "")
 
-    beside(remove, run)
+    run_beside(remove, run)
     assert pyctr("ps", "-aq", check=True).stdout == ""
     pyctr("volume", "prune", "-af", check=True)
     assert pyctr("volume", "ls", "-q", check=True).stdout == ""
 
 
-def test_a_reader_is_never_told_that_an_image_is_broken_because_it_is_being_removed(
-    pyctr: Pyctr, tmp_path: Path
-) -> None:
+def test_an_image_being_removed_is_never_reported_as_broken(pyctr: Pyctr, tmp_path: Path) -> None:
     archive = tmp_path / "other.tar"
     archive.write_bytes(docker_archive([tar(entry("a", b"x"))], ["other:1"]))
 
@@ -106,14 +104,14 @@ def test_a_reader_is_never_told_that_an_image_is_broken_because_it_is_being_remo
         for _ in range(ROUNDS):
             listed = pyctr("images", check=True)
             assert ("busybox" in listed.stdout, listed.stderr) == (True, "")
-            kind_of(pyctr("image", "inspect", "other:1"), "No such image")
-            kind_of(pyctr("history", "other:1"), "No such image")
+            outcome(pyctr("image", "inspect", "other:1"), "No such image")
+            outcome(pyctr("history", "other:1"), "No such image")
 
-    beside(add_and_remove, read)
+    run_beside(add_and_remove, read)
 
 
-def test_a_layer_below_that_is_removed_while_another_is_unpacked_on_it(pyctr: Pyctr, tmp_path: Path) -> None:
-    """The upper one takes from below what its archive does not say, so it cannot do without."""
+def test_removing_a_lower_layer_while_another_is_unpacked_on_it(pyctr: Pyctr, tmp_path: Path) -> None:
+    """The upper layer copies attributes that its archive lacks from the lower one, and so depends on it."""
     lower = tar(directory("d", mode=0o710, uid=7))
     upper = tar(entry("d/file", b"x"), entry("big", os.urandom(3_000_000)))
     for name, layers in (("lower", [lower]), ("both", [lower, upper])):
@@ -132,11 +130,11 @@ def test_a_layer_below_that_is_removed_while_another_is_unpacked_on_it(pyctr: Py
             assert (status.st_mode & 0o7777, status.st_uid) == (0o710, 7)
             pyctr("rmi", "both:1", check=True)
 
-    beside(add_and_remove, load)
+    run_beside(add_and_remove, load)
 
 
 @pytest.mark.parametrize("verb", ["run", "create"])
-def test_what_fails_after_the_container_is_made_removes_it(pyctr: Pyctr, tmp_path: Path, verb: str) -> None:
+def test_a_failure_after_creating_a_container_removes_it(pyctr: Pyctr, tmp_path: Path, verb: str) -> None:
     (tmp_path / "small").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=8", "tmpfs", tmp_path / "small"], check=True)
     try:

@@ -1,4 +1,4 @@
-"""The Python API: from any thread, by a helper that ends with its owner."""
+"""The Python API: safe to call from any thread, with a helper process that ends with its owner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def client(root: Path) -> Iterator[Client]:
         yield made
 
 
-def test_a_run_gives_what_was_written_and_how_it_ended(client: Client) -> None:
+def test_run_returns_output_and_exit_code(client: Client) -> None:
     done = client.run("busybox", ["sh", "-c", "echo out; echo err >&2; exit 3"], remove=True)
     assert (done.exit_code, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
     assert client.engine.containers.list() == []
@@ -36,7 +36,7 @@ def test_input_reaches_the_program(client: Client) -> None:
     assert done.stdout == data
 
 
-def test_errors_are_raised_as_what_they_are(client: Client) -> None:
+def test_errors_keep_their_class(client: Client) -> None:
     with pytest.raises(NotFound, match="No such image"):
         client.run("nothing", ["true"])
     with pytest.raises(ProgramError, match="not found"):
@@ -52,7 +52,7 @@ def test_start_and_exec(client: Client) -> None:
     assert client.exec("box", ["cat"], input=b"abc").stdout == b"abc"
 
 
-def test_it_is_used_from_several_threads(client: Client) -> None:
+def test_a_client_can_be_used_from_several_threads(client: Client) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = pool.map(lambda n: client.run("busybox", ["echo", str(n)], remove=True).stdout, range(16))
         assert list(results) == [f"{n}\n".encode() for n in range(16)]
@@ -68,7 +68,7 @@ def test_a_killed_helper_is_replaced(client: Client) -> None:
     assert client._helper is not first
 
 
-def test_no_descriptor_is_lost(client: Client) -> None:
+def test_a_run_leaks_no_descriptor(client: Client) -> None:
     client.run("busybox", ["true"], remove=True)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
@@ -76,7 +76,7 @@ def test_no_descriptor_is_lost(client: Client) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_the_helper_ends_with_its_owner_however_that_ends(root: Path) -> None:
+def test_the_helper_ends_even_if_its_owner_is_killed(root: Path) -> None:
     program = (
         f"import sys, time; sys.path.append({str(REPOSITORY)!r})\n"
         "from pyctr_lite.engine.api.client import Client\n"

@@ -1,4 +1,4 @@
-"""Who a process is: by the image's files, in which a number is a number."""
+"""The user and groups of a process, from the image's files. A numeric user name is an id."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def resolved(user: str, *groups: str) -> tuple[int, int, list[int]]:
         ("2147483647", (2147483647, 0, [0])),
     ],
 )
-def test_a_number_is_a_number(user: str, expected: tuple[int, int, list[int]]) -> None:
+def test_a_number_is_an_id_even_if_a_user_has_that_name(user: str, expected: tuple[int, int, list[int]]) -> None:
     assert resolved(user) == expected
 
 
-def test_a_number_is_a_number_for_group_add_too() -> None:
+def test_a_number_in_group_add_is_an_id() -> None:
     assert resolved("ann", "50", "+7") == (1000, 100, [7, 10, 44, 50, 100])
     assert resolved("root", "wheel") == (0, 0, [0, 10])
 
@@ -77,7 +77,7 @@ def test_an_id_out_of_range_is_an_error(user: str) -> None:
         resolved(user)
 
 
-def test_an_image_cannot_make_a_number_root(pyctr: Pyctr) -> None:
+def test_an_image_cannot_map_a_numeric_user_to_root(pyctr: Pyctr) -> None:
     passwd = "echo 1000:x:0:0::/:/bin/sh >/etc/passwd; echo 50:x:0: >/etc/group"
     pyctr("run", "--name", "box", "busybox", "sh", "-c", passwd, check=True)
     pyctr("commit", "-c", "USER 1000:50", "box", "evil", check=True)

@@ -1,4 +1,4 @@
-"""What doctor says of a machine is tried on it; what killed processes leave is found, and nothing else is."""
+"""doctor's findings about this machine, and the leftovers of killed processes that it finds and removes."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def engine(root: Path) -> Engine:
 
 
 def findings(engine: Engine) -> dict[str, Finding]:
-    return {fact.name: fact for fact in doctor.examine(engine)}
+    return {finding.name: finding for finding in doctor.examine(engine)}
 
 
-def left(engine: Engine) -> dict[str, str]:
-    """Kind → path of all that is found, which must be one of a kind."""
+def leftover_paths(engine: Engine) -> dict[str, str]:
+    """Return kind → path of all leftovers, of which there must be one per kind."""
     found = leftovers.find(engine)
     assert len({each.kind for each in found}) == len(found), found
     return {each.kind: each.path for each in found}
@@ -58,17 +58,17 @@ def repair(engine: Engine) -> None:
 
 
 def age(path: Path) -> None:
-    """Make a path older than what can be in the making."""
+    """Make a path too old to be a container or name that is just being created."""
     then = time.time() - leftovers.SETTLED - 1
     os.utime(path, (then, then), follow_symlinks=False)
 
 
-def test_this_machine_is_ready_and_nothing_is_left_of_looking(engine: Engine) -> None:
+def test_this_machine_is_ready_and_examining_it_leaves_nothing(engine: Engine) -> None:
     mounts = [mount.mountpoint for mount in mountinfo.mounts()]
     before = sorted(Path(engine.paths.root).rglob("*"))
     found = findings(engine)
-    assert [fact for fact in found.values() if fact.needed and not fact.ok] == []
-    assert all(fact.fix for fact in found.values() if not fact.ok)
+    assert [finding for finding in found.values() if finding.needed and not finding.ok] == []
+    assert all(finding.fix for finding in found.values() if not finding.ok)
     assert {kind.proc for kind in kinds.KINDS} <= set(found)
     assert {
         "root",
@@ -89,34 +89,34 @@ def test_this_machine_is_ready_and_nothing_is_left_of_looking(engine: Engine) ->
     assert not groups.Group(f"{engine.paths.cgroup}-doctor-{os.getpid()}").exists()
 
 
-def test_a_missing_image_is_told_with_its_fix(engine: Engine, pyctr: Pyctr) -> None:
+def test_a_missing_image_is_reported_with_its_fix(engine: Engine, pyctr: Pyctr) -> None:
     assert findings(engine)["busybox"].ok
     pyctr("rmi", "busybox", check=True)
-    fact = findings(engine)["busybox"]
-    assert (fact.ok, fact.needed, fact.fix) == (False, False, "pyctr_lite image bootstrap busybox")
+    finding = findings(engine)["busybox"]
+    assert (finding.ok, finding.needed, finding.fix) == (False, False, "pyctr_lite image bootstrap busybox")
 
 
-def test_a_capability_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_capability_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     every = [f"CAP_{name}" for name in doctor_kernel.capabilities.NAMES]
     for dropped, needed in (("CAP_SYS_RESOURCE", False), ("CAP_SYS_ADMIN", True)):
         held = [name for name in every if name != dropped]
         monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda held=held: held)
-        fact = next(fact for fact in doctor_kernel.findings() if fact.name == "capabilities")
-        assert (fact.ok, fact.needed) == (False, needed)
-        assert dropped in fact.text
+        finding = next(each for each in doctor_kernel.findings() if each.name == "capabilities")
+        assert (finding.ok, finding.needed) == (False, needed)
+        assert dropped in finding.text
     monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda: every)
-    assert next(fact for fact in doctor_kernel.findings() if fact.name == "capabilities").ok
+    assert next(each for each in doctor_kernel.findings() if each.name == "capabilities").ok
 
 
 @pytest.mark.parametrize(
     ("release", "version"),
     [("6.1.0-18-amd64", (6, 1)), ("5.10.0", (5, 10)), ("6.18-rc1", (6, 18)), ("custom", (0, 0)), ("", (0, 0))],
 )
-def test_a_release_has_a_version(release: str, version: tuple[int, int]) -> None:
+def test_a_release_is_parsed_to_a_version(release: str, version: tuple[int, int]) -> None:
     assert doctor_kernel.kernel_version(release) == version
 
 
-def test_what_fails_in_a_child_is_told() -> None:
+def test_an_error_in_a_child_is_returned_as_text() -> None:
     def fail() -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -126,17 +126,17 @@ def test_what_fails_in_a_child_is_told() -> None:
     assert "was killed" in doctor_kernel.problem_in_child(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
-def test_overlay_is_tried_where_containers_would_lie(tmp_path: Path) -> None:
-    fact, idmapped = doctor_kernel.overlay(str(tmp_path / "not/made/yet"))
-    assert (fact.ok, idmapped.ok) == (True, True)
-    assert str(tmp_path) in fact.text
+def test_overlayfs_is_tried_in_the_containers_directory(tmp_path: Path) -> None:
+    finding, idmapped = doctor_kernel.overlay(str(tmp_path / "not/made/yet"))
+    assert (finding.ok, idmapped.ok) == (True, True)
+    assert str(tmp_path) in finding.text
     assert list(tmp_path.iterdir()) == []
-    (fact,) = doctor_kernel.overlay("/proc/no/such")  # an upper directory cannot be there
-    assert not fact.ok
-    assert "/proc" in fact.text
+    (finding,) = doctor_kernel.overlay("/proc/no/such")  # no upper directory can be made there
+    assert not finding.ok
+    assert "/proc" in finding.text
 
 
-def test_bytecode_of_another_source_is_stale(tmp_path: Path) -> None:
+def test_bytecode_of_a_changed_source_is_stale(tmp_path: Path) -> None:
     module = tmp_path / "module.py"
     module.write_text("x = 1\n")
     assert doctor_tools.uncompiled(tmp_path) == [module]
@@ -152,7 +152,7 @@ def test_os_release_is_read_without_quotes(tmp_path: Path) -> None:
     assert info.os_release(str(tmp_path / "none")) == {}
 
 
-def test_nothing_is_left_over_by_containers_that_live(pyctr: Pyctr, engine: Engine) -> None:
+def test_existing_containers_are_not_leftovers(pyctr: Pyctr, engine: Engine) -> None:
     running = pyctr("run", "-d", "busybox", "sleep", "60", check=True).stdout.strip()
     pyctr("create", "busybox", check=True)
     pyctr("run", "busybox", "true", check=True)
@@ -163,7 +163,7 @@ def test_nothing_is_left_over_by_containers_that_live(pyctr: Pyctr, engine: Engi
     pyctr("rm", "-f", paused, check=True)
 
 
-def test_a_container_that_was_killed_with_its_monitor_is_repaired(pyctr: Pyctr, engine: Engine) -> None:
+def test_a_container_killed_with_its_monitor_is_repaired(pyctr: Pyctr, engine: Engine) -> None:
     id = pyctr("run", "-d", "busybox", "sleep", "60", check=True).stdout.strip()
     state = engine.containers.get(id).state
     for pid in (state.MonitorPid, state.Pid):
@@ -184,14 +184,14 @@ def wait_for_end(pidfd: int) -> None:
     os.close(pidfd)
 
 
-def test_processes_and_groups_of_a_container_that_is_gone_are_ended(engine: Engine) -> None:
+def test_the_processes_and_the_group_of_a_removed_container_are_removed(engine: Engine) -> None:
     group = groups.Group(engine.paths.group(ID))
     group.create()
     pid = os.fork()
     if pid == 0:
         signal.pause()
     group.add(pid)
-    assert left(engine) == {"cgroup": engine.paths.group(ID)}
+    assert leftover_paths(engine) == {"cgroup": engine.paths.group(ID)}
     repair(engine)
     assert not group.exists()
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL
@@ -204,13 +204,13 @@ def test_a_stale_run_directory_is_removed(engine: Engine, pyctr: Pyctr) -> None:
         stale = Path(engine.paths.runtime(id))
         stale.mkdir(parents=True)
         (stale / "state.json").write_text("{}")
-        assert left(engine) == {"run directory": str(stale)}
+        assert leftover_paths(engine) == {"run directory": str(stale)}
         repair(engine)
         assert not stale.exists()
     assert engine.containers.get(exited).state.Status == "exited"
 
 
-def test_a_view_of_a_process_that_lives_is_kept(engine: Engine) -> None:
+def test_the_view_of_a_dead_process_is_removed_and_that_of_a_living_one_is_kept(engine: Engine) -> None:
     dead = os.fork()
     if dead == 0:
         os._exit(0)
@@ -218,14 +218,14 @@ def test_a_view_of_a_process_that_lives_is_kept(engine: Engine) -> None:
     run = Path(engine.paths.run)
     for pid in (dead, os.getpid()):
         (run / f"view-{pid}").mkdir(parents=True)
-    assert left(engine) == {"run directory": str(run / f"view-{dead}")}
+    assert leftover_paths(engine) == {"run directory": str(run / f"view-{dead}")}
     repair(engine)
     assert [path.name for path in run.iterdir()] == [f"view-{os.getpid()}"]
 
 
 @pytest.fixture
 def half_removed(engine: Engine) -> Iterator[Path]:
-    """A container's directory as a killed `rm` leaves it."""
+    """Create the directory that a killed `rm` leaves."""
     path = Path(engine.paths.containers) / f"{ID}.removing"
     (path / "upper/deep").mkdir(parents=True)
     (path / "upper/deep/file").write_text("x")
@@ -233,44 +233,44 @@ def half_removed(engine: Engine) -> Iterator[Path]:
     return path
 
 
-def test_a_removal_that_was_cut_off_is_finished(engine: Engine, half_removed: Path) -> None:
-    assert left(engine) == {"container": str(half_removed)}
+def test_an_interrupted_removal_is_finished(engine: Engine, half_removed: Path) -> None:
+    assert leftover_paths(engine) == {"container": str(half_removed)}
     repair(engine)
     assert not half_removed.exists()
 
 
-def test_a_removal_that_goes_on_is_let_be(engine: Engine, half_removed: Path) -> None:
+def test_a_removal_in_progress_is_left_alone(engine: Engine, half_removed: Path) -> None:
     with (half_removed / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert leftovers.find(engine) == []
         (half_removed / "lock").unlink()
-        assert leftovers.find(engine) == []  # it was there a moment ago
+        assert leftovers.find(engine) == []  # too young to be a leftover
     age(half_removed)
-    assert left(engine) == {"container": str(half_removed)}
+    assert leftover_paths(engine) == {"container": str(half_removed)}
 
 
-def test_a_mount_goes_before_the_directory_that_it_is_in(engine: Engine, half_removed: Path) -> None:
+def test_a_mount_is_removed_before_its_directory(engine: Engine, half_removed: Path) -> None:
     (half_removed / "rootfs").mkdir()
     linux.mount("tmpfs", str(half_removed / "rootfs"), "tmpfs")
-    assert left(engine) == {"mount": str(half_removed / "rootfs"), "container": str(half_removed)}
+    assert leftover_paths(engine) == {"mount": str(half_removed / "rootfs"), "container": str(half_removed)}
     repair(engine)
     assert not half_removed.exists()
 
 
-def test_a_mount_of_a_container_that_is_there_is_its_users(engine: Engine, pyctr: Pyctr) -> None:
+def test_a_mount_of_an_existing_container_is_left_alone(engine: Engine, pyctr: Pyctr) -> None:
     id = pyctr("create", "busybox", check=True).stdout.strip()
-    place = f"{engine.paths.container(id)}/rootfs"
-    linux.mount("tmpfs", place, "tmpfs")
+    rootfs = f"{engine.paths.container(id)}/rootfs"
+    linux.mount("tmpfs", rootfs, "tmpfs")
     assert leftovers.find(engine) == []
-    linux.umount2(place)
+    linux.umount2(rootfs)
 
 
-def test_a_container_that_was_never_whole_is_removed_once_it_is_old(engine: Engine) -> None:
+def test_a_half_made_container_is_removed_once_it_is_old(engine: Engine) -> None:
     half = Path(engine.paths.container(ID))
     half.mkdir(parents=True)
     assert leftovers.find(engine) == []
     age(half)
-    assert left(engine) == {"container": str(half)}
+    assert leftover_paths(engine) == {"container": str(half)}
     repair(engine)
     assert not half.exists()
 
@@ -282,62 +282,62 @@ def test_a_name_without_a_container_is_freed_once_it_is_old(engine: Engine, pyct
     age(names / "owned")
     assert leftovers.find(engine) == []
     age(names / "lost")
-    assert left(engine) == {"name": str(names / "lost")}
+    assert leftover_paths(engine) == {"name": str(names / "lost")}
     repair(engine)
     assert [path.name for path in names.iterdir()] == ["owned"]
 
 
-def test_what_a_killed_writer_staged_is_removed_and_a_living_ones_is_not(engine: Engine) -> None:
+def test_staged_files_are_removed_if_their_writer_is_dead(engine: Engine) -> None:
     staged = Path(engine.paths.root, "staging/killed")
     staged.mkdir(parents=True)
     (staged / "blob").write_text("x")
     with engine.images.staging() as living:
-        assert left(engine) == {"staging": str(staged)}
+        assert leftover_paths(engine) == {"staging": str(staged)}
         repair(engine)
         assert os.path.isdir(living.path)
     assert not staged.exists()
 
 
-def test_a_volume_that_was_never_whole_is_removed(engine: Engine, pyctr: Pyctr) -> None:
+def test_a_half_made_volume_is_removed(engine: Engine, pyctr: Pyctr) -> None:
     pyctr("volume", "create", "whole", check=True)
     half = Path(engine.volumes.directory, ".half.creating")
     (half / "_data").mkdir(parents=True)
     fd = os.open(engine.volumes.directory, os.O_RDONLY)
-    fcntl.flock(fd, fcntl.LOCK_EX)  # somebody makes one
+    fcntl.flock(fd, fcntl.LOCK_EX)  # another command is creating a volume
     assert leftovers.find(engine) == []
     os.close(fd)
-    assert left(engine) == {"volume": str(half)}
+    assert leftover_paths(engine) == {"volume": str(half)}
     repair(engine)
     assert [path.name for path in Path(engine.volumes.directory).iterdir()] == ["whole"]
 
 
-def test_an_init_layer_that_was_never_whole_is_removed(engine: Engine) -> None:
+def test_a_half_made_init_layer_is_removed(engine: Engine) -> None:
     init = Path(engine.paths.init_layers)
     dead, living = init / f"{ID}.4194305.tmp", init / f"{ID}.{os.getpid()}.tmp"
     for path in (dead, living):
         (path / "layer").mkdir(parents=True)
-    assert left(engine) == {"init layer": str(dead)}
+    assert leftover_paths(engine) == {"init layer": str(dead)}
     repair(engine)
     assert living.is_dir()
 
 
-def test_a_fault_of_a_monitor_is_told(engine: Engine) -> None:
+def test_a_monitors_internal_error_is_reported(engine: Engine) -> None:
     assert findings(engine)["monitor faults"].ok
     log = Path(engine.paths.run, "faults.log")
     log.parent.mkdir(exist_ok=True)
     log.write_text(f"2026-01-01T00:00:00Z monitor of {ID}\nTraceback\n\n")
-    fact = findings(engine)["monitor faults"]
-    assert not fact.ok
-    assert str(log) in fact.fix
+    finding = findings(engine)["monitor faults"]
+    assert not finding.ok
+    assert str(log) in finding.fix
 
 
 @pytest.mark.parametrize(("mode", "ok"), [(0o755, True), (0o700, True), (0o777, False), (0o775, False)])
-def test_a_state_directory_that_others_can_write_is_refused(engine: Engine, mode: int, ok: bool) -> None:
+def test_a_state_directory_writable_by_others_is_reported(engine: Engine, mode: int, ok: bool) -> None:
     os.chmod(engine.paths.root, mode)
     assert findings(engine)["root directory"].ok == ok
 
 
-def test_filters_that_the_machine_cannot_make_are_told_with_their_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_filters_are_reported_with_their_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_library(*_: object) -> None:
         raise PyctrError("libseccomp.so.2 is not there")
 
@@ -349,4 +349,4 @@ def test_filters_that_the_machine_cannot_make_are_told_with_their_fix(monkeypatc
     seccomp, rules = doctor_filters.findings()
     assert (seccomp.ok, seccomp.needed, "libseccomp.so.2 is not there" in seccomp.text) == (False, True, True)
     assert (rules.ok, "refuses a BPF program" in rules.text) == (False, True)
-    assert all("CONFIG_" in fact.fix for fact in (seccomp, rules))
+    assert all("CONFIG_" in finding.fix for finding in (seccomp, rules))

@@ -1,4 +1,4 @@
-"""A watch tells of what changes in a directory after it was made, and waits while nothing does."""
+"""A watch reports changes in a directory after its creation, and waits if there are none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_ends_the_wait_and_nothing_does_not(tmp_path: Path, change: str) -> None:
+def test_a_change_ends_the_wait(tmp_path: Path, change: str) -> None:
     directory = tmp_path / "watched"
     directory.mkdir()
     (directory / "file").touch()
@@ -45,7 +45,7 @@ def test_the_end_of_a_process_ends_the_wait(tmp_path: Path) -> None:
         os.close(pidfd)
 
 
-def test_a_directory_that_is_not_there_is_an_error_with_its_path(tmp_path: Path) -> None:
+def test_a_missing_directory_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         watch.Watch(str(tmp_path / "missing"))
     assert caught.value.filename == str(tmp_path / "missing")

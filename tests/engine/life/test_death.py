@@ -1,4 +1,4 @@
-"""Death at every step that `--explain` tells: whoever is killed, the records tell the truth, and nothing stays."""
+"""Kill each process at every step that `--explain` shows: the records stay correct, and nothing is left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.engine.life.test_survival import children_of, end_of, groups
 if TYPE_CHECKING:
     from tests.conftest import Pyctr
 
-# The command line; at the n-th step of all its processes together it says so, and waits.
+# The command line. At the n-th step of all its processes together it writes to the socket and waits.
 STOPPING = """
 import mmap, os, sys
 sys.path.append(sys.argv.pop(1))
@@ -38,9 +38,9 @@ entry()
 
 
 def killed_at(pyctr: Pyctr, step: int, victim: str, *words: str) -> int | None:
-    """Run a command and kill one of its processes at a step: its pid, 0 where it was not there (yet, or any more).
+    """Run a command, kill one of its processes at a step, and return its pid; 0 if it did not run at that step.
 
-    None where there was no such step: the command has ended by itself.
+    Returns None if there is no such step because the command has ended.
     """
     ours, theirs = socket.socketpair()
     with ours:
@@ -61,7 +61,7 @@ def killed_at(pyctr: Pyctr, step: int, victim: str, *words: str) -> int | None:
             if victim == "cli":
                 cli.wait()
         with contextlib.suppress(BrokenPipeError):
-            ours.send(b"x")  # the others go on
+            ours.send(b"x")  # the other processes continue
     cli.wait(timeout=20)
     for pid in (container, monitor):
         if pid:
@@ -71,8 +71,8 @@ def killed_at(pyctr: Pyctr, step: int, victim: str, *words: str) -> int | None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["cli", "monitor", "container"])
-def test_killed_at_any_step_of_a_run(pyctr: Pyctr, victim: str) -> None:
-    pyctr("run", "--rm", "busybox", "true", check=True)  # so that all directories are there
+def test_a_kill_at_any_step_of_run_leaves_nothing_behind(pyctr: Pyctr, victim: str) -> None:
+    pyctr("run", "--rm", "busybox", "true", check=True)  # so that all directories exist
     words = ("run", "-v", "data:/data", "-m", "64m", "busybox", "true")
     step = killed = 0
     while (pid := killed_at(pyctr, step + 1, victim, *words)) is not None:
@@ -81,7 +81,7 @@ def test_killed_at_any_step_of_a_run(pyctr: Pyctr, victim: str) -> None:
     assert killed > 50
     if left := pyctr("ps", "-aq").stdout.split():
         pyctr("rm", "-f", *left, check=True)
-    for directory in (pyctr.root / "containers").iterdir():  # half made: settled long ago, as doctor counts it
+    for directory in (pyctr.root / "containers").iterdir():  # make half-made ones old enough for doctor
         os.utime(directory, (0, 0))
     for name in (pyctr.root / "names").iterdir():
         os.utime(name, (0, 0), follow_symlinks=False)
@@ -92,7 +92,7 @@ def test_killed_at_any_step_of_a_run(pyctr: Pyctr, victim: str) -> None:
     assert pyctr("run", "--rm", "-v", "data:/data", "busybox", "echo", "again").stdout == "again\n"
 
 
-def test_killed_at_any_step_of_a_commit(pyctr: Pyctr) -> None:
+def test_a_kill_at_any_step_of_commit_leaves_no_image(pyctr: Pyctr) -> None:
     pyctr("run", "--name", "box", "busybox", "sh", "-c", "mkdir /d; echo new >/d/file; rm /etc/passwd", check=True)
     step = 0
     while killed_at(pyctr, step + 1, "cli", "commit", "box", "made"):

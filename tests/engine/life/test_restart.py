@@ -1,4 +1,4 @@
-"""Restart policies as decisions: who is started again, when, and how long it waits."""
+"""Restart policies as decisions: if a container is restarted, and after which delay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THEN = "2024-05-01T10:00:00Z"
         ("on-failure:0", 1, False, 50, True),
     ],
 )
-def test_who_ends_is_started_again_by_policy(
+def test_the_policy_decides_if_an_exited_container_is_restarted(
     policy: str, code: int, stopped: bool, count: int, again: bool
 ) -> None:
     state = State(Status="exited", ExitCode=code, ManuallyStopped=stopped, RestartCount=count, StartedAt=THEN)
@@ -40,21 +40,23 @@ def test_who_ends_is_started_again_by_policy(
     [
         ("", 255, False, False),
         ("always", 0, False, True),
-        ("always", 0, True, True),  # as Docker: only until the daemon starts again
+        ("always", 0, True, True),  # as in Docker: a manual stop holds only until the daemon starts again
         ("unless-stopped", 255, False, True),
         ("unless-stopped", 255, True, False),
         ("on-failure", 0, False, False),
         ("on-failure", 255, False, True),
     ],
 )
-def test_a_boot_starts_what_the_policy_wants(policy: str, code: int, stopped: bool, starts: bool) -> None:
+def test_the_policy_decides_if_a_boot_starts_a_container(
+    policy: str, code: int, stopped: bool, starts: bool
+) -> None:
     state = State(Status="exited", ExitCode=code, ManuallyStopped=stopped, StartedAt=THEN)
     assert restart.after_boot(policy, state) is starts
     assert not restart.after_boot(policy, State(Status="running", StartedAt=THEN))
     assert not restart.after_boot(policy, State(Status="created"))
 
 
-def test_the_wait_doubles_to_a_minute_and_begins_anew_after_ten_seconds_of_running() -> None:
+def test_the_delay_doubles_up_to_a_minute_and_is_reset_after_ten_seconds_of_running() -> None:
     delays, delay = [], 0.0
     for _ in range(12):
         delay = restart.next_delay(delay, ran=0.5)
@@ -74,6 +76,6 @@ def test_the_wait_doubles_to_a_minute_and_begins_anew_after_ten_seconds_of_runni
         ("on-failure:", "must be an integer"),
     ],
 )
-def test_a_wrong_policy_is_refused(text: str, words: str) -> None:
+def test_an_invalid_policy_is_refused(text: str, words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
         restart.parse(text)

@@ -1,4 +1,4 @@
-"""A container outlives whoever started it; killed processes of ours leave nothing that the next command minds."""
+"""Containers survive a killed command or monitor, and the next command copes with the leftovers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.leaks import cgroup_name
 
 
 def state(pyctr: Pyctr, name: str) -> dict[str, object]:
-    """What state.json says: also what `inspect` does not show."""
+    """Read state.json, which has more than `inspect` shows."""
     id = pyctr("inspect", "--format", "{{.Id}}", name, check=True).stdout.strip()
     found: dict[str, object] = json.loads((pyctr.root / "containers" / id / "state.json").read_text())
     return found
@@ -37,7 +37,7 @@ def end_of(pid: int) -> None:
 
 
 def groups(root: Path) -> list[str]:
-    """The cgroups of containers of a state directory; the one of our own helpers goes a moment after the last."""
+    """Return the containers' cgroups of a state directory, without `helpers`, which is removed a moment later."""
     found = subprocess.run(
         ["find", "/sys/fs/cgroup", "-path", f"*/{cgroup_name(root)}/*", "-type", "d", "-not", "-name", "helpers"],
         capture_output=True,
@@ -58,7 +58,7 @@ def test_a_killed_cli_leaves_its_container_running_and_its_log_growing(pyctr: Py
     assert pyctr("logs", "box").stdout == "one\ntwo\n"
 
 
-def test_a_killed_monitor_does_not_take_the_container_along(pyctr: Pyctr) -> None:
+def test_a_container_survives_its_killed_monitor(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
     monitor = int(str(state(pyctr, "box")["MonitorPid"]))
     os.kill(monitor, signal.SIGKILL)
@@ -73,14 +73,14 @@ def test_a_killed_monitor_does_not_take_the_container_along(pyctr: Pyctr) -> Non
     assert pyctr("start", "box").returncode == 0
 
 
-def test_a_container_killed_from_the_host_has_exited_with_137(pyctr: Pyctr) -> None:
+def test_a_container_killed_from_the_host_exits_with_137(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
     os.kill(int(str(state(pyctr, "box")["Pid"])), signal.SIGKILL)
     assert pyctr("wait", "box").stdout == "137\n"
     assert state(pyctr, "box")["Error"] == ""
 
 
-def test_both_killed_at_once_is_seen_by_the_next_command(pyctr: Pyctr) -> None:
+def test_the_next_command_records_that_container_and_monitor_were_killed(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
     now = state(pyctr, "box")
     for key in ("MonitorPid", "Pid"):
@@ -92,7 +92,7 @@ def test_both_killed_at_once_is_seen_by_the_next_command(pyctr: Pyctr) -> None:
 
 
 def test_after_a_reboot_containers_have_exited_and_start_again(pyctr: Pyctr) -> None:
-    """As a reboot leaves it: no process, no run directory, no cgroup."""
+    """The state after a reboot: no process, no run directory, no cgroup."""
     pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", "echo up; sleep 60", check=True)
     now = state(pyctr, "box")
     for key in ("MonitorPid", "Pid"):
@@ -108,14 +108,14 @@ def test_after_a_reboot_containers_have_exited_and_start_again(pyctr: Pyctr) -> 
 
 
 @pytest.mark.parametrize("victim", ["cli", "monitor"])
-def test_killed_at_any_moment_of_a_start_nothing_is_left_that_rm_and_doctor_do_not_take(
+def test_rm_and_doctor_remove_the_leftovers_of_a_kill_at_any_moment_of_a_start(
     pyctr: Pyctr, victim: str, slowness: float
 ) -> None:
-    pyctr("run", "--rm", "busybox", "true", check=True)  # so that all directories are there
+    pyctr("run", "--rm", "busybox", "true", check=True)  # so that all directories exist
     for step in range(16):
         command = pyctr.command("run", "--name", f"box{step}", "busybox", "true")
         cli = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep((0.012 + step * 0.003) * slowness)  # through the start, which is what the test is about
+        time.sleep((0.012 + step * 0.003) * slowness)  # kill at different moments of the start
         targets = [cli.pid] if victim == "cli" else children_of(cli.pid)
         for pid in targets:
             os.kill(pid, signal.SIGKILL)
@@ -123,7 +123,7 @@ def test_killed_at_any_moment_of_a_start_nothing_is_left_that_rm_and_doctor_do_n
     left = pyctr("ps", "-aq").stdout.split()
     if left:
         pyctr("rm", "-f", *left, check=True)
-    for directory in (pyctr.root / "containers").iterdir():  # half made: settled long ago, as doctor counts it
+    for directory in (pyctr.root / "containers").iterdir():  # make half-made ones old enough for doctor
         os.utime(directory, (0, 0))
     for name in (pyctr.root / "names").iterdir():
         os.utime(name, (0, 0), follow_symlinks=False)
@@ -133,7 +133,7 @@ def test_killed_at_any_moment_of_a_start_nothing_is_left_that_rm_and_doctor_do_n
     assert pyctr("run", "--rm", "--name", "box3", "busybox", "echo", "again").stdout == "again\n"
 
 
-def test_what_a_monitor_left_that_was_killed_between_two_hierarchies_is_removed(pyctr: Pyctr) -> None:
+def test_a_group_left_in_one_hierarchy_by_a_killed_monitor_is_removed(pyctr: Pyctr) -> None:
     id = pyctr("create", "--name", "box", "busybox", "true", check=True).stdout.strip()
     os.makedirs(pyctr.root / "run/containers" / id)
     os.makedirs(f"{hierarchy.detect().mounts[0].mountpoint}/{cgroup_name(pyctr.root)}/{id}")
@@ -151,14 +151,14 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
-def test_a_quick_program_s_end_is_never_missed(pyctr: Pyctr) -> None:
-    """The end must reach a client whose own last packet was never read (ECONNRESET comes before the data)."""
+def test_the_end_of_a_quick_program_is_never_missed(pyctr: Pyctr) -> None:
+    """The exit status must reach a client whose last packet was never read (ECONNRESET precedes the data)."""
     for _ in range(60):
         done = pyctr("run", "--rm", "busybox", "true")
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_one_of_several_takes_the_name(pyctr: Pyctr) -> None:
+def test_one_of_several_simultaneous_runs_gets_the_name(pyctr: Pyctr) -> None:
     starts = [
         subprocess.Popen(
             pyctr.command("run", "-d", "--name", "one", "busybox", "sleep", "60"),
@@ -224,7 +224,7 @@ def test_many_containers_start_in_parallel(pyctr: Pyctr) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_two_hundred_idle_ones_stay_up(pyctr: Pyctr) -> None:
+def test_two_hundred_idle_containers_run(pyctr: Pyctr) -> None:
     command = " ".join(f"'{word}'" for word in pyctr.command("run", "-d", "busybox", "sleep", "1000"))
     subprocess.run(["sh", "-c", f"seq 200 | xargs -P 4 -I{{}} {command} >/dev/null"], check=True)
     ids = pyctr("ps", "-q", "--no-trunc").stdout.split()
@@ -235,8 +235,8 @@ def test_two_hundred_idle_ones_stay_up(pyctr: Pyctr) -> None:
     assert pyctr("ps", "-aq").stdout == ""
 
 
-def test_ps_is_quick_with_a_thousand_stopped(pyctr: Pyctr) -> None:
-    """It takes less than a millisecond for each, and nothing grows with their square."""
+def test_ps_is_quick_with_a_thousand_stopped_containers(pyctr: Pyctr) -> None:
+    """It takes less than a millisecond per container, and the time is not quadratic."""
     id = pyctr("create", "--name", "box", "busybox", "true", check=True).stdout.strip()
     for number in range(999):
         other = f"{number:064x}"
@@ -253,7 +253,7 @@ def test_ps_is_quick_with_a_thousand_stopped(pyctr: Pyctr) -> None:
     assert took < 3, "0.3 s on a quiet machine"
 
 
-def test_much_output_arrives_whole_and_costs_the_monitor_no_memory(pyctr: Pyctr) -> None:
+def test_a_large_output_arrives_whole_and_is_not_buffered_by_the_monitor(pyctr: Pyctr) -> None:
     megabytes = 20
     command = pyctr.command(
         "run", "--name", "box", "busybox", "sh", "-c", f"yes {'0123456789' * 9} | head -c {megabytes << 20}"
@@ -269,7 +269,7 @@ def test_much_output_arrives_whole_and_costs_the_monitor_no_memory(pyctr: Pyctr)
     assert size == megabytes << 20
 
 
-def test_what_a_killed_run_or_rm_left_the_next_ps_removes_and_nothing_that_is_being_made(pyctr: Pyctr) -> None:
+def test_ps_removes_the_leftovers_of_a_killed_run_or_rm_and_spares_a_container_being_made(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "box", "busybox", "true", check=True)
     containers, names = pyctr.root / "containers", pyctr.root / "names"
     old = {"removing": containers / ("1" * 64 + ".removing"), "half": containers / ("2" * 64)}

@@ -1,4 +1,4 @@
-"""The last lines of a log are found from its end, and a line that is not whole yet is not read."""
+"""Read a log: the last lines are found from the end, and an unfinished line is left for later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def tail(content: bytes, count: int, block: int = log_reader._BLOCK) -> bytes:
-    """What is in a file from where its last lines begin."""
+    """Return the last `count` lines of a file, with the rest of the file after them."""
     fd = os.memfd_create("log")
     before, log_reader._BLOCK = log_reader._BLOCK, block
     try:
@@ -44,7 +44,7 @@ def tail(content: bytes, count: int, block: int = log_reader._BLOCK) -> bytes:
         (b"torn", 1, b"torn"),
     ],
 )
-def test_the_last_lines(content: bytes, count: int, found: bytes) -> None:
+def test_the_last_lines_are_found(content: bytes, count: int, found: bytes) -> None:
     assert tail(content, count) == found
 
 
@@ -53,14 +53,12 @@ def test_the_last_lines(content: bytes, count: int, found: bytes) -> None:
     st.integers(0, 12),
     st.integers(1, 10),
 )
-def test_the_last_lines_are_the_same_however_large_the_blocks_are(
-    lines: list[bytes], count: int, block: int
-) -> None:
+def test_the_last_lines_do_not_depend_on_the_block_size(lines: list[bytes], count: int, block: int) -> None:
     whole = [line + b"\n" for line in lines]
     assert tail(b"".join(whole), count, block) == b"".join(whole[len(whole) - min(count, len(whole)) :])
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_written_lines_are_read_back(tmp_path: Path) -> None:
     path = str(tmp_path / "log.jsonl")
     writer = logs.LogWriter(path)
     writer.write("stdout", b"one\ntw")
@@ -72,7 +70,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert [entry.text for entry in log_reader.read(path, tail=2)] == ["two\n", "end"]
 
 
-def test_a_line_that_is_not_whole_is_read_when_it_is(tmp_path: Path) -> None:
+def test_an_unfinished_line_is_read_once_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     line = b'{"log":"a\\n","stream":"stdout","time":"t"}\n'
     path.write_bytes(line + line[:10])
@@ -84,18 +82,18 @@ def test_a_line_that_is_not_whole_is_read_when_it_is(tmp_path: Path) -> None:
         assert [entry.text for entry in reader.entries()] == ["a\n"]
 
 
-def test_a_torn_line_is_passed_over_and_hides_no_other(tmp_path: Path) -> None:
+def test_a_torn_line_is_skipped_and_hides_no_other_line(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     line = b'{"log":"a\\n","stream":"stdout","time":"t"}\n'
     path.write_bytes(line + line[:20] + line + b"\n[]\n" + line)
     assert [entry.text for entry in log_reader.read(str(path))] == ["a\n", "a\n"]
 
 
-def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
+def test_a_missing_log_is_empty(tmp_path: Path) -> None:
     assert list(log_reader.read(str(tmp_path / "missing"))) == []
 
 
-def test_a_line_without_end_is_split_and_does_not_grow_the_writer(tmp_path: Path) -> None:
+def test_an_endless_line_is_split_and_is_not_kept_in_memory(tmp_path: Path) -> None:
     path = str(tmp_path / "log.jsonl")
     writer = logs.LogWriter(path)
     writer.write("stdout", b"x" * (3 * logs.MAX_LINE + 5))

@@ -1,4 +1,4 @@
-"""Lines of a log, written whole whatever is in them, and quick where they are plain."""
+"""Write a log: any bytes in a line are preserved or replaced, and plain lines are fast."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def written(path: Path, *chunks: bytes) -> list[str]:
         "a\n" * 1000,
     ],
 )
-def test_text_comes_back_as_it_was(tmp_path: Path, text: str) -> None:
+def test_text_is_read_back_unchanged(tmp_path: Path, text: str) -> None:
     assert "".join(written(tmp_path / "log", text.encode())) == text
     assert written(tmp_path / "again", *(bytes([byte]) for byte in text.encode())) == text.splitlines(
         keepends=True
@@ -44,17 +44,15 @@ def test_a_line_without_an_end_is_split(tmp_path: Path) -> None:
     assert [len(line) for line in lines] == [MAX_LINE, MAX_LINE, 6]
 
 
-def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf_8_are_replaced(tmp_path: Path) -> None:
     assert written(tmp_path / "log", b"a\xffb\n") == ["a\ufffdb\n"]
 
 
-def test_a_flood_of_short_lines_is_written_faster_than_a_program_prints_it(
-    tmp_path: Path, slowness: float
-) -> None:
+def test_short_lines_are_written_faster_than_a_program_prints_them(tmp_path: Path, slowness: float) -> None:
     writer = LogWriter(str(tmp_path / "log"))
     chunk = b"y\n" * 16384
     began = time.process_time()
     for _ in range(64):
         writer.write("stdout", chunk)
     writer.close()
-    assert time.process_time() - began < 1.0 * slowness  # 2 MB; one at a time they took 2.5 s
+    assert time.process_time() - began < 1.0 * slowness  # 2 MB; line by line it took 2.5 s

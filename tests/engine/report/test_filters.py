@@ -1,4 +1,4 @@
-"""Filters of the engine: what they select, and one message for a wrong one by the API and on the command line."""
+"""The engine's filters: their selections, and the same error from the API and the command line."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ WRONG: dict[tuple[str, Make], list[str]] = {
 @pytest.mark.parametrize(
     ("verb", "make", "text"), [(verb, make, text) for (verb, make), texts in WRONG.items() for text in texts]
 )
-def test_a_wrong_filter_has_one_message(pyctr: Pyctr, root: Path, verb: str, make: Make, text: str) -> None:
+def test_an_invalid_filter_is_the_same_error_both_ways(
+    pyctr: Pyctr, root: Path, verb: str, make: Make, text: str
+) -> None:
     with pytest.raises(PyctrError) as caught:
         make(Engine(str(root)), [text])
     done = pyctr(*verb.split(), "--filter", text)
@@ -66,14 +68,14 @@ def test_a_wrong_filter_has_one_message(pyctr: Pyctr, root: Path, verb: str, mak
     assert done.stderr.splitlines()[0] == f"pyctr_lite: {caught.value.message}"
 
 
-def test_two_truths_contradict(pyctr: Pyctr) -> None:
+def test_contradicting_values_of_dangling_are_refused(pyctr: Pyctr) -> None:
     for verb in ("volume", "image"):
         done = pyctr(verb, "ls", "-f", "dangling=true", "-f", "dangling=0")
         assert done.stderr.startswith("pyctr_lite: invalid filter 'dangling=[true false]'")
 
 
 @pytest.mark.parametrize("flag", ["since", "until"])
-def test_a_wrong_time_has_one_message(pyctr: Pyctr, flag: str) -> None:
+def test_an_invalid_time_is_the_same_error_both_ways(pyctr: Pyctr, flag: str) -> None:
     pyctr("create", "--name", "box", "busybox", check=True)
     with pytest.raises(PyctrError) as caught:
         grammar.time_limit(flag, "yesterday")
@@ -83,13 +85,13 @@ def test_a_wrong_time_has_one_message(pyctr: Pyctr, flag: str) -> None:
     assert grammar.time_limit(flag, "") is None
 
 
-def test_of_several_times_the_tightest_counts() -> None:
+def test_the_earliest_of_several_times_counts() -> None:
     values = grammar.parse(["until=1970-01-02T00:00:00Z", "until=1970-01-01T00:00:01Z"], ["until"])
     assert grammar.created_before(values) == 10**9
     assert grammar.created_before({}) is None
 
 
-def test_keys_are_read_in_any_case_and_without_blanks() -> None:
+def test_keys_ignore_case_and_blanks() -> None:
     assert grammar.parse([" LABEL = a=b ", "label=c"], ["label"]) == {"label": ["a=b", "c"]}
     assert grammar.has_labels({"a": "b", "c": ""}, {"label": ["a=b", "c"], "label!": ["d"]})
     assert not grammar.has_labels({"a": "b"}, {"label!": ["a"]})

@@ -1,4 +1,4 @@
-"""A mistake in the options of a container is the same error by the Python API and on the command line."""
+"""Wrong options of a container are the same error from the Python API and from the command line."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def client(root: Path) -> Iterator[Client]:
 
 
 def by_api(engine: Engine, given: dict[str, Any]) -> str:
-    """Return the message that the API gives for some options, having made nothing."""
+    """Return the API's error message for some options. Nothing may have been created."""
     with pytest.raises(PyctrError) as caught:
         engine.containers.create(ContainerOptions(image="busybox", command=["true"], **given))
     assert engine.containers.list() == []
@@ -156,12 +156,15 @@ def by_api(engine: Engine, given: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("flags", "given"), BOTH_WAYS, ids=[" ".join(flags)[:50] for flags, _ in BOTH_WAYS])
-def test_a_mistake_has_one_message(pyctr: Pyctr, engine: Engine, flags: list[str], given: dict[str, Any]) -> None:
+def test_a_wrong_option_is_the_same_error_both_ways(
+    pyctr: Pyctr, engine: Engine, flags: list[str], given: dict[str, Any]
+) -> None:
     api = by_api(engine, given)
     for verb in ("run", "create"):
         done = pyctr(verb, *flags, "busybox", "true")
         line = done.stderr.partition("\n  ")[0].removeprefix("pyctr_lite: ").removesuffix("\n")
-        if line.startswith("invalid argument ") and '" flag: ' in line:  # as Docker's client, which names the flag
+        # Docker's client names the flag, and so does ours.
+        if line.startswith("invalid argument ") and '" flag: ' in line:
             assert done.returncode == 125
             assert line.split('" flag: ', 1)[1] == api.removeprefix(f"{next(iter(given))}: ")
         else:
@@ -171,17 +174,17 @@ def test_a_mistake_has_one_message(pyctr: Pyctr, engine: Engine, flags: list[str
 
 
 @pytest.mark.parametrize("name", WRONG_TYPES)
-def test_a_value_of_a_wrong_type_is_refused_with_the_right_one(client: Client, name: str) -> None:
+def test_a_value_of_the_wrong_type_is_an_error_with_the_right_type(client: Client, name: str) -> None:
     given = {"command": ["true"], name: WRONG_TYPES[name]}
     with pytest.raises(InvalidArgument, match=f"^{name} must be ") as caught:
         client.engine.containers.create(ContainerOptions(image="busybox", **given))
     with pytest.raises(InvalidArgument) as asked:
         client.run("busybox", **given)
     assert asked.value.message == caught.value.message
-    assert client._helper is None  # nothing was asked of it
+    assert client._helper is None  # not even started
 
 
-def test_every_option_has_a_type_and_its_default_is_of_it() -> None:
+def test_every_option_has_a_type_that_its_default_fits() -> None:
     check_types(ContainerOptions())
     check_types(ExecOptions([]))
     for name, default in ContainerOptions.DEFAULTS.items():
@@ -192,7 +195,7 @@ def test_every_option_has_a_type_and_its_default_is_of_it() -> None:
                 check_types(ContainerOptions(**{name: [7]}))
 
 
-def test_a_long_value_is_shortened(engine: Engine) -> None:
+def test_a_long_value_is_shortened_in_the_error(engine: Engine) -> None:
     assert len(by_api(engine, {"memory": "9" * 5000})) < 120
 
 
@@ -200,7 +203,7 @@ def test_a_long_value_is_shortened(engine: Engine) -> None:
     ("name", "value"),
     [("env", "A=1"), ("user", 0), ("workdir", None), ("tty", "yes"), ("privileged", 1.5)],
 )
-def test_the_options_of_exec_have_types(client: Client, name: str, value: Any) -> None:
+def test_the_options_of_exec_are_type_checked(client: Client, name: str, value: Any) -> None:
     with pytest.raises(InvalidArgument, match=f"^{name} must be "):
         client.exec("box", ["true"], **{name: value})
 
@@ -238,7 +241,7 @@ UPDATES: list[tuple[list[str], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("flags", "changes"), UPDATES, ids=[" ".join(flags) for flags, _ in UPDATES])
-def test_a_mistake_in_an_update_has_one_message(
+def test_a_wrong_update_is_the_same_error_both_ways(
     pyctr: Pyctr, engine: Engine, flags: list[str], changes: dict[str, Any]
 ) -> None:
     pyctr("create", "--rm", "--name", "box", "-m", "64m", "--memory-swap", "128m", "busybox", "true", check=True)
@@ -250,7 +253,7 @@ def test_a_mistake_in_an_update_has_one_message(
     assert pyctr("inspect", "box").stdout == before
 
 
-def test_an_update_by_the_api_means_what_the_command_line_means(pyctr: Pyctr, engine: Engine) -> None:
+def test_an_update_by_the_api_has_the_same_effect_as_on_the_command_line(pyctr: Pyctr, engine: Engine) -> None:
     pyctr("create", "--name", "box", "--restart", "always", "--cpuset-cpus", "0", "busybox", "true", check=True)
     update.update(engine.containers.get("box"), {"restart": "no", "cpuset_cpus": "", "memory": 0, "pids_limit": 9})
     shown = json.loads(pyctr("inspect", "-f", "{{json .HostConfig}}", "box").stdout)
@@ -262,7 +265,7 @@ def test_an_update_by_the_api_means_what_the_command_line_means(pyctr: Pyctr, en
         update.update(engine.containers.get("box"), {"tty": True})
 
 
-def test_zero_and_no_mean_not_given(engine: Engine) -> None:
+def test_zero_and_no_are_the_same_as_not_given(engine: Engine) -> None:
     zeros = dict.fromkeys(
         ("memory_swap", "memory_reservation", "cpu_shares", "pids_limit", "blkio_weight", "shm_size"), 0
     )
