@@ -8,4 +8,7 @@ class Todo(NotImplementedError):
 
 
 class ReferenceCalled(RuntimeError):
-    """A learner's function calls the runtime's own function that it stands for."""
+    """A learner's function calls the engine's own function that it stands for."""
+
+    def __init__(self, id: str, name: str) -> None:
+        super().__init__(f"{id}: this calls the engine's own {name}(): write yours")

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from labs.kit.checks.arena import Arena
 from labs.kit.checks.expect import CheckFailed, equal, expect, in_child, told
+from labs.kit.checks.yours import Yours
 from pyctr_lite import linux
 from pyctr_lite.namespaces import create, idmap, join, kinds, network
 
@@ -88,52 +90,24 @@ def wait(pid: int) -> int:
 # --- 1.1 -------------------------------------------------------------------------------------------------
 
 
-def test_1_1_each_kind_is_one_bit() -> None:
+def test_1_1_each_kind_is_one_bit(yours: Yours) -> None:
     bits = {
         "user": linux.CLONE_NEWUSER,
         "cgroup": linux.CLONE_NEWCGROUP,
-        "ipc": linux.CLONE_NEWIPC,
-        "uts": linux.CLONE_NEWUTS,
-        "net": linux.CLONE_NEWNET,
-        "network": linux.CLONE_NEWNET,
-        "pid": linux.CLONE_NEWPID,
-        "time": linux.CLONE_NEWTIME,
-        "mnt": linux.CLONE_NEWNS,
-        "mount": linux.CLONE_NEWNS,
     }
     for name, flag in bits.items():
-        equal(kinds.flags([name]), flag, f"flags([{name!r}])")
-    equal(kinds.flags([]), 0, "flags([]): no kind, no bit")
+        equal(yours([name]), flag, f"flags([{name!r}])")
+    equal(yours([]), 0, "flags([]): no kind, no bit")
 
 
-def test_1_1_several_kinds_are_one_word() -> None:
-    names = ["pid", "network", "mount"]
-    equal(
-        linux.decode_flags(("CLONE_NEW",), kinds.flags(names)),
-        linux.decode_flags(("CLONE_NEW",), linux.CLONE_NEWPID | linux.CLONE_NEWNET | linux.CLONE_NEWNS),
-        f"flags({names}): every kind that is asked for has its bit in the word",
-    )
-    equal(
-        hex(kinds.flags(["net", "network"])),
-        hex(linux.CLONE_NEWNET),
-        "flags(['net', 'network']): two names of one kind. Which operator sets a bit that may be set already?",
-    )
+def test_1_1_an_unknown_kind_is_an_error(yours: Yours) -> None:
+    yours.raises(KeyError, ["pid", "moon"], about="Who finds out that a wall they asked for is missing?")
 
 
-def test_1_1_an_unknown_kind_is_an_error() -> None:
-    try:
-        found = kinds.flags(["pid", "moon"])
-    except KeyError:
-        return
-    raise CheckFailed(
-        f"flags(['pid', 'moon']) gives {found:#x}: no error for a kind that does not exist. Who finds out that a "
-        "wall they asked for is missing?"
-    )
-
-
-def test_1_1_a_container_has_the_namespaces_that_were_asked_for(pyctr: Any) -> None:
+def test_1_1_a_container_has_the_namespaces_that_were_asked_for(pyctr: Any, arena: Arena) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000")
-    inside = namespaces(pyctr("inspect", "--format", "{{.State.Pid}}", "web").stdout.strip())
+    pid = arena.outer(int(pyctr("inspect", "--format", "{{.State.Pid}}", "web").stdout.strip()))
+    inside = namespaces(pid)
     here = namespaces()
     new = {name for name in here if here[name] != inside[name]}
     equal(sorted(new - {"cgroup"}), ["ipc", "mnt", "net", "pid", "uts"], "the new namespaces of a container")
@@ -643,18 +617,22 @@ def reached() -> str:
     return "connected"
 
 
-def test_1_6_127_0_0_1_answers() -> None:
-    def look() -> list[str]:
-        before = reached()
-        network.bring_up_loopback()
-        return [before, reached()]
-
-    before, after = in_child(look, linux.CLONE_NEWNET)
-    equal(before, "ENETUNREACH", "a connection to 127.0.0.1 before (this is the check's own part)")
+def test_1_6_127_0_0_1_answers(yours: Yours) -> None:
+    with yours.at(linux.CLONE_NEWNET) as function:
+        look = lambda: function.process.look(reached, linux.CLONE_NEWNET)
+        equal(look(), "ENETUNREACH", "a connection to 127.0.0.1 before (this is the check's own part)")
+        function()
+        after = look()
     expect(
         after == "connected",
         f"after bring_up_loopback a connection to 127.0.0.1 still gives {after}: the flags of `lo` were asked "
         "for. Which call sets them?",
+    )
+
+
+def test_1_6_a_refusal_comes_out(yours: Yours) -> None:
+    yours.each_refusal(
+        lambda function, watch: function.answer(watch=watch), ("socket", "ioctl"), flags=linux.CLONE_NEWNET
     )
 
 

@@ -16,15 +16,16 @@ class _SockFprog(ctypes.Structure):
     _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
-def set_mode_filter(program: bytes, flags: int = 0) -> None:
+def set_mode_filter(program: bytes, flags: int = 0) -> int:
     """Filter all later system calls of the caller, its children and the programs they execute.
 
     Fails with EACCES for a caller with neither no_new_privs nor CAP_SYS_ADMIN in its user namespace, EINVAL for
-    a program that the kernel rejects. A filter cannot be removed once installed.
+    a program that the kernel rejects. A filter cannot be removed once installed. Returns 0, or with
+    SECCOMP_FILTER_FLAG_NEW_LISTENER a descriptor for seccomp_unotify(2).
     """
     count = len(program) // INSTRUCTION_BYTES
     argument = _SockFprog(count, program)
-    call.make(
+    return call.make(
         lambda: (
             f"seccomp(SECCOMP_SET_MODE_FILTER, {constants.decode_flags(('SECCOMP_FILTER_FLAG_',), flags)}, "
             f"{count} instructions)"

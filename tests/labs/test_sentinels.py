@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labs.kit.exercises import manifest
-from labs.kit.exercises.source import read
+from labs.kit.exercises.source import state
 from pyctr_lite.cgroups import hierarchy
 from tests.conftest import Pyctr
 from tests.leaks import cgroup_name
@@ -32,7 +32,7 @@ def raising(labs: Path) -> Callable[[manifest.Exercise], None]:
                 f'raise Todo("{exercise.id}")', f'raise RuntimeError("sentinel {exercise.id}")'
             )
         )
-        assert read(path).state(exercise.name) == "written"
+        assert state(labs, exercise) == ("written", "")
 
     return put
 

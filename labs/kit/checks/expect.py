@@ -1,18 +1,14 @@
-"""How a check says what it observed, and how what a learner's function raised is told."""
+"""How a check says what it observed."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labs.kit import ReferenceCalled
-from labs.kit.exercises import manifest
-from pyctr_lite import learner_frame, linux
+from labs.kit.subject import codec
+from pyctr_lite import linux
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +16,11 @@ if TYPE_CHECKING:
 
 class CheckFailed(AssertionError):
     """What was observed, as a sentence that ends in a question or says where to look."""
+
+    def __init__(self, observed: str, traceback: str = "") -> None:
+        super().__init__(observed)
+        self.traceback = traceback
+        """The learner's own, if there is one."""
 
 
 def expect(holds: object, observed: str) -> None:
@@ -33,16 +34,32 @@ def expect(holds: object, observed: str) -> None:
 
 
 def equal(found: object, wanted: object, about: str) -> None:
-    """Fail the check where two values differ, showing both."""
-    if found != wanted:
-        raise CheckFailed(f"{about}\n    yours gives  {found!r}\n    wanted is    {wanted!r}")
+    """Fail the check if two values or their types differ, showing both."""
+    if codec.encode(found) != codec.encode(wanted):
+        raise CheckFailed(
+            f"{about}\n    yours gives  {found!r}\n    wanted is    {wanted!r}{_types(found, wanted)}"
+        )
+
+
+def _types(found: object, wanted: object) -> str:
+    """The types, where the values may look alike."""
+    if isinstance(found, codec.Record | codec.Odd) or type(found) is type(wanted):
+        return ""
+    return f"\n    yours is of type {type(found).__name__}, wanted is {type(wanted).__name__}"
+
+
+def told(error: BaseException) -> str:
+    """An exception as a line: a check's own words, or the error's class and text."""
+    if isinstance(error, CheckFailed):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def in_child(function: Callable[[], Any], flags: int = 0) -> Any:
     """Call a function in a child process, in new namespaces (`flags` are CLONE_NEW*): what it returns, by JSON.
 
-    What changes a process for good (unshare, setns, pivot_root, mounts) is checked so. With CLONE_NEWNS mounts are
-    made private first. Fails with CheckFailed where the child raises, with the learner's own line, or is killed.
+    For the judge's own looks; a learner's function is called in the arena. With CLONE_NEWNS mounts are made private
+    first. Fails with CheckFailed if the child raises or is killed.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     sys.stdout.flush()
@@ -70,54 +87,8 @@ def in_child(function: Callable[[], Any], flags: int = 0) -> Any:
     if not text:
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-        raise CheckFailed(f"the process that your function ran in {how}, and never came back from it")
+        raise CheckFailed(f"a process of the check itself {how}")
     found = json.loads(text)
     if "failed" in found:
         raise CheckFailed(found["failed"])
     return found["value"]
-
-
-def told(error: BaseException) -> str:
-    """An exception as a learner can use it: a check's own words, else the error with the learner's own line."""
-    if isinstance(error, CheckFailed | ReferenceCalled):
-        return str(error)
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if timeout := re.match(r"Failed: Timeout .*?([\d.]+)s", text):
-        text = (
-            f"it did not end within {float(timeout[1]):g} s, and was stopped: what does it wait for, or loop on?"
-        )
-    line = _learners_line(error)
-    return f"{text}\n    {line}" if line else text
-
-
-def _learners_line(error: BaseException) -> str:
-    """The innermost line of a lab's file, shortened to its place below labs/; not of the checks themselves."""
-    frames = [
-        frame
-        for frame in learner_frame.frames(error.__traceback__)
-        if Path(frame[0]).parent.name.startswith("lab") and not Path(frame[0]).name.startswith("test_")
-    ]
-    if not frames:
-        return ""
-    file, number, function = frames[-1]
-    text = learner_frame.describe(frames).partition(": ")[2]
-    return f"{'/'.join(Path(file).parts[-2:])}, line {number}, in {function}():  {text}"
-
-
-def whole_traceback(error: BaseException) -> str:
-    """All of it that is the labs' or the runtime's, for VERBOSE=1: not pytest's frames, nor Python's own."""
-    shown = traceback.TracebackException.from_exception(error)
-    _cut(shown)
-    return "".join(shown.format())
-
-
-def _cut(shown: traceback.TracebackException) -> None:
-    frames = [frame for frame in shown.stack if _is_shown(Path(frame.filename))]
-    shown.stack = traceback.StackSummary.from_list(frames)
-    for earlier in (shown.__cause__, shown.__context__):
-        if earlier is not None:
-            _cut(earlier)
-
-
-def _is_shown(file: Path) -> bool:
-    return file.parent.name.startswith("lab") or file.is_relative_to(manifest.CHECKOUT / "pyctr_lite")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from labs.kit.checks import session
+from labs.kit.checks.arena import SLOWNESS
 from labs.kit.exercises import manifest
 from labs.kit.isolation import sandbox, scratch
 from pyctr_lite.engine.state import paths
@@ -25,7 +25,7 @@ def command(files: list[Path], *more: str) -> list[str]:
         *(sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "nbval.plugin", "--nbval"),
         *("-p", "no:cacheprovider", "-c", os.devnull),
         *("--rootdir", str(NOTEBOOKS)),
-        f"--nbval-cell-timeout={SECONDS_A_CELL * session.SLOWNESS:.0f}",
+        f"--nbval-cell-timeout={SECONDS_A_CELL * SLOWNESS:.0f}",
         *more,
         *map(str, files),
     ]

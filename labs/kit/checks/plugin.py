@@ -1,16 +1,19 @@
-"""The pytest plugin inside the sandbox: a learner's functions put in, a line of JSON for each check.
+"""The pytest plugin of the judge: it gives the checks a learner's function in the arena, and records a line a check.
 
-A check is a test named after its exercise: `test_3_2_nothing_of_the_old_root_is_left`. It runs only where the
-exercise is the learner's; then its reference is out of reach (see `swap`).
+A check is a test named after its exercise: `test_3_2_nothing_of_the_old_root_is_left`. It runs only if the exercise
+is written. The judge never runs a learner's code itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from labs.kit.checks import expect
-from labs.kit.exercises import manifest, swap
+from labs.kit.checks.arena import Arena, BrokenFile
+from labs.kit.checks.yours import Yours
+from labs.kit.exercises import manifest, source, swap
 from labs.kit.isolation import sandbox
+from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 
 if TYPE_CHECKING:
@@ -39,8 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    swap.activate(Path(config.getoption("--labs")))
-    config.pluginmanager.register(_Recorder(config.getoption("--results")))
+    labs = Path(config.getoption("--labs")).resolve()
+    config.pluginmanager.register(_Recorder(labs, config.getoption("--results")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,42 +64,104 @@ def exercise_of(item: pytest.Item) -> str:
 class _Recorder:
     """Writes what begins and what comes of it at once: also of a run that is killed the last line is there."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, labs: Path, path: str) -> None:
         self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        self.failed: set[str] = set()
+        self.labs = labs
+        self.ended: set[str] = set()
 
     def write(self, item: pytest.Item, outcome: str, **more: Any) -> None:
         line = {"exercise": exercise_of(item), "check": item.name, "outcome": outcome} | more
         os.write(self.fd, json.dumps(line).encode() + b"\n")
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """An exercise is checked with its own function alone: a fault is told of the one that has it.
-
-        After its first failure it is not checked any further: what hangs once would hang again.
-        """
-        assert swap.active is not None
-        if exercise_of(item) in self.failed:
-            pytest.skip("an earlier check of the exercise has failed")
-        swap.active.leave(exercise_of(item))
+        """After its first failure an exercise is not checked any further: what hangs once would hang again."""
+        if exercise_of(item) in self.ended:
+            pytest.skip("an earlier check of the exercise has failed, or it is not written")
+        state, problem = source.state(self.labs, manifest.find(exercise_of(item)))
+        if state != "written":
+            self.ended.add(exercise_of(item))
+            self.write(item, state, message=problem)
+            pytest.skip(state)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        assert swap.active is not None
-        state = swap.active.states.get(exercise_of(item), "yours")
-        if state != "yours":
-            place = manifest.find(exercise_of(item)).place
-            self.write(item, state, message=swap.active.errors.get(place, ""))
-            pytest.skip(state)
         self.write(item, "begun")
         began = time.monotonic()
         try:
             yield
+            _finish(item)
         except BaseException as error:
-            more = {"message": expect.told(error), "traceback": expect.whole_traceback(error)}
-            self.failed.add(exercise_of(item))
-            self.write(item, "failed", seconds=time.monotonic() - began, **more)
+            error = _first_cause(item, error)
+            self.ended.add(exercise_of(item))
+            outcome = "broken" if isinstance(error, BrokenFile) else "failed"
+            more = {"message": expect.told(error), "traceback": getattr(error, "traceback", "")}
+            if isinstance(error, BrokenFile):
+                more["message"] = str(error)
+            self.write(item, outcome, seconds=time.monotonic() - began, **more)
             raise
         self.write(item, "passed", seconds=time.monotonic() - began)
+
+
+def _finish(item: pytest.Item) -> None:
+    if isinstance(yours := item.funcargs.get("yours"), Yours):  # type: ignore[attr-defined]
+        yours.finish()
+
+
+def _first_cause(item: pytest.Item, error: BaseException) -> BaseException:
+    """A wrong value may only be the consequence of what the function keeps between calls: that is said instead."""
+    try:
+        if isinstance(error, expect.CheckFailed):
+            _finish(item)
+    except expect.CheckFailed as cause:
+        return cause
+    return error
+
+
+class _Arenas:
+    """One arena at a time, of the exercise that is checked now."""
+
+    def __init__(self, labs: Path) -> None:
+        self.labs, self.shared = labs, Path(tempfile.gettempdir())
+        self.current: Arena | None = None
+        self.top: Path | None = None
+        linux.mount(str(self.shared), str(self.shared), None, linux.MS_BIND | linux.MS_REC)
+        linux.mount(None, str(self.shared), None, linux.MS_SHARED)
+
+    def of(self, exercise: manifest.Exercise) -> Arena:
+        if self.current is None or self.current.exercise != exercise:
+            self.close()
+            self.top = Path(tempfile.mkdtemp(prefix="arena-", dir=self.shared.parent))
+            self.current = Arena(exercise, self.labs, self.top, self.shared)
+        return self.current
+
+    def close(self) -> None:
+        if self.current is not None and self.top is not None:
+            self.current.close()
+            shutil.rmtree(self.top, ignore_errors=True)
+        self.current = self.top = None
+
+
+@pytest.fixture(scope="session")
+def _arenas(request: pytest.FixtureRequest) -> Iterator[_Arenas]:
+    if TOKEN == BY_HAND:
+        pytest.fail("checks run in the sandbox: make check EX=…")
+    arenas = _Arenas(Path(request.config.getoption("--labs")).resolve())
+    yield arenas
+    arenas.close()
+
+
+@pytest.fixture
+def arena(_arenas: _Arenas, request: pytest.FixtureRequest) -> Arena:
+    """The arena of the check's exercise."""
+    return _arenas.of(manifest.find(exercise_of(request.node)))
+
+
+@pytest.fixture
+def yours(arena: Arena) -> Iterator[Yours]:
+    """The learner's function. What it may change beyond its result, the check allows: `yours.allow(opens=1)`."""
+    function = Yours(arena, arena.exercise)
+    yield function
+    function.close()
 
 
 @pytest.fixture
@@ -124,46 +192,60 @@ def _end(group: groups.Group) -> None:
             sandbox.remove_group(Path(place))
 
 
+class Done:
+    """How a command ended: as subprocess.CompletedProcess has it."""
+
+    def __init__(self, returncode: int, stdout: str, stderr: str) -> None:
+        self.returncode, self.stdout, self.stderr = returncode, stdout, stderr
+
+
 class Pyctr:
     """The real engine with the function of one exercise in it: `pyctr("run", "--rm", "busybox", "true")`."""
 
-    def __init__(self, root: Path, labs: str, exercise: str) -> None:
-        self.root, self.labs, self.exercise = root, labs, exercise
+    def __init__(self, root: Path, arena: Arena) -> None:
+        self.root, self.arena = root, arena
 
-    def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command; `check` fails with what the engine says, which names the learner's line."""
-        command = [sys.executable, "-m", "pyctr_lite", "--root", str(self.root), f"--labs={self.labs}", *words]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, swap.ONLY: self.exercise},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+    def __call__(self, *words: str, check: bool = True) -> Done:
+        """Run a command in the arena; `check` fails with what the engine says, which names the learner's line."""
+        argv = [sys.executable, "-m", "pyctr_lite", "--root", str(self.root), f"--labs={manifest.LABS}", *words]
+        environment = {"PATH": os.environ["PATH"], "HOME": "/root", "TMPDIR": str(self.root.parent)}
+        environment |= {"PYTHONPATH": str(manifest.CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {swap.ONLY: self.arena.exercise.id}
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull) as nothing:
+            stdio = [nothing.fileno(), out.fileno(), err.fileno()]
+            inner, pidfd = self.arena.command(argv, environment, stdio)
+            try:
+                status = self.arena.status_of(inner, pidfd, 60)
+            finally:
+                os.close(pidfd)
+            out.seek(0)
+            err.seek(0)
+            done = Done(
+                -1 if status is None else status, *(file.read().decode(errors="replace") for file in (out, err))
+            )
         if check and done.returncode:
+            how = "does not end" if status is None else f"fails with exit status {done.returncode}"
             raise expect.CheckFailed(
-                f"with your function in it, `pyctr_lite {' '.join(words)}` fails "
-                f"with exit status {done.returncode}:\n    {done.stderr.strip()}"
+                f"with your function in it, `pyctr_lite {' '.join(words)}` {how}:\n    {done.stderr.strip()}"
             )
         return done
 
 
 @pytest.fixture(scope="session")
-def _engine() -> Path:
-    """A state directory with the image busybox; the sandbox knows its place."""
-    if TOKEN == BY_HAND:
-        pytest.fail("without the sandbox its engine has no place: make check EX=…")
-    directory = Path(os.environ["TMPDIR"]) / "engine"
-    command = [sys.executable, "-m", "pyctr_lite", "--root", str(directory), "image", "bootstrap", "busybox"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+def _engine(_arenas: _Arenas) -> Path:
+    """A state directory with the image busybox; the sandbox knows its path."""
+    directory = _arenas.shared / "engine"
+    environment = {**os.environ, "PYCTR_LITE_ROOT": str(directory)}
+    command = [sys.executable, "-m", "pyctr_lite", "image", "bootstrap", "busybox"]
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return directory
 
 
 @pytest.fixture
-def pyctr(_engine: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+def pyctr(_engine: Path, arena: Arena) -> Iterator[Callable[..., Any]]:
     """The engine with the learner's function and the image busybox; its containers are removed afterwards."""
-    engine = Pyctr(_engine, request.config.getoption("--labs"), exercise_of(request.node))
+    engine = Pyctr(_engine, arena)
     yield engine
-    if ids := engine("ps", "-aq", check=False).stdout.split():
-        engine("rm", "-f", "-v", *ids, check=False)
+    with contextlib.suppress(OSError):
+        if ids := engine("ps", "-aq", check=False).stdout.split():
+            engine("rm", "-f", "-v", *ids, check=False)

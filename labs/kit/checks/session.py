@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labs.kit.checks.arena import SLOWNESS
 from labs.kit.exercises import manifest
 from labs.kit.isolation import sandbox, scratch
 
-SECONDS_A_CHECK = 20
+SECONDS_A_CHECK = 60
 SECONDS_A_RUN = 120
-SLOWNESS = float(os.environ.get("PYCTR_SLOW", "1"))
-"""How many times slower than a plain machine this one is, for all limits of time: 10 in an emulated VM."""
 
 STATES = {
     "passed": "every check passed",
@@ -23,6 +22,7 @@ STATES = {
     "to do": "not written yet",
     "broken": "its file cannot be read or run",
     "gone": "the file has no such function",
+    "unfit": "the engine cannot call what is there",
     "stopped": "it was stopped: its time was up, or it killed the checks",
     "unchecked": "what came before it kept its checks from running",
 }
@@ -112,7 +112,7 @@ def _result(exercise: manifest.Exercise, lines: list[dict[str, Any]]) -> Result:
     """One exercise's result of all lines that its checks wrote."""
     result = Result(exercise)
     for line in lines:
-        if line["exercise"] != exercise.id or result.state in ("failed", "to do", "broken", "gone"):
+        if line["exercise"] != exercise.id or result.state in ("failed", "to do", "broken", "gone", "unfit"):
             continue
         result.seconds += line.get("seconds", 0)
         result.state, result.check = line["outcome"], line["check"]

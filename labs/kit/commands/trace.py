@@ -17,6 +17,7 @@ from rich.text import Text
 
 from labs.kit import screen
 from labs.kit.checks import session
+from labs.kit.checks.arena import SLOWNESS
 from labs.kit.exercises import manifest
 from labs.kit.isolation import sandbox, scratch
 from pyctr_lite.engine.state import paths
@@ -64,7 +65,7 @@ def _trace_in(directory: Path, verb: str, labs: Path | None) -> tuple[Steps, str
         words = ["commit", "--explain=json", "trace", "trace:1"]
     learners = [f"--labs={labs}"] if labs else []
     command = ["/bin/sh", "-c", '"$@" >/dev/null; exit $?', "sh", *engine, *learners, *words]
-    seconds = session.SECONDS_A_CHECK * session.SLOWNESS
+    seconds = session.SECONDS_A_CHECK * SLOWNESS
     outcome = sandbox.run(command, output, directory / "tmp", os.urandom(4).hex(), seconds)
     lines = [line for line in output.read_text(errors="replace").splitlines() if line]
     if outcome.timed_out:

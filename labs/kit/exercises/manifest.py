@@ -31,6 +31,8 @@ class Exercise:
     points: int
     needs: tuple[str, ...]
     hints: tuple[str, ...]
+    pure: bool = False
+    """Whether it only returns a value: the same arguments give the same, and nothing else changes."""
 
     @property
     def name(self) -> str:
@@ -121,6 +123,7 @@ def _lab(table: dict[str, Any]) -> Lab:
                 item["points"],
                 tuple(item.get("needs", ())),
                 tuple(item["hints"]),
+                item.get("pure", False),
             )
             for item in table["exercise"]
         ),

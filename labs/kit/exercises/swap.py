@@ -89,18 +89,17 @@ def _changed(path: Path) -> int:
 
 
 def _put_in_file(swapped: Swapped, place: str, exercises: list[manifest.Exercise]) -> None:
-    found = source.read(swapped.directory / place)
     only = os.environ.get(ONLY)
     written = []
     for exercise in exercises:
-        state = found.state(exercise.name)
+        state, problem = source.state(swapped.directory, exercise)
+        if problem:
+            swapped.errors[place] = problem
         if state == "written":
             state = "left out" if only and exercise.id != only else "yours"
         swapped.states[exercise.id] = state
         if state == "yours":
             written.append(exercise)
-    if found.error:
-        swapped.errors[place] = found.error
     if not written:
         return
     # Whoever takes the runtime's own function at the top of the file gets a guard: it scores nothing.
@@ -110,14 +109,14 @@ def _put_in_file(swapped: Swapped, place: str, exercises: list[manifest.Exercise
         originals[exercise.id] = (owner, exercise.name, vars(owner)[exercise.name])
         setattr(owner, exercise.name, _guard(exercise))
     try:
-        module = _import(swapped.directory / place)
+        module = run_file(swapped.directory / place)
         put_in = {id: (*original, getattr(module, original[1])) for id, original in originals.items()}
     except BaseException as error:
         for owner, name, original in originals.values():
             setattr(owner, name, original)
         if not isinstance(error, Exception | SystemExit):
             raise
-        swapped.errors[place] = _told(error, swapped.directory / place)
+        swapped.errors[place] = describe_error(error, swapped.directory / place)
         swapped.states |= dict.fromkeys((exercise.id for exercise in written), "broken")
     else:
         for owner, name, _, learners in put_in.values():
@@ -127,12 +126,12 @@ def _put_in_file(swapped: Swapped, place: str, exercises: list[manifest.Exercise
 
 def _guard(exercise: manifest.Exercise) -> Callable[..., NoReturn]:
     def guard(*args: Any, **kwargs: Any) -> NoReturn:
-        raise ReferenceCalled(f"{exercise.id}: this calls the runtime's own {exercise.name}(): write your own")
+        raise ReferenceCalled(exercise.id, exercise.name)
 
     return guard
 
 
-def _import(path: Path) -> ModuleType:
+def run_file(path: Path) -> ModuleType:
     """Run a learner's file as the module labs.<lab>.<name>; its lines are kept, a child cannot read them later."""
     name = f"labs.{path.parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -149,7 +148,7 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _told(error: BaseException, path: Path) -> str:
+def describe_error(error: BaseException, path: Path) -> str:
     """What a file says that fails when it is run, with the file's own line."""
     traceback, line = error.__traceback__, 0
     while traceback is not None:
