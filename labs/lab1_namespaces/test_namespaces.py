@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -619,7 +620,7 @@ def reached() -> str:
 
 def test_1_6_127_0_0_1_answers(yours: Yours) -> None:
     with yours.at(linux.CLONE_NEWNET) as function:
-        look = lambda: function.process.look(reached, linux.CLONE_NEWNET)
+        look = partial(function.process.look, reached, linux.CLONE_NEWNET)
         equal(look(), "ENETUNREACH", "a connection to 127.0.0.1 before (this is the check's own part)")
         function()
         after = look()

@@ -1,8 +1,8 @@
 """The arena: where a learner's functions run, each in a process of its own, while the judge looks on from outside.
 
-The judge (the checks) is in the PID namespace around the arena's, with the whole file system. It sees the learner's
-processes in its own /proc, and they see nothing of it: no process, no file, no descriptor but one socket. What comes
-back over that is read as data (`codec`).
+The judge (the checks) is in the PID namespace around the arena's, with the whole file system. It sees the
+learner's processes in its own /proc, and they see nothing of it: no process, no file, no descriptor but one
+socket. What comes back over that is read as data (`codec`).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Died(Exception):
 
 
 class Hung(Exception):
-    """The function did not return within its time: the learner's line where it was, if the process could say it."""
+    """The function did not return within its time; the text is the learner's line, if the process sent it."""
 
 
 class BrokenFile(Exception):
@@ -141,7 +141,7 @@ class Pending:
 
 
 class Process:
-    """A process of the arena that has the learner's function: `pid` is the judge's number for it, `inner` its own."""
+    """A process of the arena with the learner's function: `pid` is the judge's number for it, `inner` its own."""
 
     def __init__(self, pid: int, inner: int, pidfd: int, channel: socket.socket, arena: Arena) -> None:
         self.pid, self.inner, self.pidfd, self.channel, self.arena = pid, inner, pidfd, channel, arena
@@ -276,7 +276,7 @@ class Arena:
     def process(
         self, flags: int = 0, *, load: str = "function", umask: int = 0o022, close_stdin: bool = False
     ) -> Iterator[Process]:
-        """A process with the learner's function, in new namespaces (`flags` are CLONE_NEW*); it ends with the block.
+        """Run a process with the learner's function, in new namespaces (`flags` are CLONE_NEW*), for the block.
 
         `load`: "function"; "swapped": it also stands in the engine's module, for what the engine calls by itself;
         "nothing": only the lab's scenes. `close_stdin`: the first descriptor that it gets is number 0.
@@ -324,7 +324,7 @@ class Arena:
         return int(answer) if answer.lstrip(b"-").isdigit() else None
 
     def outer(self, inner: int) -> int:
-        """The judge's number of a process of the arena (NSpid in proc_pid_status(5)). Raises ProcessLookupError."""
+        """Return the judge's number of a process of the arena (NSpid of proc(5)). Raises ProcessLookupError."""
         for name in os.listdir("/proc"):
             if name.isdigit() and _numbers(name)[1:2] == [str(inner)]:
                 return int(name)

@@ -58,8 +58,8 @@ def told(error: BaseException) -> str:
 def in_child(function: Callable[[], Any], flags: int = 0) -> Any:
     """Call a function in a child process, in new namespaces (`flags` are CLONE_NEW*): what it returns, by JSON.
 
-    For the judge's own looks; a learner's function is called in the arena. With CLONE_NEWNS mounts are made private
-    first. Fails with CheckFailed if the child raises or is killed.
+    For the judge's own looks; a learner's function is called in the arena. With CLONE_NEWNS mounts are made
+    private first. Fails with CheckFailed if the child raises or is killed.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     sys.stdout.flush()

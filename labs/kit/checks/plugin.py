@@ -1,7 +1,7 @@
-"""The pytest plugin of the judge: it gives the checks a learner's function in the arena, and records a line a check.
+"""The judge's pytest plugin: it gives each check a learner's function in the arena, and records the outcome.
 
-A check is a test named after its exercise: `test_3_2_nothing_of_the_old_root_is_left`. It runs only if the exercise
-is written. The judge never runs a learner's code itself.
+A check is a test named after its exercise: `test_3_2_nothing_of_the_old_root_is_left`. It runs only if the
+exercise is written. The judge never runs a learner's code itself.
 """
 
 from __future__ import annotations

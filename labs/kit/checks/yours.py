@@ -148,7 +148,7 @@ def how_it_ended(status: int | None) -> str:
     if status in (CAME_BACK, THREW):
         return "two processes came out of it; the one that was forked in it must not"
     if status == -9:
-        return f"its process was killed: it used more than {sandbox.MEMORY >> 20} MiB of memory, or sent SIGKILL to itself"
+        return f"its process was killed: it used more than {sandbox.MEMORY >> 20} MiB of memory, or killed itself"
     if status < 0:
         return f"its process was killed by signal {-status}"
     return f"its process ended with exit status {status}: does it call exit?"
@@ -174,7 +174,7 @@ class State:
         expect(
             more <= 0,
             f"{when} {more} more descriptor{'s are' if more > 1 else ' is'} open than before "
-            f"({_list(sorted(new.values()))}): who closes what you open{'' if returned else ', when a step fails'}?",
+            f"({_list(sorted(new.values()))}): who closes what you open{'' if returned else ' if a step fails'}?",
         )
         if not allowed.children:
             left = sorted(set(self.children) - set(before.children))
@@ -198,9 +198,7 @@ class State:
             "cwd": (before.paths["cwd"], self.paths["cwd"]),
             "root": (before.paths["root"], self.paths["root"]),
             "umask": (before.lines["Umask"], self.lines["Umask"]),
-            "signals": tuple(
-                [one.lines[name] for name in ("SigBlk", "SigIgn", "SigCgt")] for one in (before, self)
-            ),
+            "signals": (before.signals(), self.signals()),
             "ids": (before.ids(), self.ids()),
             "threads": (before.lines["Threads"], self.lines["Threads"]),
             "namespaces": (before.namespaces, self.namespaces),
@@ -275,7 +273,7 @@ class Yours(Function):
 
     @contextlib.contextmanager
     def at(self, flags: int = 0, **options: Any) -> Iterator[Function]:
-        """The function in a process of its own, in new namespaces (`flags`); options are those of `Arena.process`."""
+        """Run another process with the function, in new namespaces; options are those of `Arena.process`."""
         with contextlib.ExitStack() as stack:
             with self._told():
                 process = stack.enter_context(self.arena.process(flags, **options))
@@ -290,9 +288,9 @@ class Yours(Function):
                 answer = again.answer(args, kwargs)
                 if (answer.raised is None) != (before.raised is None) or not _same(before.value, answer.value):
                     raise CheckFailed(
-                        f"{self._shown(args, kwargs)} gives {answer.raised or repr(answer.value)}, and before, after "
-                        f"other calls, it gave {before.raised or repr(before.value)}: what does it keep from one call "
-                        "to the next?"
+                        f"{self._shown(args, kwargs)} gives {answer.raised or repr(answer.value)}, and before, "
+                        f"after other calls, it gave {before.raised or repr(before.value)}: what does it keep "
+                        "from one call to the next?"
                     )
 
     def close(self) -> None:
@@ -312,8 +310,8 @@ class Yours(Function):
     ) -> None:
         """Refuse each call of these names that the function makes, one at a time, with each of these errnos.
 
-        `run` makes what the function needs, new each time, calls it with the watch, and returns the answer. The error
-        must come out as an OSError with its errno, unless `forgiven` lists the errno for the call.
+        `run` makes what the function needs, new each time, calls it with the watch, and returns the answer. The
+        error must come out as an OSError with its errno, unless `forgiven` lists the errno for the call.
         """
         seen = self._one_run(run, Watch(names), flags, options).seen
         counts = {

@@ -1,4 +1,4 @@
-"""A learner's file as it is written: which functions are done, to do, or cannot be called. Nothing of it is run."""
+"""A learner's file as it is written: which functions are done, to do, or unfit. Nothing of it is run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _state(tree: ast.Module, starter: ast.Module | None, name: str, place: str) 
         if _yields(binding):
             return (
                 "unfit",
-                f"{place}, line {binding.lineno}: {name} has a `yield`: a call makes a generator, and runs nothing",
+                f"{place}, line {binding.lineno}: {name} has a `yield`: a call only makes a generator",
             )
         if engines is not None and yours != engines:
             return "unfit", (
@@ -108,7 +108,7 @@ def _why_gone(tree: ast.Module, starter: ast.Module | None, name: str, place: st
     known = {node.name for node in starter.body if isinstance(node, ast.FunctionDef)} if starter else set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-            return f"{place}, line {node.lineno}: {name} is inside of something else: put it at the top level of the file"
+            return f"{place}, line {node.lineno}: {name} is inside something else: put it at the top level"
     others = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name not in known]
     hint = f": is it {others[0].name} now (line {others[0].lineno})? Keep the name" if len(others) == 1 else ""
     return f"{place} has no function {name}{hint}"

@@ -1,12 +1,12 @@
 """The root file system of the arena: all that a learner's function needs, and nothing that it could fool.
 
-The system's directories are overlays: what is written to them is gone afterwards. In the place of the checkout there
-is a copy with the package, the labs' machinery and the learner's own files, but without the checks, the mistakes,
-the solutions, and the engine's own version of the exercise that is checked. It is entered by pivot_root, in a mount
+The system's directories are overlays: what is written to them is gone afterwards. At the checkout's path there is
+a copy with the package, the labs' machinery and the learner's own files, but without the checks, the mistakes, the
+solutions, and the engine's own version of the exercise that is checked. It is entered by pivot_root, in a mount
 namespace of its own, so no path leads to the real checkout.
 
-What root can do to the machine by the kernel itself (a disk's raw device, /proc/sys, a kernel module) it can do here
-too: labs/TEACHING.md says what that means for grading.
+What root can do to the machine through the kernel itself (a disk's raw device, /proc/sys, a kernel module) is
+possible here too: labs/TEACHING.md says what that means for grading.
 """
 
 from __future__ import annotations
