@@ -5,168 +5,199 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
-import select
-import shutil
+import random
 import socket
 import struct
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from labs.kit.checks.arena import Arena
-from labs.kit.checks.expect import CheckFailed, equal, expect, in_child, told
-from labs.kit.checks.yours import Yours
+from labs.kit.checks.arena import Arena, Fd, Process
+from labs.kit.checks.expect import CheckFailed, equal, expect
+from labs.kit.checks.plugin import TOKEN
+from labs.kit.checks.syscalls import FILES, READS, WRITES, Fault, Watch
+from labs.lab1_namespaces.scenes import PLAIN, namespaces
 from pyctr_lite import linux
-from pyctr_lite.namespaces import create, idmap, join, kinds, network
+from pyctr_lite.namespaces import idmap
 
-SLOWNESS = float(os.environ.get("PYCTR_SLOW", "1"))
-PLAIN = 1000
-"""A user id without any privilege."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-
-def namespaces(pid: int | str = "self") -> dict[str, int]:
-    """As the kernel has it, read without the function under test."""
-    found = {}
-    for name in ("user", "cgroup", "ipc", "uts", "net", "pid", "time", "mnt"):
-        with contextlib.suppress(FileNotFoundError):
-            found[name] = os.stat(f"/proc/{pid}/ns/{name}").st_ino
-    return found
+    from labs.kit.checks.yours import Function, Yours
 
 
-def become_plain(*, capable: bool = False) -> None:
-    """Be a plain user from here on; `capable`: one that still has all capabilities."""
-    every = linux.capget()[1]
-    if capable:
-        linux.prctl(linux.PR_SET_KEEPCAPS, 1)
-    os.setgroups([])
-    os.setresgid(PLAIN, PLAIN, PLAIN)
-    os.setresuid(PLAIN, PLAIN, PLAIN)
-    if capable:
-        linux.capset(every, every, 0)
-    linux.prctl(linux.PR_SET_DUMPABLE, 1)
+def own(process: Process) -> dict[str, int]:
+    """A process's namespaces, but for those of its later children."""
+    return {name: inode for name, inode in process.namespaces().items() if not name.endswith("_for_children")}
 
 
 @contextlib.contextmanager
-def holder(flags: int, *, plain: bool = False) -> Iterator[int]:
-    """The pid of a process that waits in new namespaces; `plain`: a plain user owns them."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    told_reader, told_writer = os.pipe2(os.O_CLOEXEC)
-    maker = os.fork()
-    if maker == 0:
-        try:
-            os.close(writer)
-            if plain:
-                become_plain(capable=True)
-            pid, _ = linux.clone3(flags | linux.CLONE_PARENT, exit_signal=0)
-            if pid == 0:
-                linux.prctl(linux.PR_SET_DUMPABLE, 1)
-                os.write(told_writer, b".")
-                os.read(reader, 1)
-            else:
-                os.write(told_writer, b"%d\n" % pid)
-        finally:
-            os._exit(0)
-    os.waitpid(maker, 0)
-    text = b""
-    while not (b"." in text and b"\n" in text):
-        text += os.read(told_reader, 100)
-    pid = int(text.replace(b".", b""))
-    os.close(told_reader)
-    os.close(told_writer)
-    os.close(reader)
-    try:
-        yield pid
-    finally:
-        os.close(writer)
-        os.waitpid(pid, 0)
+def holder(arena: Arena, flags: int) -> Iterator[Process]:
+    """A process that waits in new namespaces of root's."""
+    with arena.process(flags, load="nothing") as process:
+        yield process
 
 
-def wait(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+@contextlib.contextmanager
+def plain_holder(arena: Arena, flags: int) -> Iterator[tuple[int, int]]:
+    """A process that waits in new namespaces of a plain user's: the arena's number of it, and the judge's."""
+    with arena.process(load="nothing") as process:
+        inner = process.call((flags,), {}, "hold_as_plain_user").value
+        yield inner, arena.outer(inner)
 
 
 # --- 1.1 -------------------------------------------------------------------------------------------------
 
+BITS = {
+    "user": linux.CLONE_NEWUSER,
+    "cgroup": linux.CLONE_NEWCGROUP,
+    "ipc": linux.CLONE_NEWIPC,
+    "uts": linux.CLONE_NEWUTS,
+    "net": linux.CLONE_NEWNET,
+    "network": linux.CLONE_NEWNET,
+    "pid": linux.CLONE_NEWPID,
+    "time": linux.CLONE_NEWTIME,
+    "mnt": linux.CLONE_NEWNS,
+    "mount": linux.CLONE_NEWNS,
+}
+
 
 def test_1_1_each_kind_is_one_bit(yours: Yours) -> None:
-    bits = {
-        "user": linux.CLONE_NEWUSER,
-        "cgroup": linux.CLONE_NEWCGROUP,
-    }
-    for name, flag in bits.items():
+    for name, flag in BITS.items():
         equal(yours([name]), flag, f"flags([{name!r}])")
     equal(yours([]), 0, "flags([]): no kind, no bit")
 
 
+def test_1_1_several_kinds_are_one_word(yours: Yours) -> None:
+    names = ["pid", "network", "mount"]
+    equal(
+        linux.decode_flags(("CLONE_NEW",), as_number(yours(names))),
+        linux.decode_flags(("CLONE_NEW",), linux.CLONE_NEWPID | linux.CLONE_NEWNET | linux.CLONE_NEWNS),
+        f"flags({names}): every kind that is asked for has its bit in the word",
+    )
+    for names in (["net", "network"], ["uts", "uts"], ["mnt", "pid", "mount", "pid"]):
+        equal(
+            hex(as_number(yours(names))),
+            hex(union(names)),
+            f"flags({names}): two names of one kind. Which operator sets a bit that may be set already?",
+        )
+
+
+def test_1_1_any_names_in_any_order(yours: Yours) -> None:
+    drawn = random.Random(11)
+    lists = [list(pair) for pair in itertools.permutations(BITS, 2)]
+    lists += [drawn.choices(list(BITS), k=drawn.randint(3, 12)) for _ in range(40)]
+    for names in lists:
+        equal(hex(as_number(yours(names))), hex(union(names)), f"flags({names}), as a hexadecimal word")
+
+
+def union(names: list[str]) -> int:
+    word = 0
+    for name in names:
+        word |= BITS[name]
+    return word
+
+
+def as_number(found: Any) -> int:
+    expect(type(found) is int, f"flags returns {found!r}: the kernel takes an int. What is yours?")
+    return int(found)
+
+
 def test_1_1_an_unknown_kind_is_an_error(yours: Yours) -> None:
-    yours.raises(KeyError, ["pid", "moon"], about="Who finds out that a wall they asked for is missing?")
+    about = "Who finds out that a wall they asked for is missing?"
+    for names in (["pid", "moon"], ["moon"], ["moon", "pid"], ["PID"], [""]):
+        yours.raises(KeyError, names, about=about)
 
 
 def test_1_1_a_container_has_the_namespaces_that_were_asked_for(pyctr: Any, arena: Arena) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000")
-    pid = arena.outer(int(pyctr("inspect", "--format", "{{.State.Pid}}", "web").stdout.strip()))
-    inside = namespaces(pid)
-    here = namespaces()
+    inside, here = namespaces(arena.outer(pid_of_container(pyctr))), namespaces()
     new = {name for name in here if here[name] != inside[name]}
     equal(sorted(new - {"cgroup"}), ["ipc", "mnt", "net", "pid", "uts"], "the new namespaces of a container")
+
+
+def pid_of_container(pyctr: Any) -> int:
+    return int(pyctr("inspect", "--format", "{{.State.Pid}}", "web").stdout)
 
 
 # --- 1.2 -------------------------------------------------------------------------------------------------
 
 
-def test_1_2_a_process_is_in_one_namespace_of_each_kind() -> None:
-    found, wanted = kinds.identify(), namespaces()
+def test_1_2_a_process_is_in_one_namespace_of_each_kind(yours: Yours) -> None:
+    found, wanted = yours(), own(yours.process)
+    expect(isinstance(found, dict), f"identify returns {found!r}: the caller looks up kinds in a dict")
     equal(sorted(found), sorted(wanted), "the kinds, by their names in /proc/<pid>/ns")
-    links = {name: os.lstat(f"/proc/self/ns/{name}").st_ino for name in wanted}
+    links = {name: os.lstat(f"/proc/{yours.process.pid}/ns/{name}").st_ino for name in wanted}
     expect(
-        found != links,
+        not set(found.values()) & set(links.values()) - set(wanted.values()),
         "these are the inode numbers of the links in /proc/self/ns themselves, which every process has for "
         "itself: two processes in one namespace would seem apart. What does a link lead to?",
     )
     equal(found, wanted, "the inode number of each namespace")
 
 
-def test_1_2_another_process_is_in_its_own() -> None:
-    with holder(linux.CLONE_NEWUTS | linux.CLONE_NEWNET) as pid:
-        found, here = kinds.identify(pid), namespaces()
+def test_1_2_another_process_is_in_its_own(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUTS | linux.CLONE_NEWNET | linux.CLONE_NEWPID) as other:
+        found = yours(other.inner)
         expect(
-            found != here,
-            f"process {pid} has a uts and a net namespace of its own, and yet identify({pid}) gives those of the "
-            "caller. Whose directory in /proc do you look into?",
+            found != own(yours.process),
+            f"process {other.inner} has uts, net and pid namespaces of its own, and yet identify({other.inner}) "
+            "gives those of the caller. Whose directory in /proc do you look into?",
         )
-        equal(found, namespaces(pid), f"the namespaces of process {pid}")
-        equal(kinds.identify(str(pid)), namespaces(pid), f"the same, asked for by the text {str(pid)!r}")
+        equal(found, own(other), f"the namespaces of process {other.inner}")
+        equal(yours(str(other.inner)), own(other), f"the same, asked for by the text {str(other.inner)!r}")
 
 
-def test_1_2_no_such_process_is_an_error() -> None:
-    try:
-        found = kinds.identify(4194305)  # larger than any pid: PID_MAX_LIMIT of proc(5)
-    except FileNotFoundError:
-        return
-    raise CheckFailed(
-        f"there is no process 4194305, and identify gives {found} instead of FileNotFoundError. exec would join "
-        "nothing and run on the host: which one missing entry is no error?"
-    )
+def test_1_2_the_namespaces_of_later_children_are_not_those_of_the_process(yours: Yours, arena: Arena) -> None:
+    with arena.process(linux.CLONE_NEWUTS, load="nothing") as other:
+        equal(sorted(yours(other.inner)), sorted(own(other)), "pid_for_children is not a namespace that it is in")
+        other.call((), {}, "later_children_apart")
+        equal(yours(other.inner), own(other), "the namespaces of a process whose later children get others")
 
 
-def test_1_2_a_kernel_without_time_namespaces_has_one_entry_less(tmp_path: Path) -> None:
+def test_1_2_no_such_process_is_an_error(yours: Yours) -> None:
+    about = "exec would join nothing and run on the host: which one missing entry is no error?"
+    for pid in (4194305, "4194305"):  # larger than any pid: PID_MAX_LIMIT of proc(5)
+        yours.raises(FileNotFoundError, pid, about=f"There is no process {pid}: {about}")
+
+
+def test_1_2_a_process_that_has_ended_is_in_none(yours: Yours) -> None:
+    answer = yours.answer(scene="of_a_zombie")
+    about = "The process has ended, but its parent has not waited for it: /proc/<pid> is there, its namespaces are not."
+    yours.refused(answer, FileNotFoundError, about)
+
+
+def test_1_2_a_kernel_without_time_namespaces_has_one_entry_less(yours: Yours, tmp_path: Path) -> None:
     # A directory as such a kernel has it, reached as /proc/<pid>: real namespaces behind real links.
-    (tmp_path / "ns").mkdir()
-    wanted = {name: inode for name, inode in namespaces().items() if name != "time"}
-    for name, inode in wanted.items():
-        (tmp_path / "ns" / f"{name}:[{inode}]").symlink_to(f"/proc/self/ns/{name}")
-        (tmp_path / "ns" / name).symlink_to(f"{name}:[{inode}]")
-    try:
-        found = kinds.identify(f"..{tmp_path}")
-    except FileNotFoundError as error:
-        raise CheckFailed(
-            "in a /proc/<pid>/ns without the entry `time` (a kernel built without time namespaces) it fails: the "
-            f"other seven are there. What is left out?\n    {told(error)}"
-        ) from None
-    equal(found, wanted, "a kernel without time namespaces: the other seven")
+    real = own(yours.process)
+    for missing in ("time", "uts"):
+        top = tmp_path / missing / "ns"
+        top.mkdir(parents=True)
+        wanted = {name: inode for name, inode in real.items() if name != missing}
+        for name, inode in wanted.items():
+            (top / f"{name}:[{inode}]").symlink_to(f"/proc/self/ns/{name}")
+            (top / name).symlink_to(f"{name}:[{inode}]")
+        answer = yours.answer((f"..{top.parent}",))
+        if missing == "time":
+            expect(
+                answer.raised is None,
+                "in a /proc/<pid>/ns without the entry `time` (a kernel built without time namespaces) it fails: "
+                f"the other seven are there. What is left out?\n    {answer.raised}",
+            )
+            equal(answer.value, wanted, "a kernel without time namespaces: the other seven")
+        else:
+            yours.refused(answer, FileNotFoundError, "The entry `uts` is missing: which one may be?")
+
+
+def test_1_2_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
+    names = ("stat", "newfstatat", "statx", "readlink", "readlinkat")
+    about = "An answer without a namespace is a wall that exec does not know of."
+    yours.each_refusal(
+        lambda function, watch: function.answer(watch=watch), names, errors=(errno.EACCES,), about=about
+    )
 
 
 def test_1_2_exec_finds_the_namespaces_to_join(pyctr: Any) -> None:
@@ -176,152 +207,116 @@ def test_1_2_exec_finds_the_namespaces_to_join(pyctr: Any) -> None:
 
 # --- 1.3 -------------------------------------------------------------------------------------------------
 
-CAME_BACK, THREW = 98, 97
 
-
-def spawned(flags: int, child: Callable[[], None], cgroup_fd: int | None = None) -> tuple[int, int]:
-    """`create.spawn`, and a watch for a child that gets out of it."""
-    me = os.getpid()
-    try:
-        both = create.spawn(flags, child, cgroup_fd)
-    except BaseException:
-        if os.getpid() != me:
-            os._exit(THREW)
-        raise
-    if os.getpid() != me:
-        os._exit(CAME_BACK)
-    return both
-
-
-def status_of(pid: int) -> int:
-    """How a spawned child has ended; not by getting out of spawn."""
-    try:
-        status = wait(pid)
-    except ChildProcessError:
-        raise CheckFailed(
-            "when spawn comes back its child has ended, and been waited for. In the engine the child waits for "
-            "its parent to give it limits and id maps: who would move first?"
-        ) from None
+def spawned(function: Function, flags: int, child: str, *more: Any) -> dict[str, Any]:
+    """`spawn` in a process of its own: what came of it. No second process may come out of it."""
+    function.allow(children=True)
+    found: dict[str, Any] = function.scene("spawned", flags, child, *more)
     expect(
-        status != CAME_BACK,
+        found["status"] is not None,
+        "when spawn returns, its child has ended and been waited for. In the engine the child waits for its parent "
+        "to give it limits and id maps: who would move first?",
+    )
+    expect(
+        found["status"] != 98,
         "child() returned, and so the child came back from spawn: now two processes go on with the same program, "
         "and both believe to be the parent. What ends the child, whatever child() does?",
     )
     expect(
-        status != THREW,
+        found["status"] != 97,
         "in the child an exception left spawn: it goes up through code that belongs to the parent, which runs it "
         "twice. sys.exit, too, is only an exception. What ends a process at once?",
     )
-    return status
+    return found
 
 
-def exits(function: Callable[[], object]) -> Callable[[], NoReturn]:
-    """A child that does this and ends with 0."""
-
-    def child() -> NoReturn:
-        function()
-        os._exit(0)
-
-    return child
-
-
-def test_1_3_the_child_is_in_new_namespaces_and_the_caller_stays() -> None:
-    def look() -> dict[str, Any]:
-        reader, writer = os.pipe()
-        before = namespaces()
-        tell = exits(lambda: os.write(writer, json.dumps([os.getpid(), namespaces()]).encode()))
-        pid, _ = spawned(linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID, tell)
-        status = status_of(pid)
-        os.close(writer)
-        number, inside = json.loads(os.read(reader, 10000) or b"[0, {}]")
-        moved = [name for name, inode in namespaces().items() if before[name] != inode]
-        new = [name for name in before if before[name] != inside.get(name)]
-        return {"status": status, "pid": number, "new": sorted(new), "moved": moved}
-
-    found = in_child(look)
-    equal(found["status"], 0, "the exit status of a child whose child() ends with os._exit(0)")
+def test_1_3_the_child_is_in_new_namespaces_and_the_caller_stays(yours: Yours) -> None:
+    with yours.at() as function:
+        function.allow(moves=("namespaces",))
+        before = function.process.namespaces()
+        found = spawned(function, linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID, "says")
+        moved = [name for name, inode in function.process.namespaces().items() if before[name] != inode]
     expect(
-        not found["moved"],
-        f"the caller itself is now in a new namespace ({', '.join(found['moved'])}): the engine would have left "
-        "the host. Which call makes the namespaces for the child alone?",
+        not moved,
+        f"the caller itself is now in a new namespace ({', '.join(moved)}): the engine would have left the host. "
+        "Which call makes the namespaces for the child alone?",
     )
+    equal(found["status"], 0, "the exit status of a child whose child() ends with os._exit(0)")
+    said = json.loads(found["said"] or "{}")
+    expect(said, "the child never came to run child()")
     expect(
-        found["pid"] == 1,
-        f"in its new pid namespace the child should be 1, and it is {found['pid']}: unshare(CLONE_NEWPID) moves "
+        said["pid"] == 1,
+        f"in its new pid namespace the child should be 1, and it is {said['pid']}: unshare(CLONE_NEWPID) moves "
         "only children that come later. Which process is the first to be born there?",
     )
-    equal(found["new"], ["ipc", "pid", "uts"], "the child's new namespaces, of uts, ipc and pid asked for")
+    new = sorted(name for name, inode in said["namespaces"].items() if before[name] != inode)
+    equal(new, ["ipc", "pid", "uts"], "the child's new namespaces, of uts, ipc and pid asked for")
 
 
-def test_1_3_the_child_never_comes_back() -> None:
-    def returns() -> None:
-        pass
-
-    def raises() -> None:
-        raise ValueError("child() fails")
-
-    for child in (returns, raises):
-        status = in_child(lambda child=child: status_of(spawned(linux.CLONE_NEWUTS, child)[0]))
+def test_1_3_the_child_never_comes_back(yours: Yours) -> None:
+    for child in ("returns", "raises", "leaves"):
+        with yours.at() as function:
+            status = spawned(function, linux.CLONE_NEWUTS, child)["status"]
         expect(
-            status > 0,
-            f"child() {child.__name__}, so nothing was executed, and yet the child ends with status {status}: "
-            "how would the parent know that it failed?",
+            status != 0,
+            f"child() {child}, so nothing was executed, and yet the child ends with status 0: how would the parent "
+            "know that it failed?",
         )
+        equal(status, 70, f"the exit status of a child whose child() {child}: the docstring names it")
 
 
-def test_1_3_the_parent_goes_on_at_once() -> None:
-    def start() -> int:
-        reader, writer = os.pipe()
-
-        def child() -> None:
-            heard, _, _ = select.select([reader], [], [], 2 * SLOWNESS)
-            os._exit(0 if heard else 1)
-
-        pid, _ = spawned(linux.CLONE_NEWUTS, child)
-        os.write(writer, b".")
-        return status_of(pid)
-
+def test_1_3_the_parent_goes_on_at_once(yours: Yours) -> None:
+    with yours.at() as function:
+        status = spawned(function, linux.CLONE_NEWUTS, "waits")["status"]
     expect(
-        in_child(start) == 0,
+        status == 0,
         "a child that waits for a word of its parent has waited in vain: the parent was still in spawn. In the "
         "engine the child waits for its parent to give it limits and id maps: who would move first?",
     )
 
 
-def test_1_3_the_pidfd_is_the_child_s() -> None:
-    def start() -> tuple[int, int]:
-        reader, writer = os.pipe()
-        pid, pidfd = spawned(linux.CLONE_NEWPID, lambda: os._exit(len(os.read(reader, 1)) - 1))
-        lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
-        of = next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
-        os.write(writer, b".")
-        status_of(pid)
-        return pid, of
-
-    pid, of = in_child(start)
-    equal(of, pid, "the process that the second value, the pidfd, stands for (`Pid:` of its /proc/self/fdinfo)")
+def test_1_3_the_pidfd_is_the_child_s(yours: Yours) -> None:
+    with yours.at() as function:
+        found = spawned(function, linux.CLONE_NEWPID, "says")
+    lines = dict(line.split(":\t", 1) for line in found["fdinfo"].splitlines() if ":\t" in line)
+    of = int(lines.get("Pid", "-1"))
+    if of != -1:  # it may have ended, and been waited for by nobody yet
+        equal(of, found["pid"], "the process that the second value, the pidfd, stands for (`Pid:` in fdinfo)")
+    expect("Pid" in lines, "the second value is a descriptor, but not a pidfd: its fdinfo has no line `Pid:`")
 
 
-def test_1_3_the_child_is_born_in_the_cgroup(group: Any) -> None:
+def test_1_3_the_child_is_born_in_the_cgroup(yours: Yours, group: Any) -> None:
     if group.v2 is None:
         return  # a machine with version 1 alone: the engine has no such descriptor there
-
-    def look() -> str:
-        fd = os.open(group.v2, os.O_RDONLY | os.O_DIRECTORY)
-        reader, writer = os.pipe()
-        pid, _ = spawned(0, exits(lambda: os.write(writer, Path("/proc/self/cgroup").read_bytes())), fd)
-        status_of(pid)
-        os.close(writer)
-        lines = os.read(reader, 10000).decode().splitlines()
-        return next((line[3:] for line in lines if line.startswith("0::")), "")
-
     os.mkdir(group.v2)
-    place = in_child(look)
-    expect(
-        place.endswith(group.path),
-        f"with a cgroup_fd of {group.path} the child's line in /proc/self/cgroup is 0::{place}: it would run "
-        "without its limits. Who is told about the third argument?",
-    )
+    fd = os.open(group.v2, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for options in ({}, {"close_stdin": True}):
+            with yours.at(**options) as function:
+                said = json.loads(spawned(function, 0, "says", Fd(fd))["said"] or "{}")
+            lines = said.get("groups", "").splitlines()
+            path = next((line[3:] for line in lines if line.startswith("0::")), "")
+            which = (
+                "cgroup_fd is descriptor 0, which a caller with a closed stdin gets"
+                if options
+                else "with a cgroup_fd"
+            )
+            expect(
+                path.endswith(group.path),
+                f"{which}, that of {group.path}, the child's line in /proc/self/cgroup is 0::{path}: it would run "
+                "without its limits. Which value of the third argument means that there is none?",
+            )
+    finally:
+        os.close(fd)
+
+
+def test_1_3_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
+    def run(function: Function, watch: Watch) -> Any:
+        function.allow(children=True)
+        return function.answer((linux.CLONE_NEWUTS, "says"), {}, scene="spawned", watch=watch)
+
+    names = ("clone", "clone3", "fork", "unshare")
+    yours.each_refusal(run, names, errors=(errno.EPERM, errno.ENOSPC), about="There is no child then.")
 
 
 def test_1_3_a_container_s_first_process_is_1(pyctr: Any) -> None:
@@ -332,9 +327,10 @@ def test_1_3_a_container_s_first_process_is_1(pyctr: Any) -> None:
 
 MANY = [(0, 100000, 1000), (1000, 1000, 1), (1001, 101001, 64535)]
 """Root and most others are ordinary users outside; 1000 is 1000."""
+ONE = [(0, 100000, 1)]
 
 
-def maps(*entries: tuple[int, int, int]) -> list[idmap.IdMap]:
+def maps(entries: list[tuple[int, int, int]]) -> list[idmap.IdMap]:
     return [idmap.IdMap(*entry) for entry in entries]
 
 
@@ -342,252 +338,272 @@ def shown(pid: int, file: str) -> list[tuple[int, ...]]:
     return [tuple(map(int, line.split())) for line in Path(f"/proc/{pid}/{file}").read_text().splitlines()]
 
 
-def write(pid: int, *args: Any, about: str, **more: Any) -> None:
-    """`idmap.write_maps`; what the kernel refuses is told with `about`."""
-    try:
-        idmap.write_maps(pid, *args, **more)
-    except OSError as error:
-        raise CheckFailed(f"{about}\n    {told(error)}") from None
+def setgroups(pid: int) -> str:
+    return Path(f"/proc/{pid}/setgroups").read_text().strip()
 
 
-def test_1_4_both_maps_are_written() -> None:
-    with holder(linux.CLONE_NEWUSER) as pid:
+def written(function: Function, *args: Any, about: str, scene: str = "", **kwargs: Any) -> None:
+    """`write_maps`; what the kernel refuses is reported with `about`."""
+    answer = function.answer(args, kwargs, scene=scene)
+    expect(answer.raised is None, f"{about}\n    {answer.raised}")
+
+
+def test_1_4_both_maps_are_written(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUSER) as other:
         about = "as root, an empty new namespace, and maps of one line: the kernel refuses"
-        write(pid, maps((0, 100000, 65536)), maps((0, 200000, 10)), about=about)
-        equal(shown(pid, "uid_map"), [(0, 100000, 65536)], f"/proc/{pid}/uid_map")
-        equal(shown(pid, "gid_map"), [(0, 200000, 10)], f"/proc/{pid}/gid_map")
+        written(yours, other.inner, maps([(0, 100000, 65536)]), maps([(0, 200000, 10)]), about=about)
+        equal(shown(other.pid, "uid_map"), [(0, 100000, 65536)], f"/proc/{other.inner}/uid_map")
+        equal(shown(other.pid, "gid_map"), [(0, 200000, 10)], f"/proc/{other.inner}/gid_map")
 
 
-def test_1_4_all_lines_go_in_one_write() -> None:
-    with holder(linux.CLONE_NEWUSER) as pid:
+def test_1_4_all_lines_go_in_one_write(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUSER) as other:
         about = (
             "a map of three lines: the kernel refuses. A map can be written once, by one write(2). How many "
             "writes do you make?"
         )
-        write(pid, maps(*MANY), maps(*MANY[::-1]), about=about)
-        equal(sorted(shown(pid, "uid_map")), MANY, f"/proc/{pid}/uid_map, of three lines")
-        equal(sorted(shown(pid, "gid_map")), MANY, f"/proc/{pid}/gid_map, of three lines")
+        written(yours, other.inner, maps(MANY), maps(MANY[::-1]), about=about)
+        equal(sorted(shown(other.pid, "uid_map")), MANY, f"/proc/{other.inner}/uid_map, of three lines")
+        equal(sorted(shown(other.pid, "gid_map")), MANY, f"/proc/{other.inner}/gid_map, of three lines")
 
 
-def test_1_4_with_privilege_groups_can_still_be_changed() -> None:
-    with holder(linux.CLONE_NEWUSER) as pid:
-        write(pid, maps((0, 100000, 1)), maps((0, 100000, 1)), about="as root the kernel refuses")
+def test_1_4_with_privilege_groups_can_still_be_changed(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUSER) as other:
+        watch = Watch(("open", "openat", "openat2"))
+        answer = yours.answer((other.inner, maps(ONE), maps(ONE)), watch=watch)
+        expect(answer.raised is None, f"as root the kernel refuses\n    {answer.raised}")
         equal(
-            Path(f"/proc/{pid}/setgroups").read_text().strip(),
+            setgroups(other.pid),
             "allow",
-            f"/proc/{pid}/setgroups after maps written with privilege: once denied it stays denied, and `run -u` "
-            "inside could not set a user's groups. When is a denial needed?",
+            f"/proc/{other.inner}/setgroups after maps written with privilege: once denied it stays denied, and "
+            "`run -u` inside could not set a user's groups. When is a denial needed?",
         )
-
-
-def test_1_4_a_plain_user_denies_setgroups_first() -> None:
-    def map_as_plain(pid: int) -> None:
-        become_plain()
-        about = (
-            f"user {PLAIN} writes the maps of its own namespace, privileged=False: the kernel refuses. What does "
-            "it want to be sure of before a plain user may write gid_map?"
-        )
-        one = maps((0, PLAIN, 1))
-        write(pid, one, one, privileged=False, about=about)
-
-    with holder(linux.CLONE_NEWUSER, plain=True) as pid:
-        in_child(lambda: map_as_plain(pid))
-        equal(shown(pid, "uid_map"), [(0, PLAIN, 1)], f"/proc/{pid}/uid_map")
-        equal(shown(pid, "gid_map"), [(0, PLAIN, 1)], f"/proc/{pid}/gid_map")
-        equal(Path(f"/proc/{pid}/setgroups").read_text().strip(), "deny", f"/proc/{pid}/setgroups")
-
-
-def test_1_4_what_the_kernel_refuses_is_raised() -> None:
-    with holder(linux.CLONE_NEWUSER) as pid:
-        one = maps((0, 100000, 1))
-        write(pid, one, one, about="as root the kernel refuses")
-        try:
-            idmap.write_maps(pid, one, one)
-        except PermissionError:
-            return
-        raise CheckFailed(
-            "the maps were written a second time, which the kernel refuses with EPERM, and no error came out. "
-            "open(…, 'w').write(…) only fills a buffer: where does the kernel's answer go?"
-        )
-
-
-def test_1_4_a_bundle_with_a_user_namespace_runs(tmp_path: Path) -> None:
-    equal(
-        in_child(lambda: run_bundle(tmp_path)),
-        ["uid 0, 0 100000 65536", "made by 100000:100000"],
-        "a bundle with a user namespace: who its root is inside, and outside",
+    flags = [call.args[2] for call in watch.seen if any("setgroups" in path for path in call.paths)]
+    expect(
+        not any(flag & os.O_ACCMODE for flag in flags),
+        "with privilege you write to setgroups all the same. If an outer user namespace has denied setgroups, the "
+        'kernel answers EPERM to "allow": what is there to write?',
     )
 
 
-def run_bundle(directory: Path) -> list[str]:
-    """Run an OCI bundle whose root is user 100000 outside: what it says, and who owns what it makes."""
-    from pyctr_lite.runtime import bundle, init, launch, state
+def test_1_4_a_plain_user_denies_setgroups_first(yours: Yours, arena: Arena) -> None:
+    about = (
+        f"user {PLAIN} writes the maps of its own namespace, privileged=False: the kernel refuses. What does it "
+        "want to be sure of before a plain user may write gid_map?"
+    )
+    one = [(0, PLAIN, 1)]
+    with plain_holder(arena, linux.CLONE_NEWUSER) as (inner, pid), yours.at() as function:
+        function.allow(moves=("ids",))
+        written(function, inner, maps(one), maps(one), privileged=False, about=about, scene="as_plain_user")
+        equal(shown(pid, "uid_map"), one, f"/proc/{inner}/uid_map")
+        equal(shown(pid, "gid_map"), one, f"/proc/{inner}/gid_map")
+        equal(setgroups(pid), "deny", f"/proc/{inner}/setgroups")
 
-    for parent in directory.parents:
-        if parent != Path("/tmp") and parent.stat().st_mode & 0o777 == 0o700:
-            parent.chmod(0o711)  # the container's root has to get through
-    directory.chmod(0o755)
-    root = directory / "rootfs"
-    (root / "bin").mkdir(parents=True)
-    (root / "proc").mkdir()
-    shutil.copy("/bin/busybox", root / "bin/sh")
-    script = "read a b c </proc/self/uid_map; echo $a $b $c >/map"
-    script += "; while read key value rest; do [ $key = Uid: ] && echo $value >/uid; done </proc/self/status; :"
-    map = [{"containerID": 0, "hostID": 100000, "size": 65536}]
-    kinds_of = [{"type": kind} for kind in ("mount", "pid", "ipc", "uts", "network", "user")]
-    config = {
-        "ociVersion": "1.0.2",
-        "process": {"args": ["/bin/sh", "-c", script], "cwd": "/", "env": [], "user": {"uid": 0, "gid": 0}},
-        "root": {"path": "rootfs"},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
-        "linux": {
-            "namespaces": kinds_of,
-            "uidMappings": map,
-            "gidMappings": map,
-            "cgroupsPath": f"/pyctr_lite-labs-{os.environ.get('PYCTR_LABS_TOKEN', 'by-hand')}-bundle",
-        },
-    }
-    (directory / "config.json").write_text(json.dumps(config))
-    for place in (root, *root.rglob("*")):
-        os.chown(place, 100000, 100000)
-    read, run = bundle.load(str(directory)), str(directory / "run")
-    stdio = init.Stdio((0, 1, 2), terminal=False, rows=24, columns=80)
-    launched, group = launch.create_container(read, run, stdio, str(directory / "filters"))
-    try:
-        launched.start()
-        os.waitpid(launched.pid, 0)
-    except BaseException:
-        launched.destroy()
-        raise
-    finally:
-        launched.close()
-        group.remove()
-        state.remove(run)
-    status = (root / "map").stat()
-    return [
-        f"uid {(root / 'uid').read_text().strip()}, {(root / 'map').read_text().strip()}",
-        f"made by {status.st_uid}:{status.st_gid}",
-    ]
+
+def test_1_4_the_caller_says_what_is_privileged(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUSER) as other:
+        about = "as root, privileged=False: the kernel refuses"
+        written(yours, other.inner, maps(ONE), maps(ONE), privileged=False, about=about)
+        equal(
+            setgroups(other.pid),
+            "deny",
+            f"/proc/{other.inner}/setgroups. The caller is root, and says privileged=False, as one without CAP_SETGID "
+            "is: who knows that, you by its user id, or the caller?",
+        )
+    with plain_holder(arena, linux.CLONE_NEWUSER) as (inner, pid), yours.at() as function:
+        function.allow(moves=("ids",))
+        args = inner, maps([(0, PLAIN, 1)]), maps([(0, PLAIN, 1)])
+        answer = function.answer(args, scene="as_plain_user")
+        about = (
+            "A plain user's caller said privileged=True, and the kernel refuses gid_map: that is for the caller."
+        )
+        function.refused(answer, PermissionError, about)
+        equal(setgroups(pid), "allow", f"/proc/{inner}/setgroups, of a caller that did not ask for a denial")
+
+
+def test_1_4_what_the_kernel_refuses_is_raised(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUSER) as other:
+        args = other.inner, maps(ONE), maps(ONE)
+        written(yours, *args, about="as root the kernel refuses")
+        answer = yours.answer(args)
+        expect(
+            answer.raised is not None,
+            "the maps were written a second time, which the kernel refuses with EPERM, and no error came out. "
+            "open(…, 'w').write(…) only fills a buffer: where does the kernel's answer go?",
+        )
+        yours.refused(answer, PermissionError, "The maps were written a second time.")
+    yours.raises(FileNotFoundError, 4194305, maps(ONE), maps(ONE), about="There is no process 4194305.")
+
+    def run(function: Function, watch: Watch) -> Any:
+        with holder(arena, linux.CLONE_NEWUSER) as other:
+            return function.answer((other.inner, maps(ONE), maps(ONE)), {"privileged": False}, watch=watch)
+
+    yours.each_refusal(run, (*FILES, *WRITES), errors=(errno.EPERM,))
+
+
+def test_1_4_a_bundle_with_a_user_namespace_runs(yours: Yours, tmp_path: Path) -> None:
+    with yours.at(linux.CLONE_NEWNS, load="swapped") as function:
+        function.allow(moves=("signals",), children=True)
+        found = function.scene("run_bundle", str(tmp_path), TOKEN)
+    equal(
+        found,
+        ["uid 0, 0 100000 65536", "made by 100000:100000"],
+        "a bundle with a user namespace: who its root is inside, and outside",
+    )
 
 
 # --- 1.5 -------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def opened(pid: int, *names: str) -> Iterator[dict[str, int]]:
+def opened(pid: int, *names: str) -> Iterator[dict[str, Fd]]:
     """Descriptors of a process's namespaces, by the names that are asked for."""
     files = {"network": "net", "mount": "mnt"}
     targets = {name: os.open(f"/proc/{pid}/ns/{files.get(name, name)}", os.O_RDONLY) for name in names}
     try:
-        yield targets
+        yield {name: Fd(fd) for name, fd in targets.items()}
     finally:
         for fd in targets.values():
             os.close(fd)
 
 
-def joined(targets: dict[str, int], about: str) -> dict[str, int]:
-    """Where the caller is after `join.join`; what the kernel refuses is told with `about`."""
-    try:
-        join.join(targets)
-    except OSError as error:
-        raise CheckFailed(f"{about}\n    {told(error)}") from None
-    return namespaces() | {"children": os.stat("/proc/self/ns/pid_for_children").st_ino}
+def joined(yours: Yours, targets: dict[str, Fd], about: str, scene: str = "", **options: Any) -> dict[str, int]:
+    """Where the caller is after `join`; what the kernel refuses is reported with `about`."""
+    with yours.at(**options) as function:
+        function.allow(moves=("namespaces", "ids", "root", "cwd"))
+        answer = function.answer((targets,), scene=scene)
+        expect(answer.raised is None, f"{about}\n    {answer.raised}")
+        return function.process.namespaces()
 
 
-def test_1_5_the_caller_is_where_the_other_process_is() -> None:
+def test_1_5_the_caller_is_where_the_other_process_is(yours: Yours, arena: Arena) -> None:
     flags = linux.CLONE_NEWUTS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWNS | linux.CLONE_NEWPID
-    here = namespaces()
-    with holder(flags) as pid, opened(pid, "uts", "network", "ipc", "mount", "pid") as targets:
-        found, wanted = in_child(lambda: joined(targets, "root joins five kinds: refused")), namespaces(pid)
-    for name in ("uts", "net", "ipc", "mnt"):
-        expect(found[name] == wanted[name], f"after join the caller's {name} namespace is not the one asked for")
-    equal(found["children"], wanted["pid"], "the pid namespace of the caller's later children")
-    equal(found["pid"], here["pid"], "the caller's own pid namespace, which no call changes")
+    here = own(yours.process)
+    with holder(arena, flags) as other, opened(other.pid, "uts", "network", "ipc", "mount", "pid") as targets:
+        for names in (list(targets), list(targets)[::-1]):
+            found = joined(yours, {name: targets[name] for name in names}, "root joins five kinds: refused")
+            wanted = own(other)
+            for name in ("uts", "net", "ipc", "mnt"):
+                expect(
+                    found[name] == wanted[name],
+                    f"after join the caller's {name} namespace is not the one asked for",
+                )
+            equal(found["pid_for_children"], wanted["pid"], "the pid namespace of the caller's later children")
+            equal(found["pid"], here["pid"], "the caller's own pid namespace, which no call changes")
+    equal(joined(yours, {}, "nothing to join: refused")["uts"], here["uts"], "no targets: the caller stays")
 
 
-def test_1_5_a_network_that_the_host_owns_comes_before_the_user_namespace() -> None:
+def test_1_5_a_network_that_the_host_owns_comes_before_the_user_namespace(yours: Yours, arena: Arena) -> None:
     about = (
         "the network namespace belongs to the host, the user namespace is another. Joining both is refused. "
         "What may a process still do to the host's things, once it is in another user namespace?"
     )
     with contextlib.ExitStack() as stack:
-        net, user = (stack.enter_context(holder(flag)) for flag in (linux.CLONE_NEWNET, linux.CLONE_NEWUSER))
-        network, users = stack.enter_context(opened(net, "net")), stack.enter_context(opened(user, "user"))
+        net, user = (
+            stack.enter_context(holder(arena, flag)) for flag in (linux.CLONE_NEWNET, linux.CLONE_NEWUSER)
+        )
+        network, users = stack.enter_context(opened(net.pid, "net")), stack.enter_context(opened(user.pid, "user"))
         for targets in (users | network, network | users):
-            found = in_child(lambda targets=targets: joined(targets, about))
+            found = joined(yours, targets, about)
             expect(
-                found["user"] == namespaces(user)["user"],
+                found["user"] == own(user)["user"],
                 "after join the caller is in the network namespace, and not in the user namespace: what it makes "
                 "there belongs to the wrong owner. Where did `user` go?",
             )
-            equal(found["net"], namespaces(net)["net"], "the caller's network namespace")
+            equal(found["net"], own(net)["net"], "the caller's network namespace")
+        found = joined(yours, users | network, about, close_stdin=True)
+        equal(
+            found["user"],
+            own(user)["user"],
+            "the caller's user namespace. The targets' first descriptor is number 0 (the caller's stdin is closed): "
+            "is 0 a descriptor?",
+        )
 
 
-def test_1_5_what_a_user_namespace_owns_comes_after_it() -> None:
+def test_1_5_what_a_user_namespace_owns_comes_after_it(yours: Yours, arena: Arena) -> None:
     about = (
         f"user {PLAIN} owns a user namespace, and a uts and a net namespace that belong to it. It may join all "
         "three, and it is refused. Whose privileges does it have before it is in there, and after?"
     )
     flags = linux.CLONE_NEWUSER | linux.CLONE_NEWUTS | linux.CLONE_NEWNET
-
-    def as_plain(targets: dict[str, int]) -> dict[str, int]:
-        become_plain()
-        return joined(targets, about)
-
-    with holder(flags, plain=True) as pid, opened(pid, "net", "user", "uts") as targets:
-        found, wanted = in_child(lambda: as_plain(targets)), namespaces(pid)
+    with plain_holder(arena, flags) as (_, pid), opened(pid, "net", "user", "uts") as targets:
+        found, wanted = joined(yours, targets, about, "as_plain_user"), namespaces(pid)
     for name in targets:
         expect(found[name] == wanted[name], f"after join the caller's {name} namespace is not the one asked for")
 
 
-def test_1_5_what_is_refused_is_raised() -> None:
-    def try_as(plain: bool, targets: dict[str, int]) -> str:
-        if plain:
-            become_plain()
-        try:
-            join.join(targets)
-        except OSError as error:
-            return errno.errorcode[error.errno or 0]
-        return "no error"
+def test_1_5_what_is_refused_is_raised(yours: Yours, arena: Arena) -> None:
+    with (
+        holder(arena, linux.CLONE_NEWNET) as other,
+        opened(other.pid, "net") as targets,
+        opened(other.pid, "uts") as uts,
+    ):
+        with yours.at() as function:
+            function.allow(moves=("ids", "namespaces"))
+            answer = function.answer((targets,), scene="as_plain_user")
+            about = (
+                f"User {PLAIN} joins a network namespace of root: exec would go on outside, and nobody would know. "
+                "Which errors may be kept for later, and when?"
+            )
+            function.refused(answer, PermissionError, about, errno.EPERM)
+        with yours.at() as function:
+            function.allow(moves=("namespaces",))
+            about = (
+                "`net` is asked for, and the descriptor is one of a uts namespace. What is the second argument of "
+                "setns for?"
+            )
+            function.refused(function.answer(({"net": uts["uts"]},)), OSError, about, errno.EINVAL)
 
-    with holder(linux.CLONE_NEWNET) as pid, opened(pid, "net") as targets, opened(pid, "uts") as other:
-        equal(
-            in_child(lambda: try_as(True, targets)),
-            "EPERM",
-            f"user {PLAIN} joins a network namespace of root: exec would go on outside, and nobody would know. "
-            "Which errors may be kept for later, and when?",
+
+def test_1_5_each_step_may_be_refused(yours: Yours, arena: Arena) -> None:
+    """By the kernel, at each setns: only an EPERM before the user namespace may mean "not yet"."""
+    with (
+        holder(arena, linux.CLONE_NEWNET | linux.CLONE_NEWUSER) as other,
+        opened(other.pid, "net", "user") as targets,
+    ):
+        cases = {
+            (errno.EPERM, 1): "",
+            (errno.EINVAL, 1): "the first setns, of `net`",
+            (errno.EPERM, 2): "the setns of `user`",
+            (errno.ENOMEM, 2): "the setns of `user`",
+        }
+        for (number, nth), which in cases.items():
+            answer, wanted = refused_at(yours, targets, [(number, nth)]), own(other)
+            if which:
+                about = f"The kernel refused {which} with {errno.errorcode[number]}. Which errors mean `not yet`?"
+                yours.refused(answer[0], OSError, about, number)
+            else:
+                expect(
+                    answer[0].raised is None,
+                    f"an EPERM before the user namespace is final\n    {answer[0].raised}",
+                )
+                equal(
+                    answer[1]["net"],
+                    wanted["net"],
+                    "the net namespace, refused with EPERM before `user` was joined",
+                )
+        answer = refused_at(yours, targets, [(errno.EPERM, 1), (errno.EPERM, 3)])
+        about = (
+            "`net` was refused before the user namespace was joined, and again after it: exec would go on outside."
         )
-        equal(
-            in_child(lambda: try_as(False, {"net": other["uts"]})),
-            "EINVAL",
-            "`net` is asked for, and the descriptor is one of a uts namespace. "
-            "What is the second argument of setns for?",
-        )
+        yours.refused(answer[0], OSError, about, errno.EPERM)
 
 
-def test_1_5_the_targets_stay_the_caller_s() -> None:
-    def look(targets: dict[str, int]) -> list[object]:
-        before = dict(targets)
-        joined(targets, "root joins: refused")
-        return [
-            sorted(targets) == sorted(before),
-            all(os.path.exists(f"/proc/self/fd/{fd}") for fd in before.values()),
-        ]
-
-    with holder(linux.CLONE_NEWUSER) as pid, opened(pid, "user") as targets, opened(os.getpid(), "uts") as more:
-        same, still_open = in_child(lambda: look(targets | more))
-    expect(
-        same,
-        "after join the dictionary has other entries than before: whose is it, and what is closed by it later?",
-    )
-    expect(still_open, "after join a descriptor of the targets is closed: the caller still counts on it")
+def refused_at(
+    yours: Yours, targets: dict[str, Fd], refusals: list[tuple[int, int]]
+) -> tuple[Any, dict[str, int]]:
+    watch = Watch(("setns",), tuple(Fault("setns", number, nth) for number, nth in refusals))
+    with yours.at() as function:
+        function.allow(moves=("namespaces",))
+        answer = function.answer((targets,), watch=watch)
+        return answer, function.process.namespaces()
 
 
-def test_1_5_exec_is_inside(pyctr: Any) -> None:
+def test_1_5_exec_is_inside(pyctr: Any, arena: Arena) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000")
     script = "for kind in ipc mnt net pid uts; do readlink /proc/self/ns/$kind; done"
     said = pyctr("exec", "web", "sh", "-c", script).stdout.split()
-    inside = namespaces(pyctr("inspect", "--format", "{{.State.Pid}}", "web").stdout.strip())
+    inside = namespaces(arena.outer(pid_of_container(pyctr)))
     wanted = [f"{name}:[{inside[name]}]" for name in ("ipc", "mnt", "net", "pid", "uts")]
     equal(said, wanted, "the namespaces of what exec runs, and of the container")
 
@@ -618,12 +634,18 @@ def reached() -> str:
     return "connected"
 
 
-def test_1_6_127_0_0_1_answers(yours: Yours) -> None:
+@contextlib.contextmanager
+def network(yours: Yours) -> Iterator[tuple[Function, Any]]:
+    """The function in a new network namespace, and a look into it."""
     with yours.at(linux.CLONE_NEWNET) as function:
-        look = partial(function.process.look, reached, linux.CLONE_NEWNET)
-        equal(look(), "ENETUNREACH", "a connection to 127.0.0.1 before (this is the check's own part)")
-        function()
-        after = look()
+        yield function, partial(function.process.look, flags=linux.CLONE_NEWNET)
+
+
+def test_1_6_127_0_0_1_answers(yours: Yours) -> None:
+    with network(yours) as (function, look):
+        equal(look(reached), "ENETUNREACH", "a connection to 127.0.0.1 before (this is the check's own part)")
+        equal(function(), None, "what bring_up_loopback returns")
+        after = look(reached)
     expect(
         after == "connected",
         f"after bring_up_loopback a connection to 127.0.0.1 still gives {after}: the flags of `lo` were asked "
@@ -631,37 +653,44 @@ def test_1_6_127_0_0_1_answers(yours: Yours) -> None:
     )
 
 
-def test_1_6_a_refusal_comes_out(yours: Yours) -> None:
+def test_1_6_the_other_flags_stay(yours: Yours) -> None:
+    for name, others in (("IFF_DEBUG (0x4)", IFF_DEBUG), ("IFF_NOTRAILERS (0x20) and IFF_PROMISC (0x100)", 0x120)):
+        with network(yours) as (function, look):
+            before = look(
+                lambda others=others: (interface_flags(interface_flags() | others), interface_flags())[1]
+            )
+            function()
+            found = look(interface_flags)
+        expect(found & IFF_UP, f"the flags of `lo` are {found:#x} afterwards: IFF_UP (0x1) is not among them")
+        expect(
+            found & before == before,
+            f"`lo` had the flags {name}, all in all {before:#x}, and now its flags are {found:#x}: setting replaces "
+            "all of them. Which flags do you give back, and did the kernel's answer reach you?",
+        )
+
+
+def test_1_6_again_changes_nothing(yours: Yours) -> None:
+    with network(yours) as (function, look):
+        function()
+        first = look(interface_flags)
+        for _ in range(2):
+            function()
+            found = look(interface_flags)
+            expect(
+                found == first,
+                f"`lo` was up, with the flags {first:#x}; called again they are {found:#x}. Which operator sets a "
+                "bit that may be set already?",
+            )
+
+
+def test_1_6_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
     yours.each_refusal(
-        lambda function, watch: function.answer(watch=watch), ("socket", "ioctl"), flags=linux.CLONE_NEWNET
+        lambda function, watch: function.answer(watch=watch),
+        ("socket", "ioctl"),
+        errors=(errno.EPERM, errno.EMFILE),
+        flags=linux.CLONE_NEWNET,
+        about="A container without `lo` would start, and nobody would know why nothing answers.",
     )
-
-
-def test_1_6_the_other_flags_stay() -> None:
-    def look() -> int:
-        interface_flags(interface_flags() | IFF_DEBUG)
-        network.bring_up_loopback()
-        return interface_flags()
-
-    found = in_child(look, linux.CLONE_NEWNET)
-    expect(found & IFF_UP, f"the flags of `lo` are {found:#x} afterwards: IFF_UP (0x1) is not among them")
-    expect(
-        found & IFF_DEBUG,
-        f"`lo` had the flag IFF_DEBUG (0x4), and now its flags are {found:#x}: setting replaces all of them. "
-        "Which flags do you give back, and did the kernel's answer reach you?",
-    )
-
-
-def test_1_6_again_is_fine_and_nothing_stays_open() -> None:
-    def look() -> int:
-        network.bring_up_loopback()
-        before = len(os.listdir("/proc/self/fd"))
-        for _ in range(3):
-            network.bring_up_loopback()
-        return len(os.listdir("/proc/self/fd")) - before
-
-    left = in_child(look, linux.CLONE_NEWNET)
-    expect(left <= 0, f"after three more calls {left} more descriptors are open: who closes the socket?")
 
 
 def test_1_6_a_container_has_lo_up(pyctr: Any) -> None:

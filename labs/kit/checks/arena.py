@@ -121,14 +121,8 @@ class Pending:
         channel = self.process.channel
         try:
             with self.process._ends():
-                while self.watch:
-                    left = max(0, self.deadline - time.monotonic())
-                    ready, _, _ = select.select([channel.fileno(), self.listener], [], [], left)
-                    if not ready:
-                        raise wire.TimedOut
-                    if self.listener not in ready:
-                        break
-                    self.watch.serve(self.listener)
+                while not self._has_answered(channel.fileno()):
+                    pass
                 data = json.loads(wire.receive(channel, self.deadline)[0])
         finally:
             if self.listener >= 0:
@@ -138,6 +132,20 @@ class Pending:
             raise Hung(raised.line)
         args, kwargs = codec.decode(data["args"]), codec.decode(data["kwargs"])
         return Answer(codec.decode(data.get("value")), raised, args, kwargs, self.watch)
+
+
+    def _has_answered(self, channel: int) -> bool:
+        """Wait for the next event, and serve the watch. A process that has ended may leave children with its socket."""
+        fds = [channel, self.process.pidfd, *([self.listener] if self.watch else [])]
+        ready, _, _ = select.select(fds, [], [], max(0, self.deadline - time.monotonic()))
+        if not ready:
+            raise wire.TimedOut
+        if self.watch and self.listener in ready:
+            self.watch.serve(self.listener)
+            return False
+        if channel not in ready:
+            raise wire.Closed
+        return True
 
 
 class Process:
@@ -194,8 +202,11 @@ class Process:
 
     def namespaces(self) -> dict[str, int]:
         """The inode of each of its namespaces, by its name in /proc/<pid>/ns."""
-        top = f"/proc/{self.pid}/ns"
-        return {name: os.stat(f"{top}/{name}").st_ino for name in os.listdir(top)}
+        top, found = f"/proc/{self.pid}/ns", {}
+        for name in os.listdir(top):
+            with contextlib.suppress(FileNotFoundError):  # of later children, before there is one
+                found[name] = os.stat(f"{top}/{name}").st_ino
+        return found
 
     def descriptors(self) -> dict[int, str]:
         """Its open descriptors, and what each of them is, but for the judge's own."""

@@ -91,8 +91,8 @@ def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if request["flags"] & linux.CLONE_NEWNS:
             linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
-        if request["flags"] & linux.CLONE_NEWPID:
-            linux.mount("proc", "/proc", "proc")
+            if request["flags"] & linux.CLONE_NEWPID:
+                linux.mount("proc", "/proc", "proc")
         os.umask(request["umask"])
         {"process": _process, "command": _command}[request["do"]](request, fds)
     except BaseException:
@@ -108,12 +108,8 @@ def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
 def _process(request: dict[str, Any], fds: list[int]) -> None:
     """Serve a learner's function. Only the channel stays open, above all numbers that a function would get."""
     channel = os.dup2(fds[0], request["channel"], inheritable=False)
-    for fd in os.listdir("/proc/self/fd"):
-        if 2 < int(fd) != channel:
-            try:
-                os.close(int(fd))
-            except OSError:
-                continue  # the descriptor by which the directory was listed
+    os.closerange(3, channel)
+    linux.close_range(channel + 1)
     if request["close_stdin"]:
         os.close(0)
     process.main(socket.socket(fileno=channel), request)
