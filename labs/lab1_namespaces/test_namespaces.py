@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from labs.kit.checks.arena import Arena, Fd, Process
 from labs.kit.checks.expect import CheckFailed, equal, expect
 from labs.kit.checks.plugin import TOKEN
-from labs.kit.checks.syscalls import FILES, READS, WRITES, Fault, Watch
+from labs.kit.checks.syscalls import FILES, WRITES, Fault, Watch
 from labs.lab1_namespaces.scenes import PLAIN, namespaces
 from pyctr_lite import linux
 from pyctr_lite.namespaces import idmap
@@ -130,9 +130,8 @@ def test_1_2_a_process_is_in_one_namespace_of_each_kind(yours: Yours) -> None:
     found, wanted = yours(), own(yours.process)
     expect(isinstance(found, dict), f"identify returns {found!r}: the caller looks up kinds in a dict")
     equal(sorted(found), sorted(wanted), "the kinds, by their names in /proc/<pid>/ns")
-    links = {name: os.lstat(f"/proc/{yours.process.pid}/ns/{name}").st_ino for name in wanted}
     expect(
-        not set(found.values()) & set(links.values()) - set(wanted.values()),
+        set(found.values()) & set(wanted.values()),
         "these are the inode numbers of the links in /proc/self/ns themselves, which every process has for "
         "itself: two processes in one namespace would seem apart. What does a link lead to?",
     )
@@ -166,7 +165,7 @@ def test_1_2_no_such_process_is_an_error(yours: Yours) -> None:
 
 def test_1_2_a_process_that_has_ended_is_in_none(yours: Yours) -> None:
     answer = yours.answer(scene="of_a_zombie")
-    about = "The process has ended, but its parent has not waited for it: /proc/<pid> is there, its namespaces are not."
+    about = "The process has ended, and was not waited for: /proc/<pid> is there, its namespaces are not."
     yours.refused(answer, FileNotFoundError, about)
 
 
@@ -193,10 +192,12 @@ def test_1_2_a_kernel_without_time_namespaces_has_one_entry_less(yours: Yours, t
 
 
 def test_1_2_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
-    names = ("stat", "newfstatat", "statx", "readlink", "readlinkat")
-    about = "An answer without a namespace is a wall that exec does not know of."
     yours.each_refusal(
-        lambda function, watch: function.answer(watch=watch), names, errors=(errno.EACCES,), about=about
+        lambda function, watch: function.answer(watch=watch),
+        ("stat", "newfstatat", "statx", "readlink", "readlinkat"),
+        errors=(errno.EACCES,),
+        spared=("/time", "/ns"),
+        about="An answer without a namespace is a wall that exec does not know of.",
     )
 
 
@@ -214,8 +215,8 @@ def spawned(function: Function, flags: int, child: str, *more: Any) -> dict[str,
     found: dict[str, Any] = function.scene("spawned", flags, child, *more)
     expect(
         found["status"] is not None,
-        "when spawn returns, its child has ended and been waited for. In the engine the child waits for its parent "
-        "to give it limits and id maps: who would move first?",
+        "when spawn returns, its child has ended and been waited for. In the engine the child waits for its "
+        "parent to give it limits and id maps: who would move first?",
     )
     expect(
         found["status"] != 98,
@@ -259,8 +260,8 @@ def test_1_3_the_child_never_comes_back(yours: Yours) -> None:
             status = spawned(function, linux.CLONE_NEWUTS, child)["status"]
         expect(
             status != 0,
-            f"child() {child}, so nothing was executed, and yet the child ends with status 0: how would the parent "
-            "know that it failed?",
+            f"child() {child}, so nothing was executed, and yet the child ends with status 0: how would the "
+            "parent know that it failed?",
         )
         equal(status, 70, f"the exit status of a child whose child() {child}: the docstring names it")
 
@@ -279,10 +280,12 @@ def test_1_3_the_pidfd_is_the_child_s(yours: Yours) -> None:
     with yours.at() as function:
         found = spawned(function, linux.CLONE_NEWPID, "says")
     lines = dict(line.split(":\t", 1) for line in found["fdinfo"].splitlines() if ":\t" in line)
-    of = int(lines.get("Pid", "-1"))
-    if of != -1:  # it may have ended, and been waited for by nobody yet
-        equal(of, found["pid"], "the process that the second value, the pidfd, stands for (`Pid:` in fdinfo)")
     expect("Pid" in lines, "the second value is a descriptor, but not a pidfd: its fdinfo has no line `Pid:`")
+    equal(
+        int(lines["Pid"]),
+        found["pid"],
+        "the process that the second value, the pidfd, stands for (`Pid:` of its /proc/self/fdinfo)",
+    )
 
 
 def test_1_3_the_child_is_born_in_the_cgroup(yours: Yours, group: Any) -> None:
@@ -400,27 +403,6 @@ def test_1_4_a_plain_user_denies_setgroups_first(yours: Yours, arena: Arena) -> 
         equal(setgroups(pid), "deny", f"/proc/{inner}/setgroups")
 
 
-def test_1_4_the_caller_says_what_is_privileged(yours: Yours, arena: Arena) -> None:
-    with holder(arena, linux.CLONE_NEWUSER) as other:
-        about = "as root, privileged=False: the kernel refuses"
-        written(yours, other.inner, maps(ONE), maps(ONE), privileged=False, about=about)
-        equal(
-            setgroups(other.pid),
-            "deny",
-            f"/proc/{other.inner}/setgroups. The caller is root, and says privileged=False, as one without CAP_SETGID "
-            "is: who knows that, you by its user id, or the caller?",
-        )
-    with plain_holder(arena, linux.CLONE_NEWUSER) as (inner, pid), yours.at() as function:
-        function.allow(moves=("ids",))
-        args = inner, maps([(0, PLAIN, 1)]), maps([(0, PLAIN, 1)])
-        answer = function.answer(args, scene="as_plain_user")
-        about = (
-            "A plain user's caller said privileged=True, and the kernel refuses gid_map: that is for the caller."
-        )
-        function.refused(answer, PermissionError, about)
-        equal(setgroups(pid), "allow", f"/proc/{inner}/setgroups, of a caller that did not ask for a denial")
-
-
 def test_1_4_what_the_kernel_refuses_is_raised(yours: Yours, arena: Arena) -> None:
     with holder(arena, linux.CLONE_NEWUSER) as other:
         args = other.inner, maps(ONE), maps(ONE)
@@ -439,6 +421,27 @@ def test_1_4_what_the_kernel_refuses_is_raised(yours: Yours, arena: Arena) -> No
             return function.answer((other.inner, maps(ONE), maps(ONE)), {"privileged": False}, watch=watch)
 
     yours.each_refusal(run, (*FILES, *WRITES), errors=(errno.EPERM,))
+
+
+def test_1_4_the_caller_says_what_is_privileged(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUSER) as other:
+        about = "as root, privileged=False: the kernel refuses"
+        written(yours, other.inner, maps(ONE), maps(ONE), privileged=False, about=about)
+        equal(
+            setgroups(other.pid),
+            "deny",
+            f"/proc/{other.inner}/setgroups. The caller is root, and says privileged=False, as one without "
+            "CAP_SETGID is: who knows that, you by its user id, or the caller?",
+        )
+    with plain_holder(arena, linux.CLONE_NEWUSER) as (inner, pid), yours.at() as function:
+        function.allow(moves=("ids",))
+        args = inner, maps([(0, PLAIN, 1)]), maps([(0, PLAIN, 1)])
+        answer = function.answer(args, scene="as_plain_user")
+        about = (
+            "A plain user's caller said privileged=True, and the kernel refuses gid_map: that is for the caller."
+        )
+        function.refused(answer, PermissionError, about)
+        equal(setgroups(pid), "allow", f"/proc/{inner}/setgroups, of a caller that did not ask for a denial")
 
 
 def test_1_4_a_bundle_with_a_user_namespace_runs(yours: Yours, tmp_path: Path) -> None:
@@ -515,8 +518,8 @@ def test_1_5_a_network_that_the_host_owns_comes_before_the_user_namespace(yours:
         equal(
             found["user"],
             own(user)["user"],
-            "the caller's user namespace. The targets' first descriptor is number 0 (the caller's stdin is closed): "
-            "is 0 a descriptor?",
+            "the caller's user namespace. The targets' first descriptor is number 0, as stdin was closed: is 0 a "
+            "descriptor?",
         )
 
 
@@ -542,7 +545,7 @@ def test_1_5_what_is_refused_is_raised(yours: Yours, arena: Arena) -> None:
             function.allow(moves=("ids", "namespaces"))
             answer = function.answer((targets,), scene="as_plain_user")
             about = (
-                f"User {PLAIN} joins a network namespace of root: exec would go on outside, and nobody would know. "
+                f"User {PLAIN} joins a network namespace of root: exec would go on outside, unnoticed. "
                 "Which errors may be kept for later, and when?"
             )
             function.refused(answer, PermissionError, about, errno.EPERM)
@@ -654,7 +657,7 @@ def test_1_6_127_0_0_1_answers(yours: Yours) -> None:
 
 
 def test_1_6_the_other_flags_stay(yours: Yours) -> None:
-    for name, others in (("IFF_DEBUG (0x4)", IFF_DEBUG), ("IFF_NOTRAILERS (0x20) and IFF_PROMISC (0x100)", 0x120)):
+    for name, others in (("IFF_DEBUG (0x4)", IFF_DEBUG), ("IFF_PROMISC (0x100)", 0x100)):
         with network(yours) as (function, look):
             before = look(
                 lambda others=others: (interface_flags(interface_flags() | others), interface_flags())[1]
@@ -664,7 +667,7 @@ def test_1_6_the_other_flags_stay(yours: Yours) -> None:
         expect(found & IFF_UP, f"the flags of `lo` are {found:#x} afterwards: IFF_UP (0x1) is not among them")
         expect(
             found & before == before,
-            f"`lo` had the flags {name}, all in all {before:#x}, and now its flags are {found:#x}: setting replaces "
+            f"`lo` had the flag {name}, all in all {before:#x}, and now its flags are {found:#x}: setting replaces "
             "all of them. Which flags do you give back, and did the kernel's answer reach you?",
         )
 

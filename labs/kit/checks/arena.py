@@ -43,6 +43,9 @@ class Fd:
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
+    def __repr__(self) -> str:
+        return f"<descriptor of {os.readlink(f'/proc/self/fd/{self.fd}')}>"
+
 
 @dataclass
 class Raised:
@@ -133,9 +136,8 @@ class Pending:
         args, kwargs = codec.decode(data["args"]), codec.decode(data["kwargs"])
         return Answer(codec.decode(data.get("value")), raised, args, kwargs, self.watch)
 
-
     def _has_answered(self, channel: int) -> bool:
-        """Wait for the next event, and serve the watch. A process that has ended may leave children with its socket."""
+        """Serve the next event. A process that has ended may have left children with its socket."""
         fds = [channel, self.process.pidfd, *([self.listener] if self.watch else [])]
         ready, _, _ = select.select(fds, [], [], max(0, self.deadline - time.monotonic()))
         if not ready:

@@ -304,6 +304,7 @@ class Yours(Function):
         *,
         errors: tuple[int, ...] = (errno.EIO, errno.EPERM, errno.ENOSPC),
         forgiven: dict[str, tuple[int, ...]] | None = None,
+        spared: tuple[str, ...] = (),
         flags: int = 0,
         about: str = "A failed step that nobody hears of leaves a container half made.",
         **options: Any,
@@ -311,21 +312,19 @@ class Yours(Function):
         """Refuse each call of these names that the function makes, one at a time, with each of these errnos.
 
         `run` makes what the function needs, new each time, calls it with the watch, and returns the answer. The
-        error must come out as an OSError with its errno, unless `forgiven` lists the errno for the call.
+        error must come out as an OSError with its errno, unless `forgiven` lists the errno for the call. Calls
+        with a path that ends in one of `spared` are not refused.
         """
         seen = self._one_run(run, Watch(names), flags, options).seen
-        counts = {
-            name: sum(call.name == name for call in seen) for name in dict.fromkeys(call.name for call in seen)
-        }
-        for name, count in counts.items():
-            for nth in range(1, count + 1):
-                for number in errors:
-                    fault = Fault(name, number, nth)
-                    watch = Watch(names, (fault,))
-                    answer = self._one_run(run, watch, flags, options).answer
-                    if number in (forgiven or {}).get(name, ()) or not _was_refused(watch, fault):
-                        continue
-                    self._comes_out(answer, fault, watch, about)
+        for name in dict.fromkeys(call.name for call in seen):
+            calls = [call for call in seen if call.name == name]
+            for nth, call in enumerate(calls, 1):
+                if not (call.paths and call.paths[0].endswith(spared)):
+                    for number in set(errors) - set((forgiven or {}).get(name, ())):
+                        watch = Watch(names, (Fault(name, number, nth),))
+                        answer = self._one_run(run, watch, flags, options).answer
+                        if _was_refused(watch, watch.faults[0]):
+                            self._comes_out(answer, watch.faults[0], watch, about)
 
     def _comes_out(self, answer: Answer, fault: Fault, watch: Watch, about: str) -> None:
         call = [call for call in watch.seen if call.name == fault.name][fault.nth - 1]

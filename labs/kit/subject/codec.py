@@ -21,7 +21,7 @@ class Odd:
         self.type, self.text = type, text
 
     def __repr__(self) -> str:
-        return f"{self.text} (an object of type {self.type})"
+        return self.text if self.text.startswith("<") else f"{self.text} (an object of type {self.type})"
 
 
 class Record:

@@ -14,10 +14,11 @@ HINT = "the pidfd, stands for"
 
 
 def spawn(flags: int, child: Callable[[], None], cgroup_fd: int | None = None) -> tuple[int, int]:
-    pid, _ = linux.clone3(flags, cgroup_fd)
+    pid, pidfd = linux.clone3(flags, cgroup_fd)
     if pid == 0:
         try:
             child()
         finally:
             os._exit(70)
+    os.close(pidfd)
     return pid, os.pidfd_open(os.getpid())

@@ -7,7 +7,7 @@ import errno
 from pyctr_lite import linux
 from pyctr_lite.namespaces import kinds
 
-HINT = "whose is it, and what is closed by it later?"
+HINT = "Whose is it, and who counts on it later?"
 
 
 def join(targets: dict[str, int]) -> None:

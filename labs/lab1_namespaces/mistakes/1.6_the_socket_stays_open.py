@@ -10,7 +10,7 @@ SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
 IFF_UP = 0x1
 IFREQ = "16sh22x"
 
-HINT = "who closes the socket?"
+HINT = "who closes what you open?"
 
 
 def bring_up_loopback() -> None:
