@@ -667,8 +667,8 @@ def test_1_6_the_other_flags_stay(yours: Yours) -> None:
         expect(found & IFF_UP, f"the flags of `lo` are {found:#x} afterwards: IFF_UP (0x1) is not among them")
         expect(
             found & before == before,
-            f"`lo` had the flag {name}, all in all {before:#x}, and now its flags are {found:#x}: setting replaces "
-            "all of them. Which flags do you give back, and did the kernel's answer reach you?",
+            f"`lo` had the flag {name}, all in all {before:#x}, and now its flags are {found:#x}: setting "
+            "replaces all of them. Which flags do you give back, and did the kernel's answer reach you?",
         )
 
 
