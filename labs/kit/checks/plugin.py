@@ -13,10 +13,9 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 
@@ -121,7 +120,7 @@ class _Arenas:
     """One arena at a time, of the exercise that is checked now."""
 
     def __init__(self, labs: Path) -> None:
-        self.labs, self.shared = labs, Path(tempfile.gettempdir())
+        self.labs, self.shared = labs, Path(os.environ["TMPDIR"])
         self.current: Arena | None = None
         self.top: Path | None = None
         linux.mount(str(self.shared), str(self.shared), None, linux.MS_BIND | linux.MS_REC)
@@ -130,7 +129,8 @@ class _Arenas:
     def of(self, exercise: manifest.Exercise) -> Arena:
         if self.current is None or self.current.exercise != exercise:
             self.close()
-            self.top = Path(tempfile.mkdtemp(prefix="arena-", dir=self.shared.parent))
+            self.top = self.shared.parent / f"arena-{exercise.id}"
+            self.top.mkdir(mode=0o700)
             self.current = Arena(exercise, self.labs, self.top, self.shared)
         return self.current
 
@@ -211,7 +211,7 @@ class Pyctr:
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", "TMPDIR": str(self.root.parent)}
         environment |= {"PYTHONPATH": str(manifest.CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
         environment |= {swap.ONLY: self.arena.exercise.id}
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull) as nothing:
+        with _memory("stdout") as out, _memory("stderr") as err, open(os.devnull) as nothing:
             stdio = [nothing.fileno(), out.fileno(), err.fileno()]
             inner, pidfd = self.arena.command(argv, environment, stdio)
             try:
@@ -229,6 +229,11 @@ class Pyctr:
                 f"with your function in it, `pyctr_lite {' '.join(words)}` {how}:\n    {done.stderr.strip()}"
             )
         return done
+
+
+def _memory(name: str) -> BinaryIO:
+    """A file without a name, for what a command prints."""
+    return os.fdopen(os.memfd_create(name), "w+b")
 
 
 @pytest.fixture(scope="session")
