@@ -95,6 +95,10 @@ class Hung(Exception):
     """The function did not return within its time; the text is the learner's line, if the process sent it."""
 
 
+class Garbled(Exception):
+    """What came over the process's socket is not an answer."""
+
+
 class BrokenFile(Exception):
     """The learner's file cannot be run: what it says, with the file's own line."""
 
@@ -126,15 +130,23 @@ class Pending:
             with self.process._ends():
                 while not self._has_answered(channel.fileno()):
                     pass
-                data = json.loads(wire.receive(channel, self.deadline)[0])
+                data = wire.receive(channel, self.deadline)[0]
         finally:
             if self.listener >= 0:
                 os.close(self.listener)
-        raised = Raised(**data["error"]) if "error" in data else None
-        if raised and raised.name == "TookTooLong":
-            raise Hung(raised.line)
-        args, kwargs = codec.decode(data["args"]), codec.decode(data["kwargs"])
-        return Answer(codec.decode(data.get("value")), raised, args, kwargs, self.watch)
+        answer = self._read(data)
+        if answer.raised and answer.raised.name == "TookTooLong":
+            raise Hung(answer.raised.line)
+        return answer
+
+    def _read(self, data: bytes) -> Answer:
+        try:
+            said = json.loads(data)
+            raised = Raised(**said["error"]) if "error" in said else None
+            args, kwargs = codec.decode(said["args"]), codec.decode(said["kwargs"])
+            return Answer(codec.decode(said.get("value")), raised, tuple(args), dict(kwargs), self.watch)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise Garbled from None
 
     def _has_answered(self, channel: int) -> bool:
         """Serve the next event. A process that has ended may have left children with its socket."""
@@ -187,6 +199,8 @@ class Process:
             raise Died(self.arena.status(self)) from None
         except wire.TimedOut:
             raise Hung from None
+        except ValueError:
+            raise Garbled from None
 
     def call(self, *given: Any, **more: Any) -> Answer:
         """`begin`, and the answer."""

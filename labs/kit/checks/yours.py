@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labs.kit.checks.arena import SECONDS_A_CALL, Answer, Arena, Died, Fd, Hung, Pending, Process, Raised
+from labs.kit.checks.arena import SECONDS_A_CALL, Answer, Arena, Died, Fd, Garbled, Hung, Pending, Process, Raised
 from labs.kit.checks.expect import CheckFailed, expect
 from labs.kit.checks.syscalls import Fault, Watch
 from labs.kit.exercises import manifest
@@ -114,6 +114,11 @@ class Function:
             yield
         except Died as death:
             raise CheckFailed(f"{self.name} did not return: {how_it_ended(death.status)}") from None
+        except Garbled:
+            raise CheckFailed(
+                f"what came back from {self.name}'s process is not an answer: does it write to descriptors that "
+                "it did not open, or change what it does not own?"
+            ) from None
         except Hung as hung:
             line = f"\n    {hung}" if str(hung) else ""
             raise CheckFailed(
