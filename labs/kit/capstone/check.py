@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from labs.kit.capstone.world import World
 
 POINTS = 4
-"""What each check gives."""
+"""The points of each check."""
 BASE = "/srv/base"
 """The layer that most checks run a command in."""
 

@@ -34,7 +34,7 @@ def layers_merged(world: World) -> None:
 def fresh_upper(world: World) -> None:
     before = layers.describe(world.path("/srv"))
     ok(
-        world.run(*sh("echo x > /new; echo x > /which; mkdir /tmp/d; rm /gone 2>/dev/null; touch /bin")),
+        world.run(*sh("echo x > /new; echo x > /which; mkdir /d; rm /gone 2>/dev/null; touch /bin")),
         "writing to /",
     )
     after = layers.describe(world.path("/srv"))
@@ -104,7 +104,7 @@ def volume(world: World) -> None:
 
 @check("with :ro it cannot be written to")
 def readonly_volume(world: World) -> None:
-    script = "cat /data/letter; echo no > /data/letter; touch /data/more; touch /tmp/elsewhere && echo end"
+    script = "cat /data/letter; echo no > /data/letter; touch /data/more; touch /elsewhere && echo end"
     done = world.run("-v", "/srv/data:/data:ro", *sh(script))
     expect(done.output.startswith("from the host\n"), f"with :ro the volume cannot be read: {done.describe()}")
     expect(

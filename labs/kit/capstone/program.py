@@ -10,7 +10,7 @@ FILE = "capstone/run.py"
 """The program, below the labs' directory."""
 RULE = "the capstone uses pyctr_lite.linux and your own functions of labs 1 to 5"
 ALLOWED = ("linux", "errors", "cgroups.hierarchy")
-"""What the program may import of pyctr_lite."""
+"""The parts of pyctr_lite that the program may import."""
 
 
 def state(path: Path) -> tuple[str, str]:

@@ -35,6 +35,8 @@ class Done:
         shown = [line.strip()[:300] for line in dict.fromkeys((*lines[:1], *lines[-1:]))]
         if lines:
             text += f", and it wrote: {' … '.join(line for line in shown if not line.startswith('Traceback'))}"
+        if self.status == 70 and not lines:
+            text += " (a child made by 1.3, spawn, that returned or raised an exception?)"
         frames = [line.strip() for line in lines if line.startswith('  File "labs/')]
         return f"{text}\n    {frames[-1]}" if frames else text
 

@@ -24,7 +24,7 @@ SECONDS = 240
 
 @dataclass
 class Result:
-    """What came of a check: "passed", "failed", "to do", "broken" or "unchecked", and what was observed."""
+    """The state of a check ("passed", "failed", "to do", "broken", "unchecked"), and what was observed."""
 
     check: Check
     state: str = "unchecked"
@@ -38,7 +38,7 @@ class Result:
 
     @property
     def most(self) -> int:
-        """What the check gives."""
+        """The check's points."""
         return POINTS
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "capstone"
-"""What EX and LAB are for it."""
+"""Its value of EX and LAB."""
 _SOLVED = manifest.CHECKOUT / "tests/labs/solved" / program.FILE
 
 
@@ -52,7 +52,7 @@ def table(report: session.Report) -> Table:
 
 
 def _check(labs: Path) -> int:
-    """Check the program: 0 only when it is full."""
+    """Check the program: 0 unless it was written and fails."""
     console = screen.console()
     with console.status("checking the capstone"):
         report = session.check(labs)
@@ -70,10 +70,11 @@ def _check(labs: Path) -> int:
     if report.full:
         console.print("[bold green]The capstone is complete.[/] make solution EX=capstone shows another one.")
         return 0
-    if all(result.state == "to do" for result in report.results):
+    to_do = all(result.state == "to do" for result in report.results)
+    if to_do:
         console.print(f"[bold]Next:[/] write labs/{program.FILE}; labs/capstone/README.md says what it does")
     console.print(f"[bold]A hint:[/] make hint EX={NAME}")
-    return 1
+    return 0 if to_do else 1
 
 
 def _show_solution(labs: Path) -> int:

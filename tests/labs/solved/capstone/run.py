@@ -153,8 +153,8 @@ def child(request: Request, group: Group, directory: str, mask: set[signal.Signa
         pivot.pivot_root(root)
         os.makedirs("/proc", exist_ok=True)
         linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-    except OSError as error:
-        os._exit(told(f"cannot prepare the container: {error}", 125))
+    except Exception as error:
+        os._exit(told(f"cannot prepare the container: {type(error).__name__}: {error}", 125))
     os.closerange(3, 1 << 20)
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)
