@@ -8,7 +8,8 @@ from pyctr_lite.cgroups import group as groups
 from pyctr_lite.engine import background
 from pyctr_lite.engine.container import removal
 from pyctr_lite.engine.state import lock, states
-from pyctr_lite.engine.state.record import Record, State, now
+from pyctr_lite.engine.state.record import Record, now
+from pyctr_lite.engine.state.states import State
 from pyctr_lite.errors import NotFound
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk

@@ -201,12 +201,12 @@ class Monitor:
         container, deadline = self.container, time.monotonic() + self.delay
         try:
             with watch.Watch(container.directory) as changes:
-                while self._may_restart(record.State.read(container.directory)):
+                while self._may_restart(states.State.read(container.directory)):
                     if (left := deadline - time.monotonic()) <= 0:
                         break
                     changes.wait(left)
             self.lock.acquire()
-            container.state = record.State.read(container.directory)
+            container.state = states.State.read(container.directory)
         except (FileNotFoundError, NotFound):
             return False
         if not self._may_restart(container.state):
@@ -220,7 +220,7 @@ class Monitor:
         return True
 
     @staticmethod
-    def _may_restart(state: record.State) -> bool:
+    def _may_restart(state: states.State) -> bool:
         """Return whether the container still waits for this monitor to restart it."""
         return state.restarting and state.MonitorPid == os.getpid()
 
@@ -232,7 +232,7 @@ class Monitor:
         self.container.record = record.Record.read(self.container.directory)  # `rename` and `update` change it
         container, policy = self.container, self.container.record.options.restart
         if policy:
-            container.state = record.State.read(container.directory)  # `stop` sets ManuallyStopped in it
+            container.state = states.State.read(container.directory)  # `stop` sets ManuallyStopped in it
         state = container.state
         _clean_up(group, self.directory)
         if pump.listener is not None:
