@@ -13,8 +13,8 @@ from pyctr_lite import preload
 from tests.conftest import REPOSITORY, Pyctr
 
 CHEAP = set(
-    "os stat genericpath posixpath _collections_abc _stat errno fcntl select termios resource gc time posix "
-    "marshal _signal _socket _struct struct _json _ctypes ctypes ctypes._endian types __future__ _sha256 io abc "
+    "os stat genericpath posixpath _collections_abc _stat errno fcntl select gc time posix "
+    "marshal _signal _socket _struct struct _json _ctypes __future__ _sha256 io abc "
     "_sha2 _abc codecs _codecs encodings encodings.aliases encodings.utf_8 _io zipimport "
     "_frozen_importlib_external".split()
 )
