@@ -169,7 +169,7 @@ def _staging(home: Home) -> Iterator[Leftover]:
 
 
 def _half_volumes(home: Home) -> Iterator[Leftover]:
-    top = home.volumes.directory
+    top = home.paths.volumes
     left = [name for name in _names_in(top) if name.startswith(".")]
     if left and not Lock.is_held(top):  # the lock is held while a volume is created
         for name in left:
