@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
-	lab1 lab2 lab3 lab4 lab5 check hint reset watch grade solution trace clean-lab notebook \
+	lab1 lab2 lab3 lab4 lab5 capstone check hint reset watch grade solution trace clean-lab notebook \
 	labs-check notebooks-test notebooks-refresh box test-vm url ready-venv
 MAKEFLAGS += --no-print-directory
 
@@ -41,6 +41,9 @@ lab1 lab2 lab3 lab4 lab5: ready ready-course ## check a lab: results, observatio
 
 lab%:
 	$(error there is no lab $*: they are 1 to 5)
+
+capstone: ready ready-course ## check the capstone, a run of your own: 25 checks, and a question for each that fails
+	@$(KIT) capstone
 
 check: ready ready-course ## check exercises: EX=3.2 or EX=3.1,3.2
 	@$(KIT) check $(call need,EX)

@@ -7,8 +7,10 @@ The command starts Python with
               pyctr_lite.thirdparty.enable()
     -X utf8   paths and texts are UTF-8 in every locale, even one that is not installed
 
-The checkout comes last on sys.path, so that nothing in it can stand in for a module of Python's own. The command
-is ASCII whatever the two paths are: what is not is escaped, so it does not depend on a locale how they are read.
+The command executes the compiled code of pyctr_lite/boot.py from a file in .venv, or imports that module if there
+is no such file for this Python. The checkout comes last on sys.path, so that nothing in it can stand in for a
+module of Python's own. The command is ASCII whatever the two paths are: what is not is escaped, so it does not
+depend on a locale how they are read.
 """
 
 from __future__ import annotations
@@ -24,13 +26,18 @@ PLAIN = frozenset((string.ascii_letters + string.digits + "/._+-").encode())
 """Bytes of a path that have no special meaning for the kernel, a shell or printf."""
 PROGRAM = """\
 import sys
+from marshal import loads
 
 checkout = {checkout}
 sys.path.append(checkout)
+preloaded = f"{{checkout}}/.venv/preload/{{sys.implementation.cache_tag}}"
+try:
+    with open(f"{{preloaded}}/boot", "rb", 0) as file:
+        exec(loads(file.read()))
+except (OSError, ValueError, EOFError, TypeError):
+    from pyctr_lite.boot import load
 
-from pyctr_lite.preload import load
-
-load(checkout + "/.venv/preload", sys.argv)
+load(preloaded, sys.argv)
 
 from pyctr_lite.cli.main import entry
 

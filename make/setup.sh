@@ -166,7 +166,7 @@ step_launcher() {
         "$venv/bin/python" -m compileall -q pyctr_lite || fail "pyctr_lite does not compile"
         "$venv/bin/python" -IS -X no_debug_ranges -c 'import sys; sys.path.append(sys.argv[1])
 from pyctr_lite import preload
-preload.build(sys.argv[1] + "/.venv/preload")' "$checkout" || fail "the quick verbs could not be put together"
+preload.build(f"{sys.argv[1]}/.venv/preload/{sys.implementation.cache_tag}")' "$checkout" || fail "the quick verbs could not be put together"
         mv "$venv/stamp-bytecode.new" "$venv/stamp-bytecode"
     fi
 }

@@ -1,94 +1,63 @@
-"""One file per hot verb with the compiled code of all its modules, in import order.
+"""Write the files that `boot` loads: the compiled code of all modules of a quick verb, in import order.
 
-Python takes 0.2 ms to find and load a module, and `run` needs eighty of ours: a third of its time. Loading their
-compiled code from one file per verb, without docstrings, takes a third of that. `make setup` writes the files.
-A file is used only if every source is unchanged since then; otherwise the modules are imported as usual, so a
-stale file does no harm.
+`make setup` does that. The code has no docstrings and no annotations: no code of ours reads them at run time.
 """
 
 from __future__ import annotations
 
-import gc
+import ast
 import marshal
-import posix
+import os
+import subprocess
 import sys
+
+from pyctr_lite import boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ast
     from types import CodeType
     from typing import Any
 
-_CONTAINER = ("cli.screen.terminal", "engine.engine", "engine.life.lifecycle")
+_CLI = ("cli.container.narration", "cli.screen.terminal", "engine.engine")
+_LIFE = (*_CLI, "cli.container.lifecycle", "engine.life.lifecycle")
+_MONITOR = ("engine.life.monitor", "cgroups.device_filter")
+_RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create")
 VERBS = {
-    "run": ("cli.container.run", *_CONTAINER, "engine.creation.create", "engine.life.monitor"),
-    "start": ("cli.container.lifecycle", *_CONTAINER, "engine.life.monitor"),
-    "exec": ("cli.container.exec", *_CONTAINER, "engine.life.execute"),
+    "create": _RUN,
+    "exec": (*_CLI, "cli.container.exec", "engine.life.execute"),
+    "inspect": ("cli.system.inspect", "engine.engine", "engine.report.container"),
+    "logs": ("cli.container.logs", "engine.engine", "engine.log.reader", "engine.report.filters.grammar"),
     "ps": ("cli.container.ps", "engine.engine"),
+    "rm": (*_LIFE, "engine.life.wait"),
+    "run": (*_RUN, *_MONITOR),
+    "start": (*_LIFE, *_MONITOR),
+    "stop": (*_LIFE, "engine.life.wait"),
 }
-"""The hot verbs, and the modules that import everything they need."""
-
-_VERSION = f"2 {sys.version}"
-_Module: Any = type(sys)
-_Spec: Any = type(sys.__spec__)  # importlib.machinery.ModuleSpec, without importing that
+"""The quick verbs, and the modules that import everything they need."""
+BOOT = "boot"
+"""The file with the code of `boot` itself."""
 
 
-def load(path: str, args: list[str]) -> None:
-    """Load the modules of the first hot verb in `args`. Does nothing without one, or if its file is stale.
-
-    The file is `path`, a hyphen and the verb. Also disables the cyclic garbage collector: a command is
-    short-lived, and collection would take 3 ms of 20.
-    """
-    gc.disable()
-    verb = next((arg for arg in args if arg in VERBS), None)
-    if verb is None:
-        return
-    try:
-        with open(f"{path}-{verb}", "rb") as file:
-            version, modules = marshal.loads(file.read())
-        if version != _VERSION:
-            return
-        for _, source, changed, size, _ in modules:
-            found = posix.stat(source)
-            if found.st_mtime_ns != changed or found.st_size != size:
-                return
-    except (OSError, ValueError, EOFError, TypeError):
-        return
-    new = [module for module in modules if module[0] not in sys.modules]
-    # Create packages before their modules, although a package's own code runs after some of them.
-    for name, source, *_ in new:
-        if source.endswith("/__init__.py"):
-            _add(name, source)
-    for name, source, _, _, code in new:
-        if name not in sys.modules:
-            _add(name, source)
-        exec(code, sys.modules[name].__dict__)
-
-
-def _add(name: str, source: str) -> None:
-    module = _Module(name)
-    package = source.endswith("/__init__.py")
-    spec = module.__spec__ = _Spec(name, None, origin=source, is_package=package)
-    module.__file__ = source
-    parent, _, child = name.rpartition(".")
-    module.__package__ = name if package else parent
-    if package:
-        module.__path__ = spec.submodule_search_locations = [source.removesuffix("/__init__.py")]
-    sys.modules[name] = module
-    if parent:
-        setattr(sys.modules[parent], child, module)
-
-
-def build(path: str) -> None:
-    """Write the files of all hot verbs for the running Python, from the current sources."""
-    import os
-
+def build(directory: str) -> None:
+    """Write the files of all quick verbs, and `boot` last, for the running Python, from the current sources."""
+    os.makedirs(directory, exist_ok=True)
+    code: dict[str, tuple[tuple[str, int, int], CodeType]] = {}
     for verb, leading in VERBS.items():
-        modules = [_compiled(name, source) for name, source in _needed(leading)]
-        temporary = f"{path}-{verb}.{os.getpid()}"
-        with open(temporary, "wb") as output:
-            marshal.dump((_VERSION, modules), output)
-        os.rename(temporary, f"{path}-{verb}")
+        needed = _needed(leading)
+        for name, source in needed:
+            if name not in code:
+                code[name] = _compiled(name, source)
+        sources = [code[name][0] for name, _ in needed]
+        modules = [(name, source, code[name][1]) for name, source in needed]
+        _write(f"{directory}/{verb}", ([*sources, _compiled("pyctr_lite.boot", boot.__file__)[0]], modules))
+    _write(f"{directory}/{BOOT}", _compiled("pyctr_lite.boot", boot.__file__)[1])
+
+
+def _write(path: str, content: Any) -> None:
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "wb") as output:
+        marshal.dump(content, output)
+    os.rename(temporary, path)
 
 
 def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -97,8 +66,6 @@ def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
     Includes our modules, and those of the standard library that are not frozen. Submodules of the standard
     library's packages are left for the package to import.
     """
-    import subprocess
-
     wanted = ", ".join(f"pyctr_lite.{name}" for name in ("cli.main", *leading))
     program = (
         f"import sys; sys.path.append({sys.path[-1]!r}); there = set(sys.modules); import {wanted}\n"
@@ -115,22 +82,19 @@ def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(name, sources[name]) for name in order if name in sources]
 
 
-def _compiled(name: str, source: str) -> tuple[str, str, int, int, CodeType]:
-    import ast
-
-    found = posix.stat(source)
+def _compiled(name: str, source: str) -> tuple[tuple[str, int, int], CodeType]:
+    """Return the source as it is now (path, time, size), and its code."""
+    found = os.stat(source)
     with open(source, "rb") as file:
         tree = ast.parse(file.read(), source)
     if name.startswith("pyctr_lite."):
         _strip_annotations(tree)
     code = compile(tree, source, "exec", dont_inherit=True, optimize=2)
-    return name, source, found.st_mtime_ns, found.st_size, code
+    return (source, found.st_mtime_ns, found.st_size), code
 
 
 def _strip_annotations(tree: ast.Module) -> None:
     """Remove annotations: no code of ours reads them at run time, and loading them takes time."""
-    import ast
-
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.returns = None
@@ -144,8 +108,6 @@ def _strip_annotations(tree: ast.Module) -> None:
 
 
 def _plain(line: ast.stmt) -> ast.stmt:
-    import ast
-
     if not isinstance(line, ast.AnnAssign):
         return line
     if line.value is None:

@@ -153,7 +153,7 @@ HABITS = {
     r"\ba line each\b": 0,
     r"\b(?:DESIGN|LABS|STYLE|COURSE|decision) \d": 0,
     r"\btells? (?!apart)": 1,
-    r"^What\b": 16,
+    r"^What\b": 15,
     r"\bwhere (?:there|it|one|none|that|nothing)\b": 2,
 }
 """Habits that make prose hard to read, and the number of times each still occurs. A number may only shrink."""

@@ -156,11 +156,12 @@ def test_the_launcher_starts_isolated_python_from_any_path(tmp_path: Path, name:
         "    print(sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode, sys.argv[1:])\n"
         "    sys.exit(7)\n"
     )
-    (checkout / "pyctr_lite/preload.py").write_text(
-        "import os\n"
-        "def load(path, words):\n"
-        "    assert path.endswith('/.venv/preload')\n"
-        "    assert os.path.exists(path.removesuffix('/.venv/preload'))\n"
+    (checkout / "pyctr_lite/boot.py").write_text(
+        "import os, sys\n"
+        "def load(directory, words):\n"
+        "    below = '/.venv/preload/' + sys.implementation.cache_tag\n"
+        "    assert directory.endswith(below)\n"
+        "    assert os.path.exists(directory.removesuffix(below))\n"
     )
     environment = {"PATH": os.environ["PATH"], "LC_ALL": locale}
     script = subprocess.run(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import marshal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pyctr_lite import preload
+from pyctr_lite import boot, preload
 from tests.conftest import REPOSITORY, Pyctr
 
 CHEAP = set(
-    "os stat genericpath posixpath _collections_abc _stat errno fcntl select termios resource gc time posix "
-    "marshal _signal _socket _struct struct _json _ctypes ctypes ctypes._endian types __future__ _sha256 io abc "
+    "os stat genericpath posixpath _collections_abc _stat errno fcntl select gc time posix "
+    "marshal _signal _socket _struct struct _json _ctypes __future__ _sha256 io abc "
     "_sha2 _abc codecs _codecs encodings encodings.aliases encodings.utf_8 _io zipimport "
     "_frozen_importlib_external".split()
 )
@@ -52,56 +52,123 @@ def test_a_slow_verb_would_be_noticed(root: Path) -> None:
     assert imported(root, "images", "--format", "{{.ID}}") - CHEAP
 
 
-def run_preloaded(file: Path, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+REPORT = """
+import os
+known, leave = set(sys.modules), os._exit
+def report(code):
+    late = sorted(set(sys.modules) - known)
+    ours = sum(name.partition(".")[0] == "pyctr_lite" for name in known) - 1  # without boot itself
+    if os.getpid() == parent:
+        os.write(2, f"{ours} {late}\\n".encode())
+    leave(code)
+parent, os._exit = os.getpid(), report
+from pyctr_lite.cli.main import entry
+entry()
+"""
+"""Runs the command line after `load`, and prints how many modules of ours were loaded, and which came later."""
+
+
+def run_preloaded(directory: Path, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     program = (
-        f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite.preload import load\n"
-        f"load({str(file)!r}, sys.argv); ready = 'pyctr_lite.engine.engine' in sys.modules\n"
-        "from pyctr_lite.cli.main import main\ncode = main()\nsys.stdout.flush()\nprint(ready, file=sys.stderr)\n"
-        "sys.exit(code)"
+        f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite.boot import load\n"
+        f"load({str(directory)!r}, sys.argv)\n{REPORT}"
     )
     command = [sys.executable, "-IS", "-c", program, "--root", str(root), *words]
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
+def loaded(done: subprocess.CompletedProcess[str]) -> tuple[int, str]:
+    """The number of modules that were loaded from the file, and the list of those imported later."""
+    count, _, late = done.stderr.splitlines()[-1].partition(" ")
+    return int(count), late
+
+
 @pytest.fixture(scope="module")
 def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("preload") / "preload"
+    directory = tmp_path_factory.mktemp("preload")
     program = (
         "import sys; sys.path.append(sys.argv[1]); from pyctr_lite import preload; preload.build(sys.argv[2])"
     )
-    subprocess.run([sys.executable, "-IS", "-c", program, REPOSITORY, file], check=True)
-    return file
+    subprocess.run([sys.executable, "-IS", "-c", program, REPOSITORY, directory], check=True)
+    return directory
 
 
-@pytest.mark.parametrize("verb", sorted(preload.VERBS))
-def test_every_quick_verb_is_loaded_from_its_preloaded_file(preloaded: Path, root: Path, verb: str) -> None:
-    done = run_preloaded(preloaded, root, verb, "--help")
-    assert (done.returncode, done.stderr) == (0, "True\n")
+def budget() -> dict[str, int]:
+    """The table of docs/START_UP.md: the number of modules that each quick verb loads."""
+    lines = (REPOSITORY / "docs/START_UP.md").read_text().splitlines()
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("| `")]
+    return {row[0].strip(" `"): int(row[1]) for row in rows if row[1].strip().isdigit()}
+
+
+def test_every_quick_verb_has_a_file_and_a_budget() -> None:
+    assert boot.QUICK == preload.VERBS.keys() == budget().keys()
+
+
+USES = {
+    "create": ["--name", "new", "busybox"],
+    "exec": ["box", "true"],
+    "inspect": ["box"],
+    "logs": ["box"],
+    "ps": ["-a"],
+    "rm": ["stopped"],
+    "run": ["--rm", "busybox", "true"],
+    "start": ["stopped"],
+    "stop": ["-t0", "box"],
+}
+"""An everyday command line of each quick verb."""
+
+
+@pytest.mark.parametrize("verb", USES)
+def test_a_quick_verb_loads_its_modules_at_once_and_as_many_as_budgeted(
+    preloaded: Path, root: Path, pyctr: Pyctr, verb: str
+) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
+    pyctr("create", "--name", "stopped", "busybox", "sleep", "60", check=True)
+    done = run_preloaded(preloaded, root, verb, *USES[verb])
+    assert done.returncode == 0, done.stderr
+    assert loaded(done) == (budget()[verb], "[]")
+
+
+@pytest.mark.parametrize("words", [["volume", "rm", "x"], ["image", "inspect", "busybox"], ["version"]])
+def test_another_verb_loads_no_file(preloaded: Path, root: Path, words: list[str]) -> None:
+    count, late = loaded(run_preloaded(preloaded, root, *words))
+    assert (count, "pyctr_lite.cli.main" in late) == (1, True)
 
 
 def test_the_preloaded_code_runs_a_container(preloaded: Path, root: Path) -> None:
     done = run_preloaded(preloaded, root, "run", "--rm", "busybox", "sh", "-c", "echo hello; exit 3")
-    assert (done.returncode, done.stdout, done.stderr) == (3, "hello\n", "True\n")
+    assert (done.returncode, done.stdout, loaded(done)[0]) == (3, "hello\n", budget()["run"])
 
 
 def test_an_outdated_preloaded_file_is_ignored(preloaded: Path, root: Path, tmp_path: Path) -> None:
-    import marshal
-
-    version, modules = marshal.loads(Path(f"{preloaded}-ps").read_bytes())
-    older = [
-        (name, source, changed - (name == "pyctr_lite.errors"), size, code)
-        for name, source, changed, size, code in modules
-    ]
-    assert older != modules
-    (tmp_path / "old-ps").write_bytes(marshal.dumps((version, older)))
-    done = run_preloaded(tmp_path / "old", root, "ps")
-    assert (done.returncode, done.stderr) == (0, "False\n")
+    sources, modules = marshal.loads((preloaded / "ps").read_bytes())
+    older = [(path, changed - path.endswith("/errors.py"), size) for path, changed, size in sources]
+    assert older != sources
+    (tmp_path / "ps").write_bytes(marshal.dumps((older, modules)))
+    done = run_preloaded(tmp_path, root, "ps")
+    assert (done.returncode, loaded(done)[0]) == (0, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", None])
 def test_a_damaged_or_missing_preloaded_file_is_ignored(root: Path, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
-        (tmp_path / "file-ps").write_bytes(content)
-    done = run_preloaded(tmp_path / "file", root, "ps")
-    assert (done.returncode, done.stderr) == (0, "False\n")
-    assert os.listdir(tmp_path / "state")
+        (tmp_path / "ps").write_bytes(content)
+    done = run_preloaded(tmp_path, root, "ps")
+    assert (done.returncode, loaded(done)[0]) == (0, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", None])
+def test_the_command_does_without_a_good_file_of_its_own_start(tmp_path: Path, content: bytes | None) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "pyctr_lite").symlink_to(REPOSITORY / "pyctr_lite")
+    command = [sys.executable, "-ISXutf8", f"{REPOSITORY}/make/launcher.py", sys.executable, str(checkout)]
+    launcher = tmp_path / "launcher"
+    launcher.write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
+    launcher.chmod(0o755)
+    if content is not None:
+        directory = checkout / ".venv/preload" / str(sys.implementation.cache_tag)
+        directory.mkdir(parents=True)
+        (directory / preload.BOOT).write_bytes(content)
+    done = subprocess.run([launcher, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:10], done.stderr) == (0, "pyctr_lite", "")

@@ -31,6 +31,7 @@ def main() -> int:
         ("hint", "exercise", "one hint more"),
         ("solution", "exercise", "the runtime's function beside yours"),
         ("trace", "exercise", "the kernel steps of a run, yours beside the runtime's"),
+        ("capstone", "", "check the capstone, the learner's own run"),
         ("grade", "work", "all labs, as a table and JSON"),
         ("yours", "", "how many functions are yours"),
         ("clean", "", "remove what labs have left on this machine"),
@@ -75,6 +76,10 @@ def _run(given: argparse.Namespace) -> int:
 
         print(screen.yours(swap.activate(labs).states))
         return 0
+    if any(value in ("capstone", ["capstone"]) for value in vars(given).values()):
+        from labs.kit.commands import capstone
+
+        return capstone.run(given.verb, labs)
     modules = {"check": "lab", "hint": "hints"}
     module = importlib.import_module(f"labs.kit.commands.{modules.get(given.verb, given.verb)}")
     code: int

@@ -16,7 +16,8 @@ from labs.kit.checks.session import Report, Result
 from labs.kit.exercises import manifest
 from pyctr_lite.screen import visible
 
-_STYLES = {"passed": "green", "to do": "dim", "unchecked": "dim"}
+STYLES = {"passed": "green", "to do": "dim", "unchecked": "dim"}
+"""How a state is shown; any other is red."""
 VERBOSE = bool(os.environ.get("VERBOSE"))
 
 
@@ -49,7 +50,7 @@ def table(title: str, report: Report) -> Table:
     ):
         shown.add_column(name, justify=justify, no_wrap=name != "exercise")  # type: ignore[arg-type]
     for result in report.results:
-        style = _STYLES.get(result.state, "red")
+        style = STYLES.get(result.state, "red")
         shown.add_row(
             result.exercise.id,
             result.exercise.title,

@@ -169,7 +169,7 @@ def _staging(home: Home) -> Iterator[Leftover]:
 
 
 def _half_volumes(home: Home) -> Iterator[Leftover]:
-    top = home.volumes.directory
+    top = home.paths.volumes
     left = [name for name in _names_in(top) if name.startswith(".")]
     if left and not Lock.is_held(top):  # the lock is held while a volume is created
         for name in left:
@@ -236,10 +236,11 @@ def _has_no_record(home: Home, id: str) -> bool:
 
 def _is_idle(home: Home, id: str) -> bool:
     """Return whether no container with an id is running or being created, started, stopped or removed."""
-    if Lock.is_held(f"{home.paths.container(id)}/lock"):
+    directory = home.paths.container(id)
+    if Lock.is_held(f"{directory}/lock") or Lock.is_held(f"{directory}.removing/lock"):
         return False
     if _has_no_record(home, id):
-        return not os.path.isdir(home.paths.container(id))
+        return not os.path.isdir(directory)
     try:
         return not containers.get(home, id).state.running
     except PyctrError:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
-from pyctr_lite.linux import call
+from pyctr_lite.linux import call, ffi
 from pyctr_lite.linux.scoped import closing
 
 __all__ = ["BPF_INSTRUCTION_BYTES", "attach_device_program", "load_device_program", "replace_device_programs"]
@@ -19,30 +18,30 @@ _MAX_PROGRAMS = 64
 """The kernel's limit of programs per group (BPF_CGROUP_MAX_PROGS)."""
 
 
-class _Load(ctypes.Structure):
+class _Load(ffi.Structure):
     _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("prog_type", "insn_cnt")),
-        *((name, ctypes.c_uint64) for name in ("insns", "license")),
-        *((name, ctypes.c_uint32) for name in ("log_level", "log_size")),
-        ("log_buf", ctypes.c_uint64),
-        *((name, ctypes.c_uint32) for name in ("kern_version", "prog_flags")),
+        *((name, ffi.c_uint32) for name in ("prog_type", "insn_cnt")),
+        *((name, ffi.c_uint64) for name in ("insns", "license")),
+        *((name, ffi.c_uint32) for name in ("log_level", "log_size")),
+        ("log_buf", ffi.c_uint64),
+        *((name, ffi.c_uint32) for name in ("kern_version", "prog_flags")),
     ]
 
 
-class _Attach(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("target_fd", "attach_bpf_fd", "attach_type", "attach_flags")]
+class _Attach(ffi.Structure):
+    _fields_ = [(name, ffi.c_uint32) for name in ("target_fd", "attach_bpf_fd", "attach_type", "attach_flags")]
 
 
-class _Query(ctypes.Structure):
+class _Query(ffi.Structure):
     _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("target_fd", "attach_type", "query_flags", "attach_flags")),
-        ("prog_ids", ctypes.c_uint64),
-        ("prog_cnt", ctypes.c_uint32),
+        *((name, ffi.c_uint32) for name in ("target_fd", "attach_type", "query_flags", "attach_flags")),
+        ("prog_ids", ffi.c_uint64),
+        ("prog_cnt", ffi.c_uint32),
     ]
 
 
-class _Id(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("prog_id", "next_id", "open_flags")]
+class _Id(ffi.Structure):
+    _fields_ = [(name, ffi.c_uint32) for name in ("prog_id", "next_id", "open_flags")]
 
 
 def load_device_program(instructions: bytes) -> int:
@@ -51,10 +50,10 @@ def load_device_program(instructions: bytes) -> int:
     Fails with EINVAL or EACCES if the kernel's verifier rejects it, EPERM without CAP_BPF, ENOSYS if the kernel
     does not have bpf(2).
     """
-    text = ctypes.create_string_buffer(instructions, len(instructions))
-    license_text = ctypes.create_string_buffer(b"")  # a program that calls no helper needs no license
+    text = (ffi.c_char * len(instructions)).from_buffer_copy(instructions)
+    license_text = ffi.c_char(b"\0")  # a program that calls no helper needs no license
     count = len(instructions) // BPF_INSTRUCTION_BYTES
-    attributes = _Load(_PROG_TYPE_CGROUP_DEVICE, count, ctypes.addressof(text), ctypes.addressof(license_text))
+    attributes = _Load(_PROG_TYPE_CGROUP_DEVICE, count, ffi.addressof(text), ffi.addressof(license_text))
     return _bpf(_PROG_LOAD, f"BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE, {count} instructions", attributes)
 
 
@@ -81,14 +80,12 @@ def replace_device_programs(directory: str, program: int) -> None:
 
 
 def _programs_of(group: int) -> list[int]:
-    ids = (ctypes.c_uint32 * _MAX_PROGRAMS)()
-    query = _Query(group, _CGROUP_DEVICE, 0, 0, ctypes.addressof(ids), _MAX_PROGRAMS)
-    call.look(
-        "bpf(BPF_PROG_QUERY)", None, call.syscall, _NR_BPF, _PROG_QUERY, ctypes.byref(query), ctypes.sizeof(query)
-    )
+    ids = (ffi.c_uint32 * _MAX_PROGRAMS)()
+    query = _Query(group, _CGROUP_DEVICE, 0, 0, ffi.addressof(ids), _MAX_PROGRAMS)
+    call.look("bpf(BPF_PROG_QUERY)", None, call.syscall, _NR_BPF, _PROG_QUERY, ffi.byref(query), ffi.sizeof(query))
     return list(ids[: query.prog_cnt])
 
 
-def _bpf(command: int, text: str, attributes: ctypes.Structure, path: str | None = None) -> int:
-    size = ctypes.sizeof(attributes)
-    return call.make(lambda: f"bpf({text})", path, call.syscall, _NR_BPF, command, ctypes.byref(attributes), size)
+def _bpf(command: int, text: str, attributes: ffi.Structure, path: str | None = None) -> int:
+    size = ffi.sizeof(attributes)
+    return call.make(lambda: f"bpf({text})", path, call.syscall, _NR_BPF, command, ffi.byref(attributes), size)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import time
 
-from pyctr_lite.linux import explain
+from pyctr_lite.linux import explain, ffi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-# PyDLL keeps the interpreter lock during the call: a forked child continues as the thread that holds it.
-libc = ctypes.PyDLL(None, use_errno=True)
+libc = ffi.Library()
 syscall = libc.syscall
-syscall.restype = ctypes.c_long
+syscall.restype = ffi.c_long
 
 
 def fail(name: str, path: str | None = None) -> NoReturn:
     """Raise the error of the call just made."""
-    number = ctypes.get_errno()
+    number = ffi.get_errno()
     message = f"{name}: {os.strerror(number)}"
     raise OSError(number, message, path) if path else OSError(number, message)
 
@@ -32,10 +30,10 @@ def make(describe: Callable[[], str], path: str | None, function: Any, *args: An
     began = time.perf_counter_ns() if explain.sink is not None else 0
     result: int = function(*args)
     if explain.sink is not None:
-        number = ctypes.get_errno()
+        number = ffi.get_errno()
         outcome = f"-1 {errno.errorcode.get(number, str(number))}" if result < 0 else str(result)
         explain.narrate(describe(), began, outcome)
-        ctypes.set_errno(number)
+        ffi.set_errno(number)
     if result < 0:
         fail(describe().partition("(")[0], path)
     return result

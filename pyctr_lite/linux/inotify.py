@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
-from pyctr_lite.linux import call
+from pyctr_lite.linux import call, ffi
 
 IN_MODIFY = 0x2
 IN_MOVED_TO = 0x80
@@ -31,4 +30,4 @@ def inotify_add_watch(fd: int, path: str, mask: int) -> int:
     inotify_add_watch(2).
     """
     function = call.libc.inotify_add_watch
-    return call.look("inotify_add_watch", path, function, fd, os.fsencode(path), ctypes.c_uint32(mask))
+    return call.look("inotify_add_watch", path, function, fd, os.fsencode(path), ffi.c_uint32(mask))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 
-from pyctr_lite.linux import call
+from pyctr_lite.linux import call, ffi
 from pyctr_lite.linux.constants import (
     AT_FDCWD,
     AT_SYMLINK_NOFOLLOW,
@@ -56,7 +55,7 @@ def mount(
         call.encoded(source),
         call.encoded(target),
         call.encoded(fstype),
-        ctypes.c_ulong(flags),
+        ffi.c_ulong(flags),
         call.encoded(data),
     )
 
@@ -121,8 +120,8 @@ def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str, flags: in
     )
 
 
-class _MountAttr(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+class _MountAttr(ffi.Structure):
+    _fields_ = [(name, ffi.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
 def mount_setattr(
@@ -149,13 +148,13 @@ def mount_setattr(
         dirfd,
         call.encoded(path),
         flags,
-        ctypes.byref(attr),
-        ctypes.sizeof(attr),
+        ffi.byref(attr),
+        ffi.sizeof(attr),
     )
 
 
-class _OpenHow(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "mode", "resolve")]
+class _OpenHow(ffi.Structure):
+    _fields_ = [(name, ffi.c_uint64) for name in ("flags", "mode", "resolve")]
 
 
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
@@ -173,8 +172,8 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
                 _NR_OPENAT2,
                 dirfd,
                 call.encoded(path),
-                ctypes.byref(how),
-                ctypes.sizeof(how),
+                ffi.byref(how),
+                ffi.sizeof(how),
             )
         except OSError as error:
             # EAGAIN: a concurrent rename anywhere on the system, so the kernel could not verify the path.
@@ -187,14 +186,14 @@ def is_mount_root(dirfd: int, name: str | bytes) -> bool:
 
     Applies to the mount namespace of the directory. Raises FileNotFoundError if the name does not exist.
     """
-    found = (ctypes.c_uint64 * 32)()  # struct statx: 256 bytes, the attributes are the second eight
+    found = (ffi.c_uint64 * 32)()  # struct statx: 256 bytes, the attributes are the second eight
     path = os.fsencode(name)
-    call.look("statx", None, call.libc.statx, dirfd, path, AT_SYMLINK_NOFOLLOW, 0, ctypes.byref(found))
+    call.look("statx", None, call.libc.statx, dirfd, path, AT_SYMLINK_NOFOLLOW, 0, ffi.byref(found))
     return bool(found[1] & STATX_ATTR_MOUNT_ROOT)
 
 
 def statfs_type(path: str) -> int:
     """Return the magic number of a path's file system, as in include/uapi/linux/magic.h (statfs(2))."""
-    found = (ctypes.c_long * 15)()  # struct statfs: 120 bytes, the type comes first
-    call.look("statfs", path, call.libc.statfs, call.encoded(path), ctypes.byref(found))
+    found = (ffi.c_long * 15)()  # struct statfs: 120 bytes, the type comes first
+    call.look("statfs", path, call.libc.statfs, call.encoded(path), ffi.byref(found))
     return found[0]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 
-from pyctr_lite.linux import call, constants
+from pyctr_lite.linux import call, constants, ffi
 
 __all__ = ["capbset_read", "capget", "capset", "prctl_ambient", "setfsids"]
 
@@ -47,15 +46,15 @@ def prctl_ambient(operation: int, capability: int = 0) -> None:
         None,
         call.libc.prctl,
         constants.PR_CAP_AMBIENT,
-        *(ctypes.c_ulong(value) for value in (operation, capability, 0, 0)),
+        *(ffi.c_ulong(value) for value in (operation, capability, 0, 0)),
     )
 
 
-class _CapabilityHeader(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+class _CapabilityHeader(ffi.Structure):
+    _fields_ = [("version", ffi.c_uint32), ("pid", ffi.c_int)]
 
 
-_CapabilityData = ctypes.c_uint32 * 6  # effective, permitted, inheritable; twice, for 64 bits
+_CapabilityData = ffi.c_uint32 * 6  # effective, permitted, inheritable; twice, for 64 bits
 
 
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -72,7 +71,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
         None,
         call.syscall,
         _NR_CAPSET,
-        ctypes.byref(header),
+        ffi.byref(header),
         data,
     )
 
@@ -81,6 +80,6 @@ def capget() -> tuple[int, int, int]:
     """Return the caller's effective, permitted and inheritable capabilities, as bit masks (capget(2))."""
     data = _CapabilityData()
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    call.look("capget", None, call.syscall, _NR_CAPGET, ctypes.byref(header), data)
+    call.look("capget", None, call.syscall, _NR_CAPGET, ffi.byref(header), data)
     low, high = data[:3], data[3:]
     return low[0] | high[0] << 32, low[1] | high[1] << 32, low[2] | high[2] << 32

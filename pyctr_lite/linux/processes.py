@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 
-from pyctr_lite.linux import call, constants, explain
+from pyctr_lite.linux import call, constants, explain, ffi
 from pyctr_lite.linux.constants import decode_flags
 
 TYPE_CHECKING = False
@@ -36,9 +35,9 @@ _NR_KEYCTL, _NR_PERSONALITY, _NR_SIGNALFD4 = (219, 92, 74) if os.uname().machine
 _NR_EXECVEAT, _NR_RT_SIGACTION = (281, 134) if os.uname().machine == "aarch64" else (322, 13)
 
 
-class _CloneArgs(ctypes.Structure):
+class _CloneArgs(ffi.Structure):
     _fields_ = [
-        (name, ctypes.c_uint64)
+        (name, ffi.c_uint64)
         for name in (
             "flags",
             "pidfd",
@@ -62,19 +61,19 @@ def clone3(flags: int, cgroup_fd: int | None = None, exit_signal: int = 17) -> t
     Only for a process with one thread. Fails with EPERM without CAP_SYS_ADMIN, ENOSPC if a limit of
     /proc/sys/user is reached.
     """
-    pidfd = ctypes.c_int(-1)
-    args = _CloneArgs(flags | constants.CLONE_PIDFD, ctypes.addressof(pidfd), exit_signal=exit_signal)
+    pidfd = ffi.c_int(-1)
+    args = _CloneArgs(flags | constants.CLONE_PIDFD, ffi.addressof(pidfd), exit_signal=exit_signal)
     if cgroup_fd is not None:
         args.flags |= constants.CLONE_INTO_CGROUP
         args.cgroup = cgroup_fd
     began = time.perf_counter_ns()
-    pid: int = call.syscall(_NR_CLONE3, ctypes.byref(args), ctypes.sizeof(args))
+    pid: int = call.syscall(_NR_CLONE3, ffi.byref(args), ffi.sizeof(args))
     if pid == 0:
         return 0, -1
     if explain.sink is not None:
-        number = ctypes.get_errno()
+        number = ffi.get_errno()
         explain.narrate(f"clone3({decode_flags(('CLONE_',), flags)}, SIGCHLD)", began, pid)
-        ctypes.set_errno(number)
+        ffi.set_errno(number)
     if pid < 0:
         call.fail(f"clone3({decode_flags(('CLONE_',), flags)})")
     return pid, pidfd.value
@@ -88,7 +87,7 @@ def fork_sibling() -> int:
     """
     began = time.perf_counter_ns()
     arguments = (constants.CLONE_PARENT | 17, 0, 0, 0, 0)
-    pid: int = call.syscall(_NR_CLONE, *(ctypes.c_ulong(value) for value in arguments))
+    pid: int = call.syscall(_NR_CLONE, *(ffi.c_ulong(value) for value in arguments))
     if pid < 0:
         call.fail("clone(CLONE_PARENT|SIGCHLD)")
     if pid and explain.sink is not None:
@@ -121,8 +120,8 @@ def setns(fd: int, flags: int = 0) -> None:
 
 def execveat(fd: int, argv: Sequence[str], env: Sequence[str]) -> None:
     """Execute an open file (execveat(2), AT_EMPTY_PATH). Does not return unless it raises OSError."""
-    arguments = (ctypes.c_char_p * (len(argv) + 1))(*[os.fsencode(item) for item in argv], None)
-    variables = (ctypes.c_char_p * (len(env) + 1))(*[os.fsencode(item) for item in env], None)
+    arguments = (ffi.c_char_p * (len(argv) + 1))(*[os.fsencode(item) for item in argv], None)
+    variables = (ffi.c_char_p * (len(env) + 1))(*[os.fsencode(item) for item in env], None)
     call.make(
         lambda: f"execveat({fd}, {' '.join(argv)!r})",
         None,
@@ -143,8 +142,8 @@ def close_range(first: int, flags: int = 0) -> None:
         None,
         call.syscall,
         _NR_CLOSE_RANGE,
-        ctypes.c_uint(first),
-        ctypes.c_uint(0xFFFFFFFF),
+        ffi.c_uint(first),
+        ffi.c_uint(0xFFFFFFFF),
         flags,
     )
 
@@ -154,7 +153,7 @@ def default_signal(number: int) -> None:
 
     Fails with EINVAL for SIGKILL and SIGSTOP, whose action cannot change.
     """
-    call.look("rt_sigaction", None, call.syscall, _NR_RT_SIGACTION, number, _SIG_DFL, None, ctypes.c_size_t(8))
+    call.look("rt_sigaction", None, call.syscall, _NR_RT_SIGACTION, number, _SIG_DFL, None, ffi.c_size_t(8))
 
 
 _SIG_DFL = bytes(32)
@@ -163,14 +162,14 @@ _SIG_DFL = bytes(32)
 
 def personality(persona: int) -> None:
     """Set the caller's execution domain and flags such as ADDR_NO_RANDOMIZE (personality(2)). 0 is plain Linux."""
-    call.make(lambda: f"personality({persona:#x})", None, call.syscall, _NR_PERSONALITY, ctypes.c_ulong(persona))
+    call.make(lambda: f"personality({persona:#x})", None, call.syscall, _NR_PERSONALITY, ffi.c_ulong(persona))
 
 
 def signalfd(numbers: Iterable[int]) -> int:
     """Open a descriptor for reading blocked signals: 128 bytes each, the number first (signalfd(2))."""
-    mask = ctypes.c_uint64(sum(1 << number - 1 for number in numbers))
+    mask = ffi.c_uint64(sum(1 << number - 1 for number in numbers))
     return call.look(
-        "signalfd4", None, call.syscall, _NR_SIGNALFD4, -1, ctypes.byref(mask), ctypes.c_size_t(8), os.O_CLOEXEC
+        "signalfd4", None, call.syscall, _NR_SIGNALFD4, -1, ffi.byref(mask), ffi.c_size_t(8), os.O_CLOEXEC
     )
 
 
@@ -195,7 +194,7 @@ def sethostname(name: str) -> None:
         None,
         call.libc.sethostname,
         encoded,
-        ctypes.c_size_t(len(encoded)),
+        ffi.c_size_t(len(encoded)),
     )
 
 
@@ -207,7 +206,7 @@ def setdomainname(name: str) -> None:
         None,
         call.libc.setdomainname,
         encoded,
-        ctypes.c_size_t(len(encoded)),
+        ffi.c_size_t(len(encoded)),
     )
 
 
@@ -218,5 +217,5 @@ def prctl(option: int, argument: int = 0) -> int:
         None,
         call.libc.prctl,
         option,
-        *(ctypes.c_ulong(value) for value in (argument, 0, 0, 0)),
+        *(ffi.c_ulong(value) for value in (argument, 0, 0, 0)),
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
-from pyctr_lite.linux import call, constants
+from pyctr_lite.linux import call, constants, ffi
 
 _NR_SECCOMP = 277 if os.uname().machine == "aarch64" else 317
 INSTRUCTION_BYTES = 8
 """Size of a struct sock_filter in bytes."""
 
 
-class _SockFprog(ctypes.Structure):
-    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+class _SockFprog(ffi.Structure):
+    _fields_ = [("len", ffi.c_ushort), ("filter", ffi.c_char_p)]
 
 
 def set_mode_filter(program: bytes, flags: int = 0) -> int:
@@ -35,5 +34,5 @@ def set_mode_filter(program: bytes, flags: int = 0) -> int:
         _NR_SECCOMP,
         constants.SECCOMP_SET_MODE_FILTER,
         flags,
-        ctypes.byref(argument),
+        ffi.byref(argument),
     )

@@ -36,22 +36,30 @@ def spawn_joined(
     time_offsets: dict[str, tuple[int, int]] | None = None,
     before: Callable[[], None] | None = None,
     *,
+    cgroup_fd: int | None = None,
     stay: bool = False,
 ) -> tuple[int, int]:
     """Like `spawn`, but join existing namespaces first: `targets` maps a kind to a descriptor of the namespace.
 
     A process cannot change its own pid namespace, and the caller must stay in its own namespaces. So an
     intermediate process, the stage, joins them, forks the child as its sibling (CLONE_PARENT), reports the child's
-    pid, and exits. It calls `before` first, while it still sees the host: to enter a cgroup, which the child
-    inherits. Raises the stage's errors as OSError.
+    pid, and exits. It starts in the version 2 cgroup `cgroup_fd`, as in `spawn`: moving there takes 5 to 20 ms.
+    It calls `before` first, while it still sees the host: to enter other cgroups. The child inherits all of them.
+    Raises the stage's errors as OSError.
 
     With `stay` the stage itself is the child: it runs in all namespaces except the pid namespace, so no process
     in there can see or trace it, but its own children are created there.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    stage = os.fork()
+    try:
+        stage, pidfd = linux.clone3(0, cgroup_fd)
+    except BaseException:
+        os.close(reader)
+        os.close(writer)
+        raise
     if stage == 0:
         _stage(reader, writer, flags, child, targets, time_offsets or {}, before, stay=stay)
+    os.close(pidfd)
     os.close(writer)
     try:
         with open(reader, "rb") as pipe:

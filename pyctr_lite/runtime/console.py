@@ -7,7 +7,6 @@ import fcntl
 import os
 import stat
 import struct
-import termios
 
 from pyctr_lite import linux
 from pyctr_lite.linux import explain
@@ -42,9 +41,9 @@ def bind_console(root_fd: int, slave: int) -> None:
 
 def make_controlling() -> None:
     """Make stdin the controlling terminal of the caller's session (ioctl_tty(2), TIOCSCTTY)."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    fcntl.ioctl(0, linux.TIOCSCTTY, 0)
 
 
 def set_size(fd: int, rows: int, columns: int) -> None:
     """Set a terminal's size in characters; its foreground process group gets SIGWINCH (TIOCSWINSZ)."""
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    fcntl.ioctl(fd, linux.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

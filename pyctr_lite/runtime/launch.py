@@ -155,6 +155,7 @@ def create_container(
 
     launched: Launched | None = None
     try:
+        process.prepare(config["process"])
         linux.prctl(linux.PR_SET_DUMPABLE, 0)  # no process inside may read or trace one that enters the container
         group.create()
         pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
@@ -170,7 +171,7 @@ def create_container(
             from pyctr_lite.runtime import trees
 
             trees.send(bundle, directory, pid, ours)
-            _give_pipes(pid, config["process"], stdio)
+            process.give_pipes_inside(pid, config["process"], stdio.fds)
             process.raise_hard_limits(pid, config["process"])
         # The child builds its root meanwhile; its program does not run before the limits are set.
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
@@ -205,7 +206,7 @@ def execute_in(
     Raises the error of the parent's or the child's step that failed.
     """
     targets = join.open_all(pid)
-    root_fd = -1
+    root_fd = born_in = -1
     ours, theirs = channels.pair()
     inside = "user" in targets
 
@@ -217,7 +218,7 @@ def execute_in(
         )
 
     def before() -> None:
-        group.enter()
+        group.enter(born_in_v2=born_in >= 0)
         process.set_oom_score("self", spec)
         if inside:
             process.raise_hard_limits(0, spec)
@@ -225,13 +226,17 @@ def execute_in(
 
     launched: Launched | None = None
     try:
+        process.prepare(spec)
         root_fd = os.open(f"/proc/{pid}/root", linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         if not state.alive(pid, started):
             raise ProcessLookupError(errno.ESRCH, "the container has just ended")
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         if inside:
-            _give_pipes(pid, spec, stdio)
-        launched = Launched(*create.spawn_joined(0, child, targets, before=before, stay=True), ours, group)
+            process.give_pipes_inside(pid, spec, stdio.fds)
+        place = group.fd_for_clone()
+        born_in = -1 if place is None else place
+        stage = create.spawn_joined(0, child, targets, before=before, cgroup_fd=place, stay=True)
+        launched = Launched(*stage, ours, group)
         theirs.close()
         launched.wait_executed()
     except BaseException:
@@ -242,15 +247,10 @@ def execute_in(
         raise
     finally:
         join.close_all(targets)
-        if root_fd >= 0:
-            os.close(root_fd)
+        for fd in (root_fd, born_in):
+            if fd >= 0:
+                os.close(fd)
     return launched
-
-
-def _give_pipes(pid: int, spec: dict[str, Any], stdio: init.Stdio) -> None:
-    """Give a program's pipes to its user: a process in the user namespace of `pid` may not chown them."""
-    user = spec.get("user") or {}
-    process.give_pipes(stdio.fds, *idmap.outside(pid, user.get("uid", 0), user.get("gid", 0)))
 
 
 def _spawn(
@@ -268,33 +268,28 @@ def _spawn(
     # The child makes the cgroup namespace itself, once it is in its group.
     later = init.LATER if init.in_user_namespace(create_kinds, join_paths) else init.LATER[:1]
     flags = kinds.flags([kind for kind in create_kinds if kind not in later])
-    if not join_paths and not flags & linux.CLONE_NEWTIME:
-        born_in = group.fd_for_clone()
+    born_in = group.fd_for_clone()
 
-        def enter() -> None:
-            group.enter(born_in_v2=born_in is not None)
+    def enter() -> None:
+        group.enter(born_in_v2=born_in is not None)
 
-        try:
-            return create.spawn(flags, lambda: child(enter), born_in)
-        finally:
-            if born_in is not None:
-                os.close(born_in)
     targets: dict[str, int] = {}
+    proc = -1
     try:
+        if not join_paths and not flags & linux.CLONE_NEWTIME:
+            return create.spawn(flags, lambda: child(enter), born_in)
         for kind, path in join_paths.items():
             targets[kind] = join.open_namespace(kind, path=path)
         clocks = {clock: (item.get("secs", 0), item.get("nanosecs", 0)) for clock, item in offsets.items()}
-        if "pid" not in targets:
-            return create.spawn_joined(flags, child, targets, clocks, group.enter)
-        from pyctr_lite.runtime import shared_proc
+        if "pid" in targets:
+            from pyctr_lite.runtime import shared_proc
 
-        proc = shared_proc.copy(targets["pid"])
-        try:
-            return create.spawn_joined(
-                flags, lambda: child(None, proc), targets, clocks, group.enter, stay=proc >= 0
-            )
-        finally:
-            if proc >= 0:
-                os.close(proc)
+            proc = shared_proc.copy(targets["pid"])
+        return create.spawn_joined(
+            flags, lambda: child(None, proc), targets, clocks, enter, cgroup_fd=born_in, stay=proc >= 0
+        )
     finally:
         join.close_all(targets)
+        for fd in (proc, -1 if born_in is None else born_in):
+            if fd >= 0:
+                os.close(fd)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import _signal
 import errno
 import os
-import resource
 import stat
 
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.linux import explain, kernelfile
+from pyctr_lite.namespaces import idmap
 from pyctr_lite.rootfs import target
 from pyctr_lite.runtime import capabilities
 from pyctr_lite.runtime import seccomp as seccomps
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
 
 
 _NULL = os.makedev(1, 3)
+
+
+def prepare(process: dict[str, Any]) -> None:
+    """Import what `confine` needs for a `process` object: inside, nothing can be imported any more."""
+    if process.get("rlimits"):
+        from pyctr_lite.runtime import rlimits  # noqa: F401
+
+
+def raise_hard_limits(pid: int, process: dict[str, Any]) -> None:
+    """Raise the hard limits of a process (0: the caller) to those of its program (`rlimits.raise_hard_limits`)."""
+    if process.get("rlimits"):
+        from pyctr_lite.runtime import rlimits
+
+        rlimits.raise_hard_limits(pid, process["rlimits"])
 
 
 def set_oom_score(pid: int | str, process: dict[str, Any]) -> None:
@@ -48,6 +62,12 @@ def give_pipes(fds: tuple[int, ...], uid: int, gid: int) -> None:
                 os.fchown(fd, uid, gid)
             except OSError:
                 pass  # in a user namespace: the launcher did it before
+
+
+def give_pipes_inside(pid: int, process: dict[str, Any], fds: tuple[int, ...]) -> None:
+    """Give a program's pipes to its user in the user namespace of `pid`: a process in there may not chown them."""
+    user = process.get("user") or {}
+    give_pipes(fds, *idmap.outside(pid, user.get("uid", 0), user.get("gid", 0)))
 
 
 def become(process: dict[str, Any]) -> None:
@@ -75,10 +95,13 @@ def confine(process: dict[str, Any], filter: seccomps.Filter | None) -> None:
     The last step before the exec, so the limits and the filter need to allow only that. Installing a filter takes
     no_new_privs or CAP_SYS_ADMIN: without the first the filter is installed before capabilities are dropped.
     """
-    rlimits, no_new_privs = process.get("rlimits") or [], bool(process.get("noNewPrivileges"))
-    if rlimits or filter is not None:
+    limits, no_new_privs = process.get("rlimits") or [], bool(process.get("noNewPrivileges"))
+    if limits or filter is not None:
         capabilities.regain()
-    _set_rlimits(rlimits)
+    if limits:
+        from pyctr_lite.runtime import rlimits  # `prepare` has imported it
+
+        rlimits.set_limits(limits)
     if no_new_privs:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     elif filter is not None:
@@ -150,53 +173,6 @@ def reset_signals() -> None:
         if number not in (_signal.SIGKILL, _signal.SIGSTOP):
             linux.default_signal(number)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
-
-
-def raise_hard_limits(pid: int, process: dict[str, Any]) -> None:
-    """Raise the hard limits of a process (0: the caller) to those of its program.
-
-    In a user namespace the process cannot raise them itself; it sets the limits right before the exec (`confine`).
-    """
-    for limit in process.get("rlimits") or []:
-        number = _rlimit_number(limit)
-        soft, hard = resource.prlimit(pid, number)
-        wanted = _rlimit(limit["hard"])
-        if hard >= 0 and (wanted < 0 or wanted > hard):
-            try:
-                resource.prlimit(pid, number, (soft, wanted))
-            except (ValueError, PermissionError) as error:
-                raise _limit_refused(limit, hard, error) from None
-
-
-def _set_rlimits(limits: list[dict[str, Any]]) -> None:
-    for limit in limits:
-        number = _rlimit_number(limit)
-        try:
-            resource.setrlimit(number, (_rlimit(limit["soft"]), _rlimit(limit["hard"])))
-        except (ValueError, PermissionError) as error:
-            raise _limit_refused(limit, resource.getrlimit(number)[1], error) from None
-
-
-def _limit_refused(limit: dict[str, Any], hard: int, error: Exception) -> PyctrError:
-    hint = f"the hard limit here is {hard}; raising it needs CAP_SYS_RESOURCE"
-    if limit["type"] == "RLIMIT_NOFILE":
-        hint += ", and `sysctl fs.nr_open` is the maximum for every process"
-    return PyctrError(f"cannot set {limit['type']} to {limit['soft']}:{limit['hard']}: {error}", hint)
-
-
-def _rlimit_number(limit: dict[str, Any]) -> int:
-    number = _RLIMIT_LOCKS if limit["type"] == "RLIMIT_LOCKS" else getattr(resource, limit["type"], None)
-    if number is None:
-        raise InvalidArgument(f"rlimit {limit['type']}: no such limit")
-    return int(number)
-
-
-_RLIMIT_LOCKS = 10
-"""The kernel's number, which Python does not name (include/uapi/asm-generic/resource.h)."""
-
-
-def _rlimit(value: int) -> int:
-    return -1 if value >= 2**63 else value  # RLIM_INFINITY
 
 
 def _set_ids(uid: int, gid: int, groups: list[int]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from labs.kit.capstone import program
 from labs.kit.commands.solution import of_file
 from labs.kit.exercises import manifest
 
@@ -25,6 +26,8 @@ def labs(tmp_path: Path) -> Path:
     for exercise in manifest.exercises():
         (directory / exercise.place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(manifest.STARTERS / exercise.place, directory / exercise.place)
+    (directory / program.FILE).parent.mkdir()
+    shutil.copy(manifest.STARTERS / program.FILE, directory / program.FILE)
     return directory
 
 

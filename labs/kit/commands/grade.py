@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from labs.kit import screen
+from labs.kit.capstone import program
+from labs.kit.capstone import session as capstone_session
 from labs.kit.checks import session
+from labs.kit.commands import capstone
 from labs.kit.exercises import manifest
 from labs.kit.isolation import scratch
 
@@ -22,9 +25,11 @@ MOST_BYTES = 1 << 20
 
 
 def grade(work: Path, output: Path) -> int:
-    """Check every exercise with the files of `work` (a checkout, or its labs directory): 0 only when full.
+    """Check every exercise with the files of `work` (a checkout, or its labs directory): 0 only when all are full.
 
-    Only the files that exercises live in are taken from there; checks, hints and engine are this checkout's.
+    The capstone is checked, too, and counted apart: the exit status is that of the labs.
+    Only the files of exercises and of the capstone are taken from there; checks, hints and engine are this
+    checkout's.
     Others' code is run as root: so it is done in the course's VM only, or where TRUSTED=1 says that it may be.
     """
     if not work.is_dir():
@@ -40,15 +45,20 @@ def grade(work: Path, output: Path) -> int:
     with scratch.directory("grade") as labs:
         refused = _take_files(work / "labs" if (work / "labs").is_dir() else work, labs)
         report = session.check(manifest.exercises(), labs, seconds=600)
+        own_run = capstone_session.check(labs)
     console = screen.console()
     for lab in manifest.load():
         part = session.Report([result for result in report.results if result.exercise.lab == lab.name])
         console.print(screen.table(f"Lab {lab.number}  {lab.title}", part))
         console.print()
+    console.print(capstone.table(own_run))
+    console.print()
     for line in refused:
         console.print(f"[red]{line}[/]")
     console.print(f"[bold]{report.points} of {report.most} points.[/]")
-    scratch.write(output, (json.dumps(as_json(work, report, refused), indent=2) + "\n").encode())
+    console.print(f"[bold]Capstone: {own_run.points} of {own_run.most} points.[/]")
+    graded = as_json(work, report, refused) | {"capstone": capstone_as_json(own_run)}
+    scratch.write(output, (json.dumps(graded, indent=2) + "\n").encode())
     console.print(f"Written to {output}", markup=False)
     return 0 if report.full else 1
 
@@ -75,10 +85,31 @@ def as_json(work: Path, report: session.Report, refused: list[str]) -> dict[str,
     }
 
 
+def capstone_as_json(report: capstone_session.Report) -> dict[str, Any]:
+    """Return the capstone's part of it."""
+    return {
+        "points": report.points,
+        "of": report.most,
+        "observed": report.message,
+        "checks": [
+            {
+                "name": result.check.name,
+                "title": result.check.title,
+                "points": result.points,
+                "of": result.most,
+                "state": result.state,
+                "seconds": round(result.seconds, 3),
+                "observed": result.message,
+            }
+            for result in report.results
+        ],
+    }
+
+
 def _take_files(source: Path, target: Path) -> list[str]:
-    """Copy the exercises' files, never through a link; what was refused is left as its starter."""
+    """Copy the files of exercises and capstone, never through a link; what was refused is left as its starter."""
     refused = []
-    for place in dict.fromkeys(exercise.place for exercise in manifest.exercises()):
+    for place in dict.fromkeys([*(exercise.place for exercise in manifest.exercises()), program.FILE]):
         (target / place).parent.mkdir(exist_ok=True)
         try:
             data = _read(source / place)

@@ -13,13 +13,19 @@ from labs.kit.isolation import scratch
 def show(id: str, labs: Path) -> int:
     """Show the next hint of an exercise, and those that were shown before."""
     exercise = manifest.find(id)
+    about = f"[bold]{id} {exercise.title}[/] (labs/{exercise.place}: {exercise.name}())"
+    return show_next(id, about, exercise.hints, labs)
+
+
+def show_next(id: str, about: str, hints: tuple[str, ...], labs: Path) -> int:
+    """Show one hint more than the last time, below a line that says what it is about."""
     given = _given(labs)
-    count = min(given.get(id, 0) + 1, len(exercise.hints))
+    count = min(given.get(id, 0) + 1, len(hints))
     console = screen.console()
-    console.print(f"[bold]{id} {exercise.title}[/] (labs/{exercise.place}: {exercise.name}())")
-    for number, hint in enumerate(exercise.hints[:count], 1):
+    console.print(about)
+    for number, hint in enumerate(hints[:count], 1):
         console.print(f"  {number}. {hint}", markup=False)
-    left = len(exercise.hints) - count
+    left = len(hints) - count
     console.print(
         f"[dim]{left} more: make hint EX={id}[/]" if left else f"[dim]That was all. make solution EX={id}[/]"
     )

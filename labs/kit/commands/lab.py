@@ -82,4 +82,4 @@ def _notebook(console: Console, lab: manifest.Lab, labs: Path) -> bool:
 
 def _next(number: int) -> str:
     later = [lab.number for lab in manifest.load() if lab.number > number]
-    return f"Next: make lab{later[0]}" if later else "Next: notebooks/06_your_own_engine.ipynb"
+    return f"Next: make lab{later[0]}" if later else "Next: notebooks/06_your_own_engine.ipynb, then make capstone"

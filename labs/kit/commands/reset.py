@@ -14,18 +14,23 @@ from labs.kit.isolation import scratch
 def reset(number: int, labs: Path) -> int:
     """Replace the files of a lab by their starters; those that differ are copied away before."""
     lab = manifest.find_lab(number)
+    return restore(f"Lab {number}", lab.name, _files(lab), labs)
+
+
+def restore(title: str, directory: str, files: list[str], labs: Path) -> int:
+    """Replace files by their starters, after a copy of those that differ to a new directory in labs/backups."""
     console = screen.console()
-    changed = [name for name in _files(lab) if not _same(labs / name, manifest.STARTERS / name)]
+    changed = [name for name in files if not _same(labs / name, manifest.STARTERS / name)]
     if not changed:
-        console.print(f"Lab {number} is as it was at the beginning: nothing to do.")
+        console.print(f"{title} is as it was at the beginning: nothing to do.")
         return 0
-    backup = _new_directory(labs / "backups", lab.name)
+    backup = _new_directory(labs / "backups", directory)
     for name in changed:
         if (labs / name).exists():
             shutil.copy2(labs / name, backup / Path(name).name)
     for name in changed:
         _replace(manifest.STARTERS / name, labs / name)
-    console.print(f"Lab {number} is as it was at the beginning. Your work is in {backup}")
+    console.print(f"{title} is as it was at the beginning. Your work is in {backup}")
     return 0
 
 

@@ -75,6 +75,12 @@ def load(path: Path = LABS / "labs.toml") -> list[Lab]:
         return [_lab(table) for table in tomllib.load(file).get("lab", ())]
 
 
+def capstone_hints(path: Path = LABS / "labs.toml") -> tuple[str, ...]:
+    """The hints of the capstone, in order."""
+    with path.open("rb") as file:
+        return tuple(tomllib.load(file)["capstone"]["hints"])
+
+
 def exercises(labs: list[Lab] | None = None) -> list[Exercise]:
     """All exercises of all labs, in order."""
     return [exercise for lab in labs or load() for exercise in lab.exercises]

@@ -11,6 +11,7 @@ from pyctr_lite.errors import PyctrError
 if TYPE_CHECKING:
     from pyctr_lite.engine.engine import Engine
 
+SHELLS = ("bash", "fish", "zsh")
 FILES = ":files"
 """Stands for all files, which the shell completes itself."""
 
@@ -132,9 +133,7 @@ def _positional(command: flags.Command, arguments: list[str], current: str, root
         yield from (f"{name}:" for name in _names(root, _containers))
         yield FILES
     elif verb == "completion":
-        from pyctr_lite.cli.command import completion
-
-        yield from completion.SHELLS
+        yield from SHELLS
     elif verb == "image bootstrap" and not arguments:
         yield from ("busybox", "debian")
     elif positional == "CONTAINER":

@@ -11,14 +11,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 
-SHELLS = ("bash", "fish", "zsh")
-
 
 def completion(context: Context) -> int:
     """Print the script that makes a shell complete our command lines."""
+    from pyctr_lite.cli.command import candidates
+
     (shell,) = context.flags.arguments
-    if shell not in SHELLS:
-        raise InvalidArgument(f"no completion for {shell!r}", f"supported shells: {', '.join(SHELLS)}")
+    if shell not in candidates.SHELLS:
+        raise InvalidArgument(f"no completion for {shell!r}", f"supported shells: {', '.join(candidates.SHELLS)}")
     with open(f"{os.path.dirname(__file__)}/completion.{shell}") as file:
         print(file.read(), end="")
     return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container import run
+from pyctr_lite.cli.container import narration
 from pyctr_lite.cli.screen import progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def commit_container(context: Context) -> int:
     from pyctr_lite.engine.files import commit
 
     flags = context.flags
-    run.explain_to_stderr(flags.explain)
+    narration.to_stderr(flags.explain)
     with progress.Progress("commit", quiet=bool(flags.explain)) as shown:
         image = commit.commit(
             context.engine.containers.get(flags.arguments[0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container import options, run
+from pyctr_lite.cli.container import narration, options
 from pyctr_lite.cli.screen import terminal
 from pyctr_lite.errors import Conflict, InvalidArgument, PyctrError
 
@@ -26,7 +26,7 @@ def exec_command(context: Context) -> int:
     if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY", "omit -t if stdin is a pipe or a file")
     terminal.parse_keys(flags.detach_keys)
-    run.explain_to_stderr(flags.explain)
+    narration.to_stderr(flags.explain)
     container = context.engine.containers.get(flags.arguments[0])
     exec_options = ExecOptions(
         flags.arguments[1:],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyctr_lite.cli.command.flags import Command, Option
+from pyctr_lite.cli.container import narration
 from pyctr_lite.cli.screen import for_each, terminal
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 
 def start(context: Context) -> int:
     """Start containers. With -a or -i, serve as the terminal of the only one, and return its exit code."""
-    from pyctr_lite.cli.container import run
     from pyctr_lite.engine.life import lifecycle
 
     flags = context.flags
     terminal.parse_keys(flags.detach_keys)
-    run.explain_to_stderr(flags.explain)
+    narration.to_stderr(flags.explain)
     if flags.restart_policies:
         from pyctr_lite.engine.life import restart
 
@@ -106,11 +106,10 @@ def wait(context: Context) -> int:
 
 def remove(context: Context) -> int:
     """Remove containers. With -f a missing container is reported, but is not a failure."""
-    from pyctr_lite.cli.container import run
     from pyctr_lite.engine.life import lifecycle
 
     flags = context.flags
-    run.explain_to_stderr(flags.explain)
+    narration.to_stderr(flags.explain)
     references = []
     for reference in flags.arguments:
         try:

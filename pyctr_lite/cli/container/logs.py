@@ -1,4 +1,4 @@
-"""`logs`."""
+"""`logs`.  [hot]"""
 
 from __future__ import annotations
 

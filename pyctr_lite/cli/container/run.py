@@ -7,10 +7,10 @@ import sys
 
 from pyctr_lite import caller
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.cli.container import resources
+from pyctr_lite.cli.container import narration, resources
 from pyctr_lite.cli.container.options import from_flags, lazy
 from pyctr_lite.cli.screen import terminal
-from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, UsageError
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def run(context: Context) -> int:
         error.exit_code = 1  # Docker's client checks this itself, before any request
         raise error
     terminal.parse_keys(flags.detach_keys)
-    explain_to_stderr(flags.explain)
+    narration.to_stderr(flags.explain)
     terminal.hold_signals()  # a signal between two steps would end this process and orphan the container
     container = _create(context)
     if number := terminal.pending_end():
@@ -167,7 +167,7 @@ def run(context: Context) -> int:
 
 def create(context: Context) -> int:
     """Create a container and print its id."""
-    explain_to_stderr(context.flags.explain)
+    narration.to_stderr(context.flags.explain)
     print(_create(context).id)
     return 0
 
@@ -234,18 +234,6 @@ def _warn_of_platform(context: Context, container: Container) -> None:
             f"match the detected host platform (linux/{ours})",
             file=sys.stderr,
         )
-
-
-def explain_to_stderr(how: str | None) -> None:
-    """Narrate from here on if `--explain` was given. Raises UsageError for an unknown format."""
-    if not how:
-        return
-    if how not in ("text", "json"):
-        raise UsageError(f'invalid argument "{how}" for "--explain" flag: must be text or json')
-    from pyctr_lite.linux import explain
-
-    sys.stderr.flush()
-    explain.start(os.dup(2), json=how == "json")
 
 
 COMMANDS = {

@@ -9,7 +9,6 @@ import os
 import select
 import struct
 import sys
-import termios
 
 from pyctr_lite import jsonfile, linux
 from pyctr_lite.cli.command import output
@@ -57,7 +56,7 @@ def parse_keys(text: str) -> bytes:
 def size(fd: int = 0) -> tuple[int, int]:
     """Return the rows and columns of a terminal; (0, 0) if `fd` is not a terminal."""
     try:
-        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8))
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(fd, linux.TIOCGWINSZ, b"\0" * 8))
     except OSError:
         return 0, 0
     return rows, columns
@@ -84,7 +83,10 @@ def follow(
     signals are blocked, because the caller has nothing left to do but end.
     """
     loop = _Loop(attachment, stdin, tty, parse_keys(keys))
-    loop.saved = termios.tcgetattr(0) if tty and stdin and os.isatty(0) else None
+    if tty and stdin and os.isatty(0):
+        from pyctr_lite.cli.screen import raw
+
+        loop.saved = raw.mode_of(0)
     detached = False
     try:
         loop.set_raw()
@@ -101,20 +103,6 @@ def follow(
         if detached:
             output.write_all(2, b"read escape sequence\n")
         attachment.close()
-
-
-def _set_raw(fd: int, saved: list[Any]) -> None:
-    """Make a terminal raw as cfmakeraw(3) does: no echo, no line editing, no signals by keys."""
-    mode = [*saved[:6], list(saved[6])]
-    mode[0] &= ~(
-        termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
-        | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
-    )  # fmt: skip
-    mode[1] &= ~termios.OPOST
-    mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
-    mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-    mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
-    termios.tcsetattr(fd, termios.TCSADRAIN, mode)
 
 
 def _is_in_background() -> bool:
@@ -163,18 +151,16 @@ class _Loop:
     def set_raw(self) -> None:
         """Make the terminal raw if this session needs that and is in the foreground."""
         if self.saved is not None and not _is_in_background():
-            try:
-                _set_raw(0, self.saved)
-            except (OSError, termios.error):
-                pass  # the terminal has hung up
+            from pyctr_lite.cli.screen import raw
+
+            raw.set_raw(0, self.saved)
 
     def restore(self) -> None:
         """Restore the terminal's mode."""
         if self.saved is not None:
-            try:
-                termios.tcsetattr(0, termios.TCSADRAIN, self.saved)
-            except (OSError, termios.error):
-                pass  # the terminal has hung up
+            from pyctr_lite.cli.screen import raw
+
+            raw.restore(0, self.saved)
 
     def _stop(self, number: int) -> None:
         """Stop this process by the signal's default action, as job control expects.

@@ -1,16 +1,16 @@
-"""`inspect`, `container inspect` and `image inspect`."""
+"""`inspect`, `container inspect` and `image inspect`.  [hot]"""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import suggest
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import objects
 from pyctr_lite.errors import InvalidArgument, NotFound
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.engine.engine import Engine

@@ -42,6 +42,6 @@ def write_bundle(container: Container) -> bundles.Bundle:
     etc_files.write(container)
     container.prepare_sources()
     group = container.paths.group(container.id)
-    config = spec.build(container.record, container.directory, home.volumes.directory, group, joined)
+    config = spec.build(container.record, container.directory, home.paths.volumes, group, joined)
     jsonfile.write(f"{container.directory}/config.json", config)
     return bundles.Bundle(container.directory, config)

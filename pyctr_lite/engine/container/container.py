@@ -8,7 +8,8 @@ from pyctr_lite.cgroups import group as groups
 from pyctr_lite.engine import background
 from pyctr_lite.engine.container import removal
 from pyctr_lite.engine.state import lock, states
-from pyctr_lite.engine.state.record import Record, State, now
+from pyctr_lite.engine.state.record import Record, now
+from pyctr_lite.engine.state.states import State
 from pyctr_lite.errors import NotFound
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk
@@ -96,16 +97,28 @@ class Container:
             self.clean()
 
     def remove_files(self, *, volumes: bool) -> None:
-        """Remove the container's directory, then release its name; with `volumes` remove its anonymous volumes."""
+        """Remove the container's files; with `volumes` its anonymous volumes too."""
+        self.remove_tree(self.take_away(volumes=volumes))
+
+    def take_away(self, *, volumes: bool) -> str:
+        """Make the container unknown to every verb and release its name. Returns the directory for `remove_tree`.
+
+        The removal of the directory takes longer, so the monitor reports the end to the clients in between.
+        """
         removal.unmount_rootfs(self.directory)
         gone = f"{self.directory}.removing"
         explain.step(f'rename("{self.directory}", "{gone}")', os.rename, self.directory, gone)
-        explain.step(f'remove the tree "{gone}"', walk.remove_tree, gone)
         self.home.names.release(self.name, self.id)
         if volumes:
             for mount in self.record.mounts:
                 if mount.get("Anonymous"):
                     self.home.volumes.remove(mount["Name"], force=True)
+        return gone
+
+    @staticmethod
+    def remove_tree(gone: str) -> None:
+        """Remove the files of a container that `take_away` has renamed."""
+        explain.step(f'remove the tree "{gone}"', walk.remove_tree, gone)
 
     def _record_lost_end(self) -> None:
         """Record the end of a container whose process and monitor have both died, and clean up after them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctr_lite.engine.container.container import Container
-from pyctr_lite.engine.state import names, record, states
+from pyctr_lite.engine.state import names, states
 from pyctr_lite.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ def read_all(home: Home, *, all: bool = True) -> tuple[list[Container], bool]:
             complete = False  # it is being removed
             continue
         try:
-            if all or record.State.read(home.paths.container(id)).running:
+            if all or states.State.read(home.paths.container(id)).running:
                 container = Container.load(home, id)
                 if all or container.state.running:
                     found.append(container)

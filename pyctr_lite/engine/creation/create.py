@@ -9,7 +9,7 @@ from pyctr_lite.engine.bundle import mounts as bundle_mounts
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.creation import check, image_view
-from pyctr_lite.engine.state import lock, names, record
+from pyctr_lite.engine.state import lock, names, record, states
 from pyctr_lite.engine.state.options import split_variable
 from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.formats import signals
@@ -95,7 +95,7 @@ def _create(home: Home, options: ContainerOptions) -> Container:
             if has_mounts
             else [],
         )
-        container = Container(home, new_record, record.State())
+        container = Container(home, new_record, states.State())
         if options.userns in ("", "host"):
             write.write_new(container)
         else:

@@ -116,8 +116,8 @@ def out(
             try:
                 base, base_path, name = _destination(_open, os.path.abspath(destination), destination, source)
             except (FileNotFoundError, NotADirectoryError) as error:
-                where = os.path.normpath(str(error.filename))
-                raise NotFound(f"stat {where}: {str(error.strerror).lower()}") from None
+                missing = os.path.normpath(str(error.filename))
+                raise NotFound(f"stat {missing}: {str(error.strerror).lower()}") from None
             owner = None if archive else (os.geteuid(), os.getegid())
             unpacker = tree_unpack.Unpacker(base, base_path, owner=owner)
             try:
@@ -152,8 +152,7 @@ def into(
             try:
                 base, base_path, name = _destination(open_inside, _rooted(destination), destination, source)
             except FileNotFoundError as error:
-                where = f"{error.filename} in container {container.name}"
-                raise NotFound(f"Could not find the file {where}") from None
+                raise NotFound(f"Could not find the file {error.filename} in container {container.name}") from None
             except NotADirectoryError as error:
                 raise InvalidArgument("extraction point is not a directory", str(error.filename)) from None
             unpacker = _unpacker(container, root_fd, base, base_path, archive)

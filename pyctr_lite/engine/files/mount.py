@@ -32,7 +32,7 @@ def mount(container: Container) -> str:
             base = container.directory
             overlay.mount_overlay(container.record.layers, f"{base}/upper", f"{base}/work", path)
             try:
-                parts = bundle_mounts.volume_parts(container.record, base, container.home.volumes.directory)
+                parts = bundle_mounts.volume_parts(container.record, base, container.home.paths.volumes)
                 for mountpoint, (directory, below) in parts.items():
                     _mount_part(mountpoint, directory, below)
             except BaseException:

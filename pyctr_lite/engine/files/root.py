@@ -121,7 +121,7 @@ def _bind_mounts(container: Container, root_path: str) -> None:
         for mount in sorted(mounts, key=lambda mount: bundle_mounts.depth(mount["Destination"])):
             if mount["Type"] == "tmpfs":
                 continue  # a tmpfs exists only while the container is running
-            _bind(root_fd, mount, container.home.volumes.directory)
+            _bind(root_fd, mount, container.home.paths.volumes)
             if not mount["RW"]:
                 fd = target.open_in_root(root_fd, mount["Destination"])
                 try:

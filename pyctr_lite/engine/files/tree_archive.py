@@ -16,7 +16,7 @@ from pyctr_lite.rootfs import idmapped
 _MAX_ZEROS = 8 << 30
 _MAX_PIECES = 1 << 16
 _NOBODY = 65534
-"""What the kernel shows for an id that has none (/proc/sys/kernel/overflowuid)."""
+"""The id that the kernel shows for unmapped ids (/proc/sys/kernel/overflowuid)."""
 
 
 class _PlainStream(stream.DigestStream):

@@ -79,7 +79,8 @@ def _pump(
     pump.run()
     pump.drain()
     _, status = os.waitpid(launched.pid, 0)
-    pump.finish(b'{"ExitCode": %d}' % exit_code(status))
+    pump.send_end(b'{"ExitCode": %d}' % exit_code(status))
+    pump.finish()
 
 
 def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import time
 from pyctr_lite import jsonfile, linux
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import health
-from pyctr_lite.engine.state import record
+from pyctr_lite.engine.state import states
 from pyctr_lite.linux.constants import PR_SET_PDEATHSIG
 from pyctr_lite.runtime import channel as channels
 
@@ -49,7 +49,7 @@ class HealthMonitor:
         self.pump.at_deadline = self._start_probe
 
     def _start_probe(self) -> None:
-        state = record.State.read(self.container.directory)
+        state = states.State.read(self.container.directory)
         if state.paused:
             self._schedule()
             return

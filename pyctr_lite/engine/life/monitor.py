@@ -201,12 +201,12 @@ class Monitor:
         container, deadline = self.container, time.monotonic() + self.delay
         try:
             with watch.Watch(container.directory) as changes:
-                while self._may_restart(record.State.read(container.directory)):
+                while self._may_restart(states.State.read(container.directory)):
                     if (left := deadline - time.monotonic()) <= 0:
                         break
                     changes.wait(left)
             self.lock.acquire()
-            container.state = record.State.read(container.directory)
+            container.state = states.State.read(container.directory)
         except (FileNotFoundError, NotFound):
             return False
         if not self._may_restart(container.state):
@@ -220,38 +220,50 @@ class Monitor:
         return True
 
     @staticmethod
-    def _may_restart(state: record.State) -> bool:
+    def _may_restart(state: states.State) -> bool:
         """Return whether the container still waits for this monitor to restart it."""
         return state.restarting and state.MonitorPid == os.getpid()
 
     def _record_end(self, pump: Pump, group: groups.Group, code: int, ran: float) -> bool:
+        """Clean up, record the end, report it to the clients; return whether the container is to be restarted."""
         pump.close()
         if pump.log is not None:
             pump.log.close()
         self.lock.acquire()
+        if pump.listener is not None:
+            pump.listener.close()
         self.container.record = record.Record.read(self.container.directory)  # `rename` and `update` change it
         container, policy = self.container, self.container.record.options.restart
         if policy:
-            container.state = record.State.read(container.directory)  # `stop` sets ManuallyStopped in it
+            container.state = states.State.read(container.directory)  # `stop` sets ManuallyStopped in it
         state = container.state
-        _clean_up(group, self.directory)
-        if pump.listener is not None:
-            pump.listener.close()
         state.Status, state.Pid, state.PidStart, state.ExitCode = states.EXITED, 0, 0, code
         state.OOMKilled, state.FinishedAt = self.oom_kills > 0, record.now()
         self.oom_kills = 0
         again = bool(policy) and self._plan_restart(policy, ran)
         if not again:
             state.MonitorPid = state.MonitorStart = 0
-        events.emit(container.paths, "die", container.record, exitCode=str(code))
+        end = jsonfile.dumps({"ExitCode": code, "OOMKilled": state.OOMKilled, "Error": ""}).encode()
         if container.record.options.remove:
-            container.remove_files(volumes=True)
-            events.emit(container.paths, "destroy", container.record)
+            self._remove(pump, group, code, end)
         else:
+            _clean_up(group, self.directory)
+            events.emit(container.paths, "die", container.record, exitCode=str(code))
             state.write(container.directory)
+            pump.send_end(end)
         self.lock.release()
-        pump.finish(jsonfile.dumps({"ExitCode": code, "OOMKilled": state.OOMKilled, "Error": ""}).encode())
+        pump.finish()
         return again
+
+    def _remove(self, pump: Pump, group: groups.Group, code: int, end: bytes) -> None:
+        """Remove a container of `--rm`; its clients do not wait for the 4 ms that its cgroups and files take."""
+        container = self.container
+        events.emit(container.paths, "die", container.record, exitCode=str(code))
+        gone = container.take_away(volumes=True)
+        events.emit(container.paths, "destroy", container.record)
+        pump.send_end(end)
+        _clean_up(group, self.directory)
+        container.remove_tree(gone)
 
     def _plan_restart(self, policy: str, ran: float) -> bool:
         """Record that the container is to be restarted, if the policy requires it; return whether it does."""

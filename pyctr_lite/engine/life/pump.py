@@ -104,11 +104,14 @@ class Pump:
                 if fd not in self.outputs or not self._read_output(fd):
                     break
 
-    def finish(self, message: bytes) -> None:
-        """Send the end to every client and disconnect; wait for slow clients until they have all output."""
+    def send_end(self, message: bytes) -> None:
+        """Send the end to every client, as far as it takes data without waiting."""
         for client in list(self.clients):
             client.pending.append(b"X" + message)
             self._flush(client)
+
+    def finish(self) -> None:
+        """Disconnect every client; wait for slow clients until they have all output and the end."""
         while True:
             poller = select.poll()
             for client in list(self.clients):

@@ -13,7 +13,7 @@ from pyctr_lite.formats import number
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.engine.container.container import Container
-    from pyctr_lite.engine.state.record import State
+    from pyctr_lite.engine.state.states import State
 
 MIN_DELAY, MAX_DELAY = 0.1, 60.0
 """Seconds before a restart: twice as many each time."""

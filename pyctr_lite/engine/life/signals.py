@@ -12,7 +12,7 @@ from pyctr_lite.runtime import state as runtime_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.engine.state.record import State
+    from pyctr_lite.engine.state.states import State
 
 
 def open_pidfd(state: State) -> int | None:

@@ -34,6 +34,11 @@ class Paths:
         return f"{self.root}/names"
 
     @property
+    def volumes(self) -> str:
+        """A directory per volume (`volumes.store`)."""
+        return f"{self.root}/volumes"
+
+    @property
     def init_layers(self) -> str:
         """The directory of the Init layers, each named by the chain id of the image below it."""
         return f"{self.root}/init"

@@ -1,14 +1,94 @@
-"""The states of a container, and one table of the verbs that each state refuses, with Docker's messages.  [hot]"""
+"""The state of a container, state.json, and one table of the verbs that each state refuses.  [hot]"""
 
 from __future__ import annotations
 
+from pyctr_lite import jsonfile
 from pyctr_lite.errors import Conflict
+from pyctr_lite.formats import timestamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctr_lite.engine.state.record import State
+    from typing import Any
 
 CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
+
+
+class State:
+    """A container's state: the keys of Docker's `inspect .State`, and the identity of its processes."""
+
+    DEFAULTS: dict[str, Any] = {
+        "Status": CREATED,
+        "Pid": 0,
+        "ExitCode": 0,
+        "Error": "",
+        "OOMKilled": False,
+        "StartedAt": timestamps.NEVER,
+        "FinishedAt": timestamps.NEVER,
+        "RestartCount": 0,
+        "ManuallyStopped": False,  # since the last start by a command; it suspends the restart policy
+        "PidStart": 0,  # clock ticks since boot; pid and start time identify a process
+        "MonitorPid": 0,
+        "MonitorStart": 0,
+    }
+    __slots__ = tuple(DEFAULTS)
+
+    Status: str
+    Pid: int
+    ExitCode: int
+    Error: str
+    OOMKilled: bool
+    StartedAt: str
+    FinishedAt: str
+    RestartCount: int
+    ManuallyStopped: bool
+    PidStart: int
+    MonitorPid: int
+    MonitorStart: int
+
+    def __init__(self, **given: Any) -> None:
+        for name, default in self.DEFAULTS.items():
+            setattr(self, name, given.get(name, default))
+
+    @classmethod
+    def read(cls, directory: str) -> State:
+        """Read the state in a container's directory."""
+        return cls(**jsonfile.read(f"{directory}/state.json"))
+
+    def write(self, directory: str) -> None:
+        """Replace state.json. On a full disk it is overwritten in place, so the end of a container is recorded."""
+        jsonfile.rewrite(f"{directory}/state.json", {name: getattr(self, name) for name in self.DEFAULTS})
+
+    @property
+    def running(self) -> bool:
+        """Whether the container runs. As in Docker, a paused or restarting container is running, too."""
+        return self.Status in (RUNNING, PAUSED, RESTARTING)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the container is paused."""
+        return self.Status == PAUSED
+
+    @property
+    def restarting(self) -> bool:
+        """Whether the container has ended and waits for a restart by its policy."""
+        return self.Status == RESTARTING
+
+    def inspect(self) -> dict[str, Any]:
+        """Return the state as `docker inspect` shows it."""
+        return {
+            "Status": self.Status,
+            "Running": self.running,
+            "Paused": self.paused,
+            "Restarting": self.restarting,
+            "OOMKilled": self.OOMKilled,
+            "Dead": False,
+            "Pid": self.Pid,
+            "ExitCode": self.ExitCode,
+            "Error": self.Error,
+            "StartedAt": self.StartedAt,
+            "FinishedAt": self.FinishedAt,
+        }
+
 
 _NOT_RUNNING = ("container {name} is not running", "start {name} first")
 _WAIT = ("container {name} is restarting, wait until the container is running", "")

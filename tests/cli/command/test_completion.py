@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.cli.command import completion, overview, verbs
+from pyctr_lite.cli.command import overview, verbs
+from pyctr_lite.cli.command.candidates import SHELLS
 from tests.conftest import Pyctr
 
 
@@ -87,7 +88,7 @@ def test_a_damaged_or_missing_state_offers_no_names_and_no_error(pyctr: Pyctr, t
 def test_completion_of_an_unknown_shell_names_the_supported_ones(pyctr: Pyctr) -> None:
     done = pyctr("completion", "tcsh")
     assert (done.returncode, "supported shells: bash, fish, zsh" in done.stderr) == (1, True)
-    for shell in completion.SHELLS:
+    for shell in SHELLS:
         assert "pyctr_lite" in pyctr("completion", shell, check=True).stdout
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
-from pyctr_lite.engine import leftovers
+from pyctr_lite.engine import background, leftovers
 from pyctr_lite.engine.doctor import examine as doctor
 from pyctr_lite.engine.doctor import filters as doctor_filters
 from pyctr_lite.engine.doctor import info
@@ -240,9 +240,15 @@ def test_an_interrupted_removal_is_finished(engine: Engine, half_removed: Path) 
 
 
 def test_a_removal_in_progress_is_left_alone(engine: Engine, half_removed: Path) -> None:
+    group, run = groups.Group(engine.paths.group(ID)), Path(engine.paths.runtime(ID))
     with (half_removed / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        group.create()
+        run.mkdir(parents=True)
         assert leftovers.find(engine) == []
+        group.remove()
+        background.remove_groups(engine.paths)
+        run.rmdir()
         (half_removed / "lock").unlink()
         assert leftovers.find(engine) == []  # too young to be a leftover
     age(half_removed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctr_lite.engine.life import restart
-from pyctr_lite.engine.state.record import State
+from pyctr_lite.engine.state.states import State
 from pyctr_lite.errors import InvalidArgument
 
 THEN = "2024-05-01T10:00:00Z"

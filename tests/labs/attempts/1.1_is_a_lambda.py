@@ -4,4 +4,4 @@ from __future__ import annotations
 
 HINT = "is a lambda"
 
-flags = lambda names: 0  # noqa: E731
+flags = lambda names: 0

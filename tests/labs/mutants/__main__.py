@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Iterator
 
 from labs.kit.exercises import manifest
-from tests.labs.mutants import equivalents, mutate, run, score
+from tests.labs.mutants import equivalents, run, score
 from tests.labs.mutants.equivalents import Equivalent
-from tests.labs.mutants.mutate import Mutant
+from tests.labs.mutants.mutant import BASES, Mutant, mutants_of, original
 from tests.labs.mutants.run import Outcome
 from tests.labs.mutants.score import Score
 
@@ -25,6 +26,7 @@ TABLE, SURVIVORS, RESULTS = (BUILD / f"labs-check{end}" for end in (".txt", "-su
 def main() -> int:
     """Check what the command line asks for: 1 where a score is too low or the list of equivalents is wrong."""
     options = _options()
+    signal.signal(signal.SIGTERM, run.end_in_order)  # of the workers, too
     try:
         entries = equivalents.load()
         exercises = [manifest.find(id) for id in options.exercise] or manifest.exercises()
@@ -38,7 +40,7 @@ def main() -> int:
     }
     asked: dict[str, list[Mutant]] = {}
     for exercise in exercises:
-        asked[exercise.id] = [mutate.original(exercise, base) for base in _bases(options.base)]
+        asked[exercise.id] = [original(exercise, base) for base in _bases(options.base)]
         for mutant in _sample(_mutants(exercise, options.base), entries, options.sample):
             if options.again and known.get(mutant.key):
                 scores[exercise.id].killed += 1
@@ -52,11 +54,11 @@ def main() -> int:
             if options.killed and outcome.killed:
                 print(f"\n{mutant.operator}\n{mutant.diff}\n{outcome.state}: {outcome.check}\n{outcome.message}")
             continue
+        RESULTS.write_text(json.dumps(known))
         print(scores[id].line, flush=True)
         if options.survivors:
             print(scores[id].report, end="", flush=True)
-    RESULTS.write_text(json.dumps(known))
-    return _report(list(scores.values()), _stale(entries, exercises))
+    return _report(list(scores.values()), _stale(entries, exercises), options.sample)
 
 
 def _options() -> argparse.Namespace:
@@ -68,18 +70,16 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--again", action="store_true", help="only those that survived the last time")
     parser.add_argument("--sample", type=int, metavar="N", help="so many of each exercise, always the same ones")
-    parser.add_argument(
-        "--base", choices=(*mutate.BASES, "both"), default="engine", help="the function that is changed"
-    )
+    parser.add_argument("--base", choices=(*BASES, "both"), default="engine", help="the function that is changed")
     return parser.parse_args()
 
 
 def _mutants(exercise: manifest.Exercise, base: str) -> list[Mutant]:
-    return list({each.key: each for name in _bases(base) for each in mutate.mutants(exercise, name)}.values())
+    return list({each.key: each for name in _bases(base) for each in mutants_of(exercise, name)}.values())
 
 
 def _bases(base: str) -> tuple[str, ...]:
-    return mutate.BASES if base == "both" else (base,)
+    return BASES if base == "both" else (base,)
 
 
 def _sample(mutants: list[Mutant], entries: list[Equivalent], count: int | None) -> list[Mutant]:
@@ -108,9 +108,10 @@ def _stale(entries: list[Equivalent], exercises: list[manifest.Exercise]) -> lis
     ]
 
 
-def _report(scores: list[Score], problems: list[str]) -> int:
-    for each in scores:
-        problems += each.problems
+def _report(scores: list[Score], problems: list[str], sample: int | None) -> int:
+    """Write the files, and say what is wrong. A sample of one exercise is too small for a percentage."""
+    problems += [problem for each in scores for problem in (each.errors if sample else each.problems)]
+    problems += score.too_low("all", scores) if sample else []
     table = "\n".join([score.HEADER, *(each.line for each in scores), score.total(scores)])
     print(score.total(scores))
     TABLE.write_text("\n".join([table, *problems]) + "\n")

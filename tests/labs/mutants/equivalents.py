@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.labs.mutants.mutate import Mutant
+from tests.labs.mutants.mutant import Mutant
 
 LIST = Path(__file__).parent / "equivalent.toml"
 

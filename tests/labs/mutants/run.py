@@ -6,15 +6,18 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from labs.kit.checks import session
 from labs.kit.exercises import manifest
-from tests.labs.mutants.mutate import Mutant
+from pyctr_lite import linux
+from pyctr_lite.linux.constants import PR_SET_PDEATHSIG
+from tests.labs.mutants.mutant import Mutant
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,21 @@ class Outcome:
 
 
 def outcomes(mutants: list[Mutant]) -> Iterator[tuple[Mutant, Outcome]]:
-    """Check mutants, in their order. `file` alone decides: a mutant may also be the function as it is."""
-    with multiprocessing.get_context("fork").Pool(os.cpu_count(), _end_in_order) as pool:
+    """Check mutants, in their order."""
+    with multiprocessing.get_context("fork").Pool(os.cpu_count(), _end_with_the_parent) as pool:
         yield from zip(mutants, pool.imap(check, mutants), strict=True)
 
 
-def _end_in_order() -> None:
-    """Let a worker that is ended take its sandbox with it."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+def _end_with_the_parent() -> None:
+    """Leave Ctrl-C to the parent, and end when it ends."""
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    linux.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end_in_order(number: int, frame: FrameType | None) -> NoReturn:
+    """A handler of SIGTERM: a worker takes its sandbox with it, and a second signal does not keep it from that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(1)
 
 
 def check(mutant: Mutant) -> Outcome:

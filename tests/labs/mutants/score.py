@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from labs.kit.exercises import manifest
 from tests.labs.mutants import equivalents
 from tests.labs.mutants.equivalents import Equivalent
-from tests.labs.mutants.mutate import Mutant
+from tests.labs.mutants.mutant import Mutant
 from tests.labs.mutants.run import Outcome
 
 THRESHOLD = 95
@@ -58,13 +58,16 @@ class Score:
     @property
     def problems(self) -> list[str]:
         """Why the exercise is not good enough."""
+        return [*self.errors, *too_low(self.exercise.id, [self])]
+
+    @property
+    def errors(self) -> list[str]:
+        """What is wrong apart from the percentage."""
         found = [self.wrong] if self.wrong else []
-        if (percent := _percent(self.killed, len(self.survivors))) < THRESHOLD:
-            found.append(f"{self.exercise.id}: {percent:.0f} % of the mutants die, and {THRESHOLD} % have to")
         for mutant, outcome in self.refused:
+            said = outcome.message.strip().partition("\n")[0]
             found.append(
-                f"{self.exercise.id}: listed as equivalent, but {outcome.check} fails "
-                f"({outcome.message.strip().splitlines()[0]}):\n{mutant.diff}"
+                f"{self.exercise.id}: listed as equivalent, but {outcome.check} fails ({said}):\n{mutant.diff}"
             )
         return found
 
@@ -83,6 +86,14 @@ def total(scores: list[Score]) -> str:
         sum(column) for column in zip(*(score.counts for score in scores), strict=True)
     )
     return _line("all", killed, equivalent, survived)
+
+
+def too_low(name: str, scores: list[Score]) -> list[str]:
+    """A line, if too few of all these mutants die."""
+    percent = _percent(sum(each.killed for each in scores), sum(len(each.survivors) for each in scores))
+    return (
+        [f"{name}: {percent:.1f} % of the mutants die, and {THRESHOLD} % have to"] if percent < THRESHOLD else []
+    )
 
 
 def _line(name: str, killed: int, equivalent: int, survived: int) -> str:

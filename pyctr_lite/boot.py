@@ -1,0 +1,70 @@
+"""Load all modules of a quick verb from one file, and be loaded from one file: `make setup` writes both.
+
+Python takes 0.2 ms to find and load one module, and `run` needs 130 of ours: half of its time. To load their
+compiled code from one file takes a third of that. The code of this module is in such a file too, which the command
+executes, so that nothing is searched on sys.path before the verb itself runs: 0.7 ms.
+
+The files lie in a directory named after the interpreter's bytecode format. A file is used only if every source is
+as it was when the file was made; otherwise the modules are imported as usual, so a stale file does no harm.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import posix
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+QUICK = frozenset(("create", "exec", "inspect", "logs", "ps", "rm", "run", "start", "stop"))
+"""The verbs with a file (`preload` writes it)."""
+_OTHER_NOUNS = frozenset(("image", "system", "volume"))
+"""Words before a verb that make it another one: `volume rm` is not `rm`."""
+
+
+def load(directory: str, args: list[str]) -> None:
+    """Load the modules of the first quick verb in `args`. Does nothing without one, or if its file is stale.
+
+    Also disables the cyclic garbage collector: a command is short-lived, and collection would take 3 ms of 20.
+    """
+    gc.disable()
+    verb = next((arg for arg in args if arg in QUICK or arg in _OTHER_NOUNS), "")
+    if verb not in QUICK:
+        return
+    stat = posix.stat
+    try:
+        with open(f"{directory}/{verb}", "rb", 0) as file:
+            sources, modules = marshal.loads(file.read())
+        for source, changed, size in sources:
+            found = stat(source)
+            if found.st_mtime_ns != changed or found.st_size != size:
+                return
+    except (OSError, ValueError, EOFError, TypeError):
+        return
+    new = [module for module in modules if module[0] not in sys.modules]
+    # Create packages before their modules, although a package's own code runs after some of them.
+    for name, source, _ in new:
+        if source.endswith("/__init__.py"):
+            _add(name, source)
+    for name, source, code in new:
+        if name not in sys.modules:
+            _add(name, source)
+        exec(code, sys.modules[name].__dict__)
+
+
+def _add(name: str, source: str) -> None:
+    module: Any = type(sys)(name)
+    package = source.endswith("/__init__.py")
+    # The class is importlib.machinery.ModuleSpec, without importing that.
+    spec = module.__spec__ = type(sys.__spec__)(name, None, origin=source, is_package=package)
+    module.__file__ = source
+    parent, _, child = name.rpartition(".")
+    module.__package__ = name if package else parent
+    if package:
+        module.__path__ = spec.submodule_search_locations = [source.removesuffix("/__init__.py")]
+    sys.modules[name] = module
+    if parent:
+        setattr(sys.modules[parent], child, module)
