@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -61,6 +62,8 @@ class Watch:
     names: tuple[str, ...]
     faults: tuple[Fault, ...] = ()
     seen: list[Call] = field(default_factory=list)
+    before: Callable[[Call], None] | None = None
+    """Called with each call while the process waits in it: what another process does at that very moment."""
 
     def program(self) -> bytes:
         """The filter: the watched calls are stopped for the judge, all others made (bpf(2), classic)."""
@@ -88,6 +91,8 @@ class Watch:
             self.seen.append(Call(name, tuple(args), paths))
             nth = sum(call.name == name for call in self.seen)
             refused = next((one.errno for one in self.faults if one.name == name and one.nth in (0, nth)), 0)
+            if self.before:
+                self.before(self.seen[-1])
         answer = bytearray(_ANSWER.pack(id, 0, -refused, 0 if refused else _CONTINUE))
         try:
             fcntl.ioctl(listener, _SEND, answer)
@@ -145,6 +150,7 @@ FILES: tuple[str, ...] = (
 READS: tuple[str, ...] = (
     *("read", "pread64", "getdents64", "readlink", "readlinkat", "stat", "lstat", "newfstatat", "statx", "fstat"),
     *("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr", "faccessat", "faccessat2"),
+    *("statfs", "fstatfs"),
 )
 WRITES: tuple[str, ...] = ("write", "pwrite64", "writev", "sendfile", "copy_file_range", "ftruncate")
 MOUNTS: tuple[str, ...] = (
