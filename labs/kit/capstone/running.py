@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labs.kit.checks.arena import SLOWNESS
 from labs.kit.checks.expect import CheckFailed
-from labs.kit.checks.session import SLOWNESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
