@@ -135,7 +135,7 @@ class Function:
         if not self.allowed.arguments:
             _unchanged(given, (answer.args, answer.kwargs), self.name)
         raised = f" when it raises {answer.raised.name}" if answer.raised else ""
-        sent = _count(args) + _count(kwargs)
+        sent = _numbers((args, kwargs), (answer.args, answer.kwargs))
         State(self.process).compare(
             before, self.allowed, sent, f"after {self.name}{raised}", answer.raised is None
         )
@@ -169,13 +169,22 @@ class State:
         self.paths = process.paths()
         self.namespaces = process.namespaces()
 
-    def compare(self, before: State, allowed: Allowed, sent: int, when: str, returned: bool) -> None:
+    def compare(self, before: State, allowed: Allowed, sent: list[int], when: str, returned: bool) -> None:
         """Fail the check if more has changed than a call may change."""
         closed = sorted(set(before.descriptors) - set(self.descriptors))
         expect(not closed, f"{when} descriptor {_list(closed)} of the caller is closed: whose is it?")
-        new = {fd: what for fd, what in self.descriptors.items() if fd not in before.descriptors}
-        more = len(new) - sent - (allowed.opens if returned else 0)
-        expect(more >= 0, f"{when} a descriptor that was given as an argument is closed: whose is it?")
+        expect(
+            self.descriptors.keys() >= set(sent),
+            f"{when} a descriptor that was given as an argument is closed: whose is it?",
+        )
+        known = before.descriptors.keys() | set(sent)
+        new = {fd: what for fd, what in self.descriptors.items() if fd not in known}
+        more = len(new) - (allowed.opens if returned else 0)
+        expect(
+            more >= 0,
+            f"{when} a new descriptor should be open, and there is none: is the result one of the caller's own, "
+            "or closed already?",
+        )
         expect(
             more <= 0,
             f"{when} {more} more descriptor{'s are' if more > 1 else ' is'} open than before "
@@ -220,12 +229,17 @@ def _plain(value: Any) -> Any:
     return codec.decode(codec.encode(value))
 
 
-def _count(value: Any) -> int:
-    if isinstance(value, Fd):
-        return 1
-    if isinstance(value, dict):
-        return sum(map(_count, value.values()))
-    return sum(map(_count, value)) if isinstance(value, list | tuple) else 0
+def _numbers(sent: Any, came: Any) -> list[int]:
+    """The numbers that the descriptors among the arguments have in the process: they come back with the answer."""
+    if isinstance(sent, Fd):
+        return [came] if isinstance(came, int) else []
+    if isinstance(sent, dict):
+        return [
+            fd for key in sent if isinstance(came, dict) and key in came for fd in _numbers(sent[key], came[key])
+        ]
+    if isinstance(sent, list | tuple) and isinstance(came, list | tuple):
+        return [fd for pair in zip(sent, came, strict=False) for fd in _numbers(*pair)]
+    return []
 
 
 def _unchanged(before: Any, after: Any, name: str) -> None:

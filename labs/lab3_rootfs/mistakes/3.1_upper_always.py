@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite.rootfs import overlay
 
-HINT = "two layers, read-only"
+HINT = "What do upperdir= and workdir= name here?"
 
 
 def overlay_options(lowers: list[str], upper: str, work: str) -> str:

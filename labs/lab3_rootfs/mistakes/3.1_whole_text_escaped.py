@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite.rootfs import overlay
 
-HINT = "is it part of a name here"
+HINT = "Is a colon part of a name here"
 
 
 def overlay_options(lowers: list[str], upper: str, work: str) -> str:

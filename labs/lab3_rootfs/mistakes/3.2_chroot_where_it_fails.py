@@ -1,4 +1,4 @@
-"""A plain directory is no mount point: instead of telling, it is entered by chroot."""
+"""A plain directory is not a mount point: instead of raising the error, it enters the directory by chroot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from pyctr_lite import linux
 
-HINT = "whose is the error to handle?"
+HINT = "Whose is the error to handle?"
 
 
 def pivot_root(new_root: str) -> None:
@@ -15,6 +15,7 @@ def pivot_root(new_root: str) -> None:
         os.chdir(new_root)
         linux.pivot_root(".", ".")
     except OSError:
+        os.close(old)
         os.chroot(".")
         return
     os.fchdir(old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite import linux
 
-HINT = "No such file or directory"
+HINT = "what does the kernel make of this path?"
 
 
 def open_in_root(root_fd: int, path: str, flags: int = linux.O_PATH) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HINT = "the name b'./etc//passwd'"
+HINT = "empty parts and `.` say nothing"
 
 
 def clean(name: bytes) -> bytes:

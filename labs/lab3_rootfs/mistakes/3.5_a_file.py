@@ -6,7 +6,7 @@ import os
 
 from pyctr_lite.rootfs import whiteout
 
-HINT = "after hiding `gone`"
+HINT = "What is a whiteout on disk?"
 
 
 def make(dirfd: int, name: bytes) -> None:

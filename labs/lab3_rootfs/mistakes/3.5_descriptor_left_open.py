@@ -7,7 +7,7 @@ import stat
 
 from pyctr_lite.rootfs import whiteout
 
-HINT = "who closes it?"
+HINT = "who closes what you open?"
 
 
 def make(dirfd: int, name: bytes) -> None:

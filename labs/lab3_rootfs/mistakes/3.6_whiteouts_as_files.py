@@ -10,7 +10,7 @@ from pyctr_lite.rootfs import attributes, layer, tar, whiteout
 if TYPE_CHECKING:
     from pyctr_lite.rootfs.tree import Tree
 
-HINT = "What does the name tell?"
+HINT = "What does the name say?"
 
 
 def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
