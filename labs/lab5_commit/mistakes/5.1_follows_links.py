@@ -11,7 +11,7 @@ from pyctr_lite.rootfs import whiteout
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-HINT = "does your look follow it?"
+HINT = "Does your look follow it?"
 
 
 def lower_entry(lowers: list[str], name: str) -> str | None:

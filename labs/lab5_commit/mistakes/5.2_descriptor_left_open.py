@@ -11,7 +11,7 @@ from pyctr_lite.rootfs import whiteout
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-HINT = "who closes it?"
+HINT = "who closes what you open?"
 
 
 def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[Change]:

@@ -12,7 +12,7 @@ from pyctr_lite.rootfs import whiteout
 if TYPE_CHECKING:
     from pyctr_lite.commit.layer import LayerWriter
 
-HINT = "was it written?"
+HINT = "was it written, to self.stream?"
 
 
 def add_whiteout(self: LayerWriter, prefix: bytes, name: bytes) -> None:

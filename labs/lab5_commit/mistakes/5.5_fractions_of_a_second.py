@@ -12,7 +12,7 @@ from pyctr_lite.rootfs import whiteout
 if TYPE_CHECKING:
     from pyctr_lite.commit.layer import LayerWriter
 
-HINT = "with the fraction the header would need a pax record"
+HINT = "With the fraction the header would need a pax record"
 
 
 def add_header(

@@ -9,7 +9,7 @@ from typing import Any
 from pyctr_lite.commit import config as image_config
 from pyctr_lite.commit.config import ConfigChange
 
-HINT = "may be missing? KeyError: 'Cmd'"
+HINT = "may be missing, or None? TypeError: can only join an iterable"
 
 
 def new_config(
