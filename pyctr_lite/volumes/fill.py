@@ -70,8 +70,9 @@ def copy_tree(source: int, data: int) -> None:
                 walk.remove_tree(_COPYING, volume)
             _copy_beside(source, volume)
             os.rename(_COPYING, _COPIED, src_dir_fd=volume, dst_dir_fd=volume)
-        with linux.closing(os.open(f"{_COPIED}/{_TREE}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=volume)) as tree:
-            _publish(tree, data)
+        if _exists(f"{_COPIED}/{_TREE}", volume):  # else a call was killed in the removal below
+            with linux.closing(os.open(f"{_COPIED}/{_TREE}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=volume)) as tree:
+                _publish(tree, data)
         walk.remove_tree(_COPIED, volume)  # with the entries whose names exist in `_data`
     _copy_attributes(source, data)
 
@@ -80,7 +81,8 @@ def _copy_beside(source: int, volume: int) -> None:
     for name in (_COPYING, f"{_COPYING}/{_TREE}", f"{_COPYING}/{_LINKS}"):
         os.mkdir(name, 0o700, dir_fd=volume)
     with linux.closing(os.open(f"{_COPYING}/{_LINKS}", _DIRECTORY, dir_fd=volume)) as links:
-        _Copy(links).copy(os.dup(source), os.open(f"{_COPYING}/{_TREE}", _DIRECTORY, dir_fd=volume))
+        tree = os.open(f"{_COPYING}/{_TREE}", _DIRECTORY, dir_fd=volume)
+        _Copy(links).copy(os.dup(source), tree)
 
 
 def _publish(tree: int, data: int) -> None:
@@ -120,14 +122,16 @@ class _Copy:
                 if pending[-1]:
                     name = pending[-1].pop()
                     os.mkdir(name, 0o700, dir_fd=copy)
-                    source, copy = _reopen(source, name), _reopen(copy, name)
+                    source = _reopen(source, name)  # one by one: what is open is closed if the second fails
+                    copy = _reopen(copy, name)
                     pending.append(self._copy_files(source, copy))
                     continue
                 _copy_attributes(source, copy)  # last, because each new entry changes its time
                 pending.pop()
                 if not pending:
                     return
-                source, copy = _reopen(source, ".."), _reopen(copy, "..")  # no other process can move them
+                source = _reopen(source, "..")  # no other process can move them
+                copy = _reopen(copy, "..")
         finally:
             os.close(source)
             os.close(copy)

@@ -168,6 +168,24 @@ def test_a_copy_killed_while_entries_are_moved_is_finished(
     assert sorted(os.listdir(Path(volume.mountpoint).parent)) == ["_data", "volume.json"]
 
 
+def test_a_copy_killed_while_its_leftovers_are_removed_is_finished(
+    volume: Volume, rootfs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_before_the_last_directory(name: str, directory: int) -> None:
+        for below in ("tree", "links"):
+            remove_tree(f"{name}/{below}", directory)
+        raise KeyboardInterrupt
+
+    remove_tree = walk.remove_tree
+    with monkeypatch.context() as patch:
+        patch.setattr(walk, "remove_tree", killed_before_the_last_directory)
+        with pytest.raises(KeyboardInterrupt):
+            fill_from(volume.mountpoint, rootfs, "/srv")
+    assert fill_from(volume.mountpoint, rootfs, "/srv")
+    assert listing(volume.mountpoint) == listing(rootfs / "srv")
+    assert sorted(os.listdir(Path(volume.mountpoint).parent)) == ["_data", "volume.json"]
+
+
 def descend(top: Path | str, depth: int) -> int:
     """Open the directory at the end of d/d/d/…"""
     fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)

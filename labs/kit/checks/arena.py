@@ -154,12 +154,12 @@ class Pending:
         ready, _, _ = select.select(fds, [], [], max(0, self.deadline - time.monotonic()))
         if not ready:
             raise wire.TimedOut
-        if self.watch and self.listener in ready:
-            self.watch.serve(self.listener)
-            return False
-        if channel not in ready:
+        if channel in ready:
+            return True
+        if self.process.pidfd in ready or self.watch is None:
             raise wire.Closed
-        return True
+        self.watch.serve(self.listener)
+        return False
 
 
 class Process:

@@ -1,0 +1,20 @@
+"""What is done with the functions of lab 4 where a plain call is not enough. It runs in the learner's process.
+
+A scene arranges, calls and returns what it saw. It knows nothing of what is right: the checks judge that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+
+def in_directory(function: Callable[..., Any], directory: str, *args: Any, **kwargs: Any) -> Any:
+    """Call the function with another working directory."""
+    before = os.getcwd()
+    os.chdir(directory)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        os.chdir(before)
