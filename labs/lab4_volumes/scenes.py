@@ -18,3 +18,14 @@ def in_directory(function: Callable[..., Any], directory: str, *args: Any, **kwa
         return function(*args, **kwargs)
     finally:
         os.chdir(before)
+
+
+def each(function: Callable[..., Any], texts: list[str]) -> list[list[Any]]:
+    """Call the function with each text: a list of its value, or of its error's class and text."""
+    found = []
+    for text in texts:
+        try:
+            found.append([function(text)])
+        except Exception as error:
+            found.append([type(error).__name__, str(error)])
+    return found

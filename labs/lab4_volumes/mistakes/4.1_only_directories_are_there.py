@@ -10,7 +10,7 @@ from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import options
 from pyctr_lite.volumes import bind
 
-HINT = "Can a file be bound as well?"
+HINT = "Can only a directory be bound?"
 
 
 def prepare_source(path: str, create: bool) -> None:

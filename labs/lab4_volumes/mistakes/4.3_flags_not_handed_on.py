@@ -10,7 +10,7 @@ from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import options
 from pyctr_lite.volumes import bind
 
-HINT = "flags=MS_NOSUID was given"
+HINT = "flags=MS_NOSUID|MS_NOEXEC was given"
 
 
 def bind_mount(

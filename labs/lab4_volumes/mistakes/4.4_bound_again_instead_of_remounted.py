@@ -10,7 +10,7 @@ from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import options
 from pyctr_lite.volumes import bind
 
-HINT = "does the second call say that it changes"
+HINT = "Does your call say that it changes what is there?"
 
 
 def change_mount(

@@ -11,7 +11,7 @@ from pyctr_lite.volumes import fill
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-HINT = "what you opened is open afterwards"
+HINT = "who closes what you open?"
 
 
 def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
