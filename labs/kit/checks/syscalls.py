@@ -35,11 +35,19 @@ _OF_PYTHON = (".py", ".pyc", ".so", "/__pycache__", "/lib/python3", "/site-packa
 
 @dataclass(frozen=True)
 class Fault:
-    """The `nth` call of a name (from 1; 0 for each) gives this errno and is not made."""
+    """The `nth` call of a name (from 1; 0 for each), of those with a path that ends so, gives this errno."""
 
     name: str
     errno: int
     nth: int = 0
+    ending: str = ""
+
+    def hits(self, seen: list[Call]) -> bool:
+        """Whether the last of these calls is meant."""
+        meant = [
+            call for call in seen if call.name == self.name and (call.paths or ("",))[0].endswith(self.ending)
+        ]
+        return bool(meant) and meant[-1] is seen[-1] and self.nth in (0, len(meant))
 
     def __str__(self) -> str:
         which = f"call {self.nth} of {self.name}" if self.nth else f"each {self.name}"
@@ -89,8 +97,7 @@ class Watch:
         refused = 0
         if not any(part in path for path in paths for part in _OF_PYTHON):
             self.seen.append(Call(name, tuple(args), paths))
-            nth = sum(call.name == name for call in self.seen)
-            refused = next((one.errno for one in self.faults if one.name == name and one.nth in (0, nth)), 0)
+            refused = next((one.errno for one in self.faults if one.hits(self.seen)), 0)
             if self.before:
                 self.before(self.seen[-1])
         answer = bytearray(_ANSWER.pack(id, 0, -refused, 0 if refused else _CONTINUE))

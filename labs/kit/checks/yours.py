@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,7 +92,7 @@ class Function:
         seconds: float = SECONDS_A_CALL,
     ) -> Answer:
         """Call it, whatever comes of it: only what holds for every call is looked over."""
-        with self._looked_over(args, kwargs or {}) as pending, self._told():
+        with self._looked_over(args, kwargs or {}) as pending, self._told(seconds):
             pending.append(self.process.begin(args, kwargs or {}, scene, watch, seconds))
             pending.append(pending[0].answer())
         answer: Answer = pending[1]
@@ -99,7 +100,7 @@ class Function:
 
     def begin(self, *args: Any, scene: str = "", seconds: float = SECONDS_A_CALL, **kwargs: Any) -> Pending:
         """Begin a call and go on: `answer()` of what is returned waits for it. It is not looked over."""
-        with self._told():
+        with self._told(seconds):
             return self.process.begin(args, kwargs, scene, None, seconds)
 
     def _value(self, answer: Answer) -> Any:
@@ -108,7 +109,7 @@ class Function:
         return answer.value
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, seconds: float = SECONDS_A_CALL) -> Iterator[None]:
         """A process that died or hangs, in the learner's terms."""
         try:
             yield
@@ -122,7 +123,7 @@ class Function:
         except Hung as hung:
             line = f"\n    {hung}" if str(hung) else ""
             raise CheckFailed(
-                f"{self.name} did not return within {SECONDS_A_CALL} s, and was stopped: "
+                f"{self.name} did not return within {seconds} s, and was stopped: "
                 f"what does it wait for, or loop on?{line}"
             ) from None
 
@@ -142,7 +143,7 @@ class Function:
 
     def _shown(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         words = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
-        text = f"{self.name}({', '.join(words)})"
+        text = re.sub(r"<pyctr_lite[.\w]*\.(\w+) object at \w+>", r"<\1>", f"{self.name}({', '.join(words)})")
         return text if len(text) < 100 else f"{self.name}(…)"
 
 

@@ -8,6 +8,7 @@ removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import shutil
@@ -100,8 +101,8 @@ def remove_group(place: Path) -> None:
     deadline = time.monotonic() + 5
     while True:
         try:
-            for pid in (place / "cgroup.procs").read_text().split():
-                os.kill(int(pid), 9)
+            for pid in _members(place):
+                os.kill(pid, 9)
             place.rmdir()
             return
         except FileNotFoundError:
@@ -110,6 +111,17 @@ def remove_group(place: Path) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
+
+
+def _members(place: Path) -> list[int]:
+    """The processes of one group. A threaded one lists no processes, only its threads."""
+    try:
+        text = (place / "cgroup.procs").read_text()
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        text = (place / "cgroup.threads").read_text()
+    return [int(line) for line in text.split()]
 
 
 def thaw(directories: Iterable[str]) -> None:

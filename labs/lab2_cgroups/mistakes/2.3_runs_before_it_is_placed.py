@@ -10,7 +10,7 @@ from pyctr_lite.linux import kernelfile
 if TYPE_CHECKING:
     from pyctr_lite.cgroups.group import Group
 
-HINT = "it has returned too early"
+HINT = "a child process is left"
 
 
 def enter(self: Group, *, born_in_v2: bool = False) -> None:

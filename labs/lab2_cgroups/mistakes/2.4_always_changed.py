@@ -12,7 +12,7 @@ from pyctr_lite.linux import kernelfile
 if TYPE_CHECKING:
     from pyctr_lite.cgroups.hierarchy import HierarchyMount
 
-HINT = "the second time there was nothing left to do"
+HINT = "nothing had to be done"
 
 
 def enable(mount: HierarchyMount, path: str, controller: str) -> bool:

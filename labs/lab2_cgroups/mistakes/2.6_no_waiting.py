@@ -9,7 +9,7 @@ import time
 from pyctr_lite.cgroups import controllers, freezer
 from pyctr_lite.linux import explain
 
-HINT = "it would have been gone a moment later"
+HINT = "It would have been gone a moment later"
 
 
 def remove(directory: str, version: int, deadline: float) -> None:

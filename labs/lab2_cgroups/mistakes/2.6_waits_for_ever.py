@@ -9,7 +9,7 @@ import time
 from pyctr_lite.cgroups import controllers, freezer
 from pyctr_lite.linux import explain
 
-HINT = "What ends it when the deadline has passed?"
+HINT = "did not return within"
 
 
 def remove(directory: str, version: int, deadline: float) -> None:
