@@ -16,10 +16,10 @@ from pyctr_lite.namespaces import kinds
 
 def flags(names: list[str]) -> int:
     """Combine the CLONE_NEW* flags of a list of kinds, by either name. Raises KeyError for an unknown name."""
-    # 1. Begin with a word that has no bit set.
-    # 2. For each name, look up its kind. An unknown name is an error of whoever called: let the KeyError go
-    #    out. Who asked for a wall must not get a container without it.
-    # 3. Set the kind's bit in the word. A name that comes twice is set once: which operator does that?
+    # The kernel takes one word: a kind that is asked for has its bit set, all others are clear.
+    # - A list may be empty, and a kind may be named twice, by either name. Which operator leaves a bit that is
+    #   already set as it is?
+    # - Whoever asks for a wall must not get a container without it: what happens with a name that is unknown?
     raise Todo("1.1")
 
 
@@ -28,11 +28,11 @@ def identify(pid: int | str = "self") -> dict[str, int]:
 
     Raises FileNotFoundError if there is no such process. Source: namespaces(7).
     """
-    # 1. For each of the eight kinds there is an entry /proc/<pid>/ns/<kind.proc>. It looks like a symbolic
-    #    link, and what it leads to is the namespace. Whose inode number is wanted: the link's, or that of what
-    #    it leads to? (`os.stat` follows links, `os.lstat` does not.)
-    # 2. The answer maps `kind.proc` to that number.
-    # 3. A kernel can be built without time namespaces. Then the entry "time" is missing, and it is left out
-    #    of the answer. Any other entry that is missing means that there is no such process: let the
-    #    FileNotFoundError go out.
+    # The result maps each kind's name in /proc/<pid>/ns to an inode number. Processes that share a namespace share
+    # the number; processes that do not, differ.
+    # - An entry of /proc/<pid>/ns looks like a symbolic link. Which inode is the namespace's: the link's own, or
+    #   that of what it leads to?
+    # - A kernel can be built without time namespaces: then the entry "time" is missing, and the result has seven
+    #   kinds. Any other missing entry means that there is no such process. Who must hear of that?
+    # - The entries that end in "_for_children" are not about the process itself.
     raise Todo("1.2")

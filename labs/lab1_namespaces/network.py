@@ -18,12 +18,11 @@ IFREQ = "16sh22x"
 
 def bring_up_loopback() -> None:
     """Bring up `lo` in the caller's network namespace, so that 127.0.0.1 answers (netdevice(7))."""
-    # 1. Open any socket, it is the handle by which an ioctl reaches the network namespace:
-    #    `socket.socket(socket.AF_INET, socket.SOCK_DGRAM)`. In a `with` it is closed at the end.
-    # 2. Ask for the flags that `lo` has now: `struct.pack(IFREQ, b"lo", 0)` is the question. The kernel writes
-    #    its answer into the same memory, so put it into a `bytearray` and give that to
-    #    `fcntl.ioctl(sock.fileno(), SIOCGIFFLAGS, request)`.
-    # 3. Take the flags out of the answer (`struct.unpack`), add IFF_UP, and leave the others as they are.
-    # 4. Give them back with SIOCSIFFLAGS. Called as `explain.step('ioctl(SIOCSIFFLAGS, "lo", IFF_UP)',
-    #    fcntl.ioctl, sock.fileno(), SIOCSIFFLAGS, request)` the step is told by `--explain`.
+    # Any socket is a handle to its network namespace: an ioctl on it asks for the flags of an interface, or sets
+    # them. `struct.pack(IFREQ, b"lo", flags)` makes a request, `struct.unpack` takes an answer apart.
+    # - Setting replaces all flags at once. Where do the ones come from that should stay?
+    # - The kernel writes its answer over the request: can it write into `bytes`?
+    # - It may be up already. Which operator sets a bit without a look at it?
+    # - Who closes the socket, also if an ioctl fails?
+    # - Called through `explain.step(text, function, *args)` a step is shown by `--explain` and `make trace`.
     raise Todo("1.6")

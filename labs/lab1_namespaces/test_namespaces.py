@@ -529,8 +529,13 @@ def test_1_5_what_a_user_namespace_owns_comes_after_it(yours: Yours, arena: Aren
         "three, and it is refused. Whose privileges does it have before it is in there, and after?"
     )
     flags = linux.CLONE_NEWUSER | linux.CLONE_NEWUTS | linux.CLONE_NEWNET
-    with plain_holder(arena, flags) as (_, pid), opened(pid, "net", "user", "uts") as targets:
+    with plain_holder(arena, flags) as (_, pid), opened(pid, "user", "net", "uts") as targets:
         found, wanted = joined(yours, targets, about, "as_plain_user"), namespaces(pid)
+        about = (
+            f"user {PLAIN} joins a user namespace and what belongs to it, and is refused. Stdin was closed, so "
+            "the descriptor of the user namespace is number 0: is 0 a descriptor?"
+        )
+        joined(yours, targets, about, "as_plain_user", close_stdin=True)
     for name in targets:
         expect(found[name] == wanted[name], f"after join the caller's {name} namespace is not the one asked for")
 
@@ -556,6 +561,8 @@ def test_1_5_what_is_refused_is_raised(yours: Yours, arena: Arena) -> None:
                 "setns for?"
             )
             function.refused(function.answer(({"net": uts["uts"]},)), OSError, about, errno.EINVAL)
+            about = about.replace("`net`", "`user`")
+            function.refused(function.answer(({"user": uts["uts"]},)), OSError, about, errno.EINVAL)
 
 
 def test_1_5_each_step_may_be_refused(yours: Yours, arena: Arena) -> None:

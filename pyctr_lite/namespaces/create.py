@@ -17,7 +17,7 @@ def spawn(flags: int, child: Callable[[], None], cgroup_fd: int | None = None) -
     """Fork a process into new namespaces, and run `child` in it. Returns `(pid, pidfd)` in the parent.
 
     With CLONE_NEWPID the new process is PID 1 of its namespace. `child` must end with an exec or exit. If it
-    returns or raises, the new process exits: it must not continue as a second copy of its parent.
+    returns or raises, the new process exits with status 70: it must not continue as a second copy of its parent.
     Fails with EPERM without CAP_SYS_ADMIN. Source: clone3(2), pid_namespaces(7).
     """
     pid, pidfd = linux.clone3(flags, cgroup_fd)

@@ -19,10 +19,10 @@ def write_maps(pid: int, uids: list[IdMap], gids: list[IdMap], *, privileged: bo
     writing gid_map fails with EPERM: otherwise a process could drop a group that takes permissions away from it.
     Source: user_namespaces(7).
     """
-    # The files are in /proc/<pid>: setgroups, uid_map, gid_map. `kernelfile.write(path, text)` writes a text in
-    # one write(2) and raises what the kernel answers.
-    # 1. Without privilege write "deny" to setgroups. When, before or after gid_map? And with privilege leave
-    #    it alone: once denied it stays denied, and nothing inside could ever change its groups.
-    # 2. Write uid_map and gid_map. `idmap.format_map(maps)` gives the text, a line an entry. The kernel takes
-    #    one write for each file, so all lines go in that one.
+    # Three files of /proc/<pid> belong to it: setgroups, uid_map, gid_map. `kernelfile.write(path, text)` makes one
+    # write(2) and raises what the kernel answers; `idmap.format_map(maps)` makes the text of a map.
+    # - The kernel takes a single write per map. What does that mean for a map of many lines?
+    # - Without privilege the kernel wants setgroups to be "deny" first. Before which of the two maps?
+    # - With privilege setgroups stays as it is: once denied, nothing inside could ever change its groups.
+    # - Only the caller knows whether it has privilege: it says so with `privileged`.
     raise Todo("1.4")

@@ -17,14 +17,11 @@ def join(targets: dict[str, int]) -> None:
     with EPERM afterwards), after it those that need the privileges it grants.
     Source: setns(2), user_namespaces(7).
     """
-    # `targets` maps a kind, by either of its names, to an open descriptor. It stays the caller's: do not change
-    # the dictionary, do not close a descriptor.
-    # `linux.setns(fd, flag)` joins one. With the kind's flag (`kinds.BY_NAME[name].flag`) the kernel makes sure
-    # that the descriptor is of that kind.
-    # 1. Set the user namespace aside (its name is "user" in both lists).
-    # 2. Try to join each of the others. An EPERM may only mean "not yet": if there is a user namespace to
-    #    join, keep that one for step 4. Every other error goes out.
-    # 3. Join the user namespace, if there is one. From here on the caller has all privileges in it, and none
-    #    outside of it.
-    # 4. Join what was kept. What fails now goes out.
+    # `linux.setns(fd, flag)` joins one namespace; with the flag of the kind the kernel makes sure that the
+    # descriptor is of that kind. A kind has two names here: "net" or "network", "mnt" or "mount".
+    # - Joining takes CAP_SYS_ADMIN in the user namespace that *owns* the namespace. Joining a user namespace grants
+    #   all capabilities in it, and takes away those outside. What does that mean for a network of the host's? And
+    #   for one that the container's user namespace owns?
+    # - So an EPERM may only mean "not yet". When may it not? And what of every other error?
+    # - `targets` and its descriptors stay the caller's. A descriptor can be number 0.
     raise Todo("1.5")
