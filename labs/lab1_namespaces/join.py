@@ -19,8 +19,8 @@ def join(targets: dict[str, int]) -> None:
     """
     # `linux.setns(fd, flag)` joins one namespace; with the flag of the kind the kernel makes sure that the
     # descriptor is of that kind. A kind has two names here: "net" or "network", "mnt" or "mount".
-    # - Joining takes CAP_SYS_ADMIN in the user namespace that *owns* the namespace. Joining a user namespace grants
-    #   all capabilities in it, and takes away those outside. What does that mean for a network of the host's? And
+    # - Joining takes CAP_SYS_ADMIN in the user namespace that *owns* the namespace. Joining that grants
+    #   all capabilities inside and takes away those outside. What does it mean for a network of the host? And
     #   for one that the container's user namespace owns?
     # - So an EPERM may only mean "not yet". When may it not? And what of every other error?
     # - `targets` and its descriptors stay the caller's. A descriptor can be number 0.

@@ -19,7 +19,7 @@ def write_maps(pid: int, uids: list[IdMap], gids: list[IdMap], *, privileged: bo
     writing gid_map fails with EPERM: otherwise a process could drop a group that takes permissions away from it.
     Source: user_namespaces(7).
     """
-    # Three files of /proc/<pid> belong to it: setgroups, uid_map, gid_map. `kernelfile.write(path, text)` makes one
+    # The files are /proc/<pid>/setgroups, uid_map and gid_map. `kernelfile.write(path, text)` makes one
     # write(2) and raises what the kernel answers; `idmap.format_map(maps)` makes the text of a map.
     # - The kernel takes a single write per map. What does that mean for a map of many lines?
     # - Without privilege the kernel wants setgroups to be "deny" first. Before which of the two maps?
