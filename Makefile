@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
-	lab1 lab2 lab3 lab4 lab5 capstone check hint reset watch grade solution trace clean-lab notebook \
+	lab1 lab2 lab3 lab4 lab5 capstone check hint reset level watch grade solution trace clean-lab notebook \
 	labs-check notebooks-test notebooks-refresh box test-vm url ready-venv
 MAKEFLAGS += --no-print-directory
 
@@ -60,8 +60,11 @@ solution: ready ready-course ## show the engine's own function beside yours: EX=
 watch: ready ready-course ## check a lab again whenever you save: LAB=3
 	@$(KIT) watch $(call need,LAB)
 
-reset: ready ready-course ## restore a lab's starter files; yours are kept as a backup: LAB=3
+reset: ready ready-course ## restore a lab's starter files; yours are kept as a backup: LAB=3 (LEVEL=bare)
 	@$(KIT) reset $(call need,LAB)
+
+level: ready ready-course ## give out what is still to do with numbered steps or without: LEVEL=guided, LEVEL=bare
+	@$(KIT) level
 
 grade: ready ready-course ## grade all labs: a table and build/grade.json (WORK=another checkout)
 	@$(KIT) grade $(if $(WORK),--work $(WORK))

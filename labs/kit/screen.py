@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.panel import Panel
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labs.kit.checks.session import Report, Result
-from labs.kit.exercises import manifest
+from labs.kit.exercises import levels, manifest
 from pyctr_lite.screen import visible
 
 STYLES = {"passed": "green", "to do": "dim", "unchecked": "dim"}
@@ -38,13 +39,14 @@ class _Terminal(Console):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
-def table(title: str, report: Report) -> Table:
-    """The exercises of a lab with what came of each."""
+def table(title: str, report: Report, labs: Path) -> Table:
+    """The exercises of a lab with what came of each, and the level at which its function was given out."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name, justify in (
         ("", "left"),
         ("exercise", "left"),
         ("file", "left"),
+        ("level", "left"),
         ("state", "left"),
         ("points", "right"),
     ):
@@ -55,10 +57,11 @@ def table(title: str, report: Report) -> Table:
             result.exercise.id,
             result.exercise.title,
             f"{result.exercise.file}: {result.exercise.name}()",
+            Text(levels.of(labs / result.exercise.place, result.exercise.name), style="dim"),
             Text(_state(result, report), style=style),
             f"{result.points}/{result.exercise.points}",
         )
-    shown.add_row("", "", "", "", Text(f"{report.points}/{report.most}", style="bold"))
+    shown.add_row("", "", "", "", "", Text(f"{report.points}/{report.most}", style="bold"))
     return shown
 
 

@@ -17,27 +17,14 @@ from rich.console import Console
 from labs.kit import screen
 from labs.kit.checks import session
 from labs.kit.commands import grade
-from labs.kit.commands.solution import of_file
 from labs.kit.exercises import manifest
+from labs.kit.exercises.source import of_file
 from tests.person import at_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXERCISES = manifest.exercises()
-
-
-@pytest.fixture
-def kit(labs: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`kit("lab", "5")` on the test's own labs."""
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "labs.kit", "--labs", str(labs), *words]
-        return subprocess.run(
-            command, cwd=manifest.CHECKOUT, capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
-
-    return run
 
 
 def test_a_lab_of_starters_is_to_do_and_says_where_to_begin(

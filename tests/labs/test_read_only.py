@@ -48,7 +48,7 @@ def test_a_hint_is_given_and_it_is_said_that_it_is_not_remembered(
         assert (done.returncode, done.stderr) == (0, "")
         assert "  1. " in done.stdout
         last = done.stdout.splitlines()[-1]
-        assert last.startswith(f"{labs}/.hints.json cannot be written (Read-only file system)")
+        assert last.startswith(f"{labs}/.progress.json cannot be written (Read-only file system)")
 
 
 def test_reset_changes_nothing_and_says_why(

@@ -15,7 +15,7 @@ from labs.kit.capstone import program
 from labs.kit.capstone import session as capstone_session
 from labs.kit.checks import session
 from labs.kit.commands import capstone
-from labs.kit.exercises import manifest
+from labs.kit.exercises import levels, manifest
 from labs.kit.isolation import scratch
 
 VM = Path("/var/lib/pyctr_vm/is_the_vm")
@@ -46,30 +46,29 @@ def grade(work: Path, output: Path) -> int:
         refused = _take_files(work / "labs" if (work / "labs").is_dir() else work, labs)
         report = session.check(manifest.exercises(), labs, seconds=600)
         own_run = capstone_session.check(labs)
-    console = screen.console()
-    for lab in manifest.load():
-        part = session.Report([result for result in report.results if result.exercise.lab == lab.name])
-        console.print(screen.table(f"Lab {lab.number}  {lab.title}", part))
-        console.print()
+        console = screen.console()
+        for lab in manifest.load():
+            part = session.Report([result for result in report.results if result.exercise.lab == lab.name])
+            console.print(screen.table(f"Lab {lab.number}  {lab.title}", part, labs))
+            console.print()
+        graded = as_json(work, report, labs) | {"refused": refused, "capstone": capstone_as_json(own_run)}
     console.print(capstone.table(own_run))
     console.print()
     for line in refused:
         console.print(f"[red]{line}[/]")
     console.print(f"[bold]{report.points} of {report.most} points.[/]")
     console.print(f"[bold]Capstone: {own_run.points} of {own_run.most} points.[/]")
-    graded = as_json(work, report, refused) | {"capstone": capstone_as_json(own_run)}
     scratch.write(output, (json.dumps(graded, indent=2) + "\n").encode())
     console.print(f"Written to {output}", markup=False)
     return 0 if report.full else 1
 
 
-def as_json(work: Path, report: session.Report, refused: list[str]) -> dict[str, Any]:
-    """What a teacher's program reads."""
+def as_json(work: Path, report: session.Report, labs: Path) -> dict[str, Any]:
+    """Return the report for a teacher's program; `labs` has the files that were graded."""
     return {
         "work": str(work.resolve()),
         "points": report.points,
         "of": report.most,
-        "refused": refused,
         "exercises": [
             {
                 "id": result.exercise.id,
@@ -77,6 +76,7 @@ def as_json(work: Path, report: session.Report, refused: list[str]) -> dict[str,
                 "points": result.points,
                 "of": result.exercise.points,
                 "state": result.state,
+                "level": levels.of(labs / result.exercise.place, result.exercise.name),
                 "seconds": round(result.seconds, 3),
                 "observed": result.message,
             }

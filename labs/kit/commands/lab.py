@@ -24,7 +24,7 @@ def run(number: int, labs: Path) -> int:
         if each.number < number:
             _line_of_earlier(console, each, report)
     own = _part(report, lab)
-    console.print(screen.table(f"Lab {lab.number}  {lab.title}", own))
+    console.print(screen.table(f"Lab {lab.number}  {lab.title}", own, labs))
     console.print()
     result = screen.first_open(own) or screen.first_open(_tried(report))
     if result is not None:
