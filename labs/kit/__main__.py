@@ -32,6 +32,8 @@ def main() -> int:
         ("hint", "exercise", "one hint more"),
         ("solution", "exercise", "the runtime's function beside yours"),
         ("trace", "exercise", "the kernel steps of a run, yours beside the runtime's"),
+        ("break", "exercise", "a faulty function: see the symptom, name the fault (ANSWER)"),
+        ("mine", "", "which functions on the way of a run are yours"),
         ("capstone", "", "check the capstone, the learner's own run"),
         ("grade", "work", "all labs, as a table and JSON"),
         ("yours", "", "how many functions are yours"),
@@ -81,13 +83,15 @@ def _run(given: argparse.Namespace) -> int:
         from labs.kit.commands import capstone
 
         return capstone.run(given.verb, labs)
-    modules = {"check": "lab", "hint": "hints"}
+    modules = {"check": "lab", "hint": "hints", "break": "faults"}
     module = importlib.import_module(f"labs.kit.commands.{modules.get(given.verb, given.verb)}")
     code: int
     if given.verb == "clean":
         code = module.clean()
     elif given.verb == "level":
         code = module.give_out(labs)
+    elif given.verb == "mine":
+        code = module.show(labs)
     elif given.verb == "grade":
         code = module.grade(given.work, given.output)
     elif given.verb == "lab":

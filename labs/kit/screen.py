@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.segment import Segment
 from rich.table import Table
@@ -94,6 +95,22 @@ def explain(result: Result) -> Group | Text:
     more = [Text(result.traceback, style="dim")] if VERBOSE and result.traceback else []
     trace = Text.assemble(("Your steps beside the runtime's: ", "bold"), f"make trace EX={exercise.id}")
     return Group(*shown, *more, hint, trace)
+
+
+def outcome(result: Result) -> RenderableType:
+    """Show the result of one exercise: that it passes, or why not and what to do next."""
+    exercise = result.exercise
+    if result.state != "passed":
+        return explain(result)
+    line = f"{exercise.id} {exercise.title}: passed, {result.points}/{exercise.points} points"
+    return Text(line, style="green")
+
+
+def item(label: str, text: str) -> Padding:
+    """Lay out an item of a list: long lines go on below the text, not below the label."""
+    shown = Table.grid(padding=(0, 1))
+    shown.add_row(label, Text(text))
+    return Padding(shown, (0, 0, 0, 2))
 
 
 def yours(states: dict[str, str]) -> str:

@@ -91,6 +91,7 @@ def test_whatever_only_reads_works(
         (("check", "5.1"), "passed, 15/15 points"),
         (("lab", "5"), "Lab 5 is complete."),
         (("trace", "5.3"), "yours"),
+        (("mine",), "functions on the way of this run are yours"),
         (("solution", "5.1"), "the runtime's"),
         (("yours",), "functions of the engine are yours"),
     ):

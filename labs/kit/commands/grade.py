@@ -14,8 +14,8 @@ from labs.kit import screen
 from labs.kit.capstone import program
 from labs.kit.capstone import session as capstone_session
 from labs.kit.checks import session
-from labs.kit.commands import capstone
-from labs.kit.exercises import levels, manifest
+from labs.kit.commands import capstone, progress
+from labs.kit.exercises import breaks, levels, manifest
 from labs.kit.isolation import scratch
 
 VM = Path("/var/lib/pyctr_vm/is_the_vm")
@@ -43,7 +43,8 @@ def grade(work: Path, output: Path) -> int:
         )
         return 2
     with scratch.directory("grade") as labs:
-        refused = _take_files(work / "labs" if (work / "labs").is_dir() else work, labs)
+        source = work / "labs" if (work / "labs").is_dir() else work
+        refused = _take_files(source, labs)
         report = session.check(manifest.exercises(), labs, seconds=600)
         own_run = capstone_session.check(labs)
         console = screen.console()
@@ -51,13 +52,19 @@ def grade(work: Path, output: Path) -> int:
             part = session.Report([result for result in report.results if result.exercise.lab == lab.name])
             console.print(screen.table(f"Lab {lab.number}  {lab.title}", part, labs))
             console.print()
-        graded = as_json(work, report, labs) | {"refused": refused, "capstone": capstone_as_json(own_run)}
+        named = breaks.named(_answers(source))
+        graded = as_json(work, report, labs) | {
+            "found": len(named),
+            "refused": refused,
+            "capstone": capstone_as_json(own_run),
+        }
     console.print(capstone.table(own_run))
     console.print()
     for line in refused:
         console.print(f"[red]{line}[/]")
     console.print(f"[bold]{report.points} of {report.most} points.[/]")
     console.print(f"[bold]Capstone: {own_run.points} of {own_run.most} points.[/]")
+    console.print(f"{len(named)} of {len(breaks.load())} faults found.")
     scratch.write(output, (json.dumps(graded, indent=2) + "\n").encode())
     console.print(f"Written to {output}", markup=False)
     return 0 if report.full else 1
@@ -119,6 +126,14 @@ def _take_files(source: Path, target: Path) -> list[str]:
         else:
             (target / place).write_bytes(data)
     return refused
+
+
+def _answers(source: Path) -> dict[str, Any]:
+    """The letters that were answered to `make break`; a file that cannot be read has none."""
+    try:
+        return progress.parse(_read(source / progress.NAME), "answers")
+    except OSError:
+        return {}
 
 
 def _read(path: Path) -> bytes:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from labs.kit import screen
 from labs.kit.commands import progress
 from labs.kit.exercises import manifest
@@ -26,10 +22,8 @@ def show_next(id: str, about: str, hints: tuple[str, ...], labs: Path) -> int:
     count = min((given if isinstance(given, int) else 0) + 1, len(hints))
     console = screen.console()
     console.print(about)
-    shown = Table.grid(padding=(0, 1))  # long lines go on below the text, not below the number
     for number, hint in enumerate(hints[:count], 1):
-        shown.add_row(f"{number}.", Text(hint))
-    console.print(Padding(shown, (0, 0, 0, 2)))
+        console.print(screen.item(f"{number}.", hint))
     left = len(hints) - count
     console.print(
         f"[dim]{left} more: make hint EX={id}[/]" if left else f"[dim]That was all. make solution EX={id}[/]"

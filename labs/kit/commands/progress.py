@@ -14,8 +14,16 @@ NAME = ".progress.json"
 def load(labs: Path, kind: str) -> dict[str, Any]:
     """Return one kind of progress ("hints", "answers") by the id of its exercise; empty if nothing is known."""
     try:
-        kinds = json.loads((labs / NAME).read_text())
-    except (OSError, ValueError):
+        return parse((labs / NAME).read_bytes(), kind)
+    except OSError:
+        return {}
+
+
+def parse(data: bytes, kind: str) -> dict[str, Any]:
+    """Return one kind of progress of a file's contents, which are not trusted; empty if they are no such file."""
+    try:
+        kinds = json.loads(data)
+    except (ValueError, RecursionError):
         return {}
     found = kinds.get(kind) if isinstance(kinds, dict) else None
     return found if isinstance(found, dict) else {}

@@ -54,6 +54,16 @@ def of_file(path: Path, name: str) -> str:
     return ""
 
 
+def without(path: Path, names: list[str]) -> str:
+    """Return what a file has outside of some functions, without comments and layout; "" if it cannot be read."""
+    try:
+        tree = ast.parse(path.read_text())
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef) or node.name not in names]
+    return ast.dump(tree)
+
+
 def _has_todo(function: ast.FunctionDef) -> bool:
     return any(
         isinstance(node, ast.Raise)
