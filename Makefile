@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
-	lab1 lab2 lab3 lab4 lab5 capstone check hint reset watch grade solution trace clean-lab notebook \
+	lab1 lab2 lab3 lab4 lab5 capstone check hint reset level watch grade solution trace break mine clean-lab notebook \
 	labs-check notebooks-test notebooks-refresh box test-vm url ready-venv
 MAKEFLAGS += --no-print-directory
 
@@ -54,14 +54,23 @@ hint: ready ready-course ## show one more hint for an exercise: EX=3.2
 trace: ready ready-course ## show the kernel steps of a run, yours beside the engine's: EX=3.2
 	@$(KIT) trace $(call need,EX)
 
+break: ready ready-course ## a faulty function: see what it does wrong, and name the fault: EX=3.2 (ANSWER=b)
+	@$(KIT) break $(call need,EX)
+
+mine: ready ready-course ## show which functions on the way of a run are yours
+	@$(KIT) mine
+
 solution: ready ready-course ## show the engine's own function beside yours: EX=3.2
 	@$(KIT) solution $(call need,EX)
 
 watch: ready ready-course ## check a lab again whenever you save: LAB=3
 	@$(KIT) watch $(call need,LAB)
 
-reset: ready ready-course ## restore a lab's starter files; yours are kept as a backup: LAB=3
+reset: ready ready-course ## restore a lab's starter files; yours are kept as a backup: LAB=3 (LEVEL=bare)
 	@$(KIT) reset $(call need,LAB)
+
+level: ready ready-course ## give out what is still to do with numbered steps or without: LEVEL=guided, LEVEL=bare
+	@$(KIT) level
 
 grade: ready ready-course ## grade all labs: a table and build/grade.json (WORK=another checkout)
 	@$(KIT) grade $(if $(WORK),--work $(WORK))

@@ -153,8 +153,8 @@ HABITS = {
     r"\ba line each\b": 0,
     r"\b(?:DESIGN|LABS|STYLE|COURSE|decision) \d": 0,
     r"\btells? (?!apart)": 1,
-    r"^What\b": 15,
-    r"\bwhere (?:there|it|one|none|that|nothing)\b": 2,
+    r"^What\b": 14,
+    r"\bwhere (?:there|it|one|none|that|nothing)\b": 1,
 }
 """Habits that make prose hard to read, and the number of times each still occurs. A number may only shrink."""
 

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from labs.kit.exercises import manifest
+from labs.kit.exercises import levels, manifest
 from pyctr_lite import caller
 
 VERBOSE = bool(os.environ.get("VERBOSE"))
@@ -27,10 +27,13 @@ def main() -> int:
         ("lab", "number", "check a lab"),
         ("watch", "number", "check a lab again on each save"),
         ("reset", "number", "back to the starter, with a backup"),
+        ("level", "", "give out what is still to do, guided or bare (LEVEL)"),
         ("check", "exercise", "check one exercise"),
         ("hint", "exercise", "one hint more"),
         ("solution", "exercise", "the runtime's function beside yours"),
         ("trace", "exercise", "the kernel steps of a run, yours beside the runtime's"),
+        ("break", "exercise", "a faulty function: see the symptom, name the fault (ANSWER)"),
+        ("mine", "", "which functions on the way of a run are yours"),
         ("capstone", "", "check the capstone, the learner's own run"),
         ("grade", "work", "all labs, as a table and JSON"),
         ("yours", "", "how many functions are yours"),
@@ -45,11 +48,11 @@ def main() -> int:
             one.add_argument("--work", type=Path, default=manifest.CHECKOUT)
             one.add_argument("--output", type=Path, default=manifest.CHECKOUT / "build/grade.json")
     given = parser.parse_args()
-    if os.geteuid() != 0 and given.verb not in ("hint", "reset", "solution", "yours"):
+    if os.geteuid() != 0 and given.verb not in ("hint", "level", "reset", "solution", "yours"):
         return _fail(f"{given.verb} needs root: it makes namespaces, mounts and cgroups", "run it with sudo")
     try:
         return _run(given)
-    except manifest.NoSuchExercise as error:
+    except (manifest.NoSuchExercise, levels.NoSuchLevel) as error:
         return _fail(str(error), "")
     except KeyboardInterrupt:
         return 130
@@ -80,11 +83,15 @@ def _run(given: argparse.Namespace) -> int:
         from labs.kit.commands import capstone
 
         return capstone.run(given.verb, labs)
-    modules = {"check": "lab", "hint": "hints"}
+    modules = {"check": "lab", "hint": "hints", "break": "faults"}
     module = importlib.import_module(f"labs.kit.commands.{modules.get(given.verb, given.verb)}")
     code: int
     if given.verb == "clean":
         code = module.clean()
+    elif given.verb == "level":
+        code = module.give_out(labs)
+    elif given.verb == "mine":
+        code = module.show(labs)
     elif given.verb == "grade":
         code = module.grade(given.work, given.output)
     elif given.verb == "lab":

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from labs.kit.checks.session import Report, Result
-from labs.kit.exercises import manifest
+from labs.kit.exercises import levels, manifest
 from pyctr_lite.screen import visible
 
 STYLES = {"passed": "green", "to do": "dim", "unchecked": "dim"}
@@ -38,13 +40,14 @@ class _Terminal(Console):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
-def table(title: str, report: Report) -> Table:
-    """The exercises of a lab with what came of each."""
+def table(title: str, report: Report, labs: Path) -> Table:
+    """The exercises of a lab with what came of each, and the level at which its function was given out."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name, justify in (
         ("", "left"),
         ("exercise", "left"),
         ("file", "left"),
+        ("level", "left"),
         ("state", "left"),
         ("points", "right"),
     ):
@@ -55,10 +58,11 @@ def table(title: str, report: Report) -> Table:
             result.exercise.id,
             result.exercise.title,
             f"{result.exercise.file}: {result.exercise.name}()",
+            Text(levels.of(labs / result.exercise.place, result.exercise.name), style="dim"),
             Text(_state(result, report), style=style),
             f"{result.points}/{result.exercise.points}",
         )
-    shown.add_row("", "", "", "", Text(f"{report.points}/{report.most}", style="bold"))
+    shown.add_row("", "", "", "", "", Text(f"{report.points}/{report.most}", style="bold"))
     return shown
 
 
@@ -91,6 +95,22 @@ def explain(result: Result) -> Group | Text:
     more = [Text(result.traceback, style="dim")] if VERBOSE and result.traceback else []
     trace = Text.assemble(("Your steps beside the runtime's: ", "bold"), f"make trace EX={exercise.id}")
     return Group(*shown, *more, hint, trace)
+
+
+def outcome(result: Result) -> RenderableType:
+    """Show the result of one exercise: that it passes, or why not and what to do next."""
+    exercise = result.exercise
+    if result.state != "passed":
+        return explain(result)
+    line = f"{exercise.id} {exercise.title}: passed, {result.points}/{exercise.points} points"
+    return Text(line, style="green")
+
+
+def item(label: str, text: str) -> Padding:
+    """Lay out an item of a list: long lines go on below the text, not below the label."""
+    shown = Table.grid(padding=(0, 1))
+    shown.add_row(label, Text(text))
+    return Padding(shown, (0, 0, 0, 2))
 
 
 def yours(states: dict[str, str]) -> str:

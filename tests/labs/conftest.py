@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from labs.kit.capstone import program
-from labs.kit.commands.solution import of_file
 from labs.kit.exercises import manifest
+from labs.kit.exercises.source import of_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,3 +46,16 @@ def solve(labs: Path) -> Callable[..., None]:
         path.write_text(path.read_text().replace(starter, solved))
 
     return put
+
+
+@pytest.fixture
+def kit(labs: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`kit("lab", "5")` on the test's own labs."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "labs.kit", "--labs", str(labs), *words]
+        return subprocess.run(
+            command, cwd=manifest.CHECKOUT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+
+    return run

@@ -5,39 +5,27 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 
 from labs.kit import screen
 from labs.kit.checks import session
-from labs.kit.commands import grade
-from labs.kit.commands.solution import of_file
+from labs.kit.commands import grade, narration
 from labs.kit.exercises import manifest
+from labs.kit.exercises.source import of_file
 from tests.person import at_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXERCISES = manifest.exercises()
-
-
-@pytest.fixture
-def kit(labs: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`kit("lab", "5")` on the test's own labs."""
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "labs.kit", "--labs", str(labs), *words]
-        return subprocess.run(
-            command, cwd=manifest.CHECKOUT, capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
-
-    return run
 
 
 def test_a_lab_of_starters_is_to_do_and_says_where_to_begin(
@@ -150,6 +138,27 @@ def test_what_a_learners_file_says_does_not_drive_the_terminal(
         assert driving not in shown
 
 
+def test_watch_checks_only_what_was_changed(labs: Path, solve: Callable[..., None]) -> None:
+    """5.1 is no function at all, yet it is not looked at again: it has not changed."""
+    solve(manifest.find("4.1"), "def prepare_source(path, create):\n    return None")  # an earlier lab
+    solve(manifest.find("5.1"), "def lower_entry(lowers, name):\n    return 5")
+    with at_terminal([sys.executable, "-m", "labs.kit", "--labs", str(labs), "watch", "5"]) as person:
+        first = person.sees("waiting for a change in labs/lab5_commit")
+        assert "Lab 4" not in first
+        solve(manifest.find("5.4"))
+        shown = person.sees("waiting for a change")
+        assert "passed, 15/15 points" in shown.partition("Lab 5")[0]
+        assert "make hint EX=5.1" in shown.partition("Lab 5")[2]
+        (labs / "lab5_commit/layer.py").touch()
+        path = labs / "lab5_commit/diff.py"
+        path.write_text(path.read_text().replace("return 5", "return 6"))
+        shown = person.sees("waiting for a change")
+        assert "5.4" not in shown.partition("Lab 5")[0]
+        assert "make hint EX=5.1" in shown.partition("Lab 5")[0]
+        person.press("\x03")
+        assert person.leaves() == 130
+
+
 def test_a_lab_is_checked_again_on_each_save(labs: Path, solve: Callable[..., None]) -> None:
     with at_terminal([sys.executable, "-m", "labs.kit", "--labs", str(labs), "watch", "5"]) as person:
         person.sees("0/100")
@@ -219,12 +228,54 @@ def test_solution_shows_both(kit: Callable[..., subprocess.CompletedProcess[str]
 def test_trace_marks_the_learners_steps(
     kit: Callable[..., subprocess.CompletedProcess[str]], solve: Callable[..., None]
 ) -> None:
-    assert "yours" not in kit("trace", "5.3").stdout
+    untouched = kit("trace", "5.3").stdout
+    assert untouched.startswith(
+        "Nothing here is yours yet: 5.3 add_whiteout() is to do, and the engine's own ran."
+    )
+    assert "whiteout " not in untouched
     solve(manifest.find("5.3"))
     lines = [line.split() for line in kit("trace", "5.3").stdout.splitlines()]
     assert [line[:3] for line in lines if "whiteout" in line] == [["yours", "whiteout", '"bin/.wh.vi"']]
-    assert "runtime's" in lines[0]  # the microseconds of both
-    assert all(number.isdecimal() for line in lines[1:] for number in line[-2:])
+    assert lines[0][-2:] == ["the", "engine's"]  # the microseconds of both
+    steps = [line for line in lines[1:-1] if "…" not in line]
+    assert all(number.isdecimal() for line in steps for number in line[-2:])
+
+
+def test_trace_shows_two_neighbours_of_a_step_and_all_with_full(
+    kit: Callable[..., subprocess.CompletedProcess[str]],
+    solve: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    solve(manifest.find("3.1"))
+    assert (
+        "No step here is yours: overlay_options() makes no kernel call in this run" in kit("trace", "3.1").stdout
+    )
+    solve(manifest.find("3.2"))
+    few = kit("trace", "3.2").stdout
+    rows = r"^(?:   yours|   the engine's|[-?]  only the engine's)  "
+    assert re.search(r"^ +… \d+ more *$", few, re.MULTILINE)
+    total = int(re.findall(r"All (\d+) steps of the chapter: make trace EX=3.2 FULL=1", few)[0])
+    assert len(re.findall(rows, few, re.MULTILINE)) < 20 < total
+    monkeypatch.setenv("FULL", "1")
+    everything = kit("trace", "3.2").stdout
+    assert "FULL=1" not in everything
+    assert len(re.findall(rows, everything, re.MULTILINE)) == total
+
+
+def test_steps_around_those_of_interest_and_the_beginning_of_a_long_difference() -> None:
+    def step(call: str, module: str = "pyctr_lite.rootfs") -> dict[str, Any]:
+        return {"call": call, "module": module}
+
+    common = [step(str(number)) for number in range(20)]
+    mine = [*common[:10], step("10", "labs.lab3_rootfs.pivot"), *common[11:]]
+    rows = narration.near(narration.compare(mine, common), lambda row: row.learners)
+    assert [row if isinstance(row, int) else row.theirs and row.theirs["call"] for row in rows] == [
+        8, "8", "9", "10", "11", "12", 7
+    ]  # fmt: skip
+    rows = narration.near(narration.compare(common[:5], common), lambda row: row.sign)
+    assert [row if isinstance(row, int) else f"{row.sign}{(row.theirs or {})['call']}" for row in rows] == [
+        3, "3", "4", "-5", "-6", "-7", "-8", 11
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("id", ["1.3", "2.3", "3.2", "4.3", "5.3"])
@@ -245,7 +296,7 @@ def test_trace_of_what_hangs_ends(
     solve(wrong, of_file(manifest.LABS / "lab1_namespaces/mistakes/1.3_waits_for_the_child.py", wrong.name))
     done = kit("trace", "1.3")
     assert done.returncode == 0
-    assert "only the runtime's" in done.stdout
+    assert "only the engine's" in done.stdout
     assert "did not end within" in done.stdout
 
 

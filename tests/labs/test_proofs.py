@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from labs.kit.checks import notebooks, session
-from labs.kit.commands.solution import of_file
-from labs.kit.exercises import manifest
+from labs.kit.exercises import levels, manifest
+from labs.kit.exercises.source import of_file
 from tests.labs.conftest import SOLVED
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def is_ours(found: Any) -> bool:
 
 def test_a_learner_s_file_is_the_starter_as_it_is_given_out() -> None:
     for exercise in EXERCISES:
-        assert (manifest.LABS / exercise.place).read_text() == (manifest.STARTERS / exercise.place).read_text()
+        assert (manifest.LABS / exercise.place).read_text() == levels.file(exercise.place, levels.chosen())
 
 
 def test_the_manifest_is_sound() -> None:

@@ -48,7 +48,7 @@ def test_a_hint_is_given_and_it_is_said_that_it_is_not_remembered(
         assert (done.returncode, done.stderr) == (0, "")
         assert "  1. " in done.stdout
         last = done.stdout.splitlines()[-1]
-        assert last.startswith(f"{labs}/.hints.json cannot be written (Read-only file system)")
+        assert last.startswith(f"{labs}/.progress.json cannot be written (Read-only file system)")
 
 
 def test_reset_changes_nothing_and_says_why(
@@ -91,6 +91,7 @@ def test_whatever_only_reads_works(
         (("check", "5.1"), "passed, 15/15 points"),
         (("lab", "5"), "Lab 5 is complete."),
         (("trace", "5.3"), "yours"),
+        (("mine",), "functions on the way of this run are yours"),
         (("solution", "5.1"), "the runtime's"),
         (("yours",), "functions of the engine are yours"),
     ):

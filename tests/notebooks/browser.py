@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from labs.kit.checks import session
+from labs.kit.checks.arena import SLOWNESS
 from labs.kit.exercises import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SECONDS = 120 * session.SLOWNESS
+SECONDS = 120 * SLOWNESS
 _EXECUTE = """
 window.commandEnded = "";
 window.jupyterapp.commands.execute(arguments[0]).then(
@@ -55,7 +55,7 @@ def jupyterlab(environment: dict[str, str], log: Path) -> Iterator[str]:
     finally:
         server.send_signal(signal.SIGTERM)  # the server stops its kernels
         try:
-            server.wait(30 * session.SLOWNESS)
+            server.wait(30 * SLOWNESS)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()

@@ -8,8 +8,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from labs.kit.commands.solution import of_file
 from labs.kit.exercises import manifest
+from labs.kit.exercises.source import of_file
 from tests.notebooks import browser
 from tests.vm.machine import REPOSITORY, Machine
 

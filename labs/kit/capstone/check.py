@@ -61,8 +61,6 @@ def one_line(done: Done, about: str) -> None:
 def nothing_left(world: World, when: str) -> None:
     """Expect that the world is as it was: mounts, groups, files and processes."""
     left = world.left()
-    expect(
-        not left,
-        f"{when} there is still {', '.join(left[:3])}{' and more' if len(left) > 3 else ''}: who removes it, on "
-        "every way out?",
-    )
+    zombies = all(thing.startswith("a zombie") for thing in left)
+    question = "whose child was it, and who waits for it?" if zombies else "who removes it, on every way out?"
+    expect(not left, f"{when} there is still {', '.join(left[:3])}{' and more' * (len(left) > 3)}: {question}")

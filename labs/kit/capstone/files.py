@@ -142,10 +142,6 @@ def link_to_the_host(world: World) -> None:
 
 @check("COMMAND is looked for in the container, not on the host")
 def command_of_the_image(world: World) -> None:
-    hello = world.path("/srv/top/usr/local/bin/hello")
-    hello.parent.mkdir(parents=True)
-    hello.write_text("#!/bin/sh\necho hello\n")
-    hello.chmod(0o755)
     question = "When is PATH searched: before the roots are swapped, or after?"
     done = world.run("/srv/top", BASE, "--", "hello")
     expect(

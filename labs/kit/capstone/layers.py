@@ -41,6 +41,10 @@ def fill(directory: Path) -> None:
     fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     whiteout.make(fd, b"gone")
     os.close(fd)
+    hello = top / "usr/local/bin/hello"
+    hello.parent.mkdir(parents=True)
+    hello.write_text("#!/bin/sh\necho hello\n")
+    hello.chmod(0o755)
     for name in ("data", "outside"):
         (directory / name).mkdir()
     (directory / "data/letter").write_text("from the host\n")

@@ -14,8 +14,8 @@ from labs.kit import screen
 from labs.kit.capstone import program
 from labs.kit.capstone import session as capstone_session
 from labs.kit.checks import session
-from labs.kit.commands import capstone
-from labs.kit.exercises import manifest
+from labs.kit.commands import capstone, progress
+from labs.kit.exercises import breaks, levels, manifest
 from labs.kit.isolation import scratch
 
 VM = Path("/var/lib/pyctr_vm/is_the_vm")
@@ -43,33 +43,39 @@ def grade(work: Path, output: Path) -> int:
         )
         return 2
     with scratch.directory("grade") as labs:
-        refused = _take_files(work / "labs" if (work / "labs").is_dir() else work, labs)
+        source = work / "labs" if (work / "labs").is_dir() else work
+        refused = _take_files(source, labs)
         report = session.check(manifest.exercises(), labs, seconds=600)
         own_run = capstone_session.check(labs)
-    console = screen.console()
-    for lab in manifest.load():
-        part = session.Report([result for result in report.results if result.exercise.lab == lab.name])
-        console.print(screen.table(f"Lab {lab.number}  {lab.title}", part))
-        console.print()
+        console = screen.console()
+        for lab in manifest.load():
+            part = session.Report([result for result in report.results if result.exercise.lab == lab.name])
+            console.print(screen.table(f"Lab {lab.number}  {lab.title}", part, labs))
+            console.print()
+        named = breaks.named(_answers(source))
+        graded = as_json(work, report, labs) | {
+            "found": len(named),
+            "refused": refused,
+            "capstone": capstone_as_json(own_run),
+        }
     console.print(capstone.table(own_run))
     console.print()
     for line in refused:
         console.print(f"[red]{line}[/]")
     console.print(f"[bold]{report.points} of {report.most} points.[/]")
     console.print(f"[bold]Capstone: {own_run.points} of {own_run.most} points.[/]")
-    graded = as_json(work, report, refused) | {"capstone": capstone_as_json(own_run)}
+    console.print(f"{len(named)} of {len(breaks.load())} faults found.")
     scratch.write(output, (json.dumps(graded, indent=2) + "\n").encode())
     console.print(f"Written to {output}", markup=False)
     return 0 if report.full else 1
 
 
-def as_json(work: Path, report: session.Report, refused: list[str]) -> dict[str, Any]:
-    """What a teacher's program reads."""
+def as_json(work: Path, report: session.Report, labs: Path) -> dict[str, Any]:
+    """Return the report for a teacher's program; `labs` has the files that were graded."""
     return {
         "work": str(work.resolve()),
         "points": report.points,
         "of": report.most,
-        "refused": refused,
         "exercises": [
             {
                 "id": result.exercise.id,
@@ -77,6 +83,7 @@ def as_json(work: Path, report: session.Report, refused: list[str]) -> dict[str,
                 "points": result.points,
                 "of": result.exercise.points,
                 "state": result.state,
+                "level": levels.of(labs / result.exercise.place, result.exercise.name),
                 "seconds": round(result.seconds, 3),
                 "observed": result.message,
             }
@@ -119,6 +126,14 @@ def _take_files(source: Path, target: Path) -> list[str]:
         else:
             (target / place).write_bytes(data)
     return refused
+
+
+def _answers(source: Path) -> dict[str, Any]:
+    """The letters that were answered to `make break`; a file that cannot be read has none."""
+    try:
+        return progress.parse(_read(source / progress.NAME), "answers")
+    except OSError:
+        return {}
 
 
 def _read(path: Path) -> bytes:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from labs.kit import screen
+from labs.kit.commands import progress
 from labs.kit.exercises import manifest
-from labs.kit.isolation import scratch
 
 
 def show(id: str, labs: Path) -> int:
@@ -19,35 +18,19 @@ def show(id: str, labs: Path) -> int:
 
 def show_next(id: str, about: str, hints: tuple[str, ...], labs: Path) -> int:
     """Show one hint more than the last time, below a line that says what it is about."""
-    given = _given(labs)
-    count = min(given.get(id, 0) + 1, len(hints))
+    given = progress.load(labs, "hints").get(id, 0)
+    count = min((given if isinstance(given, int) else 0) + 1, len(hints))
     console = screen.console()
     console.print(about)
     for number, hint in enumerate(hints[:count], 1):
-        console.print(f"  {number}. {hint}", markup=False)
+        console.print(screen.item(f"{number}.", hint))
     left = len(hints) - count
     console.print(
         f"[dim]{left} more: make hint EX={id}[/]" if left else f"[dim]That was all. make solution EX={id}[/]"
     )
     try:
-        _remember(labs, given | {id: count})
+        progress.remember(labs, "hints", id, count)
     except OSError as error:
         told = f"{error.filename} cannot be written ({error.strerror}): make hint will not go on from here."
         console.print(f"{told} All hints are in labs/labs.toml.", style="red", markup=False, soft_wrap=True)
     return 0
-
-
-def _file(labs: Path) -> Path:
-    return labs / ".hints.json"
-
-
-def _given(labs: Path) -> dict[str, int]:
-    try:
-        found = json.loads(_file(labs).read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _remember(labs: Path, given: dict[str, int]) -> None:
-    scratch.write(_file(labs), (json.dumps(given, indent=2, sort_keys=True) + "\n").encode())

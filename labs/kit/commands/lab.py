@@ -8,6 +8,7 @@ from rich.console import Console
 
 from labs.kit import screen
 from labs.kit.checks import notebooks, session
+from labs.kit.commands import faults
 from labs.kit.exercises import manifest, swap
 
 
@@ -24,14 +25,14 @@ def run(number: int, labs: Path) -> int:
         if each.number < number:
             _line_of_earlier(console, each, report)
     own = _part(report, lab)
-    console.print(screen.table(f"Lab {lab.number}  {lab.title}", own))
+    console.print(screen.table(f"Lab {lab.number}  {lab.title}", own, labs))
     console.print()
     result = screen.first_open(own) or screen.first_open(_tried(report))
     if result is not None:
         console.print(screen.explain(result))
     sound = _notebook(console, lab, labs) if result is None else result.state == "to do"
     states = swap.activate(labs).states
-    console.print(screen.yours(states))
+    console.print(screen.yours(states), faults.count(labs))
     if sound and result is None:
         console.print(f"[bold green]Lab {number} is complete.[/] {_next(number)}")
     return 0 if sound else 1
@@ -42,12 +43,7 @@ def check(ids: list[str], labs: Path) -> int:
     report = session.check([manifest.find(id) for id in ids], labs)
     console = screen.console()
     for result in report.results:
-        exercise = result.exercise
-        if result.state == "passed":
-            line = f"{exercise.id} {exercise.title}: passed, {result.points}/{exercise.points} points"
-            console.print(line, style="green")
-        else:
-            console.print(screen.explain(result))
+        console.print(screen.outcome(result))
     return int(any(result.state not in ("passed", "to do") for result in report.results))
 
 

@@ -1,4 +1,4 @@
-"""Back to the starter: what was there is kept in labs/backups first."""
+"""Back to the starter, at the chosen level: what was there is kept in labs/backups first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from labs.kit import screen
-from labs.kit.exercises import manifest
+from labs.kit.exercises import levels, manifest
 from labs.kit.isolation import scratch
 
 
@@ -20,7 +20,9 @@ def reset(number: int, labs: Path) -> int:
 def restore(title: str, directory: str, files: list[str], labs: Path) -> int:
     """Replace files by their starters, after a copy of those that differ to a new directory in labs/backups."""
     console = screen.console()
-    changed = [name for name in files if not _same(labs / name, manifest.STARTERS / name)]
+    level = levels.chosen()
+    starters = {name: levels.file(name, level) for name in files}
+    changed = [name for name, text in starters.items() if not _has(labs / name, text)]
     if not changed:
         console.print(f"{title} is as it was at the beginning: nothing to do.")
         return 0
@@ -28,8 +30,8 @@ def restore(title: str, directory: str, files: list[str], labs: Path) -> int:
     for name in changed:
         if (labs / name).exists():
             shutil.copy2(labs / name, backup / Path(name).name)
-    for name in changed:
-        _replace(manifest.STARTERS / name, labs / name)
+    for name in changed:  # its time is now: of a copied folder the newer file is taken (vagrant/exchange.sh)
+        scratch.write(labs / name, starters[name].encode())
     console.print(f"{title} is as it was at the beginning. Your work is in {backup}")
     return 0
 
@@ -38,8 +40,8 @@ def _files(lab: manifest.Lab) -> list[str]:
     return list(dict.fromkeys(exercise.place for exercise in lab.exercises))
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and one.read_bytes() == other.read_bytes()
+def _has(path: Path, text: str) -> bool:
+    return path.exists() and path.read_bytes() == text.encode()
 
 
 def _new_directory(parent: Path, name: str) -> Path:
@@ -53,11 +55,3 @@ def _new_directory(parent: Path, name: str) -> Path:
             continue
         return directory
     raise FileExistsError(base)
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Put a copy in place in one step: a reset that is cut off leaves the old file or the new one.
-
-    Its time is now: of a copied folder the newer version of a file is taken (vagrant/exchange.sh).
-    """
-    scratch.write(target, source.read_bytes())

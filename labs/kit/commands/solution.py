@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import textwrap
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.syntax import Syntax
 
 from labs.kit import screen
 from labs.kit.exercises import manifest
+from labs.kit.exercises.source import of_file
 
 
 def show(id: str, labs: Path) -> int:
@@ -31,14 +31,3 @@ def show(id: str, labs: Path) -> int:
     ]
     console.print(Columns(panels, equal=True, expand=True) if console.width >= 180 else Group(*panels))
     return 0
-
-
-def of_file(path: Path, name: str) -> str:
-    """The source of a function in a file; "" where there is none or the file cannot be read."""
-    try:
-        text = path.read_text()
-        tree = ast.parse(text)
-    except (OSError, SyntaxError, ValueError):
-        return ""
-    found = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
-    return next((ast.get_source_segment(text, node) or "" for node in found), "")

@@ -43,6 +43,24 @@ def parse(path: Path) -> tuple[ast.Module | None, str]:
         return None, f"{path}: {error}"
 
 
+def of_file(path: Path, name: str) -> str:
+    """Return the source of a function of a file; "" if the file cannot be read or has no such function."""
+    tree, _ = parse(path)
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return "\n".join(path.read_text().splitlines()[node.lineno - 1 : node.end_lineno])
+    return ""
+
+
+def without(path: Path, names: list[str]) -> str:
+    """Return what a file has outside of some functions, without comments and layout; "" if it cannot be read."""
+    tree, _ = parse(path)
+    if tree is None:
+        return ""
+    tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef) or node.name not in names]
+    return ast.dump(tree)
+
+
 def _state(tree: ast.Module, starter: ast.Module | None, name: str, place: str) -> tuple[str, str]:
     binding = _last_binding(tree, name)
     if binding is None:

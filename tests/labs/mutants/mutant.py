@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from labs.kit.commands.solution import of_file
 from labs.kit.exercises import manifest
+from labs.kit.exercises.source import of_file
 from tests.labs.mutants import kin, mutate
 
 SOLVED = Path(__file__).parent.parent / "solved"
