@@ -50,7 +50,7 @@ def mutants_of(exercise: manifest.Exercise, base: str) -> tuple[Mutant, ...]:
     text = ast.unparse(right)
     found: list[Mutant] = []
     for operator, changed in mutate.changes(right, _module(exercise)):
-        before, after, diff = _difference(text, ast.unparse(changed))
+        before, after, diff = difference(text, ast.unparse(changed))
         nth = 1 + sum((each.before, each.after) == (before, after) for each in found)
         file = learners_file(exercise, base, changed)
         found.append(Mutant(exercise.id, base, operator, before, after, diff, file, nth))
@@ -119,7 +119,7 @@ def _module(exercise: manifest.Exercise) -> ModuleType:
     return importlib.import_module(exercise.function.partition(":")[0])
 
 
-def _difference(before: str, after: str) -> tuple[str, str, str]:
+def difference(before: str, after: str) -> tuple[str, str, str]:
     """The lines that differ, without their indentation, and the difference to read."""
     gone, new = _lines(before, after, 0)
     if gone == new or not gone:  # moved or put around: the neighbours say past what, and around what

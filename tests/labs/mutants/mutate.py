@@ -24,12 +24,13 @@ def changes(function: ast.FunctionDef, module: ModuleType) -> Iterator[tuple[str
     `module` is the function's own: what its names are.
     """
     seen = {_code(function)}
+    names = {ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Name | ast.Attribute)}
     for operator, changed in _changed(function, module):
         try:
             code = _code(changed)
         except SyntaxError:
             continue  # a `return` where none may be, and the like
-        if code not in seen and _resolves(function, changed, module):
+        if code not in seen and _resolves(changed, names, module):
             seen.add(code)
             yield operator, changed
 
@@ -154,9 +155,8 @@ def local_names(function: ast.FunctionDef) -> set[str]:
     return stored | handled | set(statements.parameters(function)) | {function.name}
 
 
-def _resolves(original: ast.FunctionDef, changed: ast.FunctionDef, module: ModuleType) -> bool:
-    """Whether every name that an operator has brought in means something: a NameError teaches nothing."""
-    old = {ast.unparse(node) for node in ast.walk(original) if isinstance(node, ast.Name | ast.Attribute)}
+def _resolves(changed: ast.FunctionDef, old: set[str], module: ModuleType) -> bool:
+    """Whether every name that is not one of the `old` ones means something: a NameError teaches nothing."""
     known = {*local_names(changed), *vars(builtins), *TOOLS, *old}
     for node in ast.walk(changed):
         if isinstance(node, ast.Name) and node.id not in known:
