@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 
 
 def kill(group: Group, signal: int = 9) -> None:
-    """Send a signal to every process of a group, including those forked meanwhile.
+    """Send a signal to every process of a group and of those below it, including those forked meanwhile.
 
-    SIGKILL in version 2 is one write to `cgroup.kill`. Otherwise: freeze, signal each process, thaw. A group that
-    was frozen before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
+    SIGKILL in version 2 is one write to `cgroup.kill`. Otherwise the processes are frozen while they are
+    signalled; processes that cannot be frozen in time are signalled, too, and those that have ended are passed
+    over. Afterwards a group that was running runs on, even if a signal cannot be sent. A group that was frozen
+    before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
     Does nothing if the group's directories do not all exist: no process enters before they do. Source: cgroups(7).
     """
-    # 1. Version 2 can do it in one step, if the signal is SIGKILL: "1" to `cgroup.kill` of `group.v2`.
-    # 2. Otherwise the signal is sent to one process after the other. What can a process do between your look at
-    #    the list and your signal, and what keeps it from doing so? Remember whether it was kept from it before.
-    #    (freeze raises TimeoutError when one does not stand in time: such a one cannot fork either, so go on.)
-    # 3. `os.kill` each of `group.pids()`. One may have ended meanwhile: ProcessLookupError.
-    # 4. A group that was running runs on, and finds the signal. One that was frozen before stays frozen - but for
-    #    SIGKILL in version 1: there a frozen process does not die.
-    # 5. A group that is not there (FileNotFoundError when you look at it) has no process: nothing to do.
+    # 1. Version 2 has a file that ends a whole group at once, whoever forks meanwhile. For which signal?
+    # 2. Without it one process after the other gets the signal. What can a process do between your look at the
+    #    list and your signal, and what keeps it from doing so?
+    # 3. `freeze` raises TimeoutError if a process cannot be frozen in time: it waits for a dead network disk. Such
+    #    a process cannot fork either. What does that mean for the signals?
+    # 4. A process may end after the list was read (ProcessLookupError). Who still needs the signal then?
+    # 5. A group that was running runs on, whatever happens in between, an error included; a group that was frozen
+    #    before (`pyctr_lite pause`) stays frozen. But which signal needs a thawed group, and in which version?
+    # 6. A group that does not exist has no process to signal. Which error shows that, and at which of your steps?
     raise Todo("2.5")

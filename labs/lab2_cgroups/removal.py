@@ -18,14 +18,18 @@ from pyctr_lite.linux import explain
 def remove(directory: str, version: int, deadline: float) -> None:
     """Remove a group and those below it from one hierarchy of a version. Idempotent.
 
-    Waits until `deadline` (a time.monotonic()) for processes to end. Fails with EBUSY if some are left then.
-    Source: cgroups(7).
+    Waits until `deadline` (a time.monotonic()) for processes to end, in version 2 for the kernel's event. Tries at
+    least once, even after the deadline. Fails with EBUSY if processes are left then, and at once with any other
+    error of rmdir(2). Source: cgroups(7).
     """
-    # 1. A group is a directory, its files are the kernel's: they vanish with it. Which one call removes it?
-    #    With `explain.step(f'rmdir("{place}")', os.rmdir, place)` it is seen by --explain; plain, it works too.
-    # 2. A group with groups below it cannot be removed (EBUSY, ENOTEMPTY). In which order does it work?
-    # 3. A directory that is not there (any more) is done: FileNotFoundError is fine.
-    # 4. EBUSY also means that there are processes, perhaps just ending. Wait, and try again: in version 2 for
-    #    the event, in version 1, which tells nobody, for a millisecond.
-    # 5. `deadline` is a moment of `time.monotonic()`. When it has passed, raise OSError(errno.EBUSY, why, place).
+    # 1. A group is a directory whose files are the kernel's: they vanish with it. Which call removes a directory
+    #    alone? (`explain.step(text, function, *args)` makes a call that `--explain` shows.)
+    # 2. A group with groups below it cannot be removed. Which order works? A group that another process has
+    #    removed meanwhile is done.
+    # 3. EBUSY means that there are processes, perhaps just ending. Version 2 has an event for the end of the last
+    #    process, version 1 does not. Neither is a reason to keep a CPU busy.
+    # 4. The event may fail, too: it takes too long, or the group goes away. What is still worth a try then?
+    # 5. `deadline` is a moment of `time.monotonic()`, perhaps a past one. How often is rmdir tried at least, and
+    #    what does the caller hear when the time is up?
+    # 6. Waiting helps against one error alone. What happens with the others?
     raise Todo("2.6")

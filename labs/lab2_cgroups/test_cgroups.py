@@ -1264,7 +1264,7 @@ def test_2_6_in_version_2_the_kernel_says_when(
     expect(
         len(watch.seen) < 10,
         f"the group had a process for 0.15 s, and meanwhile rmdir was tried {len(watch.seen)} times. Version 2 "
-        "tells when the last process has gone: who waits for that?",
+        "reports when the last process has gone: who waits for that?",
     )
 
 

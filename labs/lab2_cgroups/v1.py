@@ -22,12 +22,17 @@ def memory(limits: Limits) -> Files:
     """Convert memory limits to (controller, file, text): memory, and memory plus swap ("memsw").
 
     The kernel rejects a memsw below the memory limit, so for a new group memory comes first. `raised` reverses the
-    two for a group with lower limits. Raises InvalidArgument for contradictory limits.
+    two for a group with lower limits. None means not set; 0 does not. If memory is unlimited (-1) and memory_swap
+    is not set, memsw becomes unlimited, too. Raises InvalidArgument for contradictory limits.
     """
-    # 1. Limits that contradict each other are refused before anything is written: `check.memory(limits)`.
-    # 2. The limit itself: `memory.limit_in_bytes`. "-1" is version 1's word for no limit.
-    # 3. With swap: `memory.memsw.limit_in_bytes`. It counts as `limits.memory_swap` does: both together.
-    #    In which order do the two come for a group that is new, so that memsw is lower than memory at no moment?
-    # 4. Memory without a limit, and no word about swap: what must memsw then be?
-    # 5. A reservation: `memory.soft_limit_in_bytes`. No OOM killer: "1" to `memory.oom_control`.
+    # The files are memory.limit_in_bytes, memory.memsw.limit_in_bytes, memory.soft_limit_in_bytes (for the
+    # reservation) and memory.oom_control ("1" disables the OOM killer).
+    #
+    # 1. Limits that contradict each other are refused as a whole, before there is a line. Which function of
+    #    `check` looks at them?
+    # 2. Your lines are written one after the other. Begin with a new group, which has no limits, and look at both
+    #    files after each line: memsw is never below memory.
+    # 3. memsw counts memory and swap together. How does `limits.memory_swap` count?
+    # 4. Memory becomes unlimited, and nothing is said about swap. What would memsw's old limit still do?
+    # 5. Version 1 does not have a word for "no limit", but a number. 0 is another number.
     raise Todo("2.2")

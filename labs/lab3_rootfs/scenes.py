@@ -1,4 +1,4 @@
-"""What is done with the functions of lab 3 where a plain call is not enough. It runs in the learner's process.
+"""Scenes for the functions of lab 3, if a plain call is not enough. They run in the learner's process.
 
 A scene arranges, calls and returns what it saw. It knows nothing of what is right: the checks judge that.
 """

@@ -12,15 +12,15 @@ from pyctr_lite.rootfs import whiteout
 def make(dirfd: int, name: bytes) -> None:
     """Hide `name` of the layers below, in the directory `dirfd`, by a character device 0:0 of that name.
 
-    If this layer itself has a file of that name, it stays: a directory becomes opaque, and any other file already
-    hides the layers below. Idempotent. Source: overlayfs.rst, "whiteouts and opaque directories".
+    If this layer itself has a file of that name, it stays: a directory becomes opaque, and any other file, also a
+    link, already hides the layers below. Fails with any other error of the kernel, such as ENAMETOOLONG or ENOSPC.
+    Idempotent. Source: overlayfs.rst, "whiteouts and opaque directories".
     """
-    # 1. `os.mknod(name, mode, device, dir_fd=dirfd)`: the mode is the kind of file (`stat.S_IFCHR`), the device
-    #    comes from `os.makedev`.
-    # 2. FileExistsError: this layer has an entry of that name. A whiteout hides what is below, never what the
-    #    same layer has, whichever comes first in the archive.
-    # 3. Is it a directory? Look at the name itself, not where a link leads (`follow_symlinks=False`). Open it
-    #    (`os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC`), call `whiteout.make_opaque(fd)`, and
-    #    close it whatever happens.
-    # 4. Anything else is not merged with what is below: nothing to do.
+    # - A name of the layers below is hidden by a device 0:0 (mknod(2)), made in the directory that `dirfd` is, not
+    #   in the working directory. `name` is bytes, and one name, never a path to follow.
+    # - The same layer may have the name already, whichever came first in its archive. A whiteout hides what is
+    #   *below*, so that file stays as it is. Which one of mknod's errors says so, and whose are the others?
+    # - Of what is there already, only a directory is merged with the one below. What makes it show nothing from
+    #   there (`whiteout.make_opaque(fd)`), and who closes that descriptor if this fails?
+    # - An image can have a link of that name, to a directory of the host. What looks at a link itself?
     raise Todo("3.5")

@@ -1,4 +1,4 @@
-"""A directory of the host, seen at a second place (exercises 4.1, 4.3 and 4.4)."""
+"""A directory or file of the host, visible at a second path (exercises 4.1, 4.3 and 4.4)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from pyctr_lite.volumes import bind
 def prepare_source(path: str, create: bool) -> None:
     """Check that the source of a bind mount exists; `create` makes a missing directory (`-v` does, `--mount` not).
 
-    Raises InvalidArgument if it is missing and `create` is false, or if it cannot be made.
+    Any kind of file is a source; a symbolic link that leads nowhere is not. New directories get mode 0755 under
+    the usual umask of 022, and the last one never more than that. It is not an error if another process makes
+    them at the same time.
+    Raises InvalidArgument: if it is missing and `create` is false, with a message that names the path; if it
+    cannot be made, with Docker's, which is "error while creating mount source path 'PATH': REASON".
     """
-    # 1. Is something there, a directory or a file? Then all is well.
-    # 2. Something is missing. Is it to be made? If not: raise InvalidArgument, and name the path.
-    # 3. Make the directory, and those above it: `os.makedirs`, mode 0o755, `exist_ok=True` for another container
-    #    that makes it at the same moment. An OSError becomes an InvalidArgument: "error while creating mount
-    #    source path '<path>': <why>" (`error.strerror`).
-    #    Called as `explain.step('mkdir("…")', os.makedirs, …)` it is told by `run --explain`, too.
+    # 1. A source that is there stays as it is. What can be bound besides a directory? A symbolic link may lead
+    #    nowhere: which look at a path notices that?
+    # 2. After --mount a typing error must not become an empty directory. What does the user have to read?
+    # 3. After -v the directory is there, with those above it. Two containers may start at the same moment with
+    #    the same missing source: which of them may fail?
+    # 4. The kernel may refuse. The user has to read one line, not a traceback: where does an OSError keep the
+    #    kernel's reason?
+    # A step that is called as `explain.step('mkdir("…")', function, …)` is shown by `run --explain`, too.
     raise Todo("4.1")
 
 
@@ -44,26 +50,30 @@ def bind_mount(
     mount. `propagation` decides whether later mounts below propagate between source and target.
     Fails with ENOENT if a path is missing, ENOTDIR if one path is a directory and the other is not.
     """
-    # 1. Bind: `linux.mount(source, target, None, linux.MS_BIND)`. Where `recursive` says so, take the mounts below
-    #    along: `linux.MS_BIND | linux.MS_REC`. (Your argument `flags` is not for this call: see 3.)
-    # 2. Try to give MS_RDONLY in the same call, and read in mount(2), "Creating a bind mount", why nothing comes
-    #    of it.
-    # 3. What else the new mount shall be is the next exercise's: `bind.change_mount(target, …)`. Hand on all that
-    #    you were given.
+    # 1. Afterwards both paths lead to one inode. Read mount(2), "Creating a bind mount": which flags does the
+    #    kernel look at in that call, and what becomes of the others?
+    # 2. A disk may be mounted below the source. When is it to be seen below the target, and when not?
+    # 3. Flags and propagation are the business of the next exercise, `bind.change_mount(target, …)`. A bind
+    #    takes its propagation from the source: in which cases is there nothing to change?
     raise Todo("4.3")
 
 
 def change_mount(
     target: str, *, readonly: bool, propagation: str, flags: int = 0, readonly_recursive: bool = False
 ) -> None:
-    """Change flags and propagation of the mount at `target`; the arguments are those of `bind_mount`."""
-    # 1. Is it to be read-only, or to have more flags? Then it takes a remount:
-    #    `linux.mount(None, target, None, linux.… | linux.… | …)`. Two of its flags say "change what is there" and
-    #    "change this mount alone, not the file system with all its mounts": mount(2), "Remounting an existing
-    #    mount". Without the second one the source is read-only as well.
-    # 2. A remount sets all flags of a mount anew: what is not given is taken away. `bind.mount_flags(target)` are
-    #    those that it has now.
-    # 3. A remount never reaches the mounts below. Where they shall be read-only too, change the whole tree:
-    #    `linux.mount_setattr(linux.AT_FDCWD, target, linux.AT_RECURSIVE, set=linux.MOUNT_ATTR_RDONLY)`.
-    # 4. Propagation takes a call of its own, always: `options.PROPAGATION[propagation]` are its flags.
+    """Change flags and propagation of the mount at `target`; the arguments are those of `bind_mount`.
+
+    The mount keeps the flags that it has. Its file system, and other mounts of it, do not change.
+    `readonly_recursive` has no effect unless `readonly` is true.
+    Fails with ENOENT if `target` is missing, EINVAL if it is not a mount point.
+    """
+    # 1. A flag such as `ro` exists twice: a mount has it, and so does its file system, with all its other
+    #    mounts. Read mount(2), "Remounting an existing mount": how does a call say which of the two it means?
+    # 2. A remount sets all flags of the mount anew. What becomes of a `nosuid` that you do not repeat?
+    #    `bind.mount_flags(target)` returns the flags that the mount has now.
+    # 3. A remount never reaches the mounts below. mount_setattr(2) does; `linux.mount_setattr` calls it. In
+    #    which case is that asked for?
+    # 4. `options.PROPAGATION[propagation]` are the flags of a propagation. mount(2) makes one kind of change in
+    #    a call and ignores the rest: what does that mean for yours, and when does the propagation have to be
+    #    set?
     raise Todo("4.4")

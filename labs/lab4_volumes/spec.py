@@ -1,4 +1,4 @@
-"""What `-v` asks for, as a value (exercise 4.2)."""
+"""The value of a `-v` option (exercise 4.2)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from pyctr_lite.volumes.spec import MountSpec
 def parse_volume(text: str) -> MountSpec:
     """Parse `-v [SOURCE:]TARGET[:OPTIONS]`; a source that begins with a slash or dot is a path, others are names.
 
-    Raises InvalidArgument with Docker's message. A path that contains a colon needs --mount.
+    A path that begins with a dot is relative to the working directory. A path is bound, and made if it is missing;
+    a name is that of a volume. Without a source the volume is anonymous.
+    Raises InvalidArgument with Docker's message: "invalid spec: TEXT: empty section between colons", "invalid
+    spec: TEXT: too many colons", and for options without a source "invalid volume specification: 'TEXT'". A path
+    that contains a colon needs --mount.
     """
-    # 1. Nothing at all is refused: raise InvalidArgument("what is wrong").
-    # 2. Take it apart at its colons. An empty part is refused, and so are more than three parts. Docker's words:
-    #    "invalid spec: <text>: empty section between colons" and "invalid spec: <text>: too many colons".
-    # 3. Which part is what? One part is the target alone: the volume is anonymous, its source is "". Else the
-    #    first is the source, the second the target, the third, if there is one, the options.
-    # 4. `/data:ro` has two parts, and its second is no target: `spec.are_modes(part)` says whether a part is
-    #    options. Refuse it: "invalid volume specification: '<text>'".
-    # 5. A source that begins with a dot is a path of the shell's working directory (`os.path.abspath`).
-    # 6. Make the value: `mount = MountSpec(type, source, target)`. Its type is "bind" for a path, else "volume".
-    # 7. With -v the missing directory of a bind is made: `mount.create_source`. For a volume it stays False.
-    # 8. `spec.finish_volume(mount, text, modes)` sets the options (give "" where there are none) and checks all
-    #    of it. Return the mount.
+    # 1. Write down the forms that the grammar allows: for each of them, which part is the source, the target,
+    #    the options? The source of an anonymous volume is "".
+    # 2. An empty part, and what follows a third colon, mean nothing. What does Docker say to them?
+    # 3. `/data:ro` has two parts, and nobody meant `ro` as a path. `spec.are_modes(part)` returns whether a
+    #    part is options.
+    # 4. The engine works in another directory than the shell. What does `./x` have to become here, while the
+    #    working directory is still the shell's? May a symbolic link in it be followed as early as that?
+    # 5. The value is a `MountSpec(type, source, target)` of type "bind" or "volume". Of which type is a missing
+    #    source made (`create_source`)?
+    # 6. `spec.finish_volume(mount, text, modes)` sets the options ("" for none), checks the rest and cleans the
+    #    paths. Its messages quote the text: which one does the user know?
     raise Todo("4.2")

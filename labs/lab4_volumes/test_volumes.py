@@ -37,8 +37,8 @@ ODD = "a b, c:d\ne\\ é"
 "bytes."""
 
 
-def refused(answer: Answer, yours: Yours, what: str, *words: str) -> None:
-    """Fail the check unless an answer is an InvalidArgument that says these words."""
+def refused(answer: Answer, yours: Yours, what: str, *words: str) -> str:
+    """The message of an answer that should be an InvalidArgument that says these words."""
     about = f"What reaches the user is an InvalidArgument, here about {what}. Who makes it of the error?"
     raised = yours.refused(answer, InvalidArgument, about)
     for word in words:
@@ -47,6 +47,7 @@ def refused(answer: Answer, yours: Yours, what: str, *words: str) -> None:
             f"{what}: {yours.name} raises InvalidArgument({raised.text!r}), in which the user should find "
             f"{word!r}. What do they have to know to put it right?",
         )
+    return raised.text
 
 
 # --- 4.1 -------------------------------------------------------------------------------------------------
@@ -97,7 +98,11 @@ def test_4_1_mount_refuses_a_missing_source_and_makes_none(yours: Yours, tmp_pat
             f"`--mount type=bind,src={path},…`, where nothing is there, is let through: a typing error becomes "
             f"{'an empty directory' if os.path.exists(path) else 'an error much later'}. Who says what is wrong?",
         )
-        refused(answer, yours, "a bind by --mount of a missing directory (create is False)", path)
+        message = refused(answer, yours, "a bind by --mount of a missing directory (create is False)", path)
+        expect(
+            len(message.replace(path, "")) > 5,
+            f"the message {message!r} is the path alone: what is wrong with it?",
+        )
         expect(
             not os.listdir(tmp_path),
             "a missing source was refused, and directories were made nevertheless: for whom?",
@@ -137,7 +142,7 @@ def test_4_1_what_cannot_be_made_is_a_user_s_mistake(yours: Yours, tmp_path: Pat
     for name, number in (("file/below", errno.ENOTDIR), ("n" * 300, errno.ENAMETOOLONG), ("loop/x", errno.ELOOP)):
         path = str(tmp_path / name)
         what = f"a directory {name[:20]!r}, which the kernel refuses ({errno.errorcode[number]})"
-        refused(yours.answer((path, True)), yours, what, path, os.strerror(number))
+        refused(yours.answer((path, True)), yours, what, docker_s_line(path, number))
         refused(yours.answer((path, False)), yours, f"{what}, by --mount", path)
 
 
@@ -156,6 +161,10 @@ def test_4_1_a_link_that_leads_nowhere_is_no_source(yours: Yours, tmp_path: Path
             refused(answer, yours, "a bind of a symbolic link that leads nowhere", str(tmp_path / "link"))
 
 
+def docker_s_line(path: str | Path, number: int) -> str:
+    return f"error while creating mount source path '{path}': {os.strerror(number)}"
+
+
 def test_4_1_whatever_the_kernel_refuses_is_said(yours: Yours, tmp_path: Path) -> None:
     for number, nth in itertools.product((errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EIO), (1, 2)):
         path = tmp_path / f"{number}-{nth}/below"
@@ -163,7 +172,7 @@ def test_4_1_whatever_the_kernel_refuses_is_said(yours: Yours, tmp_path: Path) -
         with yours.at() as function:
             answer = function.answer((str(path), True), watch=watch)
         what = f"a missing directory of which the kernel refuses mkdir {nth} of 2 with {errno.errorcode[number]}"
-        refused(answer, yours, what, str(path), os.strerror(number))
+        refused(answer, yours, what, docker_s_line(path, number))
 
 
 def test_4_1_another_container_may_make_it_at_the_same_moment(yours: Yours, tmp_path: Path) -> None:

@@ -68,8 +68,10 @@ def enable_standard(mount: HierarchyMount, path: str) -> None:
 def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
     """Enable a version 2 controller for a group: in `cgroup.subtree_control` of each ancestor that lacks it.
 
-    Never disables one. Returns whether it changed anything. Raises InvalidArgument if an ancestor has processes of
-    its own (EBUSY, the no-internal-process rule) or is threaded (EOPNOTSUPP). Source: cgroups(7).
+    Never disables one. Returns whether it changed anything, and False for a controller that the hierarchy does not
+    have. Raises InvalidArgument, naming controller, file and reason, if the kernel refuses: an ancestor has
+    processes of its own (EBUSY, the no-internal-process rule, with a hint) or is threaded (EOPNOTSUPP).
+    Source: cgroups(7).
     """
     changed = False
     if controller not in mount.controllers:

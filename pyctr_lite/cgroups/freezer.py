@@ -58,10 +58,12 @@ def frozen(group: Group) -> bool:
 
 
 def kill(group: Group, signal: int = 9) -> None:
-    """Send a signal to every process of a group, including those forked meanwhile.
+    """Send a signal to every process of a group and of those below it, including those forked meanwhile.
 
-    SIGKILL in version 2 is one write to `cgroup.kill`. Otherwise: freeze, signal each process, thaw. A group that
-    was frozen before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
+    SIGKILL in version 2 is one write to `cgroup.kill`. Otherwise the processes are frozen while they are
+    signalled; processes that cannot be frozen in time are signalled, too, and those that have ended are passed
+    over. Afterwards a group that was running runs on, even if a signal cannot be sent. A group that was frozen
+    before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
     Does nothing if the group's directories do not all exist: no process enters before they do. Source: cgroups(7).
     """
     try:

@@ -59,7 +59,8 @@ def memory(limits: Limits) -> Files:
     """Convert memory limits to (controller, file, text): memory, and memory plus swap ("memsw").
 
     The kernel rejects a memsw below the memory limit, so for a new group memory comes first. `raised` reverses the
-    two for a group with lower limits. Raises InvalidArgument for contradictory limits.
+    two for a group with lower limits. None means not set; 0 does not. If memory is unlimited (-1) and memory_swap
+    is not set, memsw becomes unlimited, too. Raises InvalidArgument for contradictory limits.
     """
     check.memory(limits)
     lines: Files = []

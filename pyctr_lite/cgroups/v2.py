@@ -40,7 +40,8 @@ def of(controller: str, limits: Limits) -> Files:
 def cpu(limits: Limits) -> Files:
     """Convert CPU limits to (controller, file, text): a weight relative to other groups, and a hard quota.
 
-    The quota and its period, in µs, share the file cpu.max. Raises InvalidArgument for shares out of range.
+    The quota and its period, in µs, share the file cpu.max, which is written if either of them is set. None means
+    not set, and a quota of 0 is a quota. Raises InvalidArgument for shares out of range.
     """
     lines: Files = []
     if limits.cpu_shares is not None:

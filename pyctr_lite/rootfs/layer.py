@@ -75,7 +75,9 @@ def apply_layer(stream: tar.Readable, directory: str, lowers: Sequence[str] = ()
 def clean(name: bytes) -> bytes:
     """Return an archive's name without `.`, `..` and superfluous slashes; the root itself is b"".
 
-    Raises BrokenArchive if the name leads above the root, or below the name of a whiteout.
+    `..` removes the part before it, whatever that is: `.wh.x/../a` is `a`.
+    Raises BrokenArchive, with the name in its text, if the name leads above the root, or below the name of a
+    whiteout.
     """
     parts: list[bytes] = []
     for part in name.split(b"/"):
@@ -94,7 +96,10 @@ def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes
     """Apply one entry: create an inode, or hide files of the layers below.
 
     `path` is the cleaned name of the entry. If two entries have the same name, the later one wins; if it replaces
-    a whiteout, the files that the whiteout hid stay hidden. Bookkeeping of aufs is skipped.
+    a whiteout, the files that the whiteout hid stay hidden. Two directories of the same name are one, with the
+    attributes of the later entry; the root, too, only gets the attributes of its entry.
+    `.wh.<name>` hides a name, `.wh..wh..opq` all names in its directory, of the layers below. Any other name that
+    begins with `.wh..wh.` is bookkeeping of aufs, a union file system before overlayfs, and is skipped.
     Raises BrokenArchive if the root is not a directory, or if a whiteout points outside its directory.
     """
     parent, _, name = path.rpartition(b"/")

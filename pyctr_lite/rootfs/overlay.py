@@ -35,7 +35,12 @@ def mount_overlay(lowers: list[str], upper: str, work: str, target: str) -> None
 
 
 def overlay_options(lowers: list[str], upper: str, work: str) -> str:
-    """Return the options of an overlay mount as text, with its paths escaped."""
+    """Return the options of an overlay mount as text, with its paths escaped.
+
+    `lowers` are the lower layers, the topmost first, as overlayfs takes them. Changes go to `upper`; `work` is an
+    empty directory on its file system. If `upper` is "", the mount is read-only, and the text has neither of them.
+    Source: overlayfs.rst.
+    """
     options = "lowerdir=" + ":".join(escape(path) for path in lowers)
     if upper:
         options += f",upperdir={escape(upper, separator='')},workdir={escape(work, separator='')}"

@@ -11,10 +11,11 @@ from pyctr_lite.linux import explain
 def pivot_root(new_root: str) -> None:
     """Make the mount at `new_root` the caller's root, and detach the old root with all mounts on it.
 
+    The new root is then also the working directory; its own mounts stay, and nothing is created in it.
     The caller must be in its own mount namespace. `new_root` must be a mount point, and neither it nor its parent
     mount may be shared. Other mounts may be shared: detaching them here does not unmount them elsewhere.
     Fails with EINVAL if these conditions are not met, or EBUSY if `new_root` is on the caller's root mount; the
-    root is then unchanged. Source: pivot_root(2), NOTES.
+    root and all mounts are then unchanged. Source: pivot_root(2), NOTES.
     """
     # put_old may be the new root itself: the kernel then stacks the old root on top of it, so that no directory is
     # needed for the old root. A descriptor reaches it until it is detached.

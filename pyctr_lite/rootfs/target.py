@@ -21,6 +21,8 @@ _MAX_LINKS = 40
 def open_in_root(root_fd: int, path: str, flags: int = linux.O_PATH) -> int:
     """Open a path with `root_fd` as `/`, also for the links in it (openat2(2), RESOLVE_IN_ROOT).
 
+    The path "" is the root itself. `flags` are those of open(2), 0 is O_RDONLY; the descriptor is close-on-exec.
+    The kernel resolves all of the path in one call: a link that another process makes meanwhile does not lead out.
     Fails with ELOOP for a magic link of /proc, because it could lead out of the root.
     """
     resolve = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS

@@ -33,8 +33,9 @@ def hidden_name(name: bytes) -> bytes:
 def make(dirfd: int, name: bytes) -> None:
     """Hide `name` of the layers below, in the directory `dirfd`, by a character device 0:0 of that name.
 
-    If this layer itself has a file of that name, it stays: a directory becomes opaque, and any other file already
-    hides the layers below. Idempotent. Source: overlayfs.rst, "whiteouts and opaque directories".
+    If this layer itself has a file of that name, it stays: a directory becomes opaque, and any other file, also a
+    link, already hides the layers below. Fails with any other error of the kernel, such as ENAMETOOLONG or ENOSPC.
+    Idempotent. Source: overlayfs.rst, "whiteouts and opaque directories".
     """
     try:
         os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=dirfd)

@@ -53,7 +53,12 @@ def bind_mount(
 def change_mount(
     target: str, *, readonly: bool, propagation: str, flags: int = 0, readonly_recursive: bool = False
 ) -> None:
-    """Change flags and propagation of the mount at `target`; the arguments are those of `bind_mount`."""
+    """Change flags and propagation of the mount at `target`; the arguments are those of `bind_mount`.
+
+    The mount keeps the flags that it has. Its file system, and other mounts of it, do not change.
+    `readonly_recursive` has no effect unless `readonly` is true.
+    Fails with ENOENT if `target` is missing, EINVAL if it is not a mount point.
+    """
     if readonly or flags:
         # A bind mount ignores all flags except MS_REC, so they need a second call. That call replaces all flags:
         # the mount's own are repeated, because losing nosuid would allow what the source's mount forbids.
@@ -90,7 +95,11 @@ def mount_flags(path: str) -> int:
 def prepare_source(path: str, create: bool) -> None:
     """Check that the source of a bind mount exists; `create` makes a missing directory (`-v` does, `--mount` not).
 
-    Raises InvalidArgument if it is missing and `create` is false, or if it cannot be made.
+    Any kind of file is a source; a symbolic link that leads nowhere is not. New directories get mode 0755 under
+    the usual umask of 022, and the last one never more than that. It is not an error if another process makes
+    them at the same time.
+    Raises InvalidArgument: if it is missing and `create` is false, with a message that names the path; if it
+    cannot be made, with Docker's, which is "error while creating mount source path 'PATH': REASON".
     """
     if os.path.exists(path):
         return

@@ -30,10 +30,11 @@ def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
     """Copy the directory at `path` in a root file system into an empty volume's `_data`; return whether it did.
 
     `root_fd` is a descriptor of the mounted root. `path` is resolved inside it, so that no symbolic link leads
-    out. The file `filling` beside `_data` marks a copy in progress: if it was killed, the next call resumes it.
-    Concurrent calls wait for each other. A directory of the host (a volume with `o=bind`, whose directory is not
-    named `_data`) is left unchanged.
-    Raises InvalidArgument if `path` is a file.
+    out; if nothing is there, nothing is copied. The copy keeps owners, modes, times and links (`copy_tree`).
+    The file `filling` beside `_data` marks a copy in progress: if it failed or was killed, the next call resumes
+    it. Concurrent calls wait for each other, by flock(2) on the directory that contains `_data`. A directory of
+    the host (a volume with `o=bind`, whose directory is not named `_data`) is left unchanged.
+    Raises InvalidArgument, which names `path`, if it is not a directory; fails with ENOENT if there is no volume.
     """
     volume, name = os.path.split(data_directory.rstrip("/"))
     if name != "_data":  # a directory of the host: do not write beside it

@@ -67,7 +67,11 @@ class MountSpec:
 def parse_volume(text: str) -> MountSpec:
     """Parse `-v [SOURCE:]TARGET[:OPTIONS]`; a source that begins with a slash or dot is a path, others are names.
 
-    Raises InvalidArgument with Docker's message. A path that contains a colon needs --mount.
+    A path that begins with a dot is relative to the working directory. A path is bound, and made if it is missing;
+    a name is that of a volume. Without a source the volume is anonymous.
+    Raises InvalidArgument with Docker's message: "invalid spec: TEXT: empty section between colons", "invalid
+    spec: TEXT: too many colons", and for options without a source "invalid volume specification: 'TEXT'". A path
+    that contains a colon needs --mount.
     """
     if not text:
         raise InvalidArgument("invalid empty volume spec")

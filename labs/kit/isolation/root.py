@@ -101,7 +101,7 @@ def _overlay(path: Path, root: Path, changes: Path) -> Path:
 def _checkout(root: Path, changes: Path, labs: Path, hidden: manifest.Exercise) -> None:
     _package(_overlay(manifest.CHECKOUT / "pyctr_lite", root, changes), hidden)
     for compiled in _overlay(manifest.CHECKOUT / ".venv", root, changes).glob("preload-*"):
-        compiled.unlink()
+        compiled.unlink(missing_ok=True)  # the engine may replace it at this moment
     shown = _inside(root, manifest.LABS)
     for name in ("__init__.py", "labs.toml"):
         _copy(manifest.LABS / name, shown / name)

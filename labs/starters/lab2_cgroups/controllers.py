@@ -20,16 +20,22 @@ if TYPE_CHECKING:
 def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
     """Enable a version 2 controller for a group: in `cgroup.subtree_control` of each ancestor that lacks it.
 
-    Never disables one. Returns whether it changed anything. Raises InvalidArgument if an ancestor has processes of
-    its own (EBUSY, the no-internal-process rule) or is threaded (EOPNOTSUPP). Source: cgroups(7).
+    Never disables one. Returns whether it changed anything, and False for a controller that the hierarchy does not
+    have. Raises InvalidArgument, naming controller, file and reason, if the kernel refuses: an ancestor has
+    processes of its own (EBUSY, the no-internal-process rule, with a hint) or is threaded (EOPNOTSUPP).
+    Source: cgroups(7).
     """
-    # 1. A controller that this hierarchy does not have cannot be enabled: nothing has changed.
-    # 2. A group has a file `cgroup.subtree_control`: what it hands down to the groups *below* it. So whose file
-    #    decides about the group of `path`, and whose about that one? `path` is as "/box/a/b".
-    # 3. A group can hand down only what it was given. With which of them do you begin?
-    # 4. `kernelfile.read` tells what is enabled already (names with spaces between): leave those as they are.
-    #    `kernelfile.write(file, f"+{controller}")` switches on.
-    # 5. The kernel refuses? Raise InvalidArgument(message, hint) from its error; the message names controller,
-    #    file and reason. For EBUSY the hint says what to do.
-    # 6. Return whether you wrote anything.
+    # A group of version 2 can be *threaded*: the threads of one process may then be in different groups. Memory
+    # and I/O belong to whole processes, so a threaded group cannot have those controllers (EOPNOTSUPP).
+    #
+    # 1. `cgroup.subtree_control` says what a group hands down to the groups *below* it. Whose file decides about
+    #    the group of `path`, such as "/box/a/b"? Whose about that group? Where does it end, at either end?
+    # 2. A group can hand down only what it was given. So in which order are they asked?
+    # 3. Reading the file gives the enabled names, with blanks between them; writing "+memory" enables memory and
+    #    leaves the others alone. An ancestor that has the controller already is not written to.
+    # 4. For a controller that this hierarchy does not have nothing is written anywhere.
+    # 5. The engine's user sees one line: InvalidArgument(message, hint) made of the kernel's error. The message
+    #    names controller, file and reason. For EBUSY the hint says what the user can do; for any other error that
+    #    advice would be wrong.
+    # 6. The answer is about all ancestors together: has any of them been changed?
     raise Todo("2.4")

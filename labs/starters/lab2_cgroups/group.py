@@ -21,11 +21,13 @@ def enter(self: Group, *, born_in_v2: bool = False) -> None:
 
     Writing "0" to version 1's `tasks` moves the caller itself, for which the kernel does not first stop all
     other forks and exits (0.3 ms instead of the 5 to 20 ms of `add`). `born_in_v2` means that clone3(2) has
-    already put the caller into the version 2 group (`fd_for_clone`). Source: cgroups(7).
+    already put the caller into the version 2 group (`fd_for_clone`): nothing is written there.
+    Raises OSError if the kernel refuses a move or the group does not exist in a hierarchy. Source: cgroups(7).
     """
-    # 1. A process that is not moved in a hierarchy stays where its parent was: go through all of them.
-    # 2. In version 1 write "0", which is the caller itself, to `tasks`; in version 2 to `cgroup.procs`.
-    # 3. In version 2 the kernel may have put it there when it was born (`born_in_v2`): then leave that one out.
-    # 4. The container's program starts when this function has returned. So it must be inside by then, or an error
-    #    must have been raised. `kernelfile.write(path, text)` tells what the kernel refuses.
+    # 1. A process that is not moved in a hierarchy stays where its parent was. How many moves are there?
+    # 2. The process that moves is the caller itself, not its parent and not a child. Which number means "whoever
+    #    writes this"? The docstring names version 1's file; cgroups(7) names version 2's.
+    # 3. With `born_in_v2` one hierarchy is done already. What about those that come after it in the list?
+    # 4. The container's program starts when this function has returned. By then the process is inside, or an error
+    #    has been raised. When does Python really write, and who hears the kernel's answer?
     raise Todo("2.3")

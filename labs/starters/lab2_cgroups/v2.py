@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 def cpu(limits: Limits) -> Files:
     """Convert CPU limits to (controller, file, text): a weight relative to other groups, and a hard quota.
 
-    The quota and its period, in µs, share the file cpu.max. Raises InvalidArgument for shares out of range.
+    The quota and its period, in µs, share the file cpu.max, which is written if either of them is set. None means
+    not set, and a quota of 0 is a quota. Raises InvalidArgument for shares out of range.
     """
-    # 1. Nothing is set? Then there is nothing to write: an empty list.
-    # 2. A weight goes to `cpu.weight`. Its scale is another than that of the shares: `v2.cpu_weight(shares)`.
-    # 3. Quota and period share one file, `cpu.max`, as "QUOTA PERIOD". It is written where either is given; what
-    #    is not given is the kernel's own: no quota, and `v2.DEFAULT_PERIOD`.
-    # 4. What does version 2 call "no limit"? `check.number_or_max(number)` knows.
+    # 1. Each limit that is set reaches its file, whatever else is set. Which value alone means "not set"?
+    # 2. "cpu.weight" takes a weight on another scale than that of the shares. The module `v2` can convert.
+    # 3. "cpu.max" always has two fields. Either limit may be missing: what does the kernel have in its place, and
+    #    what does `v2` call that?
+    # 4. Version 2 has a word for "no limit". Which function of pyctr_lite/cgroups/check.py knows it?
+    # 5. If no limit is set, the answer is still a list.
     raise Todo("2.1")

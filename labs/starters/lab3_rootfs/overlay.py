@@ -7,12 +7,16 @@ from pyctr_lite.rootfs import overlay
 
 
 def overlay_options(lowers: list[str], upper: str, work: str) -> str:
-    """Return the options of an overlay mount as text, with its paths escaped."""
+    """Return the options of an overlay mount as text, with its paths escaped.
+
+    `lowers` are the lower layers, the topmost first, as overlayfs takes them. Changes go to `upper`; `work` is an
+    empty directory on its file system. If `upper` is "", the mount is read-only, and the text has neither of them.
+    Source: overlayfs.rst.
+    """
     # The text is what you would write after `mount -t overlay -o`: lowerdir=…,upperdir=…,workdir=…
-    # 1. `lowerdir` names all of `lowers`, in the order in which they come (the topmost first), with colons
-    #    between them.
-    # 2. A path may hold a colon or a comma itself, and a backslash: `overlay.escape(path)` marks them, so that
-    #    the kernel takes them for part of a name. Which are the colons that must not be marked?
-    # 3. `upperdir` and `workdir` follow, with commas between them, escaped as well.
-    # 4. Where `upper` is "", the mount is read-only: the text has neither of the two.
+    # - `lowerdir` has all layers in one text. Which of them is on top in `lowers`, and which for the kernel?
+    # - A path reaches the kernel as it is, whatever is in it. A colon ends a layer, a comma ends an option, and a
+    #   backslash marks the next character as part of a name: `overlay.escape(path)` puts these marks into a path.
+    #   Which colons of the text are not part of a path?
+    # - A mount without a directory for changes is read-only. What must the text not name then?
     raise Todo("3.1")

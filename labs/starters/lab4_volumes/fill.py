@@ -1,4 +1,4 @@
-"""A new volume's first content (exercise 4.5)."""
+"""The initial content of a volume (exercise 4.5)."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
     """Copy the directory at `path` in a root file system into an empty volume's `_data`; return whether it did.
 
     `root_fd` is a descriptor of the mounted root. `path` is resolved inside it, so that no symbolic link leads
-    out. The file `filling` beside `_data` marks a copy in progress: if it was killed, the next call resumes it.
-    Concurrent calls wait for each other. A directory of the host (a volume with `o=bind`, whose directory is not
-    named `_data`) is left unchanged.
-    Raises InvalidArgument if `path` is a file.
+    out; if nothing is there, nothing is copied. The copy keeps owners, modes, times and links (`copy_tree`).
+    The file `filling` beside `_data` marks a copy in progress: if it failed or was killed, the next call resumes
+    it. Concurrent calls wait for each other, by flock(2) on the directory that contains `_data`. A directory of
+    the host (a volume with `o=bind`, whose directory is not named `_data`) is left unchanged.
+    Raises InvalidArgument, which names `path`, if it is not a directory; fails with ENOENT if there is no volume.
     """
-    # 1. Is the last part of `data_directory` not `_data`? It is the host's own directory: leave it (False).
-    # 2. Two containers may start at once with the same new volume. Open the directory that holds `_data`
-    #    (`os.open(…, _DIRECTORY)`) and wait for its lock: `fcntl.flock(fd, fcntl.LOCK_EX)`. Closing the
-    #    descriptor lets it go: close it whatever happens. Look at nothing before the lock is yours.
-    # 3. Is there anything in `_data`? It belongs to somebody: leave it, unless the marker says that it is half a
-    #    copy.
-    # 4. Open what the image has at `path`: `target.open_in_root(root_fd, path, _DIRECTORY)` takes the root for
-    #    `/`, whatever a link says. Nothing there (FileNotFoundError): False. A file (NotADirectoryError):
-    #    InvalidArgument.
-    # 5. Make the marker; open `_data`; `fill.copy_tree(source, data)`, two descriptors; take the marker away.
-    #    In this order: what does a kill between any two of them leave behind?
-    # 6. Close what you opened. True.
+    # 1. A directory of the host is not the engine's to fill. How do you recognize it, and what must not be made
+    #    beside it?
+    # 2. Two containers may start at the same moment with the same new volume, and one has to wait. What can
+    #    change while you wait, and so must be looked at afterwards? What lets the lock go, whatever happens?
+    # 3. When is a volume empty, and when is what it has only half a copy?
+    # 4. `target.open_in_root(root_fd, path, flags)` opens a path as seen from the image's own `/`. Two of its
+    #    errors are answers to a question: which? All others are errors of the start.
+    # 5. `fill.copy_tree(source, data)` copies from one open directory to another. The start may be killed, or
+    #    the disk be full, between any two of your steps: what does each of them leave behind, and what will the
+    #    next call make of it?
     raise Todo("4.5")
