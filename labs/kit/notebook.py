@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from labs.kit.exercises import manifest
+from labs.kit.exercises import manifest, predictions
 
 ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
@@ -53,6 +53,37 @@ def check(*ids: str) -> None:
 def yours() -> None:
     """How many of the engine's functions are the learner's."""
     _show([sys.executable, "-m", "labs.kit", "yours"], str(manifest.CHECKOUT))
+
+
+class _Predictions:
+    """`predict` and `predictions` of a notebook: what is shown changes once the next cell has run.
+
+    The text stays in the cell of `predict`, so that no cell whose output is compared depends on an answer.
+    """
+
+    def __init__(self) -> None:
+        self.given = predictions.Predictions()
+        self.shown: Any = None
+        self.is_next = False
+
+    def predict(self, answer: str, name: str, **choices: str) -> None:
+        """Keep the letter of an answer to the question above, and show it beside the result: `predict("b", …)`."""
+        from IPython.display import display
+
+        text = self.given.give(answer, name, choices)
+        self.shown = display({"text/plain": text}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self.is_next = False
+
+    def predictions(self) -> None:
+        """Print how many answers were right."""
+        print(self.given.summary())
+
+    def after_a_cell(self, result: Any) -> None:
+        """Complete the text of the cell before: IPython calls this after each cell."""
+        if not self.is_next:
+            self.is_next = True
+        elif result.success and (text := self.given.meet()):
+            self.shown.update({"text/plain": text}, raw=True)
 
 
 def _labs() -> list[str]:
@@ -106,3 +137,6 @@ def load_ipython_extension(shell: Any) -> None:
     """`%load_ext labs.kit.notebook`: the names above, and the cell magic."""
     shell.register_magic_function(isolated, "cell", "isolated")
     shell.push({"sh": sh, "pyctr": pyctr, "output": output, "check": check, "yours": yours})
+    answers = _Predictions()
+    shell.push({"predict": answers.predict, "predictions": answers.predictions})
+    shell.events.register("post_run_cell", answers.after_a_cell)
