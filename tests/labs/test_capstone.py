@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_solved_it_has_all_points_twice(own: Path) -> None:
         failed = [(result.check.name, result.message) for result in report.results if result.state != "passed"]
         assert failed == [], report.output
         assert (report.points, report.full, report.message) == (100, True, "")
+
+
+def test_signals_that_the_caller_ignores_or_blocks_are_not_the_programs_fault(own: Path) -> None:
+    """Those of make(1), of nohup(1), of a shell's background job."""
+    own.write_text(solved())
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGUSR2])
+    try:
+        results = session.check(own.parent.parent, ["signals", "terminated"]).results
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGUSR1, before)
+    assert [(result.state, result.message) for result in results] == [("passed", "")] * 2
 
 
 def constants(path: Path) -> dict[str, Any]:

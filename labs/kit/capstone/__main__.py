@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,7 +36,7 @@ def _run(check: Check, view: Path) -> dict[str, object]:
         check.function(own)
     except CheckFailed as error:
         message = str(error)
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         message = f"COMMAND ended while it was looked at ({error}): why so early?"
     finally:
         own.close()

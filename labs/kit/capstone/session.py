@@ -96,7 +96,9 @@ def _check(labs: Path, directory: Path, wanted: list[Check]) -> Report:
             result.state = "failed" if line["message"] else "passed"
             result.message, result.seconds = line["message"], line["seconds"]
         report.results.append(result)
-    if outcome.status != 0:
+    if outcome.timed_out:
+        report.message = f"the checks were stopped after {SECONDS * SLOWNESS:.0f} s: the rest is unchecked"
+    elif outcome.status != 0:
         report.message = (
             f"the checks were ended before the last one (exit status {outcome.status}):\n{text[-2000:]}"
         )

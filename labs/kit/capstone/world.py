@@ -173,6 +173,9 @@ class World:
         )
         os.setsid()
         os.chdir("/srv")
+        for number in set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP}:  # make(1) ignores some
+            linux.default_signal(number)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
     def _keep(self, view: Path, fill: Callable[[Path], None], writer: int) -> None:
         """Make the world and hold it: PID 1 of its pid namespace."""
