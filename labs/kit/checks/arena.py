@@ -49,7 +49,7 @@ class Fd:
 
 @dataclass
 class Raised:
-    """What a learner's function raised."""
+    """An exception that a learner's function raised."""
 
     name: str
     bases: list[str]
@@ -74,7 +74,7 @@ class Raised:
 
 @dataclass
 class Answer:
-    """What came of one call: a value or an error, the arguments as they are afterwards, and the calls seen."""
+    """The outcome of one call: a value or an error, the arguments as they are afterwards, and the calls seen."""
 
     value: Any = None
     raised: Raised | None = None
@@ -96,7 +96,7 @@ class Hung(Exception):
 
 
 class Garbled(Exception):
-    """What came over the process's socket is not an answer."""
+    """Bytes that are not an answer came over the process's socket."""
 
 
 class BrokenFile(Exception):
@@ -207,7 +207,7 @@ class Process:
         return self.begin(*given, **more).answer()
 
     def end(self) -> None:
-        """Kill it, if it has not ended."""
+        """Kill the process if it still runs."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         select.select([self.pidfd], [], [])

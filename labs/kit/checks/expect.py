@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CheckFailed(AssertionError):
-    """What was observed, as a sentence that ends in a question or says where to look."""
+    """An observation, as a sentence that ends in a question or says where to look."""
 
     def __init__(self, observed: str, traceback: str = "") -> None:
         super().__init__(observed)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 BY_HAND = "by-hand"
 TOKEN = os.environ.get("PYCTR_LABS_TOKEN", BY_HAND)
-"""What all cgroups of one run have in their names, for the sandbox to find them."""
+"""A word in the names of all cgroups of one run, by which the sandbox finds them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def exercise_of(item: pytest.Item) -> str:
-    """The id in a check's name; "" for a test that is none."""
+    """Return the id in a check's name; "" for another test."""
     found = re.match(r"test_(\d+)_(\d+)_", item.name)
     return f"{found[1]}.{found[2]}" if found else ""
 

@@ -30,7 +30,7 @@ STATES = {
 
 @dataclass
 class Result:
-    """What came of one exercise: its state (of `STATES`), and of the first failed check what was observed."""
+    """The outcome of one exercise: its state (of `STATES`), and the first failed check's observation."""
 
     exercise: manifest.Exercise
     state: str = "unchecked"
@@ -98,7 +98,7 @@ def _check(exercises: list[manifest.Exercise], labs: Path, directory: Path, allo
 
 
 def _read(results: Path) -> list[dict[str, Any]]:
-    """The lines that the checks wrote; one that was cut off, because its writer was killed, is none."""
+    """The lines that the checks wrote; one that was cut off is left out."""
     lines = []
     for line in results.read_text(errors="replace").splitlines() if results.exists() else []:
         try:

@@ -1,4 +1,4 @@
-"""What a learner's function asks of the kernel: seen by the judge at each system call, and refused on demand.
+"""The system calls of a learner's function: the judge sees each, and refuses those that a check names.
 
 The kernel stops the process at the calls that are watched, and asks the judge, who is outside of it
 (seccomp_unotify(2)). So "the third openat fails with EIO" is as real for the function as a broken disk is.

@@ -33,7 +33,7 @@ _STATUS = ("Umask", "SigBlk", "SigIgn", "SigCgt", "Threads", "Uid", "Gid", "NoNe
 
 @dataclass(frozen=True)
 class Allowed:
-    """What a call may change in its process: how many descriptors more, which children, which of the rest."""
+    """The changes that a call may make in its process: descriptors, children, arguments, and the rest."""
 
     opens: int = 0
     children: bool = False
@@ -161,7 +161,7 @@ def how_it_ended(status: int | None) -> str:
 
 
 class State:
-    """What the judge sees of a process between two calls."""
+    """A process between two calls, as the judge sees it."""
 
     def __init__(self, process: Process) -> None:
         self.descriptors = process.descriptors()
@@ -300,7 +300,7 @@ class Yours(Function):
             yield Function(process, self.name, self.allowed)
 
     def finish(self) -> None:
-        """What is left to see at the end of a check: that a pure function answers as it did."""
+        """Ask a pure function again at the end of a check: it has to answer as it did."""
         if not self._calls:
             return
         with self.at() as again:

@@ -1,4 +1,4 @@
-"""What there is to do: labs.toml as values. Score table, hints, progress and reset all derive from it."""
+"""The exercises: labs.toml as values. Score table, hints, progress and reset all derive from it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Exercise:
         return f"{self.lab}/{self.file}"
 
     def owner(self) -> Any:
-        """What has the function as an attribute: the runtime's module, or a class of it."""
+        """Return the object that has the function as an attribute: the engine's module, or a class of it."""
         module, _, path = self.function.partition(":")
         owner: Any = importlib.import_module(module)
         for part in path.split(".")[:-1]:
@@ -65,7 +65,7 @@ class Lab:
 
     @property
     def points(self) -> int:
-        """What all exercises together give."""
+        """The points of all exercises together."""
         return sum(exercise.points for exercise in self.exercises)
 
 

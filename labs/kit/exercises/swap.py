@@ -28,7 +28,7 @@ ONLY = "PYCTR_LITE_LABS_ONLY"
 
 @dataclass
 class Swapped:
-    """What was put in: `states` maps each exercise's id to "yours", "to do", "gone", "broken" or "left out".
+    """The functions put in: `states` maps an id to "yours", "to do", "gone", "unfit", "broken" or "left out".
 
     `errors` maps a file below the labs' directory to what is wrong with it.
     """
@@ -56,7 +56,7 @@ class Swapped:
 
 
 active: Swapped | None = None
-"""What is put in, in this process."""
+"""The functions that are put in, in this process."""
 
 
 def activate(directory: Path) -> Swapped:
@@ -149,7 +149,7 @@ def run_file(path: Path) -> ModuleType:
 
 
 def describe_error(error: BaseException, path: Path) -> str:
-    """What a file says that fails when it is run, with the file's own line."""
+    """Describe why a file cannot be run, with the file's own line."""
     traceback, line = error.__traceback__, 0
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == str(path):

@@ -79,7 +79,7 @@ def _system(name: str, root: Path, changes: Path) -> None:
 
 
 def _python(root: Path) -> Iterable[Path]:
-    """Where this Python lives, if that is none of the system's directories."""
+    """Return the directory of this Python, if it is outside of the system's."""
     base = Path(sys.base_prefix).resolve()
     if not _inside(root, base).exists():
         yield base

@@ -1,1 +1,1 @@
-"""What runs inside the arena: a learner's functions, each in a process, and the wire to the judge outside."""
+"""Inside the arena: a learner's functions, each in a process, and the wire to the judge outside."""

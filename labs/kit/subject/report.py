@@ -1,4 +1,4 @@
-"""What a learner's function raised, as values: the judge makes a sentence of them."""
+"""An exception of a learner's function as values, of which the judge makes a sentence."""
 
 from __future__ import annotations
 

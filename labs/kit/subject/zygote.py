@@ -85,7 +85,7 @@ def _reap(statuses: dict[int, int]) -> None:
 
 
 def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
-    """What the child does, and nothing after it: it never goes back into the zygote's loop."""
+    """Do the child's work and exit: it never goes back into the zygote's loop."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
