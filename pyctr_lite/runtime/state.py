@@ -16,13 +16,22 @@ from pyctr_lite.rootfs import walk
 
 def make(directory: str) -> None:
     """Create the directory with `gate`, `d` and `f`. Idempotent: what an earlier run left is used again."""
-    os.makedirs(directory, 0o711, exist_ok=True)
-    os.makedirs(f"{directory}/d", 0o700, exist_ok=True)
+    _make_directory(directory, 0o711)
+    _make_directory(f"{directory}/d", 0o700)
     os.close(os.open(f"{directory}/f", os.O_CREAT | os.O_CLOEXEC, 0o600))
     try:
         os.mkfifo(f"{directory}/gate", 0o600)
     except FileExistsError:
         pass
+
+
+def _make_directory(path: str, mode: int) -> None:
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(path, mode, exist_ok=True)
 
 
 def remove(directory: str) -> None:
