@@ -13,7 +13,7 @@ import os
 import struct
 import sys
 
-from pyctr_lite import errors, jsonfile, learner_frame
+from pyctr_lite import errors, jsonfile, learner_frame, linux
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ def seal_imports() -> None:
 
     Modules that are a part of the interpreter stay importable (`light_os` may need one).
     """
+    linux.load()
     sys.meta_path.insert(0, _Seal())
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
-from pyctr_lite import linux
 from pyctr_lite.linux import kernelfile
-from pyctr_lite.rootfs import walk
+from pyctr_lite.linux.scoped import closing
 
 
 def make(directory: str) -> None:
@@ -40,6 +39,8 @@ def remove(directory: str) -> None:
         names = os.listdir(directory)
     except FileNotFoundError:
         return
+    from pyctr_lite.rootfs import walk  # most processes need only the second half of this module
+
     for name in names:
         walk.remove_entry(f"{directory}/{name}")
     os.rmdir(directory)
@@ -58,7 +59,7 @@ def open_gate(directory: str) -> None:
         if error.errno in (errno.ENXIO, errno.ENOENT):
             raise ProcessLookupError(errno.ESRCH, "no process waits at the gate", directory) from None
         raise
-    with linux.closing(gate):
+    with closing(gate):
         os.write(gate, b"1")
 
 
