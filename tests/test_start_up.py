@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_lite import boot, preload
+from tests.bench import timing
 from tests.conftest import REPOSITORY, Pyctr
 
 CHEAP = set(
@@ -214,3 +215,24 @@ def test_the_command_does_without_a_good_file_of_its_own_start(tmp_path: Path, c
         (directory / preload.BOOT).write_bytes(content)
     done = subprocess.run([launcher, "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout[:10], done.stderr) == (0, "pyctr_lite", "")
+
+
+def limit(row: str) -> int:
+    """The number in a row of the second table of docs/START_UP.md."""
+    lines = (REPOSITORY / "docs/START_UP.md").read_text().splitlines()
+    return next(int(line.split("|")[2]) for line in lines if line.startswith(f"| {row}"))
+
+
+def test_a_run_takes_few_page_faults(pyctr: Pyctr) -> None:
+    command = pyctr.command("run", "--rm", "busybox", "true")
+    timing.faults(command)  # makes the image's Init layer and the filter
+    assert timing.faults(command) <= limit("page faults")
+
+
+def test_a_run_takes_few_system_calls_and_processes(pyctr: Pyctr, tmp_path: Path) -> None:
+    command = pyctr.command("run", "--rm", "busybox", "true")
+    subprocess.run(command, check=True)
+    assert timing.system_calls(command) <= limit("system calls")
+    calls = tmp_path / "calls"
+    subprocess.run(["strace", "-f", "-e", "trace=execve,exit_group", "-o", calls, *command], check=True)
+    assert len({line.split()[0] for line in calls.read_text().splitlines()}) == limit("processes")
