@@ -91,7 +91,7 @@ labs-check: ready ready-dev ready-course ## prove the labs: starters, solutions,
 	@$(VENV)/python -m pytest tests/labs $(if $(EX),-k "[$(EX)") $(ARGS)
 	@$(VENV)/python -m tests.labs.mutants $(if $(EX),--exercise $(EX)) $(if $(SAMPLE),--sample $(SAMPLE))
 
-bench: ready ## measure against runc, crun, podman and docker: build/bench.txt, build/bench.json (ROUNDS=30)
+bench: ready ## measure against runc, crun, podman and docker: build/bench.txt, .json, .md, .svg (ROUNDS=30)
 	@make/setup.sh --quiet packages bench
 	@$(VENV)/python -m tests.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 

@@ -7,10 +7,10 @@ The command starts Python with
               pyctr_lite.thirdparty.enable()
     -X utf8   paths and texts are UTF-8 in every locale, even one that is not installed
 
-The command executes the compiled code of pyctr_lite/boot.py from a file in .venv, or imports that module if there
-is no such file for this Python. The checkout comes last on sys.path, so that nothing in it can stand in for a
-module of Python's own. The command is ASCII whatever the two paths are: what is not is escaped, so it does not
-depend on a locale how they are read.
+The command executes the compiled code of pyctr_lite/light_os.py and boot.py from a file in .venv, or imports these
+modules if there is no such file for this Python. The checkout comes last on sys.path, so that nothing in it can
+stand in for a module of Python's own. The command is ASCII whatever the two paths are: what is not is escaped, so
+it does not depend on a locale how they are read.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ sys.path.append(checkout)
 preloaded = f"{{checkout}}/.venv/preload/{{sys.implementation.cache_tag}}"
 try:
     with open(f"{{preloaded}}/boot", "rb", 0) as file:
-        exec(loads(file.read()))
+        for code in loads(file.read()):
+            exec(code)
 except (OSError, ValueError, EOFError, TypeError):
     from pyctr_lite.boot import load
+    from pyctr_lite.light_os import install
 
+install()
 load(preloaded, sys.argv)
 
 from pyctr_lite.cli.main import entry

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hashlib import sha256 as sha256
 else:
     try:
-        from _sha2 import sha256  # since 3.12
-    except ImportError:
-        try:
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256
+        else:
             from _sha256 import sha256
-        except ImportError:  # not CPython
-            from hashlib import sha256  # noqa: F401
+    except ImportError:  # not CPython
+        from hashlib import sha256  # noqa: F401

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 
-from pyctr_lite import boot
+from pyctr_lite import boot, light_os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,22 +35,23 @@ VERBS = {
 }
 """The quick verbs, and the modules that import everything they need."""
 BOOT = "boot"
-"""The file with the code of `boot` itself."""
+"""The file with the code of `light_os` and `boot`."""
 
 
 def build(directory: str) -> None:
     """Write the files of all quick verbs, and `boot` last, for the running Python, from the current sources."""
     os.makedirs(directory, exist_ok=True)
+    first = [_compiled(module.__name__, str(module.__file__)) for module in (light_os, boot)]
     code: dict[str, tuple[tuple[str, int, int], CodeType]] = {}
     for verb, leading in VERBS.items():
         needed = _needed(leading)
         for name, source in needed:
             if name not in code:
                 code[name] = _compiled(name, source)
-        sources = [code[name][0] for name, _ in needed]
+        sources = [source for source, _ in [*(code[name] for name, _ in needed), *first]]
         modules = [(name, source, code[name][1]) for name, source in needed]
-        _write(f"{directory}/{verb}", ([*sources, _compiled("pyctr_lite.boot", boot.__file__)[0]], modules))
-    _write(f"{directory}/{BOOT}", _compiled("pyctr_lite.boot", boot.__file__)[1])
+        _write(f"{directory}/{verb}", (sources, modules))
+    _write(f"{directory}/{BOOT}", [code for _, code in first])
 
 
 def _write(path: str, content: Any) -> None:
@@ -79,7 +80,7 @@ def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
     sources = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     order = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     # A package that imports its own modules is reported after them: `load` creates packages first.
-    return [(name, sources[name]) for name in order if name in sources]
+    return [(name, sources[name]) for name in order if name in sources and name != "__future__"]
 
 
 def _compiled(name: str, source: str) -> tuple[tuple[str, int, int], CodeType]:
@@ -88,13 +89,13 @@ def _compiled(name: str, source: str) -> tuple[tuple[str, int, int], CodeType]:
     with open(source, "rb") as file:
         tree = ast.parse(file.read(), source)
     if name.startswith("pyctr_lite."):
-        _strip_annotations(tree)
+        _strip(tree)
     code = compile(tree, source, "exec", dont_inherit=True, optimize=2)
     return (source, found.st_mtime_ns, found.st_size), code
 
 
-def _strip_annotations(tree: ast.Module) -> None:
-    """Remove annotations: no code of ours reads them at run time, and loading them takes time."""
+def _strip(tree: ast.Module) -> None:
+    """Remove annotations, which no code of ours reads at run time, and the import of `__future__` for them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.returns = None
@@ -108,6 +109,8 @@ def _strip_annotations(tree: ast.Module) -> None:
 
 
 def _plain(line: ast.stmt) -> ast.stmt:
+    if isinstance(line, ast.ImportFrom) and line.module == "__future__":
+        return ast.copy_location(ast.Pass(), line)
     if not isinstance(line, ast.AnnAssign):
         return line
     if line.value is None:

@@ -156,6 +156,7 @@ def test_the_launcher_starts_isolated_python_from_any_path(tmp_path: Path, name:
         "    print(sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode, sys.argv[1:])\n"
         "    sys.exit(7)\n"
     )
+    (checkout / "pyctr_lite/light_os.py").write_text("def install():\n    pass\n")
     (checkout / "pyctr_lite/boot.py").write_text(
         "import os, sys\n"
         "def load(directory, words):\n"

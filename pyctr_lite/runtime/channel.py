@@ -7,12 +7,13 @@ the end of the messages.
 
 from __future__ import annotations
 
+import _imp
 import _socket
 import os
 import struct
 import sys
 
-from pyctr_lite import errors, jsonfile, learner_frame
+from pyctr_lite import errors, jsonfile, learner_frame, linux
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,15 +168,20 @@ def raise_error(message: dict[str, Any]) -> None:
 
 
 def seal_imports() -> None:
-    """Make every further import fail: in the container's root Python would import the image's files as root."""
+    """Make every further import of a file fail: in the container's root it would execute a file of the image.
+
+    Modules that are a part of the interpreter stay importable (`light_os` may need one).
+    """
+    linux.load()
     sys.meta_path.insert(0, _Seal())
 
 
 class _Seal:
-    """An import hook that refuses every module that is not loaded yet."""
+    """An import hook that refuses every module that is neither loaded yet nor a part of the interpreter."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
-        raise ImportError(
-            f"import of {name} after the container's root was entered: import it at the top of its module"
-        )
+        if name not in sys.builtin_module_names and not _imp.is_frozen(name):
+            raise ImportError(
+                f"import of {name} after the container's root was entered: import it at the top of its module"
+            )

@@ -9,20 +9,28 @@ from __future__ import annotations
 import errno
 import os
 
-from pyctr_lite import linux
 from pyctr_lite.linux import kernelfile
-from pyctr_lite.rootfs import walk
+from pyctr_lite.linux.scoped import closing
 
 
 def make(directory: str) -> None:
     """Create the directory with `gate`, `d` and `f`. Idempotent: what an earlier run left is used again."""
-    os.makedirs(directory, 0o711, exist_ok=True)
-    os.makedirs(f"{directory}/d", 0o700, exist_ok=True)
+    _make_directory(directory, 0o711)
+    _make_directory(f"{directory}/d", 0o700)
     os.close(os.open(f"{directory}/f", os.O_CREAT | os.O_CLOEXEC, 0o600))
     try:
         os.mkfifo(f"{directory}/gate", 0o600)
     except FileExistsError:
         pass
+
+
+def _make_directory(path: str, mode: int) -> None:
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(path, mode, exist_ok=True)
 
 
 def remove(directory: str) -> None:
@@ -31,6 +39,8 @@ def remove(directory: str) -> None:
         names = os.listdir(directory)
     except FileNotFoundError:
         return
+    from pyctr_lite.rootfs import walk  # most processes need only the second half of this module
+
     for name in names:
         walk.remove_entry(f"{directory}/{name}")
     os.rmdir(directory)
@@ -49,7 +59,7 @@ def open_gate(directory: str) -> None:
         if error.errno in (errno.ENXIO, errno.ENOENT):
             raise ProcessLookupError(errno.ESRCH, "no process waits at the gate", directory) from None
         raise
-    with linux.closing(gate):
+    with closing(gate):
         os.write(gate, b"1")
 
 

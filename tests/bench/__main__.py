@@ -1,4 +1,4 @@
-"""`make bench`: run all scenarios on one machine; results in build/bench.txt and build/bench.json."""
+"""`make bench`: run all scenarios on one machine; results in build/bench.txt, .json, .md and .svg."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import contestants, report, scenarios
+from tests.bench import contestants, plot, report, scenarios, timing
 from tests.bench.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -18,12 +18,21 @@ if TYPE_CHECKING:
     from tests.bench.timing import Sample
 
 
+TITLES = {
+    **{name: f"`{name}` of one container" for name in scenarios.VERBS},
+    "CPU": "CPU time of `run --rm IMAGE true`",
+    "faults": "Page faults of `run --rm IMAGE true`",
+    "syscalls": "System calls of `run --rm IMAGE true`",
+}
+"""The titles of scenarios that share a function; the others have their function's docstring."""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="rounds per contestant (default: 30)")
-    parser.add_argument("--only", action="append", metavar="SCENARIO", help="run, exec, row, parallel, memory, …")
+    parser.add_argument("--only", action="append", metavar="SCENARIO", help="run, exec, CPU, row, memory, …")
     parser.add_argument(
-        "--output", type=Path, default=Path("build"), help="directory for the two files (default: build)"
+        "--output", type=Path, default=Path("build"), help="directory for the files (default: build)"
     )
     options = parser.parse_args()
     with Workplace() as work:
@@ -38,6 +47,8 @@ def main() -> int:
     table = report.text(results, versions, absent)
     (options.output / "bench.txt").write_text(table)
     (options.output / "bench.json").write_text(report.as_json(results, versions, absent) + "\n")
+    (options.output / "bench.md").write_text(report.markdown(results))
+    (options.output / "bench.svg").write_text(plot.svg(results))
     print(table, end="")
     return 0
 
@@ -73,8 +84,15 @@ def compete(
 ) -> list[report.Result]:
     """Run the scenarios in order. A result that cannot be measured has the reason."""
     programme: dict[str, tuple[str, Callable[[], list[Sample]]]] = {
+        "ps none": ("ms", partial(scenarios.list_none, present, rounds)),
         "run": ("ms", partial(scenarios.run, present, rounds)),
+        "run loaded": ("ms", partial(scenarios.run_loaded, present, rounds)),
         "exec": ("ms", partial(scenarios.exec_in, present, rounds)),
+        "exec loaded": ("ms", partial(scenarios.exec_loaded, present, rounds)),
+        **{name: ("ms", partial(scenarios.verb, present, rounds, name)) for name in scenarios.VERBS},
+        "CPU": ("ms", partial(scenarios.cost, present, rounds, timing.cpu)),
+        "faults": ("page faults", partial(scenarios.cost, present, rounds, timing.faults)),
+        "syscalls": ("system calls", partial(scenarios.cost, present, 2, timing.system_calls)),
         "row": ("ms", partial(scenarios.starts_in_a_row, present, rounds)),
         "parallel": ("ms", partial(scenarios.starts_at_a_time, present, rounds)),
         "memory": ("kB", partial(scenarios.idle_memory, present)),
@@ -86,7 +104,8 @@ def compete(
     for name, (unit, scenario) in programme.items():
         if only and name not in only:
             continue
-        title = (scenario.func.__doc__ or "").splitlines()[0].rstrip(".")  # type: ignore[attr-defined]
+        documented = (scenario.func.__doc__ or "").splitlines()[0].rstrip(".")  # type: ignore[attr-defined]
+        title = TITLES.get(name, documented)
         began = time.monotonic()
         print(f"[bench] {name}: {title} …", end="", file=sys.stderr, flush=True)
         try:

@@ -156,8 +156,8 @@ class Engine(Contestant):
     def remove(self, container: str) -> list[str]:
         return self.command("rm", "--force", container)
 
-    def create(self) -> list[str]:
-        return self.command("create", *self.options, IMAGE, "true")
+    def create(self, *program: str) -> list[str]:
+        return self.command("create", *self.options, IMAGE, *(program or ("true",)))
 
     def list_all(self) -> list[str]:
         return self.command("ps", "--all", "--no-trunc")

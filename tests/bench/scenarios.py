@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 API = "Python API"
 BIG = "bench-tree:latest"
-STARTS, WIDTH, STOPPED = 50, 8, 500
+STARTS, WIDTH, STOPPED = 50, 8, 1000
 
 
 def run(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
@@ -46,6 +47,70 @@ def _time_api(api: client.Client) -> float:
     if result.exit_code:
         raise timing.Failed(f"{API}: {result!r}")
     return milliseconds
+
+
+def run_loaded(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """`run --rm IMAGE true` with a busy process on every CPU."""
+    with timing.load(os.cpu_count() or 1):
+        return run(contestants, max(1, rounds // 2))
+
+
+def cost(contestants: Sequence[Contestant], rounds: int, measure: Callable[[list[str]], float]) -> list[Sample]:
+    """Measure a cost of `run --rm IMAGE true`: CPU time, page faults or system calls, of all descendants."""
+
+    def measured(it: Contestant) -> float:
+        with timing.mount_namespace(it.mount_namespace):
+            return measure(it.run_true())
+
+    local = [it for it in contestants if not (isinstance(it, Engine) and it.daemons())]
+    absent = [
+        Sample(it.name, failure="its daemon does the work, which is no descendant")
+        for it in contestants
+        if it not in local
+    ]
+    return absent + timing.interleave({it.name: partial(measured, it) for it in local}, max(1, rounds // 2))
+
+
+VERBS = {
+    "create": (),
+    "start": ("create",),
+    "stop": ("create", "start"),
+    "rm": ("create",),
+    "inspect": ("create",),
+    "logs": ("create",),
+}
+"""Verbs of an engine, and those that come before them in the life of the container."""
+
+
+def verb(contestants: Sequence[Contestant], rounds: int, name: str) -> list[Sample]:
+    """Measure one verb on a container that other verbs, not measured, have created and started."""
+
+    def measured(it: Engine) -> float:
+        container = output(it.create("sleep", "100000")) if "create" in VERBS[name] else ""
+        if "start" in VERBS[name]:
+            output(it.command("start", container))
+        try:
+            if not container:
+                return timing.one(it.create())
+            return timing.one(it.command(name, *(["-t", "0"] if name == "stop" else []), container))
+        finally:
+            if container and name != "rm":
+                output(it.remove(container))
+
+    engines = [it for it in contestants if isinstance(it, Engine)]
+    return timing.interleave({it.name: partial(measured, it) for it in engines}, max(1, rounds // 3))
+
+
+def exec_loaded(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """`exec CONTAINER true` with a busy process on every CPU."""
+    with timing.load(os.cpu_count() or 1):
+        return exec_in(contestants, max(1, rounds // 2))
+
+
+def list_none(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
+    """`ps --all` without a container."""
+    engines = [it for it in contestants if isinstance(it, Engine)]
+    return timing.interleave({it.name: partial(_time, it, it.list_all) for it in engines}, rounds)
 
 
 def exec_in(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
@@ -115,7 +180,7 @@ def idle_memory(contestants: Sequence[Contestant]) -> list[Sample]:
 
 
 def list_many(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
-    """`ps --all` with 500 stopped containers."""
+    """`ps --all` with 1,000 stopped containers."""
     measures, failed = {}, []
     for it in contestants:
         if isinstance(it, Engine):

@@ -1,9 +1,13 @@
-"""Time and memory of programs: from the spawn to the moment they are reaped; PSS."""
+"""Time, cost and memory of programs: from the spawn to the moment they are reaped; PSS."""
 
 from __future__ import annotations
 
 import os
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyctr_lite import linux
+from tests import leaks
 
 _DEVNULL = [
     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -31,6 +36,14 @@ class Sample:
     @property
     def median(self) -> float | None:
         return statistics.median(self.values) if self.values and not self.failure else None
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The middle half of the values lies between these two."""
+        if len(self.values) < 2:
+            return self.values[0], self.values[0]
+        first, _, third = statistics.quantiles(self.values, n=4, method="inclusive")
+        return first, third
 
 
 class Failed(RuntimeError):
@@ -57,6 +70,50 @@ def one(argv: list[str]) -> float:
     began = time.perf_counter()
     finish(spawn(argv), argv)
     return (time.perf_counter() - began) * 1000
+
+
+def cpu(argv: list[str]) -> float:
+    """Return the CPU milliseconds, user and system, of a program and all its descendants."""
+    before, after = _cost(argv)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+
+def faults(argv: list[str]) -> float:
+    """Return the page faults of a program and all its descendants."""
+    before, after = _cost(argv)
+    return after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt
+
+
+def _cost(argv: list[str]) -> tuple[resource.struct_rusage, resource.struct_rusage]:
+    """Run a program; return the usage of all reaped children before it and after its last descendant.
+
+    This process is a subreaper (`Workplace`), so orphans of the program become its children.
+    """
+    running, before = leaks.children(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    finish(spawn(argv), argv)
+    if left := leaks.wait_for_children(known=running, seconds=10):
+        raise Failed(f"{' '.join(argv)}: {', '.join(left.values())} is still running")
+    return before, resource.getrusage(resource.RUSAGE_CHILDREN)
+
+
+def system_calls(argv: list[str]) -> float:
+    """Return the number of system calls of a program and all its descendants, counted by strace(1)."""
+    with tempfile.NamedTemporaryFile() as counts:
+        finish(pid := spawn(["/usr/bin/strace", "-fc", "-o", counts.name, *argv]), [f"strace of {pid}", *argv])
+        total = Path(counts.name).read_text().splitlines()[-1].split()
+    return float(total[3])
+
+
+@contextmanager
+def load(processes: int) -> Iterator[None]:
+    """Keep that many CPUs busy while the block runs."""
+    busy = [subprocess.Popen([sys.executable, "-ISc", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def in_a_row(commands: list[list[str]]) -> float:

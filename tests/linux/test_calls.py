@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from pyctr_lite import linux
 from pyctr_lite.linux import call, constants, kernelfile
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -132,3 +135,19 @@ def test_a_value_written_to_a_kernel_file_takes_effect() -> None:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert kernelfile.read("/proc/self/oom_score_adj") == before
+
+
+def test_the_names_are_loaded_at_their_first_use() -> None:
+    program = (
+        f"import sys; sys.path.append({str(REPOSITORY)!r}); from pyctr_lite import linux\n"
+        "from pyctr_lite.linux import explain, kernelfile\n"
+        "before = '_ctypes' in sys.modules; linux.mount, linux.MS_BIND, linux.closing\n"
+        "print(before, '_ctypes' in sys.modules, hasattr(linux, 'no_such_call'))"
+    )
+    done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False True False\n", "")
+
+
+def test_every_module_of_the_package_is_known_to_it() -> None:
+    files = {path.stem for path in Path(str(linux.__file__)).parent.glob("*.py")}
+    assert files - {"__init__"} == linux._MODULES

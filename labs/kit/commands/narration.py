@@ -72,7 +72,7 @@ def _run_in(directory: Path, script: str, labs: Path | None, module: str) -> Run
     for line in output.read_text(errors="replace").splitlines():
         step = _step(line)
         if step is None:
-            lines.append(_general(line, root))
+            lines.append(_general(line.replace(str(labs), "labs") if labs else line, root))
         else:
             steps.append(step | {"call": _general(step["call"], root)})
     if outcome.timed_out:
@@ -85,9 +85,12 @@ def _step(line: str) -> Step | None:
         return None
     try:
         step: Step = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return step
+    known = all(isinstance(step.get(key), str) for key in ("name", "module", "call"))
+    return (
+        step if known and isinstance(step.get("pid"), int) and {"result", "microseconds"} <= step.keys() else None
+    )
 
 
 def _general(text: str, root: str) -> str:

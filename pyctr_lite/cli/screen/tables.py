@@ -98,7 +98,7 @@ def has_styles() -> bool:
     """Return whether to print bold and faint: stdout is a terminal that has styles, and NO_COLOR is not set."""
     import os
 
-    return os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return os.isatty(1) and not os.getenv("NO_COLOR") and os.getenv("TERM", "dumb") != "dumb"
 
 
 def _label_header(name: str) -> str:

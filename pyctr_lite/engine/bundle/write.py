@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite import jsonfile
-from pyctr_lite.engine.bundle import etc_files, spec
+from pyctr_lite.engine.bundle import etc_files, mounts, spec
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.state import states
@@ -40,7 +40,7 @@ def write_bundle(container: Container) -> bundles.Bundle:
         and (container.state.Status != states.CREATED or containers.can_join(home, value))
     }
     etc_files.write(container)
-    container.prepare_sources()
+    mounts.prepare_sources(container.record)
     group = container.paths.group(container.id)
     config = spec.build(container.record, container.directory, home.paths.volumes, group, joined)
     jsonfile.write(f"{container.directory}/config.json", config)

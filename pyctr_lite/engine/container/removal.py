@@ -1,4 +1,4 @@
-"""Unmount everything in a container's directory, so that it can be removed."""
+"""Remove what a container leaves on the host: its processes, its cgroup, its mounts and its files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,56 @@ import errno
 import os
 
 from pyctr_lite import linux
+from pyctr_lite.engine import background
+from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk
+from pyctr_lite.runtime import state as runtime_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.container.container import Container
+
+
+def clean(container: Container) -> None:
+    """Remove what a run leaves on the host: processes in the cgroup, the cgroup, the runtime's state."""
+    group = container.group
+    if group.exists():
+        group.kill()
+        group.remove()
+    background.remove_groups(container.paths)
+    runtime_state.remove(container.runtime)
+
+
+def clean_half_started(container: Container) -> None:
+    """Clean up after a monitor that was killed while it started the container."""
+    if os.path.isdir(container.runtime):
+        clean(container)
+
+
+def remove_files(container: Container, *, volumes: bool) -> None:
+    """Remove a container's files; with `volumes` its anonymous volumes too."""
+    remove_tree(take_away(container, volumes=volumes))
+
+
+def take_away(container: Container, *, volumes: bool) -> str:
+    """Make a container unknown to every verb and release its name. Returns the directory for `remove_tree`.
+
+    The removal of the directory takes longer, so the monitor reports the end to the clients in between.
+    """
+    unmount_rootfs(container.directory)
+    gone = f"{container.directory}.removing"
+    explain.step(f'rename("{container.directory}", "{gone}")', os.rename, container.directory, gone)
+    container.home.names.release(container.name, container.id)
+    if volumes:
+        for mount in container.record.mounts:
+            if mount.get("Anonymous"):
+                container.home.volumes.remove(mount["Name"], force=True)
+    return gone
+
+
+def remove_tree(gone: str) -> None:
+    """Remove the files of a container that `take_away` has renamed."""
+    explain.step(f'remove the tree "{gone}"', walk.remove_tree, gone)
 
 
 def is_mounted(directory: str) -> bool:

@@ -6,7 +6,7 @@ import os
 
 from pyctr_lite.engine.bundle import accounts, spec, write
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
-from pyctr_lite.engine.container import containers
+from pyctr_lite.engine.container import containers, removal
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.creation import check, image_view
 from pyctr_lite.engine.state import lock, names, record, states
@@ -102,7 +102,7 @@ def _create(home: Home, options: ContainerOptions) -> Container:
             user_namespace.write_new(container)
     except BaseException:
         if container is not None:
-            container.remove_files(volumes=True)
+            removal.remove_files(container, volumes=True)
         else:
             walk.remove_tree(directory)
             home.names.release(name, id)

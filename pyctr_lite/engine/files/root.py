@@ -114,7 +114,7 @@ def _of_stopped(container: Container, mounts: bool) -> int:
 
 def _bind_mounts(container: Container, root_path: str) -> None:
     """Mount the volumes and bind mounts that `start` would mount, read-only if `start` would do so."""
-    container.prepare_sources()
+    bundle_mounts.prepare_sources(container.record)
     root_fd = os.open(root_path, _ROOT)
     try:
         mounts = [*container.record.mounts, *_etc_files(container)]

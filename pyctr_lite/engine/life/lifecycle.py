@@ -37,7 +37,7 @@ def start(
         if state.running:
             return None
         state.ManuallyStopped, state.RestartCount = False, 0
-        container.clean_half_started()
+        removal.clean_half_started(container)
         if removal.is_mounted(container.directory):
             raise Conflict(
                 f"the root of container {container.name} is mounted on the host", f"umount {container.name} first"
@@ -175,8 +175,8 @@ def _remove_stopped(container: Container, *, volumes: bool) -> bool:
     with container.lock:
         if container.refresh().running:
             return False
-        container.clean_half_started()
-        container.remove_files(volumes=volumes)
+        removal.clean_half_started(container)
+        removal.remove_files(container, volumes=volumes)
     return True
 
 

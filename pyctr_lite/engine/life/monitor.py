@@ -14,6 +14,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import events as cgroup_events
 from pyctr_lite.engine import background
 from pyctr_lite.engine.bundle import write
+from pyctr_lite.engine.container import removal
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach
 from pyctr_lite.engine.life.pump import Client, Pump, close_stdio, exit_code, make_stdio
@@ -259,11 +260,11 @@ class Monitor:
         """Remove a container of `--rm`; its clients do not wait for the 4 ms that its cgroups and files take."""
         container = self.container
         events.emit(container.paths, "die", container.record, exitCode=str(code))
-        gone = container.take_away(volumes=True)
+        gone = removal.take_away(container, volumes=True)
         events.emit(container.paths, "destroy", container.record)
         pump.send_end(end)
         _clean_up(group, self.directory)
-        container.remove_tree(gone)
+        removal.remove_tree(gone)
 
     def _plan_restart(self, policy: str, ran: float) -> bool:
         """Record that the container is to be restarted, if the policy requires it; return whether it does."""

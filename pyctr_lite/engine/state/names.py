@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-from pyctr_lite import suggest
 from pyctr_lite.engine.state import lock
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
@@ -126,6 +125,8 @@ class Names:
         raise Conflict("no free name was found", "give one with --name")
 
     def _suggestion(self, name: str) -> str:
+        from pyctr_lite import suggest
+
         names = os.listdir(self.directory) if os.path.isdir(self.directory) else []
         return suggest.did_you_mean(name, names) or "ps -a lists all containers"
 

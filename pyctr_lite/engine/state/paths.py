@@ -16,7 +16,7 @@ class Paths:
     __slots__ = ("cgroup", "root", "run")
 
     def __init__(self, root: str | None = None) -> None:
-        self.root = os.path.abspath(root or os.environ.get("PYCTR_LITE_ROOT") or DEFAULT_ROOT)
+        self.root = os.path.abspath(root or os.getenv("PYCTR_LITE_ROOT") or DEFAULT_ROOT)
         if self.root == DEFAULT_ROOT:
             self.run, self.cgroup = DEFAULT_RUN, "/pyctr_lite"
         else:
