@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -46,6 +47,11 @@ def _types(found: object, wanted: object) -> str:
     if isinstance(found, codec.Record | codec.Odd) or type(found) is type(wanted):
         return ""
     return f"\n    yours is of type {type(found).__name__}, wanted is {type(wanted).__name__}"
+
+
+def errno_name(number: int) -> str:
+    """Return the name of an errno in the manual pages, for Python calls EOPNOTSUPP by another one."""
+    return "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode.get(number, str(number))
 
 
 def told(error: BaseException) -> str:

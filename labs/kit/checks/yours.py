@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labs.kit.checks.arena import SECONDS_A_CALL, Answer, Arena, Died, Fd, Garbled, Hung, Pending, Process, Raised
-from labs.kit.checks.expect import CheckFailed, expect
+from labs.kit.checks.expect import CheckFailed, errno_name, expect
 from labs.kit.checks.syscalls import Fault, Watch
 from labs.kit.exercises import manifest
 from labs.kit.isolation import sandbox
@@ -68,7 +68,7 @@ class Function:
         self, answer: Answer, kind: type[BaseException], about: str, number: int = 0, call: str = ""
     ) -> Raised:
         """Fail the check unless an answer is an exception of this class (with this errno)."""
-        wanted = f"{kind.__name__} ({errno.errorcode[number]})" if number else kind.__name__
+        wanted = f"{kind.__name__} ({errno_name(number)})" if number else kind.__name__
         call = call or f"{self.name}(…)"
         if answer.raised is None:
             raise CheckFailed(f"{call} gives {answer.value!r}; it should raise {wanted}. {about}")
@@ -78,7 +78,7 @@ class Function:
             raise CheckFailed(f"{call} raises\n    {answer.raised}\nIt should raise {wanted}. {about}")
         if number and answer.raised.errno != number:
             raise CheckFailed(
-                f"{call} raises\n    {answer.raised}\nIts errno should be {errno.errorcode[number]}. {about}"
+                f"{call} raises\n    {answer.raised}\nIts errno should be {errno_name(number)}. {about}"
             )
         return answer.raised
 
@@ -350,7 +350,7 @@ class Yours(Function):
         call = [call for call in watch.seen if call.name == fault.name][fault.nth - 1]
         made = f"{fault.name}({', '.join(map(repr, call.paths))}{', ' if call.paths else ''}…)"
         which = f"call {fault.nth} of {fault.name}, " if fault.nth > 1 else ""
-        name = errno.errorcode[fault.errno]
+        name = errno_name(fault.errno)
         about = f"The kernel refused {which}{made} with {name}, as it may. {about}"
         self.refused(answer, OSError, about, fault.errno, self.name)
 

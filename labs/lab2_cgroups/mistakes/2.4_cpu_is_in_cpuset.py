@@ -1,0 +1,33 @@
+"""A controller is looked for in the text, not in the list of names: cpuset begins with cpu."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import kernelfile
+
+if TYPE_CHECKING:
+    from pyctr_lite.cgroups.hierarchy import HierarchyMount
+
+HINT = "How do you look for a name in a list of names?"
+
+
+def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
+    changed = False
+    if controller not in mount.controllers:
+        return False
+    parts = path.split("/")[1:-1]
+    for depth in range(len(parts) + 1):
+        file = "/".join([mount.mountpoint, *parts[:depth], "cgroup.subtree_control"])
+        if controller in kernelfile.read(file):
+            continue
+        try:
+            kernelfile.write(file, f"+{controller}")
+        except OSError as error:
+            hint = "move its processes into a group below" if error.errno == errno.EBUSY else ""
+            raise InvalidArgument(f"cannot enable {controller} in {file}: {error.strerror}", hint) from error
+        changed = True
+    return changed
