@@ -93,7 +93,7 @@ def explain(result: Result) -> Group | Text:
     body = Text(result.message or f"{exercise.name}() is {result.state}")
     shown = [Panel(body, title=f"{exercise.id}  {check}", title_align="left", border_style="red", expand=False)]
     more = [Text(result.traceback, style="dim")] if VERBOSE and result.traceback else []
-    trace = Text.assemble(("Your steps beside the runtime's: ", "bold"), f"make trace EX={exercise.id}")
+    trace = Text.assemble(("Your steps beside the engine's: ", "bold"), f"make trace EX={exercise.id}")
     return Group(*shown, *more, hint, trace)
 
 

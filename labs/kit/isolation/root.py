@@ -86,14 +86,20 @@ def _python(root: Path) -> Iterable[Path]:
 
 
 def _overlay(path: Path, root: Path, changes: Path) -> Path:
-    """Show a directory at the same path below the root. Returns where changes to it go."""
+    """Show a directory at the same path below the root, so that changes to it are gone afterwards.
+
+    A directory of a file system that overlayfs does not take as a lower layer, as some shared folders, is copied.
+    """
     target = _inside(root, path)
     target.mkdir(parents=True, exist_ok=True)
     upper, work = (changes / f"{len(os.listdir(changes))}-{kind}" for kind in ("upper", "work"))
     upper.mkdir()
     work.mkdir()
     options = overlay.overlay_options([str(path)], str(upper), str(work))
-    linux.mount("overlay", str(target), "overlay", 0, options)
+    try:
+        linux.mount("overlay", str(target), "overlay", 0, options)
+    except OSError:
+        shutil.copytree(path, target, symlinks=True, dirs_exist_ok=True)
     shutil.copystat(path, target)
     return target
 
