@@ -39,8 +39,8 @@ def install() -> None:
 def _complete(name: str) -> Any:
     """Execute Python's own `os`, and return the name that the light one lacks."""
     module = sys.modules["os"]
-    module.__dict__.pop("__getattr__", None)
     _frozen.FrozenImporter.exec_module(module)
+    module.__dict__.pop("__getattr__", None)
     return getattr(module, name)
 
 

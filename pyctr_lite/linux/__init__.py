@@ -29,11 +29,12 @@ _MODULES = {*_EXPORTED, "bpf", "call", "explain", "ffi", "inotify", "kernelfile"
 
 
 def load() -> None:
-    """Load all names now: a process that enters a container's root can import nothing afterwards."""
+    """Load all names now: a process that enters a container's root can import nothing afterwards. Idempotent."""
     names = globals()
-    if names.pop("__getattr__", None) is None:
+    if "__getattr__" not in names:
         return
     for module_name in _EXPORTED:
         module = __import__(f"{__name__}.{module_name}", fromlist=["*"])
         public = getattr(module, "__all__", None) or [name for name in vars(module) if name[0] != "_"]
         names.update({name: getattr(module, name) for name in public})
+    names.pop("__getattr__", None)  # last: until then another thread finds the names by it

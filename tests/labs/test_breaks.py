@@ -27,6 +27,7 @@ def test_the_symptom_differs_from_what_the_engine_does(fault: breaks.Break) -> N
     faulty, sound = faults.run(fault, True), faults.run(fault, False)
     assert (faulty.text, faulty.status) != (sound.text, sound.status)
     assert "Traceback" not in faulty.text + sound.text
+    assert "--labs:" not in faulty.text, "nothing is wrong with the file"
     assert "/tmp/" not in faulty.text + sound.text
 
 

@@ -50,8 +50,18 @@ def run(fault: breaks.Break, faulty: bool) -> narration.Run:
         for place in dict.fromkeys(exercise.place for exercise in manifest.exercises()):
             (labs / place).parent.mkdir(exist_ok=True)
             shutil.copy(manifest.STARTERS / place, labs / place)
-        shutil.copy(fault.mistake, labs / fault.exercise.place)
+        scratch.write(labs / fault.exercise.place, _file_of(fault).encode())
         return narration.run(fault.script, labs)
+
+
+def _file_of(fault: breaks.Break) -> str:
+    """Return the mistake's file, in which the other exercises of the learner's file are to do."""
+    others = [
+        f'\n\ndef {other.name}() -> None:\n    raise Todo("{other.id}")\n'
+        for other in manifest.exercises()
+        if other.place == fault.exercise.place and other != fault.exercise
+    ]
+    return fault.mistake.read_text() + "".join(others)
 
 
 def _show_symptom(console: Console, fault: breaks.Break) -> None:
