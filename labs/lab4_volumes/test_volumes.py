@@ -44,8 +44,8 @@ def refused(answer: Answer, yours: Yours, what: str, *words: str) -> str:
     for word in words:
         expect(
             word in raised.text,
-            f"{what}: {yours.name} raises InvalidArgument({raised.text!r}), in which the user should find "
-            f"{word!r}. What do they have to know to put it right?",
+            f"{what}: {yours.name} raises an InvalidArgument, as it should, with the message\n    {raised.text}\n"
+            f"in which the user should find\n    {word}\nWhat do they have to know to put it right?",
         )
     return raised.text
 
@@ -151,11 +151,11 @@ def test_4_1_a_link_that_leads_nowhere_is_no_source(yours: Yours, tmp_path: Path
     for create in (False, True):
         answer = yours.answer((str(tmp_path / "link"), create))
         if answer.raised is None:
+            asked = "mkdir(2) says EEXIST to it: is that a directory?" if create else "Which look follows a link?"
             expect(
                 (tmp_path / "link").exists(),
                 f"the source is a symbolic link that leads nowhere, and prepare_source(…, {create}) is content: "
-                "the mount itself would fail with ENOENT, after the container was made. Which look follows a "
-                "link?",
+                f"the mount itself would fail with ENOENT, after the container was made. {asked}",
             )
         else:
             refused(answer, yours, "a bind of a symbolic link that leads nowhere", str(tmp_path / "link"))
@@ -294,7 +294,8 @@ def test_4_2_a_relative_path_is_the_shell_s(yours: Yours, tmp_path: Path) -> Non
                 f"the shell's working directory, here {here}. Whose is that directory?",
             )
             found, wanted = parts(mount_spec(answer.value, text)), ["bind", str(tmp_path / source), "/x"]
-            equal(found, wanted, f"-v {text} in the working directory {here}: type, source and target")
+            also = " May a link in it be followed now?" if "link" in text else ""
+            equal(found, wanted, f"-v {text} in the working directory {here}: type, source and target.{also}")
             equal(
                 answer.value.create_source,
                 True,
@@ -704,7 +705,11 @@ def compared(found: dict[str, list[str]], wanted: dict[str, list[str]], target: 
     for path in (target, f"{target}/below"):
         shown = [sorted(mounts[path]) if path in mounts else "no mount" for mounts in (found, wanted)]
         where = "the mount below it" if path != target else "the mount"
-        equal(shown[0], shown[1], f"{what}: {where}, as mountinfo shows it (flags and propagation)")
+        equal(
+            shown[0],
+            shown[1],
+            f"{what}\n    {where}, as mountinfo shows it. Which of the options is not as asked for?",
+        )
 
 
 def test_4_3_the_engine_binds_a_directory_of_the_host(pyctr: Any, tmp_path: Path) -> None:
@@ -768,7 +773,7 @@ def test_4_4_read_only_is_for_this_mount_alone(yours: Yours, tmp_path: Path) -> 
 
 
 def test_4_4_what_the_mount_had_it_keeps(yours: Yours, tmp_path: Path) -> None:
-    kept = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOATIME
+    kept = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOATIME | linux.MS_NOSYMFOLLOW
     with bound(yours, tmp_path, kept) as at:
         before = set(at.tree(at.target)[at.target]) - {"rw"}
         lost = sorted(before - set(changed(at, readonly=True)))
@@ -778,10 +783,10 @@ def test_4_4_what_the_mount_had_it_keeps(yours: Yours, tmp_path: Path) -> None:
             "source's "
             "mount shuts out is let in here. A remount sets all flags anew: which did the mount have?",
         )
-        found = changed(at, flags=linux.MS_NOSYMFOLLOW)
+        found = changed(at, flags=linux.MS_NODIRATIME)
         expect(
             "ro" in found,
-            "a mount was made read-only; then flags=MS_NOSYMFOLLOW was added, readonly=False, and now it has "
+            "a mount was made read-only; then flags=MS_NODIRATIME was added, readonly=False, and now it has "
             f"{found}: "
             "readonly=False does not ask for more than it had. What did it have?",
         )
@@ -792,9 +797,14 @@ def test_4_4_flags_are_added_also_without_read_only(yours: Yours, tmp_path: Path
         found = changed(at, flags=linux.MS_NOSUID)
         expect(
             "nosuid" in found,
-            f"flags=MS_NOSUID, readonly=False: the mount's flags are {found}, without nosuid. Who asked for it?",
+            f"flags=MS_NOSUID, readonly=False: the mount's flags are {found}, without nosuid. For which of the "
+            "arguments does it take a remount?",
         )
-        expect("nodev" in found, f"flags=MS_NOSUID: the nodev that it had is lost, its flags are {found}: why?")
+        expect(
+            "nodev" in found,
+            f"flags=MS_NOSUID: the nodev that it had is lost, its flags are {found}: which flags does a remount "
+            "set?",
+        )
         equal(at.look(lambda: refusal(f"{at.target}/file")), "written", "readonly=False: a write to the mount")
 
 
@@ -809,17 +819,19 @@ PROPAGATIONS = {
 
 
 def test_4_4_propagation_says_where_later_mounts_appear(yours: Yours, tmp_path: Path) -> None:
-    for propagation, wanted in PROPAGATIONS.items():
-        with bound(yours, tmp_path / propagation_directory(tmp_path, propagation), shared=True, below=True) as at:
-            changed(at, propagation=propagation)
-            changed(at, readonly=True, propagation=propagation)
+    for propagation, readonly in [*((name, False) for name in PROPAGATIONS), ("rprivate", True), ("rslave", True)]:
+        wanted = PROPAGATIONS[propagation]
+        with bound(yours, tmp_path / new_directory(tmp_path), shared=True, below=True) as at:
+            changed(at, readonly=readonly, propagation=propagation)
+            asked = ", if a remount ignores it" if readonly else ""
             found, below = ({"shared", "master"} & set(words) for words in at.tree(at.target).values())
             expect(
                 found == wanted,
-                f"the source is shared, as systemd makes all mounts, and propagation={propagation} is asked for: "
+                f"the source is shared, as systemd makes all mounts, and propagation={propagation}, "
+                f"readonly={readonly} is asked for: "
                 f"mountinfo shows {sorted(found) or 'a private mount'}; it should be "
                 f"{sorted(wanted) or 'private'}. "
-                "What sets a mount's propagation?",
+                f"What sets a mount's propagation{asked}?",
             )
             wanted_below = wanted if propagation.startswith("r") else {"shared"}
             expect(
@@ -831,8 +843,8 @@ def test_4_4_propagation_says_where_later_mounts_appear(yours: Yours, tmp_path: 
             )
 
 
-def propagation_directory(top: Path, name: str) -> str:
-    (top / name).mkdir()
+def new_directory(top: Path) -> str:
+    (top / (name := str(len(os.listdir(top))))).mkdir()
     return name
 
 
@@ -923,7 +935,7 @@ def test_4_4_any_combination_is_what_was_asked_for(yours: Yours, tmp_path: Path)
         said = "\n    and then ".join(
             f"change_mount(target, {spelled(without_recursive(each))})" for each in calls
         )
-        compared(found, wanted, target, f"a mount with {before[target]}:\n    {said}\n   ")
+        compared(found, wanted, target, f"a mount had {', '.join(before[target])}; then\n    {said}")
     compared(found, wanted, f"{tmp_path}/source", "after all of this, the source itself")
 
 
