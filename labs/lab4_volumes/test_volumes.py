@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit.checks.arena import Answer, Died, Fd
+from labs.kit.checks.arena import Answer, Died, Fd, Raised
 from labs.kit.checks.expect import CheckFailed, equal, expect, in_child
 from labs.kit.checks.syscalls import FILES, MOUNTS, Fault, Watch
 from labs.kit.subject import codec
@@ -240,7 +240,7 @@ def test_4_2_a_name_is_not_a_path(yours: Yours) -> None:
     equal(
         parsed(yours, "name:/data").create_source,
         False,
-        "create_source of -v name:/data: a volume is not a directory of the host that would have to be made",
+        "create_source of -v name:/data: which directory of the host would have to be made for a name?",
     )
 
 
@@ -251,7 +251,7 @@ def test_4_2_a_path_is_bound_and_made_if_it_is_missing(yours: Yours) -> None:
     equal(
         parsed(yours, "/host:/data").create_source,
         True,
-        "create_source of -v /host:/data: with -v a missing directory is made",
+        "create_source of -v /host:/data: what becomes of a directory that is missing, with -v?",
     )
     equal(parsed(yours, "/host:/data").readonly, False, "readonly of -v /host:/data, without an option")
 
@@ -268,7 +268,11 @@ def test_4_2_the_third_part_is_options(yours: Yours) -> None:
         "-v /a:/b:ro: type, source and target. What separates the parts?",
     )
     mount = parsed(yours, "/a:/b:ro,rslave")
-    equal([mount.readonly, mount.propagation], [True, "rslave"], "-v /a:/b:ro,rslave: readonly and propagation")
+    equal(
+        [mount.readonly, mount.propagation],
+        [True, "rslave"],
+        "-v /a:/b:ro,rslave: readonly and propagation. Who reads the options?",
+    )
     equal(parsed(yours, "name:/b:ro").readonly, True, "readonly of -v name:/b:ro")
     equal(parsed(yours, "name:/b:nocopy").nocopy, True, "nocopy of -v name:/b:nocopy")
 
@@ -296,11 +300,7 @@ def test_4_2_a_relative_path_is_the_shell_s(yours: Yours, tmp_path: Path) -> Non
             found, wanted = parts(mount_spec(answer.value, text)), ["bind", str(tmp_path / source), "/x"]
             also = " May a link in it be followed now?" if "link" in text else ""
             equal(found, wanted, f"-v {text} in the working directory {here}: type, source and target.{also}")
-            equal(
-                answer.value.create_source,
-                True,
-                f"create_source of -v {text}: with -v a missing directory is made",
-            )
+            equal(answer.value.create_source, True, f"create_source of -v {text}: what if it is missing?")
 
 
 EMPTY, MANY, OPTIONS = "empty section between colons", "too many colons", "invalid volume specification"
@@ -329,14 +329,15 @@ def test_4_2_empty_parts_and_too_many_are_refused(yours: Yours) -> None:
 
 def test_4_2_options_are_not_a_target(yours: Yours) -> None:
     for text in ("/data:ro", "name:rw", "/data:ro,rslave", "/data:nocopy", "./x:z"):
-        message = not_taken(yours, text, "its second part is options, not a target: what is mounted where?")
+        modes = text.partition(":")[2]
+        why = f"its second part is options, and nobody meant {modes!r} as a path. What tells them apart?"
+        not_taken(yours, text, why, f"{OPTIONS}: '{text}'")
+        answer = yours.answer((text,))
         expect(
-            "must be absolute" not in message,
-            f"-v {text} is refused with {message!r}: that is no help, as nobody meant `{text.partition(':')[2]}` "
-            "as a "
-            f"path. Docker says {OPTIONS}: {text!r}. What tells options from a target?",
+            answer.raised is not None and answer.raised.text.endswith(f"{OPTIONS}: '{text}'"),
+            f"-v '{text}' is refused with\n    {answer.raised}\nand Docker says no more than {OPTIONS}: "
+            f"'{text}', as {why}",
         )
-        in_docker_s_words(message, f"{OPTIONS}: '{text}'", text)
 
 
 def not_taken(yours: Yours, text: str, why: str, words: str = "") -> str:
@@ -346,15 +347,23 @@ def not_taken(yours: Yours, text: str, why: str, words: str = "") -> str:
         answer.raised is not None,
         f"-v '{text}' is let through, and gives {answer.value!r}. It should be refused: {why}",
     )
-    message = yours.refused(answer, InvalidArgument, f"The text is -v '{text}', and {why}").text
-    in_docker_s_words(message, words, text)
-    return message
+    raised = yours.refused(answer, InvalidArgument, f"The text is -v '{text}', and {why}")
+    in_docker_s_words(raised, words, text, why)
+    return raised.text
 
 
-def in_docker_s_words(message: str, words: str, text: str) -> None:
+def in_docker_s_words(raised: Raised, words: str, text: str, why: str) -> None:
+    if "finish_volume" in raised.line:
+        expect(
+            words in raised.text,
+            f"-v '{text}' comes as far as spec.finish_volume, which refuses it with\n    {raised.text}\nIt "
+            "should be "
+            f"refused before, in Docker's words\n    {words}\nas {why}",
+        )
     expect(
-        words in message,
-        f"-v '{text}' is refused, as it should be, but with the words\n    {message}\nDocker's are\n    {words}\n"
+        words in raised.text,
+        f"-v '{text}' is refused, as it should be, but with the words\n    {raised.text}\nDocker's are\n    "
+        f"{words}\n"
         "Who searches for the words of a message, and where?",
     )
 
@@ -414,14 +423,16 @@ def explain(yours: Yours, text: str) -> None:
     try:
         wanted: Any = codec.decode(codec.encode(spec.parse_volume(text)))
     except InvalidArgument as error:
-        message = not_taken(yours, text, f"Docker says {error.message!r}. Which part is it about?")
+        why = f"Docker says {error.message!r}. Which part is it about?"
+        message = not_taken(yours, text, why)
         expect(message, f"-v '{text}' is refused without a word: what can the user do about it?")
         if text:
-            in_docker_s_words(message, error.message, text)
+            not_taken(yours, text, why, error.message)
         return
     found = parsed(yours, text)
+    asked = " Is white space part of a path?" if any(map(str.isspace, text)) else " Which part is it about?"
     for name, value in wanted.fields.items():
-        equal(found.fields.get(name), value, f"-v {text!r}: the attribute {name} of the MountSpec")
+        equal(found.fields.get(name), value, f"-v {text!r}: the attribute {name} of the MountSpec.{asked}")
 
 
 def test_4_2_the_engine_mounts_what_was_asked_for(pyctr: Any, tmp_path: Path) -> None:
@@ -1054,13 +1065,29 @@ def test_4_5_a_new_volume_gets_what_the_image_has_there(yours: Yours, image: Ima
     os.chmod(image.root / "srv", 0o1777)
     os.utime(image.root / "srv", (3, 4))
     before = listing(image.root)
-    equal(image.fill(yours), True, "what is returned for a copy that was made")
+    names: set[str] = set()
+    with yours.at() as function:
+        watch = Watch((*CHANGES, "openat"), before=lambda call: names.update(os.listdir(image.data)))
+        answer = image.answer(function, watch=watch)
+    expect(answer.raised is None, f"fill_volume fails\n    {answer.raised}")
+    equal(answer.value, True, "what is returned for a copy that was made")
+    foreign = sorted(names - set(os.listdir(image.root / "srv")))
+    expect(
+        not foreign,
+        f"while the volume was filled it had {', '.join(foreign)}, which the image does not have; a container "
+        "that uses "
+        "the volume sees it. Which directory is yours alone?",
+    )
     equal(
         image.contents(),
         [".hidden", "one", "sub", "sub/again", "sub/two"],
         "the volume's files, of an image with .hidden, one, sub/again and sub/two at that path",
     )
-    equal(listing(image.data), listing(image.root / "srv"), "the volume, file by file, and the image's directory")
+    equal(
+        listing(image.data),
+        listing(image.root / "srv"),
+        "the volume, file by file, and the image's directory: what does your copy lose?",
+    )
     equal(listing(image.root), before, "the image itself, after a copy was made of it: what is copied where?")
     expect(
         not image.marker.exists(),
@@ -1127,7 +1154,11 @@ def test_4_5_any_directory_of_the_image(yours: Yours, image: Image) -> None:
         ("/", sorted([ODD, "empty", "srv"])),
     ):
         one = image.again_with(image.root)
-        equal(one.fill(yours, path), True, f"what is returned for the image's directory {path!r}, which is there")
+        equal(
+            one.fill(yours, path),
+            True,
+            f"what is returned for {path!r} of the image, which is a directory. When is nothing there?",
+        )
         equal(
             sorted(os.listdir(one.data)) if path == "/" else one.contents(),
             wanted,
@@ -1173,7 +1204,7 @@ def test_4_5_a_directory_of_the_host_is_left_alone(yours: Yours, image: Image) -
         equal(
             image.fill(yours, data=mine),
             False,
-            f"what is returned for …/{name}, a directory that is not called _data: it is the host's own",
+            f"what is returned for …/{name}, a directory that is not called _data: whose is it?",
         )
         equal(
             sorted(map(str, image.top.rglob("*"))),
@@ -1224,7 +1255,7 @@ def test_4_5_one_copies_and_the_others_wait(yours: Yours, image: Image) -> None:
 
     try:
         with yours.at() as function, image.opened() as root_fd:
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             pending = function.begin(str(image.data), root_fd, "/srv")
             ended = select.select([function.process.channel], [], [], 0.15)[0]
             expect(

@@ -8,7 +8,7 @@ from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.volumes import spec
 from pyctr_lite.volumes.spec import MountSpec
 
-HINT = "includes invalid characters for a local volume name"
+HINT = "Is white space part of a path?"
 
 
 def parse_volume(text: str) -> MountSpec:

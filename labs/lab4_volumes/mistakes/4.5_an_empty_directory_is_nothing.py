@@ -11,7 +11,7 @@ from pyctr_lite.volumes import fill
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-HINT = "which is there"
+HINT = "When is nothing there?"
 
 
 def fill_volume(data_directory: str, root_fd: int, path: str) -> bool:
