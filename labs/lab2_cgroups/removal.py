@@ -19,8 +19,8 @@ def remove(directory: str, version: int, deadline: float) -> None:
     """Remove a group and those below it from one hierarchy of a version. Idempotent.
 
     Waits until `deadline` (a time.monotonic()) for processes to end, in version 2 for the kernel's event. Tries at
-    least once, even after the deadline. Fails with EBUSY if processes are left then, and at once with any other
-    error of rmdir(2). Source: cgroups(7).
+    least once, even after the deadline. Fails with EBUSY and the group's path if processes are left then, and at
+    once with any other error. Source: cgroups(7).
     """
     # 1. A group is a directory whose files are the kernel's: they vanish with it. Which call removes a directory
     #    alone? (`explain.step(text, function, *args)` makes a call that `--explain` shows.)

@@ -273,9 +273,15 @@ def test_3_2_nothing_of_the_old_root_is_mounted_any_more(yours: Yours, root: Pat
 
     with host(yours) as (function, look):
         look(arrange)
-        before = table(function, root)
+        before, everything = table(function, root), table(function)
         entered(function.answer((str(root),)))
         after = table(function)
+    made = [after[id][2] for id in after.keys() - everything.keys()]
+    expect(
+        not made,
+        f"a mount that was not there before is now in /proc/self/mountinfo, at {made}: the new root is a mount "
+        "point already. What is yours for?",
+    )
     left = sorted(after.keys() - before.keys())
     expect(
         not left,
@@ -533,6 +539,11 @@ def leads(yours: Function, image: Image, path: str, wanted: str, about: str) -> 
         "(RESOLVE_BENEATH does so), as `..` and a leading slash do. In a root of its own nothing leads out: which "
         "flag takes the descriptor for `/`?",
     )
+    expect(
+        found != f"/{path}" or wanted == found,
+        f"open_in_root(root, {path!r}) opens the symbolic link itself; it should open {wanted}, which the link "
+        "leads to. Which flag keeps a link at the end of a path from being followed?",
+    )
     equal(found, wanted, f"open_in_root(root, {path!r}): {about}")
 
 
@@ -542,6 +553,9 @@ def test_3_3_a_plain_path_is_opened(yours: Yours, image: Image) -> None:
         leads(yours, image, path, wanted, "a plain path in the root. Which file does it lead to?")
     for path, wanted in {"etc/missing": "ENOENT", "missing/name": "ENOENT", "etc/name/x": "ENOTDIR"}.items():
         leads(yours, image, path, wanted, "it leads nowhere. Who is to hear of the kernel's error?")
+    for path in ("etc/name/", "etc/name/.", "/etc/name//", " etc/name", "etc/name "):
+        wanted = "ENOENT" if " " in path else "ENOTDIR"
+        leads(yours, image, path, wanted, "etc/name is a file. Which characters of the path reach the kernel?")
 
 
 def test_3_3_dot_dot_stops_at_the_root(yours: Yours, image: Image) -> None:
@@ -755,6 +769,7 @@ def test_3_4_a_name_is_cleaned(yours: Yours) -> None:
         b"///a": b"a",
         b"a/.": b"a",
         b"a//./": b"a",
+        b"a///b////c": b"a/b/c",
     }
     for name, clean in wanted.items():
         cleaned(yours, name, clean, "empty parts and `.` say nothing. What is left?")
@@ -1264,6 +1279,15 @@ def test_3_6_of_two_entries_with_one_name_the_later_wins(yours: Yours, layers: L
     )
     equal((tmp_path / "elsewhere").read_text(), "the host's", "a file outside of the layer, which a link led to")
     equal(kind_of(layers.layer / "link"), "a file", "what an archive has of which a link comes first, then a file")
+    unpacked(yours, layers, ("turned", b"x"), "turned/", ("fifo", b"x"), One("fifo", kind="FIFO"), about=taken)
+    for name, kind in {"turned": "a directory", "fifo": "a FIFO"}.items():
+        equal(kind_of(layers.layer / name), kind, f"a file {name}, and then {kind} of its name: what is it now?")
+    for name, target in {"nowhere": "missing", "to-whiteout": "gone", "to-directory": "turned"}.items():
+        about = (
+            f"{name} is first a link (to {target}), then a directory: is the name looked at, or where it leads?"
+        )
+        unpacked(yours, layers, ".wh.gone", One(name, b"", "link to", target), f"{name}/", about=about)
+        equal(described(layers.layer)[name].partition(" of ")[0], "a directory 750 0:0", about)
     unpacked(yours, layers, ("both/first", b"x"), One("both/", mode=0o700), ("both/second", b"x"), about=taken)
     equal(
         sorted(os.listdir(layers.layer / "both")),

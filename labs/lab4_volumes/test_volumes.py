@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labs.kit.checks.arena import Answer, Died, Fd
+from labs.kit.checks.arena import Answer, Died, Fd, Raised
 from labs.kit.checks.expect import CheckFailed, equal, expect, in_child
 from labs.kit.checks.syscalls import FILES, MOUNTS, Fault, Watch
 from labs.kit.subject import codec
@@ -44,8 +44,8 @@ def refused(answer: Answer, yours: Yours, what: str, *words: str) -> str:
     for word in words:
         expect(
             word in raised.text,
-            f"{what}: {yours.name} raises InvalidArgument({raised.text!r}), in which the user should find "
-            f"{word!r}. What do they have to know to put it right?",
+            f"{what}: {yours.name} raises an InvalidArgument, as it should, with the message\n    {raised.text}\n"
+            f"in which the user should find\n    {word}\nWhat do they have to know to put it right?",
         )
     return raised.text
 
@@ -151,11 +151,11 @@ def test_4_1_a_link_that_leads_nowhere_is_no_source(yours: Yours, tmp_path: Path
     for create in (False, True):
         answer = yours.answer((str(tmp_path / "link"), create))
         if answer.raised is None:
+            asked = "mkdir(2) says EEXIST to it: is that a directory?" if create else "Which look follows a link?"
             expect(
                 (tmp_path / "link").exists(),
                 f"the source is a symbolic link that leads nowhere, and prepare_source(…, {create}) is content: "
-                "the mount itself would fail with ENOENT, after the container was made. Which look follows a "
-                "link?",
+                f"the mount itself would fail with ENOENT, after the container was made. {asked}",
             )
         else:
             refused(answer, yours, "a bind of a symbolic link that leads nowhere", str(tmp_path / "link"))
@@ -240,7 +240,7 @@ def test_4_2_a_name_is_not_a_path(yours: Yours) -> None:
     equal(
         parsed(yours, "name:/data").create_source,
         False,
-        "create_source of -v name:/data: a volume is not a directory of the host that would have to be made",
+        "create_source of -v name:/data: which directory of the host would have to be made for a name?",
     )
 
 
@@ -251,7 +251,7 @@ def test_4_2_a_path_is_bound_and_made_if_it_is_missing(yours: Yours) -> None:
     equal(
         parsed(yours, "/host:/data").create_source,
         True,
-        "create_source of -v /host:/data: with -v a missing directory is made",
+        "create_source of -v /host:/data: what becomes of a directory that is missing, with -v?",
     )
     equal(parsed(yours, "/host:/data").readonly, False, "readonly of -v /host:/data, without an option")
 
@@ -268,7 +268,11 @@ def test_4_2_the_third_part_is_options(yours: Yours) -> None:
         "-v /a:/b:ro: type, source and target. What separates the parts?",
     )
     mount = parsed(yours, "/a:/b:ro,rslave")
-    equal([mount.readonly, mount.propagation], [True, "rslave"], "-v /a:/b:ro,rslave: readonly and propagation")
+    equal(
+        [mount.readonly, mount.propagation],
+        [True, "rslave"],
+        "-v /a:/b:ro,rslave: readonly and propagation. Who reads the options?",
+    )
     equal(parsed(yours, "name:/b:ro").readonly, True, "readonly of -v name:/b:ro")
     equal(parsed(yours, "name:/b:nocopy").nocopy, True, "nocopy of -v name:/b:nocopy")
 
@@ -294,12 +298,9 @@ def test_4_2_a_relative_path_is_the_shell_s(yours: Yours, tmp_path: Path) -> Non
                 f"the shell's working directory, here {here}. Whose is that directory?",
             )
             found, wanted = parts(mount_spec(answer.value, text)), ["bind", str(tmp_path / source), "/x"]
-            equal(found, wanted, f"-v {text} in the working directory {here}: type, source and target")
-            equal(
-                answer.value.create_source,
-                True,
-                f"create_source of -v {text}: with -v a missing directory is made",
-            )
+            also = " May a link in it be followed now?" if "link" in text else ""
+            equal(found, wanted, f"-v {text} in the working directory {here}: type, source and target.{also}")
+            equal(answer.value.create_source, True, f"create_source of -v {text}: what if it is missing?")
 
 
 EMPTY, MANY, OPTIONS = "empty section between colons", "too many colons", "invalid volume specification"
@@ -328,14 +329,15 @@ def test_4_2_empty_parts_and_too_many_are_refused(yours: Yours) -> None:
 
 def test_4_2_options_are_not_a_target(yours: Yours) -> None:
     for text in ("/data:ro", "name:rw", "/data:ro,rslave", "/data:nocopy", "./x:z"):
-        message = not_taken(yours, text, "its second part is options, not a target: what is mounted where?")
+        modes = text.partition(":")[2]
+        why = f"its second part is options, and nobody meant {modes!r} as a path. What tells them apart?"
+        not_taken(yours, text, why, f"{OPTIONS}: '{text}'")
+        answer = yours.answer((text,))
         expect(
-            "must be absolute" not in message,
-            f"-v {text} is refused with {message!r}: that is no help, as nobody meant `{text.partition(':')[2]}` "
-            "as a "
-            f"path. Docker says {OPTIONS}: {text!r}. What tells options from a target?",
+            answer.raised is not None and answer.raised.text.endswith(f"{OPTIONS}: '{text}'"),
+            f"-v '{text}' is refused with\n    {answer.raised}\nand Docker says no more than {OPTIONS}: "
+            f"'{text}', as {why}",
         )
-        in_docker_s_words(message, f"{OPTIONS}: '{text}'", text)
 
 
 def not_taken(yours: Yours, text: str, why: str, words: str = "") -> str:
@@ -345,15 +347,23 @@ def not_taken(yours: Yours, text: str, why: str, words: str = "") -> str:
         answer.raised is not None,
         f"-v '{text}' is let through, and gives {answer.value!r}. It should be refused: {why}",
     )
-    message = yours.refused(answer, InvalidArgument, f"The text is -v '{text}', and {why}").text
-    in_docker_s_words(message, words, text)
-    return message
+    raised = yours.refused(answer, InvalidArgument, f"The text is -v '{text}', and {why}")
+    in_docker_s_words(raised, words, text, why)
+    return raised.text
 
 
-def in_docker_s_words(message: str, words: str, text: str) -> None:
+def in_docker_s_words(raised: Raised, words: str, text: str, why: str) -> None:
+    if "finish_volume" in raised.line:
+        expect(
+            words in raised.text,
+            f"-v '{text}' comes as far as spec.finish_volume, which refuses it with\n    {raised.text}\nIt "
+            "should be "
+            f"refused before, in Docker's words\n    {words}\nas {why}",
+        )
     expect(
-        words in message,
-        f"-v '{text}' is refused, as it should be, but with the words\n    {message}\nDocker's are\n    {words}\n"
+        words in raised.text,
+        f"-v '{text}' is refused, as it should be, but with the words\n    {raised.text}\nDocker's are\n    "
+        f"{words}\n"
         "Who searches for the words of a message, and where?",
     )
 
@@ -413,14 +423,16 @@ def explain(yours: Yours, text: str) -> None:
     try:
         wanted: Any = codec.decode(codec.encode(spec.parse_volume(text)))
     except InvalidArgument as error:
-        message = not_taken(yours, text, f"Docker says {error.message!r}. Which part is it about?")
+        why = f"Docker says {error.message!r}. Which part is it about?"
+        message = not_taken(yours, text, why)
         expect(message, f"-v '{text}' is refused without a word: what can the user do about it?")
         if text:
-            in_docker_s_words(message, error.message, text)
+            not_taken(yours, text, why, error.message)
         return
     found = parsed(yours, text)
+    asked = " Is white space part of a path?" if any(map(str.isspace, text)) else " Which part is it about?"
     for name, value in wanted.fields.items():
-        equal(found.fields.get(name), value, f"-v {text!r}: the attribute {name} of the MountSpec")
+        equal(found.fields.get(name), value, f"-v {text!r}: the attribute {name} of the MountSpec.{asked}")
 
 
 def test_4_2_the_engine_mounts_what_was_asked_for(pyctr: Any, tmp_path: Path) -> None:
@@ -704,7 +716,11 @@ def compared(found: dict[str, list[str]], wanted: dict[str, list[str]], target: 
     for path in (target, f"{target}/below"):
         shown = [sorted(mounts[path]) if path in mounts else "no mount" for mounts in (found, wanted)]
         where = "the mount below it" if path != target else "the mount"
-        equal(shown[0], shown[1], f"{what}: {where}, as mountinfo shows it (flags and propagation)")
+        equal(
+            shown[0],
+            shown[1],
+            f"{what}\n    {where}, as mountinfo shows it. Which of the options is not as asked for?",
+        )
 
 
 def test_4_3_the_engine_binds_a_directory_of_the_host(pyctr: Any, tmp_path: Path) -> None:
@@ -768,7 +784,7 @@ def test_4_4_read_only_is_for_this_mount_alone(yours: Yours, tmp_path: Path) -> 
 
 
 def test_4_4_what_the_mount_had_it_keeps(yours: Yours, tmp_path: Path) -> None:
-    kept = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOATIME
+    kept = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOATIME | linux.MS_NOSYMFOLLOW
     with bound(yours, tmp_path, kept) as at:
         before = set(at.tree(at.target)[at.target]) - {"rw"}
         lost = sorted(before - set(changed(at, readonly=True)))
@@ -778,10 +794,10 @@ def test_4_4_what_the_mount_had_it_keeps(yours: Yours, tmp_path: Path) -> None:
             "source's "
             "mount shuts out is let in here. A remount sets all flags anew: which did the mount have?",
         )
-        found = changed(at, flags=linux.MS_NOSYMFOLLOW)
+        found = changed(at, flags=linux.MS_NODIRATIME)
         expect(
             "ro" in found,
-            "a mount was made read-only; then flags=MS_NOSYMFOLLOW was added, readonly=False, and now it has "
+            "a mount was made read-only; then flags=MS_NODIRATIME was added, readonly=False, and now it has "
             f"{found}: "
             "readonly=False does not ask for more than it had. What did it have?",
         )
@@ -792,9 +808,14 @@ def test_4_4_flags_are_added_also_without_read_only(yours: Yours, tmp_path: Path
         found = changed(at, flags=linux.MS_NOSUID)
         expect(
             "nosuid" in found,
-            f"flags=MS_NOSUID, readonly=False: the mount's flags are {found}, without nosuid. Who asked for it?",
+            f"flags=MS_NOSUID, readonly=False: the mount's flags are {found}, without nosuid. For which of the "
+            "arguments does it take a remount?",
         )
-        expect("nodev" in found, f"flags=MS_NOSUID: the nodev that it had is lost, its flags are {found}: why?")
+        expect(
+            "nodev" in found,
+            f"flags=MS_NOSUID: the nodev that it had is lost, its flags are {found}: which flags does a remount "
+            "set?",
+        )
         equal(at.look(lambda: refusal(f"{at.target}/file")), "written", "readonly=False: a write to the mount")
 
 
@@ -809,17 +830,19 @@ PROPAGATIONS = {
 
 
 def test_4_4_propagation_says_where_later_mounts_appear(yours: Yours, tmp_path: Path) -> None:
-    for propagation, wanted in PROPAGATIONS.items():
-        with bound(yours, tmp_path / propagation_directory(tmp_path, propagation), shared=True, below=True) as at:
-            changed(at, propagation=propagation)
-            changed(at, readonly=True, propagation=propagation)
+    for propagation, readonly in [*((name, False) for name in PROPAGATIONS), ("rprivate", True), ("rslave", True)]:
+        wanted = PROPAGATIONS[propagation]
+        with bound(yours, tmp_path / new_directory(tmp_path), shared=True, below=True) as at:
+            changed(at, readonly=readonly, propagation=propagation)
+            asked = ", if a remount ignores it" if readonly else ""
             found, below = ({"shared", "master"} & set(words) for words in at.tree(at.target).values())
             expect(
                 found == wanted,
-                f"the source is shared, as systemd makes all mounts, and propagation={propagation} is asked for: "
+                f"the source is shared, as systemd makes all mounts, and propagation={propagation}, "
+                f"readonly={readonly} is asked for: "
                 f"mountinfo shows {sorted(found) or 'a private mount'}; it should be "
                 f"{sorted(wanted) or 'private'}. "
-                "What sets a mount's propagation?",
+                f"What sets a mount's propagation{asked}?",
             )
             wanted_below = wanted if propagation.startswith("r") else {"shared"}
             expect(
@@ -831,8 +854,8 @@ def test_4_4_propagation_says_where_later_mounts_appear(yours: Yours, tmp_path: 
             )
 
 
-def propagation_directory(top: Path, name: str) -> str:
-    (top / name).mkdir()
+def new_directory(top: Path) -> str:
+    (top / (name := str(len(os.listdir(top))))).mkdir()
     return name
 
 
@@ -923,7 +946,7 @@ def test_4_4_any_combination_is_what_was_asked_for(yours: Yours, tmp_path: Path)
         said = "\n    and then ".join(
             f"change_mount(target, {spelled(without_recursive(each))})" for each in calls
         )
-        compared(found, wanted, target, f"a mount with {before[target]}:\n    {said}\n   ")
+        compared(found, wanted, target, f"a mount had {', '.join(before[target])}; then\n    {said}")
     compared(found, wanted, f"{tmp_path}/source", "after all of this, the source itself")
 
 
@@ -1042,13 +1065,29 @@ def test_4_5_a_new_volume_gets_what_the_image_has_there(yours: Yours, image: Ima
     os.chmod(image.root / "srv", 0o1777)
     os.utime(image.root / "srv", (3, 4))
     before = listing(image.root)
-    equal(image.fill(yours), True, "what is returned for a copy that was made")
+    names: set[str] = set()
+    with yours.at() as function:
+        watch = Watch((*CHANGES, "openat"), before=lambda call: names.update(os.listdir(image.data)))
+        answer = image.answer(function, watch=watch)
+    expect(answer.raised is None, f"fill_volume fails\n    {answer.raised}")
+    equal(answer.value, True, "what is returned for a copy that was made")
+    foreign = sorted(names - set(os.listdir(image.root / "srv")))
+    expect(
+        not foreign,
+        f"while the volume was filled it had {', '.join(foreign)}, which the image does not have; a container "
+        "that uses "
+        "the volume sees it. Which directory is yours alone?",
+    )
     equal(
         image.contents(),
         [".hidden", "one", "sub", "sub/again", "sub/two"],
         "the volume's files, of an image with .hidden, one, sub/again and sub/two at that path",
     )
-    equal(listing(image.data), listing(image.root / "srv"), "the volume, file by file, and the image's directory")
+    equal(
+        listing(image.data),
+        listing(image.root / "srv"),
+        "the volume, file by file, and the image's directory: what does your copy lose?",
+    )
     equal(listing(image.root), before, "the image itself, after a copy was made of it: what is copied where?")
     expect(
         not image.marker.exists(),
@@ -1115,7 +1154,11 @@ def test_4_5_any_directory_of_the_image(yours: Yours, image: Image) -> None:
         ("/", sorted([ODD, "empty", "srv"])),
     ):
         one = image.again_with(image.root)
-        equal(one.fill(yours, path), True, f"what is returned for the image's directory {path!r}, which is there")
+        equal(
+            one.fill(yours, path),
+            True,
+            f"what is returned for {path!r} of the image, which is a directory. When is nothing there?",
+        )
         equal(
             sorted(os.listdir(one.data)) if path == "/" else one.contents(),
             wanted,
@@ -1161,7 +1204,7 @@ def test_4_5_a_directory_of_the_host_is_left_alone(yours: Yours, image: Image) -
         equal(
             image.fill(yours, data=mine),
             False,
-            f"what is returned for …/{name}, a directory that is not called _data: it is the host's own",
+            f"what is returned for …/{name}, a directory that is not called _data: whose is it?",
         )
         equal(
             sorted(map(str, image.top.rglob("*"))),
@@ -1212,7 +1255,7 @@ def test_4_5_one_copies_and_the_others_wait(yours: Yours, image: Image) -> None:
 
     try:
         with yours.at() as function, image.opened() as root_fd:
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             pending = function.begin(str(image.data), root_fd, "/srv")
             ended = select.select([function.process.channel], [], [], 0.15)[0]
             expect(

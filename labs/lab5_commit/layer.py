@@ -22,24 +22,30 @@ if TYPE_CHECKING:
 def add_whiteout(self: LayerWriter, prefix: bytes, name: bytes) -> None:
     """Add an empty file `.wh.<name>`, which marks `name` as deleted in the directory with the path `prefix`.
 
-    Its time is 0: overlayfs uses one inode for many whiteouts, with the time of the first.
+    `prefix` ends with a slash, or is empty for the top. The marker's mode is 0600; its owner, group and time
+    are 0: overlayfs uses one inode for many whiteouts, with the time of the first.
     Source: OCI image-spec layer.md, section Whiteouts.
     """
-    # 1. The marker has the name of what is deleted with `whiteout.PREFIX` before it, and lies where that lay.
-    #    `prefix` is the path of the directory, with a slash at its end (or empty).
-    # 2. It is an empty regular file: `header.entry_header(path, header.REGULAR, mode=0o600)` gives its bytes.
-    # 3. Write them to the stream. A layer of an image never holds the 0:0 device that overlayfs uses: other
-    #    engines would not know what it means.
+    # - A layer has no devices 0:0: other engines would not know what they mean. What does image-spec have
+    #   instead, under which name, and in which directory? All names are bytes, `whiteout.PREFIX` is, too.
+    # - `header.entry_header(path, type, mode=…)` returns the bytes of an entry without data. The types are
+    #   header.REGULAR, header.DIRECTORY and so on; what you do not give is 0.
+    # - Bytes belong to the archive when they are written to its stream.
     raise Todo("5.3")
 
 
 def add_entries(self: LayerWriter, directory: int, prefix: bytes) -> None:
-    """Add the entries of a directory, sorted by the bytes of their names; `prefix` is its path."""
-    # 1. `os.listdir(directory)` takes a descriptor. Its order is the file system's own, and another on the
-    #    next machine: what order makes the bytes the same everywhere? Names in an archive are bytes
-    #    (`os.fsencode`).
-    # 2. Add each with `self.add_entry(…)`.
-    # 3. In a container that runs a name can be gone by now (FileNotFoundError): that is no fault.
+    """Add the entries of an open directory, sorted by the bytes of their names; `prefix` is its path.
+
+    `prefix` ends with a slash, or is empty for the top. An entry that was deleted meanwhile is left out; any
+    other error is raised.
+    """
+    # - `os.listdir` takes a descriptor as well as a path. Its order is the file system's, and another one on the
+    #   next machine. Which order is the same everywhere? Mind that a name in an archive is bytes (`os.fsencode`),
+    #   and that text is sorted differently.
+    # - `self.add_entry` adds an entry of any kind.
+    # - The container may be running: what if a name is gone by now? And if it is there, but cannot be read: who
+    #   should hear of it?
     raise Todo("5.4")
 
 
@@ -54,11 +60,14 @@ def add_header(
     device: tuple[int, int] = (0, 0),
     xattrs: dict[str, bytes] | None = None,
 ) -> None:
-    """Write the header of an inode; no time is later than `self.latest`, unless that is None."""
-    # 1. The header is `header.entry_header(path, type, mode=…, uid=…, gid=…, size=…, mtime=…, linkname=…,
-    #    device=…, xattrs=…)`. `status.st_mode` holds the kind of file as well: the header wants the
-    #    permission bits alone (`stat.S_IMODE`).
-    # 2. A tar's times are whole seconds: round down, `status.st_mtime_ns` is in nanoseconds.
-    # 3. Where `self.latest` is set, no time is later than that.
-    # 4. Write it to the stream.
+    """Write the header of an inode: permissions, owner and time are those of `status`, the rest is as given.
+
+    The time is in whole seconds, rounded down. No time is later than `self.latest`, unless that is None.
+    """
+    # - `header.entry_header(path, type, mode=…, uid=…, gid=…, size=…, mtime=…, linkname=…, device=…, xattrs=…)`
+    #   returns the bytes, and `self.stream` takes them. Which of the values are your arguments, which come from
+    #   `status`?
+    # - `status.st_mode` is more than permissions. Which of its bits belong in a header, and which do not?
+    # - A time has a fraction, and may lie before 1970. Which member of `status` is exact, and which way is down?
+    # - `self.latest` is None if there is no limit. Is 0 a limit?
     raise Todo("5.5")

@@ -89,11 +89,13 @@ def test_5_1_the_topmost_layer_that_has_the_name_decides(yours: Yours, tmp_path:
     make(layers.top / "high", "file")
     for layer in (layers.middle, layers.bottom):
         make(layer / "both", "file")
+        make(layer / "turned", "file")
     equal(layers.entry("low"), "bottom/low", "a file that only the bottom layer has")
     equal(layers.entry("high"), "top/high", "a file that only the top layer has")
     about = "a file that two layers have. The list begins with the topmost layer: which one does an overlay show?"
     equal(layers.entry("both"), "middle/both", about)
-    equal(layers.entry("both", layers.all[::-1]), "bottom/both", f"the layers in the opposite order: {about}")
+    about = f"the layers in the opposite order: {about}"
+    equal(layers.entry("turned", layers.all[::-1]), "bottom/turned", about)
     equal(layers.entry("none"), None, "a name that no layer has")
     equal(layers.entry("none", []), None, "no layers at all")
 
@@ -392,6 +394,23 @@ def test_5_2_links_are_not_followed(yours: Yours, tmp_path: Path) -> None:
             equal(tree.changes(f"new-{name}"), [f"A /new-{name}"], about)
 
 
+def test_5_2_below_a_directory_its_own_layers_count(yours: Yours, tmp_path: Path) -> None:
+    with tree_of(yours, tmp_path) as tree:
+        for layer in tree.all:
+            make(layer / "dir", "directory")
+        make(tree.bottom / "name", "file")
+        make(tree.upper / "dir/name", "file")
+        about = (
+            "a new file /dir/name. The image has a file /name, and none in /dir: with which directories of the "
+            "layers are the entries of /dir compared?"
+        )
+        equal(tree.changes("dir"), ["A /dir/name", "C /dir"], about)
+        set_time(make(tree.upper / "dir/copied", "file"), 1_700_000_000_123_456_789)
+        set_time(make(tree.bottom / "dir/copied", "file"), 1_700_000_000_123_456_789)
+        (tree.upper / "dir/name").unlink()
+        equal(tree.changes("dir"), [], "a file of /dir, copied up and not changed, that only the bottom layer has")
+
+
 def test_5_2_a_directory_is_reported_with_what_is_below_it(yours: Yours, tmp_path: Path) -> None:
     with tree_of(yours, tmp_path) as tree:
         make(tree.upper / "new", "directory")
@@ -413,23 +432,6 @@ def test_5_2_a_directory_is_reported_with_what_is_below_it(yours: Yours, tmp_pat
         make(tree.bottom / "dir/old", "file")
         make(tree.upper / "dir/old", "whiteout")
         equal(tree.changes("dir"), ["C /dir", "D /dir/old"], "a deleted file in a directory of the image")
-
-
-def test_5_2_below_a_directory_its_own_layers_count(yours: Yours, tmp_path: Path) -> None:
-    with tree_of(yours, tmp_path) as tree:
-        for layer in tree.all:
-            make(layer / "dir", "directory")
-        make(tree.bottom / "name", "file")
-        make(tree.upper / "dir/name", "file")
-        about = (
-            "a new file /dir/name. The image has a file /name, and none in /dir: with which directories of the "
-            "layers are the entries of /dir compared?"
-        )
-        equal(tree.changes("dir"), ["A /dir/name", "C /dir"], about)
-        set_time(make(tree.upper / "dir/copied", "file"), 1_700_000_000_123_456_789)
-        set_time(make(tree.bottom / "dir/copied", "file"), 1_700_000_000_123_456_789)
-        (tree.upper / "dir/name").unlink()
-        equal(tree.changes("dir"), [], "a file of /dir, copied up and not changed, that only the bottom layer has")
 
 
 def test_5_2_one_kind_in_the_place_of_another(yours: Yours, tmp_path: Path) -> None:
@@ -1172,9 +1174,12 @@ def test_5_6_changes_are_made(yours: Yours) -> None:
     image = made(yours, changes=('ENTRYPOINT ["serve"]',))
     about = "Cmd after ENTRYPOINT of -c: the arguments of another program are dropped. Which function knows that?"
     equal(image["config"].get("Cmd"), None, about)
-    found = yours.scene("of_an_iterator", PARENT, CONTAINER, "sha256:new", created=NOW, changes=["ENV C=3"])
-    about = "Env after a change that comes from an iterator: how many times can you go through it?"
-    equal(found["config"].get("Env"), ["A=1", "B=2", "C=3"], about)
+    changes = ["ENV C=3", ConfigChange("USER", "me")]
+    config_of = yours.scene("of_an_iterator", PARENT, CONTAINER, "sha256:new", created=NOW, changes=changes)[
+        "config"
+    ]
+    about = "Env and User after two changes that come from an iterator: how many times can you go through it?"
+    equal([config_of.get("Env"), config_of.get("User")], [["A=1", "B=2", "C=3"], "me"], about)
     about = "FROM changes no config. Who finds out that the change was not made?"
     yours.raises(
         InvalidArgument, PARENT, CONTAINER, "sha256:new", created=NOW, changes=["FROM scratch"], about=about

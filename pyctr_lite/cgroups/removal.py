@@ -14,8 +14,8 @@ def remove(directory: str, version: int, deadline: float) -> None:
     """Remove a group and those below it from one hierarchy of a version. Idempotent.
 
     Waits until `deadline` (a time.monotonic()) for processes to end, in version 2 for the kernel's event. Tries at
-    least once, even after the deadline. Fails with EBUSY if processes are left then, and at once with any other
-    error of rmdir(2). Source: cgroups(7).
+    least once, even after the deadline. Fails with EBUSY and the group's path if processes are left then, and at
+    once with any other error. Source: cgroups(7).
     """
     if _rmdir(directory):
         return

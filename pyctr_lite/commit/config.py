@@ -82,10 +82,11 @@ def new_config(
     """Return the OCI image config of a parent image plus one layer.
 
     `parent_config` is the whole config of the container's image ({} for an import, whose caller adds
-    `architecture` and `os`). `container_config` has Docker's keys (Env, Cmd, …), with the image's values already
-    merged in. `diff_id` is the new layer's, or None if nothing changed: then only a history entry is added.
-    `created` is an RFC 3339 time; `created_by` defaults to the container's command.
-    Source: OCI image-spec config.md.
+    `architecture` and `os`); what is not named here is kept from it. `container_config` has Docker's keys
+    (Env, Cmd, …), with the image's values already merged in. The result shares nothing with the two.
+    `diff_id` is the new layer's, or None if nothing changed: then only a history entry is added. `created` is
+    an RFC 3339 time; `author` defaults to the parent's, `created_by` to the container's command (its Cmd,
+    before `changes`). Source: OCI image-spec config.md.
     """
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     image = copy.deepcopy(dict(parent_config))

@@ -120,7 +120,14 @@ class _Comparison:
 
 
 def entry_changes(upper: int, name: str, lowers: list[str], path: str) -> list[Change]:
-    """Return the change of one entry of an upper directory, and the changes below it."""
+    """Return the change of one entry of an upper directory, and the changes below it.
+
+    `upper` is the open upper directory, `lowers` are the directories merged with it, top first. `path` is the
+    entry's path in the container, for the report. A file that was copied up without a change gives an empty
+    list. A directory is changed if its owner or mode is, or an entry in it. A deleted directory is reported
+    without its former entries.
+    Raises FileNotFoundError if the entry was deleted meanwhile.
+    """
     status = os.stat(name, dir_fd=upper, follow_symlinks=False)
     before = lower_entry(lowers, name)
     if whiteout.is_whiteout(status):
@@ -150,7 +157,11 @@ def differs(before: os.stat_result, after: os.stat_result) -> bool:
 
 
 def lower_entry(lowers: list[str], name: str) -> str | None:
-    """Return the path of the file that an overlay of `lowers` shows as `name`, or None if it shows none."""
+    """Return the path of the file that an overlay of `lowers` shows as `name`, or None if it shows none.
+
+    `lowers` are top first, and the path is `<lower>/<name>`. A symbolic link is not followed: it is the file
+    shown.
+    """
     for lower in lowers:
         path = os.path.join(lower, name)
         try:

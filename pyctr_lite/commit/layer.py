@@ -76,7 +76,11 @@ class LayerWriter:
         self._long_paths = 0
 
     def add_entries(self, directory: int, prefix: bytes) -> None:
-        """Add the entries of a directory, sorted by the bytes of their names; `prefix` is its path."""
+        """Add the entries of an open directory, sorted by the bytes of their names; `prefix` is its path.
+
+        `prefix` ends with a slash, or is empty for the top. An entry that was deleted meanwhile is left out; any
+        other error is raised.
+        """
         for name in sorted(map(os.fsencode, os.listdir(directory))):
             try:
                 self.add_entry(directory, name, prefix)
@@ -212,7 +216,8 @@ class LayerWriter:
     def add_whiteout(self, prefix: bytes, name: bytes) -> None:
         """Add an empty file `.wh.<name>`, which marks `name` as deleted in the directory with the path `prefix`.
 
-        Its time is 0: overlayfs uses one inode for many whiteouts, with the time of the first.
+        `prefix` ends with a slash, or is empty for the top. The marker's mode is 0600; its owner, group and time
+        are 0: overlayfs uses one inode for many whiteouts, with the time of the first.
         Source: OCI image-spec layer.md, section Whiteouts.
         """
         marker = prefix + whiteout.PREFIX + name
@@ -229,16 +234,18 @@ class LayerWriter:
         device: tuple[int, int] = (0, 0),
         xattrs: dict[str, bytes] | None = None,
     ) -> None:
-        """Write the header of an inode; no time is later than `self.latest`, unless that is None."""
+        """Write the header of an inode: permissions, owner and time are those of `status`, the rest is as given.
+
+        The time is in whole seconds, rounded down. No time is later than `self.latest`, unless that is None.
+        """
         mtime = status.st_mtime_ns // 10**9
-        uid, gid = self.owner(status)
         self.stream.write(
             header.entry_header(
                 path,
                 type,
                 mode=stat.S_IMODE(status.st_mode),
-                uid=uid,
-                gid=gid,
+                uid=status.st_uid,
+                gid=status.st_gid,
                 size=size,
                 mtime=mtime if self.latest is None else min(mtime, self.latest),
                 linkname=linkname,
@@ -246,10 +253,6 @@ class LayerWriter:
                 xattrs=xattrs,
             )
         )
-
-    def owner(self, status: os.stat_result) -> tuple[int, int]:
-        """Return the uid and gid for the header."""
-        return status.st_uid, status.st_gid
 
     def path(self, name: bytes) -> bytes:
         """Return the path of a name in the current directory. Raises InvalidArgument if it is too long."""

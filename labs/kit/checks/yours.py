@@ -80,6 +80,7 @@ class Function:
             raise CheckFailed(
                 f"{call} raises\n    {answer.raised}\nIts errno should be {errno_name(number)}. {about}"
             )
+        _fits(answer.raised, call)
         return answer.raised
 
     def answer(
@@ -219,6 +220,19 @@ class State:
             "namespaces": (before.namespaces, self.namespaces),
         }
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _fits(raised: Raised, call: str) -> None:
+    """Fail the check if an OSError's class is that of another errno: who catches the class would be misled."""
+    own = {kind.__name__ for kind in OSError.__subclasses__() if kind.__module__ == "builtins"}
+    if raised.errno is None or not own & {raised.name}:
+        return
+    usual = type(OSError(raised.errno, "")).__name__
+    expect(
+        raised.name == usual,
+        f"{call} raises {raised.name} with the errno {errno_name(raised.errno)}, whose class is {usual}: who "
+        f"catches the one and does not mean the other?\n    {raised}",
+    )
 
 
 def _list(items: list[Any]) -> str:

@@ -8,7 +8,7 @@ from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.volumes import spec
 from pyctr_lite.volumes.spec import MountSpec
 
-HINT = "What tells options from a target?"
+HINT = "What tells them apart?"
 
 
 def parse_volume(text: str) -> MountSpec:

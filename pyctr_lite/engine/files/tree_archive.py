@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from pyctr_lite.commit import content, header, layer, stream
 from pyctr_lite.rootfs import idmapped
@@ -130,6 +131,13 @@ class TreeArchive(layer.LayerWriter):
         for offset, size in pieces:
             self.add_range(fd, offset, offset + size)
         self.stream.write_zeros(-length % header.BLOCK)
+
+    def add_header(self, path: bytes, type: bytes, status: os.stat_result, **more: Any) -> None:
+        """Write the header of an inode, with its owner as seen in the user namespace."""
+        if self.id_range is not None:
+            members = [*status[:4], *self.owner(status), *status[6:10]]
+            status = os.stat_result(members, {"st_mtime_ns": status.st_mtime_ns})
+        super().add_header(path, type, status, **more)
 
     def owner(self, status: os.stat_result) -> tuple[int, int]:
         """Return the owner, as seen in the user namespace: ids outside the range become nobody."""

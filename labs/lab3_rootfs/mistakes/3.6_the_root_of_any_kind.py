@@ -1,0 +1,34 @@
+"""An entry for the root is not looked at: a link as the root is taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyctr_lite.rootfs import attributes, layer, tar, whiteout
+
+if TYPE_CHECKING:
+    from pyctr_lite.rootfs.tree import Tree
+
+HINT = "what can lie in that?"
+
+
+def apply_entry(tree: Tree, reader: tar.TarReader, entry: tar.Entry, path: bytes) -> None:
+    parent, _, name = path.rpartition(b"/")
+    if not path:
+        attributes.set_on_name(tree.root, b".", entry)
+        return
+    if name == whiteout.OPAQUE_NAME:
+        whiteout.make_opaque(tree.directory(parent))
+        return
+    if name.startswith(whiteout.METADATA_PREFIX):
+        return
+    if name.startswith(whiteout.PREFIX):
+        whiteout.make(tree.directory(parent), whiteout.hidden_name(name))
+        return
+    try:
+        layer.make_inode(tree, tree.directory(parent), name, reader, entry)
+    except FileExistsError:
+        hidden = tree.remove(tree.directory(parent), name)
+        layer.make_inode(tree, tree.directory(parent), name, reader, entry)
+        if hidden:
+            whiteout.make(tree.directory(parent), name)

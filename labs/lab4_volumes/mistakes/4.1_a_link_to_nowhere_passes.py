@@ -1,0 +1,25 @@
+"""os.path.lexists sees the link, not where it leads: the bind fails much later."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import options
+from pyctr_lite.volumes import bind
+
+HINT = "Which look follows a link?"
+
+
+def prepare_source(path: str, create: bool) -> None:
+    if os.path.lexists(path):
+        return
+    if not create:
+        raise InvalidArgument(f"bind source path does not exist: {path}")
+    try:
+        explain.step(f'mkdir("{path}")', os.makedirs, path, mode=0o755, exist_ok=True)
+    except OSError as error:
+        message = f"error while creating mount source path '{path}': {error.strerror}"
+        raise InvalidArgument(message) from error

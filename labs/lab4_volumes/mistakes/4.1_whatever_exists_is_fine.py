@@ -1,0 +1,27 @@
+"""FileExistsError is passed over, for the sake of a race; a link that leads nowhere is one, too."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import options
+from pyctr_lite.volumes import bind
+
+HINT = "mkdir(2) says EEXIST to it: is that a directory?"
+
+
+def prepare_source(path: str, create: bool) -> None:
+    if os.path.exists(path):
+        return
+    if not create:
+        raise InvalidArgument(f"bind source path does not exist: {path}")
+    try:
+        explain.step(f'mkdir("{path}")', os.makedirs, path, mode=0o755, exist_ok=True)
+    except FileExistsError:
+        return
+    except OSError as error:
+        message = f"error while creating mount source path '{path}': {error.strerror}"
+        raise InvalidArgument(message) from error

@@ -1,0 +1,37 @@
+"""All is refused that should be, in words that nobody can search for."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.volumes import spec
+from pyctr_lite.volumes.spec import MountSpec
+
+HINT = "Who searches for the words of a message"
+
+
+def parse_volume(text: str) -> MountSpec:
+    parts = text.split(":")
+    if not text:
+        raise InvalidArgument("invalid empty volume spec")
+    if not all(parts):
+        raise InvalidArgument(f"invalid spec: {text}: empty section between colons")
+    source, modes = "", ""
+    match parts:
+        case [target]:
+            pass
+        case [source, target]:
+            if spec.are_modes(target):
+                raise InvalidArgument(f"invalid volume specification: '{text}'")
+        case [source, target, modes]:
+            pass
+        case _:
+            raise InvalidArgument(f"{text} has too many parts")
+    if source.startswith("."):
+        source = os.path.abspath(source)
+    is_path = source.startswith("/")
+    mount = MountSpec("bind" if is_path else "volume", source, target)
+    mount.create_source = is_path
+    spec.finish_volume(mount, text, modes)
+    return mount

@@ -1,0 +1,32 @@
+"""The propagation among the flags of the remount: the kernel ignores it without a word."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import explain
+from pyctr_lite.rootfs import options
+from pyctr_lite.volumes import bind
+
+HINT = "if a remount ignores it?"
+
+
+def change_mount(
+    target: str, *, readonly: bool, propagation: str, flags: int = 0, readonly_recursive: bool = False
+) -> None:
+    if readonly:
+        flags |= linux.MS_RDONLY
+    if flags:
+        before = bind.mount_flags(target)
+        linux.mount(
+            None,
+            target,
+            None,
+            linux.MS_BIND | linux.MS_REMOUNT | before | flags | options.PROPAGATION[propagation],
+        )
+        return
+    if readonly and readonly_recursive:
+        linux.mount_setattr(linux.AT_FDCWD, target, linux.AT_RECURSIVE, set=linux.MOUNT_ATTR_RDONLY)
+    linux.mount(None, target, None, options.PROPAGATION[propagation])
