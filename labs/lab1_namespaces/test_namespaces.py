@@ -621,14 +621,15 @@ def test_1_5_exec_is_inside(pyctr: Any, arena: Arena) -> None:
 # --- 1.6 -------------------------------------------------------------------------------------------------
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP, IFF_DEBUG = 0x8913, 0x8914, 0x1, 0x4
+SIOCBRADDBR = 0x89A0
 
 
-def interface_flags(new: int | None = None) -> int:
-    """The flags of `lo`; `new` sets them."""
+def interface_flags(new: int | None = None, name: bytes = b"lo") -> int:
+    """The flags of an interface; `new` sets them."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         if new is not None:
-            fcntl.ioctl(sock.fileno(), SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", new))
-        answer = fcntl.ioctl(sock.fileno(), SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0))
+            fcntl.ioctl(sock.fileno(), SIOCSIFFLAGS, struct.pack("16sh22x", name, new))
+        answer = fcntl.ioctl(sock.fileno(), SIOCGIFFLAGS, struct.pack("16sh22x", name, 0))
     return int(struct.unpack("16sh22x", answer)[1])
 
 
@@ -677,6 +678,29 @@ def test_1_6_the_other_flags_stay(yours: Yours) -> None:
             f"`lo` had the flag {name}, all in all {before:#x}, and now its flags are {found:#x}: setting "
             "replaces all of them. Which flags do you give back, and did the kernel's answer reach you?",
         )
+
+
+def make_bridge() -> bool:
+    """Make an interface br0, which is down. Returns whether this kernel can."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            fcntl.ioctl(sock.fileno(), SIOCBRADDBR, b"br0\0")
+        except OSError:
+            return False
+    return True
+
+
+def test_1_6_only_lo_is_brought_up(yours: Yours) -> None:
+    with network(yours) as (function, look):
+        if not look(make_bridge):
+            return  # a kernel without bridges: there is no second interface to make
+        function()
+        found = look(lambda: interface_flags(name=b"br0"))
+    expect(
+        not found & IFF_UP,
+        "the network namespace also has an interface br0, which was down, and it is up now, without an address. "
+        "Which one interface is meant?",
+    )
 
 
 def test_1_6_again_changes_nothing(yours: Yours) -> None:
