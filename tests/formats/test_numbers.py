@@ -104,7 +104,7 @@ def test_bytes_that_are_not_utf_8_are_refused(pyctr: Pyctr, flag: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["999999999999", "9223372036854775807", "999999999999999999999"])
-def test_a_time_beyond_all_years_causes_no_traceback(pyctr: Pyctr, seconds: str) -> None:
+def test_a_time_beyond_the_last_year_causes_no_traceback(pyctr: Pyctr, seconds: str) -> None:
     pyctr("run", "--name", "box", "busybox", "echo", "hello", check=True)
     done = pyctr("logs", "--since", seconds, "box")
     assert done.stdout == ""
@@ -114,7 +114,7 @@ def test_a_time_beyond_all_years_causes_no_traceback(pyctr: Pyctr, seconds: str)
         assert done.stderr.startswith('pyctr_lite: invalid value for "since"')
 
 
-def test_the_longest_times_can_be_waited_for(pyctr: Pyctr) -> None:
+def test_the_longest_timeouts_are_accepted(pyctr: Pyctr) -> None:
     long = ("--stop-timeout", "9223372036854775807", "--health-interval", "2562047h", "--health-cmd", "true")
     pyctr("run", "-d", "--name", "box", *long, "busybox", "top", check=True)
     done = pyctr("stop", "-s", "KILL", "-t", "9223372036854775807", "box")
@@ -127,7 +127,7 @@ def test_the_longest_times_can_be_waited_for(pyctr: Pyctr) -> None:
 @pytest.mark.parametrize(
     ("text", "value"), [("0", 0), ("007", 7), ("9223372036854775807", 2**63 - 1), ("0" * 40, 0)]
 )
-def test_whole_numbers(text: str, value: int) -> None:
+def test_a_whole_number_is_parsed(text: str, value: int) -> None:
     assert number.is_whole(text)
     assert number.whole(text) == value
 

@@ -66,7 +66,7 @@ def candidates(pyctr: Pyctr, *words: str) -> list[str]:
         (["ps", "--nosuch", ""], []),
     ],
 )
-def test_the_candidates_for_the_last_word(world: Pyctr, words: list[str], found: list[str]) -> None:
+def test_the_last_word_gets_its_candidates(world: Pyctr, words: list[str], found: list[str]) -> None:
     assert candidates(world, *words) == found
 
 

@@ -73,7 +73,7 @@ def test_a_full_disk_under_stdout_prints_one_line(pyctr: Pyctr, words: list[str]
 
 
 @pytest.mark.parametrize("verb", sorted(set(verbs.VERBS) - {"__complete"}))
-def test_the_help_of_every_verb_on_a_full_disk(pyctr: Pyctr, verb: str) -> None:
+def test_the_help_of_every_verb_reports_a_full_disk_in_one_line(pyctr: Pyctr, verb: str) -> None:
     done = to_full(pyctr, *verb.split(), "--help")
     assert (done.stderr, done.returncode) == (MESSAGE, 1)
 
@@ -97,7 +97,7 @@ def test_a_reader_that_goes_away_is_not_an_error_of_stdout(pyctr: Pyctr) -> None
     assert done.stderr == ""
 
 
-def test_the_output_of_a_container_on_a_full_disk(pyctr: Pyctr) -> None:
+def test_run_reports_a_full_disk_in_one_line(pyctr: Pyctr) -> None:
     done = to_full(pyctr, "run", "--rm", "busybox", "echo", "hello")
     assert (done.stderr, done.returncode) == (MESSAGE, 1)
     assert pyctr("ps", "-aq").stdout == ""

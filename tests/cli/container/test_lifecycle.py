@@ -233,7 +233,7 @@ def test_restart_reports_a_missing_container_and_restarts_the_others(pyctr: Pyct
     assert done.stderr.startswith("pyctr_lite: No such container: nosuch\n")
 
 
-def test_kill_ends_it_at_once_with_137(pyctr: Pyctr) -> None:
+def test_kill_ends_a_container_at_once_with_137(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     assert pyctr("kill", "web").stdout == "web\n"
     assert state(pyctr, "web")["ExitCode"] == 137
@@ -396,7 +396,7 @@ def test_prune_asks_first(pyctr: Pyctr) -> None:
     assert "Deleted Containers:" in pyctr("container", "prune", input="y\n").stdout
 
 
-def test_prune_filters(pyctr: Pyctr) -> None:
+def test_prune_respects_its_filters(pyctr: Pyctr) -> None:
     make(pyctr, "red", "true", flags=("-l", "colour=red"))
     make(pyctr, "blue", "true", flags=("-l", "colour=blue"))
     pyctr("container", "prune", "-f", "--filter", "until=1h", check=True)

@@ -128,7 +128,7 @@ def test_wait_on_a_restarting_container_waits_for_its_next_exit(pyctr: Pyctr) ->
     assert state(pyctr)["RestartCount"] > before or state(pyctr)["Status"] == "running"
 
 
-def test_wait_reports_an_exit_that_happened_between_two_looks(pyctr: Pyctr) -> None:
+def test_wait_reports_an_exit_between_two_checks(pyctr: Pyctr) -> None:
     count = waiting(pyctr)["RestartCount"]
     process = subprocess.Popen(pyctr.command("wait", "box"), stdout=subprocess.PIPE)
     until(lambda: has_open(process.pid, "anon_inode:inotify"))
@@ -138,7 +138,7 @@ def test_wait_reports_an_exit_that_happened_between_two_looks(pyctr: Pyctr) -> N
     assert process.communicate(timeout=5) == (b"4\n", None)  # the next start comes later
 
 
-def test_wait_for_the_next_exit_ends_at_once_if_that_has_happened(pyctr: Pyctr) -> None:
+def test_wait_for_the_next_exit_ends_at_once_after_that_exit(pyctr: Pyctr) -> None:
     """The exit happened before the watch was set, and the next one is seconds away."""
     count = waiting(pyctr)["RestartCount"]
     restart.wait(Engine(str(pyctr.root)).containers.get("box"), finished="2024-05-01T10:00:00Z")

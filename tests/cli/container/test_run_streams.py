@@ -141,7 +141,7 @@ def test_a_closed_pipe_ends_the_client_without_a_traceback(pyctr: Pyctr) -> None
     pyctr("rm", "-f", "yes", check=True)
 
 
-def test_d_prints_the_id_and_returns(pyctr: Pyctr) -> None:
+def test_run_d_prints_the_id_and_returns(pyctr: Pyctr) -> None:
     done = pyctr("run", "-d", "busybox", "sh", "-c", "echo hi; exit 3")
     assert (done.returncode, len(done.stdout), done.stderr) == (0, 65, "")
     assert pyctr("wait", done.stdout.strip()).stdout == "3\n"

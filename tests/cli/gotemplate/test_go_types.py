@@ -119,7 +119,7 @@ def is_there(value: Any, path: str) -> bool:
         (["image", "inspect", "busybox", "-f", "{{.Config.ExposedPorts}} {{.Config.Healthcheck}}"], "map[] <nil>"),
     ],
 )
-def test_zero_values(pyctr: Pyctr, words: list[str], shown: str) -> None:
+def test_missing_fields_have_gos_zero_values(pyctr: Pyctr, words: list[str], shown: str) -> None:
     pyctr("volume", "create", "data", check=True)
     assert pyctr(*words, check=True).stdout == shown + "\n"
 

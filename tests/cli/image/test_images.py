@@ -126,7 +126,7 @@ def test_images_are_selected_by_name_and_filter(pyctr: Pyctr, arguments: list[st
     assert sorted(found) == shown
 
 
-def test_images_by_label_and_age(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_images_are_filtered_by_label_and_age(pyctr: Pyctr, tmp_path: Path) -> None:
     pyctr("import", "-c", "LABEL a=b", root_filesystem(tmp_path / "t.tar"), "labelled", check=True)
     assert pyctr("images", "-q", "-f", "label=a=b", check=True).stdout
     assert not pyctr("images", "-q", "-f", "label=a=c", check=True).stdout
@@ -136,7 +136,7 @@ def test_images_by_label_and_age(pyctr: Pyctr, tmp_path: Path) -> None:
     assert first == ["labelled", "busybox"]  # newest first
 
 
-def test_images_as_json_and_with_digests(pyctr: Pyctr, root: Path) -> None:
+def test_images_shows_digests_in_json_and_on_request(pyctr: Pyctr, root: Path) -> None:
     shown = json.loads(pyctr("images", "--format", "json", check=True).stdout)
     index = json.loads((root / "images/index.json").read_text())
     assert shown["Digest"] == index["manifests"][0]["digest"]

@@ -79,7 +79,7 @@ def test_a_line_has_dockers_format(pyctr: Pyctr, docker_server: DockerClient) ->
         assert past(pyctr, form=form) == docker_server("events", "--format", form).stdout.splitlines()
 
 
-def test_filters(pyctr: Pyctr) -> None:
+def test_events_are_filtered(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "-l", "colour=red", "busybox", "sleep", "1000", check=True)
     pyctr("run", "-d", "--name", "other", "busybox", "sleep", "1000", check=True)
     for filters, count in {
@@ -129,7 +129,7 @@ def test_events_end_at_the_time_of_until(pyctr: Pyctr) -> None:
     assert time.time() >= end
 
 
-def test_ctrl_c_ends_it(pyctr: Pyctr) -> None:
+def test_ctrl_c_ends_events(pyctr: Pyctr) -> None:
     with at_terminal(pyctr.command("events", "--since", "1h", "--format", "{{.Action}}")) as person:
         pyctr("create", "busybox", check=True)
         person.sees("create")
