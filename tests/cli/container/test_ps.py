@@ -180,7 +180,7 @@ def test_containers_are_filtered(pyctr: Pyctr) -> None:
         ("before=job",): ["webby", "web"],
         ("since=webby",): ["ofchild", "job"],
     }.items():
-        flags = [word for text in filters for word in ("--filter", text)]
+        flags = [arg for text in filters for arg in ("--filter", text)]
         assert names(pyctr, "-a", *flags) == found, filters
     assert names(pyctr, "--filter", "status=exited") == ["job"]  # a status needs no -a
     assert names(pyctr, "--filter", "exited=3") == []
@@ -228,8 +228,8 @@ def test_containers_are_filtered_by_bind_and_port(pyctr: Pyctr, tmp_path: Path) 
     pyctr("create", "--name", "exposed", "web", check=True)
 
     def names(*filters: str) -> list[str]:
-        words = [word for text in filters for word in ("--filter", text)]
-        return pyctr("ps", "-a", *words, "--format", "{{.Names}}", check=True).stdout.split()
+        args = [arg for text in filters for arg in ("--filter", text)]
+        return pyctr("ps", "-a", *args, "--format", "{{.Names}}", check=True).stdout.split()
 
     assert names(f"volume={tmp_path}") == ["bound"]
     assert names("volume=/data") == ["bound"]

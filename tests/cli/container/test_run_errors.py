@@ -78,8 +78,8 @@ def test_a_label_need_not_be_utf_8(pyctr: Pyctr) -> None:
 
 
 def test_the_source_of_an_error_is_printed_only_with_debug(pyctr: Pyctr) -> None:
-    words = ["run", "--rm", "--sysctl", "net.core.somaxconn=junk", "busybox", "true"]
-    usual, debug = pyctr(*words), pyctr("--debug", *words)
+    args = ["run", "--rm", "--sysctl", "net.core.somaxconn=junk", "busybox", "true"]
+    usual, debug = pyctr(*args), pyctr("--debug", *args)
     assert usual.returncode == 125
     assert ".py" not in usual.stderr
     assert "\nat " in debug.stderr

@@ -110,7 +110,7 @@ def test_an_unsupported_action_is_refused_by_name() -> None:
     assert refusal('{{define "x"}}{{end}}').message.endswith("{{define}} is not supported here")
 
 
-WORDS = [
+FRAGMENTS = [
     "{{",
     "}}",
     "{{- ",
@@ -131,7 +131,7 @@ WORDS = [
     "1",
     "-2.5",
 ]
-WORDS += [
+FRAGMENTS += [
     "'a'",
     "if ",
     "else ",
@@ -150,7 +150,7 @@ WORDS += [
 ]
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=14).map("".join))
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join))
 def test_every_text_renders_or_is_refused(text: str) -> None:
     try:
         render(text)

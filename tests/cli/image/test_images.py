@@ -369,7 +369,7 @@ def test_a_broken_archive_changes_nothing(pyctr: Pyctr, root: Path, tmp_path: Pa
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:100_000])
     elif damage == "text":
-        path.write_text("this is no archive\n" * 100)
+        path.write_text("this is not an archive\n" * 100)
     elif damage == "digest":
         content = bytearray(path.read_bytes())
         content[content.index(b"\x7fELF") + 4096] ^= 1
