@@ -1,4 +1,4 @@
-"""Everyday command lines of a Docker user, run by us, podman and Docker: the same exit codes and output.
+"""Everyday command lines of a Docker user, run by pyctr_lite, podman and Docker: the same exit codes and output.
 
 Ids are not compared, nor the texts of errors (only that there is one). General differences of podman are
 normalized first: for a failed request it exits with 125 or 2, Docker's client with 1, and its image names begin

@@ -27,7 +27,7 @@ def test_a_log_is_rotated_and_read_as_one(pyctr: Pyctr) -> None:
     kept = pyctr("logs", "box", check=True).stdout.split()
     assert kept == [str(number) for number in range(1001 - len(kept), 1001)]
     assert len(kept) > 200
-    assert pyctr("logs", "--tail", "190", "box").stdout.split() == kept[-190:]  # more lines than one file has
+    assert pyctr("logs", "--tail", "190", "box").stdout.split() == kept[-190:]  # more lines than one file holds
     config = json.loads(pyctr("inspect", "-f", "{{json .HostConfig.LogConfig}}", "box").stdout)
     assert config == {"Type": "json-file", "Config": {"max-size": "10k", "max-file": "3"}}
 

@@ -182,7 +182,7 @@ def test_containers_are_filtered(pyctr: Pyctr) -> None:
     }.items():
         flags = [arg for text in filters for arg in ("--filter", text)]
         assert names(pyctr, "-a", *flags) == found, filters
-    assert names(pyctr, "--filter", "status=exited") == ["job"]  # a status needs no -a
+    assert names(pyctr, "--filter", "status=exited") == ["job"]  # a filter by status does not need -a
     assert names(pyctr, "--filter", "exited=3") == []
 
 

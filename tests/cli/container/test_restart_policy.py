@@ -106,7 +106,7 @@ def test_a_container_that_waits_to_be_restarted_counts_as_running(pyctr: Pyctr) 
     for args in (["exec", "box", "true"], ["top", "box"], ["pause", "box"], ["rm", "box"]):
         until(lambda: "restarting" in pyctr(*args).stderr)  # noqa: B023  # it runs for a moment now and then
     assert "0.00%" in pyctr("stats", "--no-stream", "box", check=True).stdout
-    assert pyctr("start", "box").returncode == 0  # for Docker it is running
+    assert pyctr("start", "box").returncode == 0  # Docker counts a restarting container as running
 
 
 @pytest.mark.parametrize("args", [["stop"], ["kill"], ["rm", "-f"]])
@@ -135,7 +135,7 @@ def test_wait_reports_an_exit_between_two_checks(pyctr: Pyctr) -> None:
     process.send_signal(signal.SIGSTOP)
     until(lambda: state(pyctr)["RestartCount"] > count and state(pyctr)["Status"] == "restarting")
     process.send_signal(signal.SIGCONT)
-    assert process.communicate(timeout=5) == (b"4\n", None)  # the next start comes later
+    assert process.communicate(timeout=5) == (b"4\n", None)  # reported before the next start
 
 
 def test_wait_for_the_next_exit_ends_at_once_after_that_exit(pyctr: Pyctr) -> None:

@@ -193,7 +193,7 @@ def test_no_descriptor_of_the_caller_reaches_the_container(pyctr: Pyctr, tmp_pat
             )
         finally:
             os.close(77)
-    assert done.stdout.split() == ["0", "1", "2", "3"]  # 3 is the directory that ls reads
+    assert done.stdout.split() == ["0", "1", "2", "3"]  # ls has opened the directory as 3
 
 
 # --- init -----------------------------------------------------------------------------------------------
@@ -210,7 +210,8 @@ def test_init_is_pid_1_reaps_processes_and_forwards_signals(pyctr: Pyctr, needs:
     for name in ("forwarded", "deaf"):
         pyctr("kill", "-s", "TERM", name, check=True)
     assert pyctr("wait", "forwarded").stdout == "143\n"
-    assert pyctr("inspect", "-f", "{{.State.Running}}", "deaf").stdout == "true\n"  # PID 1 without a handler
+    # PID 1 without a handler ignores SIGTERM
+    assert pyctr("inspect", "-f", "{{.State.Running}}", "deaf").stdout == "true\n"
     done = subprocess.run(["file", "-bL", mounts.TINI], capture_output=True, text=True) if _has("file") else None
     assert done is None or "static" in done.stdout
 
@@ -248,7 +249,7 @@ def test_stop_signal_and_stop_timeout_apply_to_stop(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "deaf", "--stop-timeout", "0", "busybox", "sleep", "60", check=True)
     while not pyctr("logs", "heard").stdout:
         pass
-    pyctr("stop", "heard", "deaf", check=True, timeout=9)  # the default is ten seconds
+    pyctr("stop", "heard", "deaf", check=True, timeout=9)  # less than the default timeout of ten seconds
     assert pyctr("wait", "heard", "deaf").stdout == "8\n137\n"
     pyctr("rm", "heard", "deaf", check=True)
     assert "invalid signal: NOSUCH" in refused(pyctr, "--stop-signal", "NOSUCH", "busybox")
@@ -265,9 +266,8 @@ def test_explain_narrates_each_step_in_order(pyctr: Pyctr) -> None:
         assert set(step) == {"chapter", "name", "module", "pid", "call", "result", "microseconds"}
         assert step["microseconds"] >= 0
     clone = next(step for step in steps if step["call"].startswith("clone3("))
-    calls = [
-        step["call"] for step in steps if step["pid"] != clone["pid"]
-    ]  # those of the child; the parent works at the same time
+    # only the child's calls: the parent works at the same time
+    calls = [step["call"] for step in steps if step["pid"] != clone["pid"]]
     wanted = ['mount("overlay"', 'mount("proc"', '/data", NULL, MS_', "pivot_root(", "capset(", "execve("]
     positions = [next(index for index, call in enumerate(calls) if text in call) for text in wanted]
     assert positions == sorted(positions)

@@ -39,7 +39,7 @@ def test_an_impossible_value_is_reported_in_one_line(pyctr: Pyctr, flags: list[s
     done = pyctr("run", *flags, "busybox", "true")
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith(f"pyctr_lite: {text}")
-    assert done.stderr.count("\n") <= 2  # the line and a hint
+    assert done.stderr.count("\n") <= 2  # the error and a hint
     assert "call.py" not in done.stderr
     for id in pyctr("ps", "-aq", check=True).stdout.split():  # as in Docker: created, but not started
         assert pyctr("inspect", "-f", "{{.State.Status}}", id, check=True).stdout == "created\n"

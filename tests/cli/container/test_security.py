@@ -104,7 +104,7 @@ def test_a_profile_of_another_engine_is_accepted(pyctr: Pyctr) -> None:
     flags = ["--security-opt", f"seccomp={file}"]
     assert errno(pyctr, flags, "unshare", CLONE_NEWUSER) == 0  # podman lets containers have user namespaces
     assert errno(pyctr, flags, "keyctl", 999) == EOPNOTSUPP
-    assert errno(pyctr, flags, "personality", 0x0400000) == ENOSYS  # its defaultErrnoRet
+    assert errno(pyctr, flags, "personality", 0x0400000) == ENOSYS  # the profile's defaultErrnoRet
 
 
 @pytest.mark.parametrize("flag", [["--no-new-privileges"], ["--security-opt", "no-new-privileges"],

@@ -22,7 +22,7 @@ NOT_IN_EVERY_CLIENT = set(
     "Comment Created Author Variant Status Mode SecondaryIPAddresses SecondaryIPv6Addresses "
     "HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen Bridge".split()
 )
-"""Fields of one version of Docker only, or with a Go name that differs from the JSON name."""
+"""Fields that only one version of Docker has, or whose Go name differs from the JSON name."""
 
 
 def paths(known: types.Fields, before: str = "") -> list[str]:

@@ -76,7 +76,7 @@ def test_images_prints_the_table_of_dockers_client(
         for image in inspected
     ]
     theirs, ours = docker_server("images", *arguments).stdout, pyctr("images", *arguments, check=True).stdout
-    if "--digests" in arguments:  # Docker's is a registry's digest, or none
+    if "--digests" in arguments:  # Docker shows a registry's digest, or none
         theirs, ours = (
             "\n".join(line.split("sha256:")[0] for line in text.split("\n")[:1]) for text in (theirs, ours)
         )

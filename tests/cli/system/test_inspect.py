@@ -144,7 +144,7 @@ def test_a_missing_object_of_a_type_is_reported(pyctr: Pyctr, kind: str, message
 
 
 def test_an_ambiguous_id_is_reported(pyctr: Pyctr) -> None:
-    for last in "01":  # for the lookup of names a directory is enough
+    for last in "01":  # the lookup of names needs only a directory
         (pyctr.root / "containers" / ("a" * 63 + last)).mkdir(parents=True)
     done = pyctr("inspect", "--type", "container", "aaa")
     assert done.returncode == 1
