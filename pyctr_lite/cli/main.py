@@ -66,7 +66,7 @@ def _activate_labs(given: str) -> str:
 
     directory = labs.directory(given)
     for error in labs.activate(directory).values():
-        output.complain(f"--labs: {error}", "\n  (the runtime's own functions are used instead)")
+        output.complain(f"--labs: {error}", "\n  (the engine's own functions are used instead)")
     return directory
 
 

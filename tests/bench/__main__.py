@@ -83,7 +83,7 @@ def compete(
     present: list[contestants.Contestant], work: Workplace, rounds: int, only: list[str] | None
 ) -> list[report.Result]:
     """Run the scenarios in order. A result that cannot be measured has the reason."""
-    programme: dict[str, tuple[str, Callable[[], list[Sample]]]] = {
+    plan: dict[str, tuple[str, Callable[[], list[Sample]]]] = {
         "ps none": ("ms", partial(scenarios.list_none, present, rounds)),
         "run": ("ms", partial(scenarios.run, present, rounds)),
         "run loaded": ("ms", partial(scenarios.run_loaded, present, rounds)),
@@ -101,7 +101,7 @@ def compete(
         "ps": ("ms", partial(scenarios.list_many, present, rounds)),
     }
     results = []
-    for name, (unit, scenario) in programme.items():
+    for name, (unit, scenario) in plan.items():
         if only and name not in only:
             continue
         documented = (scenario.func.__doc__ or "").splitlines()[0].rstrip(".")  # type: ignore[attr-defined]

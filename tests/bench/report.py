@@ -92,7 +92,7 @@ SHOWN = ("crun", "runc", "podman", "docker")
 
 
 def markdown(results: list[Result]) -> str:
-    """Return a table of ratios for the README: how many times what we take each contestant takes."""
+    """Return a table of ratios for the README: each contestant's result divided by ours."""
     lines = [f"| × {OURS} | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
     for result in results:
         ratios = [_ratio(result.median(name), result.median(OURS)) for name in SHOWN]

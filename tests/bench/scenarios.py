@@ -64,7 +64,7 @@ def cost(contestants: Sequence[Contestant], rounds: int, measure: Callable[[list
 
     local = [it for it in contestants if not (isinstance(it, Engine) and it.daemons())]
     absent = [
-        Sample(it.name, failure="its daemon does the work, which is no descendant")
+        Sample(it.name, failure="its daemon, which is not a descendant, does the work")
         for it in contestants
         if it not in local
     ]

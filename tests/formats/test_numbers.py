@@ -31,16 +31,14 @@ RUN_FLAGS = (
 ).split()
 
 
-def command(pyctr: Pyctr, *words: str | bytes) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [*pyctr.command()[:3], *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
-    )
+def command(pyctr: Pyctr, *args: str | bytes) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*pyctr.command()[:3], *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
 
 
-def assert_one_clear_line(done: subprocess.CompletedProcess[bytes], *words: object) -> None:
-    assert done.returncode, (words, done)
-    assert b"Traceback" not in done.stderr, (words, done)
-    assert b"internal error" not in done.stderr, (words, done.stderr[:300])
+def assert_one_clear_line(done: subprocess.CompletedProcess[bytes], *context: object) -> None:
+    assert done.returncode, (context, done)
+    assert b"Traceback" not in done.stderr, (context, done)
+    assert b"internal error" not in done.stderr, (context, done.stderr[:300])
 
 
 def joined(before: str, text: str | bytes) -> bytes:
@@ -52,8 +50,8 @@ def joined(before: str, text: str | bytes) -> bytes:
 def test_every_numeric_flag_of_run_refuses_other_text(pyctr: Pyctr, kind: str) -> None:
     for flag in RUN_FLAGS:
         name, _, before = flag.partition("=")
-        words = ["run", "--rm", "--log-driver=json-file", joined(f"--{name}={before}", WRONG[kind])]
-        assert_one_clear_line(command(pyctr, *words, "busybox", "true"), flag, kind)
+        args = ["run", "--rm", "--log-driver=json-file", joined(f"--{name}={before}", WRONG[kind])]
+        assert_one_clear_line(command(pyctr, *args, "busybox", "true"), flag, kind)
     assert pyctr("ps", "-aq").stdout == ""
 
 
@@ -62,7 +60,7 @@ def test_every_numeric_flag_of_run_refuses_other_text(pyctr: Pyctr, kind: str) -
 def test_every_numeric_flag_of_other_verbs_refuses_other_text(pyctr: Pyctr, kind: str) -> None:
     pyctr("create", "--name", "box", "busybox", "true", check=True)
     wrong = joined("", WRONG[kind])
-    for words in (
+    for args in (
         ["logs", "--tail", wrong, "box"],
         ["logs", "--since", wrong, "box"],
         ["logs", "--until", wrong, "box"],
@@ -89,7 +87,7 @@ def test_every_numeric_flag_of_other_verbs_refuses_other_text(pyctr: Pyctr, kind
         ["attach", "--detach-keys", b"ctrl-" + wrong, "box"],
         ["inspect", "-f", b'{{printf "%' + wrong + b'd" 1 | json | nothing}}', "box"],
     ):
-        assert_one_clear_line(command(pyctr, *words), words[:3], kind)
+        assert_one_clear_line(command(pyctr, *args), args[:3], kind)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +102,7 @@ def test_bytes_that_are_not_utf_8_are_refused(pyctr: Pyctr, flag: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["999999999999", "9223372036854775807", "999999999999999999999"])
-def test_a_time_beyond_all_years_causes_no_traceback(pyctr: Pyctr, seconds: str) -> None:
+def test_a_time_beyond_the_last_year_causes_no_traceback(pyctr: Pyctr, seconds: str) -> None:
     pyctr("run", "--name", "box", "busybox", "echo", "hello", check=True)
     done = pyctr("logs", "--since", seconds, "box")
     assert done.stdout == ""
@@ -114,7 +112,7 @@ def test_a_time_beyond_all_years_causes_no_traceback(pyctr: Pyctr, seconds: str)
         assert done.stderr.startswith('pyctr_lite: invalid value for "since"')
 
 
-def test_the_longest_times_can_be_waited_for(pyctr: Pyctr) -> None:
+def test_the_longest_timeouts_are_accepted(pyctr: Pyctr) -> None:
     long = ("--stop-timeout", "9223372036854775807", "--health-interval", "2562047h", "--health-cmd", "true")
     pyctr("run", "-d", "--name", "box", *long, "busybox", "top", check=True)
     done = pyctr("stop", "-s", "KILL", "-t", "9223372036854775807", "box")
@@ -127,7 +125,7 @@ def test_the_longest_times_can_be_waited_for(pyctr: Pyctr) -> None:
 @pytest.mark.parametrize(
     ("text", "value"), [("0", 0), ("007", 7), ("9223372036854775807", 2**63 - 1), ("0" * 40, 0)]
 )
-def test_whole_numbers(text: str, value: int) -> None:
+def test_a_whole_number_is_parsed(text: str, value: int) -> None:
     assert number.is_whole(text)
     assert number.whole(text) == value
 

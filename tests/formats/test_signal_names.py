@@ -28,12 +28,12 @@ def test_a_signal_has_a_number(text: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "65", "-1", "SIG_IGN", "_DFL", "NONE", "RTMIN+31", "RTMIN-1", "9x", "²"])
-def test_another_word_is_not_a_signal(text: str) -> None:
+def test_other_text_is_not_a_signal(text: str) -> None:
     with pytest.raises(InvalidArgument, match=r"^invalid signal: "):
         signals.number(text)
     with pytest.raises(InvalidArgument, match=r"^invalid signal: "):
         config.parse_change(f"STOPSIGNAL {text}")
 
 
-def test_names_are_those_of_python() -> None:
+def test_signal_names_are_pythons() -> None:
     assert signals.names() == [item.name.removeprefix("SIG") for item in sorted(signal.Signals)]

@@ -248,7 +248,7 @@ def test_a_saved_image_loads_as_the_same_image(
     assert again.getvalue() == saved.read_bytes()
 
 
-def test_saving_a_repository_saves_all_its_tags_and_an_id_none(
+def test_saving_a_repository_saves_all_its_tags_and_saving_an_id_none(
     store: ImageStore, make_image: Callable[..., Image], tmp_path: Path
 ) -> None:
     image, other = make_image("tool", b"1"), make_image("tool:v2", b"2")

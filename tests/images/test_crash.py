@@ -41,7 +41,7 @@ def test_leftovers_of_a_killed_import_are_removed_by_the_next_write(
     content = tar(entry("big", os.urandom(4 << 20)))
     with subprocess.Popen([sys.executable, "-c", IMPORT, store.root], stdin=subprocess.PIPE) as process:
         assert process.stdin
-        process.stdin.write(content[: 3 << 20])  # it reads this, writes a part, and waits for more
+        process.stdin.write(content[: 3 << 20])  # the writer stores a part of the archive, and waits for more
         process.stdin.flush()
         (left,) = os.listdir(f"{store.root}/staging")
         make_image("meanwhile", b"other")  # keeps the staging directory of a living process

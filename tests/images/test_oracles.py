@@ -110,7 +110,7 @@ def test_an_image_copied_by_skopeo_into_the_store_is_read(
     assert other.remove("new:v3") == [("Untagged", "new:v3")]
 
 
-# No docker-archive through gzip: skopeo 1.9 and podman 4.3 often fail with "unexpected EOF", on their own, too.
+# No docker-archive through gzip: skopeo 1.9 and podman 4.3 often fail with "unexpected EOF" on their own.
 @pytest.mark.parametrize(
     ("ours", "compress"),
     [

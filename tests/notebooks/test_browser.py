@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PICTURES = manifest.CHECKOUT / "build/browser"
 """The directory of the screenshots, for a person to look at."""
 NOTEBOOKS = os.environ.get("NOTEBOOKS_IN_BROWSER", "05_commit").split()
-"""`NOTEBOOKS_IN_BROWSER="01_namespaces 02_cgroups"` tries others."""
+"""The tested notebooks. `NOTEBOOKS_IN_BROWSER="01_namespaces 02_cgroups"` selects others."""
 
 
 @pytest.mark.timeout(600)

@@ -41,7 +41,7 @@ def text_of(output: Any) -> str:
 
 
 def python_of(cell: Any) -> str:
-    """Return a cell's Python, with `pass` in the place of each magic: line numbers stay as they are."""
+    """Return a cell's Python, with `pass` instead of each magic, so that line numbers do not change."""
     return "\n".join("pass" if line.startswith("%") else line for line in cell.source.splitlines())
 
 
@@ -64,10 +64,10 @@ def test_no_output_is_on_stderr_and_no_cell_raised(file: Path) -> None:
 
 
 def test_no_output_names_the_machine_that_recorded_it(file: Path) -> None:
-    words = [str(manifest.CHECKOUT), "/work/", "/root/", "/home/vagrant", "pytest-of", "pyctr_lite-notebooks-"]
+    texts = [str(manifest.CHECKOUT), "/work/", "/root/", "/home/vagrant", "pytest-of", "pyctr_lite-notebooks-"]
     for cell in code_cells(file):
         for output in cell.outputs:
-            found = [word for word in words if word in text_of(output)]
+            found = [text for text in texts if text in text_of(output)]
             assert not found, (found, cell.source)
 
 

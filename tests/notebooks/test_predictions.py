@@ -96,7 +96,7 @@ def test_the_first_answer_that_meets_its_result_counts() -> None:
     choices = {"a": "one", "b": "two"}
     name = next(name for name, letter in given.right.items() if letter == "a")
     assert "Now run the next cell" in given.give("b", name, choices)
-    assert "Now run the next cell" in given.give("a", name, choices)  # another mind, before the result
+    assert "Now run the next cell" in given.give("a", name, choices)  # the answer is changed before the result
     assert given.meet().endswith("Right.")
     given.give("b", name, choices)
     given.meet()

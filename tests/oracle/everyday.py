@@ -356,7 +356,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "run -d --name up busybox sh -c 'trap \"exit 7\" TERM; while :; do usleep 20000; done'",
         "rename bb up",
         ("start nobody bb", _ALL_OR_NONE),
-        "wait bb",  # it exits at once, but perhaps not before the next command begins
+        "wait bb",  # it exits at once, but the next command may begin earlier
         "start -a bb up",
         "pause bb",
         "kill -s SIGWINCH up",

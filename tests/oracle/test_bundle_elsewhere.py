@@ -41,8 +41,8 @@ def runtime(name: str, bundle: Path, id: str) -> subprocess.CompletedProcess[str
     command = f"cd {bundle} && exec {name} run -b . {id}"
     if name == "crun":
         command = f"umount /sys/fs/cgroup/unified 2>/dev/null; {command}"
-    words = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", command]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    args = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", command]
+    return subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("other", ["runc", "crun"])

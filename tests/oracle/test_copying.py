@@ -29,13 +29,13 @@ class Side:
         self.command, self.here = command, here
         here.mkdir()
 
-    def run(self, *words: str, input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *args: str, input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        return subprocess.run(self.command(*words), capture_output=True, timeout=300, **given)  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(self.command(*args), capture_output=True, timeout=300, **given)  # type: ignore[call-overload,no-any-return]
 
-    def must(self, *words: str, input: bytes | None = None) -> bytes:
-        done = self.run(*words, input=input)
-        assert done.returncode == 0, (words, done.stderr)
+    def must(self, *args: str, input: bytes | None = None) -> bytes:
+        done = self.run(*args, input=input)
+        assert done.returncode == 0, (args, done.stderr)
         return done.stdout
 
     def message(self, done: subprocess.CompletedProcess[bytes]) -> str:

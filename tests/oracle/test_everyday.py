@@ -1,4 +1,4 @@
-"""Everyday command lines of a Docker user, run by us, podman and Docker: the same exit codes and output.
+"""Everyday command lines of a Docker user, run by pyctr_lite, podman and Docker: the same exit codes and output.
 
 Ids are not compared, nor the texts of errors (only that there is one). General differences of podman are
 normalized first: for a failed request it exits with 125 or 2, Docker's client with 1, and its image names begin
@@ -58,11 +58,11 @@ class Side:
 
     def __call__(self, line: str) -> Outcome:
         command, _, given = line.partition(" << ")
-        words = shlex.split(command.replace("HERE", str(self.here)))
-        if words[0] in ("run", "create") and len(words) > 1:
-            words[1:1] = self.options if "--network" in words else (*self.options, *NO_NETWORK)
+        args = shlex.split(command.replace("HERE", str(self.here)))
+        if args[0] in ("run", "create") and len(args) > 1:
+            args[1:1] = self.options if "--network" in args else (*self.options, *NO_NETWORK)
         done = subprocess.run(
-            [*self.prefix, *words],
+            [*self.prefix, *args],
             env=self.env,
             stdin=None if given else subprocess.DEVNULL,
             input=f"{given}\n" if given else None,
@@ -70,11 +70,11 @@ class Side:
             text=True,
             timeout=60,
         )
-        code = 1 if words[0] != "run" and done.returncode in self.failures else done.returncode
+        code = 1 if args[0] != "run" and done.returncode in self.failures else done.returncode
         output = normal(done.stdout.replace(str(self.here), "HERE"))
-        if words[0] == "diff":
+        if args[0] == "diff":
             output = "\n".join(sorted(output.splitlines()))  # Docker prints them in any order
-        elif words[0] == "top":
+        elif args[0] == "top":
             output = re.sub(r"\b\d+ *", "PID ", output)
         return Outcome(code, output, bool(code and done.stderr))
 
@@ -108,8 +108,8 @@ def podman_store(needs: Callable[[str], str], busybox_tar: Path) -> Iterator[tup
     directories = {"root": directory / "root", "runroot": directory / "run", "tmpdir": directory / "tmp"}
     command = [program, *(f"--{name}={path}" for name, path in directories.items()), "--storage-driver=overlay"]
     command += [f"--runtime={runc}", "--cgroup-manager=cgroupfs", "--events-backend=file"]
-    words = ["import", "--quiet", "-c", 'CMD ["sh"]', str(busybox_tar), "busybox:latest"]
-    subprocess.run([*command, *words], env=environment, capture_output=True, check=True)
+    args = ["import", "--quiet", "-c", 'CMD ["sh"]', str(busybox_tar), "busybox:latest"]
+    subprocess.run([*command, *args], env=environment, capture_output=True, check=True)
     yield command, environment
     subprocess.run([*command, "rm", "-f", "-a", "-t", "0"], env=environment, capture_output=True, check=True)
     subprocess.run(["umount", "--lazy", directory / "root/overlay"], check=False, capture_output=True)
@@ -135,8 +135,8 @@ def podman(podman_store: tuple[list[str], dict[str, str]], tmp_path: Path) -> It
     command, environment = podman_store
     before = children()
     yield Podman(command, tmp_path / "podman", ("--cgroup-parent", f"/{GROUP}"), environment)
-    for words in (["rm", "-f", "-a", "-v", "-t", "0"], ["volume", "prune", "-f"]):
-        subprocess.run([*command, *words], env=environment, capture_output=True, check=True)
+    for args in (["rm", "-f", "-a", "-v", "-t", "0"], ["volume", "prune", "-f"]):
+        subprocess.run([*command, *args], env=environment, capture_output=True, check=True)
     wait_for_children(known=before, seconds=20)
     end_groups(GROUP, only_empty=False)
 
@@ -144,8 +144,8 @@ def podman(podman_store: tuple[list[str], dict[str, str]], tmp_path: Path) -> It
 @pytest.fixture(scope="module")
 def docker_image(docker_daemon: DockerDaemon, busybox_tar: Path) -> None:
     """The same busybox, with Docker's daemon."""
-    words = ["import", "-c", 'CMD ["sh"]', str(busybox_tar), "busybox:latest"]
-    subprocess.run(docker_daemon.command(*words), capture_output=True, check=True)
+    args = ["import", "-c", 'CMD ["sh"]', str(busybox_tar), "busybox:latest"]
+    subprocess.run(docker_daemon.command(*args), capture_output=True, check=True)
 
 
 @pytest.fixture

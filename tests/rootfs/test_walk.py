@@ -55,7 +55,7 @@ def test_several_threads_can_remove_the_same_tree(tmp_path: Path) -> None:
         try:
             walk.remove_tree(str(top))
         except FileNotFoundError:
-            pass  # another thread was first
+            pass  # another thread has removed it
         except BaseException as error:
             failed.append(error)
 

@@ -111,7 +111,7 @@ def test_a_missing_source_of_a_bind_is_named(box: Box) -> None:
     number, path, message, hint = child_error(box)
     assert (number, path) == (errno.ENOENT, "/no/such")
     assert message == "cannot mount on /x: No such file or directory: /no/such"
-    assert hint == "", "the place in the source is shown only with --debug"
+    assert hint == "", "the source location is shown only with --debug"
 
 
 @pytest.mark.parametrize(

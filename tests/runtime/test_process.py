@@ -20,7 +20,7 @@ def test_a_bundle_of_runc_spec_runs(box: Box) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 3)
 
 
-def test_a_death_by_signal_is_reported_as_one(box: Box) -> None:
+def test_a_programs_death_by_a_signal_is_reported(box: Box) -> None:
     box.linux["namespaces"] = [entry for entry in box.linux["namespaces"] if entry["type"] != "pid"]
     assert box.run("sh", "-c", "kill -9 $$").returncode == -9 % 256
     assert box.run("true").returncode == 0

@@ -78,7 +78,7 @@ def test_every_call_gets_the_result_in_the_default_profile(machine: str, arch: i
 @pytest.mark.parametrize(("machine", "arch"), CASES)
 def test_arguments_of_a_call_decide_the_result(machine: str, arch: int) -> None:
     program = default(machine)
-    if arch != Arch.X86:  # there socketcall makes sockets too, with its arguments in memory
+    if arch != Arch.X86:  # on x86 socketcall(2) makes sockets, too: its arguments are in memory
         assert result(program, "socket", arch, 2) == pyseccomp.ALLOW
         assert result(program, "socket", arch, 38) == EPERM  # AF_ALG
         assert result(program, "socket", arch, 40) == EPERM  # AF_VSOCK
@@ -131,9 +131,9 @@ def test_actions_errnos_and_conditions_follow_the_spec() -> None:
     assert result(program, "chdir", arch) == pyseccomp.KILL_PROCESS
     assert result(program, "fchdir", arch) == pyseccomp.TRAP
     assert result(program, "chroot", arch) == pyseccomp.LOG
-    assert result(program, "dup3", arch, 7, 7) == EPERM  # of different arguments all must hold
+    assert result(program, "dup3", arch, 7, 7) == EPERM  # conditions on different arguments must all hold
     assert result(program, "dup3", arch, 7, 8) == pyseccomp.ALLOW
-    assert result(program, "kill", arch, 1, 15) == EPERM  # of the same one, any
+    assert result(program, "kill", arch, 1, 15) == EPERM  # of several on one argument, any
     assert result(program, "kill", arch, 1, 1) == pyseccomp.ALLOW
     assert result_of(program, 5000, arch) == pyseccomp.ALLOW  # the default applies to newer calls, too
 

@@ -84,8 +84,8 @@ def feed(pyctr: Pyctr, tmp_path: Path) -> Callable[..., Result]:
             process.wait()
             writer.join()
             error.seek(0)
-            said = error.read().decode(errors="replace")
-        return Result(process.returncode, said, int(peak.read_text()), time.monotonic() - began)
+            stderr = error.read().decode(errors="replace")
+        return Result(process.returncode, stderr, int(peak.read_text()), time.monotonic() - began)
 
     return run
 

@@ -212,7 +212,7 @@ def test_closed_standard_descriptors_act_like_dev_null(pyctr: Pyctr, tmp_path: P
         assert done.returncode == 0, (args, done.stderr)
         return done
 
-    heard = ">&-" not in closed.replace("2>&-", "")
+    stdout_is_open = ">&-" not in closed.replace("2>&-", "")
     run("run", "-d", "--name", "box", "busybox", "sleep", "60")
     for args in (
         ["run", "--rm", "busybox"],
@@ -222,7 +222,7 @@ def test_closed_standard_descriptors_act_like_dev_null(pyctr: Pyctr, tmp_path: P
     ):
         inside = "cat; ls /proc/self/fd | wc -l; echo seen; echo err >&2"
         done = run(*args, "sh", "-c", inside)
-        assert done.stdout == ("4\nseen\n" if heard else "")
+        assert done.stdout == ("4\nseen\n" if stdout_is_open else "")
         assert done.stderr == ("" if "2>" in closed else "err\n")
     for line in ("ps -a", "images", "top box", "logs box", "inspect box", "diff box", "version", "volume ls"):
         run(*line.split())

@@ -133,8 +133,8 @@ import os, socket, sys
 for path in sys.argv[1:]:
     try:
         directory = os.open(os.path.dirname(path), os.O_PATH)
-        place = f"/proc/self/fd/{directory}/{os.path.basename(path)}"
-        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(place)
+        fd_path = f"/proc/self/fd/{directory}/{os.path.basename(path)}"
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(fd_path)
     except PermissionError:
         continue
     except OSError as error:

@@ -1,4 +1,4 @@
-"""No descriptor of the host reaches a container unasked: neither the caller's files nor a device."""
+"""No descriptor of the host reaches a container without a request: neither the caller's files nor a device."""
 
 from __future__ import annotations
 

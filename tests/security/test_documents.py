@@ -116,7 +116,7 @@ def picture(of: ImageStore) -> dict[str, str]:
 REFUSED: dict[str, tuple[bytes, str]] = {
     "created is a number": (configured(top={"created": 5}), r"created must be a time .* not 5"),
     "created is empty": (configured(top={"created": ""}), r'created must be a time .* not ""'),
-    "created is no day": (configured(top={"created": "2024-02-30T00:00:00Z"}), r"created must be a time"),
+    "created is not a date": (configured(top={"created": "2024-02-30T00:00:00Z"}), r"created must be a time"),
     "labels are a list": (configured(Labels=[]), r"config\.Labels must be an object, not an array"),
     "a label is a number": (configured(Labels={"a": 1}), r'config\.Labels\["a"\] must be a string, not 1'),
     "env has a number": (configured(Env=[1]), r"config\.Env\[0\] must be a string, not 1"),
@@ -419,26 +419,26 @@ def test_an_entry_that_is_not_an_image_is_skipped_with_a_note(
     assert len(images_of.list()) == 1
 
 
-@pytest.mark.parametrize("said", ["descriptor", "config", "nested"])
+@pytest.mark.parametrize("stated_in", ["descriptor", "config", "nested"])
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_the_image_for_this_platform_gets_the_name(images_of: ImageStore, said: str, position: int) -> None:
+def test_the_image_for_this_platform_gets_the_name(images_of: ImageStore, stated_in: str, position: int) -> None:
     layout = Layout()
     platforms = list(OTHERS)
     platforms.insert(position, OURS)
     every = [
-        layout.image({**(platform if said == "config" else {}), "author": str(number)})
+        layout.image({**(platform if stated_in == "config" else {}), "author": str(number)})
         for number, platform in enumerate(platforms)
     ]
-    if said != "config":
+    if stated_in != "config":
         every = [{**each, "platform": platform} for each, platform in zip(every, platforms, strict=True)]
-    if said == "nested":
+    if stated_in == "nested":
         layout.add(layout.blob({"schemaVersion": 2, "manifests": every}, images.INDEX), "x")
-    for each in every if said != "nested" else ():
+    for each in every if stated_in != "nested" else ():
         layout.add(each, "x")
     notes: list[str] = []
     assert load(images_of, layout.tar(), notes) == ["x:latest"]
     assert [image.config["author"] for image in images_of.list()] == [str(position)]
-    assert len(notes) == (0 if said == "nested" else 2)
+    assert len(notes) == (0 if stated_in == "nested" else 2)
 
 
 def test_an_archive_for_other_platforms_is_refused_unless_it_has_one_image(images_of: ImageStore) -> None:

@@ -89,7 +89,7 @@ REFUSED = {
     "pax record of negative length": header("p", b"x", b"-5 path=x\n") + header("x", b"0"),
     "pax header of gigabytes": header("p", b"x", size=b"77777777777\0"),
     "long name of gigabytes": header("p", b"L", size=b"77777777777\0"),
-    "pax mtime of words": pax("x", {"mtime": "yesterday"}),
+    "pax mtime is not a number": pax("x", {"mtime": "yesterday"}),
     "pax path outside": pax("harmless", {"path": "../outside/victim"}, b"x"),
     "GNU long name outside": header("././@LongLink", b"L", b"../outside/victim\0") + header("x", b"0", b"x"),
     "GNU long link outside": header("././@LongLink", b"K", b"../outside/victim\0") + header("x", b"1"),
@@ -99,9 +99,9 @@ REFUSED = {
     "sparse name outside": pax(
         "x", {"GNU.sparse.map": "0,4", "GNU.sparse.size": "4", "GNU.sparse.name": "../outside/victim"}, b"data"
     ),
-    "no tar at all": b"this is no archive" * 100,
+    "not a tar archive": b"this is not an archive" * 100,
     "wrong checksum": header("x", b"0").replace(b"x", b"y", 1),
-    "octal that is none": header("x", b"0", size=b"99999999999\0"),
+    "an invalid octal number": header("x", b"0", size=b"99999999999\0"),
 }  # fmt: skip
 
 

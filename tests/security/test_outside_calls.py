@@ -33,15 +33,15 @@ def violations(calls: list[tuple[str, str]], root: str) -> list[str]:
     return wrong
 
 
-WORDS = [
+COMMANDS = [
     ("cp", "box:/tree", "{out}"), ("cp", "{given}", "box:/tree/new"), ("commit", "box", "made"),
     ("export", "-o", "{out}.tar", "box"), ("diff", "box"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", WORDS, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize("args", COMMANDS, ids=lambda args: " ".join(args[:2]))
 def test_files_of_a_container_are_reached_by_descriptor_and_name(
-    pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str], words: tuple[str, ...]
+    pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str], args: tuple[str, ...]
 ) -> None:
     (tmp_path / "given").mkdir()
     (tmp_path / "given/file").write_text("x")
@@ -49,7 +49,7 @@ def test_files_of_a_container_are_reached_by_descriptor_and_name(
     pyctr("run", "-d", "--name", "box", "busybox", "sh", "-c", f"{make}; sleep 60", check=True)
     while pyctr("exec", "box", "test", "-e", "/tree/again").returncode:
         time.sleep(0.02)
-    command = pyctr.command(*(word.format(out=tmp_path / "out", given=tmp_path / "given") for word in words))
+    command = pyctr.command(*(arg.format(out=tmp_path / "out", given=tmp_path / "given") for arg in args))
     trace = [needs("strace"), "-f", "-y", "-s", "300", "-e", "trace=%file", "-o", str(tmp_path / "trace")]
     subprocess.run([*trace, *command], check=True, capture_output=True, timeout=60 * SLOWNESS)
     lines = (tmp_path / "trace").read_text(errors="replace").splitlines()

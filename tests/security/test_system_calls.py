@@ -26,7 +26,7 @@ WITH_PATHS = (
 TRACED = [*WITH_PATHS, "clone", "clone3", "fork", "vfork", "setns", "execveat", "unshare"]
 TRACE = "trace=" + ",".join("?" + name for name in TRACED)  # only the calls that strace knows on this architecture
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
-OWN_PLACES = (
+SAFE_CALLS = (
     'chdir("/")',
     'chdir(".")',
     'umount2(".", MNT_DETACH)',
@@ -68,7 +68,7 @@ def violations(trace: Path) -> list[str]:
     found = []
     for _, name, arguments in calls_inside(trace):
         text = f"{name}({arguments}"
-        if name not in WITH_PATHS or text.startswith(OWN_PLACES):
+        if name not in WITH_PATHS or text.startswith(SAFE_CALLS):
             continue
         if name == "openat2" and re.search(r"RESOLVE_(IN_ROOT|BENEATH)", arguments):
             continue
@@ -92,11 +92,11 @@ def traced(pyctr: Pyctr, tmp_path: Path, needs: Callable[[str], str]) -> Callabl
     """Return a function that runs a command under strace, and returns the trace: `traced("run", "--rm", …)`."""
     strace = needs("strace")
 
-    def run(*words: str) -> Path:
+    def run(*args: str) -> Path:
         trace = tmp_path / "trace"
         command = [strace, "-f", "-v", "-s", "300", "-e", TRACE, "-o", str(trace)]
         done = subprocess.run(
-            [*command, *pyctr.command(*words)],
+            [*command, *pyctr.command(*args)],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -130,15 +130,15 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize("words", RUNS, ids=lambda words: "_".join(words[:4]))
+@pytest.mark.parametrize("args", RUNS, ids=lambda args: "_".join(args[:4]))
 def test_no_file_inside_is_reached_by_a_path(
-    pyctr: Pyctr, traced: Callable[..., Path], tmp_path: Path, words: tuple[str, ...]
+    pyctr: Pyctr, traced: Callable[..., Path], tmp_path: Path, args: tuple[str, ...]
 ) -> None:
-    if "box" in str(words):
+    if "box" in str(args):
         pyctr("run", "-d", "--name", "box", "busybox", "sleep", "200", check=True)
     (tmp_path / "out").mkdir()
-    trace = traced(*(str(tmp_path / "out") if word == "/nowhere" else word for word in words))
-    if words[0] in ("run", "exec"):
+    trace = traced(*(str(tmp_path / "out") if arg == "/nowhere" else arg for arg in args))
+    if args[0] in ("run", "exec"):
         assert list(calls_inside(trace)), "the trace does not show how the container was entered"
     assert violations(trace) == []
 

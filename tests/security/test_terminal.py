@@ -228,7 +228,7 @@ def test_no_verb_bypasses_the_guarded_streams() -> None:
         ("a\tb\n", "a\tb\n"),
     ],
 )
-def test_visible_text(text: str, expected: str | None) -> None:
+def test_visible_text_has_no_control_characters(text: str, expected: str | None) -> None:
     made = screen.visible(text)
     assert expected is None or made == expected
     assert all(letter.isprintable() or letter in "\n\t\u200d\u00a0" for letter in made)

@@ -132,7 +132,7 @@ def clear(directory: str) -> None:
 
 
 def test_a_volume_is_filled_while_its_holder_plants_links(tmp_path: Path, host: Host, image: int) -> None:
-    """Otherwise a host file would get the setuid mode, the owner or the hard link."""
+    """An attack that succeeds gives a host file the setuid mode, the owner or the hard link."""
     volume = VolumeStore(str(tmp_path)).create("data")
     targets = (str(host.directory / "secret"), str(host.directory), f"../../../{host.directory.name}/secret")
 
@@ -153,7 +153,7 @@ def test_a_volume_is_filled_while_its_holder_plants_links(tmp_path: Path, host: 
     filled = 0
     with Attacker(volume.mountpoint, plant):
         for _ in range(ROUNDS):
-            marker.touch()  # as after a kill: the volume is filled despite the other's files
+            marker.touch()  # as after a killed copy: a volume with the attacker's files is filled, too
             try:
                 fill.fill_volume(volume.mountpoint, image, "/srv")
                 filled += 1
@@ -342,7 +342,7 @@ def test_another_runtime_gets_a_mounted_subpath(pyctr: Pyctr, volume: Path) -> N
 
 
 def test_two_containers_racing_on_one_volume_never_reach_the_host(pyctr: Pyctr, host: Host) -> None:
-    """One plants links in the volume without pause, while others fill it, mount a subpath, add a device."""
+    """One container plants links in the volume; others fill it, mount a subpath and add a device meanwhile."""
     script = (
         f"while :; do for l in a lib sub null .pyctr_lite-filling; do ln -sfn {host.directory} /v/$l; "
         f"ln -sfn {host.directory}/secret /v/$l; rm -rf /v/$l; mkdir -p /v/sub; rm -rf /v/*; done; done"
@@ -365,7 +365,7 @@ def test_two_containers_racing_on_one_volume_never_reach_the_host(pyctr: Pyctr, 
 
 
 def test_a_device_is_made_in_a_volume_while_its_holder_plants_links(tmp_path: Path, host: Host) -> None:
-    """Otherwise a host file would get the device's owner and mode."""
+    """An attack that succeeds gives a host file the device's owner and mode."""
     (tmp_path / "root/data").mkdir(parents=True)
     secret = str(host.directory / "secret")
 

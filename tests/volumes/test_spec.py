@@ -51,7 +51,7 @@ def test_v_creates_a_missing_host_directory_and_mount_does_not() -> None:
 
 
 @pytest.mark.parametrize("propagation", spec.PROPAGATIONS)
-def test_a_bind_has_a_propagation_and_a_volume_none(propagation: str) -> None:
+def test_a_bind_has_a_propagation_but_a_volume_does_not(propagation: str) -> None:
     assert spec.parse_volume(f"/host:/data:{propagation}").propagation == propagation
     assert spec.parse_volume("/host:/data").propagation == "rprivate"
     with pytest.raises(InvalidArgument, match="field BindOptions must not be specified"):

@@ -22,14 +22,14 @@ def world(pyctr: Pyctr) -> Pyctr:
     return pyctr
 
 
-def candidates(pyctr: Pyctr, *words: str) -> list[str]:
-    done = pyctr("__complete", "--", *words)
+def candidates(pyctr: Pyctr, *args: str) -> list[str]:
+    done = pyctr("__complete", "--", *args)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("args", "found"),
     [
         (["ru"], ["run"]),
         (["--ro"], ["--root"]),
@@ -66,8 +66,8 @@ def candidates(pyctr: Pyctr, *words: str) -> list[str]:
         (["ps", "--nosuch", ""], []),
     ],
 )
-def test_the_candidates_for_the_last_word(world: Pyctr, words: list[str], found: list[str]) -> None:
-    assert candidates(world, *words) == found
+def test_the_last_word_gets_its_candidates(world: Pyctr, args: list[str], found: list[str]) -> None:
+    assert candidates(world, *args) == found
 
 
 def test_every_verb_and_every_flag_is_offered(pyctr: Pyctr) -> None:

@@ -37,26 +37,26 @@ RUN = Command(
 PS = Command("ps", "", "List containers", (Option("all", "bool", "Show all containers", short="a"),))
 
 
-def parse(*words: str) -> flags.Parsed:
-    return parser.parse(RUN, words)
+def parse(*args: str) -> flags.Parsed:
+    return parser.parse(RUN, args)
 
 
-def refusal(command: Command, *words: str) -> errors.UsageError:
+def refusal(command: Command, *args: str) -> errors.UsageError:
     with pytest.raises(errors.UsageError) as caught:
-        parser.parse(command, words)
+        parser.parse(command, args)
     return caught.value
 
 
-@pytest.mark.parametrize("words", [["--name", "web"], ["--name=web"]])
-def test_a_long_flag_takes_its_value_after_a_space_or_an_equals_sign(words: list[str]) -> None:
-    assert parse(*words, "busybox").name == "web"
+@pytest.mark.parametrize("args", [["--name", "web"], ["--name=web"]])
+def test_a_long_flag_takes_its_value_after_a_space_or_an_equals_sign(args: list[str]) -> None:
+    assert parse(*args, "busybox").name == "web"
 
 
 @pytest.mark.parametrize(
-    "words", [["-m", "64m"], ["-m64m"], ["-m=64m"], ["--memory=64m"], ["-itm", "64m"], ["-im64m"]]
+    "args", [["-m", "64m"], ["-m64m"], ["-m=64m"], ["--memory=64m"], ["-itm", "64m"], ["-im64m"]]
 )
-def test_a_short_flag_takes_its_value_in_every_way_of_pflag(words: list[str]) -> None:
-    parsed = parse(*words, "busybox")
+def test_a_short_flag_takes_its_value_in_every_way_of_pflag(args: list[str]) -> None:
+    parsed = parse(*args, "busybox")
     assert parsed.memory == 64 << 20
     assert parsed.arguments == ["busybox"]
 
@@ -170,7 +170,7 @@ def test_a_right_number_of_positionals_is_accepted(arguments: str, number: int) 
 
 
 @pytest.mark.parametrize(
-    "words",
+    "text",
     [
         "--frob",
         "-xyz",
@@ -214,8 +214,8 @@ def test_a_right_number_of_positionals_is_accepted(arguments: str, number: int) 
         "--cpus=1.1000000000000",
     ],
 )
-def test_a_command_line_is_refused_as_docker_refuses_it(docker: DockerClient, words: str) -> None:
-    arguments = words.split() if words in ("--name", "-e", "-itm") else [*words.split(), "busybox"]
+def test_a_command_line_is_refused_as_docker_refuses_it(docker: DockerClient, text: str) -> None:
+    arguments = text.split() if text in ("--name", "-e", "-itm") else [*text.split(), "busybox"]
     theirs = docker.complaint("run", *arguments)
     try:
         parse(*arguments)
@@ -228,16 +228,16 @@ def test_a_command_line_is_refused_as_docker_refuses_it(docker: DockerClient, wo
 
 
 @given(st.lists(st.text(alphabet="-=ametrd1 ", max_size=6), max_size=5))
-def test_every_command_line_parses_or_is_refused_in_one_line(words: list[str]) -> None:
+def test_every_command_line_parses_or_is_refused_in_one_line(args: list[str]) -> None:
     try:
-        parsed, refused = parse(*words), ""
+        parsed, refused = parse(*args), ""
     except errors.UsageError as error:
         parsed, refused = None, f"{error.message} {error.hint}"
     if parsed is None:
         assert "\n" not in refused
         assert "run --help" in refused
     else:
-        assert parsed.arguments == words[len(words) - len(parsed.arguments) :]
+        assert parsed.arguments == args[len(args) - len(parsed.arguments) :]
 
 
 @given(st.text(), st.text())

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 MESSAGE = "pyctr_lite: write /dev/stdout: no space left on device\n"
 
 
-def to_full(pyctr: Pyctr, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def to_full(pyctr: Pyctr, *args: str | Path) -> subprocess.CompletedProcess[str]:
     with open("/dev/full", "w") as full:
         return subprocess.run(
-            pyctr.command(*words), stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True
+            pyctr.command(*args), stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True
         )
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     [
         ["images"],
         ["images", "-q"],
@@ -61,31 +61,31 @@ def to_full(pyctr: Pyctr, *words: str | Path) -> subprocess.CompletedProcess[str
         ["tag", "busybox"],
         ["rename", "box", "other"],
     ],
-    ids=lambda words: " ".join(words) or "nothing",
+    ids=lambda args: " ".join(args) or "nothing",
 )
-def test_a_full_disk_under_stdout_prints_one_line(pyctr: Pyctr, words: list[str]) -> None:
+def test_a_full_disk_under_stdout_prints_one_line(pyctr: Pyctr, args: list[str]) -> None:
     pyctr("run", "--name", "box", "busybox", "sh", "-c", "echo hello; touch /etc/new", check=True)
-    done = to_full(pyctr, *words)
-    if words in (["tag", "busybox"], ["rename", "box", "other"]):
+    done = to_full(pyctr, *args)
+    if args in (["tag", "busybox"], ["rename", "box", "other"]):
         assert MESSAGE not in done.stderr, "they print nothing"
     else:
         assert (done.stderr, done.returncode) == (MESSAGE, 1)
 
 
 @pytest.mark.parametrize("verb", sorted(set(verbs.VERBS) - {"__complete"}))
-def test_the_help_of_every_verb_on_a_full_disk(pyctr: Pyctr, verb: str) -> None:
+def test_the_help_of_every_verb_reports_a_full_disk_in_one_line(pyctr: Pyctr, verb: str) -> None:
     done = to_full(pyctr, *verb.split(), "--help")
     assert (done.stderr, done.returncode) == (MESSAGE, 1)
 
 
-@pytest.mark.parametrize("words", [["inspect", "nothing"], ["rm", "nothing"], ["nothing"], ["ps", "--no-such"]])
-def test_a_full_disk_under_stderr_keeps_the_status(pyctr: Pyctr, words: list[str]) -> None:
-    usual = pyctr(*words).returncode
+@pytest.mark.parametrize("args", [["inspect", "nothing"], ["rm", "nothing"], ["nothing"], ["ps", "--no-such"]])
+def test_a_full_disk_under_stderr_keeps_the_status(pyctr: Pyctr, args: list[str]) -> None:
+    usual = pyctr(*args).returncode
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            pyctr.command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=full
+            pyctr.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=full
         )
-        both = subprocess.run(pyctr.command(*words), stdin=subprocess.DEVNULL, stdout=full, stderr=full)
+        both = subprocess.run(pyctr.command(*args), stdin=subprocess.DEVNULL, stdout=full, stderr=full)
     assert done.returncode == usual
     assert both.returncode in (1, usual)
 
@@ -97,7 +97,7 @@ def test_a_reader_that_goes_away_is_not_an_error_of_stdout(pyctr: Pyctr) -> None
     assert done.stderr == ""
 
 
-def test_the_output_of_a_container_on_a_full_disk(pyctr: Pyctr) -> None:
+def test_run_reports_a_full_disk_in_one_line(pyctr: Pyctr) -> None:
     done = to_full(pyctr, "run", "--rm", "busybox", "echo", "hello")
     assert (done.stderr, done.returncode) == (MESSAGE, 1)
     assert pyctr("ps", "-aq").stdout == ""

@@ -90,7 +90,7 @@ def test_attach_reports_why_it_cannot_attach(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "paused", "busybox", "sleep", "1000", check=True)
     pyctr("pause", "paused", check=True)
     pyctr("run", "-dit", "--name", "shell", "busybox", "sh", check=True)
-    for name, says in {
+    for name, message in {
         "made": "You cannot attach to a stopped container, start it first",
         "paused": "You cannot attach to a paused container, unpause it first",
         "shell": "the input device is not a TTY",
@@ -98,4 +98,4 @@ def test_attach_reports_why_it_cannot_attach(pyctr: Pyctr) -> None:
     }.items():
         done = pyctr("attach", name)
         assert done.returncode == 1
-        assert says in done.stderr
+        assert message in done.stderr

@@ -30,8 +30,8 @@ def tar_names(data: bytes) -> list[str]:
         return tar.getnames()
 
 
-def raw(pyctr: Pyctr, *words: str, input: bytes | None = None) -> bytes:
-    return subprocess.run(pyctr.command(*words), input=input, capture_output=True, check=True).stdout
+def raw(pyctr: Pyctr, *args: str, input: bytes | None = None) -> bytes:
+    return subprocess.run(pyctr.command(*args), input=input, capture_output=True, check=True).stdout
 
 
 def test_a_file_is_copied_out_to_a_name_or_into_a_directory(pyctr: Pyctr, box: str, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_links_are_copied_as_links_unless_follow_link_is_given(pyctr: Pyctr, box
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("args", "message"),
     [
         (["box:/nothing", "HERE"], "Could not find the file /nothing in container box"),
         (["box:/tree/one/", "HERE"], "not a directory"),
@@ -118,15 +118,15 @@ def test_links_are_copied_as_links_unless_follow_link_is_given(pyctr: Pyctr, box
     ],
 )
 def test_a_failed_copy_is_reported_and_creates_nothing(
-    pyctr: Pyctr, tmp_path: Path, words: list[str], says: str
+    pyctr: Pyctr, tmp_path: Path, args: list[str], message: str
 ) -> None:
     pyctr("run", "--name", "box", "busybox", "sh", "-c", "mkdir /tree; echo one >/tree/one", check=True)
     here = tmp_path / "here"
     here.mkdir()
     (here / "file").touch()
-    done = pyctr("cp", *(word.replace("HERE", str(here)) for word in words))
+    done = pyctr("cp", *(arg.replace("HERE", str(here)) for arg in args))
     assert done.returncode == 1
-    assert says.replace("HERE", str(here)) in done.stderr
+    assert message.replace("HERE", str(here)) in done.stderr
     assert os.listdir(here) == ["file"]
 
 
@@ -238,8 +238,8 @@ def test_cp_neither_runs_nor_loads_anything_of_the_container(
     trace = tmp_path / "trace"
     calls = "execve,execveat,chroot,pivot_root,mmap,openat,openat2"
     command = [needs("strace"), "-f", "-y", "-e", f"trace={calls}", "-o", str(trace)]
-    for words in (["box:/etc", str(tmp_path / "etc")], [str(tmp_path / "trace"), "box:/t"]):
-        subprocess.run([*command, *pyctr.command("cp", *words)], check=True, capture_output=True)
+    for args in (["box:/etc", str(tmp_path / "etc")], [str(tmp_path / "trace"), "box:/t"]):
+        subprocess.run([*command, *pyctr.command("cp", *args)], check=True, capture_output=True)
         lines = trace.read_text().splitlines()
         assert lines
         assert [line for line in lines if "chroot(" in line or "pivot_root(" in line] == []

@@ -184,23 +184,23 @@ def test_many_checks_do_not_grow_the_monitor(pyctr: Pyctr) -> None:
     pid = json.loads((pyctr.root / "containers" / id / "state.json").read_text())["MonitorPid"]
 
     def private() -> int:
-        """Return its private memory in kB, including pages that a prober shares at the moment."""
+        """Return the monitor's private memory in kB, including pages that a running check shares with it."""
         with open(f"/proc/{pid}/status") as status:
             return int(next(line for line in status if line.startswith("RssAnon")).split()[1])
 
-    def looks(count: int) -> None:
+    def wait_for_checks(count: int) -> None:
         for _ in range(count):
             last = (found(pyctr)["Log"] or [{"Start": ""}])[-1]["Start"]
             until(lambda: (found(pyctr)["Log"] or [{"Start": ""}])[-1]["Start"] > last)  # noqa: B023
 
-    looks(2)
+    wait_for_checks(2)
     before = private()
-    looks(10)
+    wait_for_checks(10)
     assert private() < before + 500  # kB
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "message"),
     [
         (["--health-interval", "1us"], "cannot be less than 1ms"),
         (["--health-timeout", "soon"], "invalid duration"),
@@ -208,9 +208,9 @@ def test_many_checks_do_not_grow_the_monitor(pyctr: Pyctr) -> None:
         (["--no-healthcheck", "--health-cmd", "true"], "--no-healthcheck conflicts with --health-* options"),
     ],
 )
-def test_impossible_health_options_are_refused(pyctr: Pyctr, flags: list[str], words: str) -> None:
+def test_impossible_health_options_are_refused(pyctr: Pyctr, flags: list[str], message: str) -> None:
     done = pyctr("run", *flags, "busybox", "true")
-    assert (done.returncode, words in done.stderr) == (125, True)
+    assert (done.returncode, message in done.stderr) == (125, True)
 
 
 def test_a_streak_counts_to_the_retries() -> None:

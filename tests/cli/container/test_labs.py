@@ -1,4 +1,4 @@
-"""`--labs`: a learner's functions in every process of the real runtime, for the life of the container."""
+"""`--labs`: a learner's functions in every process of the real engine, for the life of the container."""
 
 from __future__ import annotations
 
@@ -56,19 +56,19 @@ def test_without_labs_no_function_of_the_learner_is_called(pyctr: Pyctr, labs: P
     assert "A /new" in pyctr("diff", "box").stdout
 
 
-def test_a_container_whose_labs_have_gone_can_be_removed(pyctr: Pyctr, labs: Path) -> None:
+def test_a_container_whose_labs_were_deleted_can_be_removed(pyctr: Pyctr, labs: Path) -> None:
     pyctr(f"--labs={labs}", "run", "--name", "box", "busybox", "true", check=True)
     shutil.rmtree(labs)
     assert pyctr("rm", "box").returncode == 0
 
 
-def test_a_broken_file_is_reported_and_the_runtimes_own_function_is_used(pyctr: Pyctr, labs: Path) -> None:
+def test_a_broken_file_is_reported_and_the_engines_own_function_is_used(pyctr: Pyctr, labs: Path) -> None:
     path = labs / "lab5_commit/diff.py"
     path.write_text("def (:\n")
     done = pyctr(f"--labs={labs}", "run", "--rm", "busybox", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n")
     assert f"{path}, line 1" in done.stderr
-    assert "the runtime's own functions are used instead" in done.stderr
+    assert "the engine's own functions are used instead" in done.stderr
 
 
 def test_a_missing_directory_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:

@@ -87,11 +87,11 @@ def test_start_a_alone_leaves_the_input_of_a_running_container_open(pyctr: Pyctr
         with subprocess.Popen(pyctr.command("start", "-ai", "cat"), stdin=subprocess.PIPE, text=True) as writer:
             assert writer.stdin is not None
             assert onlooker.stdout is not None
-            assert onlooker.stdout.readline() == "tick\n"  # it is attached
+            assert onlooker.stdout.readline() == "tick\n"  # the onlooker is attached
             writer.stdin.write("hello\n")
             writer.stdin.flush()
             assert "hello\n" in iter(onlooker.stdout.readline, "")
-            writer.stdin.close()  # started with -d, its stdin stays open for the next (Docker's StdinOnce)
+            writer.stdin.close()  # stdin of a container started with -d stays open (Docker's StdinOnce)
             assert [onlooker.stdout.readline() for _ in range(5)] == ["tick\n"] * 5
             pyctr("kill", "cat", check=True)
         assert set(onlooker.stdout) <= {"tick\n"}
@@ -193,7 +193,7 @@ def test_stop_kills_after_the_timeout_and_stops_all_containers_at_once(pyctr: Py
         run(pyctr, name)  # a pid 1 without a handler ignores SIGTERM
     began = time.monotonic()
     assert pyctr("stop", "-t", "3", "aa", "bb", "cc").stdout == "aa\nbb\ncc\n"
-    assert 3 <= time.monotonic() - began < 9  # one after the other would take nine
+    assert 3 <= time.monotonic() - began < 9  # stopping one after the other would take nine
     assert state(pyctr, "bb")["ExitCode"] == 137
 
 
@@ -233,7 +233,7 @@ def test_restart_reports_a_missing_container_and_restarts_the_others(pyctr: Pyct
     assert done.stderr.startswith("pyctr_lite: No such container: nosuch\n")
 
 
-def test_kill_ends_it_at_once_with_137(pyctr: Pyctr) -> None:
+def test_kill_ends_a_container_at_once_with_137(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     assert pyctr("kill", "web").stdout == "web\n"
     assert state(pyctr, "web")["ExitCode"] == 137
@@ -391,12 +391,12 @@ def test_prune_asks_first(pyctr: Pyctr) -> None:
     assert refused.stdout == (
         "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
     )
-    assert pyctr("container", "prune").returncode == 0  # at the end of the input, too
+    assert pyctr("container", "prune").returncode == 0  # the end of the input means no
     assert pyctr("ps", "-aq").stdout != ""
     assert "Deleted Containers:" in pyctr("container", "prune", input="y\n").stdout
 
 
-def test_prune_filters(pyctr: Pyctr) -> None:
+def test_prune_respects_its_filters(pyctr: Pyctr) -> None:
     make(pyctr, "red", "true", flags=("-l", "colour=red"))
     make(pyctr, "blue", "true", flags=("-l", "colour=blue"))
     pyctr("container", "prune", "-f", "--filter", "until=1h", check=True)

@@ -27,7 +27,7 @@ def test_a_log_is_rotated_and_read_as_one(pyctr: Pyctr) -> None:
     kept = pyctr("logs", "box", check=True).stdout.split()
     assert kept == [str(number) for number in range(1001 - len(kept), 1001)]
     assert len(kept) > 200
-    assert pyctr("logs", "--tail", "190", "box").stdout.split() == kept[-190:]  # more lines than one file has
+    assert pyctr("logs", "--tail", "190", "box").stdout.split() == kept[-190:]  # more lines than one file holds
     config = json.loads(pyctr("inspect", "-f", "{{json .HostConfig.LogConfig}}", "box").stdout)
     assert config == {"Type": "json-file", "Config": {"max-size": "10k", "max-file": "3"}}
 
@@ -97,7 +97,7 @@ def test_logs_of_a_container_without_a_log_is_refused(pyctr: Pyctr) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("args", "text"),
     [
         (["--log-opt", "max-file=3"], "max-file cannot be set without max-size"),
         (["--log-opt", "max-size=0"], "must be a positive number"),
@@ -108,8 +108,8 @@ def test_logs_of_a_container_without_a_log_is_refused(pyctr: Pyctr) -> None:
         (["--log-driver", "syslog"], "no log driver named 'syslog'"),
     ],
 )
-def test_an_unsupported_option_is_refused(pyctr: Pyctr, words: list[str], text: str) -> None:
-    done = pyctr("run", *words, "busybox", "true")
+def test_an_unsupported_option_is_refused(pyctr: Pyctr, args: list[str], text: str) -> None:
+    done = pyctr("run", *args, "busybox", "true")
     assert (done.returncode, text in done.stderr) == (125, True)
     assert pyctr("ps", "-aq").stdout == ""
 
@@ -132,7 +132,7 @@ def test_lines_have_the_requested_attributes(pyctr: Pyctr) -> None:
         "mode": "non-blocking",
         "max-buffer-size": "4m",
     }
-    options = [word for name, value in asked.items() for word in ("--log-opt", f"{name}={value}")]
+    options = [arg for name, value in asked.items() for arg in ("--log-opt", f"{name}={value}")]
     values = ["-l", "one=1 &", "-l", "prefix=p", "-l", "other=o", "-e", "SHOWN=s", "-e", "QUX=q", "-e", "HIDDEN=h"]
     script = "echo out; echo err >&2; printf 'no end \\377'"
     pyctr("run", "--name", "box", *options, *values, "busybox", "sh", "-c", script, check=True)
@@ -162,7 +162,7 @@ def test_lines_have_the_requested_attributes(pyctr: Pyctr) -> None:
     ],
 )
 def test_wrong_log_options_are_refused(pyctr: Pyctr, options: list[str], message: str) -> None:
-    words = [word for option in options for word in ("--log-opt", option)]
-    done = pyctr("run", "--rm", *words, "busybox", "true")
+    args = [arg for option in options for arg in ("--log-opt", option)]
+    done = pyctr("run", "--rm", *args, "busybox", "true")
     assert done.returncode == 125
     assert message in done.stderr

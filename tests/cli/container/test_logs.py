@@ -55,7 +55,7 @@ def test_a_container_that_never_ran_has_no_log(pyctr: Pyctr) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_tail(pyctr: Pyctr) -> None:
+def test_tail_limits_the_number_of_lines(pyctr: Pyctr) -> None:
     finished(pyctr, "job", "echo 1; echo 2; echo 3")
     every = "1\n2\n3\n"
     for tail, shown in {"0": "", "1": "3\n", "2": "2\n3\n", "3": every, "9": every, "all": every}.items():
@@ -125,7 +125,7 @@ def test_follow_ends_when_the_container_is_removed_and_misses_nothing(pyctr: Pyc
     assert pyctr("logs", "-f", "job").stdout.split() == [str(number) for number in range(1, 51)]
 
 
-def test_follow_with_tail_and_until(pyctr: Pyctr) -> None:
+def test_follow_respects_tail_and_until(pyctr: Pyctr) -> None:
     run(pyctr, "web", "echo 1; echo 2; sleep 1000")
     while pyctr("logs", "web").stdout != "1\n2\n":
         pass

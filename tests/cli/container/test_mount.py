@@ -32,7 +32,7 @@ def test_mount_lists_mounted_containers_and_is_idempotent(pyctr: Pyctr) -> None:
     assert pyctr("mount").stdout == ""
 
 
-def test_unmounting_what_is_not_mounted_is_an_error_unless_forced(pyctr: Pyctr) -> None:
+def test_unmounting_a_container_that_is_not_mounted_is_an_error_unless_forced(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "web", "busybox", check=True)
     done = pyctr("umount", "web")
     assert (done.returncode, done.stderr) == (1, "pyctr_lite: the root of container web is not mounted\n")

@@ -33,7 +33,7 @@ def read(tmp_path: Path, content: bytes) -> list[str]:
         (b"", []),
     ],
 )
-def test_the_variables_read_from_a_file(tmp_path: Path, content: bytes, pairs: list[str]) -> None:
+def test_variables_are_read_from_a_file(tmp_path: Path, content: bytes, pairs: list[str]) -> None:
     assert read(tmp_path, content) == pairs
 
 

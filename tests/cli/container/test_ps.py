@@ -150,7 +150,7 @@ def test_json_is_one_object_per_line(pyctr: Pyctr) -> None:
     }
 
 
-def test_filters(pyctr: Pyctr) -> None:
+def test_containers_are_filtered(pyctr: Pyctr) -> None:
     web = run(pyctr, "web", "-l", "colour=red", "-l", "size=big", "-v", "data:/data")
     make(pyctr, "webby", "true", flags=("-l", "colour=blue"))
     make(pyctr, "job", "sh", "-c", "exit 3")
@@ -180,9 +180,9 @@ def test_filters(pyctr: Pyctr) -> None:
         ("before=job",): ["webby", "web"],
         ("since=webby",): ["ofchild", "job"],
     }.items():
-        flags = [word for text in filters for word in ("--filter", text)]
+        flags = [arg for text in filters for arg in ("--filter", text)]
         assert names(pyctr, "-a", *flags) == found, filters
-    assert names(pyctr, "--filter", "status=exited") == ["job"]  # a status needs no -a
+    assert names(pyctr, "--filter", "status=exited") == ["job"]  # a filter by status does not need -a
     assert names(pyctr, "--filter", "exited=3") == []
 
 
@@ -221,15 +221,15 @@ print("slow:", *set("re json enum typing datetime subprocess contextlib".split()
     assert done.stdout.splitlines()[-1] == "slow:"
 
 
-def test_filters_by_a_bind_and_by_ports(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_containers_are_filtered_by_bind_and_port(pyctr: Pyctr, tmp_path: Path) -> None:
     pyctr("run", "--name", "base", "busybox", "true", check=True)
     pyctr("commit", "-c", "EXPOSE 80 8000-8002/udp", "base", "web", check=True)
     pyctr("create", "--name", "bound", "-v", f"{tmp_path}:/data", "-v", "named:/named", "busybox", check=True)
     pyctr("create", "--name", "exposed", "web", check=True)
 
     def names(*filters: str) -> list[str]:
-        words = [word for text in filters for word in ("--filter", text)]
-        return pyctr("ps", "-a", *words, "--format", "{{.Names}}", check=True).stdout.split()
+        args = [arg for text in filters for arg in ("--filter", text)]
+        return pyctr("ps", "-a", *args, "--format", "{{.Names}}", check=True).stdout.split()
 
     assert names(f"volume={tmp_path}") == ["bound"]
     assert names("volume=/data") == ["bound"]

@@ -38,7 +38,7 @@ def test_a_running_container_is_removed_under_its_new_name(pyctr: Pyctr) -> None
 
 
 @pytest.mark.parametrize(
-    ("new", "says"),
+    ("new", "message"),
     [
         ("old", "Renaming a container with the same name as its current name"),
         ("other", 'the container name "other" is already in use'),
@@ -46,12 +46,12 @@ def test_a_running_container_is_removed_under_its_new_name(pyctr: Pyctr) -> None
         ("a b", "Invalid container name (a b)"),
     ],
 )
-def test_an_invalid_name_is_refused_and_changes_nothing(pyctr: Pyctr, new: str, says: str) -> None:
+def test_an_invalid_name_is_refused_and_changes_nothing(pyctr: Pyctr, new: str, message: str) -> None:
     for name in ("old", "other"):
         pyctr("create", "--name", name, "busybox", "true", check=True)
     done = pyctr("rename", "old", new)
     assert done.returncode == 1
-    assert says in done.stderr
+    assert message in done.stderr
     assert names(pyctr) == ["old", "other"]
     assert pyctr("ps", "-a", "--format", "{{.Names}}").stdout.split() == ["other", "old"]
 

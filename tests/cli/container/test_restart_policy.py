@@ -32,8 +32,8 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def start(pyctr: Pyctr, policy: str, script: str, *flags: str) -> None:
-    words = ["--name", "box", "--restart", policy, *flags, "busybox", "sh", "-c", script]
-    pyctr("run", "-d", *words, check=True)
+    args = ["--name", "box", "--restart", policy, *flags, "busybox", "sh", "-c", script]
+    pyctr("run", "-d", *args, check=True)
 
 
 def actions(pyctr: Pyctr) -> list[str]:
@@ -71,12 +71,12 @@ def test_always_restarts_after_success_and_after_a_kill(pyctr: Pyctr) -> None:
     assert pyctr("exec", "box", "true").returncode == 0
 
 
-@pytest.mark.parametrize("words", [["stop", "-t", "0"], ["kill"], ["kill", "-s", "TERM"]])
+@pytest.mark.parametrize("args", [["stop", "-t", "0"], ["kill"], ["kill", "-s", "TERM"]])
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
-def test_stop_and_kill_end_the_restarts(pyctr: Pyctr, policy: str, words: list[str]) -> None:
+def test_stop_and_kill_end_the_restarts(pyctr: Pyctr, policy: str, args: list[str]) -> None:
     start(pyctr, policy, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done")
     until(lambda: pyctr("logs", "box").stdout == "ready\n")
-    pyctr(*words, "box", check=True)
+    pyctr(*args, "box", check=True)
     pyctr("wait", "box", check=True)
     last = state(pyctr)
     assert (last["Status"], last["RestartCount"], last["Pid"]) == ("exited", 0, 0)
@@ -103,17 +103,17 @@ def test_a_container_that_waits_to_be_restarted_counts_as_running(pyctr: Pyctr) 
     assert (now["Running"], now["Restarting"], now["Pid"], now["ExitCode"]) == (True, True, 0, 4)
     until(lambda: pyctr("ps", "--format", "{{.Status}}").stdout.startswith("Restarting (4) "))
     until(lambda: pyctr("ps", "-q", "--filter", "status=restarting").stdout != "")
-    for words in (["exec", "box", "true"], ["top", "box"], ["pause", "box"], ["rm", "box"]):
-        until(lambda: "restarting" in pyctr(*words).stderr)  # noqa: B023  # it runs for a moment now and then
+    for args in (["exec", "box", "true"], ["top", "box"], ["pause", "box"], ["rm", "box"]):
+        until(lambda: "restarting" in pyctr(*args).stderr)  # noqa: B023  # it runs for a moment now and then
     assert "0.00%" in pyctr("stats", "--no-stream", "box", check=True).stdout
-    assert pyctr("start", "box").returncode == 0  # for Docker it is running
+    assert pyctr("start", "box").returncode == 0  # Docker counts a restarting container as running
 
 
-@pytest.mark.parametrize("words", [["stop"], ["kill"], ["rm", "-f"]])
-def test_a_container_that_waits_to_be_restarted_is_stopped_at_once(pyctr: Pyctr, words: list[str]) -> None:
+@pytest.mark.parametrize("args", [["stop"], ["kill"], ["rm", "-f"]])
+def test_a_container_that_waits_to_be_restarted_is_stopped_at_once(pyctr: Pyctr, args: list[str]) -> None:
     waiting(pyctr)
-    pyctr(*words, "box", check=True)
-    if words[0] == "rm":
+    pyctr(*args, "box", check=True)
+    if args[0] == "rm":
         assert pyctr("ps", "-aq").stdout == ""
         return
     last = state(pyctr)
@@ -128,17 +128,17 @@ def test_wait_on_a_restarting_container_waits_for_its_next_exit(pyctr: Pyctr) ->
     assert state(pyctr)["RestartCount"] > before or state(pyctr)["Status"] == "running"
 
 
-def test_wait_reports_an_exit_that_happened_between_two_looks(pyctr: Pyctr) -> None:
+def test_wait_reports_an_exit_between_two_checks(pyctr: Pyctr) -> None:
     count = waiting(pyctr)["RestartCount"]
     process = subprocess.Popen(pyctr.command("wait", "box"), stdout=subprocess.PIPE)
     until(lambda: has_open(process.pid, "anon_inode:inotify"))
     process.send_signal(signal.SIGSTOP)
     until(lambda: state(pyctr)["RestartCount"] > count and state(pyctr)["Status"] == "restarting")
     process.send_signal(signal.SIGCONT)
-    assert process.communicate(timeout=5) == (b"4\n", None)  # the next start comes later
+    assert process.communicate(timeout=5) == (b"4\n", None)  # reported before the next start
 
 
-def test_wait_for_the_next_exit_ends_at_once_if_that_has_happened(pyctr: Pyctr) -> None:
+def test_wait_for_the_next_exit_ends_at_once_after_that_exit(pyctr: Pyctr) -> None:
     """The exit happened before the watch was set, and the next one is seconds away."""
     count = waiting(pyctr)["RestartCount"]
     restart.wait(Engine(str(pyctr.root)).containers.get("box"), finished="2024-05-01T10:00:00Z")
@@ -193,8 +193,8 @@ def _is_zombie(pid: int) -> bool:
 
 def test_start_restart_policies_starts_containers_after_a_boot(pyctr: Pyctr) -> None:
     for name, policy in (("kept", "always"), ("un", "unless-stopped"), ("once", "no"), ("hand", "unless-stopped")):
-        words = ["--name", name, "--restart", policy, "busybox", "sleep", "60"]
-        pyctr("run", "-d", *words, check=True)
+        args = ["--name", name, "--restart", policy, "busybox", "sleep", "60"]
+        pyctr("run", "-d", *args, check=True)
     pyctr("create", "--name", "fresh", "--restart", "always", "busybox", "sleep", "60", check=True)
     pyctr("stop", "-t", "0", "hand", check=True)
     # A power failure: every process ends at once, and the run directory is lost.

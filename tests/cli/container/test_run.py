@@ -18,9 +18,9 @@ def shell(pyctr: Pyctr, script: str, *flags: str | Path, **more: object) -> str:
     return pyctr("run", "--rm", *flags, "busybox", "sh", "-c", script, check=True, **more).stdout  # type: ignore[arg-type]
 
 
-def refused(pyctr: Pyctr, *words: str | Path) -> str:
+def refused(pyctr: Pyctr, *args: str | Path) -> str:
     """Return the error of a `run` that fails with 125 and leaves nothing."""
-    done = pyctr("run", *words)
+    done = pyctr("run", *args)
     assert (done.returncode, done.stdout) == (125, "")
     assert pyctr("ps", "-aq").stdout == ""
     return done.stderr.splitlines()[0]
@@ -141,7 +141,7 @@ def test_the_exit_code_of_a_killed_program_is_128_and_the_signal(pyctr: Pyctr, s
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "text"),
+    ("args", "code", "text"),
     [
         (["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'),
         (["/bin/nosuch"], 127, "no such file or directory"),
@@ -150,9 +150,9 @@ def test_the_exit_code_of_a_killed_program_is_128_and_the_signal(pyctr: Pyctr, s
     ],
 )
 def test_a_program_that_cannot_run_gives_dockers_exit_codes(
-    pyctr: Pyctr, words: list[str], code: int, text: str
+    pyctr: Pyctr, args: list[str], code: int, text: str
 ) -> None:
-    done = pyctr("run", "--rm", "busybox", *words)
+    done = pyctr("run", "--rm", "busybox", *args)
     assert (done.returncode, done.stdout) == (code, "")
     assert text in done.stderr.splitlines()[0]
     assert pyctr("ps", "-aq").stdout == ""  # --rm also applies to a failed start
@@ -174,7 +174,7 @@ def test_a_missing_image_is_reported_with_a_suggestion(pyctr: Pyctr) -> None:
 
 def test_no_signal_is_ignored_or_blocked_in_a_container(pyctr: Pyctr) -> None:
     command = pyctr.command("run", "--rm", "busybox", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
-    quoted = " ".join(f"'{word}'" for word in command)
+    quoted = " ".join(f"'{arg}'" for arg in command)
     done = subprocess.run(
         ["sh", "-c", f"trap '' HUP USR1 QUIT PIPE; exec {quoted}"], capture_output=True, text=True
     )
@@ -193,7 +193,7 @@ def test_no_descriptor_of_the_caller_reaches_the_container(pyctr: Pyctr, tmp_pat
             )
         finally:
             os.close(77)
-    assert done.stdout.split() == ["0", "1", "2", "3"]  # 3 is the directory that ls reads
+    assert done.stdout.split() == ["0", "1", "2", "3"]  # ls has opened the directory as 3
 
 
 # --- init -----------------------------------------------------------------------------------------------
@@ -210,7 +210,8 @@ def test_init_is_pid_1_reaps_processes_and_forwards_signals(pyctr: Pyctr, needs:
     for name in ("forwarded", "deaf"):
         pyctr("kill", "-s", "TERM", name, check=True)
     assert pyctr("wait", "forwarded").stdout == "143\n"
-    assert pyctr("inspect", "-f", "{{.State.Running}}", "deaf").stdout == "true\n"  # PID 1 without a handler
+    # PID 1 without a handler ignores SIGTERM
+    assert pyctr("inspect", "-f", "{{.State.Running}}", "deaf").stdout == "true\n"
     done = subprocess.run(["file", "-bL", mounts.TINI], capture_output=True, text=True) if _has("file") else None
     assert done is None or "static" in done.stdout
 
@@ -248,7 +249,7 @@ def test_stop_signal_and_stop_timeout_apply_to_stop(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "deaf", "--stop-timeout", "0", "busybox", "sleep", "60", check=True)
     while not pyctr("logs", "heard").stdout:
         pass
-    pyctr("stop", "heard", "deaf", check=True, timeout=9)  # the default is ten seconds
+    pyctr("stop", "heard", "deaf", check=True, timeout=9)  # less than the default timeout of ten seconds
     assert pyctr("wait", "heard", "deaf").stdout == "8\n137\n"
     pyctr("rm", "heard", "deaf", check=True)
     assert "invalid signal: NOSUCH" in refused(pyctr, "--stop-signal", "NOSUCH", "busybox")
@@ -265,12 +266,11 @@ def test_explain_narrates_each_step_in_order(pyctr: Pyctr) -> None:
         assert set(step) == {"chapter", "name", "module", "pid", "call", "result", "microseconds"}
         assert step["microseconds"] >= 0
     clone = next(step for step in steps if step["call"].startswith("clone3("))
-    calls = [
-        step["call"] for step in steps if step["pid"] != clone["pid"]
-    ]  # those of the child; the parent works at the same time
+    # only the child's calls: the parent works at the same time
+    calls = [step["call"] for step in steps if step["pid"] != clone["pid"]]
     wanted = ['mount("overlay"', 'mount("proc"', '/data", NULL, MS_', "pivot_root(", "capset(", "execve("]
-    places = [next(index for index, call in enumerate(calls) if text in call) for text in wanted]
-    assert places == sorted(places)
+    positions = [next(index for index, call in enumerate(calls) if text in call) for text in wanted]
+    assert positions == sorted(positions)
     assert any("'67108864'" in step["call"] for step in steps if step["pid"] == clone["pid"])
     chapters = {step["name"]: step["chapter"] for step in steps}
     assert {"namespaces": 1, "cgroups": 2, "rootfs": 3, "volumes": 4}.items() <= chapters.items()

@@ -39,7 +39,7 @@ def test_an_impossible_value_is_reported_in_one_line(pyctr: Pyctr, flags: list[s
     done = pyctr("run", *flags, "busybox", "true")
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith(f"pyctr_lite: {text}")
-    assert done.stderr.count("\n") <= 2  # the line and a hint
+    assert done.stderr.count("\n") <= 2  # the error and a hint
     assert "call.py" not in done.stderr
     for id in pyctr("ps", "-aq", check=True).stdout.split():  # as in Docker: created, but not started
         assert pyctr("inspect", "-f", "{{.State.Status}}", id, check=True).stdout == "created\n"
@@ -78,8 +78,8 @@ def test_a_label_need_not_be_utf_8(pyctr: Pyctr) -> None:
 
 
 def test_the_source_of_an_error_is_printed_only_with_debug(pyctr: Pyctr) -> None:
-    words = ["run", "--rm", "--sysctl", "net.core.somaxconn=junk", "busybox", "true"]
-    usual, debug = pyctr(*words), pyctr("--debug", *words)
+    args = ["run", "--rm", "--sysctl", "net.core.somaxconn=junk", "busybox", "true"]
+    usual, debug = pyctr(*args), pyctr("--debug", *args)
     assert usual.returncode == 125
     assert ".py" not in usual.stderr
     assert "\nat " in debug.stderr

@@ -35,14 +35,14 @@ def test_hosts_hostname_and_resolv_conf_are_visible_in_a_mount_on_etc(
     pyctr: Pyctr, tmp_path: Path, mount: tuple[str, ...]
 ) -> None:
     (tmp_path / "host").mkdir()
-    words = [word.replace("DIRECTORY", str(tmp_path / "host")) for word in mount]
-    assert pyctr("run", "--rm", *words, "busybox", *FILES, check=True).stdout != ""
+    args = [arg.replace("DIRECTORY", str(tmp_path / "host")) for arg in mount]
+    assert pyctr("run", "--rm", *args, "busybox", *FILES, check=True).stdout != ""
 
 
 def test_a_mounted_file_replaces_the_engines(pyctr: Pyctr, tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("mine\n")
-    words = ("-v", "etc:/etc", "-v", f"{tmp_path}/hosts:/etc/hosts", "busybox", "cat", "/etc/hosts")
-    assert pyctr("run", "--rm", *words, check=True).stdout == "mine\n"
+    args = ("-v", "etc:/etc", "-v", f"{tmp_path}/hosts:/etc/hosts", "busybox", "cat", "/etc/hosts")
+    assert pyctr("run", "--rm", *args, check=True).stdout == "mine\n"
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -56,9 +56,9 @@ def test_a_parent_is_mounted_before_its_children_whatever_its_kind(
         ("-v", "data:/a/b/c"),
         ("--mount", f"type=bind,src={tmp_path}/host,dst=/a/b/c/d"),
     ][::order]
-    words = [word for mount in mounts for word in mount]
+    args = [arg for mount in mounts for arg in mount]
     script = 'for d in /a /a/b /a/b/c /a/b/c/d; do grep -q " $d " /proc/mounts && test -d $d && echo $d; done'
-    shown = pyctr("run", "--rm", *words, "busybox", "sh", "-c", script, check=True).stdout
+    shown = pyctr("run", "--rm", *args, "busybox", "sh", "-c", script, check=True).stdout
     assert shown.split() == ["/a", "/a/b", "/a/b/c", "/a/b/c/d"]
 
 
@@ -68,13 +68,13 @@ def test_a_mount_on_dev_replaces_all_of_dev(pyctr: Pyctr, tmp_path: Path, mount:
     device = tmp_path / "dev"
     device.mkdir()
     os.mknod(device / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
-    words = [word.replace("DIRECTORY", str(device)) for word in mount]
-    done = pyctr("run", "--rm", *words, "busybox", "sh", "-c", "grep -c ' /dev/' /proc/mounts; echo x >/dev/null")
+    args = [arg.replace("DIRECTORY", str(device)) for arg in mount]
+    done = pyctr("run", "--rm", *args, "busybox", "sh", "-c", "grep -c ' /dev/' /proc/mounts; echo x >/dev/null")
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
 
 
 def test_a_dev_without_the_null_device_is_refused_in_one_line(pyctr: Pyctr, tmp_path: Path) -> None:
-    """Without it, files of /proc could not be masked (CVE-2025-31133)."""
+    """The null device masks files of /proc (CVE-2025-31133)."""
     done = pyctr("run", "--rm", "-v", f"{tmp_path}:/dev", "busybox", "true")
     assert done.returncode == 125
     assert "the container's /dev has no null device" in done.stderr

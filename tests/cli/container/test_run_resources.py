@@ -57,7 +57,7 @@ def test_a_very_low_ulimit_affects_the_program_and_not_the_engine(pyctr: Pyctr) 
 def test_every_name_of_a_ulimit_is_known_to_the_kernel(pyctr: Pyctr) -> None:
     from pyctr_lite.engine.creation import values
 
-    flags = [word for name in values.ULIMITS for word in ("--ulimit", f"{name}=0")]
+    flags = [arg for name in values.ULIMITS for arg in ("--ulimit", f"{name}=0")]
     shown = shell(pyctr, "exec cat /proc/self/limits", "--ulimit", "locks=7:8", "--ulimit", "rttime=9:10")
     assert "Max file locks            7                    8" in shown
     assert "Max realtime timeout      9                    10" in shown
@@ -68,21 +68,21 @@ def test_every_name_of_a_ulimit_is_known_to_the_kernel(pyctr: Pyctr) -> None:
 def test_a_ulimit_that_cannot_be_raised_reports_why(pyctr: Pyctr) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     held = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
-    words = ["--ulimit", f"nofile={hard + 1}"]
-    most = int(Path("/proc/sys/fs/nr_open").read_text())
-    assert "`sysctl fs.nr_open` is the maximum" in refused(pyctr, "--ulimit", f"nofile={most + 1}")
-    if hard == most:
+    args = ["--ulimit", f"nofile={hard + 1}"]
+    maximum = int(Path("/proc/sys/fs/nr_open").read_text())
+    assert "`sysctl fs.nr_open` is the maximum" in refused(pyctr, "--ulimit", f"nofile={maximum + 1}")
+    if hard == maximum:
         return
     if held >> 24 & 1:
-        assert shell(pyctr, "ulimit -n", *words).strip() == str(hard + 1)
+        assert shell(pyctr, "ulimit -n", *args).strip() == str(hard + 1)
         return
-    error = refused(pyctr, *words)
+    error = refused(pyctr, *args)
     assert f"cannot set RLIMIT_NOFILE to {hard + 1}:{hard + 1}" in error
     assert "CAP_SYS_RESOURCE" in error
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("nofile", "invalid ulimit argument: nofile"),
         ("files=3", "invalid ulimit type: files"),
@@ -91,8 +91,8 @@ def test_a_ulimit_that_cannot_be_raised_reports_why(pyctr: Pyctr) -> None:
         ("nofile=-1:3", "must be less than or equal to hard limit: -1 > 3"),
     ],
 )
-def test_a_wrong_ulimit_is_refused(pyctr: Pyctr, text: str, words: str) -> None:
-    assert words in refused(pyctr, "--ulimit", text)
+def test_a_wrong_ulimit_is_refused(pyctr: Pyctr, text: str, message: str) -> None:
+    assert message in refused(pyctr, "--ulimit", text)
 
 
 def test_ulimits_are_inspected_as_docker_shows_them(pyctr: Pyctr) -> None:

@@ -19,9 +19,9 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def run_bytes(pyctr: Pyctr, data: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+def run_bytes(pyctr: Pyctr, data: bytes, *args: str) -> subprocess.CompletedProcess[bytes]:
     """Run `run -i` with bytes as its input."""
-    command = pyctr.command("run", "--rm", "-i", "busybox", *words)
+    command = pyctr.command("run", "--rm", "-i", "busybox", *args)
     return subprocess.run(command, input=data, capture_output=True, timeout=60)
 
 
@@ -126,22 +126,20 @@ def test_a_process_left_in_the_hosts_pid_namespace_does_not_delay_the_exit(pyctr
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_standard_descriptors_do_no_harm(pyctr: Pyctr, closed: str) -> None:
-    quoted = " ".join(
-        f"'{word}'" for word in pyctr.command("run", "--rm", "busybox", "sh", "-c", "echo hi; exit 6")
-    )
+    quoted = " ".join(f"'{arg}'" for arg in pyctr.command("run", "--rm", "busybox", "sh", "-c", "echo hi; exit 6"))
     done = subprocess.run(["sh", "-c", f"{quoted} {closed}"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 6
     assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "hi\n")
 
 
 def test_a_closed_pipe_ends_the_client_without_a_traceback(pyctr: Pyctr) -> None:
-    quoted = " ".join(f"'{word}'" for word in pyctr.command("run", "--name", "yes", "busybox", "yes"))
+    quoted = " ".join(f"'{arg}'" for arg in pyctr.command("run", "--name", "yes", "busybox", "yes"))
     done = subprocess.run(["sh", "-c", f"{quoted} | head -1"], capture_output=True, text=True, timeout=20)
     assert (done.stdout, done.stderr) == ("y\n", "")
     pyctr("rm", "-f", "yes", check=True)
 
 
-def test_d_prints_the_id_and_returns(pyctr: Pyctr) -> None:
+def test_run_d_prints_the_id_and_returns(pyctr: Pyctr) -> None:
     done = pyctr("run", "-d", "busybox", "sh", "-c", "echo hi; exit 3")
     assert (done.returncode, len(done.stdout), done.stderr) == (0, 65, "")
     assert pyctr("wait", done.stdout.strip()).stdout == "3\n"

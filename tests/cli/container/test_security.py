@@ -18,8 +18,8 @@ CLONE_NEWUSER = 0x10000000
 STATUS = "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\n\\t'"
 
 
-def run(pyctr: Pyctr, *words: str | Path) -> str:
-    return pyctr("run", "--rm", *words, check=True).stdout
+def run(pyctr: Pyctr, *args: str | Path) -> str:
+    return pyctr("run", "--rm", *args, check=True).stdout
 
 
 def errno(pyctr: Pyctr, flags: list[str], call: str, *arguments: int) -> int:
@@ -89,8 +89,8 @@ def test_a_container_keeps_its_profile_after_the_file_is_removed(pyctr: Pyctr, t
     file = tmp_path / "profile.json"
     file.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"],'
                     '"action": "SCMP_ACT_ERRNO", "errnoRet": 5}]}')  # fmt: skip
-    words = ["--name", "box", "--security-opt", f"seccomp={file}", "busybox", "mkdir", "/x"]
-    pyctr("create", *words, check=True)
+    args = ["--name", "box", "--security-opt", f"seccomp={file}", "busybox", "mkdir", "/x"]
+    pyctr("create", *args, check=True)
     file.unlink()
     assert "Input/output error" in pyctr("start", "-a", "box").stderr
     (shown,) = json.loads(pyctr("inspect", "-f", "{{json .HostConfig.SecurityOpt}}", "box").stdout)
@@ -104,7 +104,7 @@ def test_a_profile_of_another_engine_is_accepted(pyctr: Pyctr) -> None:
     flags = ["--security-opt", f"seccomp={file}"]
     assert errno(pyctr, flags, "unshare", CLONE_NEWUSER) == 0  # podman lets containers have user namespaces
     assert errno(pyctr, flags, "keyctl", 999) == EOPNOTSUPP
-    assert errno(pyctr, flags, "personality", 0x0400000) == ENOSYS  # its defaultErrnoRet
+    assert errno(pyctr, flags, "personality", 0x0400000) == ENOSYS  # the profile's defaultErrnoRet
 
 
 @pytest.mark.parametrize("flag", [["--no-new-privileges"], ["--security-opt", "no-new-privileges"],
@@ -124,8 +124,8 @@ def test_no_new_privileges_keeps_a_setuid_program_from_gaining_any(pyctr: Pyctr,
 
 
 def test_the_last_no_new_privileges_option_counts(pyctr: Pyctr) -> None:
-    words = ["--security-opt", "no-new-privileges", "--security-opt", "no-new-privileges:false"]
-    assert "NoNewPrivs:0" in run(pyctr, *words, "busybox", "sh", "-c", STATUS)
+    args = ["--security-opt", "no-new-privileges", "--security-opt", "no-new-privileges:false"]
+    assert "NoNewPrivs:0" in run(pyctr, *args, "busybox", "sh", "-c", STATUS)
 
 
 def test_exec_has_no_new_privileges_either(pyctr: Pyctr) -> None:
@@ -140,7 +140,7 @@ def test_systempaths_unconfined_shows_the_masked_paths(pyctr: Pyctr) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("seccomp=/none.json", "opening seccomp profile (/none.json) failed: no such file or directory"),
         ("seccomp=", "invalid --security-opt: 'seccomp='"),
@@ -149,15 +149,15 @@ def test_systempaths_unconfined_shows_the_masked_paths(pyctr: Pyctr) -> None:
         ("moon", "invalid --security-opt: 'moon'"),
     ],
 )
-def test_an_unsupported_option_is_refused(pyctr: Pyctr, text: str, words: str) -> None:
+def test_an_unsupported_option_is_refused(pyctr: Pyctr, text: str, message: str) -> None:
     done = pyctr("run", "--rm", "--security-opt", text, "busybox", "true")
     assert done.returncode == 125
-    assert words in done.stderr
+    assert message in done.stderr
     assert pyctr("ps", "-aq").stdout == ""
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("{", "not JSON"),
         ("[]", "it must be an object with a defaultAction"),
@@ -168,10 +168,10 @@ def test_an_unsupported_option_is_refused(pyctr: Pyctr, text: str, words: str) -
         ('{"defaultAction": "x", "syscalls": [{"name": "a", "includes": {"minKernel": "new"}}]}', "not a version"),
     ],
 )
-def test_a_wrong_file_is_refused(tmp_path: Path, content: str, words: str) -> None:
+def test_a_wrong_file_is_refused(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "profile.json"
     file.write_text(content)
-    with pytest.raises(InvalidArgument, match=words):
+    with pytest.raises(InvalidArgument, match=message):
         security.normalized([f"seccomp={file}"])
 
 

@@ -24,9 +24,9 @@ NOTES = (
 """A shell that prints each signal that it gets."""
 
 
-def start(pyctr: Pyctr, *words: str) -> subprocess.Popen[str]:
+def start(pyctr: Pyctr, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        pyctr.command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        pyctr.command(*args), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -59,15 +59,15 @@ def ends(pyctr: Pyctr, seconds: float = 10) -> bool:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("verb", ["run", "run -i", "start", "attach", "exec", "exec -i"])
 def test_every_signal_is_passed_on(pyctr: Pyctr, verb: str) -> None:
-    words = ["--name", "box", "busybox", "sh", "-c", NOTES]
+    args = ["--name", "box", "busybox", "sh", "-c", NOTES]
     if verb.startswith("run"):
-        client = start(pyctr, *verb.split(), *words)
+        client = start(pyctr, *verb.split(), *args)
     elif verb == "start":
-        pyctr("create", *words, check=True)
+        pyctr("create", *args, check=True)
         client = start(pyctr, "start", "-a", "box")
     elif verb == "attach":
         until_attached = "while [ ! -e /go ]; do echo ready; sleep 0.1; done;"
-        pyctr("run", "-d", *[word.replace("echo ready;", until_attached) for word in words], check=True)
+        pyctr("run", "-d", *[arg.replace("echo ready;", until_attached) for arg in args], check=True)
         client = start(pyctr, "attach", "box")
     else:
         pyctr("run", "-d", "--name", "box", "busybox", "sleep", "100", check=True)
@@ -112,11 +112,11 @@ def test_every_signal_is_passed_on_with_a_terminal_too(pyctr: Pyctr, number: int
 )
 def test_no_signal_leaves_the_terminal_raw(pyctr: Pyctr, name: str, verb: str) -> None:
     number = signal.Signals["SIG" + name]
-    words = ["-it", "--name", "box", "busybox", "sh"]
+    args = ["-it", "--name", "box", "busybox", "sh"]
     if verb == "attach":
-        pyctr("run", "-d", *words, check=True)
-        words = ["box"]
-    with at_terminal(pyctr.command(verb, "--sig-proxy=false", *words)) as person:
+        pyctr("run", "-d", *args, check=True)
+        args = ["box"]
+    with at_terminal(pyctr.command(verb, "--sig-proxy=false", *args)) as person:
         usual = termios.tcgetattr(person.master)
         person.press("echo read''y\r")
         person.sees("ready")
@@ -127,11 +127,11 @@ def test_no_signal_leaves_the_terminal_raw(pyctr: Pyctr, name: str, verb: str) -
     assert is_running(pyctr)
 
 
-def hang_up(pyctr: Pyctr, words: list[str], ready: str) -> None:
+def hang_up(pyctr: Pyctr, args: list[str], ready: str) -> None:
     """Run a command at a terminal, and close the terminal at the first output."""
     master, slave = pty.openpty()
     client = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", *pyctr.command("run", "-it", "--name", "box", "busybox", *words)],
+        ["setsid", "--ctty", "--wait", *pyctr.command("run", "-it", "--name", "box", "busybox", *args)],
         stdin=slave, stdout=slave, stderr=slave,
     )  # fmt: skip
     os.close(slave)
@@ -143,15 +143,15 @@ def hang_up(pyctr: Pyctr, words: list[str], ready: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "ready"),
+    ("args", "ready"),
     [
         (["sh"], "/ # "),
         (["sh", "-c", "echo ready; exec cat"], "ready"),
         (["sh", "-c", "trap 'exit 5' HUP; echo ready; while :; do sleep 0.02; done"], "ready"),
     ],
 )
-def test_closing_the_terminal_ends_the_program(pyctr: Pyctr, words: list[str], ready: str) -> None:
-    hang_up(pyctr, words, ready)
+def test_closing_the_terminal_ends_the_program(pyctr: Pyctr, args: list[str], ready: str) -> None:
+    hang_up(pyctr, args, ready)
     assert ends(pyctr)
 
 
@@ -164,10 +164,10 @@ def test_a_program_that_ignores_sighup_outlives_the_terminal_as_in_docker(pyctr:
 def test_a_signal_overtakes_input_that_is_not_read(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "100", check=True)
     script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done"
-    for words in (["run", "--rm", "-i", "busybox"], ["exec", "-i", "box"]):
+    for args in (["run", "--rm", "-i", "busybox"], ["exec", "-i", "box"]):
         with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as yes:
             client = subprocess.Popen(
-                pyctr.command(*words, "sh", "-c", script), stdin=yes.stdout, stdout=subprocess.PIPE, text=True
+                pyctr.command(*args, "sh", "-c", script), stdin=yes.stdout, stdout=subprocess.PIPE, text=True
             )
             assert next_line(client) == "ready"
             time.sleep(0.3)

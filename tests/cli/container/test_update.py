@@ -75,7 +75,7 @@ def test_several_containers_are_updated_and_a_missing_one_is_reported(pyctr: Pyc
 
 
 @pytest.mark.parametrize(
-    ("made", "words", "says"),
+    ("made", "args", "message"),
     [
         ([], [], "you must provide one or more flags"),
         ([], ["-m", "1m"], "Minimum memory limit allowed is 6MB"),
@@ -90,13 +90,13 @@ def test_several_containers_are_updated_and_a_missing_one_is_reported(pyctr: Pyc
     ],
 )
 def test_an_impossible_limit_is_refused_and_changes_nothing(
-    pyctr: Pyctr, made: list[str], words: list[str], says: str
+    pyctr: Pyctr, made: list[str], args: list[str], message: str
 ) -> None:
     start(pyctr, *made)
     before = host_config(pyctr)
-    done = pyctr("update", *words, "box")
+    done = pyctr("update", *args, "box")
     assert (done.returncode, done.stdout) == (1, "")
-    assert says in done.stderr
+    assert message in done.stderr
     assert host_config(pyctr) == before
 
 

@@ -20,8 +20,8 @@ FIRST = 2**31
 LIST = "ls -ln /new | tr -s ' ' | cut -d' ' -f3,4"
 
 
-def run(pyctr: Pyctr, *words: str | Path) -> str:
-    return pyctr("run", "--rm", *USERNS, "busybox", *words, check=True).stdout
+def run(pyctr: Pyctr, *args: str | Path) -> str:
+    return pyctr("run", "--rm", *USERNS, "busybox", *args, check=True).stdout
 
 
 def detached(pyctr: Pyctr, name: str, *flags: str | Path) -> int:
@@ -34,8 +34,8 @@ def inspect(pyctr: Pyctr, name: str) -> Any:
     return json.loads(pyctr("inspect", name, check=True).stdout)[0]
 
 
-def fails(pyctr: Pyctr, *words: str) -> str:
-    done = pyctr(*words)
+def fails(pyctr: Pyctr, *args: str) -> str:
+    done = pyctr(*args)
     assert done.returncode == 125, (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -98,8 +98,8 @@ def test_a_commit_is_the_same_as_without_a_user_namespace(pyctr: Pyctr) -> None:
     assert run_of(pyctr, "mapped:1", "stat", "-c", "%u:%g %a", "/d", "/d/b") == "5:6 1777\n7:0 4755\n"
 
 
-def run_of(pyctr: Pyctr, image: str, *words: str) -> str:
-    return pyctr("run", "--rm", *USERNS, image, *words, check=True).stdout
+def run_of(pyctr: Pyctr, image: str, *args: str) -> str:
+    return pyctr("run", "--rm", *USERNS, image, *args, check=True).stdout
 
 
 @pytest.mark.parametrize("flags", [(), ("--read-only",), ("--init",), ("--net", "none"), ("--cap-drop", "ALL")])
@@ -120,9 +120,9 @@ def test_an_unprivileged_user_a_tmpfs_and_a_terminal_work(pyctr: Pyctr) -> None:
 
 
 def test_a_user_without_a_host_id_is_refused(pyctr: Pyctr) -> None:
-    words = ("run", "--userns", "auto:size=1000", "-u", "1000", "busybox", "true")
-    assert "id 1000 of the container's user has no host id" in fails(pyctr, *words)
-    assert pyctr("run", "--rm", "--userns", "auto:size=1001", *words[3:]).returncode == 0
+    args = ("run", "--userns", "auto:size=1000", "-u", "1000", "busybox", "true")
+    assert "id 1000 of the container's user has no host id" in fails(pyctr, *args)
+    assert pyctr("run", "--rm", "--userns", "auto:size=1001", *args[3:]).returncode == 0
     assert pyctr("run", "--rm", "-t", "--userns", "auto:size=1", "busybox", "tty").stdout == "/dev/pts/0\n"
     assert pyctr("ps", "-aq").stdout == ""
 
@@ -181,15 +181,15 @@ def test_each_container_has_its_own_host_ids_and_keeps_them(pyctr: Pyctr) -> Non
 
 
 def test_two_containers_created_at_once_have_different_ranges(pyctr: Pyctr) -> None:
-    words = pyctr.command("create", *USERNS, "busybox")
-    makers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    args = pyctr.command("create", *USERNS, "busybox")
+    makers = [subprocess.Popen(args, stdout=subprocess.PIPE, text=True) for _ in range(6)]
     ids = [maker.communicate()[0].strip() for maker in makers]
     assert len({range_of(pyctr, id)[0] for id in ids}) == 6
 
 
 def test_a_container_without_a_free_range_is_refused_and_leaves_nothing(pyctr: Pyctr) -> None:
-    words = ("--userns", f"auto:size={2**31 - 1}", "-v", "/anonymous", "busybox", "cat", "/proc/self/uid_map")
-    out = pyctr("run", "--name", "all", *words, check=True).stdout
+    args = ("--userns", f"auto:size={2**31 - 1}", "-v", "/anonymous", "busybox", "cat", "/proc/self/uid_map")
+    out = pyctr("run", "--name", "all", *args, check=True).stdout
     assert out.split() == ["0", str(FIRST), str(2**31 - 1)]
     assert "no free range of 65536 consecutive host ids" in fails(pyctr, "run", *USERNS, "-v", "/x", "busybox")
     assert len(pyctr("ps", "-aq").stdout.split()) == len(pyctr("volume", "ls", "-q").stdout.split()) == 1
@@ -230,8 +230,8 @@ def test_an_unsupported_userns_is_refused_in_one_line(pyctr: Pyctr) -> None:
         assert "--userns takes host, auto, auto:size=N, container:ID" in error
     for size in ("0", "x", "-1", str(2**31)):
         assert "invalid userns mode: auto:size=" in fails(pyctr, "run", f"--userns=auto:size={size}", "busybox")
-    words = ("run", *USERNS, "--privileged", "busybox", "true")
-    assert "privileged mode is incompatible with user namespaces" in fails(pyctr, *words)
+    args = ("run", *USERNS, "--privileged", "busybox", "true")
+    assert "privileged mode is incompatible with user namespaces" in fails(pyctr, *args)
     for flag, name in (("network", "network"), ("pid", "PID"), ("ipc", "IPC")):
         error = fails(pyctr, "run", *USERNS, f"--{flag}", "host", "busybox", "true")
         assert f"cannot share the host's {name} namespace when user namespaces are enabled" in error
@@ -248,9 +248,9 @@ def test_namespaces_are_shared_only_within_one_user_namespace(pyctr: Pyctr) -> N
             error = fails(pyctr, "run", *USERNS, f"--{flag}", f"container:{name}", "busybox", "true")
             assert f"namespace of container {name}: it belongs to another user namespace" in error
         shared = ("--userns", "container:box", f"--{flag}", "container:box")
-        words = ("sh", "-c", f"cd /proc/self/ns; readlink user; readlink {flag}; id -u; touch /new; {LIST}")
+        args = ("sh", "-c", f"cd /proc/self/ns; readlink user; readlink {flag}; id -u; touch /new; {LIST}")
         links = [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("user", flag)]
-        out = pyctr("run", "--rm", *shared, "busybox", *words, check=True).stdout
+        out = pyctr("run", "--rm", *shared, "busybox", *args, check=True).stdout
         assert out.split("\n") == [*links, "0", "0 0", ""]
     assert "plain has no user namespace" in fails(pyctr, "run", "--userns", "container:plain", "busybox")
     assert pyctr("run", "--rm", "--net", "container:box", "busybox", "id", "-u").stdout == "0\n"
@@ -279,9 +279,9 @@ def test_a_volume_on_disk_has_the_ids_seen_inside(pyctr: Pyctr) -> None:
         5,
         6,
     )
-    words = ("-v", "data:/d", "busybox", "stat", "-c", "%u %g", "/d", "/d/new")
+    args = ("-v", "data:/d", "busybox", "stat", "-c", "%u %g", "/d", "/d/new")
     for flags in ((), USERNS):
-        assert pyctr("run", "--rm", *flags, *words, check=True).stdout == "0 0\n5 6\n"
+        assert pyctr("run", "--rm", *flags, *args, check=True).stdout == "0 0\n5 6\n"
     assert "ead-only" in pyctr("run", "--rm", *USERNS, "-v", "data:/d:ro", "busybox", "touch", "/d/x").stderr
     assert (
         run_with(
@@ -298,16 +298,16 @@ def test_a_volume_on_disk_has_the_ids_seen_inside(pyctr: Pyctr) -> None:
     )
 
 
-def run_with(pyctr: Pyctr, flags: tuple[str, ...], *words: str) -> str:
-    return pyctr("run", "--rm", *USERNS, *flags, "busybox", *words, check=True).stdout
+def run_with(pyctr: Pyctr, flags: tuple[str, ...], *args: str) -> str:
+    return pyctr("run", "--rm", *USERNS, *flags, "busybox", *args, check=True).stdout
 
 
 def test_a_new_volume_is_filled_with_the_images_owners(pyctr: Pyctr) -> None:
     script = "mkdir -p /srv/d; touch /srv/d/f; chown -R 7:8 /srv"
     pyctr("run", "--name", "maker", "busybox", "sh", "-c", script, check=True)
     pyctr("commit", "maker", "owned", check=True)
-    words = ("stat", "-c", "%u:%g", "/srv", "/srv/d/f")
-    out = pyctr("run", "--rm", *USERNS, "-v", "data:/srv", "owned", *words, check=True).stdout
+    args = ("stat", "-c", "%u:%g", "/srv", "/srv/d/f")
+    out = pyctr("run", "--rm", *USERNS, "-v", "data:/srv", "owned", *args, check=True).stdout
     assert out == "7:8\n7:8\n"
 
 
@@ -387,8 +387,8 @@ def test_mounts_inside_do_not_affect_the_host(pyctr: Pyctr, tmp_path: Path) -> N
     assert run_with(pyctr, unconfined, *mounted) == "mounted\n"  # it is root in its own mount namespace
     assert pyctr("run", "--rm", *USERNS, "busybox", *mounted).stdout == ""
     for arguments in ("-t proc p /mnt", "-t sysfs s /mnt", "-t ext4 /dev/vda /mnt", "-t devtmpfs d /mnt"):
-        words = ("sh", "-c", f"mkdir /mnt; mount {arguments}; ls /mnt/[0-9]* -d 2>/dev/null | wc -l")
-        plain, admin = (pyctr("run", "--rm", *USERNS, *flags, "busybox", *words) for flags in ((), unconfined))
+        args = ("sh", "-c", f"mkdir /mnt; mount {arguments}; ls /mnt/[0-9]* -d 2>/dev/null | wc -l")
+        plain, admin = (pyctr("run", "--rm", *USERNS, *flags, "busybox", *args) for flags in ((), unconfined))
         assert (plain.stdout, "mount:" in plain.stderr) == ("0\n", True)
         if "dev" in arguments:
             assert "mount:" in admin.stderr
@@ -457,8 +457,8 @@ def test_file_capabilities_are_copied_as_they_are_on_disk(pyctr: Pyctr) -> None:
     (upper(pyctr, "box") / "x/busybox").chmod(0o755)
     os.setxattr(upper(pyctr, "box") / "x/busybox", name, held)
     pyctr("start", "box", check=True)
-    words = ("/x/busybox", "grep", "CapEff", "/proc/self/status")
-    assert pyctr("exec", "-u", "1000", "box", *words).stdout == "CapEff:\t0000000000002000\n"
+    args = ("/x/busybox", "grep", "CapEff", "/proc/self/status")
+    assert pyctr("exec", "-u", "1000", "box", *args).stdout == "CapEff:\t0000000000002000\n"
     out = subprocess.run(pyctr.command("cp", "box:/x", "-"), capture_output=True, check=True).stdout
     with tarfile.open(fileobj=BytesIO(out)) as archive:
         kept = archive.getmember("x/busybox").pax_headers[f"SCHILY.xattr.{name}"]
@@ -477,7 +477,7 @@ def test_a_failed_start_can_be_repeated(pyctr: Pyctr) -> None:
     assert pyctr("start", "-a", "box").returncode == 0
 
 
-def fails_with(pyctr: Pyctr, *words: str) -> str:
-    done = pyctr(*words)
+def fails_with(pyctr: Pyctr, *args: str) -> str:
+    done = pyctr(*args)
     assert done.returncode != 0
     return done.stderr

@@ -22,7 +22,7 @@ NOT_IN_EVERY_CLIENT = set(
     "Comment Created Author Variant Status Mode SecondaryIPAddresses SecondaryIPv6Addresses "
     "HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen Bridge".split()
 )
-"""Fields of one version of Docker only, or with a Go name that differs from the JSON name."""
+"""Fields that only one version of Docker has, or whose Go name differs from the JSON name."""
 
 
 def paths(known: types.Fields, before: str = "") -> list[str]:
@@ -109,7 +109,7 @@ def is_there(value: Any, path: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"),
+    ("args", "shown"),
     [
         (["volume", "inspect", "data", "-f", "{{.UsageData}} {{.Status}}"], "<nil> map[]"),
         (
@@ -119,9 +119,9 @@ def is_there(value: Any, path: str) -> bool:
         (["image", "inspect", "busybox", "-f", "{{.Config.ExposedPorts}} {{.Config.Healthcheck}}"], "map[] <nil>"),
     ],
 )
-def test_zero_values(pyctr: Pyctr, words: list[str], shown: str) -> None:
+def test_missing_fields_have_gos_zero_values(pyctr: Pyctr, args: list[str], shown: str) -> None:
     pyctr("volume", "create", "data", check=True)
-    assert pyctr(*words, check=True).stdout == shown + "\n"
+    assert pyctr(*args, check=True).stdout == shown + "\n"
 
 
 def test_size_is_set_only_on_request(pyctr: Pyctr) -> None:

@@ -84,7 +84,7 @@ def test_a_missing_key_of_a_go_map_is_not_an_error() -> None:
     assert render('{{index .Config.Labels "nope"}}') == ""
 
 
-def test_a_list_of_strings_joins_and_another_does_not() -> None:
+def test_only_a_list_of_strings_can_be_joined() -> None:
     assert render('{{join .Config.Env " "}}') == "A=1 B=2"
     assert "wrong type for value; expected []string" in refusal('{{join .D.b " "}}').message
 
@@ -94,7 +94,7 @@ def test_an_error_has_its_line_and_column() -> None:
     assert "template: :3:" in refusal("\n\n{{if}}{{end}}").message
 
 
-def test_the_fields_that_a_template_uses() -> None:
+def test_a_template_lists_the_fields_that_it_uses() -> None:
     text = "{{.ID}} {{if .Size}}{{json (index .Mounts 0)}}{{else}}{{range $x := .Ports}}{{$x.Host}}{{end}}{{end}}"
     assert Template(text).fields() == {"ID", "Size", "Mounts", "Ports", "Host"}
 
@@ -110,7 +110,7 @@ def test_an_unsupported_action_is_refused_by_name() -> None:
     assert refusal('{{define "x"}}{{end}}').message.endswith("{{define}} is not supported here")
 
 
-WORDS = [
+FRAGMENTS = [
     "{{",
     "}}",
     "{{- ",
@@ -131,7 +131,7 @@ WORDS = [
     "1",
     "-2.5",
 ]
-WORDS += [
+FRAGMENTS += [
     "'a'",
     "if ",
     "else ",
@@ -150,7 +150,7 @@ WORDS += [
 ]
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=14).map("".join))
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join))
 def test_every_text_renders_or_is_refused(text: str) -> None:
     try:
         render(text)

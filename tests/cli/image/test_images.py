@@ -76,7 +76,7 @@ def test_images_prints_the_table_of_dockers_client(
         for image in inspected
     ]
     theirs, ours = docker_server("images", *arguments).stdout, pyctr("images", *arguments, check=True).stdout
-    if "--digests" in arguments:  # Docker's is a registry's digest, or none
+    if "--digests" in arguments:  # Docker shows a registry's digest, or none
         theirs, ours = (
             "\n".join(line.split("sha256:")[0] for line in text.split("\n")[:1]) for text in (theirs, ours)
         )
@@ -126,7 +126,7 @@ def test_images_are_selected_by_name_and_filter(pyctr: Pyctr, arguments: list[st
     assert sorted(found) == shown
 
 
-def test_images_by_label_and_age(pyctr: Pyctr, tmp_path: Path) -> None:
+def test_images_are_filtered_by_label_and_age(pyctr: Pyctr, tmp_path: Path) -> None:
     pyctr("import", "-c", "LABEL a=b", root_filesystem(tmp_path / "t.tar"), "labelled", check=True)
     assert pyctr("images", "-q", "-f", "label=a=b", check=True).stdout
     assert not pyctr("images", "-q", "-f", "label=a=c", check=True).stdout
@@ -136,7 +136,7 @@ def test_images_by_label_and_age(pyctr: Pyctr, tmp_path: Path) -> None:
     assert first == ["labelled", "busybox"]  # newest first
 
 
-def test_images_as_json_and_with_digests(pyctr: Pyctr, root: Path) -> None:
+def test_images_shows_digests_in_json_and_on_request(pyctr: Pyctr, root: Path) -> None:
     shown = json.loads(pyctr("images", "--format", "json", check=True).stdout)
     index = json.loads((root / "images/index.json").read_text())
     assert shown["Digest"] == index["manifests"][0]["digest"]
@@ -369,7 +369,7 @@ def test_a_broken_archive_changes_nothing(pyctr: Pyctr, root: Path, tmp_path: Pa
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:100_000])
     elif damage == "text":
-        path.write_text("this is no archive\n" * 100)
+        path.write_text("this is not an archive\n" * 100)
     elif damage == "digest":
         content = bytearray(path.read_bytes())
         content[content.index(b"\x7fELF") + 4096] ^= 1

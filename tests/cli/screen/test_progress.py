@@ -41,10 +41,10 @@ def slow_archive(tmp_path: Path) -> Callable[[], Path]:
     return begin
 
 
-def shown_at_terminal(pyctr: Pyctr, environment: dict[str, str], *words: str | Path) -> str:
+def shown_at_terminal(pyctr: Pyctr, environment: dict[str, str], *args: str | Path) -> str:
     """Return all output of a command on a terminal with colours."""
     command = ["env", "TERM=xterm-256color", *(f"{name}={value}" for name, value in environment.items())]
-    with at_terminal([*command, *pyctr.command(*words)]) as person:
+    with at_terminal([*command, *pyctr.command(*args)]) as person:
         assert person.leaves(seconds=60) == 0
         return person.shown
 

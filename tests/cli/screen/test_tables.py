@@ -82,7 +82,7 @@ def test_a_format_that_is_not_a_template_is_refused_even_without_rows() -> None:
         ("{{json .}}", {"Driver", "Name", "Mountpoint", "Labels", "_labels"}),
     ],
 )
-def test_the_fields_that_a_format_needs(form: str, wanted: set[str]) -> None:
+def test_a_table_lists_the_fields_that_its_format_needs(form: str, wanted: set[str]) -> None:
     assert VOLUMES.wanted(form) == wanted
 
 

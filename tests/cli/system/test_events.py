@@ -26,8 +26,8 @@ def past(pyctr: Pyctr, *flags: str, form: str = "{{.Action}} {{.Actor.Attributes
 
 def test_the_events_of_a_containers_life_in_order(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "busybox", "sleep", "1000", check=True)
-    for words in (("pause",), ("unpause",), ("restart", "-t", "0"), ("kill",), ("rm",)):
-        pyctr(*words, "web", check=True)
+    for args in (("pause",), ("unpause",), ("restart", "-t", "0"), ("kill",), ("rm",)):
+        pyctr(*args, "web", check=True)
     pyctr("run", "--rm", "--name", "job", "busybox", "sh", "-c", "exit 3")
     assert past(pyctr, "-f", "container=web") == [
         f"{action} web"
@@ -41,7 +41,7 @@ def test_the_events_of_a_containers_life_in_order(pyctr: Pyctr) -> None:
 def test_images_and_volumes_have_events_too(pyctr: Pyctr) -> None:
     id = pyctr("image", "inspect", "-f", "{{.Id}}", "busybox").stdout.strip()
     archive = str(pyctr.root / "archive.tar")
-    for words in (
+    for args in (
         ("tag", "busybox", "other"),
         ("rmi", "other"),
         ("save", "-o", archive, "busybox"),
@@ -51,7 +51,7 @@ def test_images_and_volumes_have_events_too(pyctr: Pyctr) -> None:
         ("volume", "rm", "data"),
         ("volume", "rm", "-f", "data"),
     ):
-        pyctr(*words, check=True)
+        pyctr(*args, check=True)
     assert past(pyctr, form="{{.Type}} {{.Action}} {{.Actor.ID}}") == [
         f"image tag {id}",
         "image untag other:latest",
@@ -79,7 +79,7 @@ def test_a_line_has_dockers_format(pyctr: Pyctr, docker_server: DockerClient) ->
         assert past(pyctr, form=form) == docker_server("events", "--format", form).stdout.splitlines()
 
 
-def test_filters(pyctr: Pyctr) -> None:
+def test_events_are_filtered(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--name", "web", "-l", "colour=red", "busybox", "sleep", "1000", check=True)
     pyctr("run", "-d", "--name", "other", "busybox", "sleep", "1000", check=True)
     for filters, count in {
@@ -95,7 +95,7 @@ def test_filters(pyctr: Pyctr) -> None:
         ("label=colour=red", "label=size"): 0,
         ("scope=local",): 4,
     }.items():
-        assert len(past(pyctr, *(word for text in filters for word in ("-f", text)))) == count, filters
+        assert len(past(pyctr, *(arg for text in filters for arg in ("-f", text)))) == count, filters
 
 
 def test_since_and_until_limit_by_time(pyctr: Pyctr) -> None:
@@ -129,7 +129,7 @@ def test_events_end_at_the_time_of_until(pyctr: Pyctr) -> None:
     assert time.time() >= end
 
 
-def test_ctrl_c_ends_it(pyctr: Pyctr) -> None:
+def test_ctrl_c_ends_events(pyctr: Pyctr) -> None:
     with at_terminal(pyctr.command("events", "--since", "1h", "--format", "{{.Action}}")) as person:
         pyctr("create", "busybox", check=True)
         person.sees("create")

@@ -97,7 +97,7 @@ def test_container_inspect_finds_containers_only(pyctr: Pyctr) -> None:
     assert pyctr("container", "inspect", "-f", "{{.Name}}", "busybox", check=True).stdout == "/busybox\n"
 
 
-def test_several_kinds_in_one_array(pyctr: Pyctr) -> None:
+def test_objects_of_several_kinds_are_printed_in_one_array(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "web", "-v", "data:/data", "busybox", check=True)
     container, image, volume = inspect(pyctr, "web", "busybox", "data")
     assert container["Name"] == "/web"
@@ -137,14 +137,14 @@ def test_a_missing_object_is_reported_and_the_others_are_shown(pyctr: Pyctr) -> 
         ("volume", "get nosuch: no such volume"),
     ],
 )
-def test_a_missing_one_of_a_type(pyctr: Pyctr, kind: str, message: str) -> None:
+def test_a_missing_object_of_a_type_is_reported(pyctr: Pyctr, kind: str, message: str) -> None:
     done = pyctr("inspect", "--type", kind, "nosuch")
     assert (done.returncode, done.stdout) == (1, "[]\n")
     assert done.stderr.splitlines()[0] == f"pyctr_lite: {message}"
 
 
 def test_an_ambiguous_id_is_reported(pyctr: Pyctr) -> None:
-    for last in "01":  # for the lookup of names a directory is enough
+    for last in "01":  # the lookup of names needs only a directory
         (pyctr.root / "containers" / ("a" * 63 + last)).mkdir(parents=True)
     done = pyctr("inspect", "--type", "container", "aaa")
     assert done.returncode == 1
