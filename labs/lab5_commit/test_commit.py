@@ -618,7 +618,11 @@ def test_5_3_a_deleted_name_becomes_an_empty_marker_beside_it(yours: Yours) -> N
         f"a whiteout is one entry of the archive; there are {len(entries)}: was it written, to self.stream?",
     )
     [entry] = entries
-    equal(entry.name, "etc/.wh.passwd", "the marker's name: it lies where the file lay")
+    equal(
+        entry.name,
+        "etc/.wh.passwd",
+        "the marker's name: it lies where the file lay. Which part of the path gets the prefix?",
+    )
     expect(
         not entry.isdev(),
         "the entry is a device: overlayfs's own 0:0 device never goes into a layer. What do OCI's layers have?",
@@ -632,12 +636,12 @@ def test_5_3_a_deleted_name_becomes_an_empty_marker_beside_it(yours: Yours) -> N
 def test_5_3_nothing_in_it_depends_on_the_machine(yours: Yours) -> None:
     for latest in (None, 0, 1_000_000_000):
         [entry] = whiteouts(yours, (b"", b"old"), latest=latest)
-        about = "the marker's time, in seconds: the same deletion gives the same bytes on every day"
+        about = "the marker's time: the same deletion gives the same bytes on every day. Where is yours from?"
         equal(entry.mtime, 0, f"{about} (self.latest is {latest})")
         equal(
             oct(entry.mode),
             "0o600",
-            "the marker's mode: the docstring names it, as every engine must write the same",
+            "the marker's mode: the docstring names it. Which one do you give?",
         )
         equal((entry.uid, entry.gid), (0, 0), "the marker's owner and group")
         equal((entry.uname, entry.gname), ("", ""), "the names of its owner and group: what are they elsewhere?")
@@ -1154,9 +1158,9 @@ def test_5_6_the_new_layer_lies_on_top_of_the_parents(yours: Yours) -> None:
 
 def test_5_6_the_rest_is_the_parents(yours: Yours) -> None:
     image = made(yours)
-    equal(image.get("created"), NOW, "the time of creation: this image's own")
+    equal(image.get("created"), NOW, "the time of creation: this image's own. Whose is yours?")
     authors = image.get("author"), made(yours, author="me").get("author")
-    equal(authors, ("somebody", "me"), "the author: the parent's, or the one given")
+    equal(authors, ("somebody", "me"), "the author, not given and given: whose is it if nobody is named?")
     for name in ("architecture", "variant", "os"):
         about = f"`{name}`: an image without it runs on no machine, or on the wrong one. Where does it come from?"
         equal(image.get(name), PARENT[name], about)
