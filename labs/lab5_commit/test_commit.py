@@ -90,8 +90,10 @@ def test_5_1_the_topmost_layer_that_has_the_name_decides(yours: Yours, tmp_path:
     for layer in (layers.middle, layers.bottom):
         make(layer / "both", "file")
         make(layer / "turned", "file")
-    equal(layers.entry("low"), "bottom/low", "a file that only the bottom layer has")
-    equal(layers.entry("high"), "top/high", "a file that only the top layer has")
+    about = "a plain file that only the top layer has: is it missed, or taken for something else?"
+    equal(layers.entry("high"), "top/high", about)
+    about = "a plain file that only the bottom layer has: what does it mean that the layers above do not have it?"
+    equal(layers.entry("low"), "bottom/low", about)
     about = "a file that two layers have. The list begins with the topmost layer: which one does an overlay show?"
     equal(layers.entry("both"), "middle/both", about)
     about = f"the layers in the opposite order: {about}"
@@ -105,6 +107,11 @@ def test_5_1_a_whiteout_says_that_the_name_is_gone(yours: Yours, tmp_path: Path)
     make(layers.bottom / "deleted", "file")
     make(layers.middle / "deleted", "whiteout")
     about = "an overlay of these layers shows nothing there. What is that 0:0 device?"
+    expect(
+        layers.entry("deleted") != "bottom/deleted",
+        "a whiteout in the middle layer, and a file in the bottom layer: an overlay shows nothing, and yours "
+        "gives the file below the whiteout. Which layers does a whiteout speak of?",
+    )
     equal(layers.entry("deleted"), None, f"a whiteout in the layer above the file: {about}")
     make(layers.bottom / "only", "whiteout")
     equal(layers.entry("only"), None, f"a whiteout in the bottom layer: {about}")
@@ -124,12 +131,12 @@ def test_5_1_nothing_else_is_a_whiteout(yours: Yours, tmp_path: Path) -> None:
     for kind in ("c 1:3", "c 0:1", "c 1:0", "b 0:0", "fifo", "socket", "directory", "file"):
         make(layers.middle / kind, kind, "")
         make(layers.bottom / kind, "file")
-        equal(
-            layers.entry(kind),
-            f"middle/{kind}",
-            f"the middle layer has an inode of the kind `{kind}` (c: character device, b: block device), and an "
-            "overlay shows it. Which one device says that a name is gone?",
+        found = layers.entry(kind)
+        question = (
+            "Which one device says that a name is gone?" if found is None else "What is passed over, and why?"
         )
+        about = f"the middle layer has an inode of the kind `{kind}` (c: character device, b: block device)"
+        equal(found, f"middle/{kind}", f"{about}, and an overlay shows it. {question}")
 
 
 def test_5_1_a_link_is_an_entry_of_its_own(yours: Yours, tmp_path: Path) -> None:
@@ -231,7 +238,13 @@ class Tree:
         """Return the changes as lines, sorted."""
         answer = self.answer(name, path)
         if answer.raised is not None:
-            raise CheckFailed(f"entry_changes of {name!r} raises\n    {answer.raised}", answer.raised.traceback)
+            question = (
+                "\nThe entry is there, in the directory `upper`; `path` is only for the report. Where does your "
+                "look begin, and which links does it follow?"
+            )
+            question = question if answer.raised.is_a(FileNotFoundError) else ""
+            text = f"entry_changes of {name!r} raises\n    {answer.raised}{question}"
+            raise CheckFailed(text, answer.raised.traceback)
         return sorted(lines(answer.value))
 
 
@@ -398,6 +411,10 @@ def test_5_2_below_a_directory_its_own_layers_count(yours: Yours, tmp_path: Path
     with tree_of(yours, tmp_path) as tree:
         for layer in tree.all:
             make(layer / "dir", "directory")
+        make(tree.upper / "dir/only", "file")
+        about = "a new file in a directory of the image. When is a directory changed?"
+        equal(tree.changes("dir"), ["A /dir/only", "C /dir"], about)
+        (tree.upper / "dir/only").unlink()
         make(tree.bottom / "name", "file")
         make(tree.upper / "dir/name", "file")
         about = (
@@ -408,7 +425,10 @@ def test_5_2_below_a_directory_its_own_layers_count(yours: Yours, tmp_path: Path
         set_time(make(tree.upper / "dir/copied", "file"), 1_700_000_000_123_456_789)
         set_time(make(tree.bottom / "dir/copied", "file"), 1_700_000_000_123_456_789)
         (tree.upper / "dir/name").unlink()
-        equal(tree.changes("dir"), [], "a file of /dir, copied up and not changed, that only the bottom layer has")
+        about = (
+            "a file of /dir, copied up and not changed, that only the bottom layer has. Which layers have a /dir?"
+        )
+        equal(tree.changes("dir"), [], about)
 
 
 def test_5_2_a_directory_is_reported_with_what_is_below_it(yours: Yours, tmp_path: Path) -> None:
@@ -439,12 +459,15 @@ def test_5_2_one_kind_in_the_place_of_another(yours: Yours, tmp_path: Path) -> N
         make(tree.bottom / "was-file", "file")
         make(tree.upper / "was-file", "directory")
         make(tree.upper / "was-file/new", "file")
-        about = "a directory with a file in it, where the image has a file"
+        about = (
+            "a directory with a file in it, where the image has a file. An entry has one letter: which one here?"
+        )
         equal(tree.changes("was-file"), ["A /was-file/new", "C /was-file"], about)
         make(tree.bottom / "was-dir", "directory")
         make(tree.bottom / "was-dir/old", "file")
         make(tree.upper / "was-dir", "link", "/nowhere")
-        equal(tree.changes("was-dir"), ["C /was-dir"], "a symbolic link, where the image has a directory")
+        about = "a symbolic link, where the image has a directory. An entry has one letter: which one here?"
+        equal(tree.changes("was-dir"), ["C /was-dir"], about)
         for layer in (tree.bottom, tree.upper):
             make(layer / "opaque", "directory")
         make(tree.bottom / "opaque/old", "file")
@@ -572,7 +595,13 @@ def entries_of(data: bytes) -> list[tarfile.TarInfo]:
     """Return the entries of an archive as Python's own tar reads them."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data), errorlevel=2) as archive:
-            return archive.getmembers()
+            entries = archive.getmembers()
+        expect(
+            entries or not data.strip(b"\0"),
+            "something was written, and yet the archive has no entry: it ends with the first block of zeros. What "
+            "is written before the header?",
+        )
+        return entries
     except tarfile.TarError as error:
         raise CheckFailed(f"Python's tarfile cannot read the archive: {error}. What was written to it?") from None
 
@@ -589,7 +618,11 @@ def test_5_3_a_deleted_name_becomes_an_empty_marker_beside_it(yours: Yours) -> N
         f"a whiteout is one entry of the archive; there are {len(entries)}: was it written, to self.stream?",
     )
     [entry] = entries
-    equal(entry.name, "etc/.wh.passwd", "the marker's name: it lies where the file lay")
+    equal(
+        entry.name,
+        "etc/.wh.passwd",
+        "the marker's name: it lies where the file lay. Which part of the path gets the prefix?",
+    )
     expect(
         not entry.isdev(),
         "the entry is a device: overlayfs's own 0:0 device never goes into a layer. What do OCI's layers have?",
@@ -603,12 +636,12 @@ def test_5_3_a_deleted_name_becomes_an_empty_marker_beside_it(yours: Yours) -> N
 def test_5_3_nothing_in_it_depends_on_the_machine(yours: Yours) -> None:
     for latest in (None, 0, 1_000_000_000):
         [entry] = whiteouts(yours, (b"", b"old"), latest=latest)
-        about = "the marker's time, in seconds: the same deletion gives the same bytes on every day"
+        about = "the marker's time: the same deletion gives the same bytes on every day. Where is yours from?"
         equal(entry.mtime, 0, f"{about} (self.latest is {latest})")
         equal(
             oct(entry.mode),
             "0o600",
-            "the marker's mode: the docstring names it, as every engine must write the same",
+            "the marker's mode: the docstring names it. Which one do you give?",
         )
         equal((entry.uid, entry.gid), (0, 0), "the marker's owner and group")
         equal((entry.uname, entry.gname), ("", ""), "the names of its owner and group: what are they elsewhere?")
@@ -621,7 +654,10 @@ def test_5_3_in_any_directory_with_any_name(yours: Yours) -> None:
     cases += [(b"a/", os.fsencode(name)) for name in ODD_NAMES if not name.startswith(".wh.")]
     cases += [(b"\xff/", b"\xfe"), (b"a/", b".wh..opq")]
     for prefix, name in cases:
-        about = f"a whiteout of the name {name!r} in the directory {prefix!r}"
+        where = prefix if len(prefix) < 30 else prefix[:27] + b"..."
+        about = (
+            f"a whiteout of the name {name!r} in the directory {where!r} ({len(prefix) + len(name)} bytes in all)"
+        )
         question = "which limits does your header have that pax does not have?"
         data = layer_of(yours, None, ((prefix, name), {}), about=f"{about}: {question}")
         names = [os.fsencode(entry.name) for entry in entries_of(data)]
@@ -679,7 +715,14 @@ def names_in(yours: Function, directory: Path, prefix: bytes = b"") -> list[str]
 def recorded(yours: Function, directory: Path, prefix: bytes = b"", **more: Any) -> list[bytes]:
     """Return the names that were given to `add_entry`, in their order; the rest of each call is looked over."""
     with opened(directory) as fd:
-        found = yours.scene("recorded", Fd(fd), prefix, **more)
+        answer = yours.answer((Fd(fd), prefix), more, scene="recorded")
+    if answer.raised is not None:
+        is_text = answer.raised.is_a(UnicodeError)
+        question = (
+            "\nA name may be any bytes, UTF-8 or not. What turns it into its bytes again?" if is_text else ""
+        )
+        raise CheckFailed(f"{answer.raised}{question}", answer.raised.traceback)
+    found = answer.value
     for given, name, where in found["calls"]:
         expect(
             isinstance(name, bytes),
@@ -704,6 +747,13 @@ def fill(directory: Path, names: list[bytes]) -> None:
             (directory / os.fsdecode(name)).unlink()
 
 
+def test_5_4_each_is_given_with_its_directory(yours: Yours, tmp_path: Path) -> None:
+    make(tmp_path / "one", "directory")
+    fill(tmp_path / "one", [b"only"])
+    about = "a directory with one file: what is between the list of names and `self.add_entry`?"
+    equal(recorded(yours, tmp_path / "one", b"one/"), [b"only"], about)
+
+
 def test_5_4_all_that_is_in_a_directory_is_added(yours: Yours, tmp_path: Path) -> None:
     for name in ("b", "a", ".hidden"):
         make(tmp_path / name, "file")
@@ -715,30 +765,35 @@ def test_5_4_all_that_is_in_a_directory_is_added(yours: Yours, tmp_path: Path) -
     make(tmp_path / "null", "c 1:3")
     with yours.at(load="swapped") as function:
         wanted = [".hidden", "a", "b", "dangling", "link", "null", "pipe", "sub", "sub/c"]
-        equal(sorted(names_in(function, tmp_path)), wanted, "the names in the archive")
-        equal(sorted(names_in(function, tmp_path)), wanted, "the names in the archive of the same directory again")
+        same_names(names_in(function, tmp_path), wanted, "the archive of a directory")
+        same_names(names_in(function, tmp_path), wanted, "the archive of the same directory, made again")
         wanted = [f"usr/lib/{name}" for name in wanted]
-        about = "the names in the archive, where `prefix` is b'usr/lib/': the path of the directory that is added"
-        equal(sorted(names_in(function, tmp_path, b"usr/lib/")), wanted, about)
+        same_names(names_in(function, tmp_path, b"usr/lib/"), wanted, "the archive, where `prefix` is b'usr/lib/'")
     make(tmp_path / "empty", "directory")
     equal(recorded(yours, tmp_path / "empty"), [], "an empty directory: there is nothing to add")
 
 
-def test_5_4_each_is_given_with_its_directory(yours: Yours, tmp_path: Path) -> None:
-    make(tmp_path / "one", "directory")
-    fill(tmp_path / "one", [b"only"])
-    equal(recorded(yours, tmp_path / "one", b"one/"), [b"only"], "a directory with one file")
+def same_names(found: list[str], wanted: list[str], about: str) -> None:
+    missing = sorted(set(wanted) - set(found))
+    expect(not missing, f"{about} has no {', '.join(missing)}: what leaves entries out?")
+    others = sorted(set(found) - set(wanted))
+    expect(not others, f"{about} has the names {', '.join(others)}: which prefix do the entries get?")
+    twice = sorted({name for name in found if found.count(name) > 1})
+    expect(not twice, f"{about} has {', '.join(twice)} twice: who adds what is below a directory?")
 
 
 def test_5_4_the_order_is_not_the_file_systems(yours: Yours, tmp_path: Path) -> None:
-    names = [b"name%d" % number for number in range(12)]
+    names = [b"name%02d" % number for number in range(12)]
     fill(tmp_path, names)
-    equal(
-        recorded(yours, tmp_path),
-        sorted(names),
-        "the names as they are added. The file system lists them in an order of its own, another one on the next "
-        "machine, and then the digest is another, too. Which order is the same everywhere?",
-    )
+    found = recorded(yours, tmp_path)
+    if found == sorted(names)[::-1]:
+        question = "That is the order of their bytes, from its end. Which one is first?"
+    else:
+        question = (
+            "The file system lists them in an order of its own, another one on the next machine, and then the "
+            "digest is another, too. Which order is the same everywhere?"
+        )
+    equal(found, sorted(names), f"the names as they are added. {question}")
 
 
 def test_5_4_the_order_is_that_of_the_bytes(yours: Yours, tmp_path: Path) -> None:
@@ -812,6 +867,7 @@ def test_5_4_any_other_error_ends_the_commit(yours: Yours, tmp_path: Path) -> No
             f"self.add_entry raises {type(error).__name__} ({error}) for b'b'. If nobody hears of it, the file is "
             "missing in the image. Which one error means that a name is gone?"
         )
+        expect(answer.raised is not None, f"add_entries passes over an error: {about}")
         yours.refused(answer, kind, about, number)
 
 
@@ -872,8 +928,9 @@ def status_of(**members: int) -> os.stat_result:
         "mtime": given["mtime"],
         "ctime": given["mtime"] + 9_000_000_000,
     }
+    others: dict[str, float] = {"st_rdev": os.makedev(7, 9), "st_blocks": 8, "st_blksize": 4096}
     ten = (given["mode"], 11, 12, 1, given["uid"], given["gid"], given["size"])
-    more: dict[str, float] = {f"st_{name}_ns": value for name, value in times.items()}
+    more: dict[str, float] = others | {f"st_{name}_ns": value for name, value in times.items()}
     more |= {f"st_{name}": value / NANOSECONDS for name, value in times.items()}
     return os.stat_result((*ten, *(value // NANOSECONDS for value in times.values())), more)
 
@@ -890,6 +947,11 @@ def header_of(
     engines.add_header(path, type, status, **more)
     engines.finish()
     wanted = fields_of(output.getvalue())
+    beside = found["length"] - wanted["length"]
+    expect(
+        beside < 512,
+        f"{about}: {beside} bytes are written beside the header. Who writes a file's content, and when?",
+    )
     for name, what in FIELDS.items():
         if name != "mtime":
             equal(found[name], wanted[name], f"{about}: {what}")
@@ -909,6 +971,7 @@ def fields_of(data: bytes) -> dict[str, Any]:
     found["mode"], found["device"] = oct(entry.mode), (entry.devmajor, entry.devminor)
     found["name"] = os.fsencode(entry.name)
     found["linkname"] = os.fsencode(entry.linkname)
+    found["length"] = len(data)
     found["mtime"] = entry.pax_headers.get("mtime", str(entry.mtime))
     start = "SCHILY.xattr."
     found["xattrs"] = {
@@ -992,7 +1055,7 @@ def test_5_5_what_else_is_given_reaches_the_header(yours: Yours) -> None:
         header_of(yours, link, f"a symbolic link to {target[:20]!r}", type=header.SYMLINK, linkname=target)
     twice = status_of(size=1000)
     header_of(yours, twice, "a hard link, whose inode has data", type=header.HARDLINK, linkname=b"first/name")
-    for size in (0, 1, 511, 1000, 9 << 30):
+    for size in (1000, 0, 1, 511, 1 << 20, 9 << 30):
         header_of(yours, status_of(size=77), f"a file, `size` is {size}, and st_size 77", size=size)
     node = status_of(mode=stat.S_IFCHR | 0o600)
     for type, numbers in ((header.CHARACTER, (1, 3)), (header.BLOCK_DEVICE, (8, 16)), (header.CHARACTER, (0, 5))):
@@ -1052,7 +1115,7 @@ PARENT: dict[str, Any] = {
     "architecture": "arm64",
     "variant": "v8",
     "os": "linux",
-    "config": {"Env": ["A=1"], "Cmd": ["sh"], "Labels": {"parent": "label"}},
+    "config": {"Env": ["A=1"], "Cmd": ["sh"], "StopSignal": "SIGINT"},
     "rootfs": {"type": "layers", "diff_ids": ["sha256:base"]},
     "history": [{"created": "2020-01-01T00:00:00Z", "created_by": "import"}],
 }
@@ -1073,7 +1136,12 @@ def made(yours: Yours, parent: Any = PARENT, container: Any = CONTAINER, **more:
     """Return the new config. `diff_id` and `created` have a value by themselves."""
     more = {"created": NOW} | more
     diff_id = more.pop("diff_id", "sha256:new")
-    found = yours(copy.deepcopy(parent), copy.deepcopy(container), diff_id, **more)
+    answer = yours.answer((copy.deepcopy(parent), copy.deepcopy(container), diff_id), more)
+    if answer.raised is not None:
+        question = "A change may be a text or a ConfigChange. Which function makes one of the other?"
+        text = f"{question} `changes` are {more['changes']}" if more.get("changes") else ""
+        raise CheckFailed(f"{answer.raised}\n{text}".strip(), answer.raised.traceback)
+    found = answer.value
     expect(isinstance(found, dict), f"new_config returns {found!r}: the engine writes it as JSON. What is yours?")
     return dict(found)
 
@@ -1088,17 +1156,32 @@ def test_5_6_the_new_layer_lies_on_top_of_the_parents(yours: Yours) -> None:
     equal(made(yours, diff_id=None)["rootfs"]["diff_ids"], ["sha256:base"], about)
 
 
+def test_5_6_the_rest_is_the_parents(yours: Yours) -> None:
+    image = made(yours)
+    equal(image.get("created"), NOW, "the time of creation: this image's own. Whose is yours?")
+    authors = image.get("author"), made(yours, author="me").get("author")
+    equal(authors, ("somebody", "me"), "the author, not given and given: whose is it if nobody is named?")
+    for name in ("architecture", "variant", "os"):
+        about = f"`{name}`: an image without it runs on no machine, or on the wrong one. Where does it come from?"
+        equal(image.get(name), PARENT[name], about)
+    more = PARENT | {"os.version": "10", "org.example": {"kept": [1]}}
+    found = made(yours, more)
+    about = "a member of the parent's config that you do not know: whose is it?"
+    equal(found.get("org.example"), {"kept": [1]}, about)
+    equal(sorted(found), sorted(more), "the members of the new config")
+
+
 def test_5_6_the_history_is_kept_and_one_line_longer(yours: Yours) -> None:
     history = made(yours, message="why", author="me").get("history")
     length = len(history) if isinstance(history, list) else repr(history)
     expect(length == 2, f"the history has {length} lines: the parent's one, and this step's. Which is missing?")
     assert history
-    equal(history[0], PARENT["history"][0], "the first line: the parent's")
+    equal(history[0], PARENT["history"][0], "the first line: the parent's. In which order do the steps come?")
     wanted = {"created": NOW, "created_by": "make it", "author": "me", "comment": "why"}
     found = history[1] if isinstance(history[1], dict) else {}
     abouts = {
         "created": "`created` of this step's line",
-        "created_by": "`created_by` of this step's line: by default the container's own command, its `Cmd`",
+        "created_by": f"`created_by` of this step's line. {about_command(found.get('created_by'))}",
         "author": "`author` of this step's line",
         "comment": "`comment` of this step's line, which is the message",
     }
@@ -1110,6 +1193,43 @@ def test_5_6_the_history_is_kept_and_one_line_longer(yours: Yours) -> None:
         "the line of a step without author and message: the author is then the parent's, and there is no comment"
     )
     equal(last, {"created": NOW, "created_by": "make it", "author": "somebody"}, about)
+
+
+def about_command(found: object) -> str:
+    default = "By default it is the container's Cmd, its words with blanks between them"
+    if found is None:
+        return f"{default}: who sets it if the caller does not?"
+    return (
+        f"{default}: {'is the entrypoint part of it?' if '/bin/entry' in str(found) else 'how do you join them?'}"
+    )
+
+
+def test_5_6_changes_are_made(yours: Yours) -> None:
+    image = made(yours, changes=['CMD ["serve"]', "ENV C=3"])
+    equal(image["config"].get("Cmd"), ["serve"], "Cmd after CMD of -c")
+    equal(image["config"].get("Env"), ["A=1", "B=2", "C=3"], "Env after ENV of -c")
+    about = "Env after ENV A=2 and then ENV A=3: in which order are they made?"
+    equal(made(yours, changes=["ENV A=2", "ENV A=3"])["config"].get("Env"), ["A=3", "B=2"], about)
+    image = made(yours, changes=[ConfigChange("USER", "me"), "LABEL a=b", ConfigChange("WORKDIR", "/srv")])
+    found = [image["config"].get(name) for name in ("User", "Labels", "WorkingDir")]
+    equal(
+        found,
+        ["me", {"a": "b"}, "/srv"],
+        "User, Labels, WorkingDir: of three changes two are ConfigChange already",
+    )
+    image = made(yours, changes=('ENTRYPOINT ["serve"]',))
+    about = "Cmd after ENTRYPOINT of -c: the arguments of another program are dropped. Which function knows that?"
+    equal(image["config"].get("Cmd"), None, about)
+    changes = ["ENV C=3", ConfigChange("USER", "me")]
+    config_of = yours.scene("of_an_iterator", PARENT, CONTAINER, "sha256:new", created=NOW, changes=changes)[
+        "config"
+    ]
+    about = "Env and User after two changes that come from an iterator: how many times can you go through it?"
+    equal([config_of.get("Env"), config_of.get("User")], [["A=1", "B=2", "C=3"], "me"], about)
+    about = "FROM changes no config. Who finds out that the change was not made?"
+    yours.raises(
+        InvalidArgument, PARENT, CONTAINER, "sha256:new", created=NOW, changes=["FROM scratch"], about=about
+    )
 
 
 def test_5_6_what_made_the_layer(yours: Yours) -> None:
@@ -1143,12 +1263,18 @@ def test_5_6_a_step_without_a_layer_is_marked(yours: Yours) -> None:
 def test_5_6_only_what_an_image_may_carry_is_in_it(yours: Yours) -> None:
     wanted = {"Env": ["A=1", "B=2"], "Entrypoint": ["/bin/entry"], "Cmd": ["make", "it"]}
     found = made(yours).get("config")
-    names = sorted(found) if isinstance(found, dict) else found
-    about = (
-        "the members of `config`: a host name and a terminal are the container's own, empty values say nothing, "
-        "and the parent's values are merged into the container's already"
-    )
-    equal(names, sorted(wanted), about)
+    expect(isinstance(found, dict), f"`config` is {found!r}: it is a dictionary. What is yours?")
+    assert found is not None
+    others = set(found) - set(wanted)
+    questions = {
+        "Hostname": "a host name and a terminal are the container's own. Which members may an image carry?",
+        "StopSignal": "only the parent has it. The parent's values are merged into the container's already: whose "
+        "is the config of the new image?",
+        "User": "an empty value says nothing. What is to be left out?",
+    }
+    for name, question in questions.items():
+        expect(name not in others, f"`config` has {', '.join(sorted(others))}; {question}")
+    equal(sorted(found), sorted(wanted), "the members of `config`: what of the container's is kept?")
     equal(found, wanted, "the config")
     full = {key: ["x"] for key in config.IMAGE_KEYS}
     equal(
@@ -1156,49 +1282,6 @@ def test_5_6_only_what_an_image_may_carry_is_in_it(yours: Yours) -> None:
         full,
         "the config of a container that has all that an image may carry",
     )
-
-
-def test_5_6_changes_are_made(yours: Yours) -> None:
-    image = made(yours, changes=['CMD ["serve"]', "ENV C=3"])
-    equal(image["config"].get("Cmd"), ["serve"], "Cmd after CMD of -c")
-    equal(image["config"].get("Env"), ["A=1", "B=2", "C=3"], "Env after ENV of -c")
-    about = "Env after ENV A=2 and then ENV A=3: in which order are they made?"
-    equal(made(yours, changes=["ENV A=2", "ENV A=3"])["config"].get("Env"), ["A=3", "B=2"], about)
-    image = made(yours, changes=[ConfigChange("USER", "me"), "LABEL a=b", ConfigChange("WORKDIR", "/srv")])
-    found = [image["config"].get(name) for name in ("User", "Labels", "WorkingDir")]
-    equal(
-        found,
-        ["me", {"a": "b"}, "/srv"],
-        "User, Labels, WorkingDir: of three changes two are ConfigChange already",
-    )
-    image = made(yours, changes=('ENTRYPOINT ["serve"]',))
-    about = "Cmd after ENTRYPOINT of -c: the arguments of another program are dropped. Which function knows that?"
-    equal(image["config"].get("Cmd"), None, about)
-    changes = ["ENV C=3", ConfigChange("USER", "me")]
-    config_of = yours.scene("of_an_iterator", PARENT, CONTAINER, "sha256:new", created=NOW, changes=changes)[
-        "config"
-    ]
-    about = "Env and User after two changes that come from an iterator: how many times can you go through it?"
-    equal([config_of.get("Env"), config_of.get("User")], [["A=1", "B=2", "C=3"], "me"], about)
-    about = "FROM changes no config. Who finds out that the change was not made?"
-    yours.raises(
-        InvalidArgument, PARENT, CONTAINER, "sha256:new", created=NOW, changes=["FROM scratch"], about=about
-    )
-
-
-def test_5_6_the_rest_is_the_parents(yours: Yours) -> None:
-    image = made(yours)
-    equal(image.get("created"), NOW, "the time of creation: this image's own")
-    authors = image.get("author"), made(yours, author="me").get("author")
-    equal(authors, ("somebody", "me"), "the author: the parent's, or the one given")
-    for name in ("architecture", "variant", "os"):
-        about = f"`{name}`: an image without it runs on no machine, or on the wrong one. Where does it come from?"
-        equal(image.get(name), PARENT[name], about)
-    more = PARENT | {"os.version": "10", "org.example": {"kept": [1]}}
-    found = made(yours, more)
-    about = "a member of the parent's config that you do not know: whose is it?"
-    equal(found.get("org.example"), {"kept": [1]}, about)
-    equal(sorted(found), sorted(more), "the members of the new config")
 
 
 def test_5_6_the_callers_configs_are_not_touched(yours: Yours) -> None:
@@ -1247,6 +1330,16 @@ def made_of_little(yours: Yours, parent: dict[str, Any], container: dict[str, An
             answer.raised.traceback,
         )
     return dict(answer.value) if isinstance(answer.value, dict) else {"returned": answer.value}
+
+
+def test_5_6_an_author_who_is_not_named_is_the_parents(yours: Yours) -> None:
+    about = "the line of a step without author and message: by the docstring, whose is the author then?"
+    wanted = {"created": NOW, "created_by": "make it", "author": "somebody"}
+    equal(made(yours)["history"][1], wanted, about)
+    nobody = {name: value for name, value in PARENT.items() if name != "author"}
+    image = made(yours, nobody)
+    equal("author" in image, False, "whether there is an author, where neither you nor the parent names one")
+    equal(image["history"][1], {"created": NOW, "created_by": "make it"}, "the line of a step of nobody's")
 
 
 def test_5_6_drawn_configs_as_the_engine_makes_them(yours: Yours) -> None:

@@ -67,7 +67,6 @@ def _state(tree: ast.Module, starter: ast.Module | None, name: str, place: str) 
         return "gone", _why_gone(tree, starter, name, place)
     if isinstance(binding, ast.FunctionDef):
         wanted = _last_binding(starter, name) if starter else None
-        yours, engines = _parameters(binding), _parameters(wanted) if isinstance(wanted, ast.FunctionDef) else None
         if _has_todo(binding):
             return "to do", ""
         if _yields(binding):
@@ -75,10 +74,10 @@ def _state(tree: ast.Module, starter: ast.Module | None, name: str, place: str) 
                 "unfit",
                 f"{place}, line {binding.lineno}: {name} has a `yield`: a call only makes a generator",
             )
-        if engines is not None and yours != engines:
+        if isinstance(wanted, ast.FunctionDef) and _shape(binding) != _shape(wanted):
             return "unfit", (
-                f"{place}, line {binding.lineno}: the engine calls {name}({engines}), and yours is "
-                f"{name}({yours}): keep the starter's signature"
+                f"{place}, line {binding.lineno}: the engine calls {name}({_parameters(wanted)}), and yours is "
+                f"{name}({_parameters(binding)}): keep the starter's signature"
             )
         return "written", ""
     return "unfit", f"{place}, line {binding.lineno}: {_why_unfit(binding, name)}"
@@ -132,10 +131,24 @@ def _why_gone(tree: ast.Module, starter: ast.Module | None, name: str, place: st
     return f"{place} has no function {name}{hint}"
 
 
-def _parameters(function: ast.FunctionDef) -> str:
-    """Parameters as a call sees them, without annotations: `a`, `*`, `b=…`."""
+def _shape(function: ast.FunctionDef) -> str:
+    """Parameters as the engine's calls see them: those without a default are given in their order, not by name."""
+    bare = _copy(function)
+    positional = [*bare.args.posonlyargs, *bare.args.args]
+    for number, argument in enumerate(positional[: len(positional) - len(bare.args.defaults)]):
+        argument.arg = f"_{number}"
+    return _parameters(bare)
+
+
+def _copy(function: ast.FunctionDef) -> ast.FunctionDef:
     bare = ast.parse(ast.unparse(function)).body[0]
     assert isinstance(bare, ast.FunctionDef)
+    return bare
+
+
+def _parameters(function: ast.FunctionDef) -> str:
+    """Parameters without annotations: `a`, `*`, `b=…`."""
+    bare = _copy(function)
     for argument in ast.walk(bare.args):
         if isinstance(argument, ast.arg):
             argument.annotation = None
