@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 _CLI = ("cli.container.narration", "cli.screen.terminal", "engine.engine")
 _LIFE = (*_CLI, "cli.container.lifecycle", "engine.life.lifecycle")
-_MONITOR = ("engine.life.monitor", "cgroups.device_filter")
-_RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create")
+_MONITOR = (
+    *("engine.life.monitor", "cgroups.limits", "cgroups.device_filter"),
+    *("runtime.filesystem", "runtime.sysctls", "namespaces.network"),
+)
+_RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create", "engine.stores.images")
 VERBS = {
     "create": _RUN,
     "exec": (*_CLI, "cli.container.exec", "engine.life.execute"),
-    "inspect": ("cli.system.inspect", "engine.engine", "engine.report.container"),
+    "inspect": ("cli.system.inspect", "engine.engine", "engine.report.container", "engine.stores.images"),
     "logs": ("cli.container.logs", "engine.engine", "engine.log.reader", "engine.report.filters.grammar"),
-    "ps": ("cli.container.ps", "engine.engine"),
+    "ps": ("cli.container.ps", "engine.engine", "engine.stores.images"),
     "rm": (*_LIFE, "engine.life.wait"),
     "run": (*_RUN, *_MONITOR),
     "start": (*_LIFE, *_MONITOR),

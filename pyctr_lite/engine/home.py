@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pyctr_lite.engine.state import names
 from pyctr_lite.engine.state.paths import Paths
-from pyctr_lite.engine.stores import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyctr_lite.engine.stores.images import Images
     from pyctr_lite.volumes.store import VolumeStore
 
 
@@ -16,9 +16,18 @@ class Home:
 
     def __init__(self, root: str | None = None) -> None:
         self.paths = Paths(root)
-        self.images = images.Images(self.paths)
+        self._images: Images | None = None
         self._volumes: VolumeStore | None = None
         self.names = names.Names(self.paths.names, self.paths.containers)
+
+    @property
+    def images(self) -> Images:
+        """The image store, imported on first use: a verb on an existing container does not need it."""
+        if self._images is None:
+            from pyctr_lite.engine.stores import images
+
+            self._images = images.Images(self.paths)
+        return self._images
 
     @property
     def volumes(self) -> VolumeStore:

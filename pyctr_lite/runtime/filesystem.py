@@ -9,13 +9,14 @@ import stat
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import devices, masks, options, overlay, pivot, target
-from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import cgroupfs, console, kernel_paths, process
 from pyctr_lite.volumes import bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyctr_lite.runtime import bundle as bundles
 
 
 ROOT = "/"

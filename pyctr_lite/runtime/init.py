@@ -18,9 +18,8 @@ import select
 
 from pyctr_lite import linux
 from pyctr_lite.linux import explain
-from pyctr_lite.namespaces import network
 from pyctr_lite.runtime import channel as channels
-from pyctr_lite.runtime import console, filesystem, process, program, seccomp, sysctls
+from pyctr_lite.runtime import console, process, program, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +79,9 @@ def start_container(
     the caller has joined it for its children only, else -1. `exclusive`: the root is an overlay that no other
     process can reach.
     """
+    from pyctr_lite.namespaces import network
+    from pyctr_lite.runtime import filesystem, sysctls
+
     config = bundle.config
     joined = bundle.namespaces()[1]
     leave_launcher()

@@ -11,11 +11,9 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
-from pyctr_lite.cgroups import limits
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import kernelfile
-from pyctr_lite.namespaces import create, idmap, join, kinds
-from pyctr_lite.runtime import bundle as bundles
+from pyctr_lite.namespaces import create, join, kinds
 from pyctr_lite.runtime import channel as channels
 from pyctr_lite.runtime import init, process, seccomp, state
 
@@ -23,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from pyctr_lite.runtime import bundle as bundles
 
 
 class Launched:
@@ -131,8 +131,12 @@ def create_container(
     `filters` is the directory of compiled seccomp profiles (`seccomp.load`).
     Raises the error of the parent's or the child's step that failed; then nothing is left behind.
     """
-    config = bundle.config
-    linux_config = config.get("linux") or {}
+    # An exec needs none of these. The last three are for the child, which may not be permitted to read files.
+    from pyctr_lite.cgroups import limits
+    from pyctr_lite.namespaces import network  # noqa: F401
+    from pyctr_lite.runtime import filesystem, sysctls  # noqa: F401
+
+    config, linux_config = bundle.config, bundle.config.get("linux") or {}
     create_kinds, join_paths = bundle.namespaces()
     exclusive = bundle.mounts_overlay() and "pid" not in join_paths
     filter = seccomp.load(linux_config.get("seccomp"), filters)
@@ -162,6 +166,8 @@ def create_container(
         launched = Launched(pid, pidfd, ours, group, directory)
         theirs.close()
         if "user" in create_kinds:
+            from pyctr_lite.namespaces import idmap
+
             idmap.write_maps(
                 pid,
                 [idmap.IdMap.from_oci(item) for item in linux_config.get("uidMappings") or []],
@@ -247,9 +253,8 @@ def execute_in(
         raise
     finally:
         join.close_all(targets)
-        for fd in (root_fd, born_in):
-            if fd >= 0:
-                os.close(fd)
+        for fd in {root_fd, born_in} - {-1}:
+            os.close(fd)
     return launched
 
 
@@ -290,6 +295,5 @@ def _spawn(
         )
     finally:
         join.close_all(targets)
-        for fd in (proc, -1 if born_in is None else born_in):
-            if fd >= 0:
-                os.close(fd)
+        for fd in {proc, -1 if born_in is None else born_in} - {-1}:
+            os.close(fd)

@@ -13,7 +13,6 @@ import stat
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.linux import explain, kernelfile
-from pyctr_lite.namespaces import idmap
 from pyctr_lite.rootfs import target
 from pyctr_lite.runtime import capabilities
 from pyctr_lite.runtime import seccomp as seccomps
@@ -66,6 +65,8 @@ def give_pipes(fds: tuple[int, ...], uid: int, gid: int) -> None:
 
 def give_pipes_inside(pid: int, process: dict[str, Any], fds: tuple[int, ...]) -> None:
     """Give a program's pipes to its user in the user namespace of `pid`: a process in there may not chown them."""
+    from pyctr_lite.namespaces import idmap
+
     user = process.get("user") or {}
     give_pipes(fds, *idmap.outside(pid, user.get("uid", 0), user.get("gid", 0)))
 

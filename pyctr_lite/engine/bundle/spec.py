@@ -7,8 +7,8 @@ import os
 from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import devices, hierarchy, limits
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
-from pyctr_lite.engine.bundle import seccomp_profile
-from pyctr_lite.runtime import bundle, capabilities
+from pyctr_lite.engine.bundle import privileges
+from pyctr_lite.runtime import bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from pyctr_lite.engine.state.record import Record
 
-_DEFAULT_NAMES = (
-    "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE "
-    "SYS_CHROOT KILL AUDIT_WRITE"
-).split()
-DEFAULT_CAPABILITIES = ["CAP_" + name for name in _DEFAULT_NAMES]
 MASKED_PATHS = [
     "/proc/acpi",
     "/proc/asound",
@@ -65,8 +60,8 @@ def build(
             "env": record.env,
             "cwd": record.workdir,
             "capabilities": _capabilities(options),
-            "rlimits": rlimits(options),
-            "noNewPrivileges": no_new_privileges(options),
+            "rlimits": privileges.rlimits(options),
+            "noNewPrivileges": privileges.no_new_privileges(options),
             **({} if options.oom_score_adj is None else {"oomScoreAdj": options.oom_score_adj}),
         },
         "root": {"path": "rootfs", "readonly": options.read_only},
@@ -89,36 +84,10 @@ def build(
             **({"sysctl": options.sysctls} if options.sysctls else {}),
             "maskedPaths": [] if shows_all else MASKED_PATHS,
             "readonlyPaths": [] if shows_all else READONLY_PATHS,
-            **({"seccomp": filter} if (filter := seccomp(options)) else {}),
+            **({"seccomp": filter} if (filter := privileges.seccomp(options)) else {}),
             **bundle_mounts.propagation(record),
         },
     }
-
-
-def capability_names(options: Any) -> list[str]:
-    """Return the capabilities for --cap-add, --cap-drop and --privileged that are in our own bounding set."""
-    held = capabilities.bounding_set()
-    if options.privileged:
-        return held
-    names = set(DEFAULT_CAPABILITIES)
-    adds, drops = (
-        {"CAP_" + item.upper().removeprefix("CAP_") for item in items}
-        for items in (options.cap_add, options.cap_drop)
-    )
-    if "CAP_ALL" in adds:
-        names = set(held)
-    if "CAP_ALL" in drops:
-        names = set()
-    names = (names | adds) - drops - {"CAP_ALL"}
-    return [name for name in held if name in names]
-
-
-def rlimits(options: Any) -> list[dict[str, Any]]:
-    """Return `process.rlimits`. A limit of -1 becomes the largest number, the kernel's RLIM_INFINITY."""
-    return [
-        {"type": f"RLIMIT_{name.upper()}", "hard": hard % 2**64, "soft": soft % 2**64}
-        for name, soft, hard in options.ulimits
-    ]
 
 
 def _devices(options: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -133,24 +102,8 @@ def _devices(options: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return nodes, [*devices.DEFAULT, *rules, *map(device_nodes.rule, options.device_rules)]
 
 
-def no_new_privileges(options: Any) -> bool:
-    """Return whether no program in the container can gain privileges (PR_SET_NO_NEW_PRIVS of prctl(2))."""
-    return "no-new-privileges" in options.security_opt
-
-
-def seccomp(options: Any) -> jsonfile.RawJson | None:
-    """Return `linux.seccomp`: the profile of --security-opt, or the default one; None for no filter."""
-    names = capability_names(options)
-    for item in options.security_opt:
-        if item.startswith("seccomp="):
-            from pyctr_lite.engine.bundle import security
-
-            return security.profile(item, names)
-    return None if options.privileged else seccomp_profile.default(names)
-
-
 def _capabilities(options: Any) -> dict[str, list[str]]:
-    names = capability_names(options)
+    names = privileges.capability_names(options)
     # No capability is inheritable, or a file with inheritable capabilities could give it back (CVE-2022-29162).
     return {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []}
 

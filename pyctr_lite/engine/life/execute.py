@@ -6,7 +6,7 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.engine import background
-from pyctr_lite.engine.bundle import accounts, spec
+from pyctr_lite.engine.bundle import privileges
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach
 from pyctr_lite.engine.life.pump import Client, Pump, close_stdio, exit_code, make_stdio
@@ -93,8 +93,10 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
         root = f"/proc/{container.state.Pid}/root"
         with linux.closing(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root_fd:
             passwd, group = (target.read_text(root_fd, f"/etc/{name}") for name in ("passwd", "group"))
+        from pyctr_lite.engine.bundle import accounts
+
         account = accounts.resolve(options.user, record.options.group_add, passwd, group)
-    names = capabilities.bounding_set() if options.privileged else spec.capability_names(record.options)
+    names = capabilities.bounding_set() if options.privileged else privileges.capability_names(record.options)
     variables = dict(item.split("=", 1) for item in record.env)
     if options.tty:
         variables.setdefault("TERM", "xterm")
@@ -117,14 +119,14 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
             "inheritable": [],
             "ambient": [],
         },
-        "rlimits": spec.rlimits(record.options),
-        "noNewPrivileges": spec.no_new_privileges(record.options),
+        "rlimits": privileges.rlimits(record.options),
+        "noNewPrivileges": privileges.no_new_privileges(record.options),
     }
 
 
 def container_filter(container: Container) -> seccomp.Filter | None:
     """Load the container's seccomp filter, for --privileged too: that flag adds only capabilities to an exec."""
-    return seccomp.load(spec.seccomp(container.record.options), container.paths.filters)
+    return seccomp.load(privileges.seccomp(container.record.options), container.paths.filters)
 
 
 def _running_pid(container: Container) -> int:

@@ -6,7 +6,6 @@ import _signal
 import select
 
 from pyctr_lite import linux
-from pyctr_lite.engine.bundle import spec, write
 from pyctr_lite.engine.container import containers, removal
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach as attachments
@@ -28,6 +27,7 @@ def start(
 
     `size` is the rows and columns of the terminal. Raises the error that prevented the start.
     """
+    from pyctr_lite.engine.bundle import spec, write
     from pyctr_lite.engine.life import monitor
 
     container.lock.acquire()
