@@ -159,7 +159,9 @@ def test_5_1_any_name(yours: Yours, tmp_path: Path) -> None:
     layers = Layers(yours, tmp_path)
     for name in ODD_NAMES:
         make(layers.bottom / name, "file")
-        equal(layers.entry(name), f"bottom/{name}", f"a file whose name is {name!r}")
+        equal(
+            layers.entry(name), f"bottom/{name}", f"a file whose name is {name!r}. What does your look make of it?"
+        )
 
 
 def test_5_1_the_layers_are_looked_at_each_time(yours: Yours, tmp_path: Path) -> None:
@@ -480,7 +482,11 @@ def test_5_2_any_name(yours: Yours, tmp_path: Path) -> None:
     with tree_of(yours, tmp_path) as tree:
         for name in ODD_NAMES:
             make(tree.upper / name, "file")
-            equal(tree.changes(name), [f"A /{name}"], f"a new file whose name is {name!r}")
+            equal(
+                tree.changes(name),
+                [f"A /{name}"],
+                f"a new file whose name is {name!r}. What does your look make of it?",
+            )
 
 
 def test_5_2_descriptor_0_is_a_directory_as_any_other(yours: Yours, tmp_path: Path) -> None:
@@ -661,7 +667,7 @@ def test_5_3_in_any_directory_with_any_name(yours: Yours) -> None:
         question = "which limits does your header have that pax does not have?"
         data = layer_of(yours, None, ((prefix, name), {}), about=f"{about}: {question}")
         names = [os.fsencode(entry.name) for entry in entries_of(data)]
-        equal(names, [prefix + b".wh." + name], f"{about}: the names in the archive")
+        equal(names, [prefix + b".wh." + name], f"{about}: the names in the archive. What do you make of a name?")
 
 
 def test_5_3_one_after_the_other(yours: Yours) -> None:
@@ -731,7 +737,11 @@ def recorded(yours: Function, directory: Path, prefix: bytes = b"", **more: Any)
         equal(
             given, found["directory"], "the first argument of self.add_entry: the directory that was given, open"
         )
-        equal(where, prefix, "the last argument of self.add_entry: the path of the directory that was given")
+        equal(
+            where,
+            prefix,
+            "the last argument of self.add_entry: the path of the directory, as it was given. What becomes of it?",
+        )
     return [name for _, name, _ in found["calls"]]
 
 
@@ -847,7 +857,7 @@ def test_5_4_a_name_that_has_gone_meanwhile_is_passed_over(yours: Yours, tmp_pat
             f"become of a name that is gone?\n    {answer.raised}",
         )
         tried = [name for _, name, _ in answer.value["calls"]]
-        about = f"the container deletes {which} while b'a' is added. What is tried all the same, name by name"
+        about = f"the container deletes {which} while b'a' is added. What is tried all the same, name by name?"
         equal([name for name in tried if name not in gone], [name for name in names if name not in gone], about)
 
 
@@ -954,7 +964,7 @@ def header_of(
     )
     for name, what in FIELDS.items():
         if name != "mtime":
-            equal(found[name], wanted[name], f"{about}: {what}")
+            equal(found[name], wanted[name], f"{about}: {what}. Where is yours from?")
     return found
 
 
