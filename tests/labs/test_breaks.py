@@ -33,7 +33,7 @@ def test_the_symptom_differs_from_what_the_engine_does(fault: breaks.Break) -> N
 
 @pytest.mark.parametrize("fault", BREAKS.values(), ids=BREAKS)
 def test_a_fault_is_a_known_mistake_with_four_different_names(fault: breaks.Break) -> None:
-    assert source.read(fault.mistake).state(fault.exercise.name) == "written"
+    assert source.of_file(fault.mistake, fault.exercise.name)
     assert len(set(fault.choices)) == len(fault.choices) == len(breaks.LETTERS)
     assert fault.right in tuple(breaks.LETTERS)
     assert fault.question.endswith("?")

@@ -47,10 +47,23 @@ def test_a_mistake_fails_with_the_hint_that_fits_it(labs: Path, solve: Callable[
     exercise = manifest.find(mistake.stem.partition("_")[0])
     assert mistake.parent.parent.name == exercise.lab
     assert ast.get_docstring(ast.parse(mistake.read_text())), "it says what people do wrong"
-    solve(exercise, of_file(mistake, exercise.name))
+    solve(exercise, whole(mistake, exercise.name))
     [result] = session.check([exercise], labs).results
     assert result.state in ("failed", "stopped")
     assert hint_of(mistake) in " ".join(result.message.split())
+
+
+def whole(mistake: Path, name: str) -> str:
+    """A mistake's function with what its file imports and defines beside it, as a learner would have written it."""
+    beside = [
+        ast.unparse(node)
+        for node in ast.parse(mistake.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.Assign | ast.ClassDef)
+        and getattr(node, "module", "") != "__future__"
+        and getattr(node, "name", "") != name
+        and not (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "HINT")
+    ]
+    return "\n".join([*beside, "", of_file(mistake, name)])
 
 
 def hint_of(mistake: Path) -> str:
