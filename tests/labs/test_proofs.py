@@ -54,7 +54,7 @@ def test_a_mistake_fails_with_the_hint_that_fits_it(labs: Path, solve: Callable[
 
 
 def whole(mistake: Path, name: str) -> str:
-    """A mistake's function with what its file imports and defines beside it, as a learner would have written it."""
+    """Return a mistake's function with what its file imports and defines beside it."""
     beside = [
         ast.unparse(node)
         for node in ast.parse(mistake.read_text()).body
