@@ -170,25 +170,38 @@ def test_1_2_a_process_that_has_ended_is_in_none(yours: Yours) -> None:
 
 
 def test_1_2_a_kernel_without_time_namespaces_has_one_entry_less(yours: Yours, tmp_path: Path) -> None:
-    # A directory as such a kernel has it, reached as /proc/<pid>: real namespaces behind real links.
-    real = own(yours.process)
-    for missing in ("time", "uts"):
-        top = tmp_path / missing / "ns"
-        top.mkdir(parents=True)
-        wanted = {name: inode for name, inode in real.items() if name != missing}
-        for name, inode in wanted.items():
-            (top / f"{name}:[{inode}]").symlink_to(f"/proc/self/ns/{name}")
-            (top / name).symlink_to(f"{name}:[{inode}]")
-        answer = yours.answer((f"..{top.parent}",))
-        if missing == "time":
+    with yours.at(linux.CLONE_NEWNS) as function:
+        wanted = {name: inode for name, inode in own(function.process).items() if name != "time"}
+        function.process.look(
+            partial(hide, function.process.inner, "time", str(tmp_path / "ns")), linux.CLONE_NEWNS
+        )
+        for pid in ("self", function.process.inner):
+            answer = function.answer((pid,))
             expect(
                 answer.raised is None,
-                "in a /proc/<pid>/ns without the entry `time` (a kernel built without time namespaces) it fails: "
-                f"the other seven are there. What is left out?\n    {answer.raised}",
+                f"in /proc/{pid}/ns there is no entry `time` (a kernel built without time namespaces), and it "
+                f"fails: the other seven are there. What is left out?\n    {answer.raised}",
             )
             equal(answer.value, wanted, "a kernel without time namespaces: the other seven")
-        else:
-            yours.refused(answer, FileNotFoundError, "The entry `uts` is missing: which one may be?")
+
+
+def test_1_2_only_the_entry_of_time_may_be_missing(yours: Yours, arena: Arena, tmp_path: Path) -> None:
+    with arena.process(load="nothing") as other, yours.at(linux.CLONE_NEWNS) as function:
+        function.process.look(partial(hide, other.inner, "uts", str(tmp_path / "ns")), linux.CLONE_NEWNS)
+        about = (
+            f"/proc/{other.inner}/ns has no entry `uts`, as if the process were gone: which entry may be missing?"
+        )
+        function.raises(FileNotFoundError, other.inner, about=about)
+
+
+def hide(pid: int, missing: str, directory: str) -> None:
+    """Mount a directory over /proc/<pid>/ns that has links to all its namespaces but one."""
+    os.mkdir(directory)
+    for name, inode in namespaces(pid).items():
+        if name != missing:
+            os.symlink(f"/proc/{pid}/task/{pid}/ns/{name}", f"{directory}/{name}:[{inode}]")
+            os.symlink(f"{name}:[{inode}]", f"{directory}/{name}")
+    linux.mount(directory, f"/proc/{pid}/ns", None, linux.MS_BIND)
 
 
 def test_1_2_what_the_kernel_refuses_is_raised(yours: Yours) -> None:

@@ -501,7 +501,7 @@ def test_2_3_a_group_that_is_not_there_is_an_error(yours: Yours, tmp_path: Path)
         made = [directory for directory in group.directories if not os.path.exists(f"{directory}/tasks")]
         expect(
             not any(map(os.path.exists, made)),
-            f"the group's directory in version {missing} was not there, and enter() made it: it has no limits, and "
+            f"the group's directory in version {missing} was not there, and enter() made it, without limits; "
             "nobody removes it. Whose work is it to make a group?",
         )
 

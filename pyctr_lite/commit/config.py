@@ -81,9 +81,9 @@ def new_config(
 ) -> dict[str, Any]:
     """Return the OCI image config of a parent image plus one layer.
 
-    `parent_config` is the whole config of the container's image ({} for an import, whose caller adds
-    `architecture` and `os`); what is not named here is kept from it. `container_config` has Docker's keys
-    (Env, Cmd, …), with the image's values already merged in. The result shares nothing with the two.
+    `parent_config` is the whole config of the container's image, with a complete history ({} for an import, whose
+    caller adds `architecture` and `os`); what is not named here is kept from it. `container_config` has Docker's
+    keys (Env, Cmd, …), with the image's values already merged in. The result shares nothing with the two.
     `diff_id` is the new layer's, or None if nothing changed: then only a history entry is added. `created` is
     an RFC 3339 time; `author` defaults to the parent's, `created_by` to the container's command (its Cmd,
     before `changes`). Source: OCI image-spec config.md.

@@ -38,9 +38,11 @@ def flags(names: list[str]) -> int:
 
 
 def identify(pid: int | str = "self") -> dict[str, int]:
-    """Return the inode number of each namespace of a process. Processes in the same namespace get equal numbers.
+    """Return the inode number of each namespace of a process, by its name in /proc/<pid>/ns (`kind.proc`).
 
-    Raises FileNotFoundError if there is no such process. Source: namespaces(7).
+    Processes in one namespace get equal numbers. A kernel without time namespaces has no entry `time`, and the
+    result leaves it out. Any other missing entry means that there is no such process: FileNotFoundError.
+    Source: namespaces(7).
     """
     found = {}
     for kind in KINDS:

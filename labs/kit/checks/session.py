@@ -14,7 +14,8 @@ from labs.kit.exercises import manifest
 from labs.kit.isolation import sandbox, scratch
 
 SECONDS_A_CHECK = 60
-SECONDS_A_RUN = 120
+SECONDS_A_RUN = 60
+"""Beside 30 for each exercise: a guard, because each call has a limit of its own."""
 
 STATES = {
     "passed": "every check passed",
@@ -71,7 +72,7 @@ class Report:
 def check(exercises: list[manifest.Exercise], labs: Path = manifest.LABS, seconds: float | None = None) -> Report:
     """Check exercises, with the functions of a labs directory. Only for a process with one thread, as root."""
     with scratch.directory("labs") as directory:
-        return _check(exercises, labs, directory, (seconds or SECONDS_A_RUN) * SLOWNESS)
+        return _check(exercises, labs, directory, (seconds or SECONDS_A_RUN + 30 * len(exercises)) * SLOWNESS)
 
 
 def _check(exercises: list[manifest.Exercise], labs: Path, directory: Path, allowed: float) -> Report:
@@ -91,7 +92,7 @@ def _check(exercises: list[manifest.Exercise], labs: Path, directory: Path, allo
     report = Report([_result(exercise, lines) for exercise in exercises], text)
     for result in report.results:
         if result.state == "stopped":
-            result.message = _why_stopped(outcome, allowed)
+            result.message = _why_stopped(outcome, allowed, result.exercise.id)
     if not lines and exercises:
         raise RuntimeError(f"the checks could not be run (exit status {outcome.status}):\n{text}")
     return report
@@ -122,13 +123,16 @@ def _result(exercise: manifest.Exercise, lines: list[dict[str, Any]]) -> Result:
     return result
 
 
-def _why_stopped(outcome: sandbox.Outcome, allowed: float) -> str:
+def _why_stopped(outcome: sandbox.Outcome, allowed: float, id: str) -> str:
     if outcome.forks_refused:
         return (
             f"it made more than {sandbox.PIDS} processes, and was stopped: does a child go on where it must exit?"
         )
     if outcome.timed_out:
-        return f"it did not end within {allowed:.0f} s, and was stopped: what does it wait for, or loop on?"
+        return (
+            f"the checks took more than {allowed:.0f} s together, and were stopped here: is the machine "
+            f"busy? make check EX={id} checks this exercise alone"
+        )
     if outcome.status == -9:
         return f"it was killed: it used more than {sandbox.MEMORY >> 20} MiB of memory, or killed its own parent"
     return f"it ended the checks themselves (exit status {outcome.status}): does it call exit, or kill?"

@@ -29,6 +29,8 @@ def run(number: int, labs: Path) -> int:
     console.print()
     result = screen.first_open(own) or screen.first_open(_tried(report))
     if result is not None:
+        if result.exercise.lab != lab.name:
+            console.print(f"Lab {number} has all its points. Its notebook runs with all that is yours, and there:")
         console.print(screen.explain(result))
     sound = _notebook(console, lab, labs) if result is None else result.state == "to do"
     states = swap.activate(labs).states
@@ -59,7 +61,7 @@ def _tried(report: session.Report) -> session.Report:
 def _line_of_earlier(console: Console, lab: manifest.Lab, report: session.Report) -> None:
     part = _part(report, lab)
     failed = [result.exercise.id for result in part.results if result.state not in ("passed", "to do")]
-    more = f"  [red]no longer: {', '.join(failed)}[/]" if failed else ""
+    more = f"  [red]not passed: {', '.join(failed)}[/]" if failed else ""
     console.print(f"[dim]Lab {lab.number}  {lab.title}  {part.points}/{part.most}[/]{more}")
 
 
