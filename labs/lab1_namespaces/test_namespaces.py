@@ -169,6 +169,15 @@ def test_1_2_a_process_that_has_ended_is_in_none(yours: Yours) -> None:
     yours.refused(answer, FileNotFoundError, about)
 
 
+def test_1_2_only_the_entry_of_time_may_be_missing(yours: Yours, arena: Arena, tmp_path: Path) -> None:
+    with arena.process(load="nothing") as other, yours.at(linux.CLONE_NEWNS) as function:
+        function.process.look(partial(hide, other.inner, "uts", str(tmp_path / "ns")), linux.CLONE_NEWNS)
+        about = (
+            f"/proc/{other.inner}/ns has no entry `uts`, as if the process were gone: which entry may be missing?"
+        )
+        function.raises(FileNotFoundError, other.inner, about=about)
+
+
 def test_1_2_a_kernel_without_time_namespaces_has_one_entry_less(yours: Yours, tmp_path: Path) -> None:
     with yours.at(linux.CLONE_NEWNS) as function:
         wanted = {name: inode for name, inode in own(function.process).items() if name != "time"}
@@ -183,15 +192,6 @@ def test_1_2_a_kernel_without_time_namespaces_has_one_entry_less(yours: Yours, t
                 f"fails: the other seven are there. What is left out?\n    {answer.raised}",
             )
             equal(answer.value, wanted, "a kernel without time namespaces: the other seven")
-
-
-def test_1_2_only_the_entry_of_time_may_be_missing(yours: Yours, arena: Arena, tmp_path: Path) -> None:
-    with arena.process(load="nothing") as other, yours.at(linux.CLONE_NEWNS) as function:
-        function.process.look(partial(hide, other.inner, "uts", str(tmp_path / "ns")), linux.CLONE_NEWNS)
-        about = (
-            f"/proc/{other.inner}/ns has no entry `uts`, as if the process were gone: which entry may be missing?"
-        )
-        function.raises(FileNotFoundError, other.inner, about=about)
 
 
 def hide(pid: int, missing: str, directory: str) -> None:

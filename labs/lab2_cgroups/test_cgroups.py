@@ -167,7 +167,7 @@ class Lines:
         if wanted is None:
             raise CheckFailed(
                 f"{call} writes {found!r} to {file}; it should write nothing there. Which limits are given, and "
-                "what does None mean?"
+                "what do None, and False, mean?"
             )
         expect(found is not None, f"{call} has no line for {file}; it should write {wanted!r}. {question}")
         expect(found == wanted, f"{call} writes {found!r} to {file}; it should write {wanted!r}. {question}")
@@ -453,8 +453,9 @@ def test_2_3_born_in_version_2_is_not_born_in_version_1(
         missing = entered(yours, group, born_in_v2=True)
         expect(
             not missing,
-            f"with born_in_v2=True the process is outside in: {'; '.join(missing)}. clone3 knows version 2 alone: "
-            "who puts the process into the others, also into those that come after version 2 in the list?",
+            f"with born_in_v2=True the process is still outside the group in: {'; '.join(missing)}. clone3 knows "
+            "version 2 alone: who puts the process into the others, also into those that come after version 2 in "
+            "the list?",
         )
 
 
@@ -1238,8 +1239,8 @@ def test_2_6_it_waits_for_a_process_that_is_ending(yours: Yours, arena: Arena, l
     rest = found.took * SLOWNESS - ran - waited
     expect(
         ran < rest,
-        f"{name_of(lone)}: waiting {found.took:.2f} s for a process's end took {ran:.2f} s of CPU time: a whole "
-        "CPU was busy with it. What lets it rest between two tries?",
+        f"{name_of(lone)}: waiting {found.took:.2f} s for a process's end took {ran:.2f} s of CPU time, as "
+        "if it tried again without a rest. What lets it rest between two tries?",
     )
     expect(
         found.took < 1.5, f"{name_of(lone)}: the process ended after 0.15 s, and remove took {found.took:.2f} s"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 #   limits.memory                bytes of memory; -1: no limit
 #   limits.memory_swap           bytes of memory and swap together; -1: no limit
 #   limits.memory_reservation    bytes that are left to it when others need memory
-#   limits.oom_kill_disable      True: who needs more memory waits for it, instead of being killed
+#   limits.oom_kill_disable      True: who needs more memory waits for it, instead of being killed; False (as it is
+#                                if nobody asks): nothing is written
 
 
 def memory(limits: Limits) -> Files:

@@ -297,8 +297,8 @@ def test_3_2_nothing_of_the_old_root_is_mounted_any_more(yours: Yours, root: Pat
         expect(
             after[id][:2] == (flags, propagation),
             f"the new root's own mount {after[id][2]} was {propagation or ['private']} with the options {flags}; "
-            f"afterwards it is {after[id][1] or ['private']} with {after[id][0]}. Whose mounts must not tell the "
-            "host of their end?",
+            f"afterwards it is {after[id][1] or ['private']} with {after[id][0]}. Which mount does your "
+            "change reach, and what does `.` stand for after pivot_root?",
         )
 
 
@@ -1322,7 +1322,7 @@ def test_3_6_of_two_entries_with_one_name_the_later_wins(yours: Yours, layers: L
     equal(oct((layers.layer / "both").stat().st_mode), "0o40700", "the mode of a directory: the later entry's")
 
 
-def test_3_6_a_later_file_takes_a_directorys_place_further_down(yours: Yours, layers: Layers) -> None:
+def test_3_6_a_later_file_takes_a_directory_s_place_further_down(yours: Yours, layers: Layers) -> None:
     about = (
         "when it has removed a directory, the tree closes the descriptors that it has kept. How old is the one of "
         "`sub` that you use then?"
@@ -1333,7 +1333,7 @@ def test_3_6_a_later_file_takes_a_directorys_place_further_down(yours: Yours, la
     expect((layers.layer / "sub/dir").is_file(), "sub/dir/inside, and then a file sub/dir: what is it now?")
 
 
-def test_3_6_what_takes_a_whiteouts_place_hides_on(yours: Yours, layers: Layers) -> None:
+def test_3_6_what_takes_a_whiteout_s_place_hides_on(yours: Yours, layers: Layers) -> None:
     for name in ("dir", "around/dir"):
         (layers.below / name).mkdir(parents=True)
         (layers.below / name / "old").write_text("x")

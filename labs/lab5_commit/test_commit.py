@@ -1245,7 +1245,11 @@ def test_5_6_changes_are_made(yours: Yours) -> None:
 def test_5_6_what_made_the_layer(yours: Yours) -> None:
     cases: list[tuple[dict[str, Any], Any, str]] = [
         ({"created_by": "sh -c x"}, "sh -c x", "which is given"),
-        ({"created_by": ""}, None, "given as an empty text: nothing is to be said. Is that the same as None?"),
+        (
+            {"created_by": ""},
+            None,
+            "given as an empty text: the line has no `created_by`. Is an empty text the same as None?",
+        ),
         ({"created_by": None}, "make it", "given as None: then it is the container's command"),
         (
             {"changes": ['CMD ["serve"]']},
@@ -1294,7 +1298,7 @@ def test_5_6_only_what_an_image_may_carry_is_in_it(yours: Yours) -> None:
     )
 
 
-def test_5_6_the_callers_configs_are_not_touched(yours: Yours) -> None:
+def test_5_6_the_caller_s_configs_are_not_touched(yours: Yours) -> None:
     parent, container = copy.deepcopy(PARENT), copy.deepcopy(CONTAINER)
     parent["org.example"] = {"deep": {"deeper": [1]}}
     yours.allow(arguments=True)

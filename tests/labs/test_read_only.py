@@ -92,7 +92,7 @@ def test_whatever_only_reads_works(
         (("lab", "5"), "Lab 5 is complete."),
         (("trace", "5.3"), "yours"),
         (("mine",), "functions on the way of this run are yours"),
-        (("solution", "5.1"), "the runtime's"),
+        (("solution", "5.1"), "the engine's"),
         (("yours",), "functions of the engine are yours"),
     ):
         done = kit(*words)

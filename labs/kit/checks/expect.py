@@ -44,7 +44,7 @@ def equal(found: object, wanted: object, about: str) -> None:
 
 def _types(found: object, wanted: object) -> str:
     """The types, where the values may look alike."""
-    if isinstance(found, codec.Record | codec.Odd) or type(found) is type(wanted):
+    if None in (found, wanted) or isinstance(found, codec.Record | codec.Odd) or type(found) is type(wanted):
         return ""
     return f"\n    yours is of type {type(found).__name__}, wanted is {type(wanted).__name__}"
 

@@ -32,7 +32,7 @@ def command(files: list[Path], *more: str) -> list[str]:
 
 
 def run(files: list[Path], labs: Path | None = None, *more: str) -> str:
-    """Run notebooks: "" where all is as stored, else what differs. `labs`: with those functions in the runtime."""
+    """Run notebooks: "" where all is as stored, else what differs. `labs`: with those functions in the engine."""
     with state_directory(labs) as environment:
         done = subprocess.run(command(files, *more), env=environment, capture_output=True, text=True)
     return "" if done.returncode == 0 else _short(done.stdout + done.stderr)

@@ -93,12 +93,17 @@ class _Recorder:
             error = _first_cause(item, error)
             self.ended.add(exercise_of(item))
             outcome = "broken" if isinstance(error, BrokenFile) else "failed"
-            more = {"message": expect.told(error), "traceback": getattr(error, "traceback", "")}
+            more = {"message": _shortened(expect.told(error)), "traceback": getattr(error, "traceback", "")}
             if isinstance(error, BrokenFile):
                 more["message"] = str(error)
             self.write(item, outcome, seconds=time.monotonic() - began, **more)
             raise
         self.write(item, "passed", seconds=time.monotonic() - began)
+
+
+def _shortened(message: str) -> str:
+    """Paths below a check's own temporary directory begin with an ellipsis."""
+    return re.sub(rf"{re.escape(os.environ['TMPDIR'])}/pytest-of-\w+/pytest-\d+/\w+/", "…/", message)
 
 
 def _finish(item: pytest.Item) -> None:

@@ -66,15 +66,15 @@ def _line_of_earlier(console: Console, lab: manifest.Lab, report: session.Report
 
 
 def _notebook(console: Console, lab: manifest.Lab, labs: Path) -> bool:
-    """Whether the chapter's notebook gives its stored outputs with the learner's functions in the runtime."""
+    """Whether the chapter's notebook gives its stored outputs with the learner's functions in the engine."""
     path = manifest.CHECKOUT / "notebooks" / lab.notebook
-    with console.status(f"running {lab.notebook} with your functions in the runtime"):
+    with console.status(f"running {lab.notebook} with your functions in the engine"):
         failure = notebooks.run([path], labs=labs)
     if failure:
-        console.print(f"[red]{lab.notebook} gives other outputs with your functions in the runtime:[/]")
+        console.print(f"[red]{lab.notebook} gives other outputs with your functions in the engine:[/]")
         console.print(failure, markup=False)
         return False
-    console.print(f"{lab.notebook}: every output as stored, with your functions in the runtime.")
+    console.print(f"{lab.notebook}: every output as stored, with your functions in the engine.")
     return True
 
 

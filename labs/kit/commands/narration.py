@@ -38,7 +38,7 @@ pyctr_lite() {
 }
 """
 _SILENT = ("chdir(", "fchdir(", "mkdir(", "rmdir(", "kill(")
-"""Steps of the runtime's own functions that are calls of Python's own: a learner who makes them is not heard."""
+"""Steps of the engine's own functions that are calls of Python's own: a learner who makes them is not heard."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def show(id: str, labs: Path) -> int:
         Panel(Syntax(textwrap.dedent(text), "python", word_wrap=True), title=title, title_align="left")
         for text, title in (
             (mine, f"yours: labs/{exercise.place}"),
-            (theirs, f"the runtime's: {exercise.function}"),
+            (theirs, f"the engine's: {exercise.function}"),
         )
     ]
     console.print(Columns(panels, equal=True, expand=True) if console.width >= 180 else Group(*panels))

@@ -1,6 +1,6 @@
-"""A learner's functions in the place of the runtime's own: by attribute, before anything is forked.
+"""A learner's functions in the place of the engine's own: by attribute, before anything is forked.
 
-Each exercise function that is written replaces the runtime's; the rest stay the runtime's. The runtime calls its
+Each exercise function that is written replaces the engine's; the rest stay the engine's. The engine calls its
 chapters through their modules, so that it finds whatever stands there.
 """
 
@@ -38,7 +38,7 @@ class Swapped:
     states: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     put_in: dict[str, tuple[Any, str, Any, Any]] = field(default_factory=dict)
-    """By id: the module or class, the function's name, the runtime's own, and the learner's."""
+    """By id: the module or class, the function's name, the engine's own, and the learner's."""
 
     @property
     def yours(self) -> list[str]:
@@ -46,11 +46,11 @@ class Swapped:
         return [id for id, state in self.states.items() if state == "yours"]
 
     def take_out(self) -> None:
-        """Put the runtime's own functions back."""
+        """Put the engine's own functions back."""
         self.leave("")
 
     def leave(self, id: str) -> None:
-        """Leave the function of one exercise where it is; for all others put the runtime's own back."""
+        """Leave the function of one exercise where it is; for all others put the engine's own back."""
         for each, (owner, name, original, learners) in self.put_in.items():
             setattr(owner, name, learners if each == id else original)
 
@@ -102,7 +102,7 @@ def _put_in_file(swapped: Swapped, place: str, exercises: list[manifest.Exercise
             written.append(exercise)
     if not written:
         return
-    # Whoever takes the runtime's own function at the top of the file gets a guard: it scores nothing.
+    # Whoever takes the engine's own function at the top of the file gets a guard: it scores nothing.
     originals = {}
     for exercise in written:
         owner = exercise.owner()

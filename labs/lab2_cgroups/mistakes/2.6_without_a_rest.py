@@ -9,7 +9,7 @@ import time
 from pyctr_lite.cgroups import controllers, freezer
 from pyctr_lite.linux import explain
 
-HINT = "a whole CPU was busy with it"
+HINT = "as if it tried again without a rest"
 
 
 def remove(directory: str, version: int, deadline: float) -> None:

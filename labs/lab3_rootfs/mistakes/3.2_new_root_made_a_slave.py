@@ -6,7 +6,7 @@ import os
 
 from pyctr_lite import linux
 
-HINT = "Whose mounts must not tell the host of their end?"
+HINT = "Which mount does your change reach"
 
 
 def pivot_root(new_root: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pyctr_lite.commit import config as image_config
 from pyctr_lite.commit.config import ConfigChange
 
-HINT = "Is that the same as None?"
+HINT = "Is an empty text the same as None?"
 
 
 def new_config(

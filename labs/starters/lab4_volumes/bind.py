@@ -54,7 +54,7 @@ def bind_mount(
     #    kernel look at in that call, and what becomes of the others?
     # 2. A disk may be mounted below the source. When is it to be seen below the target, and when not?
     # 3. Flags and propagation are the business of the next exercise, `bind.change_mount(target, …)`. A bind
-    #    takes its propagation from the source: in which cases is there nothing to change?
+    #    takes its propagation from the source: is there a case in which there is nothing to change?
     raise Todo("4.3")
 
 

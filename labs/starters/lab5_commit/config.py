@@ -28,8 +28,8 @@ def new_config(
     caller adds `architecture` and `os`); what is not named here is kept from it. `container_config` has Docker's
     keys (Env, Cmd, …), with the image's values already merged in. The result shares nothing with the two.
     `diff_id` is the new layer's, or None if nothing changed: then only a history entry is added. `created` is
-    an RFC 3339 time; `author` defaults to the parent's, `created_by` to the container's command (its Cmd,
-    before `changes`). Source: OCI image-spec config.md.
+    an RFC 3339 time; `author` defaults to the parent's, `created_by` to the container's command (the words
+    of its Cmd, before `changes`, joined by blanks). Source: OCI image-spec config.md.
     """
     # The parts are there:
     #   image_config.parse_change(text)               a ConfigChange of a text such as 'CMD ["sh"]'
