@@ -75,9 +75,8 @@ def _run(given: argparse.Namespace) -> int:
     labs: Path = given.labs.resolve()
     if given.verb == "yours":
         from labs.kit import screen
-        from labs.kit.exercises import swap
 
-        print(screen.yours(swap.activate(labs).states))
+        print(screen.yours(labs))
         return 0
     if any(value in ("capstone", ["capstone"]) for value in vars(given).values()):
         from labs.kit.commands import capstone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,16 @@ def test_an_attempt_scores_nothing_is_explained_and_changes_nothing(labs: Path, 
     assert (result.points, result.state != "passed") == (0, True)
     assert hint_of(attempt) in " ".join(result.message.split())
     assert status() == before
+
+
+@pytest.mark.parametrize("words", [("yours",), ("check", "1.1"), ("hint", "1.1")])
+def test_no_command_runs_a_learner_s_file_itself(labs: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """What the file does as soon as it is run reaches nothing outside of the arena."""
+    path = labs / manifest.find("1.1").place
+    trace = tmp_path / "it-ran"
+    text = path.read_text().replace('raise Todo("1.1")', "return 0")
+    path.write_text(f"{text}\n\nopen({str(trace)!r}, 'w').close()\nos._exit(0)\n")
+    command = [sys.executable, "-m", "labs.kit", "--labs", str(labs), *words]
+    done = subprocess.run(command, cwd=manifest.CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == (1 if words[0] == "check" else 0)
+    assert not trace.exists()
