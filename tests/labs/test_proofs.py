@@ -11,7 +11,7 @@ import pytest
 
 from labs.kit.checks import notebooks, session
 from labs.kit.exercises import levels, manifest
-from labs.kit.exercises.source import of_file
+from labs.kit.exercises.source import find, of_file
 from tests.labs.conftest import SOLVED
 
 if TYPE_CHECKING:
@@ -100,28 +100,20 @@ def signature(function: ast.FunctionDef) -> str:
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=ids)
-def test_a_starter_has_the_signature_and_the_docstring_of_the_runtime_s_function(
+def test_a_starter_has_the_signature_and_the_docstring_of_the_engine_s_function(
     exercise: manifest.Exercise,
 ) -> None:
     module, _, path = exercise.function.partition(":")
-    runtime = find(
-        ast.parse((manifest.CHECKOUT / (module.replace(".", "/") + ".py")).read_text()), path.split(".")
-    )
-    starter = find(ast.parse((manifest.STARTERS / exercise.place).read_text()), [exercise.name])
-    assert signature(starter) == signature(runtime)
-    solved = find(ast.parse((SOLVED / exercise.place).read_text()), [exercise.name])
+    text = (manifest.CHECKOUT / (module.replace(".", "/") + ".py")).read_text()
+    engines = find(ast.parse(text), path)
+    starter = find(ast.parse((manifest.STARTERS / exercise.place).read_text()), exercise.name)
+    assert signature(starter) == signature(engines)
+    solved = find(ast.parse((SOLVED / exercise.place).read_text()), exercise.name)
     assert signature(solved).partition("\n")[0] == signature(starter).partition("\n")[0]
 
 
-def find(tree: ast.AST, path: list[str]) -> ast.FunctionDef:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == path[0]:
-            return node if isinstance(node, ast.FunctionDef) else find(node, path[1:])
-    raise AssertionError(f"no {path}")
-
-
 @pytest.mark.parametrize("exercise", EXERCISES, ids=ids)
-def test_nothing_but_its_place_refers_to_the_runtime_s_function(exercise: manifest.Exercise) -> None:
+def test_nothing_but_its_place_refers_to_the_engine_s_function(exercise: manifest.Exercise) -> None:
     """No `from … import`, no default argument, no table: else a learner's function would not be called."""
     import pyctr_lite.cli.container.run
     import pyctr_lite.engine.files.commit

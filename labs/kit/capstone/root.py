@@ -8,12 +8,13 @@ from pathlib import Path
 
 from labs.kit.capstone import program
 from labs.kit.exercises import manifest
+from labs.kit.isolation import root as arena
 from pyctr_lite import linux
 from pyctr_lite.cgroups import hierarchy
 
 OTHERS = ("docker", "podman", "runc", "crun", "bwrap", "nsenter", "unshare", "chroot", "systemd-nspawn")
 """Programs that do a part of the work. In a world each of them prints the rule."""
-_HOST = ("bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin", "usr")
+_HOST = (*arena.SYSTEM, "dev")
 _EMPTY = ("capstone", "proc", "root", "run", "srv", "sys", "tmp", "var/tmp")
 
 

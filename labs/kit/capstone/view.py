@@ -14,7 +14,7 @@ import textwrap
 from pathlib import Path
 
 from labs.kit.capstone import program
-from labs.kit.exercises import manifest
+from labs.kit.exercises import manifest, source
 
 LEFT_OUT = ("cli", "engine", "images", "runtime")
 
@@ -54,7 +54,7 @@ def _with_the_learners(text: str, exercises: list[manifest.Exercise]) -> str:
     """Return a chapter's module in which the exercises call the learner's functions."""
     lines = text.splitlines(keepends=True)
     tree = ast.parse(text)
-    found = [(_find(tree, exercise.function.partition(":")[2].split(".")), exercise) for exercise in exercises]
+    found = [(source.find(tree, exercise.function.partition(":")[2]), exercise) for exercise in exercises]
     for node, exercise in sorted(found, key=lambda pair: -pair[0].lineno):
         module = f"labs.{exercise.place.removesuffix('.py').replace('/', '.')}"
         call = f"""\
@@ -64,10 +64,3 @@ def _with_the_learners(text: str, exercises: list[manifest.Exercise]) -> str:
             """
         lines[node.lineno - 1 : node.end_lineno] = [textwrap.indent(textwrap.dedent(call), " " * node.col_offset)]
     return "".join(lines)
-
-
-def _find(tree: ast.AST, path: list[str]) -> ast.FunctionDef:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == path[0]:
-            return node if isinstance(node, ast.FunctionDef) else _find(node, path[1:])
-    raise LookupError(".".join(path))

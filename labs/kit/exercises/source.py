@@ -52,6 +52,15 @@ def of_file(path: Path, name: str) -> str:
     return ""
 
 
+def find(tree: ast.AST, path: str) -> ast.FunctionDef:
+    """Return a function of a syntax tree by its path ("name", or "Class.name"). Raises LookupError."""
+    first, _, rest = path.partition(".")
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == first:
+            return node if isinstance(node, ast.FunctionDef) else find(node, rest)
+    raise LookupError(path)
+
+
 def without(path: Path, names: list[str]) -> str:
     """Return what a file has outside of some functions, without comments and layout; "" if it cannot be read."""
     tree, _ = parse(path)

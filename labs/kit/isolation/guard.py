@@ -8,15 +8,16 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from labs.kit.exercises import source
+
 if TYPE_CHECKING:
     from labs.kit.exercises import manifest
 
 
-def without(source: str, exercise: manifest.Exercise) -> str:
+def without(text: str, exercise: manifest.Exercise) -> str:
     """Return a module's source in which the exercise's function only raises ReferenceCalled."""
-    path = exercise.function.partition(":")[2].split(".")
-    function = _find(ast.parse(source), path)
-    lines = source.splitlines(keepends=True)
+    function = source.find(ast.parse(text), exercise.function.partition(":")[2])
+    lines = text.splitlines(keepends=True)
     first = function.body[1] if ast.get_docstring(function) is not None else function.body[0]
     indent = " " * function.body[0].col_offset
     body = (
@@ -24,10 +25,3 @@ def without(source: str, exercise: manifest.Exercise) -> str:
         f'{indent}raise ReferenceCalled("{exercise.id}", "{exercise.name}")\n'
     )
     return "".join([*lines[: first.lineno - 1], body, *lines[function.end_lineno :]])
-
-
-def _find(tree: ast.AST, path: list[str]) -> ast.FunctionDef:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == path[0]:
-            return node if isinstance(node, ast.FunctionDef) else _find(node, path[1:])
-    raise LookupError(".".join(path))
