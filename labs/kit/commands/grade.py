@@ -16,12 +16,11 @@ from labs.kit.capstone import session as capstone_session
 from labs.kit.checks import session
 from labs.kit.commands import capstone, progress
 from labs.kit.exercises import breaks, levels, manifest
+from labs.kit.exercises.source import MAX_BYTES
 from labs.kit.isolation import scratch
 
 VM = Path("/var/lib/pyctr_vm/is_the_vm")
 """Marks the course's VM (vagrant/provision.sh)."""
-MOST_BYTES = 1 << 20
-"""A learner's file larger than this is refused: it is no function."""
 
 
 def grade(work: Path, output: Path) -> int:
@@ -140,6 +139,6 @@ def _read(path: Path) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as file:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             raise OSError(0, "it is no regular file, or too large")
         return file.read()
