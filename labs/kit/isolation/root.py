@@ -106,8 +106,12 @@ def _overlay(path: Path, root: Path, changes: Path) -> Path:
 
 def _checkout(root: Path, changes: Path, labs: Path, hidden: manifest.Exercise) -> None:
     _package(_overlay(manifest.CHECKOUT / "pyctr_lite", root, changes), hidden)
-    for compiled in _overlay(manifest.CHECKOUT / ".venv", root, changes).glob("preload-*"):
-        compiled.unlink(missing_ok=True)  # the engine may replace it at this moment
+    preload = (
+        _overlay(manifest.CHECKOUT / ".venv", root, changes) / "preload"
+    )  # the compiled engine, with the function
+    shutil.rmtree(preload, ignore_errors=True)
+    if preload.exists():
+        raise OSError(f"{preload} cannot be hidden from the arena")
     shown = _inside(root, manifest.LABS)
     for name in ("__init__.py", "labs.toml"):
         _copy(manifest.LABS / name, shown / name)
