@@ -41,6 +41,10 @@ BOOT = "boot"
 """The file with the code of `light_os` and `boot`."""
 
 
+def load(directory: str, args: list[str]) -> None:
+    """Do nothing: a launcher from before an update calls this, and works until a make target renews it."""
+
+
 def build(directory: str) -> None:
     """Write the files of all quick verbs, and `boot` last, for the running Python, from the current sources."""
     os.makedirs(directory, exist_ok=True)

@@ -78,6 +78,22 @@ def test_the_links_of_another_checkout_are_replaced_with_a_message(checkout: Pat
     assert "/usr/local/bin/pyctr pointed to /else and now points to this checkout" in done.stdout
 
 
+def test_a_launcher_from_before_an_update_still_works(tmp_path: Path) -> None:
+    """After `git pull` it stays as it is until a make target renews it."""
+    launcher = tmp_path / "pyctr_lite"
+    launcher.write_text(
+        f"import sys\nsys.path.append({str(REPOSITORY)!r})\n"
+        "from pyctr_lite.preload import load\n"
+        f"load({str(REPOSITORY / '.venv/preload')!r}, sys.argv)\n"
+        "from pyctr_lite.cli.main import entry\nentry()\n"
+    )
+    python = REPOSITORY / ".venv/bin/python"
+    done = subprocess.run(
+        [python, "-ISXutf8", launcher, "--root", tmp_path, "ps", "-q"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_uninstall_removes_everything_and_can_be_repeated(checkout: Path) -> None:
     done = on_a_machine(
         checkout,
