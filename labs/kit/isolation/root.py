@@ -106,12 +106,7 @@ def _overlay(path: Path, root: Path, changes: Path) -> Path:
 
 def _checkout(root: Path, changes: Path, labs: Path, hidden: manifest.Exercise) -> None:
     _package(_overlay(manifest.CHECKOUT / "pyctr_lite", root, changes), hidden)
-    preload = (
-        _overlay(manifest.CHECKOUT / ".venv", root, changes) / "preload"
-    )  # the compiled engine, with the function
-    shutil.rmtree(preload, ignore_errors=True)
-    if preload.exists():
-        raise OSError(f"{preload} cannot be hidden from the arena")
+    _hide_compiled(_overlay(manifest.CHECKOUT / ".venv", root, changes))
     shown = _inside(root, manifest.LABS)
     for name in ("__init__.py", "labs.toml"):
         _copy(manifest.LABS / name, shown / name)
@@ -121,6 +116,17 @@ def _checkout(root: Path, changes: Path, labs: Path, hidden: manifest.Exercise) 
         scenes = manifest.LABS / exercise.lab / "scenes.py"
         if scenes.exists():
             _copy(scenes, shown / exercise.lab / "scenes.py")
+
+
+def _hide_compiled(venv: Path) -> None:
+    """Remove the engine's preloaded code, in which the reference is too; an older engine's lies beside it."""
+    for path in venv.glob("preload*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)  # the engine may replace it at this moment
+    if left := list(venv.glob("preload*")):
+        raise OSError(f"{left[0]} cannot be hidden from the arena")
 
 
 def _package(package: Path, hidden: manifest.Exercise) -> None:
