@@ -132,10 +132,13 @@ def _group(paths: Paths, mounts: list[hierarchies.HierarchyMount]) -> groups.Gro
 
 
 def _enter(group: groups.Group, enter: Callable[[], int | None]) -> int:
-    """Create a group and call `enter`, which puts a process into it; retry if the group was removed in between."""
+    """Create a group and call `enter`, which puts a process into it; retry if the group was removed in between.
+
+    An empty group can be removed at any time, also while `create` writes its files.
+    """
     while True:
-        group.create()
         try:
+            group.create()
             return enter() or 0
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENODEV):

@@ -87,7 +87,8 @@ class Podman(Side):
 
 
 def normal(text: str) -> str:
-    """Normalize a text: replace ids and times, and drop podman's registries."""
+    """Normalize a text: replace ids and times, and drop podman's registries and Docker's word on the machine."""
+    text = text.replace("IPv4 forwarding is disabled. Networking will not work.", "")
     text = re.sub(r"\b[0-9a-f]{64}\b", "ID", text)
     text = re.sub(r"\b[0-9a-f]{12}\b", "SHORT-ID", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", "TIME", text)
