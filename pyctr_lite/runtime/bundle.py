@@ -124,6 +124,9 @@ def _check(config: dict[str, Any], path: str) -> None:
             if section.get(name):
                 raise InvalidArgument(f"{path}: {name} is not supported yet", "remove it to run without it")
     if any((config.get("hooks") or {}).values()):
+        from pyctr_lite.runtime import hooks
+
+        hooks.check(config["hooks"], path)
         raise InvalidArgument(f"{path}: hooks are not supported yet", "remove them to run without them")
 
 
