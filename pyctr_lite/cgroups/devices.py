@@ -6,6 +6,7 @@ Version 2 does not have a file for them: a BPF program of the group decides, see
 from __future__ import annotations
 
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import kernelfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,37 @@ def lines(rules: list[dict[str, Any]]) -> list[tuple[bool, str]]:
     if everything and not everything[-1]:
         result += [(True, _line(rule)) for rule in ALLOWED if (True, _line(rule)) not in result]
     return result
+
+
+def changes(present: list[str], rules: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
+    """Return the (allow, line) that lead from a version 1 group's `devices.list` to the result of `rules`.
+
+    A group that already allows nothing but a list of exceptions needs no rule for all devices: the kernel refuses
+    one if the group has groups below it (EINVAL), and for a moment nothing would be allowed.
+    Source: kernel Documentation/admin-guide/cgroup-v1/devices.rst.
+    """
+    start = max((index for index, (_, line) in enumerate(rules) if line.startswith("a ")), default=-1)
+    if start < 0 or rules[start][0] or any(line.startswith("a ") for line in present):
+        return rules
+    wanted = rules[start + 1 :]
+    removed = [(False, line) for line in present if (True, line) not in wanted]
+    return removed + [(allow, line) for allow, line in wanted if not allow or line not in present]
+
+
+def changed(path: str, files: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Replace the device lines among (controller, file, text) by `changes` to a group's devices.list at `path`."""
+    rules = [(file == "devices.allow", text) for controller, file, text in files if controller == "devices"]
+    return [line for line in files if line[0] != "devices"] + [
+        ("devices", "devices.allow" if allow else "devices.deny", text)
+        for allow, text in changes(kernelfile.read(path).splitlines(), rules)
+    ]
+
+
+def strict(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rules that forbid every device that they do not allow, as runc reads the rules of a bundle."""
+    if any((rule.get("type") or "a") == "a" for rule in rules):
+        return rules
+    return [DEFAULT[0], *rules]
 
 
 def _line(rule: dict[str, Any]) -> str:

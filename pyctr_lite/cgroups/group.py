@@ -66,8 +66,13 @@ class Group:
         Raises InvalidArgument, naming controller and file, if the machine does not have the controller, the group
         does not have the file, or the kernel rejects the value. The limits before that one stay set.
         """
-        for controller, file, text in self.files(limits):
-            self._write(controller, file, text)
+        pending = self.files(limits)
+        while pending:
+            refused = [(line, error) for line in pending if (error := self._error(*line))]
+            if len(refused) == len(pending):
+                raise refused[0][1]
+            # Some limits bound each other, such as a CPU period, its quota and its burst: try in another order.
+            pending = [line for line, _ in refused]
         if limits.devices and self.v2 and self.hierarchy.of("devices") is None:
             from pyctr_lite.cgroups import device_filter  # version 1 has files for devices, and needs no BPF
 
@@ -91,15 +96,24 @@ class Group:
                 )
         for name, file, _ in v2.unified(limits):
             if name not in of_v2 and (self.v2 is None or name != "cgroup"):
-                raise InvalidArgument(f"{file} is a file of cgroup v2, which does not have {name} on this machine")
-            of_v2.add("unified")
-        lines = v1.files(limits, of_v1)
+                raise InvalidArgument(
+                    f"invalid configuration: {file} is a file of cgroup v2, which does not have {name} here"
+                )
+        old = v1.files(limits, of_v1)
         if limits.memory is not None and self._is_memory_raised(limits.memory):
-            lines = v1.raised(lines)
+            old = v1.raised(old)
+        if limits.devices and "devices" in of_v1:
+            from pyctr_lite.cgroups import devices
+
+            old = devices.changed(f"{self.directory('devices')}/devices.list", old)
         new = v2.files(limits, of_v2)
         if self.v2 and limits.blkio_weight and not os.path.exists(f"{self.v2}/io.bfq.weight"):
             new = [line for line in new if line[1] != "io.bfq.weight"] + v2.io_weight(limits) * ("io" in of_v2)
-        return lines + new
+        if limits.rare or (limits.cpu_quota is None and limits.cpu_period is not None):
+            from pyctr_lite.cgroups import rare
+
+            new = rare.with_quota(self, new, limits) + rare.files(self, limits)
+        return old + new + v2.unified(limits)  # files given by name are the last word
 
     def add(self, pid: int, beside: int | None = None) -> None:
         """Move a process with its threads into the group, in every hierarchy.
@@ -183,6 +197,17 @@ class Group:
         ):  # version 2 first: it notifies when the last process has ended
             removal.remove(directory, mount.version, deadline)
 
+    def _error(self, controller: str, file: str, text: str) -> InvalidArgument | None:
+        """Write a limit, and return the error if the kernel rejects the value (EINVAL). Raises other errors."""
+        try:
+            self._write(controller, file, text)
+        except InvalidArgument as error:
+            cause = error.__context__
+            if not isinstance(cause, OSError) or cause.errno != errno.EINVAL or controller == "devices":
+                raise
+            return error
+        return None
+
     def _write(self, controller: str, file: str, text: str) -> None:
         mount = self._mount_of(controller)
         path = f"{mount.mountpoint}{self.path}/{file}"
@@ -193,7 +218,7 @@ class Group:
                 raise
             if mount.version == 2 and controllers.enable(mount, self.path, controller):
                 self._write(controller, file, text)  # the controller was not enabled for this group
-            elif text not in ("-1", "max"):  # lifting a limit that the kernel does not have is not an error
+            elif text not in ("-1", "max") and ".rsvd." not in file:  # lifting an unknown limit is not an error
                 raise controllers.refused(controller, path, text, error) from None
         except OSError as error:
             raise controllers.refused(controller, path, text, error) from None

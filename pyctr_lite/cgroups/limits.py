@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pyctr_lite.errors import InvalidArgument
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -35,6 +33,8 @@ _TEXTS = {"cpuset_cpus": ("cpu", "cpus"), "cpuset_mems": ("cpu", "mems")}
 _MAY_BE_IGNORED = {("memory", "kernel"), ("memory", "kernelTCP"), ("memory", "useHierarchy")}
 """Limits that a runtime may ignore: according to the OCI spec, the kernel no longer has them."""
 
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+
 
 class Limits:
     """The limits of one group. None, an empty list or an empty text leaves a limit unchanged.
@@ -44,7 +44,8 @@ class Limits:
     ("0-2,4"); `memory`, `memory_swap` (memory plus swap, as Docker and OCI count), `memory_reservation` in bytes
     (-1: no limit); `oom_kill_disable`: a process waits for memory instead of being killed; `pids` (tasks; -1: no
     limit); `blkio_weight` (10 to 1000); four lists of rates for disks; `hugepages`: (page size such as "2MB",
-    bytes); `unified`: files of version 2 and their texts; `devices`: OCI's device rules, in order.
+    bytes); `unified`: files of version 2 and their texts; `devices`: OCI's device rules, in order; `rare`: the
+    limits without an attribute, in OCI's own form (`rare.py`).
     Source: OCI runtime-spec config-linux.md.
     """
 
@@ -66,6 +67,7 @@ class Limits:
         "memory_swap",
         "oom_kill_disable",
         "pids",
+        "rare",
         "unified",
     )
 
@@ -90,6 +92,7 @@ class Limits:
         hugepages: list[tuple[str, int]] | None = None,
         unified: dict[str, str] | None = None,
         devices: list[dict[str, Any]] | None = None,
+        rare: dict[str, Any] | None = None,
     ) -> None:
         self.cpu_quota, self.cpu_period, self.cpu_shares = cpu_quota, cpu_period, cpu_shares
         self.cpuset_cpus, self.cpuset_mems = cpuset_cpus, cpuset_mems
@@ -102,6 +105,7 @@ class Limits:
         self.hugepages = hugepages or []
         self.unified = unified or {}
         self.devices = devices or []
+        self.rare = rare or {}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Limits):
@@ -116,11 +120,11 @@ class Limits:
 
     @classmethod
     def from_oci(cls, resources: dict[str, Any]) -> Limits:
-        """Convert `linux.resources` of an OCI config. 0 means "not set" there, as for other runtimes.
+        """Convert `linux.resources` of an OCI config. A number of 0 means "not set" there, as for other runtimes.
 
-        Raises InvalidArgument for any limit that is not supported: no requested limit is ignored.
+        Only `pids.limit` may be 0; it becomes 1, as in runc, because systemd does not accept 0: neither permits a
+        fork. Properties that the spec does not have are ignored, as it requires (config.md, Extensibility).
         """
-        _check_supported(resources)
         limits = cls()
         for name, (part, key) in {**_NUMBERS, **_TEXTS}.items():
             if value := (resources.get(part) or {}).get(key):
@@ -128,9 +132,13 @@ class Limits:
         for name, key in _RATES.items():
             items = (resources.get("blockIO") or {}).get(key) or []
             setattr(limits, name, [(item["major"], item["minor"], item["rate"]) for item in items])
-        limits.hugepages = [(item["pageSize"], item["limit"]) for item in resources.get("hugepageLimits") or []]
+        pids = (resources.get("pids") or {}).get("limit")
+        limits.pids = pids if pids is None or pids < 0 else max(pids, 1)
+        for item in resources.get("hugepageLimits") or []:
+            limits.hugepages.append((item.get("pageSize") or item["pagesize"], item["limit"]))  # Go accepts both
         limits.unified = dict(resources.get("unified") or {})
         limits.devices = list(resources.get("devices") or [])
+        limits.rare = _rest(resources)
         return limits
 
     def to_oci(self) -> dict[str, Any]:
@@ -150,16 +158,19 @@ class Limits:
             resources["unified"] = dict(self.unified)
         if self.devices:
             resources["devices"] = list(self.devices)
+        for part, value in self.rare.items():
+            resources.setdefault(part, {}).update(value)
         return resources
 
 
-def _check_supported(resources: dict[str, Any]) -> None:
+def _rest(resources: dict[str, Any]) -> dict[str, Any]:
+    """Return the limits for which `Limits` has no attribute, without empty ones and those that may be ignored."""
     known = {*_NUMBERS.values(), *_TEXTS.values(), *_MAY_BE_IGNORED}
     known |= {("blockIO", key) for key in _RATES.values()}
-    for part, value in resources.items():
-        if part in ("cpu", "memory", "pids", "blockIO"):
-            for key, item in (value or {}).items():
-                if item and (part, key) not in known and key != "checkBeforeUpdate":
-                    raise InvalidArgument(f"the limit {part}.{key} is not supported", "remove it from resources")
-        elif value and part not in ("devices", "hugepageLimits", "unified"):
-            raise InvalidArgument(f"the limit {part} is not supported", "remove it from resources")
+    rest = {}
+    for part in ("cpu", "memory", "blockIO", "network", "rdma"):
+        given = (resources.get(part) or {}).items()
+        left = {key: item for key, item in given if (part, key) not in known and item not in _EMPTY}
+        if left := {key: item for key, item in left.items() if item is not False}:
+            rest[part] = left
+    return rest

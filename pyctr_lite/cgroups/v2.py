@@ -138,12 +138,17 @@ def hugetlb(limits: Limits) -> Files:
 def unified(limits: Limits) -> Files:
     """Check the files of version 2 given by name, as in `unified` of the OCI spec, and sort them.
 
+    A text of several lines, such as for io.max, is written line by line: the kernel takes one at a time.
     Raises InvalidArgument if a name is not that of a cgroup file.
     """
     for name in limits.unified:
         if "/" in name or "." not in name:
             raise InvalidArgument(f"{name!r} is not the name of a cgroup v2 file", "a name looks like memory.high")
-    return [(name.partition(".")[0], name, text) for name, text in sorted(limits.unified.items())]
+    return [
+        (name.partition(".")[0], name, line)
+        for name, text in sorted(limits.unified.items())
+        for line in text.splitlines()
+    ]
 
 
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb", "unified")

@@ -165,3 +165,36 @@ def test_rules_before_one_for_all_devices_are_left_out() -> None:
     """The kernel's verifier refuses instructions that can never be reached."""
     alone = device_filter.compile_rules([rule(True)])
     assert device_filter.compile_rules([rule(False, LOOP), rule(True)]) == alone
+
+
+def test_rules_of_a_whitelist_change_without_forbidding_everything_in_between() -> None:
+    present = ["c *:* m", "c 1:3 rwm", "c 1:11 rwm"]
+    wanted = [(False, "a *:* rwm"), (True, "c *:* m"), (True, "c 1:3 rwm"), (True, "c 1:5 r"), (False, "c 1:3 w")]
+    assert devices.changes(present, wanted) == [
+        (False, "c 1:11 rwm"),
+        (True, "c 1:5 r"),
+        (False, "c 1:3 w"),
+    ]
+    assert devices.changes(["a *:* rwm"], wanted) == wanted
+    everything = [(True, "a *:* rwm")]
+    assert devices.changes(present, everything) == everything
+
+
+def test_rules_change_while_the_group_has_groups_below_it(
+    group_of_version: Group, may: Callable[..., bool]
+) -> None:
+    """Version 1 refuses a rule for all devices then, with EINVAL: two containers may have nested groups."""
+    group_of_version.apply(Limits(devices=[DENY_ALL, rule(True, KMSG)]))
+    below = type(group_of_version)(f"{group_of_version.path}/below", group_of_version.hierarchy)
+    below.create()
+    group_of_version.apply(Limits(devices=[DENY_ALL, rule(True, KMSG, "r"), rule(True, LOOP)]))
+    assert may(KMSG, READ)
+    assert not may(KMSG, WRITE)
+    assert may(LOOP, READ)
+    below.apply(Limits(devices=[DENY_ALL, rule(True, KMSG, "r")]))
+
+
+def test_strict_rules_forbid_what_they_do_not_allow() -> None:
+    assert devices.strict([]) == [DENY_ALL]
+    assert devices.strict([rule(True, KMSG)]) == [DENY_ALL, rule(True, KMSG)]
+    assert devices.strict([rule(True)]) == [rule(True)]
