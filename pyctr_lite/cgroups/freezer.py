@@ -12,6 +12,7 @@ import select
 import time
 
 from pyctr_lite import linux
+from pyctr_lite.cgroups import controllers
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain, kernelfile
 
@@ -80,13 +81,35 @@ def kill(group: Group, signal: int = 9) -> None:
             pass  # a process that cannot be frozen cannot fork either
     try:
         for pid in group.pids():
-            try:
-                explain.step(f"kill({pid}, {signal})", os.kill, pid, signal)
-            except ProcessLookupError:
-                pass
+            signal_process(pid, signal)
     finally:
         if not was_frozen or (signal == 9 and not group.v2):
             thaw(group)
+
+
+def signal_process(pid: int, signal: int) -> None:
+    """Send a signal to a process that may have ended."""
+    try:
+        explain.step(f"kill({pid}, {signal})", os.kill, pid, signal)
+    except ProcessLookupError:
+        pass
+
+
+def thaw_all(group: Group) -> None:
+    """Thaw a group and those below it, by whichever version's freezer they are frozen. Idempotent."""
+    for mount, directory in zip(group.hierarchy.mounts, group.directories, strict=True):
+        if mount.version == 2:
+            file, text = "cgroup.freeze", "0"
+        elif "freezer" in mount.controllers:
+            file, text = "freezer.state", "THAWED"
+        else:
+            continue
+        for path in controllers.descendants(directory):
+            try:
+                kernelfile.write(f"{path}/{file}", text)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENODEV):  # the group may vanish
+                    raise
 
 
 def wait_for_event(directory: str, line: str, seconds: float) -> None:

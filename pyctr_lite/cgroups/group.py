@@ -26,6 +26,8 @@ class Group:
     """The group at a path such as "/pyctr_lite/<id>" from the root of each hierarchy."""
 
     __slots__ = ("directories", "hierarchy", "path", "v2")
+    unit = ""
+    """The systemd unit that owns the group (`systemd.Scope`), "" without one."""
 
     def __init__(self, path: str, hierarchy: Hierarchy | None = None) -> None:
         parts = [part for part in path.split("/") if part]
@@ -173,6 +175,18 @@ class Group:
     def kill(self, signal: int = 9) -> None:
         """Send a signal to all its processes, including those forked meanwhile. Does not wait for their end."""
         freezer.kill(self, signal)
+
+    def destroy(self, timeout: float = 5.0) -> None:
+        """Thaw and kill its processes and those of the groups below it, and remove all these groups. Idempotent.
+
+        Fails with EBUSY if some processes do not end within `timeout` seconds.
+        """
+        freezer.thaw_all(self)
+        self.kill()
+        for directory in self.directories:  # a process may have left one hierarchy's group
+            for pid in controllers.pids(directory):
+                freezer.signal_process(pid, 9)
+        self.remove(timeout)
 
     def stats(self) -> Stats:
         """Read its present and total resource usage."""

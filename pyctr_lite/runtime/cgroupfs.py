@@ -6,7 +6,6 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import hierarchy
-from pyctr_lite.linux import kernelfile
 from pyctr_lite.rootfs import masks, target
 from pyctr_lite.runtime import kernel_paths
 
@@ -19,7 +18,8 @@ def mount_cgroups(root_fd: int, destination: str, flags: int, *, own_namespace: 
     namespace.
     """
     found = hierarchy.current()
-    own_path = "" if own_namespace else kernelfile.read("/proc/self/cgroup").splitlines()[0].split(":", 2)[2]
+    # The hierarchies may have the cgroup at different paths: a relative cgroupsPath starts at the launcher's.
+    own = {} if own_namespace else {mount.mountpoint: path for mount, path in hierarchy.groups_of_caller()}
     with linux.closing(target.make_mountpoint(root_fd, destination, directory=True)) as fd:
         kernel_paths.check(root_fd, fd, destination, "cgroup")
         path = f"/proc/self/fd/{fd}"
@@ -28,7 +28,8 @@ def mount_cgroups(root_fd: int, destination: str, flags: int, *, own_namespace: 
         elif own_namespace:
             linux.mount("cgroup", path, "cgroup2", flags, shown=destination)
         else:
-            linux.mount(found.mounts[0].mountpoint + own_path, path, None, linux.MS_BIND, shown=destination)
+            top = found.mounts[0].mountpoint
+            linux.mount(top + own[top], path, None, linux.MS_BIND, shown=destination)
     # `fd` was of the directory below the new mount, so the mount is opened by its path.
     with linux.closing(target.open_in_root(root_fd, destination)) as base:
         if found.kind == "v2":
@@ -41,7 +42,7 @@ def mount_cgroups(root_fd: int, destination: str, flags: int, *, own_namespace: 
             if own_namespace:
                 linux.mount("cgroup", path, fstype, flags, data, shown=shown)
             else:
-                linux.mount(mount.mountpoint + own_path, path, None, linux.MS_BIND, shown=shown)
+                linux.mount(mount.mountpoint + own[mount.mountpoint], path, None, linux.MS_BIND, shown=shown)
                 _set_flags(path, flags, shown)
         if flags & linux.MS_RDONLY:
             remount = flags | linux.MS_REMOUNT | linux.MS_BIND

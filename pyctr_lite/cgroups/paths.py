@@ -1,0 +1,126 @@
+"""The group of an OCI container: from `linux.cgroupsPath` to a `Group`, and from the container's state back.
+
+Source: OCI runtime-spec config-linux.md, "Cgroups Path" and "Control groups"; the details as in runc.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.cgroups import controllers
+from pyctr_lite.cgroups import group as groups
+from pyctr_lite.cgroups import hierarchy as hierarchies
+from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.linux import kernelfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def resolve(
+    cgroups_path: str | None,
+    container_id: str,
+    *,
+    systemd_cgroup: bool = False,
+    annotations: dict[str, str] | None = None,
+) -> groups.Group:
+    """Return the group of a new container, without creating it.
+
+    An absolute path starts at the root of each hierarchy, a relative one at the caller's own group there, and
+    without a path the group is "/<id>". ".." does not lead above the start. With `systemd_cgroup` the path has the
+    form slice:prefix:name, and the group is a scope that systemd makes, with the properties in `annotations`
+    (`org.systemd.property.*`).
+    Raises InvalidArgument if it is not a cgroup path, and NotFound if systemd cannot be reached.
+    """
+    if "\0" in (cgroups_path or ""):
+        raise InvalidArgument(f"not a cgroup path: {cgroups_path!r}")
+    if systemd_cgroup:
+        from pyctr_lite.cgroups import systemd
+
+        return systemd.scope(cgroups_path or "", container_id, annotations or {})
+    path = os.path.normpath(f"/{cgroups_path or container_id}").lstrip("/")
+    if not cgroups_path or cgroups_path.startswith("/"):
+        return groups.Group(f"/{path}")
+    return groups.Group(f"/{path}", _below(_groups_of_caller()))
+
+
+def require_unused(group: groups.Group) -> None:
+    """Refuse a group that exists and has processes, or is frozen: a new process in it would hang for ever.
+
+    Raises Conflict, with runc's texts. A group below a frozen group is frozen, too, whether it exists or not.
+    """
+    found = {pid for directory in group.directories for pid in controllers.pids(directory)}
+    if found:
+        raise Conflict(
+            f"container's cgroup is not empty: {len(found)} process(es) found",
+            f"{group.path} belongs to another container: give this one a cgroupsPath of its own",
+        )
+    for mount in group.hierarchy.mounts:
+        if mount.version == 2 or "freezer" in mount.controllers:
+            directory = mount.mountpoint + group.path
+            while not os.path.isdir(directory):
+                directory = os.path.dirname(directory)
+            if _is_frozen(directory):
+                raise Conflict(f"container's cgroup unexpectedly frozen: {directory}", "thaw it first")
+
+
+def to_state(group: groups.Group) -> dict[str, Any]:
+    """Return what `from_state` needs to find the group again, as JSON for the container's state file.
+
+    {"path": …}, and for a path relative to the caller's group "below": the start in each hierarchy, by the
+    hierarchy's mountpoint; for a scope of systemd "unit".
+    """
+    state: dict[str, Any] = {"path": group.path}
+    if group.unit:
+        state["unit"] = group.unit
+    mounts = hierarchies.current().mounts
+    below = {
+        mount.mountpoint: start
+        for mount, own in zip(mounts, group.hierarchy.mounts, strict=True)
+        if (start := own.mountpoint.removeprefix(mount.mountpoint))
+    }
+    return {**state, "below": below} if below else state
+
+
+def from_state(state: dict[str, Any]) -> groups.Group:
+    """Return the group that `to_state` recorded, from whatever group the caller runs in now."""
+    if state.get("unit"):
+        from pyctr_lite.cgroups import systemd
+
+        return systemd.Scope(state["path"], state["unit"])
+    return groups.Group(state["path"], _below(state["below"]) if state.get("below") else None)
+
+
+def _groups_of_caller() -> dict[str, str]:
+    """Return the path of the caller's group in each hierarchy, by mountpoint; "" for the root.
+
+    In version 2 it is the group above: one that has processes cannot have controllers in groups below it.
+    """
+    result = {}
+    for mount, own in hierarchies.groups_of_caller():
+        path = os.path.normpath(own)
+        result[mount.mountpoint] = (os.path.dirname(path) if mount.version == 2 else path).rstrip("/")
+    return result
+
+
+def _below(starts: dict[str, str]) -> hierarchies.Hierarchy:
+    """Return the hierarchies as if they were mounted with these groups as their roots."""
+    mounts = []
+    for mount in hierarchies.current().mounts:
+        root, names = mount.mountpoint + starts.get(mount.mountpoint, ""), mount.controllers
+        if mount.version == 2:
+            names = tuple(kernelfile.read(f"{root}/cgroup.controllers").split())
+        mounts.append(hierarchies.HierarchyMount(root, mount.version, names, mount.name))
+    return hierarchies.Hierarchy(mounts)
+
+
+def _is_frozen(directory: str) -> bool:
+    for name, lines in (("cgroup.events", ("frozen 1",)), ("freezer.state", ("FROZEN", "FREEZING"))):
+        try:
+            text = kernelfile.read(f"{directory}/{name}")
+        except FileNotFoundError:
+            continue  # the root group has no such file, and is never frozen
+        if any(line in lines for line in text.splitlines()):
+            return True
+    return False

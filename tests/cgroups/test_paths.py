@@ -1,0 +1,135 @@
+"""From an OCI cgroupsPath to a group and back, and groups that a new container must not enter."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyctr_lite.cgroups import hierarchy, paths
+from pyctr_lite.cgroups.group import Group
+from pyctr_lite.cgroups.limits import Limits
+from pyctr_lite.errors import Conflict, InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cgroups.conftest import Inside
+
+
+def wait_until_in(group: Group, process: Inside) -> None:
+    deadline = time.monotonic() + 60
+    while process.pid not in group.pids() and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    ("path", "resolved"),
+    [
+        ("/a/b", "/a/b"),
+        ("/a//b/", "/a/b"),
+        ("/../../a", "/a"),
+        (None, "/box"),
+        ("", "/box"),
+    ],
+)
+def test_an_absolute_path_starts_at_the_root(path: str | None, resolved: str) -> None:
+    group = paths.resolve(path, "box")
+    assert group.path == resolved
+    assert group.directories == [mount.mountpoint + resolved for mount in hierarchy.current().mounts]
+    assert paths.to_state(group) == {"path": resolved}
+
+
+@pytest.mark.parametrize("path", ["/", "/..", "a\0b"])
+def test_the_root_and_invalid_names_are_not_a_path(path: str) -> None:
+    with pytest.raises(InvalidArgument, match="not a cgroup path"):
+        paths.resolve(path, "box")
+
+
+def test_a_relative_path_starts_at_the_callers_group_and_is_found_again_from_another(
+    group: Group, inside: Callable[..., Inside]
+) -> None:
+    """In version 2 it starts one level higher: a group with processes cannot have controllers below it."""
+    reader, writer = os.pipe()
+
+    def make() -> None:
+        below = paths.resolve("../a/./b", "box")
+        below.create()
+        below.apply(Limits(pids=7))
+        os.write(writer, json.dumps(paths.to_state(below)).encode())
+
+    assert inside(group, make).wait() == 0
+    state = json.loads(os.read(reader, 65536))
+    os.close(reader)
+    os.close(writer)
+    found = paths.from_state(state)
+    assert found.path == "/a/b"
+    for mount, directory in zip(hierarchy.detect().mounts, found.directories, strict=True):
+        start = group.path if mount.version == 1 else os.path.dirname(group.path)
+        assert directory == f"{mount.mountpoint}{start}/a/b"
+        assert os.path.isdir(directory)
+    assert Path(found.directory("pids") or "", "pids.max").read_text() == "7\n"
+    found.destroy()
+    assert not found.exists()
+    paths.from_state({**state, "path": "/a"}).destroy()
+
+
+def test_an_unused_group_may_exist(group: Group) -> None:
+    paths.require_unused(group)
+    paths.require_unused(Group(f"{group.path}/new", group.hierarchy))
+
+
+def test_a_group_with_processes_is_refused(group: Group, inside: Callable[..., Inside]) -> None:
+    below = Group(f"{group.path}/below", group.hierarchy)
+    below.create()
+    process = inside(below, signal.pause)
+    wait_until_in(below, process)
+    with pytest.raises(Conflict, match=r"container's cgroup is not empty: 1 process\(es\) found"):
+        paths.require_unused(group)
+    process.kill()
+    paths.require_unused(group)
+
+
+def test_a_frozen_group_and_one_below_it_are_refused(group_of_version: Group) -> None:
+    group_of_version.freeze()
+    for path in ("", "/new", "/new/er"):
+        with pytest.raises(Conflict, match="container's cgroup unexpectedly frozen"):
+            paths.require_unused(Group(group_of_version.path + path, group_of_version.hierarchy))
+    group_of_version.thaw()
+    paths.require_unused(group_of_version)
+
+
+@pytest.mark.parametrize("file", ["freezer.state", "cgroup.freeze"])
+def test_destroy_thaws_kills_and_removes_groups_below_too(
+    group: Group, inside: Callable[..., Inside], file: str
+) -> None:
+    below = Group(f"{group.path}/below", group.hierarchy)
+    below.create()
+    processes = [inside(group, signal.pause), inside(below, signal.pause)]
+    for process in processes:
+        wait_until_in(group, process)
+    files = [path for directory in below.directories if (path := Path(directory, file)).exists()]
+    if not files:
+        pytest.skip(f"this machine has no {file}")
+    files[0].write_text("FROZEN" if file == "freezer.state" else "1")
+    group.destroy()
+    assert [process.wait() for process in processes] == [-signal.SIGKILL] * 2
+    assert not group.exists()
+    group.destroy()  # idempotent
+
+
+def test_destroy_kills_a_process_that_has_left_one_hierarchy(group: Group, inside: Callable[..., Inside]) -> None:
+    if len(group.directories) == 1:
+        pytest.skip("this machine has one hierarchy")
+    process = inside(group, signal.pause)
+    wait_until_in(group, process)
+    main = group.v2 or group.directories[0]
+    Path(os.path.dirname(os.path.dirname(main)), "cgroup.procs").write_text(str(process.pid))
+    assert group.pids() == []
+    group.destroy()
+    assert process.wait() == -signal.SIGKILL
