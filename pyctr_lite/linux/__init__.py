@@ -25,7 +25,18 @@ else:
 
 
 _EXPORTED = ("constants", "mounts", "privileges", "processes", "scoped")
-_MODULES = {*_EXPORTED, "bpf", "call", "explain", "ffi", "inotify", "kernelfile", "mountinfo", "seccomp"}
+_MODULES = {
+    *_EXPORTED,
+    "bpf",
+    "call",
+    "explain",
+    "ffi",
+    "inotify",
+    "kernelfile",
+    "mountinfo",
+    "scheduling",
+    "seccomp",
+}
 
 
 def load() -> None:

@@ -8,6 +8,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.errors import InvalidArgument, NotFound
 from pyctr_lite.namespaces import kinds
 from pyctr_lite.rootfs import options
+from pyctr_lite.runtime import process as processes
 from pyctr_lite.runtime import sysctls
 from pyctr_lite.volumes import sources
 
@@ -34,6 +35,7 @@ class Bundle:
     def __init__(self, directory: str, config: dict[str, Any]) -> None:
         self.directory, self.config = os.path.abspath(directory), config
         _check(config, os.path.join(directory, "config.json"))
+        config["process"] = processes.inherit(config.get("process") or {}, config.get("linux") or {})
         self.rootfs = self.path(config["root"]["path"])
         annotations = config.get("annotations") or {}
         self.init: str = annotations.get(INIT_ANNOTATION) or ""
@@ -116,13 +118,10 @@ def _check(config: dict[str, Any], path: str) -> None:
     propagation = linux.get("rootfsPropagation")
     if propagation and propagation not in options.PROPAGATION:
         raise InvalidArgument(f"{path}: unknown rootfsPropagation {propagation!r}")
-    for section, names in (
-        (linux, ("intelRdt", "mountLabel", "personality")),
-        (process, ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity")),
-    ):
-        for name in names:
-            if section.get(name):
-                raise InvalidArgument(f"{path}: {name} is not supported yet", "remove it to run without it")
+    processes.check(process, linux)
+    for name in ("intelRdt", "mountLabel"):
+        if linux.get(name):
+            raise InvalidArgument(f"{path}: {name} is not supported yet", "remove it to run without it")
     if any((config.get("hooks") or {}).values()):
         from pyctr_lite.runtime import hooks
 

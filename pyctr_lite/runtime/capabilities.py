@@ -54,7 +54,7 @@ NAMES = [
 """The names without CAP_, each at the index of its number (include/uapi/linux/capability.h)."""
 
 NUMBERS = {"CAP_" + name: number for number, name in enumerate(NAMES)}
-
+SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
 _bounding: int | None = None
 
@@ -79,9 +79,34 @@ def mask(names: list[str]) -> int:
     return word
 
 
+def warnings(capabilities: dict[str, Any]) -> list[str]:
+    """Return what a runtime must warn of: unknown names, those not granted here, ambient ones without effect.
+
+    The texts are runc's. Source: OCI runtime spec, config.md, "Linux Process"; capabilities(7).
+    """
+    given = {kind: set(capabilities.get(kind) or []) for kind in SETS}
+    found = []
+    available = set(bounding_set())
+    if unknown := sorted(set().union(*given.values()) - available):
+        found.append(f"ignoring unknown or unavailable capabilities: [{' '.join(unknown)}]")
+    for name in sorted(given["ambient"] & available - (given["permitted"] & given["inheritable"])):
+        found.append(f"can't raise ambient capability {name}: it must be permitted and inheritable")
+    return found
+
+
+def add(capabilities: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the sets with further capabilities, as `exec --cap` adds them.
+
+    The bounding, effective and permitted sets get them. An ambient capability must be inheritable, so the ambient
+    set gets them only if the process has inheritable ones (so does runc).
+    """
+    kinds = ("bounding", "effective", "permitted", *(("ambient",) if capabilities.get("inheritable") else ()))
+    return {**capabilities, **{kind: [*(capabilities.get(kind) or []), *names] for kind in kinds}}
+
+
 def limit_bounding_set(capabilities: dict[str, Any]) -> None:
     """Drop every capability from the bounding set that `process.capabilities.bounding` does not name."""
-    keep = mask(capabilities.get("bounding", []))
+    keep = mask(capabilities.get("bounding") or [])
     drop = linux.capbset_read() & ~keep  # read again: in a new user namespace a process has all capabilities
     for number in range(drop.bit_length()):
         if drop >> number & 1:
@@ -91,7 +116,7 @@ def limit_bounding_set(capabilities: dict[str, Any]) -> None:
 def put_down(capabilities: dict[str, Any]) -> None:
     """Reduce the effective set to the program's. The permitted set stays, for `regain`."""
     _, permitted, inheritable = linux.capget()
-    linux.capset(mask(capabilities.get("effective", [])) & permitted, permitted, inheritable)
+    linux.capset(mask(capabilities.get("effective") or []) & permitted, permitted, inheritable)
 
 
 def regain() -> None:
@@ -104,12 +129,12 @@ def regain() -> None:
 def apply(capabilities: dict[str, Any]) -> None:
     """Set the effective, permitted, inheritable and ambient sets, within the caller's permitted set."""
     _, held, _ = linux.capget()
-    permitted = mask(capabilities.get("permitted", [])) & held
-    effective = mask(capabilities.get("effective", [])) & permitted
-    inheritable = mask(capabilities.get("inheritable", [])) & held
+    permitted = mask(capabilities.get("permitted") or []) & held
+    effective = mask(capabilities.get("effective") or []) & permitted
+    inheritable = mask(capabilities.get("inheritable") or []) & held
     linux.capset(effective, permitted, inheritable)
     linux.prctl_ambient(linux.PR_CAP_AMBIENT_CLEAR_ALL)
-    ambient = mask(capabilities.get("ambient", [])) & permitted & inheritable
+    ambient = mask(capabilities.get("ambient") or []) & permitted & inheritable
     for number in range(len(NAMES)):
         if ambient >> number & 1:
             linux.prctl_ambient(linux.PR_CAP_AMBIENT_RAISE, number)

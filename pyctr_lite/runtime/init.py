@@ -18,8 +18,8 @@ import select
 
 from pyctr_lite import linux
 from pyctr_lite.linux import explain
+from pyctr_lite.runtime import attributes, console, process, program, seccomp
 from pyctr_lite.runtime import channel as channels
-from pyctr_lite.runtime import console, process, program, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def start_container(
         _hand_over_console(channel, master, stdio)
     sysctls.write((config.get("linux") or {}).get("sysctl") or {})
     root.make_directory(config["process"]["cwd"])
+    attributes.set_exec_labels(config["process"])
     root.enter()
     start = Start(config["process"], root.root_fd, stdio, slave, filter)
     start.find_program()
@@ -228,7 +229,7 @@ class Start:
         `wait` is called in the child. If the filter refuses a call that the child makes before its exec, the child
         installs the filter itself, and is visible inside for a moment without it (`seccomp.Filter.allows_start`).
         """
-        early = self.filter is None or self.filter.allows_start
+        early = (self.filter is None or self.filter.allows_start) and not process.forks_only_before(self.spec)
         self._install_descriptors()
         found = self._become(None)
 

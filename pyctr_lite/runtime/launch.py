@@ -14,8 +14,8 @@ from pyctr_lite.cgroups import group as groups
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import kernelfile
 from pyctr_lite.namespaces import create, join, kinds
+from pyctr_lite.runtime import attributes, init, process, seccomp, state
 from pyctr_lite.runtime import channel as channels
-from pyctr_lite.runtime import init, process, seccomp, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,9 +181,9 @@ def create_container(
             process.raise_hard_limits(pid, config["process"])
         # The child builds its root meanwhile; its program does not run before the limits are set.
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
-        process.set_oom_score(pid, config["process"])
         launched.let_go()
         launched.wait_created()
+        attributes.set_attributes(launched.pid, config["process"])  # it has entered its group by now
     except BaseException:
         if launched is not None:
             launched.destroy()
@@ -224,8 +224,7 @@ def execute_in(
         )
 
     def before() -> None:
-        group.enter(born_in_v2=born_in >= 0)
-        process.set_oom_score("self", spec)
+        attributes.prepare_exec(spec, lambda: group.enter(born_in_v2=born_in >= 0))
         if inside:
             process.raise_hard_limits(0, spec)
         channels.seal_imports()  # once the stage has joined the mount namespace, `/` is the container's root

@@ -1,4 +1,4 @@
-"""A process's limits, groups, ids, capabilities and directory, set before its program runs.
+"""A process's limits, groups, ids, capabilities, environment and directory, set before its program runs.
 
 From the `process` object of the OCI runtime spec (config.md).
 """
@@ -11,8 +11,8 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.errors import InvalidArgument, PyctrError
-from pyctr_lite.linux import explain, kernelfile
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import target
 from pyctr_lite.runtime import capabilities
 from pyctr_lite.runtime import seccomp as seccomps
@@ -25,10 +25,57 @@ if TYPE_CHECKING:
 _NULL = os.makedev(1, 3)
 
 
+_SCHEDULING = ("scheduler", "ioPriority", "execCPUAffinity", "memoryPolicy", "personality")
+_OF_THE_CONTAINER = ("memoryPolicy", "personality")
+
+
+def inherit(process: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Return a `process` object with what the container's `linux` object sets for each of its processes.
+
+    The memory policy and the personality, under their names in `linux`. Call it for an exec's object, too; a
+    `Bundle` has it done for its own.
+    """
+    own = {name: value for name, value in process.items() if name not in _OF_THE_CONTAINER}
+    return own | {name: config[name] for name in _OF_THE_CONTAINER if config.get(name) is not None}
+
+
+def check(process: dict[str, Any], config: dict[str, Any]) -> None:
+    """Check a `process` object and what the container's `linux` object sets for each process.
+
+    Raises InvalidArgument for values that the kernel would refuse later, or without a reason.
+    """
+    if process.get("rlimits"):
+        from pyctr_lite.runtime import rlimits
+
+        rlimits.check(process["rlimits"])
+    if any(process.get(name) is not None or config.get(name) is not None for name in _SCHEDULING):
+        from pyctr_lite.runtime import scheduling
+
+        scheduling.check_process(process)
+        scheduling.check_linux(config)
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        from pyctr_lite.runtime import labels
+
+        labels.check(process)
+
+
 def prepare(process: dict[str, Any]) -> None:
     """Import what `confine` needs for a `process` object: inside, nothing can be imported any more."""
     if process.get("rlimits"):
         from pyctr_lite.runtime import rlimits  # noqa: F401
+    if any(process.get(name) is not None for name in _SCHEDULING):
+        from pyctr_lite.runtime import scheduling  # noqa: F401
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        from pyctr_lite.runtime import labels  # noqa: F401
+
+
+def forks_only_before(process: dict[str, Any]) -> bool:
+    """Return whether `confine` must come after the caller's last fork (`scheduling.is_late`)."""
+    if not process.get("scheduler"):
+        return False
+    from pyctr_lite.runtime import scheduling  # `prepare` has imported it
+
+    return scheduling.is_late(process)
 
 
 def raise_hard_limits(pid: int, process: dict[str, Any]) -> None:
@@ -37,20 +84,6 @@ def raise_hard_limits(pid: int, process: dict[str, Any]) -> None:
         from pyctr_lite.runtime import rlimits
 
         rlimits.raise_hard_limits(pid, process["rlimits"])
-
-
-def set_oom_score(pid: int | str, process: dict[str, Any]) -> None:
-    """Set a process's OOM score, -1000 to 1000 (proc_pid_oom_score_adj(5)). Raises PyctrError if not permitted."""
-    score = process.get("oomScoreAdj")
-    if score is None:
-        return
-    try:
-        kernelfile.write(f"/proc/{pid}/oom_score_adj", str(score))
-    except PermissionError:
-        raise PyctrError(
-            f"--oom-score-adj {score}: not permitted here",
-            "lowering the score needs CAP_SYS_RESOURCE, which this machine does not give",
-        ) from None
 
 
 def give_pipes(fds: tuple[int, ...], uid: int, gid: int) -> None:
@@ -85,7 +118,12 @@ def become(process: dict[str, Any]) -> None:
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     _set_ids(uid, gid, user.get("additionalGids") or [])
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # setresuid(2) has set it to fs.suid_dumpable
-    os.umask(user.get("umask", 0o022))
+    if user.get("umask") is not None:
+        os.umask(user["umask"])
+    if process.get("memoryPolicy") is not None or process.get("personality") is not None:
+        from pyctr_lite.runtime import scheduling  # `prepare` has imported it
+
+        scheduling.set_policies(process)
     if uid == 0:  # setresuid(2) clears the effective set of any other user; `confine` regains it
         capabilities.put_down(sets)
 
@@ -97,8 +135,12 @@ def confine(process: dict[str, Any], filter: seccomps.Filter | None) -> None:
     no_new_privs or CAP_SYS_ADMIN: without the first the filter is installed before capabilities are dropped.
     """
     limits, no_new_privs = process.get("rlimits") or [], bool(process.get("noNewPrivileges"))
-    if limits or filter is not None:
+    if limits or filter is not None or process.get("scheduler"):
         capabilities.regain()
+    if process.get("scheduler"):
+        from pyctr_lite.runtime import scheduling  # `prepare` has imported it
+
+        scheduling.set_late(process)
     if limits:
         from pyctr_lite.runtime import rlimits  # `prepare` has imported it
 
@@ -136,10 +178,15 @@ def no_working_directory(cwd: str, error: OSError) -> InvalidArgument:
 
 
 def with_home(root_fd: int, env: list[str], uid: int) -> list[str]:
-    """Return the environment, with HOME from the root's own /etc/passwd unless it is set."""
-    if any(item.startswith("HOME=") for item in env):
-        return env
-    home = "/"
+    """Return the environment with each variable once, and HOME from the root's own /etc/passwd unless it is set.
+
+    The last value of a variable counts; an empty HOME counts as none (so does runc).
+    """
+    last = {item.partition("=")[0]: item for item in env}
+    if last.get("HOME", "HOME=") != "HOME=":
+        return list(last.values())
+    last.pop("HOME", None)
+    env, home = list(last.values()), "/"
     for line in target.read_text(root_fd, "/etc/passwd").splitlines():
         fields = line.split(":")
         if len(fields) >= 6 and fields[2] == str(uid):

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def check(limits: list[dict[str, Any]]) -> None:
+    """Check the limits of a `process` object. Raises InvalidArgument: unknown or repeated type, soft > hard."""
+    seen = set()
+    for limit in limits:
+        _number(limit)
+        if limit["type"] in seen:
+            raise InvalidArgument(f"rlimit {limit['type']} is given twice")
+        seen.add(limit["type"])
+        for name in ("soft", "hard"):
+            value = limit.get(name)
+            if not isinstance(value, int) or not -1 <= value < 2**64:
+                raise InvalidArgument(f"rlimit {limit['type']}: {name} must be a number, not {value!r}")
+        if _value(limit["soft"]) % 2**64 > _value(limit["hard"]) % 2**64:
+            raise InvalidArgument(f"rlimit {limit['type']}: soft {limit['soft']} is above hard {limit['hard']}")
+
+
 def raise_hard_limits(pid: int, limits: list[dict[str, Any]]) -> None:
     """Raise the hard limits of a process (0: the caller) to those of its program.
 
@@ -48,9 +64,10 @@ def _refused(limit: dict[str, Any], hard: int, error: Exception) -> PyctrError:
 
 
 def _number(limit: dict[str, Any]) -> int:
-    number = _RLIMIT_LOCKS if limit["type"] == "RLIMIT_LOCKS" else getattr(resource, limit["type"], None)
-    if number is None:
-        raise InvalidArgument(f"rlimit {limit['type']}: no such limit")
+    kind = str(limit.get("type"))
+    number = _RLIMIT_LOCKS if kind == "RLIMIT_LOCKS" else getattr(resource, kind, None)
+    if number is None or not kind.startswith("RLIMIT_"):
+        raise InvalidArgument(f"rlimit {kind}: no such limit")
     return int(number)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_lite import linux
-from pyctr_lite.linux import call, constants, kernelfile
+from pyctr_lite.linux import call, constants, kernelfile, scheduling
 from tests.conftest import REPOSITORY
 
 
@@ -36,6 +36,14 @@ from tests.conftest import REPOSITORY
         (lambda: linux.capset(1, 0, 0), errno.EPERM, "capset", None),
         (lambda: linux.sethostname("x" * 65), errno.EINVAL, "sethostname", None),
         (lambda: linux.setdomainname("x" * 65), errno.EINVAL, "setdomainname", None),
+        (
+            lambda: scheduling.sched_setattr(0, scheduling.SchedAttr(sched_policy=99)),
+            errno.EINVAL,
+            "sched_setattr",
+            None,
+        ),
+        (lambda: scheduling.ioprio_set(0, 7, 0), errno.EINVAL, "ioprio_set", None),
+        (lambda: scheduling.set_mempolicy(99, set()), errno.EINVAL, "set_mempolicy", None),
     ],
 )
 def test_an_error_has_errno_call_and_path(

@@ -17,9 +17,9 @@ RUNNER = f"""
 import json, os, sys
 sys.path.append({str(REPOSITORY)!r})
 from pyctr_lite import errors
-from pyctr_lite.runtime import bundle, init, launch, state
+from pyctr_lite.runtime import bundle, init, launch, process, seccomp, state
 
-directory, run, terminal = sys.argv[1:]
+directory, run, terminal, then = sys.argv[1:]
 try:
     read = bundle.load(directory)
     stdio = init.Stdio((0, 1, 2), terminal=bool(terminal), rows=24, columns=80)
@@ -36,6 +36,20 @@ try:
             os.write(1, data)
     except OSError:
         pass
+    if then:
+        linux = read.config["linux"]
+        spec = process.inherit(json.loads(then), linux)
+        filter = seccomp.load(linux.get("seccomp"), directory + "/filters")
+        try:
+            began = state.start_time(launched.pid)
+            second = launch.execute_in(launched.pid, began, group, spec, init.Stdio((0, 1, 2)), filter)
+            _, status = os.waitpid(second.pid, 0)
+            second.close()
+        finally:
+            launched.destroy()
+            group.remove()
+            state.remove(run)
+        sys.exit(os.waitstatus_to_exitcode(status) % 256)
     _, status = os.waitpid(launched.pid, 0)
     launched.close()
     group.remove()
@@ -89,13 +103,18 @@ class Box:
         terminal: bool = False,
         pass_fds: tuple[int, ...] = (),
         preexec_fn: Callable[[], None] | None = None,
+        then: dict[str, Any] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program in the container, by default the configured one."""
+        """Run a program in the container, by default the configured one.
+
+        `then` is a process object that is executed beside it: its status is returned, and its end ends both.
+        """
         if args:
             self.process["args"] = list(args)
         (self.directory / "config.json").write_text(json.dumps(self.config))
         run = self.directory / f"run-{os.getpid()}"
         command = [sys.executable, "-c", RUNNER, str(self.directory), str(run), "yes" if terminal else ""]
+        command.append(json.dumps(then) if then else "")
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -111,6 +130,13 @@ class Box:
     def shell(self, script: str) -> str:
         """Return the output of a shell script in the container."""
         done = self.run("sh", "-c", script)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def exec(self, script: str, **more: Any) -> str:
+        """Return the output of a shell script in a process beside a sleeping one, with members of its own."""
+        spec = {"cwd": "/", "env": ["PATH=/bin"], "args": ["sh", "-c", script], **more}
+        done = self.run("sleep", "100", then=spec)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

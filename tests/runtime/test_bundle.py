@@ -85,8 +85,11 @@ def test_a_bind_in_a_user_namespace_is_accepted(tmp_path: Path) -> None:
         (add("linux", "namespaces", value=[{"type": "mount"}, {"type": "moon"}]), "unknown namespace type 'moon'"),
         (add("linux", "namespaces", value=[{"type": "mount"}] * 2), "namespace mount is given twice"),
         (add("mounts", value=[{"destination": "tmp"}]), "mount destination 'tmp' is not absolute"),
-        (add("linux", "personality", value={"domain": "LINUX32"}), "personality is not supported"),
-        (add("process", "apparmorProfile", value="x"), "apparmorProfile is not supported"),
+        (add("linux", "personality", value={"domain": "SOLARIS"}), "invalid personality.domain 'SOLARIS'"),
+        (
+            add("process", "rlimits", value=[{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]),
+            "soft 2 is above hard 1",
+        ),
         (add("hooks", value={"prestart": [{"path": "/x"}]}), "hooks are not supported"),
         (add("linux", "rootfsPropagation", value="sideways"), "unknown rootfsPropagation 'sideways'"),
     ],

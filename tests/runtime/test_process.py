@@ -9,7 +9,9 @@ import struct
 
 import pytest
 
+from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import call, processes
+from pyctr_lite.runtime import capabilities, labels, process
 from tests.runtime.bundles import Box
 
 STATUS = "grep -E '^({})' /proc/self/status"
@@ -31,6 +33,14 @@ def test_the_environment_is_exact(box: Box) -> None:
     assert box.run("/bin/env").stdout.splitlines() == ["PATH=/bin", "A=b c", "EMPTY=", "HOME=/x"]
 
 
+def test_a_variable_is_set_once_and_an_empty_home_counts_as_none(box: Box) -> None:
+    (box.rootfs / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    box.process["env"] = ["ONE=two", "HOME=/override", "ONE=", "A=b\n", "HOME="]
+    assert box.run("/bin/env").stdout == "ONE=\nA=b\n\nHOME=/root\n"
+    del box.process["env"]
+    assert box.run("/bin/env").stdout == "HOME=/root\n"
+
+
 def test_home_comes_from_the_images_passwd(box: Box) -> None:
     (box.rootfs / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nuser:x:7:7::/home/user:/bin/sh\n")
     assert box.shell("echo $HOME") == "/root\n"
@@ -43,8 +53,9 @@ def test_home_comes_from_the_images_passwd(box: Box) -> None:
 def test_ids_groups_and_umask_are_set(box: Box) -> None:
     box.process["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o077}
     assert box.shell("id; umask") == "uid=1000 gid=1001 groups=5,6\n0077\n"
-    box.process["user"] = {"uid": 0, "gid": 0}
-    assert box.shell("id; umask") == "uid=0 gid=0\n0022\n"
+    box.process["user"] = {"uid": 0, "gid": 0, "username": "ignored", "additionalGids": None, "umask": None}
+    done = box.run("sh", "-c", "id; umask", preexec_fn=lambda: os.umask(0o027) and None)
+    assert done.stdout == "uid=0 gid=0\n0027\n"  # the spec: not changed from the caller's
 
 
 SETS = ("Inh", "Prm", "Eff", "Bnd", "Amb")
@@ -72,6 +83,33 @@ def test_capabilities_are_exactly_those_listed(box: Box) -> None:
 def test_a_bundle_without_capabilities_has_none(box: Box) -> None:
     del box.process["capabilities"]
     assert set(_sets(box).values()) == {0}
+
+
+def test_null_sets_are_empty_and_what_cannot_be_granted_is_ignored_with_a_warning(box: Box) -> None:
+    sets: dict[str, list[str] | None] = dict.fromkeys(capabilities.SETS)
+    box.process["capabilities"] = sets
+    assert set(_sets(box).values()) == {0}
+    sets |= {"bounding": ["CAP_KILL", "CAP_MOON"], "permitted": ["CAP_KILL"], "ambient": ["CAP_KILL", "CAP_CHOWN"]}
+    assert _sets(box) == {"Inh": 0, "Prm": 1 << 5, "Eff": 1 << 5, "Bnd": 1 << 5, "Amb": 0}
+    assert capabilities.warnings(sets) == [
+        "ignoring unknown or unavailable capabilities: [CAP_MOON]",
+        "can't raise ambient capability CAP_CHOWN: it must be permitted and inheritable",
+        "can't raise ambient capability CAP_KILL: it must be permitted and inheritable",
+    ]
+    assert capabilities.warnings({"bounding": ["CAP_KILL"], "ambient": None}) == []
+
+
+def test_added_capabilities_are_ambient_only_beside_inheritable_ones() -> None:
+    assert capabilities.add({}, ["X"]) == {"bounding": ["X"], "effective": ["X"], "permitted": ["X"]}
+    given = {"inheritable": ["A"], "bounding": None, "effective": ["A"]}
+    assert capabilities.add(given, ["X"]) == {
+        "inheritable": ["A"],
+        "bounding": ["X"],
+        "effective": ["A", "X"],
+        "permitted": ["X"],
+        "ambient": ["X"],
+    }
+    assert given["bounding"] is None
 
 
 def _sets(box: Box) -> dict[str, int]:
@@ -105,10 +143,42 @@ def _has_sys_resource() -> bool:
     return found is not None and bool(int(found[1], 16) >> 24 & 1)
 
 
-@pytest.mark.parametrize("limit", [{"type": "RLIMIT_MOON", "soft": 1, "hard": 1}])
-def test_an_unknown_rlimit_is_named(box: Box, limit: dict[str, object]) -> None:
-    box.process["rlimits"] = [limit]
-    assert "RLIMIT_MOON" in box.fails("true")["message"]
+CORE = {"type": "RLIMIT_CORE", "soft": 1, "hard": 1}
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ([{"type": "RLIMIT_MOON", "soft": 1, "hard": 1}], "rlimit RLIMIT_MOON: no such limit"),
+        ([{"type": "RLIM_INFINITY", "soft": 1, "hard": 1}], "rlimit RLIM_INFINITY: no such limit"),
+        ([{"soft": 1, "hard": 1}], "rlimit None: no such limit"),
+        ([CORE, {**CORE, "soft": 0}], "rlimit RLIMIT_CORE is given twice"),
+        ([{**CORE, "soft": 2}], "rlimit RLIMIT_CORE: soft 2 is above hard 1"),
+        ([{**CORE, "hard": "1"}], "rlimit RLIMIT_CORE: hard must be a number, not '1'"),
+        ([{**CORE, "soft": 2**64}], f"rlimit RLIMIT_CORE: soft must be a number, not {2**64}"),
+    ],
+)
+def test_limits_that_cannot_be_meant_are_refused(limits: list[dict[str, object]], message: str) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        process.check({"rlimits": limits}, {})
+    assert raised.value.message == message
+    process.check({"rlimits": [{**CORE, "soft": 2**64 - 1, "hard": 2**64 - 1}], "scheduler": None}, {})
+
+
+def test_a_label_of_a_security_module_that_is_off_is_refused_and_an_empty_one_accepted(box: Box) -> None:
+    box.process.update(apparmorProfile="", selinuxLabel=None)
+    assert box.run("true").returncode == 0
+    for name, enabled, message in (
+        ("apparmorProfile", labels.apparmor_enabled(), "apparmor: config provided but apparmor not supported"),
+        (
+            "selinuxLabel",
+            labels.selinux_enabled(),
+            "selinux label is specified in config, but selinux is disabled",
+        ),
+    ):
+        if not enabled:
+            with pytest.raises(InvalidArgument, match=message):
+                process.check({name: "x"}, {})
 
 
 def test_the_oom_score_is_set(box: Box) -> None:
