@@ -77,8 +77,9 @@ def strict(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _line(rule: dict[str, Any]) -> str:
     kind = {"u": "c", "": "a"}.get(rule.get("type") or "", rule.get("type") or "")
     numbers = [_number(rule.get(name)) for name in ("major", "minor")]
-    access = rule.get("access") or "rwm"
-    if kind not in ("a", "b", "c") or not set(access) <= set("rwm"):
+    given = rule.get("access") or "rwm"
+    access = "".join(letter for letter in "rwm" if letter in given)  # as devices.list has it; runc ignores an "a"
+    if kind not in ("a", "b", "c") or not access or not set(given) <= set("rwma"):
         raise InvalidArgument(f"not a device rule: {rule}", "type is a, b or c; access consists of r, w and m")
     if kind == "a" and (numbers != ["*", "*"] or set(access) != set("rwm")):
         raise InvalidArgument(f"a device rule of type a applies to all devices: {rule}", "set type b or c")

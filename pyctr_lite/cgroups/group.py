@@ -85,6 +85,10 @@ class Group:
 
         Raises InvalidArgument if the machine does not have a controller.
         """
+        if (limits.cpu_quota is None) != (limits.cpu_period is None) or (limits.memory_swap and not limits.memory):
+            from pyctr_lite.cgroups import rare
+
+            limits = rare.completed(self, limits)
         of_v1 = {name for name, mount in self.hierarchy.controllers.items() if mount.version == 1}
         of_v2 = {name for name, mount in self.hierarchy.controllers.items() if mount.version == 2}
         for name in v1.CONTROLLERS:
@@ -111,10 +115,10 @@ class Group:
         new = v2.files(limits, of_v2)
         if self.v2 and limits.blkio_weight and not os.path.exists(f"{self.v2}/io.bfq.weight"):
             new = [line for line in new if line[1] != "io.bfq.weight"] + v2.io_weight(limits) * ("io" in of_v2)
-        if limits.rare or (limits.cpu_quota is None and limits.cpu_period is not None):
+        if limits.rare:
             from pyctr_lite.cgroups import rare
 
-            new = rare.with_quota(self, new, limits) + rare.files(self, limits)
+            new += rare.files(self, limits)
         return old + new + v2.unified(limits)  # files given by name are the last word
 
     def add(self, pid: int, beside: int | None = None) -> None:

@@ -64,16 +64,25 @@ def files(group: Group, limits: Limits) -> Files:
     return lines
 
 
-def with_quota(group: Group, lines: Files, limits: Limits) -> Files:
-    """Keep the group's present CPU quota of version 2 if only the period changes: they share the file cpu.max."""
-    if limits.cpu_period is None or limits.cpu_quota is not None:
-        return lines
-    try:
-        quota = kernelfile.read(f"{group.v2}/cpu.max").split()[0]
-    except FileNotFoundError:
-        return lines
-    text = f"{quota} {limits.cpu_period}"
-    return [(name, file, text if file == "cpu.max" else old) for name, file, old in lines]
+def completed(group: Group, limits: Limits) -> Limits:
+    """Complete limits that only make sense together by what is in force: CPU quota and period, memory and swap.
+
+    Version 2 has quota and period in one file; and a limit of memory plus swap needs a memory limit.
+    """
+    found = type(limits)(**{name: getattr(limits, name) for name in limits.__slots__})
+    cpu, memory = group.hierarchy.of("cpu"), group.hierarchy.of("memory")
+    if cpu is not None and cpu.version == 2 and (limits.cpu_quota is None) != (limits.cpu_period is None):
+        quota, _, period = _read(f"{group.v2}/cpu.max").partition(" ")
+        if limits.cpu_quota is None and quota.isdigit():
+            found.cpu_quota = int(quota)
+        if limits.cpu_period is None and period:
+            found.cpu_period = int(period)
+    if limits.memory is None and (limits.memory_swap or -1) > 0 and memory is not None:
+        file = "memory.limit_in_bytes" if memory.version == 1 else "memory.max"
+        text = _read(f"{memory.mountpoint}{group.path}/{file}")
+        if text.isdigit() and int(text) <= (limits.memory_swap or 0):
+            found.memory = int(text)
+    return found
 
 
 def _check_usage(group: Group, limits: Limits) -> None:
@@ -84,10 +93,7 @@ def _check_usage(group: Group, limits: Limits) -> None:
     directory = group.directory("memory")
     if not (limits.rare.get("memory") or {}).get("checkBeforeUpdate") or directory is None:
         return
-    try:
-        used = int(kernelfile.read(f"{directory}/memory.current"))
-    except FileNotFoundError:
-        return
+    used = int(_read(f"{directory}/memory.current") or 0)
     for name, limit in (("memory", limits.memory), ("memory plus swap", limits.memory_swap)):
         if limit is not None and 0 <= limit <= used:
             raise InvalidArgument(f"rejecting the {name} limit {limit}: the group uses {used} bytes now")
@@ -120,3 +126,10 @@ def _file(group: Group, name: str, controller: str, old: str, new: str) -> str:
     if not new:
         raise InvalidArgument(f"cgroup v2 has no file for {name}", "remove it from linux.resources")
     return new
+
+
+def _read(path: str) -> str:
+    try:
+        return kernelfile.read(path)
+    except FileNotFoundError:
+        return ""

@@ -64,8 +64,8 @@ def read(group: Group) -> Stats:
         if mount is not None:
             function(stats, mount.mountpoint + group.path, mount.version)
     if pids := group.directory("pids"):
-        stats.pids = _number(f"{pids}/pids.current") or 0
-        stats.pids_limit = _number(f"{pids}/pids.max")
+        stats.pids = read_number(f"{pids}/pids.current") or 0
+        stats.pids_limit = read_number(f"{pids}/pids.max")
     stats.oom_kills = oom_kills(group)
     return stats
 
@@ -77,13 +77,13 @@ def oom_kills(group: Group) -> int:
         return 0
     directory = mount.mountpoint + group.path
     if mount.version == 2:
-        return parse_keyed(_text(f"{directory}/memory.events")).get("oom_kill", 0)
+        return parse_keyed(read_text(f"{directory}/memory.events")).get("oom_kill", 0)
     paths = controllers.descendants(directory)  # in version 1 each group counts only its own
-    return sum(parse_keyed(_text(f"{path}/memory.oom_control")).get("oom_kill", 0) for path in paths)
+    return sum(parse_keyed(read_text(f"{path}/memory.oom_control")).get("oom_kill", 0) for path in paths)
 
 
 def _cpu(stats: Stats, directory: str, version: int) -> None:
-    values = parse_keyed(_text(f"{directory}/cpu.stat"))
+    values = parse_keyed(read_text(f"{directory}/cpu.stat"))
     stats.cpu_periods = values.get("nr_periods", 0)
     stats.cpu_throttled_periods = values.get("nr_throttled", 0)
     if version == 1:
@@ -96,34 +96,34 @@ def _cpu(stats: Stats, directory: str, version: int) -> None:
 
 
 def _cpuacct(stats: Stats, directory: str, version: int) -> None:
-    stats.cpu_usage_ns = _number(f"{directory}/cpuacct.usage") or 0
-    stats.cpu_user_ns = _number(f"{directory}/cpuacct.usage_user") or 0
-    stats.cpu_system_ns = _number(f"{directory}/cpuacct.usage_sys") or 0
+    stats.cpu_usage_ns = read_number(f"{directory}/cpuacct.usage") or 0
+    stats.cpu_user_ns = read_number(f"{directory}/cpuacct.usage_user") or 0
+    stats.cpu_system_ns = read_number(f"{directory}/cpuacct.usage_sys") or 0
 
 
 def _memory(stats: Stats, directory: str, version: int) -> None:
-    values = parse_keyed(_text(f"{directory}/memory.stat"))
+    values = parse_keyed(read_text(f"{directory}/memory.stat"))
     if version == 1:
-        stats.memory_usage = _number(f"{directory}/memory.usage_in_bytes") or 0
-        stats.memory_limit = _number(f"{directory}/memory.limit_in_bytes")
-        stats.memory_peak = _number(f"{directory}/memory.max_usage_in_bytes") or 0
+        stats.memory_usage = read_number(f"{directory}/memory.usage_in_bytes") or 0
+        stats.memory_limit = read_number(f"{directory}/memory.limit_in_bytes")
+        stats.memory_peak = read_number(f"{directory}/memory.max_usage_in_bytes") or 0
         stats.memory_swap = values.get("total_swap", 0)
         stats.memory_cache = values.get("total_cache", 0)
         stats.memory_inactive_file = values.get("total_inactive_file", 0)
         return
-    stats.memory_usage = _number(f"{directory}/memory.current") or 0
-    stats.memory_limit = _number(f"{directory}/memory.max")
-    stats.memory_peak = _number(f"{directory}/memory.peak") or 0
-    stats.memory_swap = _number(f"{directory}/memory.swap.current") or 0
+    stats.memory_usage = read_number(f"{directory}/memory.current") or 0
+    stats.memory_limit = read_number(f"{directory}/memory.max")
+    stats.memory_peak = read_number(f"{directory}/memory.peak") or 0
+    stats.memory_swap = read_number(f"{directory}/memory.swap.current") or 0
     stats.memory_cache = values.get("file", 0)
     stats.memory_inactive_file = values.get("inactive_file", 0)
 
 
 def _io(stats: Stats, directory: str, version: int) -> None:
     if version == 1:
-        stats.io = parse_blkio(_text(f"{directory}/blkio.throttle.io_service_bytes_recursive"))
+        stats.io = parse_blkio(read_text(f"{directory}/blkio.throttle.io_service_bytes_recursive"))
     else:
-        stats.io = parse_io_stat(_text(f"{directory}/io.stat"))
+        stats.io = parse_io_stat(read_text(f"{directory}/io.stat"))
 
 
 def parse_keyed(text: str) -> dict[str, int]:
@@ -155,16 +155,16 @@ def parse_blkio(text: str) -> list[tuple[int, int, int, int]]:
     return [(*device, values.get("Read", 0), values.get("Write", 0)) for device, values in disks.items()]
 
 
-def _number(path: str) -> int | None:
+def read_number(path: str) -> int | None:
     """Read the number in a file; None for "max", for version 1's "no limit", and if the file does not exist."""
-    text = _text(path)
+    text = read_text(path)
     if not text.isdigit():
         return None
     value = int(text)
     return value if value < _UNLIMITED else None
 
 
-def _text(path: str) -> str:
+def read_text(path: str) -> str:
     """Read a file; "" if the kernel does not have it, for example without swap accounting."""
     try:
         return kernelfile.read(path)

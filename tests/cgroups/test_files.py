@@ -143,6 +143,10 @@ def test_device_rules_become_lines_in_order() -> None:
     ]
 
 
+def test_the_letter_a_in_an_access_is_ignored_as_in_runc() -> None:
+    assert devices.lines([{"allow": False, "type": "c", "access": "arw"}]) == [(False, "c *:* rw")]
+
+
 def test_forbidding_all_devices_still_allows_the_standard_devices() -> None:
     lines = v1.files(Limits(devices=[{"allow": False, "access": "rwm"}]))
     assert lines[0] == ("devices", "devices.deny", "a *:* rwm")

@@ -9,7 +9,7 @@ import pytest
 
 from pyctr_lite.cgroups import rare
 from pyctr_lite.cgroups.group import Group
-from pyctr_lite.cgroups.hierarchy import Hierarchy, HierarchyMount
+from pyctr_lite.cgroups.hierarchy import Hierarchy, HierarchyMount, counts_swap
 from pyctr_lite.cgroups.limits import Limits
 from pyctr_lite.errors import InvalidArgument
 
@@ -101,12 +101,28 @@ def test_the_kernel_takes_idle_and_a_burst_that_needs_a_greater_quota(group: Gro
         group.apply(Limits.from_oci({"cpu": {"idle": 2}}))
 
 
-def test_a_period_alone_keeps_the_quota(group: Group) -> None:
+def test_a_period_or_a_quota_alone_keeps_the_other(group: Group) -> None:
     if group.directory("cpu") is None:
         pytest.skip("this machine has no cpu controller")
     group.apply(Limits(cpu_quota=50_000, cpu_period=100_000))
     group.apply(Limits(cpu_period=90_000))
     assert value(group, "cpu", "cpu.max", "cpu.cfs_quota_us").split()[0] == "50000"
+    group.apply(Limits(cpu_quota=60_000))
+    assert value(group, "cpu", "cpu.max", "cpu.cfs_period_us").split()[-1] == "90000"
+
+
+def test_a_limit_of_memory_plus_swap_alone_keeps_the_memory_limit(group: Group) -> None:
+    if not counts_swap():
+        pytest.skip("this kernel does not count swap")
+    with pytest.raises(InvalidArgument, match="needs a memory limit"):
+        group.apply(Limits(memory_swap=48 * MIB))
+    group.apply(Limits(memory=32 * MIB, memory_swap=32 * MIB))
+    group.apply(Limits(memory_swap=48 * MIB))
+    swap = int(value(group, "memory", "memory.swap.max", "memory.memsw.limit_in_bytes"))
+    assert (
+        swap == (48 if Path(group.directory("memory") or "", "memory.memsw.limit_in_bytes").exists() else 16) * MIB
+    )
+    assert group.stats().memory_limit == 32 * MIB
 
 
 def test_a_shorter_period_is_written_after_a_quota_that_it_needs(group: Group) -> None:
