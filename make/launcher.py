@@ -1,4 +1,4 @@
-"""Print the command `pyctr_lite` for one checkout and one Python: launcher.py PYTHON CHECKOUT
+"""Print a command for one checkout and one Python: launcher.py PYTHON CHECKOUT [pyctr_lite|pyctr-oci]
 
 The command starts Python with
 
@@ -24,6 +24,8 @@ LONGEST_LINE = 126
 """Maximum length of a #! line in bytes: before 5.1, the kernel's limit was 127 with the line end (execve(2))."""
 PLAIN = frozenset((string.ascii_letters + string.digits + "/._+-").encode())
 """Bytes of a path that have no special meaning for the kernel, a shell or printf."""
+FACES = {"pyctr_lite": "cli", "pyctr-oci": "oci"}
+"""The room of each command in the package."""
 PROGRAM = """\
 import sys
 from marshal import loads
@@ -40,9 +42,9 @@ except (OSError, ValueError, EOFError, TypeError):
     from pyctr_lite.light_os import install
 
 install()
-load(preloaded, sys.argv)
+load(preloaded, sys.argv, {face!r})
 
-from pyctr_lite.cli.main import entry
+from pyctr_lite.{face}.main import entry
 
 entry()
 """
@@ -50,8 +52,9 @@ entry()
 
 def main() -> int:
     """Write the command to stdout."""
-    python, checkout = sys.argv[1:]
-    print(start(os.fsencode(python)), PROGRAM.format(checkout=ascii(checkout)), sep="\n", end="")
+    python, checkout, *command = sys.argv[1:]
+    program = PROGRAM.format(checkout=ascii(checkout), face=FACES[command[0] if command else "pyctr_lite"])
+    print(start(os.fsencode(python)), program, sep="\n", end="")
     return 0
 
 

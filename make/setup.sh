@@ -152,11 +152,13 @@ PYTHON
 }
 
 step_launcher() {
-    if [ ! -e "$launcher" ] || [ make/launcher.py -nt "$launcher" ]; then
+    if [ ! -e "$launcher" ] || [ ! -e "$venv/bin/pyctr-oci" ] || [ make/launcher.py -nt "$launcher" ]; then
         need_writable "the command in .venv is missing or old"
-        "$venv/bin/python" -ISXutf8 make/launcher.py "$venv/bin/python" "$checkout" >"$launcher.new"
-        chmod 755 "$launcher.new"
-        mv "$launcher.new" "$launcher"
+        for name in pyctr_lite pyctr-oci; do
+            "$venv/bin/python" -ISXutf8 make/launcher.py "$venv/bin/python" "$checkout" "$name" >"$venv/bin/$name.new"
+            chmod 755 "$venv/bin/$name.new"
+            mv "$venv/bin/$name.new" "$venv/bin/$name"
+        done
         ln -sf pyctr_lite "$venv/bin/pyctr"
     fi
     # Without the bytecode, start-up is slow, and a user without write permission cannot create it.
@@ -172,17 +174,19 @@ preload.build(f"{sys.argv[1]}/.venv/preload/{sys.implementation.cache_tag}")' "$
 }
 
 step_links() {
-    for name in pyctr_lite pyctr; do
+    for name in pyctr_lite pyctr pyctr-oci; do
         link=/usr/local/bin/$name
+        command=$launcher
+        [ "$name" != pyctr-oci ] || command=$venv/bin/pyctr-oci
         target=$(readlink "$link" || true)
-        [ "$target" = "$launcher" ] && continue
+        [ "$target" = "$command" ] && continue
         case $target in
-            "") [ ! -e "$link" ] || fail "$link exists and does not belong to pyctr_lite" "move it away, or use $launcher" ;;
-            */.venv/bin/pyctr_lite) say "$link pointed to ${target%/.venv/bin/pyctr_lite} and now points to this checkout" ;;
-            *) fail "$link exists and points to $target" "move it away, or use $launcher" ;;
+            "") [ ! -e "$link" ] || fail "$link exists and does not belong to pyctr_lite" "move it away, or use $command" ;;
+            */.venv/bin/"${command##*/}") say "$link pointed to ${target%/.venv/bin/*} and now points to this checkout" ;;
+            *) fail "$link exists and points to $target" "move it away, or use $command" ;;
         esac
         need_root "linking $link"
-        ln -sfn "$launcher" "$link"
+        ln -sfn "$command" "$link"
     done
 }
 

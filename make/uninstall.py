@@ -17,9 +17,9 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LAUNCHER = CHECKOUT / ".venv/bin/pyctr_lite"
-LINKS = [Path("/usr/local/bin/pyctr_lite"), Path("/usr/local/bin/pyctr")]
+LINKS = [Path("/usr/local/bin") / name for name in ("pyctr_lite", "pyctr", "pyctr-oci")]
 MANUAL = [Path("/usr/local/share/man/man1/pyctr.1"), Path("/usr/local/share/man/man1/pyctr_lite.1")]
-STATE, RUN = Path("/var/lib/pyctr_lite"), Path("/run/pyctr_lite")
+STATE, RUN, OCI = Path("/var/lib/pyctr_lite"), Path("/run/pyctr_lite"), Path("/run/pyctr_oci")
 LXCFS = Path("/var/lib/lxcfs")
 GROUP = "pyctr_lite"
 """The cgroup, in each hierarchy, that holds the containers of the default state directory."""
@@ -42,12 +42,13 @@ def main() -> int:
         )
         return 1
     remove_containers()
+    remove_oci_containers()
     remove_cgroups()
     stop_lxcfs()
     remove_links()
     for page in MANUAL:
         page.unlink(missing_ok=True)
-    unmount_below(STATE, RUN)
+    unmount_below(STATE, RUN, OCI)
     remove_trees()
     print("[uninstall] done. The packages that apt installed stay: see make/packages", file=sys.stderr)
     return 0
@@ -69,6 +70,16 @@ def remove_containers() -> None:
             subprocess.run([LAUNCHER, "rm", "-f", "-v", *ids], stdout=subprocess.DEVNULL, timeout=600, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         say(f"the engine could not remove its containers ({error}): continuing without the engine")
+
+
+def remove_oci_containers() -> None:
+    """Delete the containers of `pyctr-oci` in its default root; those of an engine have another root."""
+    runtime = LAUNCHER.parent / "pyctr-oci"
+    if not (OCI / "containers").is_dir() or not runtime.exists():
+        return
+    for path in sorted((OCI / "containers").iterdir()):
+        done = subprocess.run([runtime, "delete", "--force", path.name], timeout=60)
+        say(f"deleted {path.name}" if done.returncode == 0 else f"left: {path}")
 
 
 def remove_cgroups() -> None:
@@ -125,7 +136,8 @@ def is_our_link(link: Path) -> bool:
     if not link.is_symlink():
         return False
     target = os.readlink(link)
-    return target == str(LAUNCHER) or (target.endswith("/.venv/bin/pyctr_lite") and not os.path.exists(target))
+    ours = target.endswith(("/.venv/bin/pyctr_lite", "/.venv/bin/pyctr-oci"))
+    return ours and (Path(target).parent == LAUNCHER.parent or not os.path.exists(target))
 
 
 def remove_links() -> None:
@@ -150,7 +162,7 @@ def unmount_below(*tops: Path) -> None:
 
 def remove_trees() -> None:
     """Remove our directories; never across a mount, because the files behind it may belong to somebody else."""
-    for top in (STATE, RUN, *(CHECKOUT / name for name in MADE_HERE)):
+    for top in (STATE, RUN, OCI, *(CHECKOUT / name for name in MADE_HERE)):
         if any(top in mounted.parents for mounted in mountpoints()):
             say(f"left: {top}: something is still mounted below it")
         elif top.is_symlink():

@@ -19,24 +19,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-QUICK = frozenset(("create", "exec", "inspect", "logs", "ps", "rm", "run", "start", "stop"))
-"""The verbs with a file (`preload` writes it)."""
+QUICK = {
+    "cli": frozenset(("create", "exec", "inspect", "logs", "ps", "rm", "run", "start", "stop")),
+    "oci": frozenset(("create", "delete", "exec", "kill", "run", "start", "state")),
+}
+"""The verbs with a file (`preload` writes it) of `pyctr_lite` and of `pyctr-oci`."""
 _OTHER_NOUNS = frozenset(("image", "system", "volume"))
 """Words before a verb that make it another one: `volume rm` is not `rm`."""
 
 
-def load(directory: str, args: list[str]) -> None:
+def load(directory: str, args: list[str], face: str = "cli") -> None:
     """Load the modules of the first quick verb in `args`. Does nothing without one, or if its file is stale.
 
     Also disables the cyclic garbage collector: a command is short-lived, and collection would take 3 ms of 20.
     """
     gc.disable()
-    verb = next((arg for arg in args if arg in QUICK or arg in _OTHER_NOUNS), "")
-    if verb not in QUICK:
+    quick = QUICK[face]
+    verb = next((arg for arg in args if arg in quick or arg in _OTHER_NOUNS), "")
+    if verb not in quick:
         return
     stat = posix.stat
     try:
-        with open(f"{directory}/{verb}", "rb", 0) as file:
+        with open(f"{directory}/{face}-{verb}", "rb", 0) as file:
             sources, modules = marshal.loads(file.read())
         for source, changed, size in sources:
             found = stat(source)

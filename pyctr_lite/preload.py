@@ -25,7 +25,8 @@ _MONITOR = (
     *("runtime.filesystem", "runtime.sysctls", "namespaces.network"),
 )
 _RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create", "engine.stores.images")
-VERBS = {
+_CREATE = ("oci.creation", "oci.verbs.create", *_MONITOR[1:], "runtime.launch")
+CLI = {
     "create": _RUN,
     "exec": (*_CLI, "cli.container.exec", "engine.life.execute"),
     "inspect": ("cli.system.inspect", "engine.engine", "engine.report.container", "engine.stores.images"),
@@ -36,7 +37,17 @@ VERBS = {
     "start": (*_LIFE, *_MONITOR),
     "stop": (*_LIFE, "engine.life.wait"),
 }
-"""The quick verbs, and the modules that import everything they need."""
+"""The quick verbs of `pyctr_lite`, and the modules that import everything they need."""
+OCI = {
+    "create": _CREATE,
+    "delete": ("oci.verbs.delete",),
+    "exec": ("oci.verbs.execute", "runtime.launch"),
+    "kill": ("oci.verbs.kill",),
+    "run": (*_CREATE, "oci.verbs.run"),
+    "start": ("oci.verbs.start",),
+    "state": ("oci.verbs.state",),
+}
+"""The same of `pyctr-oci`."""
 BOOT = "boot"
 """The file with the code of `light_os` and `boot`."""
 
@@ -50,14 +61,16 @@ def build(directory: str) -> None:
     os.makedirs(directory, exist_ok=True)
     first = [_compiled(module.__name__, str(module.__file__)) for module in (light_os, boot)]
     code: dict[str, tuple[tuple[str, int, int], CodeType]] = {}
-    for verb, leading in VERBS.items():
+    files = [(f"cli-{verb}", ("cli.main", *leading)) for verb, leading in CLI.items()]
+    files += [(f"oci-{verb}", ("oci.main", *leading)) for verb, leading in OCI.items()]
+    for file, leading in files:
         needed = _needed(leading)
         for name, source in needed:
             if name not in code:
                 code[name] = _compiled(name, source)
         sources = [source for source, _ in [*(code[name] for name, _ in needed), *first]]
         modules = [(name, source, code[name][1]) for name, source in needed]
-        _write(f"{directory}/{verb}", (sources, modules))
+        _write(f"{directory}/{file}", (sources, modules))
     _write(f"{directory}/{BOOT}", [code for _, code in first])
 
 
@@ -74,7 +87,7 @@ def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
     Includes our modules, and those of the standard library that are not frozen. Submodules of the standard
     library's packages are left for the package to import.
     """
-    wanted = ", ".join(f"pyctr_lite.{name}" for name in ("cli.main", *leading))
+    wanted = ", ".join(f"pyctr_lite.{name}" for name in leading)
     program = (
         f"import sys; sys.path.append({sys.path[-1]!r}); there = set(sys.modules); import {wanted}\n"
         "for name, module in sys.modules.items():\n"

@@ -175,7 +175,7 @@ def test_the_launcher_starts_isolated_python_from_any_path(tmp_path: Path, name:
     (checkout / "pyctr_lite/light_os.py").write_text("def install():\n    pass\n")
     (checkout / "pyctr_lite/boot.py").write_text(
         "import os, sys\n"
-        "def load(directory, words):\n"
+        "def load(directory, words, face):\n"
         "    below = '/.venv/preload/' + sys.implementation.cache_tag\n"
         "    assert directory.endswith(below)\n"
         "    assert os.path.exists(directory.removesuffix(below))\n"

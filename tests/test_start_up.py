@@ -102,7 +102,8 @@ def budget() -> dict[str, int]:
 
 
 def test_every_quick_verb_has_a_file_and_a_budget() -> None:
-    assert boot.QUICK == preload.VERBS.keys() == budget().keys()
+    assert boot.QUICK["cli"] == preload.CLI.keys() == budget().keys()
+    assert boot.QUICK["oci"] == preload.OCI.keys()
 
 
 OS = """
@@ -184,10 +185,10 @@ def test_the_preloaded_code_runs_a_container(preloaded: Path, root: Path) -> Non
 
 
 def test_an_outdated_preloaded_file_is_ignored(preloaded: Path, root: Path, tmp_path: Path) -> None:
-    sources, modules = marshal.loads((preloaded / "ps").read_bytes())
+    sources, modules = marshal.loads((preloaded / "cli-ps").read_bytes())
     older = [(path, changed - path.endswith("/errors.py"), size) for path, changed, size in sources]
     assert older != sources
-    (tmp_path / "ps").write_bytes(marshal.dumps((older, modules)))
+    (tmp_path / "cli-ps").write_bytes(marshal.dumps((older, modules)))
     done = run_preloaded(tmp_path, root, "ps")
     assert (done.returncode, loaded(done)[0]) == (0, 1)
 
@@ -195,7 +196,7 @@ def test_an_outdated_preloaded_file_is_ignored(preloaded: Path, root: Path, tmp_
 @pytest.mark.parametrize("content", [b"", b"junk", None])
 def test_a_damaged_or_missing_preloaded_file_is_ignored(root: Path, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
-        (tmp_path / "ps").write_bytes(content)
+        (tmp_path / "cli-ps").write_bytes(content)
     done = run_preloaded(tmp_path, root, "ps")
     assert (done.returncode, loaded(done)[0]) == (0, 1)
 

@@ -148,7 +148,8 @@ def _once(function: Callable[..., Any], *args: Any) -> Any:
 
 def run_bundle(_: object, directory: str, token: str) -> list[str]:
     """Run an OCI bundle whose root is user 100000 outside: what it says, and who owns what it makes."""
-    from pyctr_lite.runtime import bundle, init, launch, state
+    from pyctr_lite.runtime import bundle, launch, state
+    from pyctr_lite.runtime.settings import Stdio
 
     top = Path(directory)
     for parent in top.parents:
@@ -163,7 +164,7 @@ def run_bundle(_: object, directory: str, token: str) -> list[str]:
     for path in (root, *root.rglob("*")):
         os.chown(path, 100000, 100000)
     read, run = bundle.load(directory), str(top / "run")
-    stdio = init.Stdio((0, 1, 2), terminal=False, rows=24, columns=80)
+    stdio = Stdio((0, 1, 2), terminal=False, rows=24, columns=80)
     launched, group = launch.create_container(read, run, stdio, str(top / "filters"))
     try:
         launched.start()

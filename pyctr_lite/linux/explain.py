@@ -21,6 +21,7 @@ CHAPTERS = ("namespaces", "cgroups", "rootfs", "volumes", "commit")
 
 _CHAPTER_OF_MODULE = {
     "runtime.init": "namespaces",
+    "runtime.start": "namespaces",
     "runtime.filesystem": "rootfs",
     "runtime.trees": "rootfs",
     "runtime.cgroupfs": "rootfs",

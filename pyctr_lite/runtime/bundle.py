@@ -66,6 +66,11 @@ class Bundle:
             text = f"cannot mount on {destination}: {error.strerror}"
             raise OSError(error.errno, text, error.filename) from None
 
+    def has_hooks(self, *kinds: str) -> bool:
+        """Return whether the bundle has hooks of any of these kinds."""
+        hooks = self.config.get("hooks") or {}
+        return any(hooks.get(kind) for kind in kinds)
+
     def namespaces(self) -> tuple[list[str], dict[str, str]]:
         """Return the kinds of the namespaces to create, and the paths of the namespaces to join by kind."""
         create, join = [], {}
@@ -126,7 +131,6 @@ def _check(config: dict[str, Any], path: str) -> None:
         from pyctr_lite.runtime import hooks
 
         hooks.check(config["hooks"], path)
-        raise InvalidArgument(f"{path}: hooks are not supported yet", "remove them to run without them")
 
 
 def _check_isolation(config: dict[str, Any], path: str) -> None:

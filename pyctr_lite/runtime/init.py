@@ -3,11 +3,8 @@
 Runs as PID 1 of a new container, or as an exec's process beside it. It sends requests and errors over the channel,
 and never returns.
 
-A process that joins a pid namespace is visible in it, and a container with CAP_SYS_PTRACE can trace it. So a
-process outside that namespace does all the work: it enters every other namespace, becomes the user, drops its
-capabilities, installs the filter, and only then forks the process that is born inside and executes the program
-(`Start.be_born_inside`). Once a root is entered, files are reached by descriptors that were opened before, or by
-openat2(2) below the root's descriptor: never through the root's own /proc.
+Once a root is entered, files are reached by descriptors that were opened before, or by openat2(2) below the root's
+descriptor: never through the root's own /proc.
 """
 
 from __future__ import annotations
@@ -18,8 +15,10 @@ import select
 
 from pyctr_lite import linux
 from pyctr_lite.linux import explain
-from pyctr_lite.runtime import attributes, console, process, program, seccomp
+from pyctr_lite.runtime import attributes, console, program
 from pyctr_lite.runtime import channel as channels
+from pyctr_lite.runtime.launched import wait_for_launcher
+from pyctr_lite.runtime.start import Start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,35 +26,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctr_lite.runtime import bundle as bundles
+    from pyctr_lite.runtime import seccomp
+    from pyctr_lite.runtime.settings import Settings, Stdio
 
 
 LATER = ("cgroup", "ipc")
 """Namespaces that the child creates itself, "ipc" only in a user namespace."""
 
 
-class Stdio:
-    """Descriptors 0, 1 and 2 of the program; with `terminal` they become a pty made inside.
-
-    -1 stands for the container's null device.
-    """
-
-    __slots__ = ("columns", "fds", "rows", "terminal")
-
-    def __init__(
-        self, fds: tuple[int, int, int], *, terminal: bool = False, rows: int = 0, columns: int = 0
-    ) -> None:
-        self.fds, self.terminal, self.rows, self.columns = fds, terminal, rows, columns
-
-
 def guarded(channel: channels.Channel, body: Callable[[], None]) -> None:
-    """Run the child's body, send its error to the parent, and exit."""
+    """Run the child's body, send its error to the parent, and exit. Without a parent, stderr gets the error."""
     try:
         body()
     except BaseException as error:
+        message = channels.describe_error(error)
         try:
-            channel.send(channels.describe_error(error))
-        except OSError:
-            pass  # the parent has exited
+            channel.send(message)
+        except OSError:  # the parent has exited
+            os.write(2, f"{message['message']}\n".encode(errors="backslashreplace"))
     finally:
         os._exit(70)
 
@@ -69,6 +57,7 @@ def start_container(
     filter: seccomp.Filter | None,
     gate: int,
     proc: int,
+    settings: Settings,
     *,
     exclusive: bool,
 ) -> None:
@@ -83,10 +72,10 @@ def start_container(
     from pyctr_lite.runtime import filesystem, sysctls
 
     config = bundle.config
-    joined = bundle.namespaces()[1]
-    leave_launcher()
+    inside = in_user_namespace(created, bundle.namespaces()[1])
+    leave_launcher({channel.sock.fileno(), gate, proc, *stdio.fds}, settings)
     trees: dict[str, int] = {}
-    if in_user_namespace(created, joined):
+    if inside:
         # Until the id maps are written the child has no valid uid; it also waits for its mounts.
         trees = wait_for_launcher(channel)
         become_root()
@@ -100,6 +89,8 @@ def start_container(
         linux.setdomainname(config["domainname"])
     if "network" in created:
         network.bring_up_loopback()
+    if bundle.has_hooks("createContainer", "startContainer"):
+        from pyctr_lite.runtime import hooks
     channels.seal_imports()
     root = filesystem.RootFilesystem(bundle, directory, trees, proc)
     root.build()
@@ -110,14 +101,29 @@ def start_container(
     sysctls.write((config.get("linux") or {}).get("sysctl") or {})
     root.make_directory(config["process"]["cwd"])
     attributes.set_exec_labels(config["process"])
+    if not inside:
+        wait_for_launcher(channel)
+    if bundle.has_hooks("prestart", "createRuntime", "createContainer"):
+        channel.send({"type": "built"})
+        wait_for_launcher(channel)  # it runs the hooks of the runtime's namespaces
+        if bundle.has_hooks("createContainer"):
+            hooks.run("createContainer", config["hooks"]["createContainer"], settings.own_state())
     root.enter()
     start = Start(config["process"], root.root_fd, stdio, slave, filter)
     start.find_program()
-    if not in_user_namespace(created, joined):
-        wait_for_launcher(channel)
+
+    def wait() -> None:
+        _wait_created(gate, channel, settings)
+        if bundle.has_hooks("startContainer"):
+            given = config["hooks"]["startContainer"]
+            start.hooks = hooks.prepare(
+                "startContainer", given, settings.own_state(), program.variables(start.env)
+            )
+
     if proc >= 0:
-        start.be_born_inside(channel, lambda: _wait_created(gate, channel))
-    _wait_created(gate, channel)
+        start.be_born_inside(channel, wait)
+    start.install_descriptors()
+    wait()
     start.execute(unchanging=bundle.init if exclusive else None)
 
 
@@ -127,6 +133,7 @@ def join_container(
     stdio: Stdio,
     root_fd: int,
     filter: seccomp.Filter | None,
+    settings: Settings,
     *,
     in_user_namespace: bool,
 ) -> None:
@@ -135,7 +142,7 @@ def join_container(
     The caller has joined the container's namespaces, that of pids for its children only. `root_fd` is a descriptor
     of the container's root.
     """
-    leave_launcher()
+    leave_launcher({channel.sock.fileno(), root_fd, *stdio.fds}, settings)
     if in_user_namespace:
         become_root()
     slave = -1
@@ -154,20 +161,30 @@ def _hand_over_console(channel: channels.Channel, master: int, stdio: Stdio) -> 
     os.close(master)
 
 
-def _wait_created(gate: int, channel: channels.Channel) -> None:
+def _wait_created(gate: int, channel: channels.Channel, settings: Settings) -> None:
     channel.send({"type": "created"})
-    _wait_at(gate, channel)
+    if settings.detached:
+        wait_for_launcher(channel)  # it has written down that there is a container
+        channel.close()
+    _wait_at(gate, None if settings.detached else channel)
 
 
-def leave_launcher() -> None:
-    """Leave the launcher's session and keyring; mark its descriptors close-on-exec."""
+def leave_launcher(keep: set[int], settings: Settings) -> None:
+    """Leave the launcher's session and keyring, and close its descriptors.
+
+    `keep` are those that the caller needs until its exec; the program gets only those that it is to preserve.
+    """
     os.setsid()
-    try:
-        linux.join_session_keyring()
-    except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EPERM):  # then no process inside can use keys either
-            raise
-    linux.close_range(3, linux.CLOSE_RANGE_CLOEXEC)
+    if settings.new_keyring:
+        try:
+            linux.join_session_keyring()
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EPERM):  # then no process inside can use keys either
+                raise
+    first = 3 + settings.preserve_fds
+    sink = set() if explain.sink is None else {explain.sink}
+    channels.close_all_but(keep | sink | set(range(3, first)))
+    linux.close_range(first, linux.CLOSE_RANGE_CLOEXEC)
 
 
 def in_user_namespace(created: list[str], joined: dict[str, str]) -> bool:
@@ -181,119 +198,20 @@ def become_root() -> None:
     os.setresuid(0, 0, 0)
 
 
-def wait_for_launcher(channel: channels.Channel) -> dict[str, int]:
-    """Wait until the launcher has set the id maps, the limits and the OOM score, which the child cannot.
+def _wait_at(gate: int, channel: channels.Channel | None) -> None:
+    """Wait until `start` writes to the gate. Raises SystemExit if the launcher exits first; None: it may.
 
-    Returns the mounts that the launcher made for a user namespace: descriptors by destination.
+    The gate stays open: the exec closes it, for which `start` may wait (`state.open_gate`).
     """
-    trees: dict[str, int] = {}
-    while (received := channel.receive()) is not None:
-        message, fds = received
-        if message["type"] == "go":
-            return trees
-        trees[message["destination"]] = fds[0]
-    raise SystemExit("the launcher has exited")
-
-
-class Start:
-    """The steps from an entered root to the program, for a `process` object of the OCI runtime spec."""
-
-    def __init__(
-        self, spec: dict[str, Any], root_fd: int, stdio: Stdio, slave: int, filter: seccomp.Filter | None
-    ) -> None:
-        self.spec, self.root_fd, self.stdio, self.slave, self.filter = spec, root_fd, stdio, slave, filter
-        self.env: list[str] = []
-        self.cwd = self.path = ""
-
-    def find_program(self) -> None:
-        """Enter the working directory and find the program. As root, like runc."""
-        uid = (self.spec.get("user") or {}).get("uid", 0)
-        self.env = process.with_home(self.root_fd, self.spec.get("env") or [], uid)
-        self.cwd = process.enter_directory(self.root_fd, self.spec["cwd"])
-        self.path = program.find(self.root_fd, self.cwd, self.spec["args"][0], self.env)
-
-    def execute(self, *, unchanging: str | None) -> None:
-        """Install the descriptors, become the user, execute. Returns only by an error.
-
-        `unchanging` is as in `program.open_program`.
-        """
-        self._install_descriptors()
-        if self.slave >= 0:
-            console.make_controlling()
-        found = self._become(unchanging)
-        found.execute(self.env, lambda: process.confine(self.spec, self.filter))
-
-    def be_born_inside(self, channel: channels.Channel, wait: Callable[[], None] = lambda: None) -> None:
-        """As `execute`, in a child that is born in the joined pid namespace, and confined from its birth.
-
-        `wait` is called in the child. If the filter refuses a call that the child makes before its exec, the child
-        installs the filter itself, and is visible inside for a moment without it (`seccomp.Filter.allows_start`).
-        """
-        early = (self.filter is None or self.filter.allows_start) and not process.forks_only_before(self.spec)
-        self._install_descriptors()
-        found = self._become(None)
-
-        def confine() -> None:
-            process.confine(self.spec, self.filter)
-
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        if early:
-            confine()
-        pid, full = self._fork(channel)
-        if pid:
-            channel.send({"type": "born", "pid": pid})
-            os._exit(0)
-        os.close(writer)
-        os.read(reader, 1)  # returns when the parent has sent this pid to the launcher, and exited
-        if full:
-            wait_for_launcher(channel)  # returns when the launcher has restored pids.max
-        os.setsid()
-        if self.slave >= 0:
-            console.make_controlling()
-        wait()
-        found.execute(self.env, (lambda: None) if early else confine)
-
-    def _install_descriptors(self) -> None:
-        for number, fd in enumerate((self.slave,) * 3 if self.slave >= 0 else self.stdio.fds):
-            opened = process.open_null(self.root_fd) if fd < 0 else fd
-            os.dup2(opened, number)
-            if fd < 0 and opened != number:
-                os.close(opened)
-
-    def _become(self, unchanging: str | None) -> program.Program:
-        if self.slave >= 0:
-            os.fchown(self.slave, (self.spec.get("user") or {}).get("uid", 0), -1)
-        process.become(self.spec)
-        process.reset_signals()
-        return program.open_program(self.root_fd, self.cwd, self.path, self.spec["args"], unchanging)
-
-    @staticmethod
-    def _fork(channel: channels.Channel) -> tuple[int, bool]:
-        """Fork, and return the pid (0 in the child) and whether the launcher had to raise pids.max.
-
-        The caller counts towards the limit until it exits, so the limit may have room for only one of the two.
-        """
-        try:
-            return linux.fork_sibling(), False
-        except BlockingIOError as error:
-            channel.send({"type": "full", "message": str(error)})
-        wait_for_launcher(channel)
-        return linux.fork_sibling(), True
-
-
-def _wait_at(gate: int, channel: channels.Channel) -> None:
-    """Wait until `start` writes to the gate. Raises SystemExit if the launcher exits first."""
     poller = select.poll()
     poller.register(gate, select.POLLIN)
-    poller.register(channel.sock, select.POLLHUP)
+    if channel is not None:
+        poller.register(channel.sock, select.POLLHUP)
     explain.step("poll(gate): created, waits for start", _poll, poller)
     try:
-        opened = os.read(gate, 1)
+        os.read(gate, 1)
     except BlockingIOError:
-        opened = b""
-    if not opened:
-        raise SystemExit("the launcher has exited")
-    os.close(gate)
+        raise SystemExit("the launcher has exited") from None
 
 
 def _poll(poller: select.poll) -> None:

@@ -11,11 +11,11 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
-from pyctr_lite.errors import PyctrError
-from pyctr_lite.linux import kernelfile
 from pyctr_lite.namespaces import create, join, kinds
 from pyctr_lite.runtime import attributes, init, process, seccomp, state
 from pyctr_lite.runtime import channel as channels
+from pyctr_lite.runtime.launched import Launched
+from pyctr_lite.runtime.settings import ENGINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,112 +23,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctr_lite.runtime import bundle as bundles
-
-
-class Launched:
-    """A forked process that has not executed its program yet."""
-
-    def __init__(
-        self, pid: int, pidfd: int, channel: channels.Channel, group: groups.Group, directory: str = ""
-    ) -> None:
-        self.pid, self.pidfd, self.channel, self.group, self.directory = pid, pidfd, channel, group, directory
-        self.console = -1
-        """The master of its terminal, -1 without one."""
-        self._limit: tuple[str, str] | None = None
-        """The file of a raised limit and its old value, to be restored when the process in between has exited."""
-
-    def let_go(self) -> None:
-        """Let the process go on: the launcher has done its part (`init.wait_for_launcher`)."""
-        try:
-            self.channel.send({"type": "go"})
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the process has exited; the error that it sent before is reported
-
-    def wait_created(self) -> None:
-        """Wait until the process is ready to execute its program. Raises its error."""
-        while True:
-            received = self.channel.receive()
-            if received is None:
-                raise PyctrError(
-                    "the container's first process was killed before its program ran", "out of memory?"
-                )
-            message, fds = received
-            if message["type"] == "created":
-                return
-            self._handle(message, fds)
-
-    def wait_executed(self) -> None:
-        """Wait until the program runs: the exec closes the child's end of the channel. Raises its error."""
-        while (received := self.channel.receive()) is not None:
-            self._handle(*received)
-        self.channel.close()
-
-    def start(self) -> None:
-        """Open the gate, and wait until the program runs."""
-        state.open_gate(self.directory)
-        self.wait_executed()
-
-    def destroy(self) -> None:
-        """Kill and reap the process. Idempotent."""
-        try:
-            os.kill(self.pid, 9)
-        except ProcessLookupError:
-            pass
-        try:
-            os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            pass
-        if self._limit is not None:
-            kernelfile.write(*self._limit)
-        self.close()
-
-    def close(self) -> None:
-        """Close the channel and the descriptors. The process goes on."""
-        self.channel.close()
-        for name in ("pidfd", "console"):
-            fd = getattr(self, name)
-            if fd >= 0:
-                os.close(fd)
-                setattr(self, name, -1)
-
-    def _handle(self, message: dict[str, Any], fds: list[int]) -> None:
-        if message["type"] == "console":
-            self.console = fds[0]
-        elif message["type"] == "born":
-            self._follow(message["pid"])
-        elif message["type"] == "full":
-            self._raise_limit(message["message"])
-        elif message["type"] == "error":
-            channels.raise_error(message)
-
-    def _follow(self, pid: int) -> None:
-        """Replace the process by its child, which was born in the pid namespace. The process itself exits."""
-        os.waitpid(self.pid, 0)
-        os.close(self.pidfd)
-        self.pid, self.pidfd = pid, os.pidfd_open(pid)
-        if self._limit is not None:
-            kernelfile.write(*self._limit)
-            self._limit = None
-            self.let_go()
-
-    def _raise_limit(self, message: str) -> None:
-        """Raise pids.max by one until the process exits: it counts itself, and could not fork at the limit."""
-        directory = self.group.directory("pids")
-        limit = kernelfile.read(f"{directory}/pids.max") if directory else "max"
-        if limit == "max" or int(kernelfile.read(f"{directory}/pids.current")) > int(limit):
-            hint = "" if limit == "max" else f"its limit is {limit} (--pids-limit)"
-            raise PyctrError(f"the container cannot have more processes: {message}", hint)
-        self._limit = (f"{directory}/pids.max", limit)
-        kernelfile.write(f"{directory}/pids.max", str(int(limit) + 1))
-        self.let_go()
+    from pyctr_lite.runtime.settings import Settings, Stdio
 
 
 def create_container(
-    bundle: bundles.Bundle, directory: str, stdio: init.Stdio, filters: str
+    bundle: bundles.Bundle,
+    directory: str,
+    stdio: Stdio,
+    filters: str,
+    settings: Settings = ENGINE,
+    group: groups.Group | None = None,
 ) -> tuple[Launched, groups.Group]:
     """Create a bundle's container: its first process, which waits at the gate in `directory`, and its cgroup.
 
-    `filters` is the directory of compiled seccomp profiles (`seccomp.load`).
+    `filters` is the directory of compiled seccomp profiles (`seccomp.load`), `group` the cgroup if the bundle does
+    not decide that. With `Settings.detached` the process ends with its launcher until `Launched.detach`.
     Raises the error of the parent's or the child's step that failed; then nothing is left behind.
     """
     # An exec needs none of these. The last three are for the child, which may not be permitted to read files.
@@ -140,7 +49,7 @@ def create_container(
     create_kinds, join_paths = bundle.namespaces()
     exclusive = bundle.mounts_overlay() and "pid" not in join_paths
     filter = seccomp.load(linux_config.get("seccomp"), filters)
-    group = groups.Group(linux_config.get("cgroupsPath") or f"/pyctr_lite-{os.path.basename(directory)}")
+    group = group or groups.Group(linux_config.get("cgroupsPath") or f"/pyctr_lite-{os.path.basename(directory)}")
     state.make(directory)
     gate = state.wait_at_gate(directory)
     ours, theirs = channels.pair()
@@ -152,10 +61,16 @@ def create_container(
             if enter is not None:
                 enter()
             init.start_container(
-                bundle, directory, theirs, stdio, create_kinds, filter, gate, proc, exclusive=exclusive
+                bundle, directory, theirs, stdio, create_kinds, filter, gate, proc, settings, exclusive=exclusive
             )
 
         init.guarded(theirs, body)
+
+    def run_hooks(pid: int) -> None:
+        from pyctr_lite.runtime import hooks
+
+        for kind in ("prestart", "createRuntime"):
+            hooks.run(kind, config["hooks"].get(kind) or [], {**settings.state, "pid": pid})
 
     launched: Launched | None = None
     try:
@@ -163,7 +78,7 @@ def create_container(
         linux.prctl(linux.PR_SET_DUMPABLE, 0)  # no process inside may read or trace one that enters the container
         group.create()
         pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
-        launched = Launched(pid, pidfd, ours, group, directory)
+        launched = Launched(pid, pidfd, ours, group, directory, run_hooks)
         theirs.close()
         if "user" in create_kinds:
             from pyctr_lite.namespaces import idmap
@@ -202,8 +117,9 @@ def execute_in(
     started: int,
     group: groups.Group,
     spec: dict[str, Any],
-    stdio: init.Stdio,
+    stdio: Stdio,
     filter: seccomp.Filter | None,
+    settings: Settings = ENGINE,
 ) -> Launched:
     """Run one more process in the container whose first process is `pid`.
 
@@ -220,7 +136,7 @@ def execute_in(
         ours.close()
         init.guarded(
             theirs,
-            lambda: init.join_container(spec, theirs, stdio, root_fd, filter, in_user_namespace=inside),
+            lambda: init.join_container(spec, theirs, stdio, root_fd, filter, settings, in_user_namespace=inside),
         )
 
     def before() -> None:

@@ -52,12 +52,12 @@ class Program:
     def execute(self, env: list[str], confine: Callable[[], None]) -> None:
         """Execute the program. Returns only by ProgramError. `confine` is called right before the exec."""
         try:
-            variables = dict(item.split("=", 1) for item in env if "=" in item)
+            environ = variables(env)
             confine()
             if explain.sink is not None:  # before the call, which does not return
                 explain.narrate(f'execve("{self.path}", {self.argv!r})', time.perf_counter_ns())
             if self.by_path:
-                os.execve(self.path, self.argv, variables)
+                os.execve(self.path, self.argv, environ)
             linux.execveat(self.fd, self.chain, env)
         except OSError as error:
             raise self.failure(error) from None
@@ -98,6 +98,11 @@ def find(root_fd: int, cwd: str, name: str, env: list[str]) -> str:
         "list what the image contains: pyctr_lite run IMAGE ls /bin /usr/bin, or give the program's full path",
         127,
     )
+
+
+def variables(env: list[str]) -> dict[str, str]:
+    """Return an environment as a dictionary. Of several values of a variable the last counts."""
+    return dict(item.split("=", 1) for item in env if "=" in item)
 
 
 def open_program(root_fd: int, cwd: str, path: str, argv: list[str], unchanging: str | None = None) -> Program:

@@ -47,12 +47,19 @@ def remove(directory: str) -> None:
 
 
 def wait_at_gate(directory: str) -> int:
-    """Open the gate for the process that is to wait at it, and return the descriptor."""
-    return os.open(f"{directory}/gate", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    """Open the gate for the process that is to wait at it, and return the descriptor.
+
+    For reading and writing: so a `start` that is killed between its open and its write does not end the wait.
+    """
+    return os.open(f"{directory}/gate", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def open_gate(directory: str) -> None:
-    """Let the created process execute its program. Raises ProcessLookupError if no process waits at the gate."""
+def open_gate(directory: str, *, once: bool = False) -> None:
+    """Let the created process execute its program. Raises ProcessLookupError if no process waits at the gate.
+
+    `once` removes the gate, which nobody can open again then, and returns when the exec, or the end of the
+    process, has closed the other end (POLLERR: pipe(7)).
+    """
     try:
         gate = os.open(f"{directory}/gate", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -60,7 +67,15 @@ def open_gate(directory: str) -> None:
             raise ProcessLookupError(errno.ESRCH, "no process waits at the gate", directory) from None
         raise
     with closing(gate):
+        if once:
+            os.unlink(f"{directory}/gate")
         os.write(gate, b"1")
+        if once:
+            import select
+
+            poller = select.poll()
+            poller.register(gate, 0)
+            poller.poll()
 
 
 def start_time(pid: int) -> int:

@@ -17,12 +17,13 @@ RUNNER = f"""
 import json, os, sys
 sys.path.append({str(REPOSITORY)!r})
 from pyctr_lite import errors
-from pyctr_lite.runtime import bundle, init, launch, process, seccomp, state
+from pyctr_lite.runtime import bundle, launch, process, seccomp, state
+from pyctr_lite.runtime.settings import Stdio
 
 directory, run, terminal, then = sys.argv[1:]
 try:
     read = bundle.load(directory)
-    stdio = init.Stdio((0, 1, 2), terminal=bool(terminal), rows=24, columns=80)
+    stdio = Stdio((0, 1, 2), terminal=bool(terminal), rows=24, columns=80)
     launched, group = launch.create_container(read, run, stdio, directory + "/filters")
     try:
         launched.start()
@@ -42,7 +43,7 @@ try:
         filter = seccomp.load(linux.get("seccomp"), directory + "/filters")
         try:
             began = state.start_time(launched.pid)
-            second = launch.execute_in(launched.pid, began, group, spec, init.Stdio((0, 1, 2)), filter)
+            second = launch.execute_in(launched.pid, began, group, spec, Stdio((0, 1, 2)), filter)
             _, status = os.waitpid(second.pid, 0)
             second.close()
         finally:

@@ -90,7 +90,6 @@ def test_a_bind_in_a_user_namespace_is_accepted(tmp_path: Path) -> None:
             add("process", "rlimits", value=[{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]),
             "soft 2 is above hard 1",
         ),
-        (add("hooks", value={"prestart": [{"path": "/x"}]}), "hooks are not supported"),
         (add("linux", "rootfsPropagation", value="sideways"), "unknown rootfsPropagation 'sideways'"),
     ],
 )

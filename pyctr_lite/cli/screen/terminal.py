@@ -84,9 +84,9 @@ def follow(
     """
     loop = _Loop(attachment, stdin, tty, parse_keys(keys))
     if tty and stdin and os.isatty(0):
-        from pyctr_lite.cli.screen import raw
+        from pyctr_lite.linux import rawmode
 
-        loop.saved = raw.mode_of(0)
+        loop.saved = rawmode.mode_of(0)
     detached = False
     try:
         loop.set_raw()
@@ -151,16 +151,16 @@ class _Loop:
     def set_raw(self) -> None:
         """Make the terminal raw if this session needs that and is in the foreground."""
         if self.saved is not None and not _is_in_background():
-            from pyctr_lite.cli.screen import raw
+            from pyctr_lite.linux import rawmode
 
-            raw.set_raw(0, self.saved)
+            rawmode.set_raw(0, self.saved)
 
     def restore(self) -> None:
         """Restore the terminal's mode."""
         if self.saved is not None:
-            from pyctr_lite.cli.screen import raw
+            from pyctr_lite.linux import rawmode
 
-            raw.restore(0, self.saved)
+            rawmode.restore(0, self.saved)
 
     def _stop(self, number: int) -> None:
         """Stop this process by the signal's default action, as job control expects.

@@ -11,7 +11,8 @@ from pyctr_lite.engine.life.pump import MAX_POLL
 from pyctr_lite.engine.state import record
 from pyctr_lite.engine.state.options import ExecOptions
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.runtime import init, launch
+from pyctr_lite.runtime import launch
+from pyctr_lite.runtime.settings import Stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _run(container: Container, command: list[str], deadline: float) -> tuple[int
     """Return the exit code (None if the command was killed at the deadline) and one byte more than MAX_OUTPUT."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     process = execute.process_spec(container, ExecOptions(command))
-    stdio, filter = init.Stdio((-1, writer, writer)), execute.container_filter(container)
+    stdio, filter = Stdio((-1, writer, writer)), execute.container_filter(container)
     pid, start_time = container.state.Pid, container.state.PidStart
     launched = launch.execute_in(pid, start_time, container.group, process, stdio, filter)
     os.close(writer)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.container.container import Container
     from pyctr_lite.engine.life.health_monitor import HealthMonitor
     from pyctr_lite.engine.state.lock import Lock
+    from pyctr_lite.runtime.launched import Launched
 
 
 def fork(
@@ -136,11 +137,10 @@ class Monitor:
         launched.close()
         return self._record_end(pump, group, exit_code(status), time.monotonic() - began)
 
-    def _make_pump(self, launched: launch.Launched, ends: tuple[int, int, int]) -> Pump:
-        options, log = self.container.record.options, None
+    def _make_pump(self, launched: Launched, ends: tuple[int, int, int]) -> Pump:
+        options, log, attributes = self.container.record.options, None, None
         if options.log_driver != "none":
             path = f"{self.container.directory}/log.jsonl"
-            attributes = None
             if not options.log_options.keys().isdisjoint(("env", "env-regex", "labels", "labels-regex", "tag")):
                 from pyctr_lite.engine.log import attributes as log_attributes
 

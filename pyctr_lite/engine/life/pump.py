@@ -15,7 +15,8 @@ import select
 import struct
 import time
 
-from pyctr_lite.runtime import console, init
+from pyctr_lite.runtime import console
+from pyctr_lite.runtime.settings import Stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -242,17 +243,17 @@ class Pump:
         self.clients.append(Client(_socket.socket(fileno=fd), output=False))
 
 
-def make_stdio(tty: bool, stdin: bool, size: tuple[int, int]) -> tuple[init.Stdio, tuple[int, int, int]]:
+def make_stdio(tty: bool, stdin: bool, size: tuple[int, int]) -> tuple[Stdio, tuple[int, int, int]]:
     """Make the descriptors for a process, and the pump's ends of them (-1: the process gets /dev/null)."""
     if tty:
-        return init.Stdio((-1, -1, -1), terminal=True, rows=size[0], columns=size[1]), (-1, -1, -1)
+        return Stdio((-1, -1, -1), terminal=True, rows=size[0], columns=size[1]), (-1, -1, -1)
     child_in, pump_in = os.pipe2(os.O_CLOEXEC) if stdin else (-1, -1)
     pump_out, child_out = os.pipe2(os.O_CLOEXEC)
     pump_err, child_err = os.pipe2(os.O_CLOEXEC)
-    return init.Stdio((child_in, child_out, child_err)), (pump_in, pump_out, pump_err)
+    return Stdio((child_in, child_out, child_err)), (pump_in, pump_out, pump_err)
 
 
-def close_stdio(stdio: init.Stdio) -> None:
+def close_stdio(stdio: Stdio) -> None:
     """Close the process's ends in this process."""
     for fd in stdio.fds:
         if fd >= 0:

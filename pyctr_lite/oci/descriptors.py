@@ -1,0 +1,44 @@
+"""Descriptors and files that a caller and its container share: `--preserve-fds`, LISTEN_FDS, `--pid-file`."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.oci.arguments import Arguments
+
+
+def preserved(arguments: Arguments, process: dict[str, Any]) -> int:
+    """Return how many descriptors from 3 on the program gets: `--preserve-fds`, and those of socket activation.
+
+    With LISTEN_FDS (sd_listen_fds(3)) the program learns of them by its environment: `process` gets LISTEN_FDS and
+    LISTEN_PID. Call it before anything is opened. Raises UsageError if one of them is not open.
+    """
+    count = arguments.number("preserve-fds")
+    for number in range(3, 3 + count):
+        try:
+            os.fstat(number)
+        except OSError:
+            raise UsageError(f"--preserve-fds {count}: descriptor {number} is not open") from None
+    listened = os.environ.get("LISTEN_FDS", "")
+    if not listened.isdecimal() or not int(listened):
+        return count
+    process["env"] = [*(process.get("env") or []), f"LISTEN_FDS={listened}", "LISTEN_PID=1"]
+    return count + int(listened)
+
+
+def write_pid(path: str, pid: int) -> None:
+    """Write a pid, without a newline, under another name first: a reader never sees a part (runc's way)."""
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        os.write(fd, str(pid).encode())
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)

@@ -1,0 +1,79 @@
+"""`delete`: remove a stopped container's cgroup and state."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+
+from pyctr_lite.errors import Conflict, NotFound, PyctrError
+from pyctr_lite.oci import words
+from pyctr_lite.oci.arguments import Option
+from pyctr_lite.oci.containers import Container, Lock
+from pyctr_lite.oci.verbs import kill
+from pyctr_lite.runtime import state as runtime_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.oci.arguments import Arguments
+    from pyctr_lite.oci.main import Context
+
+SUMMARY = "remove a stopped container"
+WORDS = "ID"
+OPTIONS = (Option("force", "kill it if it runs; no error if there is none", short="f"),)
+
+_SECONDS = 10
+"""How long a killed process may take to end."""
+
+
+def act(arguments: Arguments, context: Context) -> int:
+    """Remove a container's cgroup and state, and run its poststop hooks."""
+    id, force = words.one_id(arguments), arguments.on("force")
+    container = Container(context.root, id)
+    try:
+        lock = Lock(container)
+        container = Container.load(context.root, id)
+    except NotFound:
+        if not force:
+            raise
+        runtime_state.remove(container.directory)  # of a `create` that was killed half-way
+        return 0
+    delete(container, context, force=force)
+    lock.release()
+    return 0
+
+
+def delete(container: Container, context: Context, *, force: bool) -> None:
+    """Remove a container, that of a created one too. Raises Conflict if it runs and `force` is not set."""
+    status = container.status()
+    if status not in ("stopped", "created") and not force:
+        raise Conflict(f"cannot delete container {container.id} that is not stopped: {status}", "--force kills it")
+    if status != "stopped":
+        if status == "paused":
+            container.group.thaw()
+        kill.send(container, _signal.SIGKILL)
+        _wait(container)
+    container.group.destroy()
+    hooks = container.config()["hooks"]["poststop"] if "poststop" in container.state["hooks"] else []
+    state = container.hook_state("stopped")
+    runtime_state.remove(container.directory)
+    if hooks:
+        from pyctr_lite.runtime import hooks as hook_runner
+
+        for error in hook_runner.run_all("poststop", hooks, state):
+            context.log.warning(str(error))
+
+
+def _wait(container: Container) -> None:
+    """Wait until the first process has ended. Raises PyctrError if it does not: it is stuck in the kernel."""
+    try:
+        fd = os.pidfd_open(container.pid)
+    except ProcessLookupError:
+        return
+    try:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        if container.alive() and not poller.poll(_SECONDS * 1000):
+            raise PyctrError(f"container {container.id}: process {container.pid} does not end", "is a disk stuck?")
+    finally:
+        os.close(fd)

@@ -1,0 +1,47 @@
+"""`run`: create and start; in the foreground also wait, and delete."""
+
+from __future__ import annotations
+
+from pyctr_lite.oci import creation, words
+from pyctr_lite.oci.arguments import Option
+from pyctr_lite.oci.containers import Lock
+from pyctr_lite.oci.verbs import delete, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.oci.arguments import Arguments
+    from pyctr_lite.oci.main import Context
+
+SUMMARY = "create and start a container, and wait for its end"
+WORDS = "ID"
+OPTIONS = (
+    *creation.OPTIONS,
+    Option("detach", "do not wait for its end", short="d"),
+    Option("keep", "keep its state after its end"),
+    Option("no-subreaper", "do not adopt the container's orphans while waiting"),
+)
+
+
+def act(arguments: Arguments, context: Context) -> int:
+    """Run a container. Returns the exit code of its program, or 0 with `--detach`."""
+    id = words.one_id(arguments)
+    if arguments.on("detach"):
+        start.start(creation.create(id, arguments, context).container)
+        return 0
+    from pyctr_lite.oci import foreground
+    from pyctr_lite.runtime import bundle as bundles
+
+    process = bundles.load(arguments.text("bundle", ".")).config["process"]
+    terminal = bool(process.get("terminal"))
+    caller = foreground.Foreground(terminal=terminal, process=process, subreaper=not arguments.on("no-subreaper"))
+    created = creation.create(id, arguments, context, caller.stdio)
+    container = created.container
+    try:
+        start.start(container)
+        code = caller.run(created.launched)
+    finally:
+        if not arguments.on("keep"):
+            lock = Lock(container)
+            delete.delete(container, context, force=True)
+            lock.release()
+    return code

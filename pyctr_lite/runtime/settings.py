@@ -1,0 +1,55 @@
+"""The settings of one start that are not in the bundle: descriptors, and how to start."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Settings:
+    """Settings of one start besides the bundle. The defaults are the engine's.
+
+    `detached`: the launcher exits once the container waits at the gate (`create` of the OCI runtime), and the gate
+    alone decides; otherwise the container ends with its launcher. `preserve_fds`: the program gets as many
+    descriptors from 3 on as its launcher has them. `pivot` and `new_keyring`: as usual, pivot_root(2) and a
+    session keyring of its own. `state`: the container's state for its hooks (runtime.md, "State").
+    """
+
+    __slots__ = ("detached", "new_keyring", "pivot", "preserve_fds", "state")
+
+    def __init__(
+        self,
+        *,
+        detached: bool = False,
+        preserve_fds: int = 0,
+        pivot: bool = True,
+        new_keyring: bool = True,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self.detached, self.preserve_fds, self.pivot, self.new_keyring = detached, preserve_fds, pivot, new_keyring
+        self.state = state or {}
+
+    def own_state(self) -> dict[str, Any]:
+        """Return the state for a hook that the container's first process calls: with its pid inside, as runc's."""
+        return {**self.state, "pid": os.getpid()}
+
+
+class Stdio:
+    """Descriptors 0, 1 and 2 of the program; with `terminal` they become a pty made inside.
+
+    -1 stands for the container's null device.
+    """
+
+    __slots__ = ("columns", "fds", "rows", "terminal")
+
+    def __init__(
+        self, fds: tuple[int, int, int], *, terminal: bool = False, rows: int = 0, columns: int = 0
+    ) -> None:
+        self.fds, self.terminal, self.rows, self.columns = fds, terminal, rows, columns
+
+
+ENGINE = Settings()
+"""The settings of the engine."""
