@@ -34,6 +34,7 @@ _MODULES = {
     "inotify",
     "kernelfile",
     "mountinfo",
+    "rawmode",
     "scheduling",
     "seccomp",
 }

@@ -21,6 +21,7 @@ __all__ = [
     "join_session_keyring",
     "may_execute",
     "personality",
+    "pidfd_getfd",
     "prctl",
     "setdomainname",
     "sethostname",
@@ -29,7 +30,7 @@ __all__ = [
     "unshare",
 ]
 
-_NR_CLONE3, _NR_CLOSE_RANGE, _NR_FACCESSAT2 = 435, 436, 439
+_NR_CLONE3, _NR_CLOSE_RANGE, _NR_FACCESSAT2, _NR_PIDFD_GETFD = 435, 436, 439, 438
 _NR_CLONE = 220 if os.uname().machine == "aarch64" else 56
 _NR_KEYCTL, _NR_PERSONALITY, _NR_SIGNALFD4 = (219, 92, 74) if os.uname().machine == "aarch64" else (250, 135, 289)
 _NR_EXECVEAT, _NR_RT_SIGACTION = (281, 134) if os.uname().machine == "aarch64" else (322, 13)
@@ -103,6 +104,14 @@ def may_execute(fd: int) -> bool:
     flags = constants.AT_EMPTY_PATH | constants.AT_EACCESS
     result: int = call.syscall(_NR_FACCESSAT2, fd, b"", os.X_OK, flags)
     return result == 0
+
+
+def pidfd_getfd(pidfd: int, number: int) -> int:
+    """Return a copy of another process's descriptor, close-on-exec (pidfd_getfd(2)).
+
+    Fails with EPERM if the caller may not trace the process, EBADF if it has no such descriptor.
+    """
+    return call.look("pidfd_getfd", None, call.syscall, _NR_PIDFD_GETFD, pidfd, number, 0)
 
 
 def unshare(flags: int) -> None:

@@ -15,8 +15,8 @@ import select
 
 from pyctr_lite import linux
 from pyctr_lite.linux import explain
-from pyctr_lite.runtime import attributes, console, program
 from pyctr_lite.runtime import channel as channels
+from pyctr_lite.runtime import console, process, program
 from pyctr_lite.runtime.launched import wait_for_launcher
 from pyctr_lite.runtime.start import Start
 
@@ -100,7 +100,6 @@ def start_container(
         _hand_over_console(channel, master, stdio)
     sysctls.write((config.get("linux") or {}).get("sysctl") or {})
     root.make_directory(config["process"]["cwd"])
-    attributes.set_exec_labels(config["process"])
     if not inside:
         wait_for_launcher(channel)
     if bundle.has_hooks("prestart", "createRuntime", "createContainer"):
@@ -108,6 +107,7 @@ def start_container(
         wait_for_launcher(channel)  # it runs the hooks of the runtime's namespaces
         if bundle.has_hooks("createContainer"):
             hooks.run("createContainer", config["hooks"]["createContainer"], settings.own_state())
+    process.set_exec_labels(config["process"])
     root.enter()
     start = Start(config["process"], root.root_fd, stdio, slave, filter)
     start.find_program()
@@ -123,8 +123,7 @@ def start_container(
     if proc >= 0:
         start.be_born_inside(channel, wait)
     start.install_descriptors()
-    wait()
-    start.execute(unchanging=bundle.init if exclusive else None)
+    start.execute(channel, wait, unchanging=bundle.init if exclusive else None)
 
 
 def join_container(

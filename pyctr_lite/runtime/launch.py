@@ -12,8 +12,8 @@ import os
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.namespaces import create, join, kinds
-from pyctr_lite.runtime import attributes, init, process, seccomp, state
 from pyctr_lite.runtime import channel as channels
+from pyctr_lite.runtime import init, process, seccomp, state
 from pyctr_lite.runtime.launched import Launched
 from pyctr_lite.runtime.settings import ENGINE
 
@@ -79,6 +79,7 @@ def create_container(
         group.create()
         pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
         launched = Launched(pid, pidfd, ours, group, directory, run_hooks)
+        launched.deliver_listener(filter, settings.state)
         theirs.close()
         if "user" in create_kinds:
             from pyctr_lite.namespaces import idmap
@@ -98,7 +99,7 @@ def create_container(
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
         launched.let_go()
         launched.wait_created()
-        attributes.set_attributes(launched.pid, config["process"])  # it has entered its group by now
+        process.set_attributes(launched.pid, config["process"])  # it has entered its group by now
     except BaseException:
         if launched is not None:
             launched.destroy()
@@ -140,7 +141,7 @@ def execute_in(
         )
 
     def before() -> None:
-        attributes.prepare_exec(spec, lambda: group.enter(born_in_v2=born_in >= 0))
+        process.prepare_exec(spec, lambda: group.enter(born_in_v2=born_in >= 0))
         if inside:
             process.raise_hard_limits(0, spec)
         channels.seal_imports()  # once the stage has joined the mount namespace, `/` is the container's root
@@ -158,6 +159,7 @@ def execute_in(
         born_in = -1 if place is None else place
         stage = create.spawn_joined(0, child, targets, before=before, cgroup_fd=place, stay=True)
         launched = Launched(*stage, ours, group)
+        launched.deliver_listener(filter, settings.state)
         theirs.close()
         launched.wait_executed()
     except BaseException:

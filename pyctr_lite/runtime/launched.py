@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctr_lite.cgroups import group as groups
+    from pyctr_lite.runtime import seccomp, seccomp_listener
 
 
 class Launched:
@@ -31,10 +32,18 @@ class Launched:
     ) -> None:
         self.pid, self.pidfd, self.channel, self.group, self.directory = pid, pidfd, channel, group, directory
         self._run_hooks = run_hooks
+        self._delivery: seccomp_listener.Delivery | None = None
         self.console = -1
         """The master of its terminal, -1 without one."""
         self._limit: tuple[str, str] | None = None
         """The file of a raised limit and its old value, to be restored when the process in between has exited."""
+
+    def deliver_listener(self, filter: seccomp.Filter | None, state: dict[str, Any]) -> None:
+        """Send the listener of the filter, if it has one, to its agent as soon as the process announces it."""
+        if filter is not None and filter.listens:
+            from pyctr_lite.runtime import seccomp_listener
+
+            self._delivery = seccomp_listener.Delivery(filter, state)
 
     def let_go(self) -> None:
         """Let the process go on: the launcher has done its part (`init.wait_for_launcher`)."""
@@ -102,6 +111,8 @@ class Launched:
         elif message["type"] == "built":
             self._run_hooks(self.pid)
             self.let_go()
+        elif message["type"] == "listening" and self._delivery is not None:
+            self._delivery.announced(self.pidfd, message["fd"], self.pid, forks=message["forks"])
         elif message["type"] == "full":
             self._raise_limit(message["message"])
         elif message["type"] == "error":
@@ -112,6 +123,8 @@ class Launched:
         os.waitpid(self.pid, 0)
         os.close(self.pidfd)
         self.pid, self.pidfd = pid, os.pidfd_open(pid)
+        if self._delivery is not None:
+            self._delivery.born(pid)
         if self._limit is not None:
             kernelfile.write(*self._limit)
             self._limit = None

@@ -11,14 +11,15 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.linux import explain
+from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.linux import explain, kernelfile
 from pyctr_lite.rootfs import target
 from pyctr_lite.runtime import capabilities
 from pyctr_lite.runtime import seccomp as seccomps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -67,6 +68,68 @@ def prepare(process: dict[str, Any]) -> None:
         from pyctr_lite.runtime import scheduling  # noqa: F401
     if process.get("apparmorProfile") or process.get("selinuxLabel"):
         from pyctr_lite.runtime import labels  # noqa: F401
+
+
+_MAX_CPUS = 1024
+"""As many as a cpu_set_t has (CPU_SET(3))."""
+
+
+def set_attributes(pid: int, process: dict[str, Any]) -> None:
+    """Set the OOM score and the scheduling of a process (0: the caller) that has just entered its cgroup.
+
+    It may run on every CPU that its cgroup allows: the affinity of the runtime's caller is not the container's
+    (so do runc and crun). Raises PyctrError if the kernel refuses a value.
+    """
+    _set_oom_score(pid or "self", process)
+    try:
+        os.sched_setaffinity(pid, range(_MAX_CPUS))
+    except OSError:
+        pass  # no CPU of the cgroup is online, or the process has exited: later steps report that
+    if process.get("scheduler") or process.get("ioPriority"):
+        from pyctr_lite.runtime import scheduling
+
+        scheduling.set_early(pid, process)
+
+
+def prepare_exec(process: dict[str, Any], enter_group: Callable[[], None]) -> None:
+    """Set what an exec's process sets for itself, or for its children, before it enters the container.
+
+    `enter_group` moves the caller into the cgroup. Raises PyctrError if the kernel refuses a value.
+    """
+    _set_affinity("initial", process)
+    enter_group()
+    set_attributes(0, process)
+    _set_affinity("final", process)
+    set_exec_labels(process)
+
+
+def set_exec_labels(process: dict[str, Any]) -> None:
+    """Set the AppArmor profile or SELinux label of the program. Only while /proc is the host's (`labels`)."""
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        from pyctr_lite.runtime import labels  # `prepare` has imported it
+
+        labels.set_exec_labels(process)
+
+
+def _set_oom_score(pid: int | str, process: dict[str, Any]) -> None:
+    """Set a process's OOM score, -1000 to 1000 (proc_pid_oom_score_adj(5)). Raises PyctrError if not permitted."""
+    score = process.get("oomScoreAdj")
+    if score is None:
+        return
+    try:
+        kernelfile.write(f"/proc/{pid}/oom_score_adj", str(score))
+    except PermissionError:
+        raise PyctrError(
+            f"--oom-score-adj {score}: not permitted here",
+            "lowering the score needs CAP_SYS_RESOURCE, which this machine does not give",
+        ) from None
+
+
+def _set_affinity(when: str, process: dict[str, Any]) -> None:
+    if process.get("execCPUAffinity"):
+        from pyctr_lite.runtime import scheduling  # `prepare` has imported it
+
+        scheduling.set_affinity(when, process)
 
 
 def forks_only_before(process: dict[str, Any]) -> bool:
@@ -175,24 +238,6 @@ def no_working_directory(cwd: str, error: OSError) -> InvalidArgument:
     """Return the error for a working directory that cannot be created or entered."""
     text = os.strerror(error.errno or 0).lower()
     return InvalidArgument(f"working directory {cwd}: {text}", "-w takes a directory inside the container")
-
-
-def with_home(root_fd: int, env: list[str], uid: int) -> list[str]:
-    """Return the environment with each variable once, and HOME from the root's own /etc/passwd unless it is set.
-
-    The last value of a variable counts; an empty HOME counts as none (so does runc).
-    """
-    last = {item.partition("=")[0]: item for item in env}
-    if last.get("HOME", "HOME=") != "HOME=":
-        return list(last.values())
-    last.pop("HOME", None)
-    env, home = list(last.values()), "/"
-    for line in target.read_text(root_fd, "/etc/passwd").splitlines():
-        fields = line.split(":")
-        if len(fields) >= 6 and fields[2] == str(uid):
-            home = fields[5] or "/"
-            break
-    return [*env, f"HOME={home}"]
 
 
 def open_null(root_fd: int) -> int:

@@ -100,6 +100,24 @@ def find(root_fd: int, cwd: str, name: str, env: list[str]) -> str:
     )
 
 
+def with_home(root_fd: int, env: list[str], uid: int) -> list[str]:
+    """Return the environment with each variable once, and HOME from the root's own /etc/passwd unless it is set.
+
+    The last value of a variable counts; an empty HOME counts as none (so does runc).
+    """
+    last = {item.partition("=")[0]: item for item in env}
+    if last.get("HOME", "HOME=") != "HOME=":
+        return list(last.values())
+    last.pop("HOME", None)
+    env, home = list(last.values()), "/"
+    for line in target.read_text(root_fd, "/etc/passwd").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[2] == str(uid):
+            home = fields[5] or "/"
+            break
+    return [*env, f"HOME={home}"]
+
+
 def variables(env: list[str]) -> dict[str, str]:
     """Return an environment as a dictionary. Of several values of a variable the last counts."""
     return dict(item.split("=", 1) for item in env if "=" in item)

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite import jsonfile, linux
+from pyctr_lite import errors, jsonfile, linux
 from pyctr_lite.digest import sha256
 from pyctr_lite.linux import constants, explain, seccomp
 from pyctr_lite.runtime import channel as channels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-_FLAGS = {
-    "SECCOMP_FILTER_FLAG_TSYNC": constants.SECCOMP_FILTER_FLAG_TSYNC,
+FLAGS = {
+    "SECCOMP_FILTER_FLAG_TSYNC": 0,  # for the other threads, of which there are none (so does runc)
     "SECCOMP_FILTER_FLAG_LOG": constants.SECCOMP_FILTER_FLAG_LOG,
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": constants.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": constants.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
 }
-
 
 _ALLOWS_START = 1 << 32
 """A bit beside the flags in the header of a cached program: `Filter.allows_start`."""
@@ -32,17 +33,28 @@ _ALLOWS_START = 1 << 32
 class Filter:
     """A BPF program and the flags to install it with.
 
-    `allows_start`: it allows every system call that a process makes between its start and its exec.
+    `allows_start`: it allows every system call that a process makes between its start and its exec. With `listens`
+    it asks an agent, whose socket is `listener_path`, about some calls (`seccomp_listener`).
     """
 
-    __slots__ = ("allows_start", "flags", "program")
+    __slots__ = ("allows_start", "announce", "flags", "listener_metadata", "listener_path", "program")
 
     def __init__(self, program: bytes, flags: int, *, allows_start: bool = False) -> None:
         self.program, self.flags, self.allows_start = program, flags, allows_start
+        self.listener_path = self.listener_metadata = ""
+        self.announce: Callable[[int], None] = lambda fd: None
+        """Called after the installation with the listener's descriptor. May only call write(2)."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether the filter has a listener."""
+        return bool(self.flags & constants.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 
     def install(self) -> None:
-        """Install the filter for the caller. A filter cannot be removed."""
-        seccomp.set_mode_filter(self.program, self.flags)
+        """Install the filter for the caller, and announce its listener. A filter cannot be removed."""
+        fd = seccomp.set_mode_filter(self.program, self.flags)
+        if self.listens:
+            self.announce(fd)
 
 
 def load(profile: dict[str, Any] | jsonfile.RawJson | None, cache: str) -> Filter | None:
@@ -55,7 +67,7 @@ def load(profile: dict[str, Any] | jsonfile.RawJson | None, cache: str) -> Filte
     if not profile:
         return None
     text = profile if isinstance(profile, jsonfile.RawJson) else jsonfile.dumps(profile)
-    digest = sha256(f"2\n{os.uname().release}\n{text}".encode()).hexdigest()
+    digest = sha256(f"3\n{os.uname().release}\n{text}".encode()).hexdigest()
     path = f"{cache}/{digest}"
     try:
         content = _read(path)
@@ -64,7 +76,14 @@ def load(profile: dict[str, Any] | jsonfile.RawJson | None, cache: str) -> Filte
         content = _read(path)
     header = int.from_bytes(content[: seccomp.INSTRUCTION_BYTES], "little")
     allows_start = bool(header & _ALLOWS_START)
-    return Filter(content[seccomp.INSTRUCTION_BYTES :], header & ~_ALLOWS_START, allows_start=allows_start)
+    filter = Filter(content[seccomp.INSTRUCTION_BYTES :], header & ~_ALLOWS_START, allows_start=allows_start)
+    if filter.listens:
+        parsed = jsonfile.loads(text)
+        filter.listener_path, filter.listener_metadata = (
+            parsed["listenerPath"],
+            parsed.get("listenerMetadata") or "",
+        )
+    return filter
 
 
 def _read(path: str) -> bytes:
@@ -88,9 +107,13 @@ def _compile(text: str, path: str) -> None:
     names = ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"] if flags is None else flags  # runc's default
     mask = 0
     for name in names:
-        if name not in _FLAGS:
+        if name not in FLAGS:
             raise seccomp_compiler.unsupported(f"flag {name!r}")
-        mask |= _FLAGS[name]
+        mask |= FLAGS[name]
+    if seccomp_compiler.listens(profile):
+        mask |= constants.SECCOMP_FILTER_FLAG_NEW_LISTENER
+    elif mask & constants.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV:
+        raise errors.InvalidArgument("seccomp: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs SCMP_ACT_NOTIFY")
     program = seccomp_compiler.compile(profile)
     if seccomp_compiler.allows_start(program):
         mask |= _ALLOWS_START

@@ -33,6 +33,7 @@ _ACTIONS = {
     "SCMP_ACT_TRAP": pyseccomp.TRAP,
     "SCMP_ACT_ALLOW": pyseccomp.ALLOW,
     "SCMP_ACT_LOG": pyseccomp.LOG,
+    "SCMP_ACT_NOTIFY": pyseccomp.NOTIFY,
 }
 _WITH_NUMBER = {"SCMP_ACT_ERRNO": pyseccomp.ERRNO, "SCMP_ACT_TRACE": pyseccomp.TRACE}
 _COMPARISONS = {
@@ -41,6 +42,8 @@ _COMPARISONS = {
 _ARCHITECTURES = {
     "SCMP_ARCH_" + name: number for name, number in vars(pyseccomp.Arch).items() if not name.startswith("_")
 }
+_UNKNOWN_ARCHITECTURES = {"SCMP_ARCH_" + name for name in ("LOONGARCH64", "M68K", "SH", "SHEB")}
+"""Of the spec, but not of every libseccomp: no machine that it supports can make their calls."""
 _PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
 _UNKNOWN = -1
 """libseccomp's number for an unknown name; other negative numbers are calls that an architecture lacks."""
@@ -60,13 +63,11 @@ def compile(profile: dict[str, Any]) -> bytes:
 
     Raises InvalidArgument for an unknown action, comparison or architecture.
     """
-    for name in ("listenerPath", "listenerMetadata"):
-        if profile.get(name):
-            raise unsupported(name)
+    _check_listener(profile)
     default = _action(profile.get("defaultAction"), profile.get("defaultErrnoRet"))
     architectures = [pyseccomp.system_arch()]
     for name in profile.get("architectures") or []:
-        if (number := _architecture(name)) not in architectures:
+        if name not in _UNKNOWN_ARCHITECTURES and (number := _architecture(name)) not in architectures:
             architectures.append(number)
     made = pyseccomp.SyscallFilter(default)
     made.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, _BINARY_TREE)
@@ -86,7 +87,33 @@ def compile(profile: dict[str, Any]) -> bytes:
     return _newer_calls(names, architectures) + program
 
 
+def listens(profile: dict[str, Any]) -> bool:
+    """Return whether a profile asks an agent about some calls (SCMP_ACT_NOTIFY, seccomp_unotify(2))."""
+    rules = [profile, *(profile.get("syscalls") or [])]
+    return any("SCMP_ACT_NOTIFY" in (rule.get("action"), rule.get("defaultAction")) for rule in rules)
+
+
+def _check_listener(profile: dict[str, Any]) -> None:
+    """Refuse a profile whose agent could not be reached, or would be asked before it can answer (so does runc)."""
+    if profile.get("listenerMetadata") and not profile.get("listenerPath"):
+        raise InvalidArgument("seccomp: listenerMetadata without listenerPath")
+    if not listens(profile):
+        return
+    if not profile.get("listenerPath"):
+        raise InvalidArgument("seccomp: SCMP_ACT_NOTIFY needs a listenerPath", "the UNIX socket of the agent")
+    if profile.get("defaultAction") == "SCMP_ACT_NOTIFY":
+        raise InvalidArgument("seccomp: SCMP_ACT_NOTIFY cannot be used as default action")
+    for rule in profile.get("syscalls") or []:
+        if rule.get("action") == "SCMP_ACT_NOTIFY" and "write" in (rule.get("names") or []):
+            raise InvalidArgument(
+                "seccomp: SCMP_ACT_NOTIFY cannot be used for the write syscall",
+                "the process announces the listener by write(2), before the agent has it",
+            )
+
+
 def _action(name: Any, number: int | None) -> int:
+    if number is not None and name not in _WITH_NUMBER:
+        raise InvalidArgument(f"seccomp: errnoRet {number}: {name} has no errno", "only ERRNO and TRACE have one")
     if name in _WITH_NUMBER:
         return int(_WITH_NUMBER[name](errno.EPERM if number is None else number))
     if name not in _ACTIONS:

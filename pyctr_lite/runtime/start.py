@@ -39,14 +39,34 @@ class Start:
     def find_program(self) -> None:
         """Enter the working directory and find the program. As root, like runc."""
         uid = (self.spec.get("user") or {}).get("uid", 0)
-        self.env = process.with_home(self.root_fd, self.spec.get("env") or [], uid)
+        self.env = program.with_home(self.root_fd, self.spec.get("env") or [], uid)
         self.cwd = process.enter_directory(self.root_fd, self.spec["cwd"])
         self.path = program.find(self.root_fd, self.cwd, self.spec["args"][0], self.env)
 
-    def execute(self, *, unchanging: str | None) -> None:
-        """Become the user, and execute. Returns only by an error. `unchanging` is as in `program.open_program`."""
+    def execute(self, channel: channels.Channel, wait: Callable[[], None], *, unchanging: str | None) -> None:
+        """Wait, become the user, and execute. Returns only by an error.
+
+        `unchanging` is as in `program.open_program`. A filter with a listener is installed before the wait: after
+        it, no launcher is left that could send the listener to its agent.
+        """
+        self._announce_by(channel, forks=False)
+        if self._listens:
+            found = self._become(unchanging)
+            process.confine(self.spec, self.filter)
+            wait()
+            found.execute(self.env, self._run_hooks)
+        wait()
         found = self._become(unchanging)
         found.execute(self.env, self._confine)
+
+    @property
+    def _listens(self) -> bool:
+        return self.filter is not None and self.filter.listens
+
+    def _announce_by(self, channel: channels.Channel, *, forks: bool) -> None:
+        """Let the filter announce its listener to the launcher: now, or for the child if the caller `forks`."""
+        if self.filter is not None:
+            self.filter.announce = lambda fd: channel.write({"type": "listening", "fd": fd, "forks": forks})
 
     def _confine(self) -> None:
         process.confine(self.spec, self.filter)
@@ -66,6 +86,7 @@ class Start:
         self.install_descriptors(controlling=False)
         found = self._become(None)
         reader, writer = os.pipe2(os.O_CLOEXEC)
+        self._announce_by(channel, forks=early)
         if early:
             process.confine(self.spec, self.filter)
         pid, full = self._fork(channel)
@@ -79,8 +100,10 @@ class Start:
         os.setsid()
         if self.stdio.terminal:
             console.make_controlling()
+        if self._listens and not early:
+            process.confine(self.spec, self.filter)
         wait()
-        found.execute(self.env, self._run_hooks if early else self._confine)
+        found.execute(self.env, self._run_hooks if early or self._listens else self._confine)
 
     def install_descriptors(self, *, controlling: bool = True) -> None:
         """Install the program's stdin, stdout and stderr, and close the launcher's.

@@ -12,8 +12,9 @@ def namespace(name: str) -> str:
     path = _path(name)
     if ".." in path.split("/"):
         return ""
-    if path.startswith("net/"):
-        return "network"
+    for prefix, kind in (("net/", "network"), ("user/", "user")):
+        if path.startswith(prefix):
+            return kind
     if path.startswith("fs/mqueue/") or path in [f"kernel/{item}" for item in _IPC]:
         return "ipc"
     return "uts" if path in ("kernel/hostname", "kernel/domainname") else ""

@@ -29,6 +29,7 @@ from tests.conftest import REPOSITORY
         (lambda: linux.move_mount(-1, "", -1, "", 0, shown="/x"), errno.ENOENT, "move_mount", "/x"),
         (lambda: linux.mount_setattr(linux.AT_FDCWD, "/no", 0, set=1), errno.ENOENT, "mount_setattr", "/no"),
         (lambda: linux.setns(-1), errno.EBADF, "setns", None),
+        (lambda: linux.pidfd_getfd(-1, 0), errno.EBADF, "pidfd_getfd", None),
         (lambda: linux.unshare(0x1), errno.EINVAL, "unshare", None),
         (lambda: linux.clone3(1), errno.EINVAL, "clone3", None),
         (lambda: linux.execveat(-1, ["x"], []), errno.EBADF, "execveat", None),

@@ -18,13 +18,14 @@ import json, os, sys
 sys.path.append({str(REPOSITORY)!r})
 from pyctr_lite import errors
 from pyctr_lite.runtime import bundle, launch, process, seccomp, state
-from pyctr_lite.runtime.settings import Stdio
+from pyctr_lite.runtime.settings import Settings, Stdio
 
 directory, run, terminal, then = sys.argv[1:]
 try:
     read = bundle.load(directory)
     stdio = Stdio((0, 1, 2), terminal=bool(terminal), rows=24, columns=80)
-    launched, group = launch.create_container(read, run, stdio, directory + "/filters")
+    about = {{"ociVersion": "1.3.0", "id": "box", "status": "creating", "bundle": directory}}
+    launched, group = launch.create_container(read, run, stdio, directory + "/filters", Settings(state=about))
     try:
         launched.start()
     except BaseException:
@@ -43,7 +44,9 @@ try:
         filter = seccomp.load(linux.get("seccomp"), directory + "/filters")
         try:
             began = state.start_time(launched.pid)
-            second = launch.execute_in(launched.pid, began, group, spec, Stdio((0, 1, 2)), filter)
+            about |= {{"status": "running", "pid": launched.pid}}
+            settings = Settings(state=about)
+            second = launch.execute_in(launched.pid, began, group, spec, Stdio((0, 1, 2)), filter, settings)
             _, status = os.waitpid(second.pid, 0)
             second.close()
         finally:

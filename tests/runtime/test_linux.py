@@ -235,6 +235,31 @@ def test_time_offsets_move_the_clocks(box: Box) -> None:
     assert float(box.shell("cut -d' ' -f1 /proc/uptime")) - ours < 1000
 
 
+def test_an_exec_has_the_containers_clocks(box: Box) -> None:
+    box.linux["namespaces"].append({"type": "time"})
+    box.linux["timeOffsets"] = {"monotonic": {"secs": 7881, "nanosecs": 2718281}, "boottime": {"secs": 86400}}
+    offsets = box.exec("cat /proc/self/timens_offsets").split()
+    assert offsets == ["monotonic", "7881", "2718281", "boottime", "86400", "0"]
+    with holder("--time", "--boottime", "5000") as pid:
+        box.join("time", f"/proc/{pid}/ns/time")
+        box.linux["timeOffsets"] = None
+        assert box.shell("cat /proc/self/timens_offsets").split()[3:] == ["boottime", "5000", "0"]
+
+
+def test_several_id_maps_hold_for_an_exec_too(box: Box) -> None:
+    in_user_namespace(box)
+    maps = [{"containerID": 0, "hostID": 100000, "size": 10}, {"containerID": 1000, "hostID": 300000, "size": 1}]
+    box.linux.update(uidMappings=maps, gidMappings=maps[::-1])
+    script = "id; cat /proc/self/setgroups; cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '"
+    shown = "allow\n 0 100000 10\n 1000 300000 1\n 1000 300000 1\n 0 100000 10\n"
+    box.process["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [9]}
+    assert box.shell(script) == f"uid=1000 gid=1000 groups=9\n{shown}"
+    user = {"uid": 5, "gid": 1000, "additionalGids": [0, 1000]}
+    assert box.exec(script, user=user) == f"uid=5 gid=1000 groups=0,1000\n{shown}"
+    box.process["user"] = {"uid": 10, "gid": 0}
+    assert "10:0 has no id" in box.fails("true")["message"]
+
+
 def test_mounts_on_a_read_only_root_stay_writable(box: Box) -> None:
     box.config["root"]["readonly"] = True
     script = (

@@ -71,6 +71,10 @@ def test_a_profile_is_compiled_once_and_cached(box: Box) -> None:
     [
         ({"defaultAction": "SCMP_ACT_SING"}, "action 'SCMP_ACT_SING'"),
         ({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_FLY"]}, "FLAG_FLY"),
+        (
+            {"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]},
+            "WAIT_KILLABLE_RECV needs SCMP_ACT_NOTIFY",
+        ),
     ],
 )
 def test_a_wrong_profile_is_refused_before_anything_runs(box: Box, profile: dict[str, Any], message: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pyctr_lite.engine.bundle import seccomp_profile
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.runtime import seccomp_compiler
+from pyctr_lite.runtime import features, seccomp_compiler
 
 Arch = pyseccomp.Arch
 EPERM, ENOSYS = pyseccomp.ERRNO(errno.EPERM), pyseccomp.ERRNO(errno.ENOSYS)
@@ -108,6 +108,10 @@ def compiled(**profile: Any) -> bytes:
     return seccomp_compiler.compile({"architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"], **profile})
 
 
+def rule(action: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [name], "action": action, **more}]}
+
+
 def test_actions_errnos_and_conditions_follow_the_spec() -> None:
     rules = [
         {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5},
@@ -138,6 +142,58 @@ def test_actions_errnos_and_conditions_follow_the_spec() -> None:
     assert result_of(program, 5000, arch) == pyseccomp.ALLOW  # the default applies to newer calls, too
 
 
+@pytest.mark.parametrize(
+    ("operator", "holds", "fails"),
+    [
+        ("NE", [6, 8, 1 << 40], [7]),
+        ("LT", [0, 6], [7, 8, 1 << 40]),
+        ("LE", [0, 7], [8, 1 << 40]),
+        ("EQ", [7], [6, 1 << 32 | 7]),
+        ("GE", [7, 8, 1 << 40], [6]),
+        ("GT", [8, 1 << 40], [6, 7]),
+    ],
+)
+def test_every_operator_compares_all_64_bits(operator: str, holds: list[int], fails: list[int]) -> None:
+    condition = {"index": 2, "value": 7, "op": f"SCMP_CMP_{operator}"}
+    program = compiled(
+        defaultAction="SCMP_ACT_ALLOW",
+        syscalls=[{"names": ["dup3"], "action": "SCMP_ACT_ERRNO", "args": [condition]}],
+    )
+    assert {result(program, "dup3", Arch.X86_64, 0, 0, value) for value in holds} == {EPERM}
+    assert {result(program, "dup3", Arch.X86_64, 0, 0, value) for value in fails} == {pyseccomp.ALLOW}
+
+
+def test_a_masked_comparison_and_the_actions_with_a_listener_or_a_tracer() -> None:
+    masked = {"index": 0, "value": 0xF0, "valueTwo": 0x30, "op": "SCMP_CMP_MASKED_EQ"}
+    program = compiled(
+        defaultAction="SCMP_ACT_ALLOW",
+        listenerPath="/x",
+        architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_SHEB"],
+        syscalls=[
+            {"names": ["dup3"], "action": "SCMP_ACT_NOTIFY", "args": [masked]},
+            {"names": ["mkdir"], "action": "SCMP_ACT_TRACE", "errnoRet": 7},
+            {"names": ["rmdir"], "action": "SCMP_ACT_TRACE"},
+            {"names": ["chdir"], "action": "SCMP_ACT_KILL_THREAD"},
+        ],
+    )
+    assert result(program, "dup3", Arch.X86_64, 0x1234_0035) == pyseccomp.NOTIFY
+    assert result(program, "dup3", Arch.X86_64, 0x45) == pyseccomp.ALLOW
+    assert result(program, "mkdir", Arch.X86_64) == pyseccomp.TRACE(7)
+    assert result(program, "rmdir", Arch.X86_64) == pyseccomp.TRACE(errno.EPERM)
+    assert result(program, "chdir", Arch.X86_64) == pyseccomp.KILL_THREAD
+
+
+def test_the_features_are_those_of_the_compiler() -> None:
+    described = features.describe()["seccomp"]
+    actions = {*seccomp_compiler._ACTIONS, *seccomp_compiler._WITH_NUMBER}
+    assert set(described["actions"]) == actions
+    assert set(described["operators"]) == set(seccomp_compiler._COMPARISONS)
+    names = {*seccomp_compiler._ARCHITECTURES, *seccomp_compiler._UNKNOWN_ARCHITECTURES} - {"SCMP_ARCH_NATIVE"}
+    assert set(described["archs"]) == names
+    assert "SECCOMP_FILTER_FLAG_LOG" in described["supportedFlags"]
+    assert not features.is_supported(1 << 20)
+
+
 def test_a_newer_call_gets_enosys_unless_the_default_is_to_allow() -> None:
     rules = [{"names": ["read", "openat2"], "action": "SCMP_ACT_ALLOW"}]
     for default_action, newer in (("SCMP_ACT_ERRNO", ENOSYS), ("SCMP_ACT_KILL", ENOSYS)):
@@ -156,9 +212,13 @@ def test_a_newer_call_gets_enosys_unless_the_default_is_to_allow() -> None:
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
-        ({"defaultAction": "SCMP_ACT_NOTIFY"}, "action 'SCMP_ACT_NOTIFY'"),
+        ({"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/x"}, "NOTIFY cannot be used as default action"),
+        ({**rule("SCMP_ACT_NOTIFY", "read")}, "SCMP_ACT_NOTIFY needs a listenerPath"),
+        ({**rule("SCMP_ACT_NOTIFY", "write"), "listenerPath": "/x"}, "cannot be used for the write syscall"),
+        ({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}, "listenerMetadata without listenerPath"),
+        ({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}, "errnoRet 1: SCMP_ACT_ALLOW has no errno"),
+        ({**rule("SCMP_ACT_LOG", "read", errnoRet=0)}, "errnoRet 0: SCMP_ACT_LOG has no errno"),
         ({}, "action None"),
-        ({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x"}, "listenerPath"),
         (
             {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_PDP11"]},
             "architecture 'SCMP_ARCH_PDP11'",

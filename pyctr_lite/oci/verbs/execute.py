@@ -10,7 +10,7 @@ from pyctr_lite.errors import Conflict, InvalidArgument, UsageError
 from pyctr_lite.formats import number as numbers
 from pyctr_lite.oci import console, containers, descriptors
 from pyctr_lite.oci.arguments import Option
-from pyctr_lite.runtime import launch, seccomp
+from pyctr_lite.runtime import capabilities, launch, seccomp
 from pyctr_lite.runtime import process as processes
 from pyctr_lite.runtime.settings import Settings, Stdio
 
@@ -60,7 +60,9 @@ def act(arguments: Arguments, context: Context) -> int:
     _require_running(container, arguments)
     config = container.config()
     process = processes.inherit(_process(arguments, args, config), config.get("linux") or {})
-    settings = Settings(preserve_fds=descriptors.preserved(arguments, process))
+    settings = Settings(
+        preserve_fds=descriptors.preserved(arguments, process), state=container.hook_state("running")
+    )
     detach, terminal = arguments.on("detach"), bool(process.get("terminal"))
     socket = arguments.text("console-socket")
     foreground = not detach and not socket
@@ -137,9 +139,7 @@ def _process(arguments: Arguments, args: list[str], config: dict[str, Any]) -> d
     if gids := arguments.all("additional-gids"):
         process["user"]["additionalGids"] = [_id("--additional-gids", gid) for gid in gids]
     if names := arguments.all("cap"):
-        given = process.get("capabilities") or {}
-        sets = ("bounding", "effective", "permitted")
-        process["capabilities"] = {**given, **{kind: [*(given.get(kind) or []), *names] for kind in sets}}
+        process["capabilities"] = capabilities.add(process.get("capabilities") or {}, names)
     if arguments.given("no-new-privs"):
         process["noNewPrivileges"] = arguments.on("no-new-privs")
     for option, name in (("apparmor", "apparmorProfile"), ("process-label", "selinuxLabel")):

@@ -8,7 +8,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.errors import UsageError
 from pyctr_lite.namespaces import kinds
 from pyctr_lite.oci import main
-from pyctr_lite.runtime import capabilities
+from pyctr_lite.runtime import features as process_features
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ def features() -> dict[str, Any]:
         "hooks": list(hooks.KINDS),
         "linux": {
             "namespaces": sorted({kind.oci for kind in kinds.BY_NAME.values()}),
-            "capabilities": [f"CAP_{name}" for name in capabilities.NAMES],
+            **process_features.describe(),
             "cgroup": {"v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True},
-            "seccomp": {"enabled": True},
-            "apparmor": {"enabled": True},
-            "selinux": {"enabled": True},
             "intelRdt": {"enabled": os.path.isdir("/sys/fs/resctrl")},
             "mountExtensions": {"idmap": {"enabled": True}},
         },
