@@ -117,8 +117,21 @@ class Container:
         return {name: described[name] for name in names if name in described}
 
     def write(self) -> None:
-        """Write state.json, atomically."""
-        jsonfile.write(f"{self.directory}/state.json", self.state)
+        """Write state.json, atomically. Only its owner may read it: annotations may hold secrets."""
+        jsonfile.write(f"{self.directory}/state.json", self.state, 0o600)
+
+
+def remove_leftovers(container: Container) -> None:
+    """Remove the directory of a `create` that was killed half-way. A directory with other files is left alone.
+
+    Because a root directory is a caller's word: `--root / delete --force etc` must not remove /etc.
+    """
+    try:
+        names = os.listdir(container.directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if all(name.partition(".json")[0] in ("gate", "d", "f", "state", "config") for name in names):
+        runtime_state.remove(container.directory)
 
 
 class Lock:

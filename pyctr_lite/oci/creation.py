@@ -137,7 +137,7 @@ def _write(container: Container, bundle: bundles.Bundle, launched: Launched, gro
         "hooks": [kind for kind in ("poststart", "poststop") if hooks.get(kind)],
         "annotations": bundle.config.get("annotations") or {},
     }
-    jsonfile.write(f"{container.directory}/config.json", bundle.config)
+    jsonfile.write(f"{container.directory}/config.json", bundle.config, 0o600)
     container.write()
 
 

@@ -35,8 +35,8 @@ def preserved(arguments: Arguments, process: dict[str, Any]) -> int:
 def write_pid(path: str, pid: int) -> None:
     """Write a pid, without a newline, under another name first: a reader never sees a part (runc's way)."""
     directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    temporary = os.path.join(directory, f".{name}.{os.getpid()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)  # never through a link
     try:
         os.write(fd, str(pid).encode())
     finally:

@@ -156,6 +156,6 @@ def _explain_to(given: arguments.Arguments) -> str:
 def _explain(path: str, verb: str, words: list[str]) -> None:
     from pyctr_lite.linux import explain
 
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.write(fd, f"\n$ pyctr-oci {' '.join([verb, *words])}\n".encode(errors="surrogateescape"))
     explain.start(fd)

@@ -76,6 +76,26 @@ def test_a_create_that_is_killed_half_way_can_be_deleted_and_repeated(oci: Oci, 
     oci("create", "-b", oci.bundle, "box", check=True)
 
 
+def test_delete_force_removes_no_directory_but_its_own(oci: Oci) -> None:
+    precious = oci.directory / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    done = oci("--root", oci.directory, "delete", "--force", "precious")
+    assert done.returncode == 0  # as there is no such container
+    assert (precious / "file").exists()
+
+
+def test_only_the_owner_may_read_a_containers_files_and_no_link_is_followed(oci: Oci) -> None:
+    oci.write("sleep", "60")
+    for link in (".pid", "steps"):
+        (oci.directory / link).symlink_to(oci.directory / "target")
+    assert oci("--explain", oci.directory / "steps", "create", "-b", oci.bundle, "box").returncode == 1
+    oci("create", "-b", oci.bundle, "--pid-file", oci.directory / "pid", "box", check=True)
+    assert not (oci.directory / "target").exists()
+    for name in ("state.json", "config.json"):
+        assert (oci.root / "box" / name).stat().st_mode & 0o777 == 0o600
+
+
 def test_a_failing_create_leaves_nothing(oci: Oci) -> None:
     oci.write("no-such-program")
     done = oci("--log", oci.directory / "log", "--log-format", "json", "create", "-b", oci.bundle, "box")

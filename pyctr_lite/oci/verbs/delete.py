@@ -7,7 +7,7 @@ import os
 import select
 
 from pyctr_lite.errors import Conflict, NotFound, PyctrError
-from pyctr_lite.oci import words
+from pyctr_lite.oci import containers, words
 from pyctr_lite.oci.arguments import Option
 from pyctr_lite.oci.containers import Container, Lock
 from pyctr_lite.oci.verbs import kill
@@ -36,7 +36,7 @@ def act(arguments: Arguments, context: Context) -> int:
     except NotFound:
         if not force:
             raise
-        runtime_state.remove(container.directory)  # of a `create` that was killed half-way
+        containers.remove_leftovers(container)
         return 0
     delete(container, context, force=force)
     lock.release()

@@ -76,7 +76,7 @@ def act(arguments: Arguments, context: Context) -> int:
     kept = config.setdefault("linux", {}).setdefault("resources", {})
     for part, value in resources.items():
         kept[part] = {**(kept.get(part) or {}), **value} if isinstance(value, dict) else value
-    jsonfile.write(f"{container.directory}/config.json", config)
+    jsonfile.write(f"{container.directory}/config.json", config, 0o600)
     return 0
 
 
