@@ -24,6 +24,7 @@ _CHAPTER_OF_MODULE = {
     "runtime.start": "namespaces",
     "runtime.filesystem": "rootfs",
     "runtime.trees": "rootfs",
+    "runtime.binds": "rootfs",
     "runtime.cgroupfs": "rootfs",
     "runtime.console": "rootfs",
 }

@@ -9,12 +9,17 @@ from pyctr_lite.linux import call, ffi
 from pyctr_lite.linux.constants import (
     AT_FDCWD,
     AT_SYMLINK_NOFOLLOW,
+    FSMOUNT_CLOEXEC,
+    FSOPEN_CLOEXEC,
     STATX_ATTR_MOUNT_ROOT,
     decode_flags,
     decode_value,
 )
 
 __all__ = [
+    "fsconfig",
+    "fsmount",
+    "fsopen",
     "is_mount_root",
     "mount",
     "mount_setattr",
@@ -28,6 +33,7 @@ __all__ = [
 
 # Assigned after the tables of x86-64 and arm64 were unified (asm-generic/unistd.h): the same for both.
 _NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_OPENAT2, _NR_MOUNT_SETATTR = 428, 429, 437, 442
+_NR_FSOPEN, _NR_FSCONFIG, _NR_FSMOUNT = 430, 431, 432
 _NR_PIVOT_ROOT = 41 if os.uname().machine == "aarch64" else 155
 
 
@@ -120,6 +126,57 @@ def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str, flags: in
     )
 
 
+def fsopen(fstype: str) -> int:
+    """Begin a new file system, and return the descriptor to configure it with (fsopen(2)).
+
+    Fails with ENODEV for an unknown type, EPERM without CAP_SYS_ADMIN over the caller's mount namespace.
+    """
+    return call.make(
+        lambda: f"fsopen({call.quoted(fstype)}, FSOPEN_CLOEXEC)",
+        fstype,
+        call.syscall,
+        _NR_FSOPEN,
+        call.encoded(fstype),
+        FSOPEN_CLOEXEC,
+    )
+
+
+def fsconfig(fd: int, command: int, key: str | None = None, value: str | None = None) -> None:
+    """Set an option of a new file system, or create it: `command` is FSCONFIG_* (fsconfig(2)).
+
+    Fails with EINVAL for an option that it does not know; the reason can be read from `fd`.
+    """
+    call.make(
+        lambda: (
+            f"fsconfig({fd}, {decode_value('FSCONFIG_', command)}, {call.quoted(key)}, {call.quoted(value)}, 0)"
+        ),
+        key,
+        call.syscall,
+        _NR_FSCONFIG,
+        fd,
+        command,
+        call.encoded(key),
+        call.encoded(value),
+        0,
+    )
+
+
+def fsmount(fd: int, attributes: int) -> int:
+    """Return a descriptor of a mount of a new file system, not attached yet; MOUNT_ATTR_* (fsmount(2))."""
+    return call.make(
+        lambda: f"fsmount({fd}, FSMOUNT_CLOEXEC, {decode_flags((_ATTRIBUTES,), attributes)})",
+        None,
+        call.syscall,
+        _NR_FSMOUNT,
+        fd,
+        FSMOUNT_CLOEXEC,
+        attributes,
+    )
+
+
+_ATTRIBUTES = "MOUNT_ATTR_"
+
+
 class _MountAttr(ffi.Structure):
     _fields_ = [(name, ffi.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
@@ -140,6 +197,7 @@ def mount_setattr(
         lambda: (
             f"mount_setattr({decode_value('AT_FDCWD', dirfd)}, {call.quoted(path)}, "
             f"{decode_flags(('AT_',), flags)}, set={decode_flags(('MOUNT_ATTR_',), set)}, "
+            f"{f'clear={decode_flags((_ATTRIBUTES,), clear)}, ' * bool(clear)}"
             f"propagation={decode_flags(('MS_',), propagation)}{f', userns_fd={userns_fd}' * bool(userns_fd)})"
         ),
         path,

@@ -51,7 +51,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
     master goes to the console socket.
     """
     container = containers.Container(context.root, id)
-    bundle = bundles.load(arguments.text("bundle", "."))
+    bundle = bundles.load(arguments.text("bundle", "."), host=True)
     process: dict[str, Any] = bundle.config["process"]
     preserved = descriptors.preserved(arguments, process)
     terminal, foreground = bool(process.get("terminal")), stdio is not None

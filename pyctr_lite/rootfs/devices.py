@@ -13,6 +13,7 @@ import os
 import stat
 
 from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.linux import explain, kernelfile
 from pyctr_lite.rootfs import target
 
@@ -39,21 +40,56 @@ DEFAULT_LINKS = (
 _TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
+class Device:
+    """One entry of `linux.devices`. Raises InvalidArgument for an entry that is not a device."""
+
+    __slots__ = ("gid", "mode", "number", "path", "uid")
+
+    def __init__(self, item: dict[str, Any]) -> None:
+        path, kind = item.get("path"), item.get("type")
+        if not isinstance(path, str) or not path.startswith("/") or kind not in _TYPES:
+            raise InvalidArgument(
+                f"device {path}: needs an absolute path, and the type c, u, b or p, not {kind!r}"
+            )
+        major, minor = item.get("major"), item.get("minor")
+        if kind != "p" and not (isinstance(major, int) and isinstance(minor, int) and major >= 0 <= minor):
+            raise InvalidArgument(f"device {path}: needs a major and a minor number")
+        mode = item.get("fileMode")
+        self.path = os.path.normpath(path)
+        self.mode = _TYPES[kind] | (0o666 if mode is None else mode & 0o7777)
+        self.number = 0 if kind == "p" else os.makedev(major or 0, minor or 0)
+        self.uid, self.gid = item.get("uid") or 0, item.get("gid") or 0
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the runtime makes it in any case, as a link or from the terminal."""
+        return self.path in ("/dev/ptmx", "/dev/console")
+
+
+def key(path: str) -> str:
+    """Return the key of a device's node among the mounts that were made for a user namespace."""
+    return f"device {path}"
+
+
 def make_devices(
     root_fd: int,
     devices: list[dict[str, Any]],
     check: Callable[[int, int, str], None] = lambda root_fd, directory_fd, path: None,
+    nodes: dict[str, int] | None = None,
 ) -> None:
     """Create the default devices and links, and those of `linux.devices`, in the root open as `root_fd`.
 
     `check` is called with the root, a device's directory and its path; it raises if no device is allowed there.
-    In a user namespace mknod(2) fails with EPERM, and the host's device is bind-mounted instead.
+    In a user namespace mknod(2) fails with EPERM. Then a detached mount of the device in `nodes`, by its `key`, is
+    attached instead, or else the host's device is bound.
     """
-    listed = {os.path.normpath(device["path"]) for device in devices}
+    listed = [device for device in map(Device, devices) if not device.is_made]
+    paths = {device.path for device in listed}
     with linux.closing(target.make_directory(root_fd, "/dev")) as dev_fd:
         for name, major, minor in DEFAULT_DEVICES:
-            if f"/dev/{name}" not in listed:
-                _make_device(dev_fd, f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0)
+            if f"/dev/{name}" not in paths:
+                item = {"path": f"/dev/{name}", "type": "c", "major": major, "minor": minor}
+                _make_device(dev_fd, Device(item), {})
         for name, destination in DEFAULT_LINKS:
             try:
                 os.symlink(destination, name, dir_fd=dev_fd)
@@ -63,17 +99,15 @@ def make_devices(
                 ):
                     os.unlink(name, dir_fd=dev_fd)
                     os.symlink(destination, name, dir_fd=dev_fd)
-    for device in devices:
-        path = os.path.normpath(device["path"])
-        with linux.closing(target.make_directory(root_fd, os.path.dirname(path))) as parent_fd:
-            check(root_fd, parent_fd, path)
-            mode = _TYPES[device["type"]] | device.get("fileMode", 0o666) & 0o7777
-            number = os.makedev(device.get("major", 0), device.get("minor", 0))
-            _make_device(parent_fd, path, mode, number, device.get("uid", 0), device.get("gid", 0))
+    for device in listed:
+        with linux.closing(target.make_directory(root_fd, os.path.dirname(device.path))) as parent_fd:
+            check(root_fd, parent_fd, device.path)
+            _make_device(parent_fd, device, nodes or {})
 
 
-def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gid: int) -> None:
-    name, made = os.path.basename(path), False
+def _make_device(parent_fd: int, device: Device, nodes: dict[str, int]) -> None:
+    path, mode, number, made = device.path, device.mode, device.number, False
+    name = os.path.basename(path)
     call = f'mknod("{name}", {mode:#o}, {os.major(number)}:{os.minor(number)})'
     with linux.umask(0):
         try:
@@ -84,7 +118,10 @@ def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gi
         except OSError as error:
             if error.errno != errno.EPERM:
                 raise OSError(error.errno, f"mknod: {error.strerror}", path) from None
-            _bind_device(parent_fd, name, _find_host_device(path, stat.S_IFMT(mode), number))
+            tree = nodes.pop(key(path), -1)
+            if tree < 0:
+                tree = _clone_host_device(_find_host_device(path, stat.S_IFMT(mode), number))
+            _attach(parent_fd, name, tree)
             return
     with linux.closing(os.open(name, linux.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)) as fd:
         found = os.fstat(fd)
@@ -92,8 +129,8 @@ def _make_device(parent_fd: int, path: str, mode: int, number: int, uid: int, gi
             return  # the bundle has mounted something there
         if stat.S_IFMT(found.st_mode) != stat.S_IFMT(mode) or found.st_rdev != number:
             raise OSError(errno.EEXIST, "mknod: another file exists there", path)
-        if uid or gid:
-            os.chown(f"/proc/self/fd/{fd}", uid, gid)
+        if device.uid or device.gid:
+            os.chown(f"/proc/self/fd/{fd}", device.uid, device.gid)
 
 
 def _find_host_device(path: str, kind: int, number: int) -> str:
@@ -116,6 +153,15 @@ def _find_host_device(path: str, kind: int, number: int) -> str:
     raise OSError(errno.EPERM, reason, path)
 
 
-def _bind_device(parent_fd: int, name: str, path: str) -> None:
-    with linux.closing(os.open(name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=parent_fd)) as fd:
-        linux.mount(path, f"/proc/self/fd/{fd}", None, linux.MS_BIND, shown=path)
+def _clone_host_device(path: str) -> int:
+    tree = linux.open_tree(path, linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC)
+    flags = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC
+    linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, set=flags, propagation=linux.MS_PRIVATE)
+    return tree
+
+
+def _attach(parent_fd: int, name: str, tree: int) -> None:
+    flags = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with linux.closing(tree), linux.closing(os.open(name, flags, 0o666, dir_fd=parent_fd)) as fd:
+        attach = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
+        linux.move_mount(tree, "", fd, "", attach, shown=name)

@@ -11,32 +11,46 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.rootfs import target
+from pyctr_lite.rootfs import detached, target
 
 _ATTACH = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
 _CLONE = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
 
 
-def mask_path(root_fd: int, path: str) -> None:
-    """Hide a path of the root: a file behind /dev/null, a directory behind an empty tmpfs.
+def mask_paths(root_fd: int, paths: list[str]) -> None:
+    """Hide paths of the root: a file behind /dev/null, a directory behind an empty tmpfs, one tmpfs for all.
 
     A path that does not exist is skipped. Fails with ENOENT if /dev/null is missing, ENODEV if it is not the null
     device: the mask would show a file of the container. Source: OCI runtime spec, config-linux.md, "Masked Paths".
     """
-    fd = _open(root_fd, path)
-    if fd < 0:
-        return
-    with linux.closing(fd):
-        if stat.S_ISDIR(os.fstat(fd).st_mode):
-            os.fchdir(fd)
-            linux.mount("tmpfs", ".", "tmpfs", linux.MS_RDONLY, "nr_blocks=1,nr_inodes=1", shown=path)
-            os.chdir("/")
-            return
-        with (
-            linux.closing(_open_null(root_fd, path)) as null,
-            linux.closing(linux.open_tree("", _CLONE, null, shown="/dev/null")) as tree,
-        ):
-            linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
+    empty = -1
+    try:
+        for path in dict.fromkeys(map(os.path.normpath, paths)):
+            fd = _open(root_fd, path)
+            if fd < 0:
+                continue
+            with linux.closing(fd):
+                if not stat.S_ISDIR(os.fstat(fd).st_mode):
+                    _mask_file(root_fd, fd, path)
+                elif empty < 0:
+                    empty = detached.make("tmpfs", "tmpfs", "nr_blocks=1,nr_inodes=1", linux.MOUNT_ATTR_RDONLY)
+                    linux.move_mount(empty, "", fd, "", _ATTACH, shown=path)
+                else:
+                    _cover(empty, fd, path)
+    finally:
+        if empty >= 0:
+            os.close(empty)
+
+
+def _mask_file(root_fd: int, fd: int, path: str) -> None:
+    with linux.closing(_open_null(root_fd, path)) as null:
+        _cover(null, fd, path)
+
+
+def _cover(source: int, fd: int, path: str) -> None:
+    """Bind what `source` is open at over what `fd` is open at."""
+    with linux.closing(linux.open_tree("", _CLONE, source, shown="mask")) as tree:
+        linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
 
 
 def readonly_path(root_fd: int, path: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite import jsonfile
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.errors import InvalidArgument, NotFound
 from pyctr_lite.namespaces import kinds
 from pyctr_lite.rootfs import options
+from pyctr_lite.runtime import mounts, sysctls
 from pyctr_lite.runtime import process as processes
-from pyctr_lite.runtime import sysctls
 from pyctr_lite.volumes import sources
 
 TYPE_CHECKING = False
@@ -28,16 +28,23 @@ INIT_ANNOTATION = "org.pyctr_lite.init"
 
 
 class Bundle:
-    """A bundle, read and checked."""
+    """A bundle, read and checked.
 
-    __slots__ = ("config", "directory", "init", "overlay", "rootfs", "sources")
+    With `host`, the author of the bundle may use everything that the caller may, as with runc and crun: a mount
+    namespace of others or none, relative destinations, binds that drop the flags of their source's mount. The
+    engine's own annotations have no effect then, because an orchestrator lets its users set annotations.
+    """
 
-    def __init__(self, directory: str, config: dict[str, Any]) -> None:
-        self.directory, self.config = os.path.abspath(directory), config
-        _check(config, os.path.join(directory, "config.json"))
+    __slots__ = ("config", "directory", "host", "init", "mounts", "overlay", "rootfs", "sources")
+
+    def __init__(self, directory: str, config: dict[str, Any], *, host: bool = False) -> None:
+        self.directory, self.config, self.host = os.path.abspath(directory), config, host
+        path = os.path.join(directory, "config.json")
+        _check(config, path, host=host)
         config["process"] = processes.inherit(config.get("process") or {}, config.get("linux") or {})
-        self.rootfs = self.path(config["root"]["path"])
-        annotations = config.get("annotations") or {}
+        self.rootfs = os.path.normpath(self.path(config["root"]["path"]))
+        self.mounts = mounts.read(config, path, self.rootfs, host=host)
+        annotations = (not host and config.get("annotations")) or {}
         self.init: str = annotations.get(INIT_ANNOTATION) or ""
         layers, parts = annotations.get(OVERLAY_ANNOTATION), annotations.get(SOURCES_ANNOTATION)
         self.overlay: dict[str, Any] | None = jsonfile.loads(layers) if layers else None
@@ -53,17 +60,23 @@ class Bundle:
             return False
         return os.stat(self.rootfs).st_dev == os.stat(os.path.dirname(self.rootfs)).st_dev
 
-    def open_source(self, mount: dict[str, Any]) -> int:
+    def require_root(self) -> None:
+        """Check that the root file system exists. Raises InvalidArgument."""
+        if not os.path.isdir(self.rootfs):
+            raise InvalidArgument(f"root.path: {self.rootfs} is not a directory")
+
+    def open_source(self, mount: mounts.Mount) -> int:
         """Open a bind's source with O_PATH: the same descriptor is checked and then mounted.
 
         Call it in the mount namespace of the bind: the kernel does not bind a mount of another namespace.
         Raises OSError with the mount's destination in the message.
         """
-        source, destination = mount["source"], mount["destination"]
         try:
-            return sources.open_source(*self.sources.get(source) or [self.path(source)])
+            if mount.has("src-nofollow"):
+                return os.open(self.path(mount.source), linux.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            return sources.open_source(*self.sources.get(mount.source) or [self.path(mount.source)])
         except OSError as error:
-            text = f"cannot mount on {destination}: {error.strerror}"
+            text = f"cannot mount on {mount.destination}: {error.strerror}"
             raise OSError(error.errno, text, error.filename) from None
 
     def has_hooks(self, *kinds: str) -> bool:
@@ -82,8 +95,11 @@ class Bundle:
         return create, join
 
 
-def load(directory: str) -> Bundle:
-    """Read a bundle. Raises NotFound if there is none, InvalidArgument if it cannot be run."""
+def load(directory: str, *, host: bool = False) -> Bundle:
+    """Read a bundle; `host` is as in `Bundle`.
+
+    Raises NotFound if there is none, InvalidArgument if it cannot be run.
+    """
     path = os.path.join(directory, "config.json")
     try:
         config = jsonfile.read(path)
@@ -91,10 +107,10 @@ def load(directory: str) -> Bundle:
         raise NotFound(f"no bundle at {directory}: config.json is missing") from None
     except ValueError as error:
         raise InvalidArgument(str(error)) from None
-    return Bundle(directory, config)
+    return Bundle(directory, config, host=host)
 
 
-def _check(config: dict[str, Any], path: str) -> None:
+def _check(config: dict[str, Any], path: str, *, host: bool) -> None:
     if not isinstance(config, dict):
         raise InvalidArgument(f"{path}: must be an object")
     version = config.get("ociVersion")
@@ -106,7 +122,8 @@ def _check(config: dict[str, Any], path: str) -> None:
             raise InvalidArgument(f"{path}: process.{name} must be a non-empty {expected}")
     if not process["cwd"].startswith("/"):
         raise InvalidArgument(f"{path}: process.cwd {process['cwd']!r} is not absolute")
-    if not (config.get("root") or {}).get("path"):
+    root = (config.get("root") or {}).get("path")
+    if not root or not isinstance(root, str):
         raise InvalidArgument(f"{path}: root.path is missing")
     linux = config.get("linux") or {}
     seen = set()
@@ -116,10 +133,7 @@ def _check(config: dict[str, Any], path: str) -> None:
         if entry["type"] in seen:
             raise InvalidArgument(f"{path}: namespace {entry['type']} is given twice")
         seen.add(entry["type"])
-    _check_isolation(config, path)
-    for mount in config.get("mounts") or []:
-        if not str(mount.get("destination", "")).startswith("/"):
-            raise InvalidArgument(f"{path}: mount destination {mount.get('destination')!r} is not absolute")
+    _check_isolation(config, path, host=host)
     propagation = linux.get("rootfsPropagation")
     if propagation and propagation not in options.PROPAGATION:
         raise InvalidArgument(f"{path}: unknown rootfsPropagation {propagation!r}")
@@ -133,11 +147,11 @@ def _check(config: dict[str, Any], path: str) -> None:
         hooks.check(config["hooks"], path)
 
 
-def _check_isolation(config: dict[str, Any], path: str) -> None:
+def _check_isolation(config: dict[str, Any], path: str, *, host: bool) -> None:
     """Refuse settings that, without their namespace, would change the host or another container."""
     namespaces = (config.get("linux") or {}).get("namespaces") or []
     seen = {kinds.BY_NAME[entry["type"]].oci: bool(entry.get("path")) for entry in namespaces}
-    if seen.get("mount", True):
+    if seen.get("mount", True) and not host:
         raise InvalidArgument(
             f"{path}: the container needs a mount namespace of its own",
             'without it pivot_root would change the root of other processes: add {"type": "mount"}',
@@ -147,31 +161,18 @@ def _check_isolation(config: dict[str, Any], path: str) -> None:
             raise InvalidArgument(f"{path}: {name} without a uts namespace would rename the host")
     if (config.get("linux") or {}).get("timeOffsets") and seen.get("time", True):
         raise InvalidArgument(f"{path}: timeOffsets need a time namespace of the container's own")
-    if seen.get("user") is False and not all(
-        (config.get("linux") or {}).get(name) for name in ("uidMappings", "gidMappings")
-    ):
-        raise InvalidArgument(f"{path}: a new user namespace needs uidMappings and gidMappings")
-    for mount in config.get("mounts") or []:
-        _check_ids(mount, path, "user" in seen)
+    linux_config = config.get("linux") or {}
+    for name in ("maskedPaths", "readonlyPaths"):
+        if linux_config.get(name) and "mount" not in seen:
+            raise InvalidArgument(f"{path}: {name} need a mount namespace", "they would hide files of the host")
+    if seen.get("user") is False:
+        for name, own in (("uidMappings", os.geteuid), ("gidMappings", os.getegid)):
+            if not linux_config.get(name):
+                if not host:
+                    raise InvalidArgument(f"{path}: a new user namespace needs uidMappings and gidMappings")
+                linux_config[name] = [{"containerID": 0, "hostID": own(), "size": 1}]  # as crun
     for name in (config.get("linux") or {}).get("sysctl") or {}:
         kind = sysctls.namespace(name)
         if kind not in seen:
             problem = f"needs a {kind} namespace" if kind else "is not namespaced"
             raise InvalidArgument(f"{path}: sysctl {name} {problem}", "it would change the host")
-
-
-def _check_ids(mount: dict[str, Any], path: str, in_user_namespace: bool) -> None:
-    """Refuse id mappings and propagation that are impossible for a mount with or without a user namespace."""
-    parsed, destination = options.MountOptions(mount.get("options") or []), mount.get("destination")
-    if mount.get("uidMappings") or mount.get("gidMappings"):
-        raise InvalidArgument(
-            f"{path}: mount {destination}: uidMappings and gidMappings of a mount are not supported yet",
-            "the option idmap uses those of the container's user namespace",
-        )
-    if parsed.idmap and not in_user_namespace:
-        raise InvalidArgument(f"{path}: mount {destination}: {parsed.idmap} needs a user namespace")
-    if in_user_namespace and parsed.propagation in ("shared", "rshared"):
-        raise InvalidArgument(
-            f"{path}: mount {destination}: mounts made in a user namespace cannot propagate to the host",
-            f"{parsed.propagation.replace('shared', 'slave')} propagates the host's mounts into the container",
-        )

@@ -92,7 +92,7 @@ def start_container(
     if bundle.has_hooks("createContainer", "startContainer"):
         from pyctr_lite.runtime import hooks
     channels.seal_imports()
-    root = filesystem.RootFilesystem(bundle, directory, trees, proc)
+    root = filesystem.RootFilesystem(bundle, directory, trees, proc, pivot=settings.pivot)
     root.build()
     slave = -1
     if stdio.terminal:

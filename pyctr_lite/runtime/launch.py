@@ -43,8 +43,9 @@ def create_container(
     # An exec needs none of these. The last three are for the child, which may not be permitted to read files.
     from pyctr_lite.cgroups import limits
     from pyctr_lite.namespaces import network  # noqa: F401
-    from pyctr_lite.runtime import filesystem, sysctls  # noqa: F401
+    from pyctr_lite.runtime import binds, filesystem, sysctls  # noqa: F401
 
+    binds.load_modules(bundle)
     config, linux_config = bundle.config, bundle.config.get("linux") or {}
     create_kinds, join_paths = bundle.namespaces()
     exclusive = bundle.mounts_overlay() and "pid" not in join_paths
@@ -194,6 +195,8 @@ def _spawn(
 
     def enter() -> None:
         group.enter(born_in_v2=born_in is not None)
+        if "mount" in join_paths:
+            channels.seal_imports()  # once the stage has joined it, `/` is another root
 
     targets: dict[str, int] = {}
     proc = -1

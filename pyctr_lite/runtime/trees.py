@@ -1,8 +1,9 @@
 """Mounts for a container in a user namespace, made before it enters its root.
 
 Root in a user namespace is an unprivileged user outside: it cannot traverse directories that only the host's root
-may search, and it cannot map ids. So a child of the launcher, in a mount namespace of its own, makes the root and
-each bind, and sends them as detached mounts; the container's first process attaches them.
+may search, it cannot map ids, and it cannot make devices. So a child of the launcher, in a mount namespace of its
+own, makes the root, each bind and the devices, and sends them as detached mounts; the container's first process
+attaches them.
 """
 
 from __future__ import annotations
@@ -11,30 +12,39 @@ import os
 import stat
 
 from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.namespaces import idmap
-from pyctr_lite.rootfs import idmapped, options
+from pyctr_lite.rootfs import devices, idmapped
+from pyctr_lite.runtime import binds, filesystem
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import channel as channels
-from pyctr_lite.runtime import filesystem
-from pyctr_lite.volumes import bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+
+    from pyctr_lite.runtime import mounts
+
+    Send = Callable[[str, int], None]
 
 _COPY = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC
+_READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC
 
 
 def send(bundle: bundles.Bundle, stage: str, pid: int, channel: channels.Channel) -> None:
-    """Make the root and the binds of a bundle, and send them to the container's first process `pid`.
+    """Make the root, the binds and the devices of a bundle, and send them to the container's first process `pid`.
 
     `stage` is a directory with an empty directory `d` and an empty file `f`. Raises the error of the step that
     failed.
     """
 
+    def send_tree(key: str, tree: int) -> None:
+        with linux.closing(tree):
+            channel.send({"type": "tree", "destination": key}, (tree,))
+
     def act() -> tuple[int, ...]:
         try:
-            _send(bundle, stage, pid, channel)
+            _send(bundle, stage, pid, send_tree)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the container's process has ended; the error that it sent before is reported
         return ()
@@ -42,50 +52,84 @@ def send(bundle: bundles.Bundle, stage: str, pid: int, channel: channels.Channel
     channels.in_child(act, "the process that makes the container's mounts")
 
 
-def _send(bundle: bundles.Bundle, stage: str, pid: int, channel: channels.Channel) -> None:
+def _send(bundle: bundles.Bundle, stage: str, pid: int, send: Send) -> None:
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)  # as in a mount namespace of a user namespace
     userns_fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    for mount in bundle.config.get("mounts") or []:
-        if filesystem.is_bind(mount):
-            with (
-                linux.closing(bundle.open_source(mount)) as source,
-                linux.closing(_bind(source, mount, stage, userns_fd)) as tree,
-            ):
-                channel.send({"type": "tree", "destination": mount["destination"]}, (tree,))
+    own_network = "network" in bundle.namespaces()[0]
+    for mount in bundle.mounts:
+        if mount.options.flags & linux.MS_REMOUNT:
+            continue
+        if mount.is_bind and not (mount.has("copy-symlink") and os.path.islink(bundle.path(mount.source))):
+            with linux.closing(bundle.open_source(mount)) as source:
+                tree = _bind(source, mount, stage, userns_fd, host=bundle.host)
+            send(mount.key, tree)
+        elif mount.fstype == "sysfs" and not own_network:
+            # In another's network namespace sysfs cannot be mounted. The mounts below /sys are not included.
+            tree = linux.open_tree("/sys", _COPY)
+            linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, set=_READ_ONLY, propagation=linux.MS_PRIVATE)
+            send(mount.key, tree)
+    if bundle.host:
+        _send_devices(bundle, stage, pid, send)
     # The root comes last: making it changes the caller's filesystem ids (`idmapped.mount_overlay`).
-    tree = _root(bundle, stage, pid, userns_fd)
-    channel.send({"type": "tree", "destination": filesystem.ROOT}, (tree,))
+    send(filesystem.ROOT, _root(bundle, stage, pid, userns_fd))
 
 
 def _root(bundle: bundles.Bundle, stage: str, pid: int, userns_fd: int) -> int:
     layers = bundle.overlay
+    bundle.require_root()
     if layers is None or not bundle.mounts_overlay():
         tree = linux.open_tree(bundle.rootfs, _COPY | linux.AT_RECURSIVE)
-        linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, propagation=linux.MS_PRIVATE)
+        if "slave" not in ((bundle.config.get("linux") or {}).get("rootfsPropagation") or ""):
+            linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, propagation=linux.MS_PRIVATE)
         return tree
     return idmapped.mount_overlay(
         layers["lower"], layers["upper"], layers["work"], f"{stage}/d", userns_fd, idmap.outside(pid, 0, 0)
     )
 
 
-def _bind(source: int, mount: dict[str, Any], stage: str, userns_fd: int) -> int:
+def _bind(source: int, mount: mounts.Mount, stage: str, userns_fd: int, *, host: bool) -> int:
     directory = stat.S_ISDIR(os.fstat(source).st_mode)
-    parsed = options.MountOptions(mount.get("options") or [])
-    recursive = filesystem.is_recursive(parsed)
-    if parsed.idmap:
-        below = parsed.idmap == "ridmap"
+    recursive = mount.is_recursive
+    if mount.uids:
+        tree = binds.clone_mapped(source, mount)
+    elif mount.options.idmap:
+        below = mount.options.idmap == "ridmap"
         path = f"/proc/self/fd/{source}"
         tree = idmapped.clone_mount(path, userns_fd, recursive=recursive, idmap_recursive=below)
     else:
         flags = _COPY | linux.AT_EMPTY_PATH | (linux.AT_RECURSIVE if recursive else 0)
-        tree = linux.open_tree("", flags, source, shown=mount["source"])
+        tree = linux.open_tree("", flags, source, shown=mount.source)
     # A mount can be changed only while it is attached, and sent only while it is detached.
     mountpoint = f"{stage}/{'d' if directory else 'f'}"
     linux.move_mount(tree, "", linux.AT_FDCWD, mountpoint, linux.MOVE_MOUNT_F_EMPTY_PATH)
     os.close(tree)
-    bind.change_mount(mountpoint, **filesystem.changes(parsed))
     try:
+        binds.change(mountpoint, mount, host=host, locked=True)
         return linux.open_tree(mountpoint, _COPY | linux.AT_RECURSIVE)
     finally:
         linux.umount2(mountpoint, linux.MNT_DETACH)
+
+
+def _send_devices(bundle: bundles.Bundle, stage: str, pid: int, send: Send) -> None:
+    """Make the listed devices with their modes and owners in a tmpfs, and send each as a mount of its own."""
+    listed = (bundle.config.get("linux") or {}).get("devices") or []
+    if not listed:
+        return
+    directory = f"{stage}/d"
+    linux.mount("devices", directory, "tmpfs", linux.MS_NOSUID | linux.MS_NOEXEC, "mode=700")
+    try:
+        for index, device in enumerate(map(devices.Device, listed)):
+            if device.is_made or stat.S_ISFIFO(device.mode):
+                continue
+            try:
+                owner = idmap.outside(pid, device.uid, device.gid)
+            except InvalidArgument:
+                continue  # it has no such id: the host's own device is bound
+            path = f"{directory}/{index}"
+            with linux.umask(0):
+                os.mknod(path, device.mode, device.number)
+            os.chown(path, *owner)
+            send(devices.key(device.path), linux.open_tree(path, _COPY))
+    finally:
+        linux.umount2(directory, linux.MNT_DETACH)

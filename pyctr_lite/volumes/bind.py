@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from pyctr_lite import linux
@@ -20,6 +21,9 @@ _STATVFS_FLAGS = (
     (0x1000, linux.MS_RELATIME),
     (0x2000, linux.MS_NOSYMFOLLOW),
 )
+
+_ACCESS_TIMES = linux.MS_NOATIME | linux.MS_RELATIME | linux.MS_STRICTATIME | linux.MS_NODIRATIME
+_LOCKED = linux.MS_RDONLY | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_NOSUID | _ACCESS_TIMES
 
 
 def bind_mount(
@@ -68,6 +72,33 @@ def change_mount(
         # MS_REC has no effect on a remount; mount_setattr(2) can change a whole tree.
         linux.mount_setattr(linux.AT_FDCWD, target, linux.AT_RECURSIVE, set=linux.MOUNT_ATTR_RDONLY)
     linux.mount(None, target, None, options.PROPAGATION[propagation])
+
+
+def set_flags(path: str, flags: int, cleared: int, *, locked: bool) -> None:
+    """Set the flags of an attached bind to MS_* `flags`; `cleared` are those explicitly not wanted.
+
+    Without any it keeps the flags of its source's mount. Else it loses them, but for those of access times, unless
+    one of those is set. With `locked` it is for a user namespace: flags that the kernel locks there are kept.
+    Fails with EPERM if a locked flag is in `cleared`, or another kind of access time is requested.
+    Source: runc, libcontainer/rootfs_linux.go, mountToRootfs; mount_namespaces(7), "Restrictions".
+    """
+    flags &= ~(linux.MS_BIND | linux.MS_REC | linux.MS_REMOUNT)
+    if not flags and not cleared:
+        return
+    remount = linux.MS_REMOUNT | linux.MS_BIND
+    if not locked:
+        try:
+            linux.mount(None, path, None, remount | flags)
+            return
+        except PermissionError:
+            pass  # the caller itself is in a user namespace
+    found = mount_flags(path)
+    if not found & (linux.MS_NOATIME | linux.MS_RELATIME):
+        found |= linux.MS_STRICTATIME  # statvfs(3) does not report it
+    if found & cleared & _LOCKED or (flags & _ACCESS_TIMES and flags & _ACCESS_TIMES != found & _ACCESS_TIMES):
+        text = "mount: operation not permitted: a flag of the source's mount is locked in a user namespace"
+        raise OSError(errno.EPERM, text, path)
+    linux.mount(None, path, None, remount | flags | found & _LOCKED)
 
 
 def check_propagation(source: str, propagation: str) -> None:

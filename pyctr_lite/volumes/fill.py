@@ -75,7 +75,7 @@ def copy_tree(source: int, data: int) -> None:
             with linux.closing(os.open(f"{_COPIED}/{_TREE}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=volume)) as tree:
                 _publish(tree, data)
         walk.remove_tree(_COPIED, volume)  # with the entries whose names exist in `_data`
-    _copy_attributes(source, data)
+    copy_attributes(source, data)
 
 
 def _copy_beside(source: int, volume: int) -> None:
@@ -83,7 +83,7 @@ def _copy_beside(source: int, volume: int) -> None:
         os.mkdir(name, 0o700, dir_fd=volume)
     with linux.closing(os.open(f"{_COPYING}/{_LINKS}", _DIRECTORY, dir_fd=volume)) as links:
         tree = os.open(f"{_COPYING}/{_TREE}", _DIRECTORY, dir_fd=volume)
-        _Copy(links).copy(os.dup(source), tree)
+        Copier(links).copy(os.dup(source), tree)
 
 
 def _publish(tree: int, data: int) -> None:
@@ -105,29 +105,30 @@ def _publish(tree: int, data: int) -> None:
                 raise
 
 
-class _Copy:
+class Copier:
     """A copy of a tree, with one descriptor per tree and no recursion: a tree may be 10,000 levels deep.
 
     A file with several hard links is first created in the directory `links`, from where a link needs no path.
+    With `lenient`, devices are left out that the caller may not make, as in a user namespace.
     """
 
-    def __init__(self, links: int) -> None:
-        self.links = links
+    def __init__(self, links: int, *, lenient: bool = False) -> None:
+        self.links, self.lenient = links, lenient
         self.seen: dict[tuple[int, int], str] = {}  # (device, inode): name of the copy in `links`
 
     def copy(self, source: int, copy: int) -> None:
         """Copy the entries of a directory, then its own attributes. Closes both descriptors."""
         try:
-            pending = [self._copy_files(source, copy)]
+            pending = [self.copy_files(source, copy)]
             while True:
                 if pending[-1]:
                     name = pending[-1].pop()
                     os.mkdir(name, 0o700, dir_fd=copy)
                     source = _reopen(source, name)  # one by one: what is open is closed if the second fails
                     copy = _reopen(copy, name)
-                    pending.append(self._copy_files(source, copy))
+                    pending.append(self.copy_files(source, copy))
                     continue
-                _copy_attributes(source, copy)  # last, because each new entry changes its time
+                copy_attributes(source, copy)  # last, because each new entry changes its time
                 pending.pop()
                 if not pending:
                     return
@@ -137,20 +138,25 @@ class _Copy:
             os.close(source)
             os.close(copy)
 
-    def _copy_files(self, source: int, copy: int) -> list[str]:
+    def copy_files(self, source: int, copy: int) -> list[str]:
         """Copy the files of a directory; return the names of its subdirectories."""
         below = []
         for name in os.listdir(source):
             status = os.stat(name, dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 below.append(name)
+            elif self.lenient and not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+                try:
+                    copy_file(source, name, status, copy, name)
+                except PermissionError:
+                    continue  # mknod(2) in a user namespace
             elif status.st_nlink == 1:
-                _copy_file(source, name, status, copy, name)
+                copy_file(source, name, status, copy, name)
             else:
                 identity = (status.st_dev, status.st_ino)
                 if identity not in self.seen:
                     self.seen[identity] = str(len(self.seen))
-                    _copy_file(source, name, status, self.links, self.seen[identity])
+                    copy_file(source, name, status, self.links, self.seen[identity])
                 first = self.seen[identity]
                 os.link(first, name, src_dir_fd=self.links, dst_dir_fd=copy, follow_symlinks=False)
         return below
@@ -163,14 +169,18 @@ def _reopen(fd: int, name: str) -> int:
     return other
 
 
-def _copy_file(source: int, name: str, status: os.stat_result, directory: int, new_name: str) -> None:
+def copy_file(source: int, name: str, status: os.stat_result, directory: int, new_name: str) -> None:
     """Copy a file of any kind but a directory, under a new name, into a directory that no container can reach."""
     if stat.S_ISREG(status.st_mode):
-        with linux.closing(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)) as reader:
+        # Not blocked by a FIFO that has taken the name meanwhile.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        with linux.closing(os.open(name, flags, dir_fd=source)) as reader:
+            if not stat.S_ISREG(os.fstat(reader).st_mode):
+                raise OSError(errno.ESTALE, "another file has taken its name meanwhile", name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             with linux.closing(os.open(new_name, flags, 0o600, dir_fd=directory)) as writer:
                 copy_content(reader, writer)
-                _copy_attributes(reader, writer)
+                copy_attributes(reader, writer)
         return
     if stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(name, dir_fd=source), new_name, dir_fd=directory)
@@ -184,7 +194,7 @@ def _copy_file(source: int, name: str, status: os.stat_result, directory: int, n
     os.utime(new_name, ns=times, dir_fd=directory, follow_symlinks=False)
 
 
-def _copy_attributes(source: int, copy: int) -> None:
+def copy_attributes(source: int, copy: int) -> None:
     """Copy owner, mode, xattrs and times from one open file or directory to another."""
     status = os.fstat(source)
     os.fchown(copy, status.st_uid, status.st_gid)

@@ -20,12 +20,13 @@ from pyctr_lite import errors
 from pyctr_lite.runtime import bundle, launch, process, seccomp, state
 from pyctr_lite.runtime.settings import Settings, Stdio
 
-directory, run, terminal, then = sys.argv[1:]
+directory, run, terminal, then, host, pivot = sys.argv[1:]
 try:
-    read = bundle.load(directory)
+    read = bundle.load(directory, host=bool(host))
     stdio = Stdio((0, 1, 2), terminal=bool(terminal), rows=24, columns=80)
     about = {{"ociVersion": "1.3.0", "id": "box", "status": "creating", "bundle": directory}}
-    launched, group = launch.create_container(read, run, stdio, directory + "/filters", Settings(state=about))
+    settings = Settings(state=about, pivot=bool(pivot))
+    launched, group = launch.create_container(read, run, stdio, directory + "/filters", settings)
     try:
         launched.start()
     except BaseException:
@@ -74,6 +75,7 @@ class Box:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.host, self.pivot = False, True
         self.rootfs = directory / "rootfs"
         (self.rootfs / "bin").mkdir(parents=True)
         for name in ("tmp", "etc", "root"):
@@ -119,6 +121,7 @@ class Box:
         run = self.directory / f"run-{os.getpid()}"
         command = [sys.executable, "-c", RUNNER, str(self.directory), str(run), "yes" if terminal else ""]
         command.append(json.dumps(then) if then else "")
+        command += ["yes" if flag else "" for flag in (self.host, self.pivot)]
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,

@@ -74,7 +74,10 @@ def test_a_bind_in_a_user_namespace_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (bind("rbind", user=True, uidMappings=[{}]), "uidMappings and gidMappings of a mount are not supported"),
+        (
+            bind("rbind", user=True, uidMappings=[{}]),
+            "mount /x: uidMappings and gidMappings must be given together",
+        ),
         (add("ociVersion", value="2.0.0"), "ociVersion '2.0.0' is not supported"),
         (add("ociVersion", value=None), "ociVersion None"),
         (add("process", value={}), "process.args must be"),
@@ -84,7 +87,7 @@ def test_a_bind_in_a_user_namespace_is_accepted(tmp_path: Path) -> None:
         (add("root", value={}), "root.path is missing"),
         (add("linux", "namespaces", value=[{"type": "mount"}, {"type": "moon"}]), "unknown namespace type 'moon'"),
         (add("linux", "namespaces", value=[{"type": "mount"}] * 2), "namespace mount is given twice"),
-        (add("mounts", value=[{"destination": "tmp"}]), "mount destination 'tmp' is not absolute"),
+        (add("mounts", value=[{"destination": "tmp"}]), "mount tmp: destination 'tmp' is not absolute"),
         (add("linux", "personality", value={"domain": "SOLARIS"}), "invalid personality.domain 'SOLARIS'"),
         (
             add("process", "rlimits", value=[{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]),

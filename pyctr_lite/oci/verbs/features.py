@@ -8,6 +8,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.errors import UsageError
 from pyctr_lite.namespaces import kinds
 from pyctr_lite.oci import main
+from pyctr_lite.rootfs import options
 from pyctr_lite.runtime import features as process_features
 
 TYPE_CHECKING = False
@@ -38,6 +39,7 @@ def features() -> dict[str, Any]:
         "ociVersionMin": "1.0.0",
         "ociVersionMax": main.SPEC,
         "hooks": list(hooks.KINDS),
+        "mountOptions": list(options.NAMES),
         "linux": {
             "namespaces": sorted({kind.oci for kind in kinds.BY_NAME.values()}),
             **process_features.describe(),

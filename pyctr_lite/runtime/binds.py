@@ -1,0 +1,173 @@
+"""The binds of a bundle: opened, changed and attached to their mountpoints in the container's root."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pyctr_lite import linux
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.rootfs import options, target
+from pyctr_lite.runtime import kernel_paths
+from pyctr_lite.volumes import bind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.runtime import bundle as bundles
+    from pyctr_lite.runtime import filesystem, mounts
+
+_CLONE = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
+_NO_FOLLOW_FORBIDDEN = {0x9FA0: "proc", 0x62656572: "sysfs", 0x1CD1: "devpts"}
+"""File systems, by magic number, on whose files `dest-nofollow` may not mount: /proc/self is a link."""
+
+
+def load_modules(bundle: bundles.Bundle) -> None:
+    """Import what the rarer options need: a process that has entered a root can import nothing."""
+    for mount in bundle.mounts:
+        if mount.uids:
+            from pyctr_lite.namespaces import unpopulated  # noqa: F401
+            from pyctr_lite.rootfs import idmapped  # noqa: F401
+        if mount.has("tmpcopyup"):
+            from pyctr_lite.volumes import copyup  # noqa: F401
+
+
+def clone_shared(bundle: bundles.Bundle) -> dict[str, int]:
+    """Clone the mounts that stay shared with the host, before all others become slaves of the host's."""
+    return {
+        mount.key: _clone(bundle, mount)
+        for mount in bundle.mounts
+        if mount.is_bind and mount.options.propagation in ("shared", "rshared") and not _is_remount(mount)
+    }
+
+
+def attach(root: filesystem.RootFilesystem, mount: mounts.Mount, shared: dict[str, int]) -> None:
+    """Attach one bind: a tree that the launcher made, or a clone of its source."""
+    bundle = root.bundle
+    if mount.has("copy-symlink") and _copy_link(root, mount):
+        return
+    made = root.trees.pop(mount.key, -1)
+    tree = shared.pop(mount.key, -1) if made < 0 else made
+    if tree < 0 and (bundle.host or mount.options.idmap):
+        tree = _clone(bundle, mount)
+    if tree < 0:
+        _attach_staged(root, mount)
+        return
+    with linux.closing(tree):
+        directory = stat.S_ISDIR(os.fstat(tree).st_mode)
+        with linux.closing(_open_mountpoint(root, mount, directory=directory)) as fd:
+            kernel_paths.check(root.root_fd, fd, mount.destination, "", f"/proc/self/fd/{tree}")
+            root.attach_tree(tree, fd, mount)
+        if made < 0:
+            change(f"/proc/self/fd/{tree}", mount, host=bundle.host, locked=False)
+
+
+def change(path: str, mount: mounts.Mount, *, host: bool, locked: bool) -> None:
+    """Change flags and propagation of the bind that is attached at a path.
+
+    With `host`, its flags are those of its options, as in runc. Without, those of its source's mount stay, too.
+    `locked`: it is for a user namespace, in which the kernel would not permit to drop flags.
+    """
+    if host:
+        bind.set_flags(path, mount.options.flags, mount.options.cleared, locked=locked)
+        for name in mount.options.propagations:
+            linux.mount(None, path, None, options.PROPAGATION[name], shown=mount.destination)
+    else:
+        bind.change_mount(path, **_changes(mount.options))
+    _set_below(linux.AT_FDCWD, path, mount, host=host)
+
+
+def set_options_of_tree(fd: int, mount: mounts.Mount) -> None:
+    """Set the propagation of an attached mount, given by its descriptor, and the attributes of all below it."""
+    for name in mount.options.propagations:
+        path = f"/proc/self/fd/{fd}"
+        linux.mount(None, path, None, options.PROPAGATION[name], shown=mount.destination)
+    _set_below(fd, "", mount, host=True)
+
+
+def _set_below(fd: int, path: str, mount: mounts.Mount, *, host: bool) -> None:
+    add, clear = mount.options.set_below, mount.options.clear_below
+    if not host and (add, clear) == (linux.MOUNT_ATTR_RDONLY, 0):
+        return  # `rro` alone: `bind.change_mount` has done it
+    if add or clear:
+        linux.mount_setattr(fd, path, linux.AT_RECURSIVE | linux.AT_EMPTY_PATH, set=add, clear=clear)
+
+
+def _attach_staged(root: filesystem.RootFilesystem, mount: mounts.Mount) -> None:
+    """Make a bind on the stage, and move it to its mountpoint."""
+    with linux.closing(root.bundle.open_source(mount)) as source:
+        directory, opened = stat.S_ISDIR(os.fstat(source).st_mode), f"/proc/self/fd/{source}"
+        with linux.closing(_open_mountpoint(root, mount, directory=directory)) as fd:
+            kernel_paths.check(root.root_fd, fd, mount.destination, "", opened)
+            staged = f"{root.stage}/{'d' if directory else 'f'}"
+            bind.bind_mount(opened, staged, recursive=mount.is_recursive, **_changes(mount.options))
+            _set_below(linux.AT_FDCWD, staged, mount, host=False)
+            linux.mount(staged, f"/proc/self/fd/{fd}", None, linux.MS_MOVE, shown=mount.destination)
+
+
+def _clone(bundle: bundles.Bundle, mount: mounts.Mount) -> int:
+    """Clone the source of a bind, with its own id maps if it has any."""
+    with linux.closing(bundle.open_source(mount)) as source:
+        recursive = linux.AT_RECURSIVE if mount.is_recursive else 0
+        if mount.uids:
+            return clone_mapped(source, mount)
+        return linux.open_tree("", _CLONE | recursive, source, shown=mount.source)
+
+
+def clone_mapped(source: int, mount: mounts.Mount) -> int:
+    """Clone the mount that `source` is open at, with the mount's own id maps."""
+    from pyctr_lite.namespaces import unpopulated
+    from pyctr_lite.rootfs import idmapped
+
+    below = mount.options.idmap == "ridmap"
+    with linux.closing(unpopulated.make_user_namespace(mount.uids, mount.gids)) as userns_fd:
+        path = f"/proc/self/fd/{source}"
+        return idmapped.clone_mount(path, userns_fd, recursive=mount.is_recursive, idmap_recursive=below)
+
+
+def _open_mountpoint(root: filesystem.RootFilesystem, mount: mounts.Mount, *, directory: bool) -> int:
+    if not mount.has("dest-nofollow"):
+        return root.make_mountpoint(mount.destination, directory=directory)
+    parent, name = os.path.split(mount.path)
+    with linux.closing(target.open_in_root(root.root_fd, parent)) as parent_fd:
+        fd = linux.openat2(parent_fd, name, linux.O_PATH | os.O_NOFOLLOW, 0, linux.RESOLVE_BENEATH)
+    fstype = _NO_FOLLOW_FORBIDDEN.get(linux.statfs_type(f"/proc/self/fd/{fd}"))
+    if fstype:
+        os.close(fd)
+        raise InvalidArgument(f"mount {mount.destination}: dest-nofollow cannot cover a file of {fstype}")
+    return fd
+
+
+def _copy_link(root: filesystem.RootFilesystem, mount: mounts.Mount) -> bool:
+    """Make the same link at the destination if the source is a symbolic link, and return whether it is one."""
+    try:
+        link = os.readlink(root.bundle.path(mount.source))
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return False
+        raise
+    parent, name = os.path.split(mount.path)
+    with linux.closing(target.make_directory(root.root_fd, parent)) as parent_fd:
+        kernel_paths.check_device(root.root_fd, parent_fd, mount.path)
+        try:
+            os.symlink(link, name, dir_fd=parent_fd)
+        except FileExistsError:
+            if os.readlink(name, dir_fd=parent_fd) != link:
+                raise
+    return True
+
+
+def _is_remount(mount: mounts.Mount) -> bool:
+    return bool(mount.options.flags & linux.MS_REMOUNT)
+
+
+def _changes(parsed: options.MountOptions) -> dict[str, Any]:
+    """Return the arguments of `bind.change_mount` for a bind with these options."""
+    return {
+        "readonly": bool(parsed.flags & linux.MS_RDONLY),
+        "readonly_recursive": parsed.readonly_recursive,
+        "propagation": parsed.propagation or "rprivate",
+        "flags": parsed.flags & ~(linux.MS_BIND | linux.MS_REC | linux.MS_RDONLY),
+    }
