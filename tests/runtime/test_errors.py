@@ -145,12 +145,11 @@ def test_binding_a_directory_on_a_file_or_the_reverse_fails(box: Box) -> None:
 def test_an_unknown_option_of_a_bind_is_refused(box: Box) -> None:
     bind = {"destination": "/x", "type": "bind", "source": "/tmp", "options": ["rbind", "upside"]}
     box.config["mounts"].append(bind)
-    assert box.fails("true")["message"] == "mount /x: a bind has no option upside"
+    assert box.fails("true")["message"].endswith("mount /x: a bind has no option upside")
     bind["options"] = ["rbind", "nosuid"]
     assert box.run("true").returncode == 0
 
 
 def test_a_missing_root_is_named(box: Box) -> None:
     box.config["root"]["path"] = "elsewhere"
-    number, path, _, _ = child_error(box)
-    assert (number, path) == (errno.ENOENT, str(box.directory / "elsewhere"))
+    assert box.fails("true")["message"] == f"root.path: {box.directory}/elsewhere is not a directory"
