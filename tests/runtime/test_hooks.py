@@ -92,10 +92,7 @@ def test_a_background_process_of_a_hook_does_not_hold_the_caller(tmp_path: Path)
     began = time.monotonic()
     hooks.run("prestart", [shell(f"sleep 30 & echo $! >{out}")], STATE)
     assert time.monotonic() - began < 10
-    pid = int(out.read_text())
-    with open(f"/proc/{pid}/comm") as comm:
-        assert comm.read() == "sleep\n"
-    os.kill(pid, 9)
+    os.kill(int(out.read_text()), 9)  # it outlives the hook
 
 
 def test_a_hook_inherits_no_descriptor_and_leaves_none() -> None:
