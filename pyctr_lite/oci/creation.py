@@ -6,7 +6,7 @@ import os
 import pwd
 
 from pyctr_lite.cgroups import paths
-from pyctr_lite.oci import console, containers, descriptors
+from pyctr_lite.oci import checks, console, containers, descriptors
 from pyctr_lite.oci.arguments import Option
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import launch
@@ -53,6 +53,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
     container = containers.Container(context.root, id)
     bundle = bundles.load(arguments.text("bundle", "."), host=True)
     process: dict[str, Any] = bundle.config["process"]
+    checks.warn(process, context)
     preserved = descriptors.preserved(arguments, process)
     terminal, foreground = bool(process.get("terminal")), stdio is not None
     socket = console.check(arguments.text("console-socket"), wanted=terminal, foreground=foreground)
@@ -65,6 +66,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
         state=_first_state(container, bundle),
     )
     group = _group(container, bundle, context)
+    checks.report_filter(bundle.config, context)
     if stdio is None:
         stdio = Stdio((0, 1, 2), terminal=terminal, **console.size(process))
     try:

@@ -138,9 +138,6 @@ def _check(config: dict[str, Any], path: str, *, host: bool) -> None:
     if propagation and propagation not in options.PROPAGATION:
         raise InvalidArgument(f"{path}: unknown rootfsPropagation {propagation!r}")
     processes.check(process, linux)
-    for name in ("intelRdt", "mountLabel"):
-        if linux.get(name):
-            raise InvalidArgument(f"{path}: {name} is not supported yet", "remove it to run without it")
     if any((config.get("hooks") or {}).values()):
         from pyctr_lite.runtime import hooks
 

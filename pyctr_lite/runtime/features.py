@@ -26,7 +26,7 @@ ARCHITECTURES = (
 
 
 def describe() -> dict[str, Any]:
-    """Return the members `capabilities`, `seccomp`, `apparmor`, `selinux`, `memoryPolicy` of `linux`."""
+    """Return the members `capabilities`, `seccomp`, `apparmor`, `selinux`, `memoryPolicy`, `intelRdt`."""
     return {
         "capabilities": list(capabilities.NUMBERS),
         "seccomp": {
@@ -40,6 +40,7 @@ def describe() -> dict[str, Any]:
         "apparmor": {"enabled": True},
         "selinux": {"enabled": True},
         "memoryPolicy": {"modes": list(scheduling.MEMORY_MODES), "flags": list(scheduling.MEMORY_FLAGS)},
+        "intelRdt": {"enabled": True, "schemata": True, "monitoring": True},
     }
 
 

@@ -29,8 +29,11 @@ def selinux_enabled() -> bool:
     return os.path.exists("/sys/fs/selinux/enforce")
 
 
-def check(process: dict[str, Any]) -> None:
-    """Check that the security module of each label is on: else it protects nothing. Raises InvalidArgument."""
+def check(process: dict[str, Any], config: dict[str, Any]) -> None:
+    """Check that the security module of each label is on: else it protects nothing. Raises InvalidArgument.
+
+    Without SELinux a label of mounts has no meaning and is ignored, as by crun. `config` is the `linux` object.
+    """
     if process.get("apparmorProfile") and not apparmor_enabled():
         raise InvalidArgument(
             "apparmor: config provided but apparmor not supported", "remove process.apparmorProfile to run without"
@@ -40,6 +43,8 @@ def check(process: dict[str, Any]) -> None:
             "selinux label is specified in config, but selinux is disabled or not supported",
             "remove process.selinuxLabel to run without",
         )
+    if config.get("mountLabel") and selinux_enabled():
+        raise InvalidArgument("linux.mountLabel is not supported", "remove it to run without")
 
 
 def set_exec_labels(process: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def create_container(
         from pyctr_lite.runtime import hooks
 
         for kind in ("prestart", "createRuntime"):
-            hooks.run(kind, config["hooks"].get(kind) or [], {**settings.state, "pid": pid})
+            hooks.run(kind, config["hooks"].get(kind) or [], settings.state_of(pid))
 
     launched: Launched | None = None
     try:
@@ -98,6 +98,10 @@ def create_container(
             process.raise_hard_limits(pid, config["process"])
         # The child builds its root meanwhile; its program does not run before the limits are set.
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
+        if linux_config.get("intelRdt"):
+            from pyctr_lite.runtime import resctrl
+
+            resctrl.enter(linux_config["intelRdt"], os.path.basename(directory), pid, directory)
         launched.let_go()
         launched.wait_created()
         process.set_attributes(launched.pid, config["process"])  # it has entered its group by now

@@ -41,7 +41,7 @@ def inherit(process: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(process: dict[str, Any], config: dict[str, Any]) -> None:
-    """Check a `process` object and what the container's `linux` object sets for each process.
+    """Check a `process` object and what the container's `linux` object sets for its processes.
 
     Raises InvalidArgument for values that the kernel would refuse later, or without a reason.
     """
@@ -54,10 +54,14 @@ def check(process: dict[str, Any], config: dict[str, Any]) -> None:
 
         scheduling.check_process(process)
         scheduling.check_linux(config)
-    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+    if process.get("apparmorProfile") or process.get("selinuxLabel") or config.get("mountLabel"):
         from pyctr_lite.runtime import labels
 
-        labels.check(process)
+        labels.check(process, config)
+    if config.get("intelRdt"):
+        from pyctr_lite.runtime import resctrl
+
+        resctrl.check(config["intelRdt"])
 
 
 def prepare(process: dict[str, Any]) -> None:

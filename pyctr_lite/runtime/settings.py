@@ -34,7 +34,14 @@ class Settings:
 
     def own_state(self) -> dict[str, Any]:
         """Return the state for a hook that the container's first process calls: with its pid inside, as runc's."""
-        return {**self.state, "pid": os.getpid()}
+        return self.state_of(os.getpid())
+
+    def state_of(self, pid: int) -> dict[str, Any]:
+        """Return the state for a hook of `create` or `start`.
+
+        It is "created": "creating" ends before the hooks, with step 2 of the spec's lifecycle (so does crun).
+        """
+        return {**self.state, "status": "created", "pid": pid}
 
 
 class Stdio:

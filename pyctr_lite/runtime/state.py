@@ -41,6 +41,10 @@ def remove(directory: str) -> None:
         return
     from pyctr_lite.rootfs import walk  # most processes need only the second half of this module
 
+    if "resctrl" in names:
+        from pyctr_lite.runtime import resctrl
+
+        resctrl.remove(directory)
     for name in names:
         walk.remove_entry(f"{directory}/{name}")
     os.rmdir(directory)

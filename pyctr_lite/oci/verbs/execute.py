@@ -8,7 +8,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.errors import Conflict, InvalidArgument, UsageError
 from pyctr_lite.formats import number as numbers
-from pyctr_lite.oci import console, containers, descriptors
+from pyctr_lite.oci import checks, console, containers, descriptors
 from pyctr_lite.oci.arguments import Option
 from pyctr_lite.runtime import capabilities, launch, seccomp
 from pyctr_lite.runtime import process as processes
@@ -60,6 +60,8 @@ def act(arguments: Arguments, context: Context) -> int:
     _require_running(container, arguments)
     config = container.config()
     process = processes.inherit(_process(arguments, args, config), config.get("linux") or {})
+    processes.check(process, {})
+    checks.warn(process, context)
     settings = Settings(
         preserve_fds=descriptors.preserved(arguments, process), state=container.hook_state("running")
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import UsageError
 from pyctr_lite.namespaces import kinds
@@ -44,7 +42,6 @@ def features() -> dict[str, Any]:
             "namespaces": sorted({kind.oci for kind in kinds.BY_NAME.values()}),
             **process_features.describe(),
             "cgroup": {"v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True},
-            "intelRdt": {"enabled": os.path.isdir("/sys/fs/resctrl")},
             "mountExtensions": {"idmap": {"enabled": True}},
         },
         "annotations": {"org.pyctr_lite.version": __version__},
