@@ -16,7 +16,7 @@ import select
 from pyctr_lite import linux
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import channel as channels
-from pyctr_lite.runtime import console, process, program
+from pyctr_lite.runtime import console, process, program, state
 from pyctr_lite.runtime.launched import wait_for_launcher
 from pyctr_lite.runtime.start import Start
 
@@ -34,8 +34,11 @@ LATER = ("cgroup", "ipc")
 """Namespaces that the child creates itself, "ipc" only in a user namespace."""
 
 
-def guarded(channel: channels.Channel, body: Callable[[], None]) -> None:
-    """Run the child's body, send its error to the parent, and exit. Without a parent, stderr gets the error."""
+def guarded(channel: channels.Channel, body: Callable[[], None], gate: int = -1) -> None:
+    """Run the child's body, send its error to the parent, and exit.
+
+    If the parent has exited, the error goes through the gate to `start` (`state.open_gate`).
+    """
     try:
         body()
     except BaseException as error:
@@ -43,7 +46,7 @@ def guarded(channel: channels.Channel, body: Callable[[], None]) -> None:
         try:
             channel.send(message)
         except OSError:  # the parent has exited
-            os.write(2, f"{message['message']}\n".encode(errors="backslashreplace"))
+            state.report_through_gate(gate, message)
     finally:
         os._exit(70)
 

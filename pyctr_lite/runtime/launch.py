@@ -65,7 +65,7 @@ def create_container(
                 bundle, directory, theirs, stdio, create_kinds, filter, gate, proc, settings, exclusive=exclusive
             )
 
-        init.guarded(theirs, body)
+        init.guarded(theirs, body, gate)
 
     def run_hooks(pid: int) -> None:
         from pyctr_lite.runtime import hooks

@@ -9,8 +9,13 @@ from __future__ import annotations
 import errno
 import os
 
+from pyctr_lite import jsonfile
 from pyctr_lite.linux import kernelfile
 from pyctr_lite.linux.scoped import closing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def make(directory: str) -> None:
@@ -62,7 +67,8 @@ def open_gate(directory: str, *, once: bool = False) -> None:
     """Let the created process execute its program. Raises ProcessLookupError if no process waits at the gate.
 
     `once` removes the gate, which nobody can open again then, and returns when the exec, or the end of the
-    process, has closed the other end (POLLERR: pipe(7)).
+    process, has closed the other end (POLLERR: pipe(7)). Then it raises the error of a process that has failed
+    before its exec (`report_through_gate`).
     """
     try:
         gate = os.open(f"{directory}/gate", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -80,6 +86,29 @@ def open_gate(directory: str, *, once: bool = False) -> None:
             poller = select.poll()
             poller.register(gate, 0)
             poller.poll()
+            _raise_report(gate)
+
+
+def report_through_gate(gate: int, message: dict[str, Any]) -> None:
+    """Leave an error for `start`, which waits at the other end of the gate. Without a gate, stderr gets it."""
+    try:
+        os.write(gate, jsonfile.dumps(message).encode(errors="backslashreplace"))
+    except OSError:
+        os.write(2, f"{message['message']}\n".encode(errors="backslashreplace"))
+
+
+def _raise_report(gate: int) -> None:
+    """Raise the error that a process has left in the gate before its end, if any."""
+    # What was written stays in the FIFO as long as one end is open: the caller's.
+    with closing(os.open(f"/proc/self/fd/{gate}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as fd:
+        try:
+            report = os.read(fd, 65536)
+        except BlockingIOError:
+            return
+    if report.startswith(b"{"):
+        from pyctr_lite.runtime import channel
+
+        channel.raise_error(jsonfile.loads(report))
 
 
 def start_time(pid: int) -> int:

@@ -82,10 +82,25 @@ def test_a_failing_hook_of_start_ends_the_container(oci: Oci) -> None:
     assert oci.state()["status"] == "stopped"
     oci("delete", "box", check=True)
     oci.write("touch", "/ran", hooks={"startContainer": [{"path": "/bin/nothing"}]})
+    error = "error running startContainer hook #0: /bin/nothing: exec: no such file or directory\n"
     done = oci("run", "--bundle", oci.bundle, "box")
-    assert done.returncode != 0
-    assert "error running startContainer hook #0: /bin/nothing: exec: no such file or directory" in done.stderr
+    assert (done.returncode, done.stderr) == (1, error)
+    oci("create", "--bundle", oci.bundle, "box", check=True)
+    done = oci("start", "box")
+    assert (done.returncode, done.stderr) == (1, error)
+    assert oci.state()["status"] == "stopped"
     assert not (oci.bundle / "rootfs/ran").exists()
+
+
+def test_start_reports_a_program_that_cannot_be_executed(oci: Oci) -> None:
+    (oci.bundle / "rootfs/bin/broken").write_bytes(b"\x7fELF nonsense")
+    (oci.bundle / "rootfs/bin/broken").chmod(0o755)
+    oci.write("/bin/broken")
+    oci("create", "--bundle", oci.bundle, "box", check=True)
+    done = oci("start", "box")
+    assert done.returncode == 1
+    assert done.stderr.startswith('exec: "/bin/broken": exec format error')
+    oci("delete", "box", check=True)
 
 
 def test_a_failing_poststop_hook_is_only_a_warning(oci: Oci) -> None:
