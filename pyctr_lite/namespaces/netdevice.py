@@ -40,6 +40,20 @@ class Address:
         self.family, self.prefix, self.local = family, prefix, local
 
 
+def check(devices: dict[str, dict[str, str]]) -> None:
+    """Check a `netDevices` object. Raises InvalidArgument."""
+    for name, device in devices.items():
+        check_name(name)
+        check_name(device.get("name") or name)
+
+
+def move_all(devices: dict[str, dict[str, str]], namespace: str) -> None:
+    """Move the devices of a `netDevices` object into the network namespace at a path (`move`)."""
+    with scoped.closing(os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)) as fd:
+        for name, device in devices.items():
+            move(name, fd, device.get("name") or "")
+
+
 def check_name(name: str) -> None:
     """Raise InvalidArgument unless the kernel accepts the name of a device (dev_valid_name in the kernel)."""
     if not 0 < len(name.encode()) < 16 or name in (".", "..") or any(c in "/:" or c.isspace() for c in name):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     Option("bundle", "directory of the bundle (default: this directory)", "DIRECTORY", "b"),
+    Option("config", "the configuration, from the bundle on (default: config.json; crun's option)", "FILE", "f"),
     Option("console-socket", "send the terminal's master to a UNIX socket", "SOCKET"),
     Option("pidfd-socket", "send a pidfd of the first process to a UNIX socket", "SOCKET"),
     Option("pid-file", "write the pid of the first process to a file", "FILE"),
@@ -51,7 +52,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
     master goes to the console socket.
     """
     container = containers.Container(context.root, id)
-    bundle = bundles.load(arguments.text("bundle", "."), host=True)
+    bundle = load(arguments)
     process: dict[str, Any] = bundle.config["process"]
     checks.warn(process, context)
     preserved = descriptors.preserved(arguments, process)
@@ -93,6 +94,11 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
         raise
     lock.release()
     return Created(container, launched)
+
+
+def load(arguments: Arguments) -> bundles.Bundle:
+    """Read the bundle of `create` or `run`."""
+    return bundles.load(arguments.text("bundle", "."), arguments.text("config", "config.json"), host=True)
 
 
 def _group(container: Container, bundle: bundles.Bundle, context: Context) -> groups.Group:

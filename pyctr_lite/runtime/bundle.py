@@ -95,16 +95,16 @@ class Bundle:
         return create, join
 
 
-def load(directory: str, *, host: bool = False) -> Bundle:
-    """Read a bundle; `host` is as in `Bundle`.
+def load(directory: str, name: str = "config.json", *, host: bool = False) -> Bundle:
+    """Read a bundle, with its configuration at a path from it on; `host` is as in `Bundle`.
 
     Raises NotFound if there is none, InvalidArgument if it cannot be run.
     """
-    path = os.path.join(directory, "config.json")
+    path = os.path.join(directory, name)
     try:
         config = jsonfile.read(path)
     except FileNotFoundError:
-        raise NotFound(f"no bundle at {directory}: config.json is missing") from None
+        raise NotFound(f"no bundle at {directory}: {name} is missing") from None
     except ValueError as error:
         raise InvalidArgument(str(error)) from None
     return Bundle(directory, config, host=host)
@@ -138,6 +138,10 @@ def _check(config: dict[str, Any], path: str, *, host: bool) -> None:
     if propagation and propagation not in options.PROPAGATION:
         raise InvalidArgument(f"{path}: unknown rootfsPropagation {propagation!r}")
     processes.check(process, linux)
+    if linux.get("netDevices"):
+        from pyctr_lite.namespaces import netdevice
+
+        netdevice.check(linux["netDevices"])
     if any((config.get("hooks") or {}).values()):
         from pyctr_lite.runtime import hooks
 
@@ -156,6 +160,8 @@ def _check_isolation(config: dict[str, Any], path: str, *, host: bool) -> None:
     for name in ("hostname", "domainname"):
         if config.get(name) and "uts" not in seen:
             raise InvalidArgument(f"{path}: {name} without a uts namespace would rename the host")
+    if (config.get("linux") or {}).get("netDevices") and "network" not in seen:
+        raise InvalidArgument(f"{path}: netDevices need a network namespace", "there is none to move them to")
     if (config.get("linux") or {}).get("timeOffsets") and seen.get("time", True):
         raise InvalidArgument(f"{path}: timeOffsets need a time namespace of the container's own")
     linux_config = config.get("linux") or {}

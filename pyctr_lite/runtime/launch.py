@@ -96,6 +96,10 @@ def create_container(
             trees.send(bundle, directory, pid, ours)
             process.give_pipes_inside(pid, config["process"], stdio.fds)
             process.raise_hard_limits(pid, config["process"])
+        if linux_config.get("netDevices"):
+            from pyctr_lite.namespaces import netdevice
+
+            netdevice.move_all(linux_config["netDevices"], join_paths.get("network") or f"/proc/{pid}/ns/net")
         # The child builds its root meanwhile; its program does not run before the limits are set.
         group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
         if linux_config.get("intelRdt"):

@@ -29,9 +29,8 @@ def act(arguments: Arguments, context: Context) -> int:
         start.start(creation.create(id, arguments, context).container)
         return 0
     from pyctr_lite.oci import foreground
-    from pyctr_lite.runtime import bundle as bundles
 
-    process = bundles.load(arguments.text("bundle", "."), host=True).config["process"]
+    process = creation.load(arguments).config["process"]
     terminal = bool(process.get("terminal"))
     caller = foreground.Foreground(terminal=terminal, process=process, subreaper=not arguments.on("no-subreaper"))
     created = creation.create(id, arguments, context, caller.stdio)
