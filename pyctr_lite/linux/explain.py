@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-CHAPTERS = ("namespaces", "cgroups", "rootfs", "volumes", "commit")
+CHAPTERS = ("namespaces", "cgroups", "rootfs", "volumes", "commit", "networks")
 
 _CHAPTER_OF_MODULE = {
     "runtime.init": "namespaces",

@@ -1,0 +1,1 @@
+"""Chapter 6: networks. Links, addresses and routes by netlink, and rules by nf_tables."""
