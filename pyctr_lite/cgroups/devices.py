@@ -67,13 +67,6 @@ def changed(path: str, files: list[tuple[str, str, str]]) -> list[tuple[str, str
     ]
 
 
-def strict(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rules that forbid every device that they do not allow, as runc reads the rules of a bundle."""
-    if any((rule.get("type") or "a") == "a" for rule in rules):
-        return rules
-    return [DEFAULT[0], *rules]
-
-
 def _line(rule: dict[str, Any]) -> str:
     kind = {"u": "c", "": "a"}.get(rule.get("type") or "", rule.get("type") or "")
     numbers = [_number(rule.get(name)) for name in ("major", "minor")]

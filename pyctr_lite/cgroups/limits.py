@@ -30,7 +30,7 @@ _NUMBERS = {
 
 _TEXTS = {"cpuset_cpus": ("cpu", "cpus"), "cpuset_mems": ("cpu", "mems")}
 
-_MAY_BE_IGNORED = {("memory", "kernel"), ("memory", "kernelTCP"), ("memory", "useHierarchy")}
+_MAY_BE_IGNORED = {("memory", "kernel"), ("memory", "useHierarchy")}
 """Limits that a runtime may ignore: according to the OCI spec, the kernel no longer has them."""
 
 _EMPTY: tuple[object, ...] = (None, "", [], {})

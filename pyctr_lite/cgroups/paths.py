@@ -124,3 +124,33 @@ def _is_frozen(directory: str) -> bool:
         if any(line in lines for line in text.splitlines()):
             return True
     return False
+
+
+def delegate(group: groups.Group, config: dict[str, Any]) -> None:
+    """Give a container its own group, as the spec has it: if it may write to its cgroup file system.
+
+    Only in version 2, with a cgroup namespace of its own and a writable mount on /sys/fs/cgroup. The owner is the
+    user of its process; it can divide the group, but not change its limits (/sys/kernel/cgroup/delegate).
+    Source: OCI runtime-spec config-linux.md, "Cgroup ownership".
+    """
+    linux, uid = config.get("linux") or {}, ((config.get("process") or {}).get("user") or {}).get("uid") or 0
+    namespaces = {entry["type"]: bool(entry.get("path")) for entry in linux.get("namespaces") or []}
+    writable = any(
+        mount.get("destination") == "/sys/fs/cgroup" and "ro" not in (mount.get("options") or [])
+        for mount in config.get("mounts") or []
+        if "cgroup" in (mount.get("source"), mount.get("type"))
+    )
+    if group.hierarchy.kind != "v2" or namespaces.get("cgroup", True) or not writable:
+        return
+    for item in linux.get("uidMappings") or []:
+        if 0 <= uid - item["containerID"] < item["size"]:
+            uid += item["hostID"] - item["containerID"]
+            break
+    try:
+        names = kernelfile.read("/sys/kernel/cgroup/delegate").split()
+    except FileNotFoundError:
+        names = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
+    for name in ("", *names):
+        path = f"{group.v2}/{name}".rstrip("/")
+        if os.path.exists(path):
+            os.chown(path, uid, -1)

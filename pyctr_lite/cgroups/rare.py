@@ -22,13 +22,17 @@ _NUMBERS = {
     ("cpu", "idle"): ("cpu", "cpu.idle", "cpu.idle"),
     ("cpu", "realtimePeriod"): ("cpu", "cpu.rt_period_us", ""),
     ("cpu", "realtimeRuntime"): ("cpu", "cpu.rt_runtime_us", ""),
+    ("memory", "kernelTCP"): ("memory", "memory.kmem.tcp.limit_in_bytes", ""),
     ("memory", "swappiness"): ("memory", "memory.swappiness", ""),
     ("blockIO", "leafWeight"): ("blkio", "blkio.leaf_weight", ""),
     ("network", "classID"): ("net_cls", "net_cls.classid", ""),
 }
 """Limits that are one number: the controller, the file of version 1, and that of version 2 ("": it has none)."""
 
-_MEANS_UNSET = {("cpu", "realtimePeriod"), ("cpu", "realtimeRuntime"), ("network", "classID")}
+_MEANS_UNSET = {
+    *(("cpu", "realtimePeriod"), ("cpu", "realtimeRuntime")),
+    *(("memory", "kernelTCP"), ("network", "classID")),
+}
 """Limits whose 0 is not written, as in runc."""
 
 
@@ -45,6 +49,9 @@ def files(group: Group, limits: Limits) -> Files:
         value = (rare.get(part) or {}).get(key)
         if value is None or (value == 0 and (part, key) in _MEANS_UNSET):
             continue
+        mount = group.hierarchy.of(controller)
+        if key == "kernelTCP" and mount is not None and mount.version == 2:
+            continue  # a runtime may ignore it
         if key == "swappiness":
             if value == -1:
                 continue  # Docker's "not set"

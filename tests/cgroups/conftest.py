@@ -66,6 +66,13 @@ class Inside:
         """Wait at most `seconds` for the process to end, and return if it did."""
         return bool(select.select([self.pidfd], [], [], seconds)[0])
 
+    def wait_until_in(self, group: groups.Group) -> None:
+        """Wait until the process has entered a group, or one below it."""
+        deadline = time.monotonic() + 60
+        while self.pid not in group.pids():
+            assert time.monotonic() < deadline, "it did not enter the group"
+            time.sleep(0.001)
+
     def kill(self) -> None:
         """Kill the process and wait for its end."""
         os.kill(self.pid, signal.SIGKILL)

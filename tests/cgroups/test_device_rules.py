@@ -192,9 +192,3 @@ def test_rules_change_while_the_group_has_groups_below_it(
     assert not may(KMSG, WRITE)
     assert may(LOOP, READ)
     below.apply(Limits(devices=[DENY_ALL, rule(True, KMSG, "r")]))
-
-
-def test_strict_rules_forbid_what_they_do_not_allow() -> None:
-    assert devices.strict([]) == [DENY_ALL]
-    assert devices.strict([rule(True, KMSG)]) == [DENY_ALL, rule(True, KMSG)]
-    assert devices.strict([rule(True)]) == [rule(True)]

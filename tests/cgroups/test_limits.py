@@ -44,7 +44,7 @@ def test_limits_without_an_attribute_survive_a_round_trip() -> None:
 @pytest.mark.parametrize(
     "resources",
     [
-        {"memory": {"disableOOMKiller": False, "kernel": 5, "kernelTCP": -1, "useHierarchy": True}},
+        {"memory": {"disableOOMKiller": False, "kernel": 5, "useHierarchy": True}},
         {"memory": {"checkBeforeUpdate": False, "swappiness": None}, "cpu": {"cpus": "", "quota": None}},
         {"network": {}, "rdma": None, "blockIO": {"weightDevice": []}, "hugepageLimits": None, "unified": {}},
         {"pids": {}, "future": {"limit": 1}},

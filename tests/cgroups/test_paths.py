@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cgroups.conftest import Inside
-
-
-def wait_until_in(group: Group, process: Inside) -> None:
-    deadline = time.monotonic() + 60
-    while process.pid not in group.pids() and time.monotonic() < deadline:
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +81,7 @@ def test_a_group_with_processes_is_refused(group: Group, inside: Callable[..., I
     below = Group(f"{group.path}/below", group.hierarchy)
     below.create()
     process = inside(below, signal.pause)
-    wait_until_in(below, process)
+    process.wait_until_in(below)
     with pytest.raises(Conflict, match=r"container's cgroup is not empty: 1 process\(es\) found"):
         paths.require_unused(group)
     process.kill()
@@ -112,7 +105,7 @@ def test_destroy_thaws_kills_and_removes_groups_below_too(
     below.create()
     processes = [inside(group, signal.pause), inside(below, signal.pause)]
     for process in processes:
-        wait_until_in(group, process)
+        process.wait_until_in(group)
     files = [path for directory in below.directories if (path := Path(directory, file)).exists()]
     if not files:
         pytest.skip(f"this machine has no {file}")
@@ -127,9 +120,37 @@ def test_destroy_kills_a_process_that_has_left_one_hierarchy(group: Group, insid
     if len(group.directories) == 1:
         pytest.skip("this machine has one hierarchy")
     process = inside(group, signal.pause)
-    wait_until_in(group, process)
+    process.wait_until_in(group)
     main = group.v2 or group.directories[0]
     Path(os.path.dirname(os.path.dirname(main)), "cgroup.procs").write_text(str(process.pid))
     assert group.pids() == []
     group.destroy()
     assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("options", "own", "owner"), [(["rw"], True, 100_005), (["ro"], True, 0), (["rw"], False, 0)]
+)
+def test_a_container_that_may_write_to_its_group_owns_it(
+    group: Group, options: list[str], own: bool, owner: int
+) -> None:
+    if group.hierarchy.kind != "v2":
+        owner = 0  # version 1 is not safe to delegate
+    paths.delegate(
+        group,
+        {
+            "process": {"user": {"uid": 5}},
+            "linux": {
+                "namespaces": [{"type": "cgroup"}] if own else [],
+                "uidMappings": [{"containerID": 0, "hostID": 100_000, "size": 10}],
+            },
+            "mounts": [
+                {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options}
+            ],
+        },
+    )
+    directory = Path(group.v2 or group.directories[0])
+    assert directory.stat().st_uid == owner
+    assert (directory / "cgroup.procs").stat().st_uid == owner
+    if group.hierarchy.kind == "v2":
+        assert (directory / "memory.max").stat().st_uid == 0

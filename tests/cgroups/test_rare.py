@@ -35,6 +35,7 @@ def lines(hierarchy: Hierarchy, resources: dict[str, Any]) -> list[tuple[str, st
             None,
         ),
         ({"memory": {"swappiness": 0}}, [("memory.swappiness", "0")], None),
+        ({"memory": {"kernelTCP": 4096}}, [("memory.kmem.tcp.limit_in_bytes", "4096")], []),
         ({"blockIO": {"leafWeight": 10}}, [("blkio.leaf_weight", "10")], None),
         (
             {"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 500}]}},

@@ -129,6 +129,7 @@ def test_a_scope_is_started_limited_and_stopped(
     }
 
     process = inside(scope, signal.pause)
+    process.wait_until_in(scope)
     scope.apply(Limits(pids=20, cpu_quota=25_000, cpu_period=50_000, cpuset_cpus="0"))
     unit, runtime, properties = service.calls("SetUnitProperties")["SetUnitProperties"]
     assert (unit, runtime) == ("pyctr-box.scope", True)
