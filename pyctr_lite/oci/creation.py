@@ -78,6 +78,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
         _run_poststop(bundle, settings.state, context)
         raise
     try:
+        paths.delegate(group, bundle.config)
         _write(container, bundle, launched, group)
         if socket:
             console.send(socket, launched.console)
