@@ -23,8 +23,10 @@ _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP, _NLM_F_CREATE, _NLM_F_EXCL = 0x1, 0x4, 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_GETADDR = 16, 20, 22
 _IFLA_IFNAME, _IFLA_NET_NS_FD = 3, 28
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_RT_PRIORITY = 1, 2, 4, 8, 9
 _IFA_F_PERMANENT, _RT_SCOPE_UNIVERSE = 0x80, 0
+_KEPT_FLAGS = 0x2 | 0x80 | 0x100 | 0x200 | 0x400
+"""IFA_F_NODAD, PERMANENT, MANAGETEMPADDR, NOPREFIXROUTE and MCAUTOJOIN. The others are found by the kernel."""
 _IFF_UP = 0x1
 
 _HEADER, _LINK, _ADDRESS = struct.Struct("=IHHII"), struct.Struct("=BxHiII"), struct.Struct("=BBBBI")
@@ -32,12 +34,19 @@ _HEADER, _LINK, _ADDRESS = struct.Struct("=IHHII"), struct.Struct("=BxHiII"), st
 
 
 class Address:
-    """An address of a device: its family, the length of its prefix in bits, and its bytes."""
+    """An address of a device: its family, the length of its prefix in bits, and its bytes.
 
-    __slots__ = ("family", "local", "prefix")
+    `peer` is the address at the other end (its own, unless the link has two ends), `more` are other attributes by
+    their numbers: broadcast address, flags, priority of its route.
+    """
 
-    def __init__(self, family: int, prefix: int, local: bytes) -> None:
+    __slots__ = ("family", "local", "more", "peer", "prefix")
+
+    def __init__(
+        self, family: int, prefix: int, local: bytes, peer: bytes = b"", more: dict[int, bytes] | None = None
+    ) -> None:
         self.family, self.prefix, self.local = family, prefix, local
+        self.peer, self.more = peer or local, more or {}
 
 
 def check(devices: dict[str, dict[str, str]]) -> None:
@@ -64,9 +73,10 @@ def move(name: str, namespace: int, new_name: str = "") -> None:
     """Move a device of the caller's network namespace into another, and bring it up there.
 
     `namespace` is a descriptor of the other namespace. The device keeps its MAC address, MTU, and its permanent
-    addresses of global scope. Raises InvalidArgument if it does not exist. Only for a process with one thread: it
-    enters the namespace for a moment.
+    addresses of global scope. In `new_name`, the kernel replaces `%d` by a free number. Raises InvalidArgument if
+    it does not exist. Only for a process with one thread: it enters the namespace for a moment.
     """
+    new_name = new_name or name
     with scoped.closing(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)) as own:
         try:
             index = _socket.if_nametoindex(name)
@@ -76,22 +86,28 @@ def move(name: str, namespace: int, new_name: str = "") -> None:
         try:
             kept = here.addresses(index)
             here.set_up(index, up=False)  # an active device cannot be renamed by every kernel
-            text = f"move network device {name} to the container{f' as {new_name}' if new_name else ''}"
-            explain.step(text, here.move, index, namespace, new_name or name)
+            there, before = _look_into(namespace, own)
+            text = f"move network device {name} to the container{f' as {new_name}' if new_name != name else ''}"
+            explain.step(text, here.move, index, namespace, new_name)
         finally:
             here.sock.close()
-        linux.setns(namespace, linux.CLONE_NEWNET)
-        try:
-            there = Link()
-            index = _socket.if_nametoindex(new_name or name)
-        finally:
-            linux.setns(own, linux.CLONE_NEWNET)
+        after = _look_into(namespace, own, there)[1]
+    [index] = {index for index, found in after if found == new_name} or {index for index, _ in after - before}
     try:
         for address in kept:
             there.add(index, address)
         there.set_up(index, up=True)
     finally:
         there.sock.close()
+
+
+def _look_into(namespace: int, own: int, link: Link | None = None) -> tuple[Link, set[tuple[int, str]]]:
+    """Return a socket in a namespace, and the devices there: their indexes and names."""
+    linux.setns(namespace, linux.CLONE_NEWNET)
+    try:
+        return link or Link(), set(_socket.if_nameindex())
+    finally:
+        linux.setns(own, linux.CLONE_NEWNET)
 
 
 class Link:
@@ -111,7 +127,10 @@ class Link:
             flags = int.from_bytes(attributes.get(_IFA_FLAGS, bytes([flags])), "little")
             local = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
             if local and flags & _IFA_F_PERMANENT:
-                found.append(Address(family, prefix, local))
+                kept = (_IFA_BROADCAST, _IFA_RT_PRIORITY)
+                more = {number: attributes[number] for number in kept if number in attributes}
+                more[_IFA_FLAGS] = struct.pack("=I", flags & _KEPT_FLAGS)
+                found.append(Address(family, prefix, local, attributes.get(_IFA_ADDRESS, local), more))
         return found
 
     def set_up(self, index: int, *, up: bool) -> None:
@@ -127,7 +146,8 @@ class Link:
     def add(self, index: int, address: Address) -> None:
         """Add an address to a device. Fails with EEXIST if it is there."""
         fields = _ADDRESS.pack(address.family, address.prefix, 0, _RT_SCOPE_UNIVERSE, index)
-        attributes = attribute(_IFA_LOCAL, address.local) + attribute(_IFA_ADDRESS, address.local)
+        attributes = attribute(_IFA_LOCAL, address.local) + attribute(_IFA_ADDRESS, address.peer)
+        attributes += b"".join(attribute(number, value) for number, value in address.more.items())
         self.request(_RTM_NEWADDR, _NLM_F_CREATE | _NLM_F_EXCL, fields + attributes)
 
     def request(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:

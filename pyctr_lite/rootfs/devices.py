@@ -85,7 +85,7 @@ def make_devices(
     """
     listed = [device for device in map(Device, devices) if not device.is_made]
     paths = {device.path for device in listed}
-    with linux.closing(target.make_directory(root_fd, "/dev")) as dev_fd:
+    with linux.closing(_open_dev(root_fd)) as dev_fd:
         for name, major, minor in DEFAULT_DEVICES:
             if f"/dev/{name}" not in paths:
                 item = {"path": f"/dev/{name}", "type": "c", "major": major, "minor": minor}
@@ -103,6 +103,18 @@ def make_devices(
         with linux.closing(target.make_directory(root_fd, os.path.dirname(device.path))) as parent_fd:
             check(root_fd, parent_fd, device.path)
             _make_device(parent_fd, device, nodes or {})
+
+
+def _open_dev(root_fd: int) -> int:
+    """Open /dev, made if it is missing. If it is a link that leads nowhere, no directory is made for it."""
+    try:
+        os.mkdir("dev", 0o755, dir_fd=root_fd)
+    except FileExistsError:
+        pass
+    try:
+        return target.open_in_root(root_fd, "/dev", linux.O_PATH | os.O_DIRECTORY)
+    except FileNotFoundError:
+        raise OSError(errno.ENOENT, "is a link that leads nowhere in the container's root", "/dev") from None
 
 
 def _make_device(parent_fd: int, device: Device, nodes: dict[str, int]) -> None:

@@ -100,6 +100,9 @@ def _bind(source: int, mount: mounts.Mount, stage: str, userns_fd: int, *, host:
     else:
         flags = _COPY | linux.AT_EMPTY_PATH | (linux.AT_RECURSIVE if recursive else 0)
         tree = linux.open_tree("", flags, source, shown=mount.source)
+    if stat.S_ISLNK(os.fstat(source).st_mode):  # `src-nofollow`: the path of its mount would be followed
+        linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, propagation=linux.MS_PRIVATE)
+        return tree
     # A mount can be changed only while it is attached, and sent only while it is detached.
     mountpoint = f"{stage}/{'d' if directory else 'f'}"
     linux.move_mount(tree, "", linux.AT_FDCWD, mountpoint, linux.MOVE_MOUNT_F_EMPTY_PATH)

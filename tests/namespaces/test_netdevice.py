@@ -25,22 +25,24 @@ kind = netdevice.attribute(18, netdevice.attribute(1, b"veth"))  # IFLA_LINKINFO
 name, mtu = netdevice.attribute(3, b"box0\\0"), netdevice.attribute(4, struct.pack("=I", 1280))
 link.request(16, create, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + name + mtu + kind)
 index = socket.if_nametoindex("box0")
-link.add(index, netdevice.Address(socket.AF_INET, 24, bytes([10, 1, 2, 3])))
+broadcast = {4: bytes([10, 1, 2, 254])}
+link.add(index, netdevice.Address(socket.AF_INET, 24, bytes([10, 1, 2, 3]), more=broadcast))
 
 def look():
     names = [name for _, name in socket.if_nameindex()]
-    moved = next((name for name in names if name in ("box0", "eth7")), "")
+    moved = next((name for name in names if name in ("box0", "eth7", "net0")), "")
     there = netdevice.Link().addresses(socket.if_nametoindex(moved)) if moved else []
     with socket.socket() as sock:
         import fcntl
         def ask(request):
             return fcntl.ioctl(sock, request, struct.pack("16s16x", moved.encode()))[16:]
         mtu, flags = struct.unpack_from("=i", ask(0x8921))[0], struct.unpack_from("=h", ask(0x8913))[0]
-    report(name=moved, mtu=mtu, up=flags & 1, addresses=[[a.family, a.prefix, *a.local] for a in there])
+    found = [[a.family, a.prefix, *a.local, *a.more[4]] for a in there]
+    report(name=moved, mtu=mtu, up=flags & 1, addresses=found)
 """
 
 
-@pytest.mark.parametrize("new_name", ["", "eth7"])
+@pytest.mark.parametrize("new_name", ["", "eth7", "net%d"])
 def test_a_moved_device_keeps_its_attributes_and_addresses_and_is_up(new_name: str) -> None:
     [left, arrived] = facts(
         HEAD
@@ -52,8 +54,9 @@ look()
 """
     )
     assert left == {"left": True}
-    address = [int(socket.AF_INET), 24, 10, 1, 2, 3]
-    assert arrived == {"name": new_name or "box0", "mtu": 1280, "up": 1, "addresses": [address]}
+    address = [int(socket.AF_INET), 24, 10, 1, 2, 3, 10, 1, 2, 254]
+    name = new_name.replace("%d", "0") or "box0"
+    assert arrived == {"name": name, "mtu": 1280, "up": 1, "addresses": [address]}
 
 
 def test_a_device_that_does_not_exist_or_whose_new_name_is_taken_is_refused() -> None:

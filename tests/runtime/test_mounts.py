@@ -410,3 +410,14 @@ def test_a_user_namespace_without_maps_gets_one_for_the_caller(host: Box) -> Non
     host.linux["namespaces"].append({"type": "user"})
     host.config["mounts"] = [m for m in host.config["mounts"] if m["destination"] not in ("/dev/pts",)]
     assert host.shell("cat /proc/self/uid_map | tr -s ' '") == " 0 0 1\n"
+
+
+def test_devices_are_not_made_behind_a_link_that_leads_nowhere(host: Box, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (host.rootfs / "dev").symlink_to(tmp_path / "outside")
+    host.config["mounts"] = [m for m in host.config["mounts"] if not m["destination"].startswith("/dev")]
+    assert host.fails("true")["message"] == "is a link that leads nowhere in the container's root: /dev"
+    assert not list((tmp_path / "outside").iterdir())
+    (host.rootfs / tmp_path.relative_to("/") / "outside").mkdir(parents=True)
+    assert host.run("ls", "/dev/null").returncode == 0
+    assert not list((tmp_path / "outside").iterdir())

@@ -43,6 +43,7 @@ def features() -> dict[str, Any]:
             **process_features.describe(),
             "cgroup": {"v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True},
             "mountExtensions": {"idmap": {"enabled": True}},
+            "netDevices": {"enabled": True},
         },
         "annotations": {"org.pyctr_lite.version": __version__},
         "potentiallyUnsafeConfigAnnotations": [],
