@@ -37,13 +37,13 @@ class Link:
         self.index, self.name, self.mac, self.mtu, self.master, self.up = index, name, mac, mtu, master, up
 
 
-def add_bridge(sock: Socket, name: str, mac: str, mtu: int = 1500) -> int:
-    """Create a bridge, up, and return its index. Fails with EEXIST if a link has its name.
+def add_bridge(sock: Socket, name: str, mac: str, mtu: int = 1500, *, up: bool = True) -> int:
+    """Create a bridge and return its index. Fails with EEXIST if a link has its name.
 
     Its MAC address is given, because otherwise it changes with the bridge's ports.
     """
     info = netlink.nest(_LINKINFO, netlink.text(_INFO_KIND, "bridge"))
-    body = _link(0, up=True) + _named(name, mac, mtu) + info
+    body = _link(0, up=up) + _named(name, mac, mtu) + info
     sock.request(f"ip link add {name} address {mac} type bridge", _NEWLINK, netlink.CREATE | netlink.EXCL, body)
     return index(sock, name)
 
@@ -97,10 +97,15 @@ def links(sock: Socket) -> list[Link]:
 
 def index(sock: Socket, name: str) -> int:
     """Return the index of a link. Raises OSError ENODEV if there is none of this name."""
+    return get(sock, name).index
+
+
+def get(sock: Socket, name: str) -> Link:
+    """Return a link by its name. Raises OSError ENODEV if there is none."""
     body = _link(0) + netlink.text(_IFNAME, name)
     for kind, answer in sock.request(f"ip link show {name}", _GETLINK, 0, body):
         if kind == _NEWLINK:
-            return _parsed(answer).index
+            return _parsed(answer)
     raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), name)
 
 

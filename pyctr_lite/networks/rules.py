@@ -34,9 +34,14 @@ _SOURCE4, _DESTINATION4, _SOURCE6, _DESTINATION6 = (12, 4), (16, 4), (8, 16), (2
 """Offset and length of the addresses in an IP header."""
 
 
+def exist(sock: Socket) -> bool:
+    """Return whether the table exists."""
+    return nft.has_table(sock, TABLE)
+
+
 def ensure(sock: Socket) -> None:
     """Create the table with its sets and rules, unless it exists."""
-    if nft.has_table(sock, TABLE):
+    if exist(sock):
         return
     try:
         nft.run(sock, _table())

@@ -1,0 +1,143 @@
+"""The bridge of a network, and the cable from it to a container.
+
+Everything here can be repeated: a bridge is brought up last, so one that is up has its addresses and its rules. The
+links of a container vanish with its network namespace.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.linux import kernelfile, netlink
+from pyctr_lite.networks import link, pool, rules
+from pyctr_lite.networks.pool import Subnet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.networks.store import Network
+
+
+class Sockets:
+    """The netlink sockets of one network namespace."""
+
+    def __init__(self) -> None:
+        self.route, self.filter = netlink.Socket(), netlink.Socket(netlink.NETFILTER)
+
+    def __enter__(self) -> Sockets:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.route.sock.close()
+        self.filter.sock.close()
+
+
+class Address:
+    """A container's place in a network: its addresses, "" without one, and its MAC address."""
+
+    __slots__ = ("ip", "ip6", "mac")
+
+    def __init__(self, ip: str, ip6: str = "", mac: str = "") -> None:
+        self.ip, self.ip6, self.mac = ip, ip6, mac or pool.mac_of(ip)
+
+
+def ensure(sockets: Sockets, network: Network) -> int:
+    """Make a network's bridge with its addresses and rules, unless it is up. Returns its index."""
+    try:
+        found = link.get(sockets.route, network.bridge)
+        if found.up:
+            return found.index
+        index = found.index
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        index = _add(sockets, network)
+    for subnet, gateway, _ in network.subnets:
+        try:
+            link.add_address(sockets.route, index, gateway, Subnet(subnet).prefix)
+        except FileExistsError:
+            pass
+    _set_parameters(network)
+    rules.ensure(sockets.filter)
+    rules.add_bridge(sockets.filter, network.bridge, internal=network.internal, together=network.together)
+    link.set_up(sockets.route, index)
+    return index
+
+
+def remove(sockets: Sockets, network: Network) -> None:
+    """Remove a network's bridge and its rules. Idempotent."""
+    if rules.exist(sockets.filter):
+        rules.remove_bridge(sockets.filter, network.bridge)
+    link.remove(sockets.route, network.bridge)
+
+
+def plug_in(sockets: Sockets, network: Network, pid: int, name: str, inside: str, address: Address) -> None:
+    """Connect the network namespace of a process to a network: a veth pair, its addresses, the default route.
+
+    `name` is that of the end at the bridge, `inside` that of the container's. A route that the container has
+    already, by another network, stays.
+    """
+    index = ensure(sockets, network)
+    link.add_veth(sockets.route, name, index, pid, inside, address.mac, network.mtu)
+    link.set_hairpin(sockets.route, name)
+    with _route_socket(pid) as there:
+        end = link.index(there, inside)
+        rows = [(own, *row) for own in (address.ip, address.ip6) for row in network.subnets if own]
+        given = [(own, subnet, gateway) for own, subnet, gateway, _ in rows if (":" in own) == (":" in subnet)]
+        for own, subnet, _ in given:
+            link.add_address(there, end, own, Subnet(subnet).prefix)
+        link.set_up(there, end)
+        for own, _, gateway in given:
+            if not network.internal:
+                try:
+                    link.add_route(there, end, gateway)
+                except FileExistsError:
+                    pass
+            rules.add_own(sockets.filter, own)
+
+
+def unplug(sockets: Sockets, name: str, address: Address) -> None:
+    """Undo `plug_in`. Idempotent: also if the namespace, and with it the link, is gone."""
+    link.remove(sockets.route, name)
+    for own in (address.ip, address.ip6):
+        if own:
+            rules.remove_own(sockets.filter, own)
+
+
+def hosts_subnets(sockets: Sockets) -> list[Subnet]:
+    """List the subnets that this machine has addresses in or routes to: no network of ours may overlap them."""
+    found = [f"{address}/{prefix}" for _, address, prefix in link.addresses(sockets.route)]
+    found += [f"{address}/{prefix}" for address, prefix in link.routes(sockets.route)]
+    return [Subnet(text) for text in found]
+
+
+def _add(sockets: Sockets, network: Network) -> int:
+    mac = pool.mac_of(next(gateway for _, gateway, _ in network.subnets if ":" not in gateway))
+    try:
+        return link.add_bridge(sockets.route, network.bridge, mac, network.mtu, up=False)
+    except FileExistsError:
+        return link.index(sockets.route, network.bridge)  # another command has just made it
+
+
+def _set_parameters(network: Network) -> None:
+    """Let this machine forward packets, and let its own 127.0.0.1 reach published ports.
+
+    Source: kernel Documentation/networking/ip-sysctl.rst.
+    """
+    kernelfile.write("/proc/sys/net/ipv4/ip_forward", "1")
+    kernelfile.write(f"/proc/sys/net/ipv4/conf/{network.bridge}/route_localnet", "1")
+    if any(":" in subnet for subnet, _, _ in network.subnets):
+        kernelfile.write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
+        kernelfile.write(f"/proc/sys/net/ipv6/conf/{network.bridge}/accept_ra", "0")
+
+
+def _route_socket(pid: int) -> netlink.Socket:
+    """Open a socket in the network namespace of a process. Only for a process with one thread."""
+    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    with linux.closing(own), linux.closing(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)) as there:
+        linux.setns(there, linux.CLONE_NEWNET)
+        try:
+            return netlink.Socket()
+        finally:
+            linux.setns(own, linux.CLONE_NEWNET)

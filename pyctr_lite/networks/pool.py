@@ -1,0 +1,167 @@
+"""Subnets for networks, and addresses in them: plain numbers, and one file per address that is taken.
+
+A taken address is the file <run>/networks/<network>/<address> with the id of its container. It is made by link(2),
+so taking one is atomic without a lock, a person can list them, and to find leftovers is to compare them with the
+running containers. They are gone after a reboot, as the containers' links are.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.networks import link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DEFAULTS = (
+    *(f"172.{number}.0.0/16" for number in range(17, 32)),
+    *(f"192.168.{number}.0/20" for number in range(0, 256, 16)),
+)
+"""The subnets that networks get if none is given, in this order: Docker's."""
+
+
+class Subnet:
+    """A range of addresses: `first` is the lowest, a number; `prefix` the length of its prefix in bits."""
+
+    __slots__ = ("family", "first", "prefix", "size")
+
+    def __init__(self, text: str) -> None:
+        """Parse a subnet such as 172.17.0.0/16 or fd00::/64. Raises InvalidArgument."""
+        address, slash, prefix = text.partition("/")
+        try:
+            self.family, packed = link.parse(address)
+        except ValueError:
+            raise InvalidArgument(f"invalid subnet {text!r}", "such as 172.30.0.0/16 or fd00:1::/64") from None
+        bits = len(packed) * 8
+        if not slash or not prefix.isascii() or not prefix.isdigit() or len(prefix) > 3 or int(prefix) > bits:
+            raise InvalidArgument(f"invalid subnet {text!r}: its prefix must be /0 to /{bits}")
+        self.prefix, self.size = int(prefix), 1 << (bits - int(prefix))
+        self.first = int.from_bytes(packed) & ~(self.size - 1)
+
+    def __contains__(self, number: int) -> bool:
+        return self.first <= number < self.first + self.size
+
+    def __str__(self) -> str:
+        return f"{text_of(self.first, self.family)}/{self.prefix}"
+
+    def overlaps(self, other: Subnet) -> bool:
+        """Return whether both have an address in common."""
+        return self.family == other.family and (self.first in other or other.first in self)
+
+    def number(self, address: str) -> int:
+        """Return an address of the subnet as a number. Raises InvalidArgument if it is not in the subnet."""
+        try:
+            family, packed = link.parse(address)
+        except ValueError:
+            raise InvalidArgument(f"invalid IP address: {address}") from None
+        number = int.from_bytes(packed)
+        if family != self.family or number not in self:
+            raise InvalidArgument(f"address {address} is not in the subnet {self}")
+        return number
+
+    def hosts(self) -> range:
+        """Return the addresses that a host may have: not the network's own, nor IPv4's broadcast address."""
+        last = self.first + self.size
+        if self.size <= 2:
+            return range(self.first, last)
+        return range(self.first + 1, last - (self.family == _socket.AF_INET))
+
+
+def choose(taken: Iterable[Subnet]) -> Subnet:
+    """Return the first of the default subnets that overlaps none of those taken. Raises Conflict without one."""
+    taken = list(taken)
+    for text in DEFAULTS:
+        subnet = Subnet(text)
+        if not any(subnet.overlaps(other) for other in taken):
+            return subnet
+    raise Conflict(
+        "all predefined address pools have been fully subnetted",
+        "remove networks that are not used (pyctr_lite network prune), or give --subnet",
+    )
+
+
+class Addresses:
+    """The taken addresses of one subnet of a network, as files in a directory."""
+
+    __slots__ = ("directory", "excluded", "subnet", "within")
+
+    def __init__(self, directory: str, subnet: Subnet, within: Subnet | None, excluded: Iterable[str]) -> None:
+        """`within` limits the addresses that `take` chooses; `excluded` are the gateway's and others'."""
+        self.directory, self.subnet, self.within = directory, subnet, within or subnet
+        self.excluded = {subnet.number(address) for address in excluded}
+
+    def take(self, owner: str, wanted: str = "") -> str:
+        """Take an address for a container: `wanted`, or the lowest that is free. Returns it.
+
+        Raises InvalidArgument if `wanted` is not in the subnet, Conflict if it, or every address, is taken.
+        """
+        os.makedirs(self.directory, 0o755, exist_ok=True)
+        if wanted:
+            number = self.subnet.number(wanted)
+            if number in self.excluded or number not in self.subnet.hosts() or not self._take(number, owner):
+                raise Conflict("Address already in use", f"{wanted} is taken: {self.directory} lists the owners")
+            return text_of(number, self.subnet.family)
+        used = set(os.listdir(self.directory))
+        for number in self._candidates():
+            text = text_of(number, self.subnet.family)
+            if number not in self.excluded and text not in used and self._take(number, owner):
+                return text
+        raise Conflict(f"no available addresses in the subnet {self.within}")
+
+    def release(self, address: str, owner: str) -> None:
+        """Give an address back, if this container has it. Idempotent."""
+        path = f"{self.directory}/{address}"
+        try:
+            with open(path) as file:
+                if file.read() != owner:
+                    return
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+
+    def owners(self) -> dict[str, str]:
+        """Return the containers' ids by address, those of other subnets of the network included."""
+        found = {}
+        try:
+            names = [name for name in os.listdir(self.directory) if not name.startswith(".")]
+        except FileNotFoundError:
+            return {}
+        for name in names:
+            try:
+                with open(f"{self.directory}/{name}") as file:
+                    found[name] = file.read()
+            except FileNotFoundError:
+                continue
+        return found
+
+    def _candidates(self) -> Iterator[int]:
+        usable, first = self.subnet.hosts(), self.within.first
+        return (number for number in range(first, first + self.within.size) if number in usable)
+
+    def _take(self, number: int, owner: str) -> bool:
+        """Make the file of an address under another name first: a reader never sees one without its owner."""
+        path = f"{self.directory}/{text_of(number, self.subnet.family)}"
+        temporary = f"{self.directory}/.{os.getpid()}"
+        with open(temporary, "w") as file:
+            file.write(owner)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(temporary)
+        return True
+
+
+def text_of(number: int, family: int) -> str:
+    """Return the text of an address that is a number."""
+    return _socket.inet_ntop(family, number.to_bytes(4 if family == _socket.AF_INET else 16))
+
+
+def mac_of(address: str) -> str:
+    """Return Docker's MAC address for an IPv4 address: 02:42 and its four bytes, so that it never repeats."""
+    return "02:42:" + link.parse(address)[1].hex(":")

@@ -1,0 +1,195 @@
+"""The networks of a state directory: <root>/networks/<id>/network.json, which survives a reboot.
+
+The bridge of a network and the addresses of its containers do not: the first container of a network makes the
+bridge again (`bridge.ensure`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from pyctr_lite import jsonfile
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.formats import timestamps
+from pyctr_lite.linux.scoped import closing
+from pyctr_lite.networks.pool import Subnet, text_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Rows = list[tuple[str, str, str]]
+
+DEFAULT = "bridge"
+"""The network of containers that do not name one."""
+RESERVED = ("bridge", "host", "none", "default")
+"""Names that `create` refuses: they are networks, or modes, of every engine."""
+
+_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_OPTION = "com.docker.network."
+OPTIONS = {
+    "bridge.name": f"{_OPTION}bridge.name",
+    "mtu": f"{_OPTION}driver.mtu",
+    "icc": f"{_OPTION}bridge.enable_icc",
+    "masquerade": f"{_OPTION}bridge.enable_ip_masquerade",
+    "host_binding": f"{_OPTION}bridge.host_binding_ipv4",
+}
+"""Docker's options of a bridge network."""
+
+
+class Network:
+    """One bridge network. `subnets` are rows of subnet, gateway and range: one for IPv4, and one for IPv6."""
+
+    __slots__ = ("created", "id", "internal", "labels", "name", "options", "subnets")
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        created: str,
+        subnets: Rows,
+        *,
+        internal: bool = False,
+        labels: dict[str, str] | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        self.id, self.name, self.created, self.subnets, self.internal = id, name, created, subnets, internal
+        self.labels, self.options = labels or {}, options or {}
+
+    @property
+    def bridge(self) -> str:
+        """The name of its bridge. The kernel allows 15 characters, and all of ours start with pc-."""
+        return self.options.get(OPTIONS["bridge.name"]) or f"pc-{self.id[:12]}"
+
+    @property
+    def mtu(self) -> int:
+        """The largest packet, in bytes."""
+        return int(self.options.get(OPTIONS["mtu"], "1500"))
+
+    @property
+    def together(self) -> bool:
+        """Whether its containers reach each other."""
+        return self.options.get(OPTIONS["icc"], "true") != "false"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of network.json, with Docker's names."""
+        return {
+            "Name": self.name,
+            "Id": self.id,
+            "Created": self.created,
+            "Driver": "bridge",
+            "Internal": self.internal,
+            "IPAM": [
+                {"Subnet": subnet, "Gateway": gateway, **({"IPRange": within} if within else {})}
+                for subnet, gateway, within in self.subnets
+            ],
+            "Options": self.options,
+            "Labels": self.labels,
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Network:
+        """Return the network that `to_json` has described."""
+        rows = [(row["Subnet"], row["Gateway"], row.get("IPRange", "")) for row in record["IPAM"]]
+        return cls(
+            *(record["Id"], record["Name"], record["Created"], rows),
+            internal=record["Internal"],
+            labels=record["Labels"],
+            options=record["Options"],
+        )
+
+
+class NetworkStore:
+    """The networks in a state directory. Several processes may use it at the same time."""
+
+    def __init__(self, root: str) -> None:
+        self.directory = os.path.join(root, "networks")
+
+    def create(self, name: str, subnets: Callable[[list[Network]], Rows], **more: Any) -> Network:
+        """Create a network. `subnets` chooses its rows, given all other networks, while no other is created.
+
+        `more` are arguments of `Network`. Raises InvalidArgument for an invalid name, Conflict for one in use.
+        """
+        if not name or name[0] not in _NAME or not all(letter in _NAME + "_.-" for letter in name):
+            raise InvalidArgument(f"invalid name {name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+        os.makedirs(self.directory, 0o755, exist_ok=True)
+        with closing(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            others = self.list()
+            if any(other.name == name for other in others):
+                raise Conflict(f"network with name {name} already exists")
+            created = timestamps.format(time.time_ns())
+            network = Network(os.urandom(32).hex(), name, created, subnets(others), **more)
+            if any(other.bridge == network.bridge for other in others):
+                raise Conflict(f"the bridge {network.bridge} belongs to another network")
+            directory = f"{self.directory}/{network.id}"
+            os.mkdir(f"{directory}.creating")
+            jsonfile.write(f"{directory}.creating/network.json", network.to_json(), durable=True)
+            os.rename(f"{directory}.creating", directory)
+        return network
+
+    def get(self, reference: str) -> Network:
+        """Return a network by its id, its name, or the beginning of its id. Raises NotFound or Conflict."""
+        networks = self.list()
+        for network in networks:
+            if reference in (network.id, network.name):
+                return network
+        found = [network for network in networks if reference and network.id.startswith(reference)]
+        if len(found) > 1:
+            raise Conflict(f"network {reference} is ambiguous ({len(found)} matches found on name)")
+        if found:
+            return found[0]
+        raise NotFound(f"network {reference} not found", "pyctr_lite network ls lists them")
+
+    def list(self) -> list[Network]:
+        """Return all networks, sorted by name."""
+        found = []
+        try:
+            names = os.listdir(self.directory)
+        except FileNotFoundError:
+            return []
+        for name in names:
+            if name.endswith((".creating", ".removing")):
+                continue
+            try:
+                found.append(Network.from_json(jsonfile.read(f"{self.directory}/{name}/network.json")))
+            except FileNotFoundError:
+                continue  # removed meanwhile
+        return sorted(found, key=lambda network: network.name)
+
+    def remove(self, network: Network) -> None:
+        """Remove a network's record. Idempotent. The caller has made sure that no container needs it."""
+        directory = f"{self.directory}/{network.id}"
+        try:
+            os.rename(directory, f"{directory}.removing")
+            os.unlink(f"{directory}.removing/network.json")
+            os.rmdir(f"{directory}.removing")
+        except FileNotFoundError:
+            pass
+
+
+def rows(given: Rows, choose: Callable[[], Subnet]) -> Rows:
+    """Complete rows of subnet, gateway and range: an IPv4 subnet if none is given, the first address as gateway.
+
+    Raises InvalidArgument for an address or a range outside its subnet.
+    """
+    result: Rows = []
+    for subnet_text, gateway, within in given:
+        subnet = Subnet(subnet_text)
+        if within:
+            part = Subnet(within)
+            if not subnet.overlaps(part) or part.prefix < subnet.prefix:
+                raise InvalidArgument(f"the range {within} is not a part of the subnet {subnet}")
+        result.append((str(subnet), _gateway(subnet, gateway), within))
+    if not any("." in subnet for subnet, _, _ in result):
+        subnet = choose()
+        result.insert(0, (str(subnet), _gateway(subnet, ""), ""))
+    return result
+
+
+def _gateway(subnet: Subnet, given: str) -> str:
+    number = subnet.number(given) if given else subnet.hosts()[0]
+    return text_of(number, subnet.family)
