@@ -1,6 +1,6 @@
 """The bridge of a network, and the cable from it to a container.
 
-Everything here can be repeated: a bridge is brought up last, so one that is up has its addresses and its rules. The
+Everything here can be repeated: a bridge is brought up last, so one that is up has addresses and rules. The
 links of a container vanish with its network namespace.
 """
 
