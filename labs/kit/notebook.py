@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from labs.kit.exercises import manifest, predictions
+from labs.kit.exercises import escapes, manifest, predictions
 
 ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
@@ -136,7 +136,7 @@ def _tidy(text: str) -> str:
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext labs.kit.notebook`: the names above, and the cell magic."""
     shell.register_magic_function(isolated, "cell", "isolated")
-    shell.push({"sh": sh, "pyctr": pyctr, "output": output, "check": check, "yours": yours})
+    shell.push({"sh": sh, "pyctr": pyctr, "output": output, "check": check, "yours": yours, "fix": escapes.fix})
     answers = _Predictions()
     shell.push({"predict": answers.predict, "predictions": answers.predictions})
     shell.events.register("post_run_cell", answers.after_a_cell)

@@ -150,6 +150,8 @@ def test_the_text_has_headings_folded_answers_and_man_pages(file: Path) -> None:
     assert re.search(r"man7?\b|\(\d\)", text), "man pages for further reading"
 
 
-def test_there_are_seven_notebooks_and_each_lab_names_its_own() -> None:
-    assert [file.name[:3] for file in FILES] == [f"{number:02}_" for number in range(7)]
+def test_each_notebook_has_a_number_of_its_own_and_each_lab_names_its_notebook() -> None:
+    numbers = [int(file.name.partition("_")[0]) for file in FILES]
+    assert numbers[:7] == list(range(7))
+    assert len(set(numbers)) == len(numbers)
     assert [lab.notebook for lab in manifest.load()] == [file.name for file in FILES[1:6]]

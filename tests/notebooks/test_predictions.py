@@ -14,11 +14,19 @@ from nbclient import NotebookClient
 from labs.kit.checks.notebooks import NOTEBOOKS
 from labs.kit.exercises import manifest, predictions
 
-FILES = [NOTEBOOKS / lab.notebook for lab in manifest.load()]
+LABS = [NOTEBOOKS / lab.notebook for lab in manifest.load()]
 
 
 def cells(file: Path) -> list[Any]:
     return list(nbformat.read(file, 4).cells)
+
+
+FILES = [
+    file
+    for file in sorted(NOTEBOOKS.glob("*.ipynb"))
+    if file in LABS or any(cell.source.startswith("predict(") for cell in cells(file))
+]
+"""The chapters that ask for predictions: those with a lab, and any other that does."""
 
 
 def calls(file: Path) -> list[ast.Call]:

@@ -46,11 +46,16 @@ class Exercise:
 
     def owner(self) -> Any:
         """Return the object that has the function as an attribute: the engine's module, or a class of it."""
-        module, _, path = self.function.partition(":")
-        owner: Any = importlib.import_module(module)
-        for part in path.split(".")[:-1]:
-            owner = getattr(owner, part)
-        return owner
+        return owner_of(self.function)
+
+
+def owner_of(function: str) -> Any:
+    """Return the engine's module or class that has a function, "package.module:name", as an attribute."""
+    module, _, path = function.partition(":")
+    owner: Any = importlib.import_module(module)
+    for part in path.split(".")[:-1]:
+        owner = getattr(owner, part)
+    return owner
 
 
 @dataclass(frozen=True)

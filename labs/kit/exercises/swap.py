@@ -55,6 +55,9 @@ class Swapped:
             setattr(owner, name, learners if each == id else original)
 
 
+UNFIXED = "without_fix.py"
+"""A file with the engine's functions as they were before a fix. Its directory has no labs (labs/escapes)."""
+
 active: Swapped | None = None
 """The functions that are put in, in this process."""
 
@@ -62,12 +65,14 @@ active: Swapped | None = None
 def activate(directory: Path) -> Swapped:
     """Put in all that is written in a labs directory; again is quick, unless a file was changed meanwhile.
 
-    A file that cannot be read or run takes out its own exercises only.
+    A file that cannot be read or run takes out its own exercises only. A directory with the file UNFIXED has no
+    exercises: the functions of that file are put in (labs/escapes).
     """
     global active
     directory = directory.resolve()
-    by_file: dict[str, list[manifest.Exercise]] = {}
-    for exercise in manifest.exercises():
+    unfixed = (directory / UNFIXED).is_file()
+    by_file: dict[str, list[manifest.Exercise]] = {UNFIXED: []} if unfixed else {}
+    for exercise in () if unfixed else manifest.exercises():
         by_file.setdefault(exercise.place, []).append(exercise)
     version = tuple(_changed(directory / place) for place in by_file)
     if active is not None:
@@ -77,7 +82,10 @@ def activate(directory: Path) -> Swapped:
     active = swapped = Swapped(directory, version)
     linecache.checkcache()
     for place, exercises in by_file.items():
-        _put_in_file(swapped, place, exercises)
+        if unfixed:
+            _put_in_unfixed(swapped, place)
+        else:
+            _put_in_file(swapped, place, exercises)
     return swapped
 
 
@@ -122,6 +130,24 @@ def _put_in_file(swapped: Swapped, place: str, exercises: list[manifest.Exercise
         for owner, name, _, learners in put_in.values():
             setattr(owner, name, learners)
         swapped.put_in |= put_in
+
+
+def _put_in_unfixed(swapped: Swapped, place: str) -> None:
+    """Put in the functions that REPLACES of a file names: its own name, and the engine's, "package.module:name".
+
+    None if the file says that it is not SAFE_HERE.
+    """
+    path = swapped.directory / place
+    try:
+        module = run_file(path)
+        for name, function in module.REPLACES.items() if getattr(module, "SAFE_HERE", True) else ():
+            owner, attribute = manifest.owner_of(function), function.rpartition(":")[2].rpartition(".")[2]
+            swapped.put_in[function] = (owner, attribute, vars(owner)[attribute], getattr(module, name))
+    except Exception as error:
+        swapped.put_in.clear()
+        swapped.errors[place] = describe_error(error, path)
+    for owner, attribute, _, unfixed in swapped.put_in.values():
+        setattr(owner, attribute, unfixed)
 
 
 def _guard(exercise: manifest.Exercise) -> Callable[..., NoReturn]:
