@@ -1,8 +1,8 @@
 """CVE-2024-21626 (runc before 1.1.12, January 2024): the working directory is a descriptor of the host.
 
-runc opened /sys/fs/cgroup and forgot to close it until the program was executed. An image may name its working
+runc opened /sys/fs/cgroup and left it to the exec of the program to close it. An image may name its working
 directory, and the name may be `/proc/self/fd/7`: a magic link, which does not lead to a path but straight to what
-descriptor 7 is. These two functions do both: they forget a descriptor, and take the name as it is.
+descriptor 7 is. These functions do the same: they forget a descriptor, and take the name as it is.
 """
 
 from __future__ import annotations
@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from pyctr_lite.runtime.filesystem import RootFilesystem
 
 REPLACES = {
+    "close_all_but": "pyctr_lite.runtime.channel:close_all_but",
     "make_directory": "pyctr_lite.runtime.filesystem:RootFilesystem.make_directory",
     "enter_directory": "pyctr_lite.runtime.process:enter_directory",
 }
 
 
+def close_all_but(keep: set[int]) -> None:
+    """Close no descriptor, and leave one more behind."""
+    os.open("/sys/fs/cgroup", os.O_RDONLY)  # the exec closes it: too late
+
+
 def make_directory(self: RootFilesystem, path: str) -> None:
     """Create the working directory if it is missing in the image."""
-    os.open("/sys/fs/cgroup", os.O_RDONLY)  # nobody closes it
     os.makedirs(f"{self.bundle.rootfs}{path}", exist_ok=True)
 
 

@@ -27,10 +27,12 @@ def replaces(name: str) -> dict[str, str]:
     raise LookupError(f"{name} replaces nothing")
 
 
-def fix(name: str) -> str:
-    """Return the fix of an escape as a diff: each function before it, and the engine's own, without docstrings."""
+def fix(name: str, *functions: str) -> str:
+    """Return the fix of an escape as a diff, without docstrings: of all its functions, or of those named."""
     parts = []
     for unfixed, function in replaces(name).items():
+        if functions and unfixed not in functions:
+            continue
         module, _, own = function.partition(":")
         path = manifest.CHECKOUT / f"{module.replace('.', '/')}.py"
         before, after = _lines(ESCAPES / name / swap.UNFIXED, unfixed), _lines(path, own)
