@@ -120,6 +120,18 @@ def descendants(directory: str) -> list[str]:
     return [directory, *(path for name in names for path in descendants(f"{directory}/{name}"))]
 
 
+def is_divided(directory: str) -> bool:
+    """Return whether a version 2 group shares its resources among groups below it, and so takes no process.
+
+    Only controllers that limit threads, too, permit processes beside groups (cgroups(7), "no internal processes").
+    """
+    try:
+        enabled = kernelfile.read(f"{directory}/cgroup.subtree_control").split()
+    except FileNotFoundError:
+        return False
+    return not set(enabled) <= {"cpu", "cpuset", "perf_event", "pids"}
+
+
 def group_of(pid: int, mount: HierarchyMount) -> str:
     """Return the directory of a process's version 2 group (/proc/<pid>/cgroup, the line of hierarchy 0).
 

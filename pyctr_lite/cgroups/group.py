@@ -153,9 +153,18 @@ class Group:
             elif not born_in_v2:
                 kernelfile.write(f"{directory}/cgroup.procs", "0")
 
-    def fd_for_clone(self) -> int | None:
-        """Open the version 2 group for CLONE_INTO_CGROUP of clone3(2); the caller closes it. None without one."""
-        return None if self.v2 is None else os.open(self.v2, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def fd_for_clone(self, beside: int | None = None) -> int | None:
+        """Open the version 2 group for CLONE_INTO_CGROUP of clone3(2); the caller closes it. None without one.
+
+        `beside` is a process of the container: if the container has divided its group into groups below it, and it
+        takes no more processes, opens that process's group instead.
+        """
+        if self.v2 is None or self.hierarchy.v2 is None:
+            return None
+        directory = self.v2
+        if beside is not None and controllers.is_divided(directory):
+            directory = controllers.group_of(beside, hierarchies.current().v2 or self.hierarchy.v2)
+        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def pids(self) -> list[int]:
         """List the processes of the group and of those below it, as pids of the caller's pid namespace.

@@ -10,7 +10,7 @@ import os
 from pyctr_lite.cgroups import controllers
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
-from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.linux import kernelfile
 
 TYPE_CHECKING = False
@@ -124,6 +124,45 @@ def _is_frozen(directory: str) -> bool:
         if any(line in lines for line in text.splitlines()):
             return True
     return False
+
+
+def below(group: groups.Group, given: list[str]) -> groups.Group:
+    """Return the group of `exec --cgroup`: a path below the container's group, in the hierarchies that have it.
+
+    Each item is a path, or controllers and a path: "cpu,memory:sub". "/" is the container's own group.
+    Raises InvalidArgument for a path that leads out or an unknown controller, and NotFound if no hierarchy has the
+    group, or Conflict if in version 2 it cannot have processes of its own.
+    """
+    found = groups.Group(group.path, group.hierarchy)
+    for item in given:
+        names, colon, path = item.rpartition(":")
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise InvalidArgument(
+                f"bad sub cgroup path: invalid cgroup path `{path}`: `..` components are not allowed"
+            )
+        chosen = group.hierarchy.mounts
+        if colon:
+            chosen = [_mount_of(group, name) for name in names.split(",")]
+        directories = {mount.mountpoint: "/".join([mount.mountpoint + group.path, *parts]) for mount in chosen}
+        if not any(os.path.isdir(directory) for directory in directories.values()):
+            raise NotFound(f"error adding pid to cgroup {group.path}/{path}: no such file or directory")
+        for index, mount in enumerate(group.hierarchy.mounts):
+            if os.path.isdir(directory := directories.get(mount.mountpoint, "")):
+                found.directories[index] = directory
+                found.v2 = directory if mount.version == 2 else found.v2
+    if found.v2 and controllers.is_divided(found.v2):
+        raise Conflict(f"error adding pid to cgroups {found.v2}: device or resource busy")
+    return found
+
+
+def _mount_of(group: groups.Group, name: str) -> hierarchies.HierarchyMount:
+    mount = group.hierarchy.of(name)
+    if mount is None:
+        mount = next((mount for mount in group.hierarchy.mounts if f"name={mount.name}" == name), None)
+    if mount is None:
+        raise InvalidArgument(f"unknown controller {name}")
+    return mount
 
 
 def delegate(group: groups.Group, config: dict[str, Any]) -> None:

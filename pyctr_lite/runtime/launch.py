@@ -164,7 +164,7 @@ def execute_in(
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         if inside:
             process.give_pipes_inside(pid, spec, stdio.fds)
-        place = group.fd_for_clone()
+        place = group.fd_for_clone(beside=pid)
         born_in = -1 if place is None else place
         stage = create.spawn_joined(0, child, targets, before=before, cgroup_fd=place, stay=True)
         launched = Launched(*stage, ours, group)

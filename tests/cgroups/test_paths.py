@@ -13,7 +13,7 @@ import pytest
 from pyctr_lite.cgroups import hierarchy, paths
 from pyctr_lite.cgroups.group import Group
 from pyctr_lite.cgroups.limits import Limits
-from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,3 +154,51 @@ def test_a_container_that_may_write_to_its_group_owns_it(
     assert (directory / "cgroup.procs").stat().st_uid == owner
     if group.hierarchy.kind == "v2":
         assert (directory / "memory.max").stat().st_uid == 0
+
+
+def test_a_path_below_is_taken_in_the_hierarchies_that_have_it(group: Group) -> None:
+    pids, memory = group.directory("pids"), group.directory("memory")
+    assert pids is not None
+    assert memory is not None
+    os.mkdir(f"{pids}/sub")
+    found = paths.below(group, ["./sub/"])
+    expected = [f"{path}/sub" if path == pids else path for path in group.directories]
+    assert found.directories == expected
+    assert paths.below(group, ["pids:sub", "memory:/"]).directories == expected
+    assert paths.below(group, ["pids,memory:sub"]).directories == expected
+    for given in ([], ["/"]):
+        assert paths.below(group, given).directories == group.directories
+    os.rmdir(f"{pids}/sub")
+
+
+@pytest.mark.parametrize(
+    ("item", "error", "text"),
+    [
+        ("..", InvalidArgument, "bad sub cgroup path"),
+        ("foo/../../x", InvalidArgument, r"`foo/\.\./\.\./x`: `\.\.` components are not allowed"),
+        ("whaaat:/", InvalidArgument, "unknown controller whaaat"),
+        ("missing", NotFound, "adding pid to cgroup .*missing: no such file or directory"),
+        ("pids:missing", NotFound, "adding pid to cgroup .*missing: no such file or directory"),
+    ],
+)
+def test_a_path_that_is_not_below_is_refused(group: Group, item: str, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        paths.below(group, [item])
+
+
+def test_a_process_is_born_beside_another_in_a_divided_group(group: Group, inside: Callable[..., Inside]) -> None:
+    mount = group.hierarchy.v2
+    if mount is None or "memory" not in mount.controllers:
+        pytest.skip("version 2 does not have the memory controller")
+    leaf = Group(f"{group.path}/leaf", group.hierarchy)
+    leaf.create()
+    leaf.apply(Limits(memory=64 << 20))
+    process = inside(leaf, signal.pause)
+    process.wait_until_in(leaf)
+    fd = group.fd_for_clone(beside=process.pid)
+    assert fd is not None
+    assert os.readlink(f"/proc/self/fd/{fd}") == leaf.v2
+    os.close(fd)
+    with pytest.raises(Conflict, match="device or resource busy"):
+        paths.below(group, ["/"])
+    assert paths.below(group, ["leaf"]).v2 == leaf.v2

@@ -24,6 +24,8 @@ OPTIONS = (Option("force", "kill it if it runs; no error if there is none", shor
 
 _SECONDS = 10
 """How long a killed process may take to end."""
+_MOMENT = 200
+"""Milliseconds in which most do."""
 
 
 def act(arguments: Arguments, context: Context) -> int:
@@ -73,7 +75,17 @@ def _wait(container: Container) -> None:
     try:
         poller = select.poll()
         poller.register(fd, select.POLLIN)
+        if container.alive() and not poller.poll(_MOMENT):
+            _return_to_group(container)
         if container.alive() and not poller.poll(_SECONDS * 1000):
             raise PyctrError(f"container {container.id}: process {container.pid} does not end", "is a disk stuck?")
     finally:
         os.close(fd)
+
+
+def _return_to_group(container: Container) -> None:
+    """Move the first process back into its group: in a frozen group of version 1 no signal reaches it."""
+    try:
+        container.group.add(container.pid)
+    except OSError:
+        pass  # it has ended just now

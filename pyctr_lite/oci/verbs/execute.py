@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite import jsonfile
-from pyctr_lite.cgroups import group as groups
+from pyctr_lite.cgroups import paths
 from pyctr_lite.errors import Conflict, InvalidArgument, UsageError
 from pyctr_lite.formats import number as numbers
 from pyctr_lite.oci import checks, console, containers, descriptors
@@ -79,7 +79,7 @@ def act(arguments: Arguments, context: Context) -> int:
     launched = launch.execute_in(
         container.pid,
         int(container.state["pidStart"]),
-        _group(container, arguments),
+        paths.below(container.group, arguments.all("cgroup")),
         process,
         stdio,
         filter,
@@ -105,17 +105,6 @@ def _require_running(container: Container, arguments: Arguments) -> None:
         raise Conflict(f"cannot exec in a stopped container: {container.id}")
     if status == "paused" and not arguments.on("ignore-paused"):
         raise Conflict(f"cannot exec in a paused container (use --ignore-paused to override): {container.id}")
-
-
-def _group(container: Container, arguments: Arguments) -> groups.Group:
-    path = arguments.text("cgroup").rpartition(":")[2].strip("/")
-    if not path:
-        return container.group
-    own = container.group
-    group = groups.Group(f"{own.path}/{path}", own.hierarchy)
-    if not group.exists():
-        raise InvalidArgument(f"--cgroup {path}: no such group below {own.path}")
-    return group
 
 
 def _process(arguments: Arguments, args: list[str], config: dict[str, Any]) -> dict[str, Any]:
