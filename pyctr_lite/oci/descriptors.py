@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite.errors import UsageError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -17,14 +15,10 @@ def preserved(arguments: Arguments, process: dict[str, Any]) -> int:
     """Return how many descriptors from 3 on the program gets: `--preserve-fds`, and those of socket activation.
 
     With LISTEN_FDS (sd_listen_fds(3)) the program learns of them by its environment: `process` gets LISTEN_FDS and
-    LISTEN_PID. Call it before anything is opened. Raises UsageError if one of them is not open.
+    LISTEN_PID. A number that is not open is no error (so says crun): whatever the runtime opens under it does not
+    survive the exec.
     """
     count = arguments.number("preserve-fds")
-    for number in range(3, 3 + count):
-        try:
-            os.fstat(number)
-        except OSError:
-            raise UsageError(f"--preserve-fds {count}: descriptor {number} is not open") from None
     listened = os.environ.get("LISTEN_FDS", "")
     if not listened.isdecimal() or not int(listened):
         return count

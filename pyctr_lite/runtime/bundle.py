@@ -178,4 +178,6 @@ def _check_isolation(config: dict[str, Any], path: str, *, host: bool) -> None:
         kind = sysctls.namespace(name)
         if kind not in seen:
             problem = f"needs a {kind} namespace" if kind else "is not namespaced"
+            if name in ("kernel.hostname", "kernel/hostname"):
+                problem = "conflicts with the field hostname"
             raise InvalidArgument(f"{path}: sysctl {name} {problem}", "it would change the host")

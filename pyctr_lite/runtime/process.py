@@ -241,7 +241,9 @@ def enter_directory(root_fd: int, cwd: str) -> str:
 def no_working_directory(cwd: str, error: OSError) -> InvalidArgument:
     """Return the error for a working directory that cannot be created or entered."""
     text = os.strerror(error.errno or 0).lower()
-    return InvalidArgument(f"working directory {cwd}: {text}", "-w takes a directory inside the container")
+    return InvalidArgument(
+        f"working directory {cwd}: {text}", "it must be a directory inside the container: chdir(2)"
+    )
 
 
 def open_null(root_fd: int) -> int:

@@ -8,7 +8,10 @@ _IPC = ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_
 
 
 def namespace(name: str) -> str:
-    """Return the kind of namespace that has its own value of a parameter, "" if the machine has only one."""
+    """Return the kind of namespace that has its own value of a parameter, "" if the machine has only one.
+
+    Also "" for the host name, which has a field of its own in the configuration (so does runc).
+    """
     path = _path(name)
     if ".." in path.split("/"):
         return ""
@@ -17,7 +20,7 @@ def namespace(name: str) -> str:
             return kind
     if path.startswith("fs/mqueue/") or path in [f"kernel/{item}" for item in _IPC]:
         return "ipc"
-    return "uts" if path in ("kernel/hostname", "kernel/domainname") else ""
+    return "uts" if path == "kernel/domainname" else ""
 
 
 def write(sysctls: dict[str, str]) -> None:

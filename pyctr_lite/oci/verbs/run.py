@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctr_lite.oci import creation, words
 from pyctr_lite.oci.arguments import Option
 from pyctr_lite.oci.containers import Lock
@@ -26,7 +28,7 @@ def act(arguments: Arguments, context: Context) -> int:
     """Run a container. Returns the exit code of its program, or 0 with `--detach`."""
     id = words.one_id(arguments)
     if arguments.on("detach"):
-        start.start(creation.create(id, arguments, context).container)
+        start.start(creation.create(id, arguments, context).container, context)
         return 0
     from pyctr_lite.oci import foreground
 
@@ -36,10 +38,10 @@ def act(arguments: Arguments, context: Context) -> int:
     created = creation.create(id, arguments, context, caller.stdio)
     container = created.container
     try:
-        start.start(container)
+        start.start(container, context)
         code = caller.run(created.launched)
     finally:
-        if not arguments.on("keep"):
+        if not arguments.on("keep") and os.path.exists(container.directory):  # else `start` has destroyed it
             lock = Lock(container)
             delete.delete(container, context, force=True)
             lock.release()
