@@ -12,15 +12,8 @@ import struct
 
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.linux import explain, scoped
+from pyctr_lite.linux import netlink, scoped
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_NETLINK_ROUTE = 0
-_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP, _NLM_F_CREATE, _NLM_F_EXCL = 0x1, 0x4, 0x300, 0x400, 0x200
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_GETADDR = 16, 20, 22
 _IFLA_IFNAME, _IFLA_NET_NS_FD = 3, 28
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_RT_PRIORITY = 1, 2, 4, 8, 9
@@ -29,8 +22,8 @@ _KEPT_FLAGS = 0x2 | 0x80 | 0x100 | 0x200 | 0x400
 """IFA_F_NODAD, PERMANENT, MANAGETEMPADDR, NOPREFIXROUTE and MCAUTOJOIN. The others are found by the kernel."""
 _IFF_UP = 0x1
 
-_HEADER, _LINK, _ADDRESS = struct.Struct("=IHHII"), struct.Struct("=BxHiII"), struct.Struct("=BBBBI")
-"""nlmsghdr, ifinfomsg and ifaddrmsg (linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h)."""
+_LINK, _ADDRESS = struct.Struct("=BxHiII"), struct.Struct("=BBBBI")
+"""ifinfomsg and ifaddrmsg (linux/rtnetlink.h, linux/if_addr.h)."""
 
 
 class Address:
@@ -87,10 +80,9 @@ def move(name: str, namespace: int, new_name: str = "") -> None:
             kept = here.addresses(index)
             here.set_up(index, up=False)  # an active device cannot be renamed by every kernel
             there, before = _look_into(namespace, own)
-            text = f"move network device {name} to the container{f' as {new_name}' if new_name != name else ''}"
-            explain.step(text, here.move, index, namespace, new_name)
+            here.move(index, namespace, new_name)
         finally:
-            here.sock.close()
+            here.close()
         after = _look_into(namespace, own, there)[1]
     [index] = {index for index, found in after if found == new_name} or {index for index, _ in after - before}
     try:
@@ -98,7 +90,7 @@ def move(name: str, namespace: int, new_name: str = "") -> None:
             there.add(index, address)
         there.set_up(index, up=True)
     finally:
-        there.sock.close()
+        there.close()
 
 
 def _look_into(namespace: int, own: int, link: Link | None = None) -> tuple[Link, set[tuple[int, str]]]:
@@ -111,19 +103,24 @@ def _look_into(namespace: int, own: int, link: Link | None = None) -> tuple[Link
 
 
 class Link:
-    """A netlink socket: it works on the network namespace that the caller is in when it is opened."""
+    """The devices of the network namespace that the caller is in when it is made, over a netlink socket."""
 
     def __init__(self) -> None:
-        self.sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
+        self.socket = netlink.Socket()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.sock.close()
 
     def addresses(self, index: int) -> list[Address]:
         """List a device's permanent addresses of global scope."""
         found = []
-        for kind, body in self.request(_RTM_GETADDR, _NLM_F_DUMP, _ADDRESS.pack(0, 0, 0, 0, 0)):
+        everything = _ADDRESS.pack(0, 0, 0, 0, 0)
+        for kind, body in self.socket.request("ip address show", _RTM_GETADDR, netlink.DUMP, everything):
             family, prefix, flags, scope, device = _ADDRESS.unpack_from(body)
             if kind != _RTM_NEWADDR or device != index or scope != _RT_SCOPE_UNIVERSE:
                 continue
-            attributes = dict(_attributes(body[_ADDRESS.size :]))
+            attributes = netlink.attributes(body[_ADDRESS.size :])
             flags = int.from_bytes(attributes.get(_IFA_FLAGS, bytes([flags])), "little")
             local = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
             if local and flags & _IFA_F_PERMANENT:
@@ -135,48 +132,20 @@ class Link:
 
     def set_up(self, index: int, *, up: bool) -> None:
         """Bring a device up or down."""
-        self.request(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP if up else 0, _IFF_UP))
+        text = f"ip link set {index} {'up' if up else 'down'}"
+        self.socket.request(text, _RTM_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP if up else 0, _IFF_UP))
 
     def move(self, index: int, namespace: int, name: str) -> None:
         """Move and rename in one request: the name may be taken on this side or on that."""
-        attributes = attribute(_IFLA_IFNAME, name.encode() + b"\0")
-        attributes += attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
-        self.request(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, 0, 0) + attributes)
+        attributes = netlink.text(_IFLA_IFNAME, name) + netlink.number(_IFLA_NET_NS_FD, namespace)
+        text = f"ip link set {index} netns {namespace} name {name}"
+        self.socket.request(text, _RTM_NEWLINK, 0, _LINK.pack(0, 0, index, 0, 0) + attributes)
 
     def add(self, index: int, address: Address) -> None:
         """Add an address to a device. Fails with EEXIST if it is there."""
         fields = _ADDRESS.pack(address.family, address.prefix, 0, _RT_SCOPE_UNIVERSE, index)
-        attributes = attribute(_IFA_LOCAL, address.local) + attribute(_IFA_ADDRESS, address.peer)
-        attributes += b"".join(attribute(number, value) for number, value in address.more.items())
-        self.request(_RTM_NEWADDR, _NLM_F_CREATE | _NLM_F_EXCL, fields + attributes)
-
-    def request(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
-        """Send a request; return the messages of its answer. Raises OSError with the kernel's error."""
-        flags |= _NLM_F_REQUEST | (0 if flags & _NLM_F_DUMP == _NLM_F_DUMP else _NLM_F_ACK)
-        self.sock.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, 1, 0) + body)
-        answer: list[tuple[int, bytes]] = []
-        while True:
-            data = self.sock.recv(65536)
-            while data:
-                length, got, _, _, _ = _HEADER.unpack_from(data)
-                content, data = data[_HEADER.size : length], data[(length + 3) & ~3 :]
-                if got == _NLMSG_ERROR:
-                    number = -struct.unpack_from("=i", content)[0]
-                    if number:
-                        raise OSError(number, os.strerror(number))
-                    return answer
-                if got == _NLMSG_DONE:
-                    return answer
-                answer.append((got, content))
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """Return an attribute (rtattr) of a request."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        yield kind & 0x3FFF, data[4:length]
-        data = data[(length + 3) & ~3 :]
+        attributes = netlink.attribute(_IFA_LOCAL, address.local) + netlink.attribute(_IFA_ADDRESS, address.peer)
+        attributes += b"".join(netlink.attribute(number, value) for number, value in address.more.items())
+        shown = f"{_socket.inet_ntop(address.family, address.local)}/{address.prefix}"
+        flags = netlink.CREATE | netlink.EXCL
+        self.socket.request(f"ip address add {shown} dev {index}", _RTM_NEWADDR, flags, fields + attributes)

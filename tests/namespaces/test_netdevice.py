@@ -13,6 +13,7 @@ from tests.namespaces.test_spawn import facts
 HEAD = """
 import socket, struct
 from pyctr_lite.errors import PyctrError
+from pyctr_lite.linux import netlink
 from pyctr_lite.namespaces import netdevice
 
 linux.unshare(linux.CLONE_NEWNET)
@@ -21,9 +22,9 @@ linux.unshare(linux.CLONE_NEWNET)
 other = os.open("/proc/self/ns/net", os.O_RDONLY)
 linux.setns(own, linux.CLONE_NEWNET)
 link, create, up = netdevice.Link(), 0x600, 1
-kind = netdevice.attribute(18, netdevice.attribute(1, b"veth"))  # IFLA_LINKINFO, IFLA_INFO_KIND
-name, mtu = netdevice.attribute(3, b"box0\\0"), netdevice.attribute(4, struct.pack("=I", 1280))
-link.request(16, create, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + name + mtu + kind)
+kind = netlink.nest(18, netlink.text(1, "veth"))  # IFLA_LINKINFO, IFLA_INFO_KIND
+name, mtu = netlink.text(3, "box0"), netlink.number(4, 1280)
+link.socket.request("ip link add box0", 16, create, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + name + mtu + kind)
 index = socket.if_nametoindex("box0")
 broadcast = {4: bytes([10, 1, 2, 254])}
 link.add(index, netdevice.Address(socket.AF_INET, 24, bytes([10, 1, 2, 3]), more=broadcast))

@@ -24,13 +24,12 @@ def test_a_network_device_moves_into_the_container(oci: Oci) -> None:
     oci.write("ls", "/sys/class/net")
     assert "box0 does not exist" in oci("run", "-b", oci.bundle, "box").stderr
     program = f"""
-import os, struct
+import os
 from pyctr_lite import linux
-from pyctr_lite.namespaces import netdevice
+from pyctr_lite.linux import netlink
+from pyctr_lite.networks import link
 linux.unshare(linux.CLONE_NEWNET)
-kind = netdevice.attribute(18, netdevice.attribute(1, b"veth"))  # IFLA_LINKINFO, IFLA_INFO_KIND
-name = netdevice.attribute(3, b"box0\\0")
-netdevice.Link().request(16, 0x600, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + name + kind)
+link.add_veth(netlink.Socket(), "box0", 0, os.getpid(), "box1", "")
 arguments = {oci.command("run", "-b", oci.bundle, "box")!r}
 os.execv(arguments[0], arguments)
 """
