@@ -50,6 +50,7 @@ class Foreground:
                 size = os.get_terminal_size(0)
                 rows, columns = size.lines, size.columns
             self.stdio = Stdio((-1, -1, -1), terminal=True, rows=rows, columns=columns)
+            self.stdio.returns = os.isatty(1)  # as with runc, who reads the output gets it as it was written
             return
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
         self._ends = (pipes[0][0], pipes[1][1], pipes[2][1])

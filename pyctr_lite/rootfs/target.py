@@ -29,6 +29,15 @@ def open_in_root(root_fd: int, path: str, flags: int = linux.O_PATH) -> int:
     return linux.openat2(root_fd, path or ".", flags, 0, resolve)
 
 
+def exists(root_fd: int, path: str) -> bool:
+    """Return whether a path leads to something inside the root."""
+    try:
+        os.close(open_in_root(root_fd, path))
+    except OSError:
+        return False
+    return True
+
+
 def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
     """Open a directory in the root (O_PATH), creating it and its parents if they are missing.
 

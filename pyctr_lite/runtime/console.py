@@ -13,6 +13,8 @@ from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import target
 
 _TIOCGPTPEER, _TIOCSPTLCK = 0x5441, 0x40045431
+_TCGETS, _TCSETS, _ONLCR = 0x5401, 0x5402, 0x4
+_TERMIOS = struct.Struct("=IIII20s")  # the kernel's struct termios: flags of input, output, control, local; c_cc
 
 
 def open_console(root_fd: int) -> tuple[int, int]:
@@ -42,6 +44,14 @@ def bind_console(root_fd: int, slave: int) -> None:
 def make_controlling() -> None:
     """Make stdin the controlling terminal of the caller's session (ioctl_tty(2), TIOCSCTTY)."""
     fcntl.ioctl(0, linux.TIOCSCTTY, 0)
+
+
+def omit_returns(fd: int) -> None:
+    """Let a terminal pass `\\n` on as it is, without a carriage return before it (termios(3), ONLCR)."""
+    mode = bytearray(_TERMIOS.size)
+    fcntl.ioctl(fd, _TCGETS, mode)
+    input, output, *others = _TERMIOS.unpack(mode)
+    fcntl.ioctl(fd, _TCSETS, _TERMIOS.pack(input, output & ~_ONLCR, *others))
 
 
 def set_size(fd: int, rows: int, columns: int) -> None:

@@ -141,9 +141,10 @@ class RootFilesystem:
         else:
             if mount.fstype in ("proc", "sysfs"):
                 self._refuse_link(mount)
+            inherit = mount.fstype == "tmpfs" and target.exists(self.root_fd, mount.destination)
             with linux.closing(self.make_mountpoint(mount.destination, directory=True)) as fd:
                 kernel_paths.check(self.root_fd, fd, mount.destination, mount.fstype)
-                self._attach(mount, fd)
+                self._attach(mount, fd, inherit=inherit)
         if mount.path == "/" and not parsed.flags & linux.MS_REMOUNT:
             os.close(self.root_fd)  # it is of the mount below
             self._open_root()
@@ -167,13 +168,13 @@ class RootFilesystem:
             linux.mount(None, path, None, flags, mount.options.data or None, shown=mount.destination)
             binds.set_options_of_tree(fd, mount)
 
-    def _attach(self, mount: mounts.Mount, fd: int) -> None:
-        """Make a new file system and mount it on what `fd` is open at."""
+    def _attach(self, mount: mounts.Mount, fd: int, *, inherit: bool) -> None:
+        """Make a new file system and mount it on what `fd` is open at. It may `inherit` the mode of that."""
         parsed, fstype = mount.options, mount.fstype
         flags, data = parsed.flags & ~linux.MS_REC, parsed.data
         source = mount.source or fstype
-        if fstype == "tmpfs" and not any(option.startswith("mode=") for option in data.split(",")):
-            # As in runc: it has the mode of the directory that it covers.
+        if inherit and not any(option.startswith("mode=") for option in data.split(",")):
+            # As in runc: a tmpfs has the mode of the image's directory that it covers.
             mode = f"mode={stat.S_IMODE(os.fstat(fd).st_mode):o}"
             data = f"{mode},{data}" if data else mode
         if fstype == "proc" and self.proc >= 0:

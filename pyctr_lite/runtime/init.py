@@ -159,6 +159,8 @@ def join_container(
 def _hand_over_console(channel: channels.Channel, master: int, stdio: Stdio) -> None:
     if stdio.rows:
         console.set_size(master, stdio.rows, stdio.columns)
+    if not stdio.returns:
+        console.omit_returns(master)
     channel.send({"type": "console"}, (master,))
     os.close(master)
 

@@ -47,15 +47,16 @@ class Settings:
 class Stdio:
     """Descriptors 0, 1 and 2 of the program; with `terminal` they become a pty made inside.
 
-    -1 stands for the container's null device.
+    -1 stands for the container's null device. Without `returns` the pty does not turn `\\n` into `\\r\\n`.
     """
 
-    __slots__ = ("columns", "fds", "rows", "terminal")
+    __slots__ = ("columns", "fds", "returns", "rows", "terminal")
 
     def __init__(
         self, fds: tuple[int, int, int], *, terminal: bool = False, rows: int = 0, columns: int = 0
     ) -> None:
         self.fds, self.terminal, self.rows, self.columns = fds, terminal, rows, columns
+        self.returns = True
 
 
 ENGINE = Settings()

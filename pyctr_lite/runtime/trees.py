@@ -14,7 +14,7 @@ import stat
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.namespaces import idmap
-from pyctr_lite.rootfs import devices, idmapped
+from pyctr_lite.rootfs import devices, idmapped, target
 from pyctr_lite.runtime import binds, filesystem
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import channel as channels
@@ -57,12 +57,16 @@ def _send(bundle: bundles.Bundle, stage: str, pid: int, send: Send) -> None:
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)  # as in a mount namespace of a user namespace
     userns_fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     own_network = "network" in bundle.namespaces()[0]
+    root = view = -1
+    if bundle.host and any(mount.is_bind and _is_inside(bundle, mount) for mount in bundle.mounts):
+        # A mount in the container is the source of a later one: they are attached here, too.
+        root, view = _root(bundle, stage, pid, userns_fd), _make_view(bundle)
     for mount in bundle.mounts:
         if mount.options.flags & linux.MS_REMOUNT:
             continue
         if mount.is_bind and not (mount.has("copy-symlink") and os.path.islink(bundle.path(mount.source))):
             with linux.closing(bundle.open_source(mount)) as source:
-                tree = _bind(source, mount, stage, userns_fd, host=bundle.host)
+                tree = _bind(source, mount, stage, userns_fd, view, host=bundle.host)
             send(mount.key, tree)
         elif mount.fstype == "sysfs" and not own_network:
             # In another's network namespace sysfs cannot be mounted. The mounts below /sys are not included.
@@ -72,7 +76,18 @@ def _send(bundle: bundles.Bundle, stage: str, pid: int, send: Send) -> None:
     if bundle.host:
         _send_devices(bundle, stage, pid, send)
     # The root comes last: making it changes the caller's filesystem ids (`idmapped.mount_overlay`).
-    send(filesystem.ROOT, _root(bundle, stage, pid, userns_fd))
+    send(filesystem.ROOT, root if root >= 0 else _root(bundle, stage, pid, userns_fd))
+
+
+def _is_inside(bundle: bundles.Bundle, mount: mounts.Mount) -> bool:
+    """Return whether the source of a bind is in the container's root."""
+    return os.path.realpath(bundle.path(mount.source)).startswith(f"{os.path.realpath(bundle.rootfs)}/")
+
+
+def _make_view(bundle: bundles.Bundle) -> int:
+    """Bind the root on itself, so that mounts can be attached in it, and return a descriptor of it."""
+    linux.mount(bundle.rootfs, bundle.rootfs, None, linux.MS_BIND | linux.MS_REC)
+    return os.open(bundle.rootfs, linux.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _root(bundle: bundles.Bundle, stage: str, pid: int, userns_fd: int) -> int:
@@ -88,7 +103,7 @@ def _root(bundle: bundles.Bundle, stage: str, pid: int, userns_fd: int) -> int:
     )
 
 
-def _bind(source: int, mount: mounts.Mount, stage: str, userns_fd: int, *, host: bool) -> int:
+def _bind(source: int, mount: mounts.Mount, stage: str, userns_fd: int, view: int, *, host: bool) -> int:
     directory = stat.S_ISDIR(os.fstat(source).st_mode)
     recursive = mount.is_recursive
     if mount.uids:
@@ -109,9 +124,24 @@ def _bind(source: int, mount: mounts.Mount, stage: str, userns_fd: int, *, host:
     os.close(tree)
     try:
         binds.change(mountpoint, mount, host=host, locked=True)
-        return linux.open_tree(mountpoint, _COPY | linux.AT_RECURSIVE)
-    finally:
+        made = linux.open_tree(mountpoint, _COPY | linux.AT_RECURSIVE)
+        if view >= 0 and _show(view, mount, mountpoint):
+            return made
+    except BaseException:
         linux.umount2(mountpoint, linux.MNT_DETACH)
+        raise
+    linux.umount2(mountpoint, linux.MNT_DETACH)
+    return made
+
+
+def _show(view: int, mount: mounts.Mount, mountpoint: str) -> bool:
+    """Move a mount to its destination in the view, and return whether there is one."""
+    try:
+        with linux.closing(target.open_in_root(view, mount.destination)) as place:
+            linux.mount(mountpoint, f"/proc/self/fd/{place}", None, linux.MS_MOVE)
+    except OSError:
+        return False  # nothing is made here: the container's own process makes it with its own ids
+    return True
 
 
 def _send_devices(bundle: bundles.Bundle, stage: str, pid: int, send: Send) -> None:

@@ -294,3 +294,9 @@ def test_help_of_the_command_and_of_each_verb(oci: Oci) -> None:
         assert f"Usage: pyctr-oci {verb}" in oci(verb, "--help", check=True).stdout
     assert oci("--version", check=True).stdout.splitlines()[1].startswith("spec: 1.")
     assert oci().returncode == 1
+
+
+def test_the_output_of_a_terminal_is_read_as_it_was_written(oci: Oci) -> None:
+    oci.config["process"]["terminal"] = True
+    oci.write("sh", "-c", "echo one; echo two")
+    assert oci("run", "-b", oci.bundle, "box").stdout == "one\ntwo\n"

@@ -137,13 +137,14 @@ def test_ridmap_maps_the_mounts_below_and_idmap_does_not(host: Box, tree: Path) 
 
 def test_a_tmpfs_has_the_mode_of_the_directory_that_it_covers(host: Box) -> None:
     (host.rootfs / "covered").mkdir(mode=0o710)
-    for name, options in (("covered", []), ("covered/new", []), ("covered/own", ["mode=1500", "size=64k"])):
+    (host.rootfs / "own").mkdir()
+    for name, options in (("covered", []), ("covered/new", []), ("own", ["mode=1500", "size=64k"])):
         add(host, f"/{name}", "tmpfs", *options, type="tmpfs")
     add(host, "/read", "tmpfs", "ro", "nr_inodes=9", type="tmpfs")
-    assert host.shell("stat -c %a /covered /covered/new /covered/own; touch /read/x 2>&1 | cut -d: -f3") == (
-        "710\n755\n1500\n Read-only file system\n"
+    assert host.shell("stat -c %a /covered /covered/new /own; touch /read/x 2>&1 | cut -d: -f3") == (
+        "710\n1777\n1500\n Read-only file system\n"
     )
-    assert {"size=64k"} <= options_of(table(host)["/covered/own"])
+    assert {"size=64k"} <= options_of(table(host)["/own"])
 
 
 def test_a_read_only_dev_has_its_devices(host: Box) -> None:
@@ -204,7 +205,12 @@ def test_two_mounts_at_one_destination_are_stacked(host: Box, tmp_path: Path) ->
     assert host.run("ls", "/x").stdout == "second\n"
 
 
-def test_a_mount_inside_the_container_is_a_source_of_the_next(host: Box, tree: Path) -> None:
+@pytest.mark.parametrize("user", [False, True])
+def test_a_mount_inside_the_container_is_a_source_of_the_next(host: Box, tree: Path, user: bool) -> None:
+    for name in ("first", "second"):
+        (host.rootfs / name).mkdir()
+    if user:
+        in_user_namespace(host)
     add(host, "/first", tree, "rbind")
     add(host, "/second", host.rootfs / "first/below", "bind")
     (tree / "below/marked").touch()
