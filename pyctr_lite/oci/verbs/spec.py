@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctr_lite import jsonfile
+from pyctr_lite.cgroups import hierarchy
 from pyctr_lite.errors import Conflict, UsageError
 from pyctr_lite.oci import main
 from pyctr_lite.oci.arguments import Option
@@ -38,7 +39,9 @@ def act(arguments: Arguments, context: main.Context) -> int:
 
 def example(*, rootless: bool) -> dict[str, Any]:
     """Return the configuration of a shell on a terminal, in `rootfs`, as runc's."""
-    names = ["pid", "network", "ipc", "uts", "mount", "cgroup"]
+    names = ["pid", "network", "ipc", "uts", "mount"]
+    if hierarchy.current().kind == "v2":
+        names.append("cgroup")  # as in runc: in version 1 the container's own group is mounted without it, too
     pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
     mounts = [
         _mount("/proc", "proc", "proc"),
