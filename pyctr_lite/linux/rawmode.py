@@ -14,20 +14,29 @@ def mode_of(fd: int) -> list[Any]:
     return termios.tcgetattr(fd)
 
 
-def set_raw(fd: int, saved: list[Any]) -> None:
+def set_raw(fd: int, saved: list[Any], *, keep_output: bool = False) -> None:
     """Make a terminal raw as cfmakeraw(3) does: no echo, no line editing, no signals by keys.
 
-    `saved` is its mode before. Does nothing if the terminal has hung up.
+    `saved` is its mode before. With `keep_output` it goes on writing "\\n" as "\\r\\n".
+    Does nothing if the terminal has hung up.
     """
     mode = [*saved[:6], list(saved[6])]
     mode[0] &= ~(
         termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
         | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
     )  # fmt: skip
-    mode[1] &= ~termios.OPOST
+    if not keep_output:
+        mode[1] &= ~termios.OPOST
     mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
     mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
     mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+    restore(fd, mode)
+
+
+def keep_newlines(fd: int) -> None:
+    """Let a terminal write "\\n" as it is, not as "\\r\\n" (ONLCR, termios(3)). Does nothing if it has hung up."""
+    mode = mode_of(fd)
+    mode[1] &= ~termios.ONLCR
     restore(fd, mode)
 
 

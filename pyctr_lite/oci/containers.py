@@ -39,8 +39,12 @@ class Container:
     __slots__ = ("directory", "id", "state")
 
     def __init__(self, root: str, id: str) -> None:
-        if not id or not _ID.issuperset(id) or id in (".", ".."):
-            raise InvalidArgument(f"invalid container id {id!r}", "letters, digits, and _ + . - are allowed")
+        allowed = "letters, digits, and _ + . - are allowed"
+        for character in id:
+            if character not in _ID:
+                raise InvalidArgument(f"invalid character {character!r} in the container ID {id!r}", allowed)
+        if not id or id.startswith("."):  # a file of the root directory may start with a dot
+            raise InvalidArgument(f"invalid container ID {id!r}", allowed)
         self.id, self.directory = id, os.path.join(os.path.abspath(root), id)
         self.state: dict[str, Any] = {}
 

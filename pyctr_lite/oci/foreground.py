@@ -66,7 +66,7 @@ class Foreground:
             os.close(fd)
         if self.terminal:
             self._copies = {0: launched.console, launched.console: 1}
-            self._set_raw()
+            self._set_raw(launched.console)
         signals = linux.signalfd(set(range(1, 65)) - set(_NOT_FORWARDED) - {32, 33})
         try:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, set(range(1, 65)) - set(_NOT_FORWARDED) - {32, 33})
@@ -80,12 +80,17 @@ class Foreground:
         launched.close()
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
-    def _set_raw(self) -> None:
-        if os.isatty(0):
-            from pyctr_lite.linux import rawmode
+    def _set_raw(self, console: int) -> None:
+        """Make the caller's terminal raw, except for "\\n" becoming "\\r\\n", which the program's leaves to it.
 
+        As runc does it: the output may go to a file, too.
+        """
+        from pyctr_lite.linux import rawmode
+
+        rawmode.keep_newlines(console)
+        if os.isatty(0):
             self._mode = rawmode.mode_of(0)
-            rawmode.set_raw(0, self._mode)
+            rawmode.set_raw(0, self._mode, keep_output=True)
 
     def _loop(self, launched: Launched, signals: int) -> None:
         poller = select.poll()

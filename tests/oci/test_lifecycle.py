@@ -225,6 +225,12 @@ def test_a_terminal_goes_to_the_console_socket(oci: Oci) -> None:
     os.close(master)
 
 
+def test_the_programs_terminal_leaves_newlines_to_the_callers(oci: Oci) -> None:
+    oci.config["process"]["terminal"] = True
+    oci.write("echo", "one line")
+    assert oci("run", "-b", oci.bundle, "box").stdout == "one line\n"
+
+
 def test_preserved_descriptors_and_no_others_reach_the_program(oci: Oci) -> None:
     oci.write("sh", "-c", "cat <&3; ls /proc/self/fd")
     reader, writer = os.pipe()
@@ -247,13 +253,14 @@ def test_preserved_descriptors_and_no_others_reach_the_program(oci: Oci) -> None
     os.close(other)
 
 
-@pytest.mark.parametrize("id", ["", "a/b", "..", "a b", "ä", "a\n"])
+@pytest.mark.parametrize("id", ["", "a/b", "..", ".a", "a b", "ä", "a\n"])
 def test_an_id_that_is_not_a_name_is_refused(oci: Oci, id: str) -> None:
     oci.write("true")
     for verb in ("create", "state", "delete"):
         done = oci(verb, *(["-b", oci.bundle] if verb == "create" else []), id)
         assert done.returncode == 1
-        assert "invalid container id" in done.stderr
+        assert "invalid" in done.stderr
+        assert "container ID" in done.stderr
 
 
 def test_explain_narrates_what_an_engine_asks_for(oci: Oci) -> None:
