@@ -25,6 +25,7 @@ of it (`volumes.sources`). For other runtimes `pyctr_lite mount` mounts the real
 
 INIT_ANNOTATION = "org.pyctr_lite.init"
 """Annotation: the path of the init that is mounted from the host, which no process inside can change."""
+_OVERLAYFS = 0x794C7630  # linux/magic.h
 
 
 class Bundle:
@@ -59,6 +60,15 @@ class Bundle:
         if self.overlay is None:
             return False
         return os.stat(self.rootfs).st_dev == os.stat(os.path.dirname(self.rootfs)).st_dev
+
+    def has_own_overlay(self) -> bool:
+        """Return whether the root is an overlay of this container alone: ours, or with `host` the caller's.
+
+        An orchestrator mounts an overlay for each container, and gives no other container a way into it.
+        """
+        if not self.host:
+            return self.mounts_overlay()
+        return os.path.ismount(self.rootfs) and linux.statfs_type(self.rootfs) == _OVERLAYFS
 
     def require_root(self) -> None:
         """Check that the root file system exists. Raises InvalidArgument."""

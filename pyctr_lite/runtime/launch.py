@@ -48,7 +48,7 @@ def create_container(
     binds.load_modules(bundle)
     config, linux_config = bundle.config, bundle.config.get("linux") or {}
     create_kinds, join_paths = bundle.namespaces()
-    exclusive = bundle.mounts_overlay() and "pid" not in join_paths
+    exclusive = bundle.has_own_overlay() and "pid" not in join_paths
     filter = seccomp.load(linux_config.get("seccomp"), filters)
     group = group or groups.Group(linux_config.get("cgroupsPath") or f"/pyctr_lite-{os.path.basename(directory)}")
     state.make(directory)
