@@ -1,0 +1,69 @@
+"""Docker's daemon with its own directories, on a given OCI runtime."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from labs.kit.isolation import scratch
+from labs.kit.orchestrators.client import Client
+from labs.kit.orchestrators.daemon import Daemon
+
+NEEDS = ("dockerd", "containerd", "docker")
+
+
+class Dockerd(Client):
+    """A running dockerd, without a bridge and a packet filter, whose default runtime is the given one.
+
+    `group`: the parent cgroup of its containers.
+    """
+
+    def __init__(self, directory: Path, name: str, runtime: Path, group: str) -> None:
+        self.directory, self.socket = directory, directory / "docker.sock"
+        directory.mkdir(mode=0o711, exist_ok=True)
+        settings = {
+            "runtimes": {name: {"path": str(runtime)}},
+            "default-runtime": name,
+            "data-root": str(directory / "data"),
+            "exec-root": str(directory / "exec"),
+            "pidfile": str(directory / "pid"),
+            "hosts": [f"unix://{self.socket}"],
+            "bridge": "none",
+            "iptables": False,
+            "ip6tables": False,
+            "ip-forward": False,
+            "ip-masq": False,
+            "cgroup-parent": f"/{group}",
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            "log-level": "warn",
+        }
+        scratch.write(directory / "daemon.json", json.dumps(settings, indent=2).encode() + b"\n")
+        self.environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "DOCKER_HOST": f"unix://{self.socket}",
+            "DOCKER_CONFIG": str(directory / "client"),
+        }
+        # The client that came with the daemon; /usr/local may have another one.
+        self.prefix = [shutil.which("docker", path="/usr/bin:/usr/local/bin") or "docker"]
+        self.daemon = Daemon(["dockerd", f"--config-file={directory / 'daemon.json'}"], directory, (group,))
+
+    def wait(self) -> None:
+        """Wait until the daemon answers. Raises RuntimeError if it does not."""
+        self.daemon.wait(self.answers)
+
+    def remove_everything(self) -> None:
+        """Remove all services, containers and volumes. Images stay."""
+        if self("info", "--format", "{{.Swarm.LocalNodeState}}").strip() == "active":
+            self("swarm", "leave", "--force")
+        for listing, removal in (
+            (["ps", "-aq"], ["rm", "-f", "-v"]),
+            (["volume", "ls", "-q"], ["volume", "rm", "-f"]),
+        ):
+            if names := self(*listing).split():
+                self(*removal, *names)
+
+    def stop(self) -> None:
+        """End the containers and the daemon, and remove its files."""
+        self.daemon.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
