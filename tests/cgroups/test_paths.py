@@ -101,9 +101,10 @@ def test_a_frozen_group_and_one_below_it_are_refused(group_of_version: Group) ->
 def test_destroy_thaws_kills_and_removes_groups_below_too(
     group: Group, inside: Callable[..., Inside], file: str
 ) -> None:
-    below = Group(f"{group.path}/below", group.hierarchy)
+    below, beside = (Group(f"{group.path}/{name}", group.hierarchy) for name in ("below", "beside"))
     below.create()
-    processes = [inside(group, signal.pause), inside(below, signal.pause)]
+    beside.create()
+    processes = [inside(below, signal.pause), inside(beside, signal.pause)]
     for process in processes:
         process.wait_until_in(group)
     files = [path for directory in below.directories if (path := Path(directory, file)).exists()]

@@ -125,3 +125,24 @@ def test_without_systemd_there_is_one_line(oci: Oci, tmp_path: Path) -> None:
     oci.config["linux"]["cgroupsPath"] = "/absolute"
     oci.write("true")
     assert 'of format "slice:prefix:name"' in oci("--systemd-cgroup", "run", "-b", oci.bundle, "box").stderr
+
+
+def test_kill_reaches_what_a_first_process_in_a_shared_pid_namespace_has_left(oci: Oci) -> None:
+    oci.config["linux"]["namespaces"] = [
+        entry for entry in oci.config["linux"]["namespaces"] if entry["type"] != "pid"
+    ]
+    oci.write("sleep", "60")
+    oci("run", "-d", "-b", oci.bundle, "box", check=True)
+    oci("exec", "--detach", "box", "sleep", "60", check=True)
+    group = group_of(oci)
+    first = oci.state()["pid"]
+    assert oci("kill", "box", "0").returncode == 0
+    os.kill(first, 9)
+    oci.wait("stopped")
+    assert len(group.pids()) == 1
+    assert oci("kill", "box", "TERM").stderr == "container not running: box\n"
+    oci("kill", "box", "KILL", check=True)
+    assert oci("kill", "--all", "box", "0").returncode == 0
+    oci("delete", "box", check=True)
+    assert not group.exists()
+    assert oci("kill", "box", "0").returncode == 1

@@ -24,15 +24,18 @@ OPTIONS = (Option("all", "send it to every process of the container", short="a")
 def act(arguments: Arguments, context: Context) -> int:
     """Send a signal, by default TERM."""
     id, *given = words.between(arguments, 1, 2)
-    number = signals.number(given[0] if given else "TERM")
+    number = 0 if given == ["0"] else signals.number(given[0] if given else "TERM")  # 0 only asks if it runs
     container = Container.load(context.root, id)
-    alive = container.alive()
-    if arguments.on("all") and (alive or container.group.pids()):
-        container.group.kill(number)
-        return 0
-    if not alive:
+    orphans = number == _signal.SIGKILL and not container.state["ownPids"] and bool(container.group.pids())
+    if arguments.on("all"):
+        if number:
+            container.group.kill(number)
+    elif container.alive():
+        send(container, number)
+    elif orphans:
+        container.group.kill()  # its first process has ended, and in a shared pid namespace the others live on
+    else:
         raise Conflict(f"container not running: {id}")
-    send(container, number)
     return 0
 
 
