@@ -34,6 +34,7 @@ _MODULES = {
     "inotify",
     "kernelfile",
     "mountinfo",
+    "netlink",
     "rawmode",
     "scheduling",
     "seccomp",

@@ -27,12 +27,15 @@ __all__ = [
     "sethostname",
     "setns",
     "signalfd",
+    "timerfd_create",
+    "timerfd_settime",
     "unshare",
 ]
 
 _NR_CLONE3, _NR_CLOSE_RANGE, _NR_FACCESSAT2, _NR_PIDFD_GETFD = 435, 436, 439, 438
 _NR_CLONE = 220 if os.uname().machine == "aarch64" else 56
 _NR_KEYCTL, _NR_PERSONALITY, _NR_SIGNALFD4 = (219, 92, 74) if os.uname().machine == "aarch64" else (250, 135, 289)
+_NR_TIMERFD_CREATE, _NR_TIMERFD_SETTIME = (85, 86) if os.uname().machine == "aarch64" else (283, 286)
 _NR_EXECVEAT, _NR_RT_SIGACTION = (281, 134) if os.uname().machine == "aarch64" else (322, 13)
 
 
@@ -180,6 +183,21 @@ def signalfd(numbers: Iterable[int]) -> int:
     return call.look(
         "signalfd4", None, call.syscall, _NR_SIGNALFD4, -1, ffi.byref(mask), ffi.c_size_t(8), os.O_CLOEXEC
     )
+
+
+def timerfd_create(clock: int) -> int:
+    """Open a descriptor that becomes readable when a timer expires; it does not block (timerfd_create(2))."""
+    return call.look("timerfd_create", None, call.syscall, _NR_TIMERFD_CREATE, clock, os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def timerfd_settime(fd: int, seconds: float, flags: int = 0) -> None:
+    """Start a timer that expires once: after some seconds, or with flag 1 (TFD_TIMER_ABSTIME) at that time.
+
+    Source: timerfd_create(2).
+    """
+    whole = int(seconds)
+    setting = (ffi.c_uint64 * 4)(0, 0, whole, max(1, int((seconds - whole) * 1e9)))  # no interval; s, ns
+    call.look("timerfd_settime", None, call.syscall, _NR_TIMERFD_SETTIME, fd, flags, setting, None)
 
 
 def join_session_keyring() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,8 @@ from tests.conftest import REPOSITORY
         (lambda: linux.execveat(-1, ["x"], []), errno.EBADF, "execveat", None),
         (lambda: linux.prctl(linux.PR_CAPBSET_READ, 999), errno.EINVAL, "prctl", None),
         (lambda: linux.capset(1, 0, 0), errno.EPERM, "capset", None),
+        (lambda: linux.timerfd_create(99), errno.EINVAL, "timerfd_create", None),
+        (lambda: linux.timerfd_settime(-1, 1.0), errno.EBADF, "timerfd_settime", None),
         (lambda: linux.sethostname("x" * 65), errno.EINVAL, "sethostname", None),
         (lambda: linux.setdomainname("x" * 65), errno.EINVAL, "setdomainname", None),
         (
@@ -64,6 +68,19 @@ def test_a_successful_call_returns_its_result(tmp_path: Path) -> None:
     effective, permitted, inheritable = linux.capget()
     linux.capset(effective, permitted, inheritable)
     assert linux.capget() == (effective, permitted, inheritable)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_timer_expires_once_at_its_time(absolute: bool) -> None:
+    now = time.monotonic()
+    with linux.closing(linux.timerfd_create(time.CLOCK_MONOTONIC)) as fd:
+        assert select.select([fd], [], [], 0)[0] == []
+        linux.timerfd_settime(fd, now + 0.05 if absolute else 0.05, 1 if absolute else 0)
+        assert select.select([fd], [], [], 10)[0] == [fd]
+        assert time.monotonic() >= now + 0.05
+        assert os.read(fd, 8) == (1).to_bytes(8, sys.byteorder)
+        with pytest.raises(BlockingIOError):
+            os.read(fd, 8)
 
 
 def test_an_older_errno_is_not_reported() -> None:
