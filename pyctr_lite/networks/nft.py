@@ -156,6 +156,11 @@ def transport(offset: int, length: int, register: int = REGISTER) -> bytes:
     return _expression("payload", _number(1, register), _number(2, 2), _number(3, offset), _number(4, length))
 
 
+def load(value: bytes, register: int = REGISTER) -> bytes:
+    """Load a constant."""
+    return _expression("immediate", _number(1, register), netlink.nest(2, netlink.attribute(1, value)))
+
+
 def compare(value: bytes, operator: int = EQUAL) -> bytes:
     """Go on with the rule only if the register equals, or does not equal, a value."""
     return _expression(
