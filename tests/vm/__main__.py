@@ -48,7 +48,9 @@ def main() -> int:
         with libvirt.running(BUILD / "libvirt", kvm):
             machine = Machine(BUILD, kvm)
             try:
-                run_steps(table, machine, chosen_steps(options.full, options.only))
+                chosen = chosen_steps(options.full, options.only)
+                run_steps(table, machine, chosen)
+                table.left_out = [title(step) for step in steps.FULL if step not in chosen]
             finally:
                 leave_nothing(machine)
     finally:
@@ -66,6 +68,10 @@ def name_of(step: steps.Step) -> str:
     return step.__name__
 
 
+def title(step: steps.Step) -> str:
+    return (step.__doc__ or name_of(step)).splitlines()[0].rstrip(".")
+
+
 def chosen_steps(full: bool, only: str | None) -> list[steps.Step]:
     """In their order; those that are named alone, and the first, without which there is no machine."""
     names = (only or "").split(",")
@@ -77,8 +83,7 @@ def chosen_steps(full: bool, only: str | None) -> list[steps.Step]:
 
 def run_steps(table: Table, machine: Machine, chosen: list[steps.Step]) -> None:
     for step in chosen:
-        name = (step.__doc__ or name_of(step)).splitlines()[0].rstrip(".")
-        if not table.step(name, partial(step, machine)):
+        if not table.step(title(step), partial(step, machine)):
             tell_what_the_machine_said(machine)
             if step in steps.NEEDED:
                 return
@@ -109,6 +114,7 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, float, str]] = []
+        self.left_out: list[str] = []
 
     def step(self, name: str, function: Callable[[], str | None]) -> bool:
         print(f"[test-vm] {name} …", flush=True)
@@ -130,6 +136,8 @@ class Table:
         for name, result, seconds, note in self.rows:
             print(f"{name:<{width}}  {result:<6}  {seconds:5.0f} s  {note}".rstrip())
         failed = sum(result != "passed" for _, result, *_ in self.rows)
+        for name in self.left_out:
+            print(f"{name:<{width}}  only with FULL=1")
         total = sum(seconds for _, _, seconds, _ in self.rows)
         print(f"\n{len(self.rows) - failed} passed, {failed} failed ({total / 60:.1f} minutes)")
         return 1 if failed else 0

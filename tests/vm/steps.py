@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PYTEST = "cd /vagrant && CI= .venv/bin/python -m pytest -q -p no:cacheprovider"
 LAB = 3
+SOLVED = ("3.2", "3.5")
+"""Those of the lab whose work is the kernel's: mount namespaces, device nodes. tests/labs solves all, natively."""
 CHOSEN = ("02",)
 SURVIVAL = "moment or quick_program or parallel"
 """Tests that start a hundred containers: minutes under emulation, and no matter of the cgroup version."""
@@ -137,9 +139,8 @@ def notebook_in_browser(machine: Machine) -> str:
 def token_is_kept(machine: Machine) -> None:
     """another user of the machine finds JupyterLab's token in no process, file, unit or journal"""
     token = url_in(machine.make("url")).partition("token=")[2]
-    assert times_found(machine, token) == 0
     machine.inside(f"echo {token} >/tmp/decoy")
-    assert times_found(machine, token) == 1  # the search works
+    assert times_found(machine, token) == 1, "0: the search fails; more: the token is not only in the decoy"
     machine.inside("rm /tmp/decoy")
 
 
@@ -172,14 +173,19 @@ def notebooks(machine: Machine) -> str:
     return " ".join(name[:2] for name in chosen)
 
 
-def lab_to_do(machine: Machine) -> None:
-    """make lab3 with the starter: to do"""
+def lab_begun(machine: Machine) -> None:
+    """make lab3 with two exercises solved on the laptop: those pass, the others are to do"""
+    lab = manifest.find_lab(LAB)
+    for id in SOLVED:
+        solve(machine, manifest.find(id))
     text = machine.make(f"lab{LAB}")
-    assert "to do" in text, text[-2000:]
+    states = re.findall(r"^ *(\d\.\d) .* (passed|to do)\b", text, re.MULTILINE)
+    expected = [(each.id, "passed" if each.id in SOLVED else "to do") for each in lab.exercises]
+    assert states == expected, text[-2000:]
 
 
 def lab_solved(machine: Machine) -> None:
-    """make lab3 solved on the laptop: full"""
+    """make lab3 solved on the laptop: full, and its notebook runs on it"""
     for exercise in manifest.find_lab(LAB).exercises:
         solve(machine, exercise)
     text = machine.make(f"lab{LAB}")
@@ -348,7 +354,7 @@ def solve(machine: Machine, exercise: manifest.Exercise) -> None:
 
 
 BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, watch, limits]
-COURSE: list[Step] = [notebook_in_browser, token_is_kept, lab_to_do, lab_solved]
+COURSE: list[Step] = [notebook_in_browser, token_is_kept, lab_begun, lab_solved]
 END: list[Step] = [halt, up_copied, no_work_is_lost]
 LONG_END: list[Step] = [
     watch_copied,
@@ -361,7 +367,7 @@ EVERY: list[Step] = [
     *(*BEGIN, *COURSE, notebooks, every_notebook, engine_tests, whole_suite, *END, *LONG_END, destroy, plain_qemu),
 ]
 """In the order in which they can be done."""
-LONG: list[Step] = [watch, every_notebook, whole_suite, *LONG_END, plain_qemu]
+LONG: list[Step] = [watch, lab_solved, every_notebook, whole_suite, *LONG_END, plain_qemu]
 USUAL: list[Step] = [step for step in EVERY if step not in LONG]
 FULL: list[Step] = [step for step in EVERY if step not in (notebooks, engine_tests)]
 NEEDED: list[Step] = [up, up_copied]

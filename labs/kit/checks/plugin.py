@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from labs.kit.exercises import manifest, source, swap
 from labs.kit.isolation import sandbox
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
+from pyctr_lite.images import bootstrap, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -245,9 +245,8 @@ def _memory(name: str) -> BinaryIO:
 def _engine(_arenas: _Arenas) -> Path:
     """A state directory with the image busybox; the sandbox knows its path."""
     directory = _arenas.shared / "engine"
-    environment = {**os.environ, "PYCTR_LITE_ROOT": str(directory)}
-    command = [sys.executable, "-m", "pyctr_lite", "image", "bootstrap", "busybox"]
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    directory.mkdir()
+    bootstrap.bootstrap_busybox(store.ImageStore(str(directory)))
     return directory
 
 
@@ -257,5 +256,5 @@ def pyctr(_engine: Path, arena: Arena) -> Iterator[Callable[..., Any]]:
     engine = Pyctr(_engine, arena)
     yield engine
     with contextlib.suppress(OSError):
-        if ids := engine("ps", "-aq", check=False).stdout.split():
+        if ids := [name for name in os.listdir(_engine / "containers") if re.fullmatch("[0-9a-f]{64}", name)]:
             engine("rm", "-f", "-v", *ids, check=False)

@@ -17,6 +17,9 @@ SECONDS_A_CHECK = 60
 SECONDS_A_RUN = 60
 """Beside 30 for each exercise: a guard, because each call has a limit of its own."""
 
+UNUSED = ("doctest", "legacypath", "logging", "threadexception", "unittest", "unraisableexception")
+"""Plugins of pytest that do something before and after each check, and nothing for it."""
+
 STATES = {
     "passed": "every check passed",
     "failed": "a check failed",
@@ -80,6 +83,7 @@ def _check(exercises: list[manifest.Exercise], labs: Path, directory: Path, allo
     command = [
         *(sys.executable, "-B", "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "pytest_timeout"),
         *("-p", "labs.kit.checks.plugin", "-p", "no:cacheprovider"),
+        *("--assert=plain", *(word for name in UNUSED for word in ("-p", f"no:{name}"))),
         *("-c", os.devnull, "--rootdir", str(manifest.LABS), "--import-mode=importlib", "--no-header"),
         *("--timeout", str(SECONDS_A_CHECK * SLOWNESS), "--timeout-method", "signal"),
         *("--labs", str(labs), "--results", str(results)),

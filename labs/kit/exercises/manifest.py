@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import tomllib
 from dataclasses import dataclass
@@ -74,10 +75,16 @@ class Lab:
         return sum(exercise.points for exercise in self.exercises)
 
 
-def load(path: Path = LABS / "labs.toml") -> list[Lab]:
+def load() -> list[Lab]:
     """All labs, in order."""
-    with path.open("rb") as file:
-        return [_lab(table) for table in tomllib.load(file).get("lab", ())]
+    return list(_labs())
+
+
+@functools.cache
+def _labs() -> tuple[Lab, ...]:
+    """Read the file once: every process of a learner's function asks for its exercise."""
+    with (LABS / "labs.toml").open("rb") as file:
+        return tuple(_lab(table) for table in tomllib.load(file)["lab"])
 
 
 def capstone_hints(path: Path = LABS / "labs.toml") -> tuple[str, ...]:

@@ -133,7 +133,8 @@ def _package(package: Path, hidden: manifest.Exercise) -> None:
     """Take the reference of one exercise out of the package, and what Python has compiled of its module."""
     module = hidden.function.partition(":")[0].split(".")[1:]
     path = package.joinpath(*module).with_suffix(".py")
-    shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+        compiled.unlink(missing_ok=True)  # Python may replace it at this moment
     path.write_text(guard.without(path.read_text(), hidden))
 
 
