@@ -5,6 +5,8 @@ That nothing is left is what the fixture `leaves_nothing` proves after each of t
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +88,27 @@ def test_an_exception_shows_the_learners_own_line(tried: Callable[..., session.R
     assert result.state == "failed"
     assert "IndexError" in result.message
     assert "in flags():  first = names[99]" in result.message
+
+
+def test_the_time_of_a_call_does_not_end_the_description_of_its_error() -> None:
+    """Nor does it on a busy machine, where a function that raises in its last moment is described after that."""
+    code = """
+import signal, time
+from labs.kit.subject import process
+
+class Slow(Exception):
+    def __str__(self):
+        time.sleep(0.2)
+        return "described"
+
+def function():
+    raise Slow
+
+signal.signal(signal.SIGALRM, process._too_slow)
+print(process._call(function, (), {}, 0.1)["error"]["text"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=manifest.CHECKOUT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("described\n", "")
 
 
 def test_a_syntax_error_takes_out_its_own_file_only(labs: Path, solve: Callable[..., None]) -> None:

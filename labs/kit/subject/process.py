@@ -67,9 +67,7 @@ class Process:
             function = self._function(request["scene"])
             if request["watch"]:
                 self._watch(request["watch"])
-            signal.setitimer(signal.ITIMER_REAL, request["seconds"])
-            answer = _call(function, request["args"], request["kwargs"])
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            answer = _call(function, request["args"], request["kwargs"], request["seconds"])
             wire.send(self.channel, json.dumps(answer).encode())
 
     def _watch(self, program: bytes) -> None:
@@ -87,10 +85,16 @@ class Process:
         return functools.partial(getattr(module, scene), self.function)
 
 
-def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _call(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float
+) -> dict[str, Any]:
     me = os.getpid()
     try:
-        answer = {"value": codec.encode(function(*args, **kwargs))}
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            answer = {"value": codec.encode(function(*args, **kwargs))}
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # the description of an error may take longer
     except BaseException as error:
         if os.getpid() != me:
             os._exit(THREW)
