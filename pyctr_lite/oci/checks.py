@@ -18,6 +18,16 @@ def warn(process: dict[str, Any], context: Context) -> None:
         context.log.warning(text)
 
 
+def report_affinity(process: dict[str, Any], context: Context) -> None:
+    """With `--debug`, log the CPU affinity that an exec starts with, in runc's words."""
+    initial = (process.get("execCPUAffinity") or {}).get("initial")
+    if context.log.debugs and initial:
+        from pyctr_lite.runtime import scheduling
+
+        mask = sum(1 << cpu for cpu in scheduling.parse_list(initial, "initial"))
+        context.log.debug(f"nsexec: affinity: {mask:#x}")
+
+
 def report_filter(config: dict[str, Any], context: Context) -> None:
     """With `--debug`, log the flags of the container's seccomp filter in runc's words."""
     if not context.log.debugs:

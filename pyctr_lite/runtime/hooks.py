@@ -136,7 +136,8 @@ class PreparedHook:
         if status is None:
             raise self._error(f"killed after its timeout of {self.timeout} s", output)
         if os.WIFSIGNALED(status):
-            raise self._error(f"killed by signal {os.WTERMSIG(status)}", output)
+            signal = os.WTERMSIG(status)
+            raise self._error(f"killed by signal {signal} ({str(_signal.strsignal(signal)).lower()})", output)
         if os.WEXITSTATUS(status):
             raise self._error(f"exit status {os.WEXITSTATUS(status)}", output)
 

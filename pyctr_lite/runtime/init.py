@@ -109,6 +109,7 @@ def start_container(
         channel.send({"type": "built"})
         wait_for_launcher(channel)  # it runs the hooks of the runtime's namespaces
         if bundle.has_hooks("createContainer"):
+            os.fchdir(root.root_fd)  # runc's hooks find the root there
             hooks.run("createContainer", config["hooks"]["createContainer"], settings.own_state())
     process.set_exec_labels(config["process"])
     root.enter()

@@ -113,6 +113,7 @@ class Launched:
             self.let_go()
         elif message["type"] == "listening" and self._delivery is not None:
             self._delivery.announced(self.pidfd, message["fd"], self.pid, forks=message["forks"])
+            self.let_go()
         elif message["type"] == "full":
             self._raise_limit(message["message"])
         elif message["type"] == "error":

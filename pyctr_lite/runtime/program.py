@@ -68,7 +68,7 @@ class Program:
         if error.errno == errno.ENOENT:
             hint = "the file exists: its ELF interpreter, or the interpreter after #!, is missing in the image"
         code = 127 if error.errno == errno.ENOENT else 126
-        return ProgramError(f'exec: "{self.path}": {_text(error)}', hint, code)
+        return ProgramError(f"exec {self.path}: {_text(error)}", hint, code)
 
 
 def find(root_fd: int, cwd: str, name: str, env: list[str]) -> str:

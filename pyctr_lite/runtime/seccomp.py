@@ -43,7 +43,7 @@ class Filter:
         self.program, self.flags, self.allows_start = program, flags, allows_start
         self.listener_path = self.listener_metadata = ""
         self.announce: Callable[[int], None] = lambda fd: None
-        """Called after the installation with the listener's descriptor. May only call write(2)."""
+        """Called after the installation with the listener's descriptor. Only write(2) is sure to be allowed."""
 
     @property
     def listens(self) -> bool:

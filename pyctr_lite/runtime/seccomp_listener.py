@@ -73,9 +73,10 @@ def send(path: str, fd: int, process_state: dict[str, Any]) -> None:
         sock.connect(path)
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", fd))]
         sent = sock.sendmsg([payload], rights, _socket.MSG_NOSIGNAL)
-        sock.sendall(payload[sent:], _socket.MSG_NOSIGNAL)
+        if sent < len(payload):  # else the agent may have closed its end by now
+            sock.sendall(payload[sent:], _socket.MSG_NOSIGNAL)
     except OSError as error:
         text = os.strerror(error.errno or 0).lower()
-        raise PyctrError(f"seccomp: cannot send the listener to {path}: {text}", "does the agent run?") from None
+        raise PyctrError(f"failed to connect with seccomp agent {path}: {text}", "does the agent run?") from None
     finally:
         sock.close()

@@ -64,9 +64,17 @@ class Start:
         return self.filter is not None and self.filter.listens
 
     def _announce_by(self, channel: channels.Channel, *, forks: bool) -> None:
-        """Let the filter announce its listener to the launcher: now, or for the child if the caller `forks`."""
+        """Let the filter announce its listener to the launcher, for the caller, or for its child if it `forks`.
+
+        The launcher answers when it has the listener: an exec would close it, and another file may get its number.
+        """
+
+        def announce(fd: int) -> None:
+            channel.write({"type": "listening", "fd": fd, "forks": forks})
+            wait_for_launcher(channel)
+
         if self.filter is not None:
-            self.filter.announce = lambda fd: channel.write({"type": "listening", "fd": fd, "forks": forks})
+            self.filter.announce = announce
 
     def _confine(self) -> None:
         process.confine(self.spec, self.filter)

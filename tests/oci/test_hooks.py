@@ -98,7 +98,7 @@ def test_start_reports_a_program_that_cannot_be_executed(oci: Oci) -> None:
     oci("create", "--bundle", oci.bundle, "box", check=True)
     done = oci("start", "box")
     assert done.returncode == 1
-    assert done.stderr.startswith('exec: "/bin/broken": exec format error')
+    assert done.stderr.startswith("exec /bin/broken: exec format error")
     oci("delete", "box", check=True)
 
 

@@ -73,7 +73,7 @@ def test_a_hook_that_cannot_be_executed_or_dies_by_a_signal_is_named() -> None:
     missing = failure({"path": "/nowhere/hook"}, kind="prestart")
     assert missing == "error running prestart hook #0: /nowhere/hook: exec: no such file or directory"
     assert failure({"path": "/etc/passwd"}).endswith("/etc/passwd: exec: permission denied")
-    assert failure(shell("kill -9 $$")).endswith("/bin/sh: killed by signal 9")
+    assert failure(shell("kill -9 $$")).endswith("/bin/sh: killed by signal 9 (killed)")
 
 
 def test_a_hooks_whole_process_group_is_killed_after_its_timeout(tmp_path: Path) -> None:

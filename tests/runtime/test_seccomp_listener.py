@@ -98,7 +98,7 @@ def test_a_process_in_a_joined_pid_namespace_is_named_by_its_own_pid(box: Box, a
 def test_no_agent_is_an_error_and_without_notify_its_path_is_ignored(box: Box, agent: Agent) -> None:
     box.linux["seccomp"] = notify(agent, *MKDIR, listenerPath="/nowhere/agent")
     assert box.fails("true")["message"] == (
-        "seccomp: cannot send the listener to /nowhere/agent: no such file or directory"
+        "failed to connect with seccomp agent /nowhere/agent: no such file or directory"
     )
     box.linux["seccomp"] = notify(agent, *MKDIR, listenerPath="/nowhere/agent", syscalls=[])
     assert box.shell("echo hello") == "hello\n"

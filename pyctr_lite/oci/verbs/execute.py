@@ -62,6 +62,8 @@ def act(arguments: Arguments, context: Context) -> int:
     process = processes.inherit(_process(arguments, args, config), config.get("linux") or {})
     processes.check(process, {})
     checks.warn(process, context)
+    context.log.debug(f"exec in container {id} ({container.pid}): {process.get('args')}")
+    checks.report_affinity(process, context)
     settings = Settings(
         preserve_fds=descriptors.preserved(arguments, process), state=container.hook_state("running")
     )
