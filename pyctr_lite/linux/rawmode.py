@@ -33,13 +33,6 @@ def set_raw(fd: int, saved: list[Any], *, keep_output: bool = False) -> None:
     restore(fd, mode)
 
 
-def keep_newlines(fd: int) -> None:
-    """Let a terminal write "\\n" as it is, not as "\\r\\n" (ONLCR, termios(3)). Does nothing if it has hung up."""
-    mode = mode_of(fd)
-    mode[1] &= ~termios.ONLCR
-    restore(fd, mode)
-
-
 def restore(fd: int, mode: list[Any]) -> None:
     """Set a terminal's mode. Does nothing if the terminal has hung up."""
     try:

@@ -66,7 +66,7 @@ class Foreground:
             os.close(fd)
         if self.terminal:
             self._copies = {0: launched.console, launched.console: 1}
-            self._set_raw(launched.console)
+            self._set_raw()
         signals = linux.signalfd(set(range(1, 65)) - set(_NOT_FORWARDED) - {32, 33})
         try:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, set(range(1, 65)) - set(_NOT_FORWARDED) - {32, 33})
@@ -80,15 +80,11 @@ class Foreground:
         launched.close()
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
-    def _set_raw(self, console: int) -> None:
-        """Make the caller's terminal raw, except for "\\n" becoming "\\r\\n", which the program's leaves to it.
-
-        As runc does it: the output may go to a file, too.
-        """
-        from pyctr_lite.linux import rawmode
-
-        rawmode.keep_newlines(console)
+    def _set_raw(self) -> None:
+        """Make the caller's terminal raw, but let it still write "\\n" as "\\r\\n": the program's does not."""
         if os.isatty(0):
+            from pyctr_lite.linux import rawmode
+
             self._mode = rawmode.mode_of(0)
             rawmode.set_raw(0, self._mode, keep_output=True)
 

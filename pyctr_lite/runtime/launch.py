@@ -78,6 +78,12 @@ def create_container(
         process.prepare(config["process"])
         linux.prctl(linux.PR_SET_DUMPABLE, 0)  # no process inside may read or trace one that enters the container
         group.create()
+        wanted = limits.Limits.from_oci(linux_config.get("resources") or {})
+        if wanted.devices:
+            # Before the child enters: while the kernel turns "all devices" into a list, none is allowed, and the
+            # child opens /dev/pts/ptmx.
+            group.apply(limits.Limits(devices=wanted.devices))
+            wanted.devices = []
         pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
         launched = Launched(pid, pidfd, ours, group, directory, run_hooks)
         launched.deliver_listener(filter, settings.state)
@@ -101,7 +107,7 @@ def create_container(
 
             netdevice.move_all(linux_config["netDevices"], join_paths.get("network") or f"/proc/{pid}/ns/net")
         # The child builds its root meanwhile; its program does not run before the limits are set.
-        group.apply(limits.Limits.from_oci(linux_config.get("resources") or {}))
+        group.apply(wanted)
         if linux_config.get("intelRdt"):
             from pyctr_lite.runtime import resctrl
 

@@ -38,3 +38,11 @@ os.execv(arguments[0], arguments)
     oci.config["linux"]["namespaces"] = [{"type": kind} for kind in ("mount", "pid")]
     oci.write(hostname="")
     assert "netDevices need a network namespace" in oci("run", "-b", oci.bundle, "box").stderr
+
+
+def test_device_rules_never_hide_what_the_runtime_opens_itself(oci: Oci) -> None:
+    rules = [{"allow": True, "type": "c", "major": 200, "minor": n, "access": "r"} for n in range(400)]
+    oci.config["process"]["terminal"] = True
+    oci.config["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}, *rules]}
+    oci.write("echo", "made /dev/console while the kernel was told the rules")
+    assert oci("run", "-b", oci.bundle, "box").stdout.startswith("made"), "the rules for /dev/ptmx come last"
