@@ -159,14 +159,21 @@ class Lock:
 
 def make(container: Container) -> Lock:
     """Make a new container's directory, locked. Raises Conflict if there is a container of this id."""
-    os.makedirs(os.path.dirname(container.directory), 0o711, exist_ok=True)
     try:
-        os.mkdir(container.directory, 0o711)
+        _make_directory(container.directory)
     except FileExistsError:
         raise Conflict(
             f"container with given ID already exists: {container.id}", "delete it, or choose another id"
         ) from None
     return Lock(container)
+
+
+def _make_directory(path: str) -> None:
+    try:
+        os.mkdir(path, 0o711)
+    except FileNotFoundError:  # the first container: `os.makedirs` is not a part of the light os
+        os.makedirs(os.path.dirname(path), 0o711, exist_ok=True)
+        os.mkdir(path, 0o711)
 
 
 def all_in(root: str) -> list[Container]:

@@ -19,7 +19,7 @@ def preserved(arguments: Arguments, process: dict[str, Any]) -> int:
     survive the exec.
     """
     count = arguments.number("preserve-fds")
-    listened = os.environ.get("LISTEN_FDS", "")
+    listened = os.getenv("LISTEN_FDS") or ""
     if not listened.isdecimal() or not int(listened):
         return count
     process["env"] = [*(process.get("env") or []), f"LISTEN_FDS={listened}", "LISTEN_PID=1"]

@@ -150,7 +150,7 @@ def _show_version() -> int:
 
 
 def _explain_to(given: arguments.Arguments) -> str:
-    return given.text("explain") or os.environ.get("PYCTR_OCI_EXPLAIN", "")
+    return given.text("explain") or os.getenv("PYCTR_OCI_EXPLAIN") or ""
 
 
 def _explain(path: str, verb: str, words: list[str]) -> None:

@@ -78,7 +78,10 @@ def _wait(container: Container) -> None:
         if container.alive() and not poller.poll(_MOMENT):
             _return_to_group(container)
         if container.alive() and not poller.poll(_SECONDS * 1000):
-            raise PyctrError(f"container {container.id}: process {container.pid} does not end", "is a disk stuck?")
+            raise PyctrError(
+                f"container {container.id}: process {container.pid} does not end",
+                "it waits for a disk, or for the parent of an exec's process to reap that",
+            )
     finally:
         os.close(fd)
 
