@@ -165,7 +165,8 @@ def test_a_path_below_is_taken_in_the_hierarchies_that_have_it(group: Group) -> 
     found = paths.below(group, ["./sub/"])
     expected = [f"{path}/sub" if path == pids else path for path in group.directories]
     assert found.directories == expected
-    assert paths.below(group, ["pids:sub", "memory:/"]).directories == expected
+    if memory != pids:
+        assert paths.below(group, ["pids:sub", "memory:/"]).directories == expected
     assert paths.below(group, ["pids,memory:sub"]).directories == expected
     for given in ([], ["/"]):
         assert paths.below(group, given).directories == group.directories

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,27 @@ def test_kill_reaches_what_a_first_process_in_a_shared_pid_namespace_has_left(oc
     oci("delete", "box", check=True)
     assert not group.exists()
     assert oci("kill", "box", "0").returncode == 1
+
+
+@pytest.mark.skipif(not os.path.isdir("/run/systemd/system"), reason="this machine does not run systemd")
+def test_systemd_makes_limits_and_removes_the_group_of_a_container(oci: Oci) -> None:
+    unit = f"pyctr-{oci.directory.name.replace('_', '')}.scope"
+    oci.config["linux"]["cgroupsPath"] = f"system.slice:pyctr:{unit.removeprefix('pyctr-').removesuffix('.scope')}"
+    oci.config["linux"]["resources"]["pids"] = {"limit": 20}
+    oci.config["annotations"] = {"org.systemd.property.TimeoutStopUSec": "uint64 5000000"}
+    oci.write("sleep", "60")
+    oci("--systemd-cgroup", "run", "-d", "-b", oci.bundle, "box", check=True)
+    show = ["systemctl", "show", unit, "--property=ActiveState,TasksMax,TimeoutStopUSec"]
+    assert set(subprocess.check_output(show, text=True).split()) == {
+        "ActiveState=active",
+        "TasksMax=20",
+        "TimeoutStopUSec=5s",
+    }
+    group = group_of(oci, f"/system.slice/{unit}")
+    assert group.pids() == [oci.state()["pid"]]
+    oci("exec", "box", "cat", "/proc/self/cgroup", check=True)
+    oci("update", "--pids-limit", "30", "box", check=True)
+    assert "TasksMax=30" in subprocess.check_output(show, text=True)
+    oci("delete", "-f", "box", check=True)
+    assert not group.exists()
+    assert "ActiveState=inactive" in subprocess.check_output(show, text=True)
