@@ -143,6 +143,7 @@ def test_kill_reaches_what_a_first_process_in_a_shared_pid_namespace_has_left(oc
     assert len(group.pids()) == 1
     assert oci("kill", "box", "TERM").stderr == "container not running: box\n"
     oci("kill", "box", "KILL", check=True)
+    assert len(oci("ps", "box", check=True).stdout.splitlines()) == 1
     assert oci("kill", "--all", "box", "0").returncode == 0
     oci("delete", "box", check=True)
     assert not group.exists()

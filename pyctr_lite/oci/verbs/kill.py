@@ -46,7 +46,10 @@ def send(container: Container, number: int) -> None:
     """
     if number == _signal.SIGKILL and not container.state["ownPids"]:
         container.group.kill()
-    fd = os.pidfd_open(container.pid)
+    try:
+        fd = os.pidfd_open(container.pid)
+    except ProcessLookupError:
+        return
     try:
         if container.alive():  # now that the pid cannot become another process's
             _signal.pidfd_send_signal(fd, number)

@@ -31,7 +31,6 @@ def act(arguments: Arguments, context: Context) -> int:
     if format not in ("table", "json"):
         raise UsageError(f"invalid format option: {format}", "it must be table or json")
     container = Container.load(context.root, id)
-    container.require("created", "running", "paused")
     pids = container.group.pids()
     if format == "json":
         print(jsonfile.dumps(sorted(pids)))
