@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_ACTIVE, MAX_WAITING = 64, 1024
 """Queries that are sent on at the same time, and those that wait for their turn. Further ones are refused."""
+MAX_SOCKETS = 160
+"""Sockets for them: a monitor needs descriptors for its other work, too."""
 MAX_SERVERS = 3
 """Servers that are asked: as Docker, and as resolv.conf(5)."""
 INTERVAL = 2.0
@@ -70,6 +72,7 @@ class Forwarder:
         self.servers: Sequence[Server] = ()
         self._active: dict[_Exchange, None] = {}
         self._waiting: dict[_Exchange, None] = {}
+        self._sockets = 0
 
     def ask(self, query: Query, limit: int, reply: Callable[[bytes], None], *, tcp: bool) -> None:
         """Send a query on; `reply` gets the answer of at most `limit` bytes, at once or later.
@@ -129,6 +132,8 @@ class Forwarder:
         for attempt in exchange.attempts:
             if attempt.server is server and attempt.tcp == tcp:
                 return tcp or self._send_again(exchange, attempt)
+        if self._sockets >= MAX_SOCKETS:
+            return False
         kind = _socket.SOCK_STREAM if tcp else _socket.SOCK_DGRAM
         try:
             sock = self._open_inside(server.family, kind) if server.inside else open_socket(server.family, kind)
@@ -147,6 +152,7 @@ class Forwarder:
             sock.close()
             return False
         exchange.attempts.append(attempt)
+        self._sockets += 1
         self._watch.add(sock.fileno(), watch.OUT if tcp else watch.IN, lambda _: self._on_event(exchange, attempt))
         return True
 
@@ -166,30 +172,30 @@ class Forwarder:
         except OSError:
             self._fail(exchange, attempt)
         else:
-            if message:
+            if message is not None:
                 self._on_message(exchange, attempt, message)
         self._start_waiting()
 
-    def _read_datagram(self, exchange: _Exchange, attempt: _Attempt) -> bytes:
+    def _read_datagram(self, exchange: _Exchange, attempt: _Attempt) -> bytes | None:
         for _ in range(_MAX_DATAGRAMS):
             message = attempt.sock.recv(_MAX_READ)
             if dns.is_answer(message, exchange.query, attempt.id):
                 return message
-        return b""  # forged ones: others may have something to do, too
+        return None  # forged ones: others may have something to do, too
 
-    def _read_stream(self, attempt: _Attempt) -> bytes:
+    def _read_stream(self, attempt: _Attempt) -> bytes | None:
         """Send what is unsent, or read. Return the message when it is complete."""
         if attempt.unsent:
             attempt.unsent = attempt.unsent[attempt.sock.send(attempt.unsent, _socket.MSG_NOSIGNAL) :]
             if not attempt.unsent:
                 self._watch.change(attempt.sock.fileno(), watch.IN)
-            return b""
+            return None
         data = attempt.sock.recv(_MAX_READ)
         if not data:
             raise ConnectionResetError("the server has closed the connection")
         attempt.received += data
         end = 2 + int.from_bytes(attempt.received[:2], "big")
-        return attempt.received[2:end] if len(attempt.received) >= max(end, 3) else b""
+        return attempt.received[2:end] if len(attempt.received) >= end else None
 
     def _on_message(self, exchange: _Exchange, attempt: _Attempt, message: bytes) -> None:
         query = exchange.query
@@ -238,6 +244,7 @@ class Forwarder:
         exchange.attempts.remove(attempt)
         self._watch.remove(attempt.sock.fileno())
         attempt.sock.close()
+        self._sockets -= 1
 
 
 def open_socket(family: int, kind: int) -> _socket.socket:

@@ -26,9 +26,11 @@ class Watch:
     """A set of descriptors. At a deadline it calls `at_timer`, which returns the next one."""
 
     def __init__(self, at_timer: Callable[[], float]) -> None:
-        self._at_timer, self._armed, self._timer = at_timer, NEVER, -1
+        self._at_timer, self._armed = at_timer, NEVER
         self._functions: dict[int, Callable[[int], None]] = {}
         self._epoll = select.epoll()
+        self._timer = linux.timerfd_create(_CLOCK_MONOTONIC)  # now: later there may be no descriptor left
+        self.add(self._timer, IN, self._expired)
 
     def fileno(self) -> int:
         """Return the descriptor that is readable if there is something to handle."""
@@ -52,9 +54,6 @@ class Watch:
         """Call `at_timer` at this time of time.monotonic(), or earlier."""
         if deadline >= self._armed:
             return
-        if self._timer < 0:
-            self._timer = linux.timerfd_create(_CLOCK_MONOTONIC)
-            self.add(self._timer, IN, self._expired)
         linux.timerfd_settime(self._timer, deadline, _ABSOLUTE)
         self._armed = deadline
 
@@ -65,11 +64,9 @@ class Watch:
                 self._functions[fd](events)
 
     def close(self) -> None:
-        """Close the timer and the set; the descriptors in it stay open. Idempotent."""
-        if self._timer >= 0:
-            self.remove(self._timer)
-            os.close(self._timer)
-            self._timer = -1
+        """Close the timer and the set; the descriptors in it stay open."""
+        self.remove(self._timer)
+        os.close(self._timer)
         self._functions.clear()
         self._epoll.close()
 

@@ -57,6 +57,7 @@ class FakeServer:
         self.loop, self.reply = loop, reply
         self.asked: list[tuple[str, str, bool]] = []
         self.ids: list[int] = []
+        self.in_pieces = False
         self.peers: list[tuple[str, int]] = []
         while True:
             self.udp, self.tcp = socket.socket(type=socket.SOCK_DGRAM), socket.socket()
@@ -98,7 +99,15 @@ class FakeServer:
         message = connection.recv(65537)
         assert len(message) == 2 + int.from_bytes(message[:2], "big"), "sent in one piece"
         if (answer := self.note(message[2:], peer, True)) is not None:
-            connection.sendall(struct.pack(">H", len(answer)) + answer)
+            packet = struct.pack(">H", len(answer)) + answer
+            if self.in_pieces:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.sendall(packet[:1])
+                self.loop.until(lambda: False, 0.02)
+                connection.sendall(packet[1:20])
+                self.loop.until(lambda: False, 0.02)
+                packet = packet[20:]
+            connection.sendall(packet)
         else:
             connection.close()
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyctr_lite.networks import dns, forwarder, resolver, streams
+from pyctr_lite.networks.resolv_conf import Server
 from tests.conftest import SLOWNESS
 from tests.networks.dns_bench import NAMES, Bench, data, fixed, question, silent
 
@@ -203,6 +204,38 @@ class TestForwarding:
         upstream.reply = fixed("192.0.2.1")
         assert data(bench.ask("short.example", tcp=True)) == ["192.0.2.1"]
 
+    def test_a_server_that_cannot_be_reached_is_passed_over(self, bench: Bench) -> None:
+        bench.serve(fixed("192.0.2.1"))
+        for address in ("255.255.255.255", "fe80::1%no-such-link"):
+            bench.resolver.servers = [Server(address), bench.servers[0].server]
+            assert data(bench.ask("example.com")) == ["192.0.2.1"]
+            assert data(bench.ask("example.com", tcp=True)) == ["192.0.2.1"]
+
+    def test_a_wrong_or_broken_answer_over_tcp_is_none(self, bench: Bench) -> None:
+        def other_id(query: dnslib.DNSRecord, tcp: bool) -> bytes:
+            query.header.id ^= 1
+            return fixed("6.6.6.6")(query, tcp)
+
+        first, second = bench.serve(other_id), bench.serve(fixed("192.0.2.1"))
+        for reply in (other_id, lambda query, tcp: b"", lambda query, tcp: b"short", silent):
+            first.reply = reply
+            assert data(bench.ask("example.com", tcp=True)) == ["192.0.2.1"]
+        assert (len(first.asked), len(second.asked)) == (4, 4)
+
+    def test_an_answer_over_tcp_may_come_in_pieces(self, bench: Bench) -> None:
+        upstream = bench.serve(fixed("192.0.2.1"))
+        upstream.in_pieces = True
+        assert data(bench.ask("example.com", tcp=True)) == ["192.0.2.1"]
+
+    def test_without_a_socket_the_answer_is_servfail(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        bench.serve(silent), bench.serve(silent)
+        monkeypatch.setattr(forwarder, "MAX_SOCKETS", 1)
+        monkeypatch.setattr(forwarder, "INTERVAL", 0.05)
+        bench.client().send(question("one.example"))
+        assert bench.loop.until(lambda: len(bench.servers[0].asked) == 2)
+        assert bench.servers[1].asked == []
+        assert bench.ask("two.example").header.rcode == dns.SERVFAIL
+
     def test_a_single_label_is_not_sent_on_if_ndots_was_set(self) -> None:
         bench = Bench(single=False)
         try:
@@ -262,6 +295,16 @@ class TestTcp:
         assert data(dnslib.DNSRecord.parse(bench.receive(client) or b"")) == ["192.0.2.1"]
         assert bench.receive(client) == b""
 
+    def test_an_answer_for_a_client_that_has_gone_is_dropped(self, bench: Bench) -> None:
+        upstream, client, message = bench.serve(silent), bench.client("tcp"), question("example.com")
+        client.send(len(message).to_bytes(2, "big") + message)
+        assert bench.loop.until(lambda: len(upstream.asked) == 2)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()  # with RST
+        answer = fixed("192.0.2.1")(dnslib.DNSRecord.question("example.com"), False)
+        upstream.udp.sendto(struct.pack(">H", upstream.ids[1]) + answer[2:], upstream.peers[1])
+        assert data(bench.ask("web", tcp=True)) == ["10.1.0.2"]
+
     def test_an_idle_connection_is_closed(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(streams, "IDLE", 0.2)
         began, client = time.monotonic(), bench.client("tcp")
@@ -275,6 +318,27 @@ class TestTcp:
         assert bench.receive(first) == b"", "idle for the longest time"
         assert data(bench.ask("web", tcp=True)) == ["10.1.0.2"]
         assert bench.receive(others[-1], 0.1) is None, "still open"
+
+    def test_without_a_descriptor_connections_wait(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(streams, "_RETRY", 0.1)
+        bench.serve(fixed("192.0.2.1"))
+        udp, tcp = bench.client(), bench.client("tcp")
+        limits, taken = resource.getrlimit(resource.RLIMIT_NOFILE), os.dup(0)
+        try:
+            message = question("web")
+            tcp.send(len(message).to_bytes(2, "big") + message)
+            udp.send(question("example.com"))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (taken, limits[1]))
+            rounds = bench.loop.rounds
+            assert bench.receive(tcp, 0.45) is None
+            assert 2 < bench.loop.rounds - rounds < 20, "it tries again, and is not busy"
+            answer = bench.receive(udp)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            os.close(taken)
+        assert answer
+        assert dnslib.DNSRecord.parse(answer).header.rcode == dns.SERVFAIL
+        assert data(dnslib.DNSRecord.parse(bench.receive(tcp) or b"")) == ["10.1.0.2"]
 
     @pytest.mark.parametrize("sent", [b"\0\0", b"\0\5hello", b"\0\x0c" + bytes(2) + b"\x80" + bytes(9)])
     def test_a_connection_with_something_else_is_closed(self, bench: Bench, sent: bytes) -> None:
@@ -328,7 +392,7 @@ def test_nothing_stays_open(bench: Bench) -> None:
         client.send(len(message).to_bytes(2, "big") + message if tcp else message)
     other.loop.until(lambda: len(other.servers[0].asked) == 2)
     other.close()
-    assert len(os.listdir("/proc/self/fd")) == before - 3, "its set and both sockets"
+    assert len(os.listdir("/proc/self/fd")) == before - 4, "its set and timer, and both sockets"
 
 
 def test_a_query_takes_a_fraction_of_a_millisecond(bench: Bench, slowness: float) -> None:
