@@ -40,7 +40,7 @@ CLI = {
 """The quick verbs of `pyctr_lite`, and the modules that import everything they need."""
 OCI = {
     "create": _CREATE,
-    "delete": ("oci.verbs.delete",),
+    "delete": ("oci.verbs.delete", "rootfs.walk"),
     "exec": ("oci.verbs.execute", "runtime.launch"),
     "kill": ("oci.verbs.kill",),
     "run": (*_CREATE, "oci.verbs.run"),
