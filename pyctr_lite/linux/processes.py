@@ -19,10 +19,13 @@ __all__ = [
     "execveat",
     "fork_sibling",
     "join_session_keyring",
+    "key_permissions",
     "may_execute",
     "personality",
     "pidfd_getfd",
     "prctl",
+    "revoke_key",
+    "set_key_permissions",
     "setdomainname",
     "sethostname",
     "setns",
@@ -200,17 +203,43 @@ def timerfd_settime(fd: int, seconds: float, flags: int = 0) -> None:
     call.look("timerfd_settime", None, call.syscall, _NR_TIMERFD_SETTIME, fd, flags, setting, None)
 
 
-def join_session_keyring() -> None:
-    """Replace the caller's session keyring by a new, empty one (keyctl_join_session_keyring(3)).
+def join_session_keyring(name: str = "") -> int:
+    """Replace the caller's session keyring, and return the other's serial number (keyctl_join_session_keyring(3)).
 
-    Fails with ENOSYS if the kernel does not have keys, EPERM under a seccomp filter, EDQUOT with too many keys.
+    It is a keyring of the caller's user namespace that has this name and that the caller may search, else a new,
+    empty one; without a name always a new one. Fails with ENOSYS if the kernel does not have keys, EPERM under a
+    seccomp filter, EDQUOT with too many keys.
     """
-    call.make(
-        lambda: "keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)", None, call.syscall, _NR_KEYCTL, _KEYCTL_JOIN, None
+    given = call.encoded(name or None)
+    return call.make(
+        lambda: f"keyctl(KEYCTL_JOIN_SESSION_KEYRING, {call.quoted(name or None)})",
+        None,
+        call.syscall,
+        _NR_KEYCTL,
+        _KEYCTL_JOIN,
+        given,
     )
 
 
-_KEYCTL_JOIN = 1
+def key_permissions(serial: int) -> int:
+    """Return the permissions of a key: a byte each for possessor, user, group, others (keyctl_describe(3))."""
+    text = (ffi.c_char * 4096)()
+    call.look("keyctl", None, call.syscall, _NR_KEYCTL, _KEYCTL_DESCRIBE, serial, text, ffi.c_size_t(len(text)))
+    return int(bytes(text).split(b";")[3], 16)
+
+
+def set_key_permissions(serial: int, permissions: int) -> None:
+    """Set the permissions of a key, as `key_permissions` returns them (keyctl_setperm(3))."""
+    shown = f"keyctl(KEYCTL_SETPERM, {serial}, {permissions:#010x})"
+    call.make(lambda: shown, None, call.syscall, _NR_KEYCTL, _KEYCTL_SETPERM, serial, ffi.c_uint(permissions))
+
+
+def revoke_key(serial: int) -> None:
+    """Make a key unusable for everyone, and a keyring impossible to find by its name (keyctl_revoke(3))."""
+    call.make(lambda: f"keyctl(KEYCTL_REVOKE, {serial})", None, call.syscall, _NR_KEYCTL, _KEYCTL_REVOKE, serial)
+
+
+_KEYCTL_JOIN, _KEYCTL_REVOKE, _KEYCTL_SETPERM, _KEYCTL_DESCRIBE = 1, 3, 5, 6
 
 
 def sethostname(name: str) -> None:

@@ -84,6 +84,7 @@ def start_container(
         become_root()
         if "ipc" in created:
             linux.unshare(linux.CLONE_NEWIPC)  # as root: the creator of the namespace owns its message queues
+    leave_keyring(settings, fresh=True)
     if "cgroup" in created:
         linux.unshare(linux.CLONE_NEWCGROUP)  # in its group: that becomes the root of the namespace
     if config.get("hostname"):
@@ -148,6 +149,7 @@ def join_container(
     leave_launcher({channel.sock.fileno(), root_fd, *stdio.fds}, settings)
     if in_user_namespace:
         become_root()
+    leave_keyring(settings, fresh=False)
     slave = -1
     if stdio.terminal:
         master, slave = console.open_console(root_fd)
@@ -175,21 +177,42 @@ def _wait_created(gate: int, channel: channels.Channel, settings: Settings) -> N
 
 
 def leave_launcher(keep: set[int], settings: Settings) -> None:
-    """Leave the launcher's session and keyring, and close its descriptors.
+    """Leave the launcher's session, and close its descriptors.
 
     `keep` are those that the caller needs until its exec; the program gets only those that it is to preserve.
     """
     os.setsid()
-    if settings.new_keyring:
-        try:
-            linux.join_session_keyring()
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.EPERM):  # then no process inside can use keys either
-                raise
     first = 3 + settings.preserve_fds
     sink = set() if explain.sink is None else {explain.sink}
     channels.close_all_but(keep | sink | set(range(3, first)))
     linux.close_range(first, linux.CLOSE_RANGE_CLOEXEC)
+
+
+def leave_keyring(settings: Settings, *, fresh: bool) -> None:
+    """Replace the launcher's session keyring by the container's, as root of its user namespace.
+
+    The keyring has the container's name, as in runc, so that an exec finds it; with `fresh` it is new. Without a
+    name, as in the engine, each process has a keyring of its own.
+    """
+    if not settings.new_keyring:
+        return
+    name = f"_ses.{settings.state['id']}" if settings.state.get("id") else ""
+    try:
+        serial = linux.join_session_keyring(name)
+        if name and fresh:
+            if (
+                linux.key_permissions(serial) & _USER_SEARCH
+            ):  # of an earlier container, which a process still holds
+                linux.revoke_key(serial)
+                serial = linux.join_session_keyring(name)
+            linux.set_key_permissions(serial, linux.key_permissions(serial) | _USER_SEARCH)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):  # then no process inside can use keys either
+            raise
+
+
+_USER_SEARCH = 0x080000
+"""KEY_USR_SEARCH (include/linux/key.h): processes of the owner find the keyring by its name."""
 
 
 def in_user_namespace(created: list[str], joined: dict[str, str]) -> bool:
