@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite.namespaces import kinds
 
-HINT = "its process ended"
+HINT = "yours gives 0"
 
 from pathlib import Path
 
