@@ -34,13 +34,17 @@ def load_modules(bundle: bundles.Bundle) -> None:
             from pyctr_lite.volumes import copyup  # noqa: F401
 
 
-def clone_shared(bundle: bundles.Bundle) -> dict[str, int]:
-    """Clone the mounts that stay shared with the host, before all others become slaves of the host's."""
-    return {
-        mount.key: _clone(bundle, mount)
-        for mount in bundle.mounts
-        if mount.is_bind and mount.options.propagation in ("shared", "rshared") and not _is_remount(mount)
-    }
+def clone_shared(bundle: bundles.Bundle, made: dict[str, int]) -> dict[str, int]:
+    """Clone the mounts that stay shared with the host, before all others become slaves of the host's.
+
+    Not those that the launcher has `made`: in a user namespace no mount is shared with the host.
+    """
+    shared = {}
+    for mount in bundle.mounts:
+        wanted = mount.is_bind and mount.options.propagation in ("shared", "rshared")
+        if wanted and mount.key not in made and not mount.options.flags & linux.MS_REMOUNT:
+            shared[mount.key] = _clone(bundle, mount)
+    return shared
 
 
 def attach(root: filesystem.RootFilesystem, mount: mounts.Mount, shared: dict[str, int]) -> None:
@@ -71,7 +75,8 @@ def change(path: str, mount: mounts.Mount, *, host: bool, locked: bool) -> None:
     `locked`: it is for a user namespace, in which the kernel would not permit to drop flags.
     """
     if host:
-        bind.set_flags(path, mount.options.flags, mount.options.cleared, locked=locked)
+        flags, cleared = mount.options.flags, mount.options.cleared
+        bind.set_flags(path, flags, cleared, locked=locked, shown=mount.destination)
         for name in mount.options.propagations:
             linux.mount(None, path, None, options.PROPAGATION[name], shown=mount.destination)
     else:
@@ -157,10 +162,6 @@ def _copy_link(root: filesystem.RootFilesystem, mount: mounts.Mount) -> bool:
             if os.readlink(name, dir_fd=parent_fd) != link:
                 raise
     return True
-
-
-def _is_remount(mount: mounts.Mount) -> bool:
-    return bool(mount.options.flags & linux.MS_REMOUNT)
 
 
 def _changes(parsed: options.MountOptions) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class RootFilesystem:
 
     def build(self) -> None:
         """Mount the root, the bundle's mounts and its devices. The caller has a mount namespace of its own."""
-        shared = binds.clone_shared(self.bundle)
+        shared = binds.clone_shared(self.bundle, self.trees)
         # Until the root is entered, no mount is shared: systemd makes the host's `/` shared, so every mount made
         # here would appear on the host. A slave still receives the host's mounts and unmounts.
         propagation = self.linux.get("rootfsPropagation") or "rslave"

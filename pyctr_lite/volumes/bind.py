@@ -74,8 +74,10 @@ def change_mount(
     linux.mount(None, target, None, options.PROPAGATION[propagation])
 
 
-def set_flags(path: str, flags: int, cleared: int, *, locked: bool) -> None:
+def set_flags(path: str, flags: int, cleared: int, *, locked: bool, shown: str) -> None:
     """Set the flags of an attached bind to MS_* `flags`; `cleared` are those explicitly not wanted.
+
+    `shown` is the path in errors and in the narration.
 
     Without any it keeps the flags of its source's mount. Else it loses them, but for those of access times, unless
     one of those is set. With `locked` it is for a user namespace: flags that the kernel locks there are kept.
@@ -88,7 +90,7 @@ def set_flags(path: str, flags: int, cleared: int, *, locked: bool) -> None:
     remount = linux.MS_REMOUNT | linux.MS_BIND
     if not locked:
         try:
-            linux.mount(None, path, None, remount | flags)
+            linux.mount(None, path, None, remount | flags, shown=shown)
             return
         except PermissionError:
             pass  # the caller itself is in a user namespace
@@ -97,8 +99,8 @@ def set_flags(path: str, flags: int, cleared: int, *, locked: bool) -> None:
         found |= linux.MS_STRICTATIME  # statvfs(3) does not report it
     if found & cleared & _LOCKED or (flags & _ACCESS_TIMES and flags & _ACCESS_TIMES != found & _ACCESS_TIMES):
         text = "mount: operation not permitted: a flag of the source's mount is locked in a user namespace"
-        raise OSError(errno.EPERM, text, path)
-    linux.mount(None, path, None, remount | flags | found & _LOCKED)
+        raise OSError(errno.EPERM, text, shown)
+    linux.mount(None, path, None, remount | flags | found & _LOCKED, shown=shown)
 
 
 def check_propagation(source: str, propagation: str) -> None:

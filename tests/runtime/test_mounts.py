@@ -99,7 +99,8 @@ def test_a_bind_with_options_has_only_its_own_flags(host: Box, tree: Path, user:
     add(host, "/explicit", tree, "bind", "rw")
     if user:
         error = host.fails("true")
-        assert (error["errno"], "locked in a user namespace" in error["message"]) == (errno.EPERM, True)
+        assert (error["errno"], error["path"]) == (errno.EPERM, "/explicit")
+        assert "locked in a user namespace" in error["message"]
     else:
         assert "rw" in table(host)["/explicit"].options
 
@@ -297,6 +298,12 @@ def test_the_root_has_the_bundles_propagation(host: Box, propagation: str, kinds
     with shared_mounts_of(host.rootfs):
         root = table(host)["/"]
     assert [word.partition(":")[0] for word in root.propagation] == kinds
+
+
+def test_a_mapped_mount_is_shared_in_a_user_namespace(host: Box, tmp_path: Path) -> None:
+    in_user_namespace(host)
+    add(host, "/x", tmp_path, "bind", "shared", uidMappings=MAPS, gidMappings=MAPS)
+    assert [word.partition(":")[0] for word in table(host)["/x"].propagation] == ["shared"]
 
 
 @contextlib.contextmanager
