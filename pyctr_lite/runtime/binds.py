@@ -37,9 +37,12 @@ def load_modules(bundle: bundles.Bundle) -> None:
 def clone_shared(bundle: bundles.Bundle, made: dict[str, int]) -> dict[str, int]:
     """Clone the mounts that stay shared with the host, before all others become slaves of the host's.
 
-    Not those that the launcher has `made`: in a user namespace no mount is shared with the host.
+    Not those that the launcher has `made`: in a user namespace no mount is shared with the host. With `host`, the
+    root must be shared as well, as with runc: otherwise such a bind shares only what is mounted inside.
     """
-    shared = {}
+    shared: dict[str, int] = {}
+    if bundle.host and "shared" not in ((bundle.config.get("linux") or {}).get("rootfsPropagation") or ""):
+        return shared
     for mount in bundle.mounts:
         wanted = mount.is_bind and mount.options.propagation in ("shared", "rshared")
         if wanted and mount.key not in made and not mount.options.flags & linux.MS_REMOUNT:

@@ -264,7 +264,7 @@ def shared_mounts(path: Path) -> Iterator[None]:
         ([], {"master"}),
         (["rprivate"], set()),
         (["rslave"], {"master"}),
-        (["rshared"], {"shared"}),
+        (["rshared"], {"master", "shared"}),
         (["rslave", "shared"], {"master", "shared"}),
         (["unbindable"], {"unbindable"}),
     ],
@@ -280,6 +280,15 @@ def test_a_bind_has_the_requested_propagation(
         found = table(host)
         assert {word.partition(":")[0] for word in found["/x"].propagation} == kinds
         assert [word.partition(":")[0] for word in found["/t"].propagation] == ["shared"]
+
+
+def test_a_bind_is_shared_with_the_host_if_the_root_is_shared(host: Box, tmp_path: Path) -> None:
+    host.linux["rootfsPropagation"] = "rshared"
+    (tmp_path / "source").mkdir()
+    with shared_mounts(tmp_path / "source"):
+        add(host, "/x", tmp_path / "source", "rbind", "rshared")
+        [group] = mountinfo.of_path(f"{tmp_path}/source").propagation
+        assert table(host)["/x"].propagation == [group]
 
 
 @pytest.mark.parametrize(
