@@ -266,6 +266,15 @@ def open_null(root_fd: int) -> int:
     return reader
 
 
+def end_on_signals() -> None:
+    """Let HUP, INT, QUIT and TERM end the caller.
+
+    For PID 1 of a namespace the kernel ignores a signal that has no handler (pid_namespaces(7)).
+    """
+    for number in (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM):
+        _signal.signal(number, lambda got, _: os._exit(128 + got))
+
+
 def reset_signals() -> None:
     """Reset every signal to its default action: exec keeps those ignored by Python, the monitor or its caller."""
     for number in range(1, 65):

@@ -55,6 +55,7 @@ class Start:
             process.confine(self.spec, self.filter)
             wait()
             found.execute(self.env, self._run_hooks)
+        process.end_on_signals()  # until `_become` resets them: a container may be killed before its start
         wait()
         found = self._become(unchanging)
         found.execute(self.env, self._confine)

@@ -131,6 +131,24 @@ def test_kill_sends_signals_by_name_and_number(oci: Oci, signal_name: str | None
     assert output.read_text() == ("" if number == 9 else f"{number}\n")
 
 
+def test_a_signal_ends_a_container_that_waits_for_its_start(oci: Oci) -> None:
+    oci.write("sleep", "60")
+    oci("create", "-b", oci.bundle, "box", check=True)
+    oci("kill", "box", "TERM", check=True)
+    oci.wait("stopped")
+    assert oci("ps", "--format", "json", "box", check=True).stdout == "[]\n"
+    oci("delete", "box", check=True)
+    oci("run", "--detach", "-b", oci.bundle, "box", check=True)
+    oci("kill", "box", "TERM", check=True)
+    assert oci.state()["status"] == "running", "of PID 1 the kernel ignores what it does not handle"
+
+
+def test_list_needs_a_root_directory_that_exists(oci: Oci) -> None:
+    assert f"--root {oci.root}: no such directory" in oci("list").stderr
+    oci.root.mkdir()
+    assert oci("list", "--quiet", check=True).stdout == ""
+
+
 def test_kill_in_the_hosts_pid_namespace_ends_all_processes(oci: Oci) -> None:
     oci.config["linux"]["namespaces"] = [{"type": "mount"}, {"type": "ipc"}]
     oci.config.pop("hostname")

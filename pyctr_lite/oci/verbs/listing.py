@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctr_lite import jsonfile
-from pyctr_lite.errors import UsageError
+from pyctr_lite.errors import NotFound, UsageError
 from pyctr_lite.oci import containers
 from pyctr_lite.oci.arguments import Option
 
@@ -26,6 +28,8 @@ def act(arguments: Arguments, context: Context) -> int:
     format = arguments.text("format", "table")
     if format not in ("table", "json"):
         raise UsageError(f"invalid format option: {format}", "it must be table or json")
+    if context.root != containers.ROOT and not os.path.isdir(context.root):
+        raise NotFound(f"--root {context.root}: no such directory")
     found = containers.all_in(context.root)
     if arguments.on("quiet"):
         for container in found:
