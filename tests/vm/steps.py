@@ -193,8 +193,10 @@ def lab_solved(machine: Machine) -> None:
 
 
 def engine_tests(machine: Machine) -> str:
-    """cgroup and user namespace tests on pure cgroup version 2 and an older kernel"""
-    paths = "tests/cgroups/test_group.py tests/cgroups/test_freezer.py tests/cli/container/test_userns.py"
+    """cgroup and user namespace tests on pure cgroup version 2 and an older kernel, under systemd"""
+    paths = "tests/cgroups/test_group.py tests/cgroups/test_freezer.py tests/cgroups/test_paths.py "
+    paths += "tests/cgroups/test_rare.py tests/cgroups/test_systemd_live.py tests/oci/test_cgroups.py "
+    paths += "tests/cli/container/test_userns.py"
     return passed_in(machine.inside(f"{PYTEST} {paths} -k 'not ({SURVIVAL})'", seconds=900))
 
 
