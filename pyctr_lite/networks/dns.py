@@ -90,7 +90,7 @@ def parse_query(message: bytes) -> Query | None:
     except ValueError:
         query.error = FORMERR
         return query
-    query.question, query.name = message[_HEADER.size : end], _text(name)
+    query.question, query.name = message[_HEADER.size : end], decode_name(name)
     return query
 
 
@@ -188,6 +188,18 @@ def encode_name(text: str) -> bytes:
     return encoded + b"\0"
 
 
+def decode_name(name: bytes) -> str:
+    """Decode a name without pointers, in lower case; "" is the root, or a name that no container can have."""
+    labels, position = [], 0
+    while length := name[position]:
+        label = name[position + 1 : position + 1 + length]
+        if label.translate(None, _PLAIN):
+            return ""
+        labels.append(label)
+        position += 1 + length
+    return b".".join(labels).decode().lower()
+
+
 def address_of(name: str) -> str:
     """Return the address of a reverse name, such as 4.3.2.1.in-addr.arpa, or "" if it is not one."""
     labels = name.split(".")
@@ -241,18 +253,6 @@ def _end_of_name(message: bytes, start: int, *, pointers: bool = True) -> int:
     if position > len(message) or position - start > 255:
         raise ValueError("a name is cut off, or too long")
     return position
-
-
-def _text(name: bytes) -> str:
-    """Return a name as text in lower case, or "" if it is the root or has characters that no container's has."""
-    labels, position = [], 0
-    while length := name[position]:
-        label = name[position + 1 : position + 1 + length]
-        if label.translate(None, _PLAIN):
-            return ""
-        labels.append(label)
-        position += 1 + length
-    return b".".join(labels).decode().lower()
 
 
 def _opt(size: int, dnssec: bool, error: int = 0) -> bytes:

@@ -30,8 +30,8 @@ class Resolver:
     """A DNS server on two sockets. `servers` answer what it does not know; it may be replaced at any time.
 
     `addresses` returns the addresses of a name, of both versions, or None if no container has it. The name is in
-    lower case, without a dot at its end and without "/"; for "web.lab", see `name_and_network`. `name_of` returns
-    the name of an address, or "". If one of them raises OSError, the client gets SERVFAIL.
+    lower case, without a dot at its end and without "/". `name_of` returns the name of an address, or "". Both are
+    methods of `names.Names`. If one of them raises OSError, the client gets SERVFAIL.
 
     `open_inside` opens a socket in the container's network namespace, for servers that are there. With `single`
     False, a name of one label that is unknown here is not sent on.
@@ -157,15 +157,6 @@ class Resolver:
     def _on_timer(self) -> float:
         now = time.monotonic()
         return min(self._forwarder.expire(now), self._streams.expire(now))
-
-
-def name_and_network(name: str) -> Iterator[tuple[str, str]]:
-    """Yield the meanings of a name: "a.b.c" in any network (""), "a.b" in the network "c", "a" in "b.c"."""
-    yield name, ""
-    end = name.rfind(".")
-    while end > 0:
-        yield name[:end], name[end + 1 :]
-        end = name.rfind(".", 0, end)
 
 
 def _pointer(name: str) -> list[Record]:

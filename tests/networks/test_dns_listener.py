@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.networks import dns, dns_listener, link
+from pyctr_lite import linux
+from pyctr_lite.engine.life.pump import Pump
+from pyctr_lite.networks import dns, dns_listener, link, names
 from pyctr_lite.networks.resolv_conf import Server, for_user_network
 from pyctr_lite.networks.resolver import Resolver
 from tests.networks.dns_bench import ADDRESSES, NAMES, FakeServer, Loop, data, fixed, question
@@ -127,6 +129,23 @@ def test_the_rules_are_readable_and_replaced_by_a_second_call(box: Box, needs: C
     assert [port for _, port in after] == ports
     assert after != before
     second.udp.close(), second.tcp.close(), second.close()
+
+
+def test_the_pump_of_a_monitor_drives_it(box: Box, tmp_path: Path, needs: Callable[[str], str]) -> None:
+    names.register(str(tmp_path / "lab"), "1" * 64, "web", ["www"], ["10.9.0.2"])
+    known = names.Names([(str(tmp_path / "lab"), "lab")])
+    box.resolver.close(), box.listener.close()
+    box.listener = listener = dns_listener.listen(box.namespace.pid)
+    box.resolver = Resolver(listener.udp, listener.tcp, known.addresses, known.name_of)
+    command = ["nsenter", f"--net=/proc/{box.namespace.pid}/ns/net", needs("dig"), "@127.0.0.11", "+short"]
+    with (tmp_path / "output").open("wb") as output:
+        process = subprocess.Popen([*command, "www.lab", "+tcp", "-x", "10.9.0.2"], stdout=output)
+    with linux.closing(os.pidfd_open(process.pid)) as pidfd:
+        pump = Pump(pidfd, {}, -1, None)
+        pump.watched[box.resolver.fileno()] = box.resolver.handle
+        pump.run()
+    assert (process.wait(), (tmp_path / "output").read_text()) == (0, "10.9.0.2\nweb.lab.\n")
+    box.loop.watched[box.resolver.fileno()] = box.resolver.handle
 
 
 def test_a_server_inside_is_asked_from_inside(box: Box) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyctr_lite.networks import dns, forwarder, resolver, streams
+from pyctr_lite.networks import dns, forwarder, streams
 from pyctr_lite.networks.resolv_conf import Server
 from tests.conftest import SLOWNESS
 from tests.networks.dns_bench import NAMES, Bench, data, fixed, question, silent
@@ -72,11 +72,6 @@ def test_a_long_answer_is_cut_and_whole_over_tcp(bench: Bench) -> None:
 
 def test_state_that_cannot_be_read_is_a_failure_of_the_server(bench: Bench) -> None:
     assert bench.ask("broken").header.rcode == dns.SERVFAIL
-
-
-def test_the_meanings_of_a_name_with_dots() -> None:
-    assert list(resolver.name_and_network("web")) == [("web", "")]
-    assert list(resolver.name_and_network("a.b.c")) == [("a.b.c", ""), ("a.b", "c"), ("a", "b.c")]
 
 
 class TestForwarding:
