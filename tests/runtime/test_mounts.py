@@ -443,3 +443,43 @@ def test_devices_are_not_made_behind_a_link_that_leads_nowhere(host: Box, tmp_pa
     (host.rootfs / tmp_path.relative_to("/") / "outside").mkdir(parents=True)
     assert host.run("ls", "/dev/null").returncode == 0
     assert not list((tmp_path / "outside").iterdir())
+
+
+def test_links_of_the_image_lead_no_mount_out_of_the_root(host: Box, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    (host.rootfs / "out").symlink_to(tmp_path / "outside")
+    (host.rootfs / "up").symlink_to("../" * 20 + str(tmp_path / "outside"))
+    for top in ("out", "up"):
+        add(host, f"/{top}/bind", "/etc", "rbind")
+        add(host, f"/{top}/read", "tmpfs", "ro", "shared", type="tmpfs")
+        add(host, f"/{top}/filled", "tmpfs", "tmpcopyup", type="tmpfs")
+        add(host, f"/{top}/link", tmp_path / "link", "bind", "copy-symlink")
+        add(host, f"/{top}/bind", "", "remount", "bind", "ro")
+    host.linux["devices"] = [{"path": "/out/device", "type": "c", "major": 1, "minor": 3}]
+    host.linux["maskedPaths"], host.linux["readonlyPaths"] = ["/out/bind/ssl"], ["/up/bind"]
+    assert host.shell("ls /out | tr '\\n' ' '") == "bind device filled link read "
+    assert not list((tmp_path / "outside").iterdir())
+    assert not any(mount.mountpoint.startswith(str(tmp_path / "outside")) for mount in mountinfo.mounts())
+
+
+@pytest.mark.parametrize(
+    ("destination", "type", "options"),
+    [
+        ("/proc", "tmpfs", []),
+        ("/p/sys", "bind", ["bind"]),
+        ("/p/self/attr", "bind", ["rbind", "ro"]),
+        ("/p/new", "bind", ["bind", "copy-symlink"]),
+        ("/sys/kernel", "tmpfs", ["tmpcopyup"]),
+        ("/sys", "bind", ["bind", "dest-nofollow"]),
+    ],
+)
+def test_no_mount_hides_the_kernels_files_from_an_orchestrators_container_either(
+    host: Box, tmp_path: Path, destination: str, type: str, options: list[str]
+) -> None:
+    (host.rootfs / "p").symlink_to("proc")
+    (tmp_path / "link").symlink_to("elsewhere")
+    source = tmp_path / "link" if "copy-symlink" in options else tmp_path
+    add(host, destination, source, *options, type=type)
+    message = host.fails("true")["message"]
+    assert "it would hide the kernel's own" in message or "cannot cover a file of sysfs" in message
