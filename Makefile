@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
 	lab1 lab2 lab3 lab4 lab5 capstone check hint reset level watch grade solution trace break mine clean-lab notebook \
-	labs-check notebooks-test notebooks-refresh box test-vm url ready-venv
+	labs-check notebooks-test notebooks-refresh orchestrators box test-vm url ready-venv
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/bin
@@ -94,6 +94,9 @@ labs-check: ready ready-dev ready-course ## prove the labs: starters, solutions,
 bench: ready ## measure against runc, crun, podman and docker: build/bench.txt, .json, .md, .svg (ROUNDS=30)
 	@make/setup.sh --quiet packages bench
 	@$(VENV)/python -m tests.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
+
+orchestrators: ready ready-course ## show podman, Docker, Swarm, containerd and Kubernetes' CRI live on our OCI runtime
+	@$(KIT) orchestrators
 
 doctor: ready ## check this machine's support for containers
 	@$(VENV)/pyctr_lite doctor

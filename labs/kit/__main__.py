@@ -37,6 +37,7 @@ def main() -> int:
         ("capstone", "", "check the capstone, the learner's own run"),
         ("grade", "work", "all labs, as a table and JSON"),
         ("yours", "", "how many functions are yours"),
+        ("orchestrators", "", "podman, Docker, Swarm, containerd and CRI on our OCI runtime"),
         ("clean", "", "remove what labs have left on this machine"),
     ):
         one = verbs.add_parser(verb, help=help)
@@ -87,6 +88,8 @@ def _run(given: argparse.Namespace) -> int:
     code: int
     if given.verb == "clean":
         code = module.clean()
+    elif given.verb == "orchestrators":
+        code = module.show()
     elif given.verb == "level":
         code = module.give_out(labs)
     elif given.verb == "mine":

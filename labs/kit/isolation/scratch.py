@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "pyctr_lite-"
-KINDS = ("labs", "notebooks", "trace", "grade", "jupyter")
+KINDS = ("labs", "notebooks", "trace", "grade", "jupyter", "work")
 
 
 @contextlib.contextmanager

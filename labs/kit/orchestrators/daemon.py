@@ -14,16 +14,16 @@ from labs.kit.isolation import sandbox
 
 
 class Daemon:
-    """A running daemon. Its mounts are private, so that they are gone with its last process.
+    """A running daemon. Its mounts are private, so that they are gone with its last process. It ends with ours.
 
     `directory` is for its log; `groups` are the names of its containers' cgroups, at the top of each hierarchy.
     """
 
     def __init__(self, args: list[str], directory: Path, groups: tuple[str, ...]) -> None:
-        self.log, self.groups = directory / "log", groups
+        self.name, self.log, self.groups = args[0], directory / "log", groups
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                ["unshare", "--mount", *args],
+                ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", *args],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -32,7 +32,7 @@ class Daemon:
 
     def wait(self, answers: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until the daemon answers. Raises RuntimeError with the log's last line if it does not."""
-        name = Path(str(self.process.args[2])).name  # type: ignore[index]
+        name = self.name
         ended = os.pidfd_open(self.process.pid)
         try:
             deadline = time.monotonic() + seconds
