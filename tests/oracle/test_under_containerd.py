@@ -66,7 +66,7 @@ def kubelet(daemon: Containerd, oci_runtime: Runtime, tmp_path: Path) -> Iterato
 
 def test_ctr_runs_tasks(ctr: CommandLine) -> None:
     image = "docker.io/library/busybox:latest"
-    with Checks(14) as check:
+    with Checks(15) as check:
         check.equal("output", ctr.out(f"run --rm {image} one echo hello"), "hello")
         check.equal("exit code", ctr(f"run --rm {image} one sh -c 'exit 3'").code, 3)
         check.match(
@@ -97,7 +97,7 @@ def test_ctr_runs_tasks(ctr: CommandLine) -> None:
 
 
 def test_a_kubelet_runs_pods(kubelet: Kubelet, oci_runtime: Runtime, daemon: Containerd) -> None:
-    with Checks(34) as check:
+    with Checks(35) as check:
         check.equal("version", kubelet.call("Version", version="v1").runtime_name, "containerd")
         ready = {each.type: each.status for each in kubelet.call("Status").status.conditions}
         check.true("the runtime is ready", ready["RuntimeReady"])

@@ -54,7 +54,7 @@ def docker(daemon: Dockerd, oci_runtime: Runtime) -> Iterator[CommandLine]:
 
 def test_docker_runs_stops_and_looks_after_containers(docker: CommandLine, oci_runtime: Runtime) -> None:
     state = "inspect -f '{{.State.Status}} {{.State.ExitCode}}'"
-    with Checks(34) as check:
+    with Checks(37) as check:
         check.equal("the default runtime", docker.out("info -f '{{.DefaultRuntime}}'"), oci_runtime.name)
         for code in (0, 3, 255):
             check.equal(f"exit {code}", docker(f"run --rm busybox sh -c 'exit {code}'").code, code)

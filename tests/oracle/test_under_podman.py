@@ -49,7 +49,7 @@ def podman(engine: Podman) -> Iterator[CommandLine]:
 
 
 def test_podman_runs_containers(podman: CommandLine) -> None:
-    with Checks(28) as check:
+    with Checks(30) as check:
         for code in (0, 3, 255):
             check.equal(f"exit {code}", podman(f"run --rm busybox sh -c 'exit {code}'").code, code)
         check.equal("no such program", podman("run --rm busybox nothing").code, 127)
@@ -143,7 +143,7 @@ def test_podman_stops_and_kills(podman: CommandLine) -> None:
 
 
 def test_podman_executes_in_containers(podman: CommandLine) -> None:
-    with Checks(21) as check:
+    with Checks(22) as check:
         podman.out("run -d --name box --cap-drop all busybox sleep 100")
         check.equal("output", podman.out("exec box echo hello"), "hello")
         check.equal("exit code", podman("exec box sh -c 'exit 9'").code, 9)
