@@ -108,8 +108,11 @@ class Scope(groups.Group):
             deadline = time.monotonic() + 1
             while self._only_has(pid) and time.monotonic() < deadline:
                 time.sleep(0.001)  # version 1 has no event for this
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
+        try:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass  # the kernel has reaped it: a caller may ignore SIGCHLD, which is inherited
 
     def _only_has(self, pid: int) -> bool:
         mount = next((mount for mount in self.hierarchy.mounts if mount.name == "systemd"), None)

@@ -174,6 +174,18 @@ def test_a_unit_that_systemd_cannot_start_is_an_error_and_leaves_no_process(serv
     assert children.read_text() == before
 
 
+def test_a_caller_that_ignores_the_end_of_children_can_create_a_scope(service: Service) -> None:
+    group = systemd.scope(f"{SLICE}:ignored:box", "", {})
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        group.create()
+        group.remove()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert not group.exists()
+    paths.resolve(f"/{SLICE}", "").remove()
+
+
 def test_limits_for_a_unit_that_is_gone_are_an_error(service: Service) -> None:
     with pytest.raises(dbus.BusError, match=r"Unit gone\.scope not found") as error:
         systemd.Scope("/gone.scope", "gone.scope").apply(Limits())
