@@ -92,8 +92,9 @@ def question(*labels: bytes, end: bytes = b"\0", kind: int = 1) -> bytes:
         (question(b"a")[:10] + b"\0\1" + question(b"a")[12:] + b"\0\0\x29\x10\0\0\1\0\0\0\0", dns.BADVERS),
         (question(b"a")[:10] + b"\0\2" + question(b"a")[12:] + b"\0\0\x29\x10\0\0\0\0\0\0\0" * 2, dns.FORMERR),
         (question(b"a")[:10] + b"\0\1" + question(b"a")[12:] + b"\0\0\x29\x10\0\0\0\0\0\0\7x", dns.FORMERR),
+        (question(b"a")[:10] + b"\0\1" + question(b"a")[12:] + b"\1x\0\0\x29\x10\0\0\0\0\0\0\0", dns.FORMERR),
     ],
-    ids="none two 255 256 pointer cut update badvers twice data".split(),
+    ids="none two 255 256 pointer cut update badvers twice data named".split(),
 )
 def test_a_query_that_cannot_be_answered_gets_an_error(message: bytes, error: int) -> None:
     query = parse(message)
@@ -101,6 +102,7 @@ def test_a_query_that_cannot_be_answered_gets_an_error(message: bytes, error: in
     read = dnslib.DNSRecord.parse(dns.answer(query, error=query.error))
     upper = read.ar[0].ttl >> 24 if read.ar else 0
     assert (read.header.id, upper << 4 | read.header.rcode) == (7, error)
+    assert read.header.cd == 0, "the bit beside the response code"
 
 
 @pytest.mark.parametrize("labels", [(b"a.b",), (b"..",), (b"a/b",), (b"\xff",), (b"a b",), (b"a\0",), ()])

@@ -199,6 +199,22 @@ class TestForwarding:
         upstream.reply = fixed("192.0.2.1")
         assert data(bench.ask("short.example", tcp=True)) == ["192.0.2.1"]
 
+    def test_a_server_that_is_silent_over_tcp_gives_what_it_could(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(forwarder, "INTERVAL", 0.1)
+        upstream, began = bench.serve(fixed(*[f"192.0.2.{number}" for number in range(120)])), time.monotonic()
+        bench.loop.watched.pop(upstream.tcp.fileno())
+        assert bench.ask("long.example", edns=4096).header.tc == 1
+        assert time.monotonic() - began < forwarder.LIFETIME / 2
+
+    def test_a_name_of_another_class_is_not_ours(self, bench: Bench) -> None:
+        upstream = bench.serve(fixed())
+        client, message = bench.client(), question("web")
+        client.send(message[:-1] + b"\3")  # CH
+        assert bench.receive(client)
+        assert upstream.asked == [("web.", "A", False)]
+
     def test_a_server_that_cannot_be_reached_is_passed_over(self, bench: Bench) -> None:
         bench.serve(fixed("192.0.2.1"))
         for address in ("255.255.255.255", "fe80::1%no-such-link"):
@@ -339,7 +355,7 @@ class TestTcp:
     def test_a_connection_with_something_else_is_closed(self, bench: Bench, sent: bytes) -> None:
         client = bench.client("tcp")
         client.send(sent)
-        assert bench.receive(client) == b""
+        assert bench.receive(client, streams.IDLE / 2) == b""
 
     def test_a_client_that_does_not_read_stops_being_read(self, bench: Bench) -> None:
         """It sends without end; what is kept for it is bounded, and others are served."""
