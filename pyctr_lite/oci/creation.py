@@ -36,6 +36,10 @@ OPTIONS = (
 """The options of `create` and `run`."""
 
 
+KEEP_GROUPS = "run.oci.keep_original_groups"
+"""Annotation: the program keeps the caller's groups (crun's; `podman run --group-add keep-groups`)."""
+
+
 class Created:
     """A container that waits at its gate, while its launcher is still there."""
 
@@ -99,7 +103,11 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
 
 def load(arguments: Arguments) -> bundles.Bundle:
     """Read the bundle of `create` or `run`."""
-    return bundles.load(arguments.text("bundle", "."), arguments.text("config", "config.json"), host=True)
+    bundle = bundles.load(arguments.text("bundle", "."), arguments.text("config", "config.json"), host=True)
+    if (bundle.config.get("annotations") or {}).get(KEEP_GROUPS):
+        user: dict[str, Any] = bundle.config["process"].setdefault("user", {})
+        user["additionalGids"] = sorted({*(user.get("additionalGids") or []), *os.getgroups()})
+    return bundle
 
 
 def _group(container: Container, bundle: bundles.Bundle, context: Context) -> groups.Group:

@@ -11,6 +11,7 @@ import _signal
 import errno
 import os
 import select
+import stat
 import struct
 
 from pyctr_lite import linux
@@ -42,7 +43,7 @@ class Foreground:
         self._mode: list[Any] | None = None
         self._copies: dict[int, int] = {}
         """Where the data of each readable descriptor goes."""
-        self._ends: tuple[int, ...] = ()
+        self._ends: tuple[int, int, int] = (-1, -1, -1)
         if terminal:
             given = process.get("consoleSize") or {}
             rows, columns = given.get("height", 0), given.get("width", 0)
@@ -55,6 +56,11 @@ class Foreground:
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
         self._ends = (pipes[0][0], pipes[1][1], pipes[2][1])
         self._copies = {0: pipes[0][1], pipes[1][0]: 1, pipes[2][0]: 2}
+        if _is_null(0):  # the program gets the container's own null device
+            for fd in pipes[0]:
+                os.close(fd)
+            self._ends = (-1, *self._ends[1:])
+            del self._copies[0]
         self.stdio = Stdio(self._ends)
 
     def run(self, launched: Launched) -> int:
@@ -63,7 +69,8 @@ class Foreground:
         128 + N if signal N has killed it.
         """
         for fd in self._ends:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
         if self.terminal:
             self._copies = {0: launched.console, launched.console: 1}
             self._set_raw()
@@ -81,12 +88,12 @@ class Foreground:
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
     def _set_raw(self) -> None:
-        """Make the caller's terminal raw, but let it still write "\\n" as "\\r\\n": the program's does not."""
+        """Make the caller's terminal raw; let it still write "\\n" as "\\r\\n" if the program's does not."""
         if os.isatty(0):
             from pyctr_lite.linux import rawmode
 
             self._mode = rawmode.mode_of(0)
-            rawmode.set_raw(0, self._mode, keep_output=True)
+            rawmode.set_raw(0, self._mode, keep_output=not self.stdio.returns)
 
     def _loop(self, launched: Launched, signals: int) -> None:
         poller = select.poll()
@@ -133,3 +140,11 @@ class Foreground:
             _signal.pidfd_send_signal(launched.pidfd, number)
         except ProcessLookupError:
             pass
+
+
+def _is_null(fd: int) -> bool:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return False
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3)

@@ -212,6 +212,7 @@ def test_exec_runs_one_more_process(oci: Oci) -> None:
     done = oci("exec", "--env", "A=b", "--cwd", "/bin", "-u", "5:6", "box", "sh", "-c", "echo $A $PWD; id; exit 3")
     assert (done.returncode, done.stdout) == (3, "b /bin\nuid=5 gid=6\n")
     assert oci("exec", "box", "no-such-program").returncode == 255
+    assert "--cap CAP_FLY: unknown capability" in oci("exec", "--cap", "CAP_FLY", "box", "true").stderr
     process = {"args": ["sh", "-c", "echo from file"], "cwd": "/", "env": ["PATH=/bin"]}
     (oci.directory / "process").write_text(json.dumps(process))
     assert oci("exec", "-p", oci.directory / "process", "box").stdout == "from file\n"
@@ -325,3 +326,28 @@ def test_the_output_of_a_terminal_is_read_as_it_was_written(oci: Oci) -> None:
     oci.config["process"]["terminal"] = True
     oci.write("sh", "-c", "echo one; echo two")
     assert oci("run", "-b", oci.bundle, "box").stdout == "one\ntwo\n"
+
+
+def test_delete_removes_every_container_that_a_regular_expression_describes(oci: Oci) -> None:
+    oci.write("sleep", "60")
+    for id in ("web-1", "web-2", "other"):
+        oci.config["linux"]["cgroupsPath"] = f"/pyctr_oci-{oci.directory.name}/{id}"
+        oci.write()
+        oci("create", "-b", oci.bundle, id, check=True)
+    assert "--regex (" in oci("delete", "--regex", "(").stderr
+    oci("delete", "--force", "--regex", "web-.*", check=True)
+    assert oci("list", "--quiet").stdout == "other\n"
+
+
+def test_the_callers_null_device_becomes_the_containers(oci: Oci) -> None:
+    oci.config["process"]["user"] = {"uid": 7, "gid": 7}
+    oci.write("ls", "-lL", "/proc/self/fd/0")
+    assert oci("run", "-b", oci.bundle, "box").stdout.startswith("crw-rw-rw-    1 0        0")
+    assert oci("run", "-b", oci.bundle, "box", stdin=subprocess.PIPE).stdout.startswith("prw")
+
+
+def test_an_annotation_keeps_the_callers_groups(oci: Oci) -> None:
+    oci.write("id", annotations={"run.oci.keep_original_groups": "1"})
+    assert "groups=44,55" in oci("run", "-b", oci.bundle, "box", extra_groups=[44, 55]).stdout
+    oci.write("id", annotations={})
+    assert "44" not in oci("run", "-b", oci.bundle, "box", extra_groups=[44, 55]).stdout

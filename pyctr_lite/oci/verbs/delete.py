@@ -6,7 +6,7 @@ import _signal
 import os
 import select
 
-from pyctr_lite.errors import Conflict, NotFound, PyctrError
+from pyctr_lite.errors import Conflict, NotFound, PyctrError, UsageError
 from pyctr_lite.oci import containers, words
 from pyctr_lite.oci.arguments import Option
 from pyctr_lite.oci.containers import Container, Lock
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 SUMMARY = "remove a stopped container"
 WORDS = "ID"
-OPTIONS = (Option("force", "kill it if it runs; no error if there is none", short="f"),)
+OPTIONS = (
+    Option("force", "kill it if it runs; no error if there is none", short="f"),
+    Option(
+        "regex", "ID is a regular expression: remove every container that it describes (crun's option)", short="r"
+    ),
+)
 
 _SECONDS = 10
 """How long a killed process may take to end."""
@@ -31,6 +36,25 @@ _MOMENT = 200
 def act(arguments: Arguments, context: Context) -> int:
     """Remove a container's cgroup and state, and run its poststop hooks."""
     id, force = words.one_id(arguments), arguments.on("force")
+    if arguments.on("regex"):
+        for name in _described(id, context):
+            _remove(name, context, force=force)
+    else:
+        _remove(id, context, force=force)
+    return 0
+
+
+def _described(pattern: str, context: Context) -> list[str]:
+    """Return the ids that match a regular expression from their start on. Raises UsageError."""
+    import re
+
+    try:
+        return [found.id for found in containers.all_in(context.root) if re.match(pattern, found.id)]
+    except re.error as error:
+        raise UsageError(f"--regex {pattern}: {error}") from None
+
+
+def _remove(id: str, context: Context, *, force: bool) -> None:
     container = Container(context.root, id)
     try:
         lock = Lock(container)
@@ -39,10 +63,9 @@ def act(arguments: Arguments, context: Context) -> int:
         if not force:
             raise
         containers.remove_leftovers(container)
-        return 0
+        return
     delete(container, context, force=force)
     lock.release()
-    return 0
 
 
 def delete(container: Container, context: Context, *, force: bool) -> None:

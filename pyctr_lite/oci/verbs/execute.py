@@ -132,6 +132,9 @@ def _process(arguments: Arguments, args: list[str], config: dict[str, Any]) -> d
     if gids := arguments.all("additional-gids"):
         process["user"]["additionalGids"] = [_id("--additional-gids", gid) for gid in gids]
     if names := arguments.all("cap"):
+        for name in names:
+            if name not in capabilities.NUMBERS:
+                raise UsageError(f"--cap {name}: unknown capability", "capabilities(7) lists them: CAP_KILL, …")
         process["capabilities"] = capabilities.add(process.get("capabilities") or {}, names)
     if arguments.given("no-new-privs"):
         process["noNewPrivileges"] = arguments.on("no-new-privs")
