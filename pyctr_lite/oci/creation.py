@@ -68,7 +68,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
         preserve_fds=preserved,
         pivot=not arguments.on("no-pivot"),
         new_keyring=not arguments.on("no-new-keyring"),
-        state=_first_state(container, bundle),
+        state=bundle.first_state(container.id),
     )
     group = _group(container, bundle, context)
     checks.report_filter(bundle.config, context)
@@ -123,16 +123,6 @@ def _group(container: Container, bundle: bundles.Bundle, context: Context) -> gr
         runtime_state.remove(container.directory)
         raise
     return group
-
-
-def _first_state(container: Container, bundle: bundles.Bundle) -> dict[str, Any]:
-    return {
-        "ociVersion": bundle.config["ociVersion"],
-        "id": container.id,
-        "status": "creating",
-        "bundle": bundle.directory,
-        "annotations": bundle.config.get("annotations") or {},
-    }
 
 
 def _write(container: Container, bundle: bundles.Bundle, launched: Launched, group: groups.Group) -> None:

@@ -55,6 +55,16 @@ class Bundle:
         """Return a path of the configuration as absolute: relative paths start at the bundle."""
         return os.path.join(self.directory, path)
 
+    def first_state(self, id: str) -> dict[str, Any]:
+        """Return the state of the container while it is created, without its pid (runtime.md, "State")."""
+        return {
+            "ociVersion": self.config["ociVersion"],
+            "id": id,
+            "status": "creating",
+            "bundle": self.directory,
+            "annotations": self.config.get("annotations") or {},
+        }
+
     def mounts_overlay(self) -> bool:
         """Return whether the root is to be mounted from the layers in the annotation, and is not mounted yet."""
         if self.overlay is None:

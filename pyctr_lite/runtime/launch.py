@@ -86,7 +86,7 @@ def create_container(
             wanted.devices = []
         pid, pidfd = _spawn(create_kinds, join_paths, child, group, linux_config.get("timeOffsets") or {})
         launched = Launched(pid, pidfd, ours, group, directory, run_hooks)
-        launched.deliver_listener(filter, settings.state)
+        launched.deliver_listener(filter, settings.state or bundle.first_state(os.path.basename(directory)))
         theirs.close()
         if "user" in create_kinds:
             from pyctr_lite.namespaces import idmap

@@ -17,6 +17,7 @@ from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import target
 from pyctr_lite.runtime import capabilities, launch, seccomp
 from pyctr_lite.runtime import channel as channels
+from pyctr_lite.runtime.settings import ENGINE, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _pump(
 ) -> None:
     stdio, ends = make_stdio(options.tty, options.stdin and not options.detach, size)
     start_time = container.state.PidStart
-    launched = launch.execute_in(pid, start_time, container.group, process, stdio, filter)
+    group, chosen = container.group, settings(container, filter)
+    launched = launch.execute_in(pid, start_time, group, process, stdio, filter, chosen)
     close_stdio(stdio)
     if explain.sink is not None:
         os.close(explain.sink)
@@ -122,6 +124,14 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
         "rlimits": privileges.rlimits(record.options),
         "noNewPrivileges": privileges.no_new_privileges(record.options),
     }
+
+
+def settings(container: Container, filter: seccomp.Filter | None) -> Settings:
+    """Return the runtime's settings for an exec: with the container's state if an agent is to receive it."""
+    if filter is None or not filter.listens:
+        return ENGINE
+    state = {"ociVersion": "1.0.2", "id": container.record.id, "status": "running", "pid": container.state.Pid}
+    return Settings(state={**state, "bundle": container.directory, "annotations": {}})
 
 
 def container_filter(container: Container) -> seccomp.Filter | None:

@@ -47,7 +47,8 @@ def _run(container: Container, command: list[str], deadline: float) -> tuple[int
     process = execute.process_spec(container, ExecOptions(command))
     stdio, filter = Stdio((-1, writer, writer)), execute.container_filter(container)
     pid, start_time = container.state.Pid, container.state.PidStart
-    launched = launch.execute_in(pid, start_time, container.group, process, stdio, filter)
+    chosen = execute.settings(container, filter)
+    launched = launch.execute_in(pid, start_time, container.group, process, stdio, filter, chosen)
     os.close(writer)
     os.set_blocking(reader, False)
     output, ended, reading = b"", False, True

@@ -11,6 +11,7 @@ import pytest
 from pyctr_lite.engine.bundle import security
 from pyctr_lite.errors import InvalidArgument
 from tests.conftest import Pyctr
+from tests.runtime.seccomp_agent import Agent
 from tests.syscalls import PERL_MOUNTS, errno_of
 
 EPERM, EINVAL, ENOSYS, EOPNOTSUPP = 1, 22, 38, 95
@@ -105,6 +106,32 @@ def test_a_profile_of_another_engine_is_accepted(pyctr: Pyctr) -> None:
     assert errno(pyctr, flags, "unshare", CLONE_NEWUSER) == 0  # podman lets containers have user namespaces
     assert errno(pyctr, flags, "keyctl", 999) == EOPNOTSUPP
     assert errno(pyctr, flags, "personality", 0x0400000) == ENOSYS  # the profile's defaultErrnoRet
+
+
+def test_an_agent_answers_for_a_container_and_its_execs(pyctr: Pyctr, tmp_path: Path) -> None:
+    agent = Agent(tmp_path / "agent")
+    try:
+        rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}
+        profile = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": agent.path, "syscalls": [rule]}
+        (tmp_path / "profile.json").write_text(json.dumps(profile))
+        flags = ["-d", "--security-opt", f"seccomp={tmp_path}/profile.json"]
+        script = "mkdir /tmp/foo; stat -c %F /tmp/foo-bar; sleep 60"
+        id = pyctr("run", *flags, "busybox", "sh", "-c", script, check=True).stdout.strip()
+        done = pyctr("exec", id, "sh", "-c", "mkdir /tmp/too; stat -c %F /tmp/too-bar", check=True)
+        assert done.stdout == "directory\n"
+        container, other = [state["state"] for state in agent.received]
+        assert (container["id"], container["status"], other["id"], other["status"]) == (
+            id,
+            "creating",
+            id,
+            "running",
+        )
+        assert container["bundle"] == other["bundle"]
+        assert container["pid"] == other["pid"] == int(pyctr("inspect", "-f", "{{.State.Pid}}", id).stdout)
+        assert pyctr("logs", id).stdout == "directory\n"
+        pyctr("rm", "-f", id, check=True)
+    finally:
+        agent.close()
 
 
 @pytest.mark.parametrize("flag", [["--no-new-privileges"], ["--security-opt", "no-new-privileges"],
