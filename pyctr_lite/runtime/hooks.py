@@ -71,13 +71,17 @@ def run(kind: str, hooks: list[dict[str, Any]], state: dict[str, Any], env: dict
 
 
 def run_all(kind: str, hooks: list[dict[str, Any]], state: dict[str, Any]) -> list[PyctrError]:
-    """Run all hooks of one kind as `run` does, even if some fail, and return their errors: for poststop."""
+    """Run all hooks of one kind as `run` does, even if some fail, and return their errors: for poststop.
+
+    They are only warnings, so they are in crun's words; errors are in runc's.
+    """
     errors = []
     for prepared in prepare(kind, hooks, state, dict(os.environ)):
         try:
             prepared.run()
         except PyctrError as error:
-            errors.append(error)
+            code = f" with exit code {prepared.exit_code}" if prepared.exit_code else ""
+            errors.append(PyctrError(f"{kind} hook failed{code}: {error.message}"))
     return errors
 
 
@@ -111,6 +115,7 @@ class PreparedHook:
         self.output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(self.output[1], True)
         self.failure = os.pipe2(os.O_CLOEXEC)
+        self.exit_code = 0
 
     def run(self) -> None:
         """Run the hook to its end. Raises PyctrError if it cannot be executed, fails, or exceeds its timeout."""
@@ -138,8 +143,9 @@ class PreparedHook:
         if os.WIFSIGNALED(status):
             signal = os.WTERMSIG(status)
             raise self._error(f"killed by signal {signal} ({str(_signal.strsignal(signal)).lower()})", output)
-        if os.WEXITSTATUS(status):
-            raise self._error(f"exit status {os.WEXITSTATUS(status)}", output)
+        self.exit_code = os.WEXITSTATUS(status)
+        if self.exit_code:
+            raise self._error(f"exit status {self.exit_code}", output)
 
     def _become(self) -> None:
         """Execute the hook in the child. Never returns."""

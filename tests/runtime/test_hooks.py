@@ -65,7 +65,8 @@ def test_hooks_run_in_order_and_the_first_failure_is_named_and_ends_the_list(tmp
     assert failure(*listed) == "error running createRuntime hook #1: /bin/sh: exit status 3: why"
     assert out.read_text() == "a\nb\n"
     reported = hooks.run_all("poststop", listed, STATE)
-    assert [error.message for error in reported] == ["error running poststop hook #1: /bin/sh: exit status 3: why"]
+    error = "error running poststop hook #1: /bin/sh: exit status 3: why"
+    assert [item.message for item in reported] == [f"poststop hook failed with exit code 3: {error}"]
     assert out.read_text() == "a\nb\na\nb\nc\n"
 
 
