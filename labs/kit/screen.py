@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.live import Live
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.segment import Segment
@@ -26,6 +28,17 @@ VERBOSE = bool(os.environ.get("VERBOSE"))
 def console() -> Console:
     """The console of this command: colours for a terminal, plain text and a fixed width for anything else."""
     return _Terminal(highlight=False) if sys.stdout.isatty() else Console(width=100, highlight=False)
+
+
+@contextlib.contextmanager
+def doing(console: Console, what: str) -> Iterator[None]:
+    """Show at a terminal what the command does, until it is done.
+
+    Rich's own `status` turns a spinner in a thread. Checks fork: if the thread waits for the interpreter at that
+    moment, the child gives way to it, and waits for ever, because it has no such thread.
+    """
+    with Live(Text(f"{what} …"), console=console, transient=True, auto_refresh=False):
+        yield
 
 
 class _Terminal(Console):

@@ -5,14 +5,18 @@ That nothing is left is what the fixture `leaves_nothing` proves after each of t
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
+from labs.kit import screen
 from labs.kit.checks import session
 from labs.kit.checks.arena import SLOWNESS
 from labs.kit.exercises import manifest
@@ -139,3 +143,23 @@ def test_a_function_that_is_gone_is_told(labs: Path) -> None:
     [result] = session.check([manifest.find("1.1")], labs).results
     assert result.state == "gone"
     assert "has no function flags: is it flagz now" in result.message
+
+
+def test_a_process_with_threads_runs_no_checks(labs: Path) -> None:
+    """Its child would wait for ever for a thread that it has not."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="several threads"):
+            session.check([manifest.find("1.1")], labs)
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_command_shows_what_it_does_without_a_thread() -> None:
+    screenful = io.StringIO()
+    with screen.doing(Console(file=screenful, force_terminal=True), "checking lab 3"):
+        assert threading.active_count() == 1
+    assert "checking lab 3 …" in screenful.getvalue()

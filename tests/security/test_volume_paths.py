@@ -10,6 +10,7 @@ import json
 import os
 import random
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -287,7 +288,10 @@ def test_a_link_in_place_of_a_subpath_is_not_followed_by_the_restart_policy(
     mounts = ("-v", "data:/all", "--mount", "type=volume,src=data,dst=/part,volume-subpath=sub")
     pyctr("run", "-d", "--name", "box", "--restart", "always", *mounts, "busybox", "sh", "-c", script, check=True)
     pyctr("wait", "box", check=True)
-    state = pyctr("inspect", "--format", "{{.State.Status}} {{.State.Error}}", "box", check=True).stdout
+    inspect = ("inspect", "--format", "{{.State.Status}} {{.State.Error}}", "box")
+    deadline = time.monotonic() + 20
+    while (state := pyctr(*inspect, check=True).stdout).startswith("restarting") and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert state.startswith("exited cannot access path sub of"), state
     assert "the host's" not in pyctr("logs", "box").stdout
     assert host.look() == host.before

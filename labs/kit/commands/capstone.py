@@ -54,7 +54,7 @@ def table(report: session.Report) -> Table:
 def _check(labs: Path) -> int:
     """Check the program: 0 unless it was written and fails."""
     console = screen.console()
-    with console.status("checking the capstone"):
+    with screen.doing(console, "checking the capstone"):
         report = session.check(labs)
     if screen.VERBOSE:
         console.print(report.output, markup=False)

@@ -17,7 +17,7 @@ def run(number: int, labs: Path) -> int:
     lab = manifest.find_lab(number)
     wanted = [exercise for each in manifest.load() if each.number <= number for exercise in each.exercises]
     console = screen.console()
-    with console.status(f"checking lab {number}"):
+    with screen.doing(console, f"checking lab {number}"):
         report = session.check(wanted, labs)
     if screen.VERBOSE:
         console.print(report.output, markup=False)
@@ -67,7 +67,7 @@ def _line_of_earlier(console: Console, lab: manifest.Lab, report: session.Report
 def _notebook(console: Console, lab: manifest.Lab, labs: Path) -> bool:
     """Whether the chapter's notebook gives its stored outputs with the learner's functions in the engine."""
     path = manifest.CHECKOUT / "notebooks" / lab.notebook
-    with console.status(f"running {lab.notebook} with your functions in the engine"):
+    with screen.doing(console, f"running {lab.notebook} with your functions in the engine"):
         failure = notebooks.run([path], labs=labs)
     if failure:
         console.print(f"[red]{lab.notebook} gives other outputs with your functions in the engine:[/]")

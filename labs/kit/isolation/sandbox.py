@@ -42,8 +42,10 @@ def run(command: Sequence[str], output: Path, directory: Path, token: str, secon
     `output` and `directory` lie in a directory of our own (`scratch`). `directory` is the command's TMPDIR: it is
     made if it is missing, and removed with all that is in it, and so is every group whose name has `token` and
     those of an engine whose state directory is `engine` in it.
-    Only for a process with one thread.
+    Raises RuntimeError in a process with several threads (see `screen.doing`).
     """
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError("checks fork, and this process has several threads")
     group = groups.Group(f"/pyctr_lite-labs-{token}")
     directory.mkdir(mode=0o700, exist_ok=True)
     group.create()
