@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from labs.kit.commands import orchestrators
+from labs.kit.exercises import manifest
 from labs.kit.orchestrators import calls, workshop
 
 MISSING = {name: {"no-such-program": f"the-{name}-package"} for name in workshop.PACKAGES}
@@ -51,6 +52,23 @@ def test_a_scene_runs_on_our_runtime_and_shows_its_calls(needs: Callable[[str], 
         tour.workshop.close()
     for text in ("hello from containerd", "ExecSync(cat /proc/1/comm) = 0, sh", "create ", "kernel steps"):
         assert text in shown.getvalue()
+
+
+def test_podman_runs_a_container_with_a_learners_functions(needs: Callable[[str], str], root: Path) -> None:
+    for program in ("podman", "conmon"):
+        needs(program)
+    shown: list[str] = []
+    shop = workshop.Workshop(shown.append, labs=manifest.CHECKOUT / "tests/labs/solved")
+    shop.engine += ["--root", str(root)]
+    try:
+        podman = shop.podman()
+        output, made = podman("run --rm -m 64m busybox echo hello"), podman.calls()
+    finally:
+        shop.close()
+    assert output == "hello\n", shown
+    assert [call.verb for call in made] == ["create", "start", "delete"]
+    modules = {step.module.split(".")[1] for call in made for step in call.steps if step.is_learners}
+    assert {"lab1_namespaces", "lab2_cgroups", "lab3_rootfs"} <= modules
 
 
 def test_calls_are_recorded_with_their_steps(tmp_path: Path) -> None:

@@ -77,7 +77,11 @@ def test_ctr_runs_tasks(ctr: CommandLine) -> None:
         check.equal("options", ctr.out(f"run --rm {options} {image} one sh -c 'echo $A; pwd'"), "b\n/var")
         ctr.out(f"run -d {image} box sleep 100")
         check.match("tasks ls", ctr.out("tasks ls"), "^box +[0-9]+ +RUNNING")
-        check.equal("exec", ctr.out("tasks exec --exec-id e1 box cat /proc/1/cmdline"), "sleep\x00100\x00")
+        # runc's start returns before the program is executed
+        started = eventually(
+            lambda: ctr.out("tasks exec --exec-id e1 box cat /proc/1/cmdline") == "sleep\x00100\x00"
+        )
+        check.true("exec", started)
         check.equal("its exit code", ctr("tasks exec --exec-id e2 box sh -c 'exit 9'").code, 9)
         check.match("ps", ctr.out("tasks ps box"), r"^\d+ ")
         check.match("metrics", ctr.out("tasks metrics box"), "memory.usage_in_bytes|memory.usage")

@@ -84,10 +84,12 @@ class Orchestrator:
 class Workshop:
     """A directory with a state directory, a socket and a cgroup for each orchestrator that is started.
 
-    `echo` shows a text. Everything is ended by `close`, or when Python ends.
+    `echo` shows a text; `labs` is a directory with a learner's functions, which the runtime then uses. Everything
+    is ended by `close`, or when Python ends.
     """
 
-    def __init__(self, echo: Callable[[str], None] = print) -> None:
+    def __init__(self, echo: Callable[[str], None] = print, labs: Path | None = None) -> None:
+        self.labs = labs
         self.echo, self.stack = echo, contextlib.ExitStack()
         atexit.register(self.close)
         self.directory = self.stack.enter_context(scratch.directory("work"))
@@ -150,7 +152,7 @@ class Workshop:
         self.stack.close()
 
     def _new(self, name: str) -> Orchestrator:
-        recorder = calls.Recorder(self.directory / f"calls-{name}", self.runtime)
+        recorder = calls.Recorder(self.directory / f"calls-{name}", self.runtime, self.labs)
         path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         lacking = [program for program in PACKAGES[name] if not shutil.which(program, path=path)]
         packages = sorted({PACKAGES[name][program] for program in lacking})
