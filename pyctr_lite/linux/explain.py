@@ -25,6 +25,7 @@ _CHAPTER_OF_MODULE = {
     "runtime.filesystem": "rootfs",
     "runtime.trees": "rootfs",
     "runtime.binds": "rootfs",
+    "runtime.rare_binds": "rootfs",
     "runtime.cgroupfs": "rootfs",
     "runtime.console": "rootfs",
 }

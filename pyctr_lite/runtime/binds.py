@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.rootfs import options, target
+from pyctr_lite.rootfs import options
 from pyctr_lite.runtime import kernel_paths
 from pyctr_lite.volumes import bind
 
@@ -20,16 +18,13 @@ if TYPE_CHECKING:
     from pyctr_lite.runtime import filesystem, mounts
 
 _CLONE = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
-_NO_FOLLOW_FORBIDDEN = {0x9FA0: "proc", 0x62656572: "sysfs", 0x1CD1: "devpts"}
-"""File systems, by magic number, on whose files `dest-nofollow` may not mount: /proc/self is a link."""
 
 
 def load_modules(bundle: bundles.Bundle) -> None:
     """Import what the rarer options need: a process that has entered a root can import nothing."""
     for mount in bundle.mounts:
-        if mount.uids:
-            from pyctr_lite.namespaces import unpopulated  # noqa: F401
-            from pyctr_lite.rootfs import idmapped  # noqa: F401
+        if mount.uids or mount.options.extensions:
+            from pyctr_lite.runtime import rare_binds  # noqa: F401
         if mount.has("tmpcopyup"):
             from pyctr_lite.volumes import copyup  # noqa: F401
 
@@ -53,8 +48,11 @@ def clone_shared(bundle: bundles.Bundle, made: dict[str, int]) -> dict[str, int]
 def attach(root: filesystem.RootFilesystem, mount: mounts.Mount, shared: dict[str, int]) -> None:
     """Attach one bind: a tree that the launcher made, or a clone of its source."""
     bundle = root.bundle
-    if mount.has("copy-symlink") and _copy_link(root, mount):
-        return
+    if mount.has("copy-symlink"):
+        from pyctr_lite.runtime import rare_binds
+
+        if rare_binds.copy_link(root, mount):
+            return
     made = root.trees.pop(mount.key, -1)
     tree = shared.pop(mount.key, -1) if made < 0 else made
     if tree < 0 and (bundle.host or mount.options.idmap):
@@ -120,51 +118,18 @@ def _clone(bundle: bundles.Bundle, mount: mounts.Mount) -> int:
     with linux.closing(bundle.open_source(mount)) as source:
         recursive = linux.AT_RECURSIVE if mount.is_recursive else 0
         if mount.uids:
-            return clone_mapped(source, mount)
+            from pyctr_lite.runtime import rare_binds
+
+            return rare_binds.clone_mapped(source, mount)
         return linux.open_tree("", _CLONE | recursive, source, shown=mount.source)
 
 
-def clone_mapped(source: int, mount: mounts.Mount) -> int:
-    """Clone the mount that `source` is open at, with the mount's own id maps."""
-    from pyctr_lite.namespaces import unpopulated
-    from pyctr_lite.rootfs import idmapped
-
-    below = mount.options.idmap == "ridmap"
-    with linux.closing(unpopulated.make_user_namespace(mount.uids, mount.gids)) as userns_fd:
-        path = f"/proc/self/fd/{source}"
-        return idmapped.clone_mount(path, userns_fd, recursive=mount.is_recursive, idmap_recursive=below)
-
-
 def _open_mountpoint(root: filesystem.RootFilesystem, mount: mounts.Mount, *, directory: bool) -> int:
-    if not mount.has("dest-nofollow"):
-        return root.make_mountpoint(mount.destination, directory=directory)
-    parent, name = os.path.split(mount.path)
-    with linux.closing(target.open_in_root(root.root_fd, parent)) as parent_fd:
-        fd = linux.openat2(parent_fd, name, linux.O_PATH | os.O_NOFOLLOW, 0, linux.RESOLVE_BENEATH)
-    fstype = _NO_FOLLOW_FORBIDDEN.get(linux.statfs_type(f"/proc/self/fd/{fd}"))
-    if fstype:
-        os.close(fd)
-        raise InvalidArgument(f"mount {mount.destination}: dest-nofollow cannot cover a file of {fstype}")
-    return fd
+    if mount.has("dest-nofollow"):
+        from pyctr_lite.runtime import rare_binds
 
-
-def _copy_link(root: filesystem.RootFilesystem, mount: mounts.Mount) -> bool:
-    """Make the same link at the destination if the source is a symbolic link, and return whether it is one."""
-    try:
-        link = os.readlink(root.bundle.path(mount.source))
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            return False
-        raise
-    parent, name = os.path.split(mount.path)
-    with linux.closing(target.make_directory(root.root_fd, parent)) as parent_fd:
-        kernel_paths.check_device(root.root_fd, parent_fd, mount.path)
-        try:
-            os.symlink(link, name, dir_fd=parent_fd)
-        except FileExistsError:
-            if os.readlink(name, dir_fd=parent_fd) != link:
-                raise
-    return True
+        return rare_binds.open_without_following(root, mount)
+    return root.make_mountpoint(mount.destination, directory=directory)
 
 
 def _changes(parsed: options.MountOptions) -> dict[str, Any]:

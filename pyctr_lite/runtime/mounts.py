@@ -6,7 +6,6 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import number
 from pyctr_lite.rootfs import options
 
 TYPE_CHECKING = False
@@ -35,9 +34,8 @@ class Mount:
         self.fstype: str = item.get("type") or "none"
         self.is_bind = bool(self.options.flags & linux.MS_BIND) or self.fstype == "bind"
         self.source: str = item.get("source") or ""
-        self.uids, self.gids = (_maps(item.get(name) or []) for name in ("uidMappings", "gidMappings"))
-        if self.uids and not self.options.idmap:
-            self.options.idmap = "idmap"
+        self.uids: list[idmap.IdMap] = []
+        self.gids: list[idmap.IdMap] = []
 
     @property
     def path(self) -> str:
@@ -68,7 +66,10 @@ def read(config: dict[str, Any], path: str, root: str, *, host: bool) -> list[Mo
             _check_fields(item, host=host)
             mount = Mount(index, item, root if host else "")
             _check(mount, host=host)
-            _check_ids(mount, linux_config, in_user_namespace=in_user_namespace)
+            if mount.options.idmap or item.get("uidMappings") or item.get("gidMappings"):
+                from pyctr_lite.runtime import mount_ids
+
+                mount_ids.read(mount, item, linux_config, in_user_namespace=in_user_namespace)
             if in_user_namespace and mount.path == "/" and not mount.options.flags & linux.MS_REMOUNT:
                 raise InvalidArgument("a mount cannot cover the root of a container in a user namespace")
             if in_user_namespace and mount.options.propagation in ("shared", "rshared") and not host:
@@ -97,8 +98,6 @@ def _check_fields(item: dict[str, Any], *, host: bool) -> None:
     destination = item.get("destination") or ""
     if not destination or not (host or destination.startswith("/")):
         raise InvalidArgument(f"destination {destination!r} is not absolute")
-    if bool(item.get("uidMappings")) != bool(item.get("gidMappings")):
-        raise InvalidArgument("uidMappings and gidMappings must be given together")
 
 
 def _check(mount: Mount, *, host: bool) -> None:
@@ -119,65 +118,3 @@ def _check(mount: Mount, *, host: bool) -> None:
             raise InvalidArgument(f"{name} is only for a bind" if host else f"{name} is not supported")
     if mount.has("copy-symlink") and (mount.has("src-nofollow") or mount.has("dest-nofollow")):
         raise InvalidArgument("copy-symlink excludes src-nofollow and dest-nofollow")
-
-
-def _check_ids(mount: Mount, config: dict[str, Any], *, in_user_namespace: bool) -> None:
-    name, text = mount.options.idmap, mount.options.idmap_text
-    if not name:
-        return
-    if not mount.is_bind:
-        raise InvalidArgument(f"{name} is only for a bind")
-    if text and not mount.uids:
-        mount.uids, mount.gids = _parse_maps(text, config)
-    if mount.uids:
-        from pyctr_lite.namespaces import idmap
-
-        idmap.check(mount.uids)
-        idmap.check(mount.gids)
-    if not mount.uids and not in_user_namespace:
-        raise InvalidArgument(
-            f"{name} needs a user namespace", "or uidMappings and gidMappings of the mount's own"
-        )
-
-
-def _parse_maps(text: str, config: dict[str, Any]) -> tuple[list[idmap.IdMap], list[idmap.IdMap]]:
-    """Parse crun's maps, "uids=0-1000-10#20-2000-5;gids=…": the id on disk, the host's id, and the size.
-
-    After an `@` the second id is one of the container's user namespace. Raises InvalidArgument.
-    """
-    found: dict[str, list[idmap.IdMap]] = {}
-    for part in filter(None, text.split(";")):
-        kind, _, triplets = part.partition("=")
-        if kind not in ("uids", "gids"):
-            raise InvalidArgument(f"invalid idmap {text!r}", "write idmap=uids=0-1000-10;gids=0-1000-10")
-        outer = _maps(config.get(f"{kind[:3]}Mappings") or [])
-        found[kind] = [_parse_map(triplet, outer, text) for triplet in triplets.split("#")]
-    if set(found) != {"uids", "gids"}:
-        raise InvalidArgument(f"invalid idmap {text!r}: uids and gids must be given together")
-    return found["uids"], found["gids"]
-
-
-def _maps(items: list[dict[str, int]]) -> list[idmap.IdMap]:
-    if not items:
-        return []
-    from pyctr_lite.namespaces import idmap  # rare, and `run` is to start quickly
-
-    try:
-        return [idmap.IdMap.from_oci(item) for item in items]
-    except (KeyError, TypeError, ValueError):
-        raise InvalidArgument("an id mapping needs containerID, hostID and size") from None
-
-
-def _parse_map(triplet: str, outer: list[idmap.IdMap], text: str) -> idmap.IdMap:
-    numbers = triplet.removeprefix("@").split("-")
-    if len(numbers) != 3 or not all(number.is_whole(item, 2**32) for item in numbers):
-        raise InvalidArgument(f"invalid idmap {text!r}", "a map is three numbers, such as 0-1000-10")
-    from pyctr_lite.namespaces import idmap
-
-    inside, outside, size = map(int, numbers)
-    if triplet.startswith("@"):
-        mapped = [id for item in outer if (id := item.outside_of(outside)) is not None]
-        if not mapped:
-            raise InvalidArgument(f"invalid idmap {text!r}: the user namespace does not map {outside}")
-        outside = mapped[0]
-    return idmap.IdMap(inside, outside, size)

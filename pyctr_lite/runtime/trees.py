@@ -15,7 +15,7 @@ from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.namespaces import idmap
 from pyctr_lite.rootfs import devices, idmapped, target
-from pyctr_lite.runtime import binds, filesystem
+from pyctr_lite.runtime import binds, filesystem, rare_binds
 from pyctr_lite.runtime import bundle as bundles
 from pyctr_lite.runtime import channel as channels
 
@@ -107,7 +107,7 @@ def _bind(source: int, mount: mounts.Mount, stage: str, userns_fd: int, view: in
     directory = stat.S_ISDIR(os.fstat(source).st_mode)
     recursive = mount.is_recursive
     if mount.uids:
-        tree = binds.clone_mapped(source, mount)
+        tree = rare_binds.clone_mapped(source, mount)
     elif mount.options.idmap:
         below = mount.options.idmap == "ridmap"
         path = f"/proc/self/fd/{source}"
