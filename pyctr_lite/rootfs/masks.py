@@ -11,7 +11,7 @@ import os
 import stat
 
 from pyctr_lite import linux
-from pyctr_lite.rootfs import detached, target
+from pyctr_lite.rootfs import target
 
 _ATTACH = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
 _CLONE = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
@@ -33,7 +33,7 @@ def mask_paths(root_fd: int, paths: list[str]) -> None:
                 if not stat.S_ISDIR(os.fstat(fd).st_mode):
                     _mask_file(root_fd, fd, path)
                 elif empty < 0:
-                    empty = detached.make("tmpfs", "tmpfs", "nr_blocks=1,nr_inodes=1", linux.MOUNT_ATTR_RDONLY)
+                    empty = make_empty()
                     linux.move_mount(empty, "", fd, "", _ATTACH, shown=path)
                 else:
                     _cover(empty, fd, path)
@@ -51,6 +51,15 @@ def _cover(source: int, fd: int, path: str) -> None:
     """Bind what `source` is open at over what `fd` is open at."""
     with linux.closing(linux.open_tree("", _CLONE, source, shown="mask")) as tree:
         linux.move_mount(tree, "", fd, "", _ATTACH, shown=path)
+
+
+def make_empty() -> int:
+    """Return a detached mount of an empty tmpfs: its descriptor is of the mount itself, so it can be cloned."""
+    with linux.closing(linux.fsopen("tmpfs")) as fd:
+        for name in ("nr_blocks", "nr_inodes"):
+            linux.fsconfig(fd, linux.FSCONFIG_SET_STRING, name, "1")
+        linux.fsconfig(fd, linux.FSCONFIG_CMD_CREATE)
+        return linux.fsmount(fd, linux.MOUNT_ATTR_RDONLY)
 
 
 def readonly_path(root_fd: int, path: str) -> None:

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 _CLONE = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH
 
 
-def load_modules(bundle: bundles.Bundle) -> None:
+def load_modules(bundle: bundles.Bundle, *, pivot: bool) -> None:
     """Import what the rarer options need: a process that has entered a root can import nothing."""
+    if not pivot or not any("mount" in names for names in bundle.namespaces()):
+        from pyctr_lite.rootfs import chroot  # noqa: F401
     for mount in bundle.mounts:
         if mount.uids or mount.options.extensions:
             from pyctr_lite.runtime import rare_binds  # noqa: F401
+        if mount.needs_tree and not mount.is_bind:
+            from pyctr_lite.rootfs import detached  # noqa: F401
         if mount.has("tmpcopyup"):
             from pyctr_lite.volumes import copyup  # noqa: F401
 

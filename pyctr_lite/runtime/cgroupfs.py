@@ -7,7 +7,7 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import hierarchy
-from pyctr_lite.rootfs import detached, masks, target
+from pyctr_lite.rootfs import masks, target
 from pyctr_lite.runtime import kernel_paths
 
 
@@ -46,6 +46,9 @@ def mount_cgroups(root_fd: int, destination: str, flags: int, *, own_namespace: 
 _TMPFS = "mode=755,size=64k"
 
 
+_ATTACH = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
+
+
 def _mount_v2(mountpoint: str, paths: dict[str, str], fd: int, flags: int, destination: str) -> None:
     """Mount version 2 on what `fd` is open at, or bind the group in `paths`."""
     path = f"/proc/self/fd/{fd}"
@@ -68,11 +71,8 @@ def _mount_v2(mountpoint: str, paths: dict[str, str], fd: int, flags: int, desti
 
 
 def _mount_between(fd: int, flags: int, destination: str) -> None:
-    attach = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
-    with linux.closing(
-        detached.make("tmpfs", "cgroup", "nr_blocks=1,nr_inodes=1", linux.MOUNT_ATTR_RDONLY)
-    ) as tree:
-        linux.move_mount(tree, "", fd, "", attach, shown=destination)
+    with linux.closing(masks.make_empty()) as tree:
+        linux.move_mount(tree, "", fd, "", _ATTACH, shown=destination)
         linux.mount("cgroup", f"/proc/self/fd/{tree}", "cgroup2", flags, shown=destination)
 
 

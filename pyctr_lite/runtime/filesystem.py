@@ -8,7 +8,7 @@ import stat
 
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.rootfs import detached, devices, masks, options, overlay, pivot, target
+from pyctr_lite.rootfs import devices, masks, options, overlay, pivot, target
 from pyctr_lite.runtime import binds, cgroupfs, console, kernel_paths, process
 
 TYPE_CHECKING = False
@@ -88,13 +88,17 @@ class RootFilesystem:
         """Make it the caller's root, and mask or remount its protected paths. `root_fd` stays open."""
         covers_root = ROOT in self.trees
         path = f"/proc/self/fd/{self.root_fd}" if covers_root else self.bundle.rootfs
-        if not self.isolated:
-            os.chdir(path)
-            pivot.change_root()
-        elif self.pivot:
+        if self.isolated and self.pivot:
             pivot.pivot_root(path)
+        elif self.isolated:
+            from pyctr_lite.rootfs import chroot
+
+            chroot.move_root(path, covers_root=covers_root)
         else:
-            pivot.move_root(path, covers_root=covers_root)
+            from pyctr_lite.rootfs import chroot
+
+            os.chdir(path)
+            chroot.change_root()
         propagation = self.linux.get("rootfsPropagation") or "private"
         if "private" not in propagation and "slave" not in propagation:
             keep = ~0 if self.bundle.host else ~linux.MS_REC
@@ -181,7 +185,9 @@ class RootFilesystem:
             self._attach_proc(mount, fd, flags)
         elif fstype == "sysfs" and mount.key in self.trees:
             self._attach_sysfs(mount, fd, source, flags)
-        elif self._needs_tree(mount):
+        elif mount.needs_tree:
+            from pyctr_lite.rootfs import detached
+
             readonly = fstype == "tmpfs" and flags & linux.MS_RDONLY
             tree = detached.make_with_flags(fstype, source, flags & ~readonly, data)
             if mount.has("tmpcopyup"):
@@ -196,13 +202,6 @@ class RootFilesystem:
                 os.close(tree)
         else:
             linux.mount(source, f"/proc/self/fd/{fd}", fstype, flags, data or None, shown=mount.destination)
-
-    @staticmethod
-    def _needs_tree(mount: mounts.Mount) -> bool:
-        """Return whether more is to be done in a new file system, or to it, once it is mounted."""
-        parsed = mount.options
-        more = parsed.propagations or parsed.set_below or parsed.clear_below or parsed.extensions
-        return bool(more or (mount.fstype == "tmpfs" and parsed.flags & linux.MS_RDONLY))
 
     def attach_tree(self, tree: int, fd: int, mount: mounts.Mount) -> None:
         """Attach a detached mount to what `fd` is open at."""

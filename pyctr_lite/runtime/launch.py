@@ -45,7 +45,7 @@ def create_container(
     from pyctr_lite.namespaces import network  # noqa: F401
     from pyctr_lite.runtime import binds, filesystem, sysctls  # noqa: F401
 
-    binds.load_modules(bundle)
+    binds.load_modules(bundle, pivot=settings.pivot)
     config, linux_config = bundle.config, bundle.config.get("linux") or {}
     create_kinds, join_paths = bundle.namespaces()
     exclusive = bundle.has_own_overlay() and "pid" not in join_paths

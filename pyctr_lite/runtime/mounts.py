@@ -47,6 +47,13 @@ class Mount:
         """Whether a bind includes the mounts below its source: `rbind`, or the type "bind" without `bind`."""
         return bool(self.options.flags & linux.MS_REC) or not self.options.flags & linux.MS_BIND
 
+    @property
+    def needs_tree(self) -> bool:
+        """Whether more is to be done in a new file system, or to it, once it is mounted."""
+        parsed = self.options
+        more = parsed.propagations or parsed.set_below or parsed.clear_below or parsed.extensions
+        return bool(more or (self.fstype == "tmpfs" and parsed.flags & linux.MS_RDONLY))
+
     def has(self, extension: str) -> bool:
         """Return whether an option such as `tmpcopyup` is set."""
         return extension in self.options.extensions
