@@ -44,8 +44,6 @@ def mount_cgroups(root_fd: int, destination: str, flags: int, *, own_namespace: 
 
 
 _TMPFS = "mode=755,size=64k"
-
-
 _ATTACH = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
 
 
@@ -65,8 +63,7 @@ def _mount_v2(mountpoint: str, paths: dict[str, str], fd: int, flags: int, desti
         mountpoint + paths.get(mountpoint, ""), linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC
     )
     with linux.closing(source):
-        attach = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH
-        linux.move_mount(source, "", fd, "", attach, shown=destination)
+        linux.move_mount(source, "", fd, "", _ATTACH, shown=destination)
         _set_flags(f"/proc/self/fd/{source}", flags, destination)
 
 
