@@ -2,7 +2,7 @@
 
     <root>/<id>/state.json    its pid, cgroup, bundle and annotations, as `create` made them
     <root>/<id>/config.json   the bundle's configuration as it was then
-    <root>/<id>/gate          a FIFO, until `start` has opened it; then the container runs
+    <root>/<id>/exec.fifo     a FIFO, until `start` has opened it; then the container runs
 
 `create` and `delete` hold a lock on <root>/<id>. Whether a container runs is never written down: its first process
 is asked (`runtime.state.alive`), so a process that was killed leaves no false state.
@@ -86,7 +86,7 @@ class Container:
                 return "paused"
         except FileNotFoundError:
             pass
-        return "created" if os.path.exists(f"{self.directory}/gate") else "running"
+        return "created" if os.path.exists(f"{self.directory}/{runtime_state.GATE}") else "running"
 
     def require(self, *statuses: str) -> str:
         """Return its status. Raises Conflict if it is another."""
@@ -134,7 +134,7 @@ def remove_leftovers(container: Container) -> None:
         names = os.listdir(container.directory)
     except (FileNotFoundError, NotADirectoryError):
         return
-    if all(name.partition(".json")[0] in ("gate", "d", "f", "state", "config") for name in names):
+    if all(name.partition(".json")[0] in (runtime_state.GATE, "d", "f", "state", "config") for name in names):
         runtime_state.remove(container.directory)
 
 

@@ -1,7 +1,7 @@
 """The runtime's directory for one container, from its creation to its end; and the identity of a process.
 
-`gate` is a FIFO that the created process waits at until `start`; `d` and `f` are mountpoints on which binds are
-prepared (`filesystem`).
+The gate, `exec.fifo`, is a FIFO that the created process waits at until `start`; `d` and `f` are mountpoints on
+which binds are prepared (`filesystem`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+GATE = "exec.fifo"
+"""runc's name: its tests permit the waiting process to hold this file, and no other of the runtime's."""
+
+
 def make(directory: str) -> None:
-    """Create the directory with `gate`, `d` and `f`. Idempotent: what an earlier run left is used again."""
+    """Create the directory with the gate, `d` and `f`. Idempotent: what an earlier run left is used again."""
     _make_directory(directory, 0o711)
     _make_directory(f"{directory}/d", 0o700)
     os.close(os.open(f"{directory}/f", os.O_CREAT | os.O_CLOEXEC, 0o600))
     try:
-        os.mkfifo(f"{directory}/gate", 0o600)
+        os.mkfifo(f"{directory}/{GATE}", 0o600)
     except FileExistsError:
         pass
 
@@ -60,7 +64,7 @@ def wait_at_gate(directory: str) -> int:
 
     For reading and writing: so a `start` that is killed between its open and its write does not end the wait.
     """
-    return os.open(f"{directory}/gate", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.open(f"{directory}/{GATE}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def open_gate(directory: str, *, once: bool = False) -> None:
@@ -71,14 +75,14 @@ def open_gate(directory: str, *, once: bool = False) -> None:
     before its exec (`report_through_gate`).
     """
     try:
-        gate = os.open(f"{directory}/gate", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        gate = os.open(f"{directory}/{GATE}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENXIO, errno.ENOENT):
             raise ProcessLookupError(errno.ESRCH, "no process waits at the gate", directory) from None
         raise
     with closing(gate):
         if once:
-            os.unlink(f"{directory}/gate")
+            os.unlink(f"{directory}/{GATE}")
         os.write(gate, b"1")
         if once:
             import select

@@ -47,10 +47,10 @@ def test_create_leaves_nothing_of_the_runtime_and_the_gate_alone_counts(oci: Oci
     assert opened <= {
         "/dev/null",
         "/",
-        str(oci.root / "box/gate"),
+        str(oci.root / "box/exec.fifo"),
         *(str(oci.directory / n) for n in ("stdout", "stderr")),
     }
-    starter = os.open(oci.root / "box/gate", os.O_WRONLY | os.O_NONBLOCK)
+    starter = os.open(oci.root / "box/exec.fifo", os.O_WRONLY | os.O_NONBLOCK)
     os.close(starter)  # a `start` that is killed before it writes
     assert oci.state()["status"] == "created"
     oci("start", "box", check=True)
@@ -109,7 +109,7 @@ def test_a_failing_create_leaves_nothing(oci: Oci) -> None:
 
 
 def test_the_log_is_made_even_without_an_error(oci: Oci) -> None:
-    oci("--log", oci.directory / "log", "list", check=True)
+    oci("--log", oci.directory / "log", "features", check=True)
     assert (oci.directory / "log").read_text() == ""
 
 
