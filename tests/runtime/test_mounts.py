@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import stat
@@ -16,6 +17,7 @@ import pytest
 
 from pyctr_lite import linux
 from pyctr_lite.linux import mountinfo
+from pyctr_lite.runtime import bundle
 from tests.runtime.bundles import Box
 
 MAPS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
@@ -483,3 +485,20 @@ def test_no_mount_hides_the_kernels_files_from_an_orchestrators_container_either
     add(host, destination, source, *options, type=type)
     message = host.fails("true")["message"]
     assert "it would hide the kernel's own" in message or "cannot cover a file of sysfs" in message
+
+
+def test_the_engines_annotations_have_no_effect_for_an_orchestrator(host: Box, tmp_path: Path) -> None:
+    """A user of Kubernetes may set annotations, but not choose what is mounted from the host."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/key").touch()
+    (tmp_path / "data").mkdir()
+    layers = {"lower": [str(tmp_path / "secret")], "upper": "", "work": ""}
+    host.config["annotations"] = {
+        bundle.OVERLAY_ANNOTATION: json.dumps(layers),
+        bundle.SOURCES_ANNOTATION: json.dumps({str(tmp_path / "data"): [str(tmp_path / "secret"), ""]}),
+    }
+    add(host, "/data", tmp_path / "data", "bind")
+    assert host.shell("ls / /data | grep -c key; ls -d /bin") == "0\n/bin\n"
+    del host.config["annotations"][bundle.OVERLAY_ANNOTATION]
+    host.host = False
+    assert host.run("ls", "/data").stdout == "key\n"
