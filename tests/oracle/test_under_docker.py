@@ -282,7 +282,7 @@ def test_a_swarm_keeps_three_replicas_running(docker: CommandLine) -> None:
         docker.out("tag busybox:latest web:1")
         docker.out("tag busybox:latest web:2")
         service = "service create -d --no-resolve-image --network host --name web --replicas 3"
-        policy = "--restart-delay 100ms --stop-grace-period 1s --update-delay 0s --update-monitor 100ms"
+        policy = "--restart-delay 100ms --stop-grace-period 1s --update-monitor 0s --update-order start-first"
         created = docker(f"{service} {policy} --limit-memory 64m web:1 sh -c 'trap exit TERM; sleep 100 & wait'")
         check.equal("service create", (created.code, created.err), (0, ""))
         check.true(

@@ -57,9 +57,8 @@ class Tour:
         _require("manager" in docker.quietly(init), init)
         docker.quietly("tag busybox:latest web:1")
         docker.quietly("tag busybox:latest web:2")
-        flags = (
-            "-d --name web --replicas 3 --network host --no-resolve-image --restart-delay 0s --update-monitor 0s"
-        )
+        flags = "-d --name web --replicas 3 --network host --no-resolve-image --restart-delay 0s"
+        flags += " --update-monitor 0s --update-order start-first"
         docker(f"service create {flags} web:1 sh -c 'trap exit TERM; sleep 1000 & wait'")
         self._wait(docker, "three replicas run", lambda: len(_running(docker)) == 3)
         victim = _running(docker)[0]

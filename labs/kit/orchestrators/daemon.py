@@ -16,14 +16,16 @@ from labs.kit.isolation import sandbox
 class Daemon:
     """A running daemon. Its mounts are private, so that they are gone with its last process. It ends with ours.
 
-    `directory` is for its log; `groups` are the names of its containers' cgroups, at the top of each hierarchy.
+    `directory` is for its log, `variables` are added to its environment; `groups` are the names of its containers'
+    cgroups, at the top of each hierarchy.
     """
 
-    def __init__(self, args: list[str], directory: Path, groups: tuple[str, ...]) -> None:
+    def __init__(self, args: list[str], directory: Path, groups: tuple[str, ...], **variables: str) -> None:
         self.name, self.log, self.groups = args[0], directory / "log", groups
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", *args],
+                env={**os.environ, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -32,7 +34,6 @@ class Daemon:
 
     def wait(self, answers: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until the daemon answers. Raises RuntimeError with the log's last line if it does not."""
-        name = self.name
         ended = os.pidfd_open(self.process.pid)
         try:
             deadline = time.monotonic() + seconds
@@ -40,10 +41,10 @@ class Daemon:
                 if answers():
                     return
                 if select.select([ended], [], [], 0.1)[0]:
-                    raise RuntimeError(f"{name} does not start: {self.last_log_line()}")
+                    raise RuntimeError(f"{self.name} does not start: {self.last_log_line()}")
         finally:
             os.close(ended)
-        raise RuntimeError(f"{name} does not answer: {self.last_log_line()}")
+        raise RuntimeError(f"{self.name} does not answer: {self.last_log_line()}")
 
     def last_log_line(self) -> str:
         """Return the last line of the daemon's log."""

@@ -46,7 +46,10 @@ class Dockerd(Client):
         }
         # The client that came with the daemon; /usr/local may have another one.
         self.prefix = [shutil.which("docker", path="/usr/bin:/usr/local/bin") or "docker"]
-        self.daemon = Daemon(["dockerd", f"--config-file={directory / 'daemon.json'}"], directory, (group,))
+        # Otherwise each task of a Swarm first asks a registry for its image, and waits until that fails.
+        offline = {"DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
+        config = f"--config-file={directory / 'daemon.json'}"
+        self.daemon = Daemon(["dockerd", config], directory, (group,), **offline)
 
     def wait(self) -> None:
         """Wait until the daemon answers. Raises RuntimeError if it does not."""
