@@ -197,7 +197,7 @@ def engine_tests(machine: Machine) -> str:
     paths = "tests/cgroups/test_group.py tests/cgroups/test_freezer.py tests/cgroups/test_paths.py "
     paths += "tests/cgroups/test_rare.py tests/cgroups/test_systemd_live.py tests/oci/test_cgroups.py "
     paths += "tests/cli/container/test_userns.py"
-    return passed_in(machine.inside(f"{PYTEST} {paths} -k 'not ({SURVIVAL})'", seconds=900))
+    return passed_in(machine.inside(f"{PYTEST} {paths} -k 'not ({SURVIVAL})'", seconds=1500))
 
 
 def whole_suite(machine: Machine) -> str:
