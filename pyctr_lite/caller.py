@@ -17,7 +17,7 @@ personality 0, no real-time scheduling. The program inside then gets the default
 session keyring of its own (runtime/init), and no ids, groups and capabilities but those of its options
 (runtime/process).
 
-Inherited by the container on purpose, as with podman and runc: nice value, CPU affinity, I/O priority, timer
+Inherited by the container on purpose, as with podman: nice value, CPU affinity, I/O priority, timer
 slack, the OOM score if lowering it is not permitted, resource limits without a --ulimit, no_new_privs, locked
 securebits. A child never inherits the parent-death signal, the subreaper attribute, timers or pending signals.
 PYTHON* variables and modules in the working directory have no effect: Python runs with -I.

@@ -129,7 +129,7 @@ def _io(stats: Stats, directory: str, version: int) -> None:
 def parse_keyed(text: str) -> dict[str, int]:
     """Parse a "flat keyed" file, a name and a number per line: cpu.stat, memory.stat, memory.events."""
     pairs = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
 
 
 def parse_io_stat(text: str) -> list[tuple[int, int, int, int]]:
@@ -158,7 +158,7 @@ def parse_blkio(text: str) -> list[tuple[int, int, int, int]]:
 def read_number(path: str) -> int | None:
     """Read the number in a file; None for "max", for version 1's "no limit", and if the file does not exist."""
     text = read_text(path)
-    if not text.isdigit():
+    if not text.isdecimal():
         return None
     value = int(text)
     return value if value < _UNLIMITED else None

@@ -127,7 +127,10 @@ def _list(path: str) -> list[str]:
 def _link(temporary: str, directory: str, container: str, content: str) -> None:
     while True:
         try:
-            os.makedirs(directory, 0o755, exist_ok=True)
+            os.mkdir(directory, 0o755)  # os.makedirs raises if the directory goes while it looks
+        except FileExistsError:
+            pass
+        try:
             os.link(temporary, f"{directory}/{container}")
             return
         except FileNotFoundError:

@@ -11,6 +11,7 @@ import _socket
 import os
 
 from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.formats import number as numbers
 from pyctr_lite.networks import link
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ class Subnet:
         except ValueError:
             raise InvalidArgument(f"invalid subnet {text!r}", "such as 172.30.0.0/16 or fd00:1::/64") from None
         bits = len(packed) * 8
-        if not slash or not prefix.isascii() or not prefix.isdigit() or len(prefix) > 3 or int(prefix) > bits:
+        if not slash or not numbers.is_whole(prefix, bits):
             raise InvalidArgument(f"invalid subnet {text!r}: its prefix must be /0 to /{bits}")
         self.prefix, self.size = int(prefix), 1 << (bits - int(prefix))
         self.first = int.from_bytes(packed) & ~(self.size - 1)

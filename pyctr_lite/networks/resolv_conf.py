@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _socket
 
+from pyctr_lite.formats import number
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +46,7 @@ class Server:
         if ":" not in self.address:
             return self.address, self.port
         address, _, scope = self.address.partition("%")
-        index = int(scope) if scope.isdecimal() else _socket.if_nametoindex(scope) if scope else 0
+        index = int(scope) if number.is_whole(scope, 2**32 - 1) else _socket.if_nametoindex(scope) if scope else 0
         return address, self.port, 0, index
 
 
@@ -181,7 +183,7 @@ def _is_ndots(option: str) -> bool:
 
 def _has_number(option: str) -> bool:
     digits = option.partition(":")[2].removeprefix("+")
-    return digits.isascii() and digits.isdigit()
+    return number.is_digits(digits)
 
 
 def _is_loopback(address: str) -> bool:

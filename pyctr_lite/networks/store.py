@@ -12,6 +12,7 @@ import time
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.formats import number as numbers
 from pyctr_lite.formats import timestamps
 from pyctr_lite.linux.scoped import closing
 from pyctr_lite.networks.pool import Subnet, text_of
@@ -66,8 +67,8 @@ class Network:
 
     @property
     def mtu(self) -> int:
-        """The largest packet, in bytes."""
-        return int(self.options.get(OPTIONS["mtu"], "1500"))
+        """The largest packet, in bytes. Raises ValueError if the option is not a number from 68 to 65535."""
+        return numbers.whole(self.options.get(OPTIONS["mtu"], "1500"), 65535, 68)
 
     @property
     def together(self) -> bool:

@@ -51,11 +51,11 @@ class Arguments:
         """Return whether a switch is on: `--detach`, `--detach=true`."""
         return self.text(name, "false") in ("true", "1", "t")
 
-    def number(self, name: str, default: int = 0) -> int:
+    def number(self, name: str, default: int = 0, maximum: int = numbers.INT64_MAX) -> int:
         """Return an option's whole number. Raises UsageError."""
         text = self.text(name, str(default))
-        if not numbers.is_digits(text):
-            raise UsageError(f"--{name} {text}: not a whole number")
+        if not numbers.is_whole(text, maximum):
+            raise UsageError(f"--{name} {text[:40]}: not a whole number up to {maximum}")
         return int(text)
 
 

@@ -64,6 +64,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
     socket = console.check(arguments.text("console-socket"), wanted=terminal, foreground=foreground)
     lock = containers.make(container)
     settings = Settings(
+        all_cpus=True,
         detached=True,
         preserve_fds=preserved,
         pivot=not arguments.on("no-pivot"),

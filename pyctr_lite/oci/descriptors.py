@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 
+from pyctr_lite.formats import number as numbers
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from pyctr_lite.oci.arguments import Arguments
+
+
+_MOST = 1 << 16
+"""Descriptors that a program may inherit."""
 
 
 def preserved(arguments: Arguments, process: dict[str, Any]) -> int:
@@ -18,9 +24,9 @@ def preserved(arguments: Arguments, process: dict[str, Any]) -> int:
     LISTEN_PID. A number that is not open is no error (so says crun): whatever the runtime opens under it does not
     survive the exec.
     """
-    count = arguments.number("preserve-fds")
+    count = arguments.number("preserve-fds", maximum=_MOST)
     listened = os.getenv("LISTEN_FDS") or ""
-    if not listened.isdecimal() or not int(listened):
+    if not numbers.is_whole(listened, _MOST) or not int(listened):
         return count
     process["env"] = [*(process.get("env") or []), f"LISTEN_FDS={listened}", "LISTEN_PID=1"]
     return count + int(listened)

@@ -114,7 +114,7 @@ def create_container(
             resctrl.enter(linux_config["intelRdt"], os.path.basename(directory), pid, directory)
         launched.let_go()
         launched.wait_created()
-        process.set_attributes(launched.pid, config["process"])  # it has entered its group by now
+        process.set_attributes(launched.pid, config["process"], all_cpus=settings.all_cpus)  # it is in its group
     except BaseException:
         if launched is not None:
             launched.destroy()
@@ -156,7 +156,7 @@ def execute_in(
         )
 
     def before() -> None:
-        process.prepare_exec(spec, lambda: group.enter(born_in_v2=born_in >= 0))
+        process.prepare_exec(spec, lambda: group.enter(born_in_v2=born_in >= 0), all_cpus=settings.all_cpus)
         if inside:
             process.raise_hard_limits(0, spec)
         channels.seal_imports()  # once the stage has joined the mount namespace, `/` is the container's root

@@ -78,31 +78,32 @@ _MAX_CPUS = 1024
 """As many as a cpu_set_t has (CPU_SET(3))."""
 
 
-def set_attributes(pid: int, process: dict[str, Any]) -> None:
+def set_attributes(pid: int, process: dict[str, Any], *, all_cpus: bool) -> None:
     """Set the OOM score and the scheduling of a process (0: the caller) that has just entered its cgroup.
 
-    It may run on every CPU that its cgroup allows: the affinity of the runtime's caller is not the container's
-    (so do runc and crun). Raises PyctrError if the kernel refuses a value.
+    With `all_cpus` it may run on every CPU that its cgroup allows, otherwise on those of the runtime's caller.
+    Raises PyctrError if the kernel refuses a value.
     """
     _set_oom_score(pid or "self", process)
-    try:
-        os.sched_setaffinity(pid, range(_MAX_CPUS))
-    except OSError:
-        pass  # no CPU of the cgroup is online, or the process has exited: later steps report that
+    if all_cpus:
+        try:
+            os.sched_setaffinity(pid, range(_MAX_CPUS))
+        except OSError:
+            pass  # no CPU of the cgroup is online, or the process has exited: later steps report that
     if process.get("scheduler") or process.get("ioPriority"):
         from pyctr_lite.runtime import scheduling
 
         scheduling.set_early(pid, process)
 
 
-def prepare_exec(process: dict[str, Any], enter_group: Callable[[], None]) -> None:
+def prepare_exec(process: dict[str, Any], enter_group: Callable[[], None], *, all_cpus: bool) -> None:
     """Set what an exec's process sets for itself, or for its children, before it enters the container.
 
     `enter_group` moves the caller into the cgroup. Raises PyctrError if the kernel refuses a value.
     """
     _set_affinity("initial", process)
     enter_group()
-    set_attributes(0, process)
+    set_attributes(0, process, all_cpus=all_cpus)
     _set_affinity("final", process)
     set_exec_labels(process)
 

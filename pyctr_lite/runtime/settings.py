@@ -15,10 +15,11 @@ class Settings:
     `detached`: the launcher exits once the container waits at the gate (`create` of the OCI runtime), and the gate
     alone decides; otherwise the container ends with its launcher. `preserve_fds`: the program gets as many
     descriptors from 3 on as its launcher has them. `pivot` and `new_keyring`: as usual, pivot_root(2) and a
-    session keyring of its own. `state`: the container's state for its hooks (runtime.md, "State").
+    session keyring of its own. `all_cpus`: the program may run on every CPU that its cgroup allows, not only on
+    those of the caller, as with runc 1.2. `state`: the container's state for its hooks (runtime.md, "State").
     """
 
-    __slots__ = ("detached", "new_keyring", "pivot", "preserve_fds", "state")
+    __slots__ = ("all_cpus", "detached", "new_keyring", "pivot", "preserve_fds", "state")
 
     def __init__(
         self,
@@ -27,10 +28,11 @@ class Settings:
         preserve_fds: int = 0,
         pivot: bool = True,
         new_keyring: bool = True,
+        all_cpus: bool = False,
         state: dict[str, Any] | None = None,
     ) -> None:
         self.detached, self.preserve_fds, self.pivot, self.new_keyring = detached, preserve_fds, pivot, new_keyring
-        self.state = state or {}
+        self.all_cpus, self.state = all_cpus, state or {}
 
     def own_state(self) -> dict[str, Any]:
         """Return the state for a hook that the container's first process calls: with its pid inside, as runc's."""

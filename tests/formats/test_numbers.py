@@ -144,14 +144,18 @@ READERS = {
     "cgroups/controllers.py": "the kernel's",
     "cgroups/device_filter.py": "OCI's, checked before, or ours",
     "cgroups/group.py": "the kernel's",
+    "cgroups/oci_stats.py": "the kernel's",
+    "cgroups/rare.py": "the kernel's",
     "cgroups/stats.py": "the kernel's",
     "engine/doctor/kernel.py": "the kernel's",
     "engine/report/processes.py": "the kernel's",
     "linux/mountinfo.py": "the kernel's",
     "namespaces/create.py": "our child's",
+    "namespaces/unpopulated.py": "our child's",
     "rootfs/tarfield.py": "bytes, whose isdigit is ASCII's; bounded there",
     "runtime/kernel_paths.py": "the kernel's",
-    "runtime/launch.py": "the kernel's",
+    "runtime/hooks.py": "our child's",
+    "runtime/launched.py": "the kernel's",
     "runtime/process.py": "the kernel's",
     "runtime/shared_proc.py": "the kernel's",
     "runtime/state.py": "the kernel's",
@@ -164,7 +168,7 @@ NO_TEXT = set(
     "cli/screen/terminal.py engine/api/client.py engine/life/wait.py engine/doctor/tools.py engine/engine.py "
     "engine/life/execute.py "
     "engine/life/health_monitor.py engine/life/health_probe.py images/bootstrap.py jsonfile.py linux/mounts.py "
-    "namespaces/idmap.py runtime/seccomp_compiler.py "
+    "namespaces/idmap.py networks/watch.py oci/containers.py oci/main.py runtime/seccomp_compiler.py "
     "volumes/fields.py".split()
 )
 """Modules in which `int(…)` converts a value that is not text, or text that was checked (octal digits, JSON)."""

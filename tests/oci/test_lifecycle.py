@@ -302,6 +302,7 @@ def test_explain_narrates_what_an_engine_asks_for(oci: Oci) -> None:
         (["create", "-b"], "-b needs a value: DIRECTORY"),
         (["create", "--no-pivot=maybe", "a"], "must be true or false"),
         (["create", "--preserve-fds", "-1", "a"], "not a whole number"),
+        (["create", "--preserve-fds", "9" * 30, "a"], "not a whole number up to 65536"),
         (["--log-format", "xml", "list"], "must be text or json"),
         (["list", "--format", "xml"], "must be table or json"),
     ],

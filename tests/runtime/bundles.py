@@ -25,7 +25,7 @@ try:
     read = bundle.load(directory, host=bool(host))
     stdio = Stdio((0, 1, 2), terminal=bool(terminal), rows=24, columns=80)
     about = {{"ociVersion": "1.3.0", "id": "box", "status": "creating", "bundle": directory}}
-    settings = Settings(state=about, pivot=bool(pivot))
+    settings = Settings(state=about, pivot=bool(pivot), all_cpus=True)
     launched, group = launch.create_container(read, run, stdio, directory + "/filters", settings)
     try:
         launched.start()
@@ -46,7 +46,7 @@ try:
         try:
             began = state.start_time(launched.pid)
             about |= {{"status": "running", "pid": launched.pid}}
-            settings = Settings(state=about)
+            settings = Settings(state=about, all_cpus=True)
             second = launch.execute_in(launched.pid, began, group, spec, Stdio((0, 1, 2)), filter, settings)
             _, status = os.waitpid(second.pid, 0)
             second.close()

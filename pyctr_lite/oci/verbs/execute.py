@@ -65,7 +65,9 @@ def act(arguments: Arguments, context: Context) -> int:
     context.log.debug(f"exec in container {id} ({container.pid}): {process.get('args')}")
     checks.report_affinity(process, context)
     settings = Settings(
-        preserve_fds=descriptors.preserved(arguments, process), state=container.hook_state("running")
+        all_cpus=True,
+        preserve_fds=descriptors.preserved(arguments, process),
+        state=container.hook_state("running"),
     )
     detach, terminal = arguments.on("detach"), bool(process.get("terminal"))
     socket = arguments.text("console-socket")

@@ -45,8 +45,9 @@ def act(arguments: Arguments, context: Context) -> int:
     if done.returncode or "PID" not in header.split():
         raise PyctrError(f"ps {' '.join(options)}: {done.stderr.strip() or 'shows no column PID'}")
     column = header.split().index("PID")
+    shown = set(map(str, pids))  # compared as text: in a column before, a process may put words of its own
     print(header)
     for line in lines:
-        if int(line.split()[column]) in pids:
+        if shown.intersection(line.split()[column : column + 1]):
             print(line)
     return 0
