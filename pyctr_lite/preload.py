@@ -48,6 +48,7 @@ OCI = {
     "state": ("oci.verbs.state",),
 }
 """The same of `pyctr-oci`."""
+_CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BOOT = "boot"
 """The file with the code of `light_os` and `boot`."""
 
@@ -89,7 +90,7 @@ def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
     """
     wanted = ", ".join(f"pyctr_lite.{name}" for name in leading)
     program = (
-        f"import sys; sys.path.append({sys.path[-1]!r}); there = set(sys.modules); import {wanted}\n"
+        f"import sys; sys.path.append({_CHECKOUT!r}); there = set(sys.modules); import {wanted}\n"
         "for name, module in sys.modules.items():\n"
         "    if name in there or module.__spec__.origin in ('built-in', 'frozen'): continue\n"
         "    if module.__file__.endswith('.py') and (name.startswith('pyctr_lite') or '.' not in name):\n"
