@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TITLES = {
     **{name: f"`{name}` of one container" for name in scenarios.VERBS},
+    **{f"oci {name}": f"`{name}` of one container by an OCI runtime" for name in scenarios.OCI},
     "CPU": "CPU time of `run --rm IMAGE true`",
     "faults": "Page faults of `run --rm IMAGE true`",
     "syscalls": "System calls of `run --rm IMAGE true`",
@@ -59,9 +60,11 @@ def enter(work: Workplace) -> tuple[list[contestants.Contestant], dict[str, str]
         "python -IS": partial(contestants.Python, work),
         "unshare+chroot": partial(contestants.Floor, work),
         "pyctr_lite": partial(contestants.Ours, work),
-        "crun": partial(contestants.Runtime, work, "crun"),
-        "runc": partial(contestants.Runtime, work, "runc"),
+        "pyctr-oci": lambda: contestants.Runtime(work, "pyctr-oci", contestants.launcher(work, "pyctr-oci")),
+        "crun": lambda: contestants.Runtime(work, "crun", contestants.find("crun")),
+        "runc": lambda: contestants.Runtime(work, "runc", contestants.find("runc")),
         "podman": partial(contestants.Podman, work),
+        "podman over pyctr-oci": lambda: contestants.Podman(work, contestants.launcher(work, "pyctr-oci")),
         "docker": partial(contestants.Docker, work),
     }
     present, absent = [], {}
@@ -90,6 +93,7 @@ def compete(
         "exec": ("ms", partial(scenarios.exec_in, present, rounds)),
         "exec loaded": ("ms", partial(scenarios.exec_loaded, present, rounds)),
         **{name: ("ms", partial(scenarios.verb, present, rounds, name)) for name in scenarios.VERBS},
+        **{f"oci {name}": ("ms", partial(scenarios.oci, present, rounds, name)) for name in scenarios.OCI},
         "CPU": ("ms", partial(scenarios.cost, present, rounds, timing.cpu)),
         "faults": ("page faults", partial(scenarios.cost, present, rounds, timing.faults)),
         "syscalls": ("system calls", partial(scenarios.cost, present, 2, timing.system_calls)),

@@ -86,14 +86,23 @@ class Python(Contestant):
         return [sys.executable, "-IS", "-c", "pass"]
 
 
-class Runtime(Contestant):
-    """runc or crun on an existing bundle: no image, no layers, no names, no logs."""
+def launcher(work: Workplace, name: str) -> str:
+    """Make a command of ours, `pyctr_lite` or `pyctr-oci`, as `make setup` does. Returns its path."""
+    path = work.path / name
+    command = [sys.executable, "-ISXutf8", "make/launcher.py", sys.executable, os.getcwd(), name]
+    path.write_bytes(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    path.chmod(0o755)
+    return str(path)
 
-    def __init__(self, work: Workplace, program: str) -> None:
+
+class Runtime(Contestant):
+    """An OCI runtime on an existing bundle: no image, no layers, no names, no logs."""
+
+    def __init__(self, work: Workplace, name: str, program: str) -> None:
         super().__init__(work)
-        self.name, self.program = program, find(program)
-        self.state = str(work.path / f"state-{program}")
-        if program == "crun":
+        self.name, self.program = name, program
+        self.state = str(work.path / f"state-{name}")
+        if name == "crun":
             self.mount_namespace = work.namespace_without_unified()
 
     def command(self, *arguments: str) -> list[str]:
@@ -108,11 +117,15 @@ class Runtime(Contestant):
         bundle = self.work.make_bundle(f"{self.name}-{number % 64}", ["true"])
         return self.command("run", "--bundle", str(bundle), f"{self.name}-{number}")
 
-    def start_idle(self) -> str:
+    def create(self) -> list[str]:
+        """Return the command that creates a container named idle."""
         bundle = self.work.make_bundle(f"{self.name}-idle", ["sleep", "100000"])
-        argv = self.command("run", "--detach", "--bundle", str(bundle), "idle")
+        return self.command("create", "--bundle", str(bundle), "idle")
+
+    def start_idle(self) -> str:
         with timing.mount_namespace(self.mount_namespace):
-            timing.one(argv)
+            timing.one(self.create())
+            timing.one(self.command("start", "idle"))
         return "idle"
 
     def exec_true(self, container: str) -> list[str]:
@@ -184,12 +197,8 @@ class Ours(Engine):
 
     def __init__(self, work: Workplace) -> None:
         super().__init__(work)
-        self.root = str(work.path / "pyctr_lite")
-        self.launcher = str(work.path / "launcher")
-        with open(self.launcher, "w") as file:
-            command = [sys.executable, "-ISXutf8", "make/launcher.py", sys.executable, os.getcwd()]
-            subprocess.run(command, stdout=file, check=True)
-        os.chmod(self.launcher, 0o755)
+        self.root = str(work.path / "root")
+        self.launcher = launcher(work, "pyctr_lite")
 
     def command(self, *arguments: str) -> list[str]:
         return [self.launcher, "--root", self.root, *arguments]
@@ -206,21 +215,24 @@ class Podman(Engine):
     options = ("--network", "none", "--cgroup-parent", f"/{CGROUP}")
     import_flags = ("--quiet",)
 
-    def __init__(self, work: Workplace) -> None:
+    def __init__(self, work: Workplace, runtime: str = "") -> None:
+        """podman over a runtime: a path, by default that of runc."""
         super().__init__(work)
-        self.program = find("podman")
-        directory = work.path / "podman"
+        self.program, self.runtime = find("podman"), runtime or find("runc")
+        if runtime:
+            self.name = f"podman over {os.path.basename(runtime)}"
+        directory = work.path / ("podman2" if runtime else "podman")
         directory.mkdir()
         # Debian's default asks for more open files than a machine without CAP_SYS_RESOURCE can give.
         (directory / "containers.conf").write_text(
             '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
         )
         os.environ["CONTAINERS_CONF"] = str(directory / "containers.conf")
-        directories = {"root": directory / "root", "runroot": directory / "run", "tmpdir": directory / "tmp"}
+        directories = {"root": directory / "root", "runroot": directory / "r", "tmpdir": directory / "tmp"}
         self.flags = [
             *(f"--{name}={path}" for name, path in directories.items()),
             "--storage-driver=overlay",
-            f"--runtime={find('runc')}",
+            f"--runtime={self.runtime}",
             "--cgroup-manager=cgroupfs",
             "--events-backend=file",
         ]
@@ -229,7 +241,9 @@ class Podman(Engine):
         return [self.program, *self.flags, *arguments]
 
     def version(self) -> str:
-        return output([self.program, "--version"]).split()[-1] + " with runc and overlay"
+        return (
+            output([self.program, "--version"]).split()[-1] + f" with {os.path.basename(self.runtime)} and overlay"
+        )
 
     def remove(self, container: str) -> list[str]:
         return self.command("rm", "--force", "--time", "0", container)

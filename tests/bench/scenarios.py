@@ -101,6 +101,33 @@ def verb(contestants: Sequence[Contestant], rounds: int, name: str) -> list[Samp
     return timing.interleave({it.name: partial(measured, it) for it in engines}, max(1, rounds // 3))
 
 
+OCI = {
+    "create": (),
+    "state": ("create",),
+    "start": ("create",),
+    "kill": ("create", "start"),
+    "delete": ("create",),
+}
+"""Verbs of an OCI runtime, and those that come before them: an engine calls each as a process of its own."""
+
+
+def oci(contestants: Sequence[Contestant], rounds: int, name: str) -> list[Sample]:
+    """Measure one verb of an OCI runtime on a container that other verbs, not measured, have prepared."""
+
+    def measured(it: Runtime) -> float:
+        words = {"kill": ("idle", "KILL"), "delete": ("--force", "idle")}.get(name, ("idle",))
+        with timing.mount_namespace(it.mount_namespace):
+            for earlier in OCI[name]:
+                timing.one(it.create() if earlier == "create" else it.command(earlier, "idle"))
+            milliseconds = timing.one(it.create() if name == "create" else it.command(name, *words))
+            if name != "delete":
+                timing.one(it.remove("idle"))
+        return milliseconds
+
+    runtimes = [it for it in contestants if isinstance(it, Runtime)]
+    return timing.interleave({it.name: partial(measured, it) for it in runtimes}, rounds)
+
+
 def exec_loaded(contestants: Sequence[Contestant], rounds: int) -> list[Sample]:
     """`exec CONTAINER true` with a busy process on every CPU."""
     with timing.load(os.cpu_count() or 1):
