@@ -80,6 +80,9 @@ class Group:
 
             device_filter.attach(self.v2, limits.devices)
 
+    def let_go(self) -> None:
+        """Hold the group no longer: its first process is in it. Only a scope of systemd has to be held."""
+
     def files(self, limits: Limits) -> list[tuple[str, str, str]]:
         """List the writes of `apply`, in order, as (controller, file, text), for each controller's version here.
 

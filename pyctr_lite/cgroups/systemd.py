@@ -49,7 +49,7 @@ class Scope(groups.Group):
     """The group of a transient scope unit.
 
     systemd makes a scope only around a process, and the group must exist before the container's first process is
-    born in it. So a placeholder is in the scope until `apply`, which comes after that birth.
+    born in it. So a placeholder is in the scope until `let_go`, which comes after that birth.
     """
 
     __slots__ = ("_placeholder", "_properties", "unit")
@@ -89,6 +89,9 @@ class Scope(groups.Group):
         with dbus.Bus() as bus:
             bus.call(*_MANAGER, "SetUnitProperties", "sba(sv)", self.unit, True, properties)
         super().apply(limits)
+
+    def let_go(self) -> None:
+        """End the placeholder: the container's first process is in the scope."""
         self._end_placeholder()
 
     def remove(self, timeout: float = 5.0) -> None:

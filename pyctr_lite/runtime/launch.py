@@ -108,6 +108,7 @@ def create_container(
             netdevice.move_all(linux_config["netDevices"], join_paths.get("network") or f"/proc/{pid}/ns/net")
         # The child builds its root meanwhile; its program does not run before the limits are set.
         group.apply(wanted)
+        group.let_go()
         if linux_config.get("intelRdt"):
             from pyctr_lite.runtime import resctrl
 

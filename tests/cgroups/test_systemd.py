@@ -139,6 +139,8 @@ def test_a_scope_is_started_limited_and_stopped(
         "CPUQuotaPerSecUSec": 500_000,
         "AllowedCPUs": [1],
     }
+    assert placeholder in scope.pids(), "a limit may be set before the first process is in the scope"
+    scope.let_go()
     assert scope.pids() == [process.pid]
     assert Path(scope.directory("pids") or "", "pids.max").read_text() == "20\n"
 

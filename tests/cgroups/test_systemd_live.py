@@ -68,6 +68,7 @@ def test_systemd_starts_limits_and_stops_a_scope(
     limits = Limits(memory=64 * MIB, memory_swap=64 * MIB, pids=20, cpu_quota=25_000, cpu_period=50_000)
     limits.devices, limits.cpuset_cpus = devices.DEFAULT, "0"
     scope.apply(limits)
+    scope.let_go()
     assert scope.pids() == [process.pid]
     names = ("TasksMax", "CPUQuotaPerSecUSec", "AllowedCPUs", "DevicePolicy", "MemoryMax")
     found = shown(scope.unit, *names)
