@@ -61,19 +61,13 @@ def add_bridge(sock: Socket, name: str, *, internal: bool = False, together: boo
     """Let a bridge's containers out unless it is `internal`, and to each other if `together`. Idempotent."""
     for set, fields, wanted in _bridge_elements(name, internal, together):
         if wanted:
-            try:
-                nft.run(sock, [nft.add_element(TABLE, set, " . ".join([name] * fields), _pair(name, fields))])
-            except FileExistsError:
-                pass
+            _add(sock, set, " . ".join([name] * fields), _pair(name, fields))
 
 
 def remove_bridge(sock: Socket, name: str) -> None:
     """Undo `add_bridge`. Idempotent."""
     for set, fields, _ in _bridge_elements(name, internal=True, together=True):
-        try:
-            nft.run(sock, [nft.delete_element(TABLE, set, " . ".join([name] * fields), _pair(name, fields))])
-        except FileNotFoundError:
-            pass
+        _delete(sock, set, " . ".join([name] * fields), _pair(name, fields))
 
 
 def publish(sock: Socket, protocol: str, host: str, port: int, address: str, container_port: int) -> None:
@@ -88,25 +82,29 @@ def publish(sock: Socket, protocol: str, host: str, port: int, address: str, con
 
 def withdraw(sock: Socket, protocol: str, host: str, port: int) -> None:
     """Undo `publish`. Idempotent."""
-    set, text, key = _published(protocol, host, port)
-    try:
-        nft.run(sock, [nft.delete_element(TABLE, set, text, key)])
-    except FileNotFoundError:
-        pass
+    _delete(sock, *_published(protocol, host, port))
 
 
 def add_own(sock: Socket, address: str) -> None:
     """Let a container reach its own published ports by this machine's address. Idempotent."""
-    set, text, key = _own(address)
+    _add(sock, *_own(address))
+
+
+def remove_own(sock: Socket, address: str) -> None:
+    """Undo `add_own`. Idempotent."""
+    _delete(sock, *_own(address))
+
+
+def _add(sock: Socket, set: str, text: str, key: bytes) -> None:
+    """Add an element. Idempotent."""
     try:
         nft.run(sock, [nft.add_element(TABLE, set, text, key)])
     except FileExistsError:
         pass
 
 
-def remove_own(sock: Socket, address: str) -> None:
-    """Undo `add_own`. Idempotent."""
-    set, text, key = _own(address)
+def _delete(sock: Socket, set: str, text: str, key: bytes) -> None:
+    """Delete an element. Idempotent."""
     try:
         nft.run(sock, [nft.delete_element(TABLE, set, text, key)])
     except FileNotFoundError:

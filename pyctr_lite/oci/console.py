@@ -14,20 +14,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def check(path: str, *, wanted: bool, foreground: bool) -> str:
-    """Return the socket for a terminal's master, "" if none is needed. Raises InvalidArgument if both disagree."""
+def check(path: str, *, wanted: bool, foreground: bool) -> None:
+    """Check the socket for a terminal's master. Raises InvalidArgument if it is missing, or not needed."""
     if wanted and not foreground and not path:
         raise InvalidArgument(
-            "cannot allocate tty if runc will detach without setting console socket",
-            "give --console-socket, or let the program run in the foreground",
+            "cannot allocate tty without a console socket, unless the program runs in the foreground",
+            "give --console-socket",
         )
     if path and not wanted:
-        raise InvalidArgument(
-            "cannot use console socket if runc will not detach or allocate tty", "set process.terminal"
-        )
+        raise InvalidArgument("cannot use console socket without a tty", "set process.terminal")
     if path and foreground:
-        raise InvalidArgument("cannot use console socket if runc will not detach or allocate tty", "give --detach")
-    return path
+        raise InvalidArgument("cannot use console socket in the foreground", "give --detach")
 
 
 def size(process: dict[str, Any]) -> dict[str, int]:

@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 OPTIONS = (
     Option("bundle", "directory of the bundle (default: this directory)", "DIRECTORY", "b"),
     Option("config", "the configuration, from the bundle on (default: config.json; crun's option)", "FILE", "f"),
-    Option("console-socket", "send the terminal's master to a UNIX socket", "SOCKET"),
-    Option("pidfd-socket", "send a pidfd of the first process to a UNIX socket", "SOCKET"),
-    Option("pid-file", "write the pid of the first process to a file", "FILE"),
-    Option("preserve-fds", "give the program this many descriptors beyond stderr", "NUMBER"),
+    *descriptors.OPTIONS,
     Option("no-pivot", "do not use pivot_root(2), for a root on a ramdisk"),
     Option("no-new-keyring", "keep the caller's session keyring"),
 )
@@ -61,7 +58,10 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
     checks.warn(process, context)
     preserved = descriptors.preserved(arguments, process)
     terminal, foreground = bool(process.get("terminal")), stdio is not None
-    socket = console.check(arguments.text("console-socket"), wanted=terminal, foreground=foreground)
+    console.check(arguments.text("console-socket"), wanted=terminal, foreground=foreground)
+    if stdio is None:
+        stdio = Stdio((0, 1, 2), terminal=terminal, **console.size(process))
+    checks.report_filter(bundle.config, context)
     lock = containers.make(container)
     settings = Settings(
         all_cpus=True,
@@ -72,9 +72,6 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
         state=bundle.first_state(container.id),
     )
     group = _group(container, bundle, context)
-    checks.report_filter(bundle.config, context)
-    if stdio is None:
-        stdio = Stdio((0, 1, 2), terminal=terminal, **console.size(process))
     try:
         launched, _ = launch.create_container(
             bundle, container.directory, stdio, containers.FILTERS, settings, group
@@ -85,12 +82,7 @@ def create(id: str, arguments: Arguments, context: Context, stdio: Stdio | None 
     try:
         paths.delegate(group, bundle.config)
         _write(container, bundle, launched, group)
-        if socket:
-            console.send(socket, launched.console)
-        if pidfd_socket := arguments.text("pidfd-socket"):
-            console.send(pidfd_socket, launched.pidfd, name="pidfd")
-        if path := arguments.text("pid-file"):
-            descriptors.write_pid(path, launched.pid)
+        descriptors.answer(launched, arguments)
         launched.detach()
     except BaseException:
         launched.destroy()

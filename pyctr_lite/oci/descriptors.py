@@ -1,18 +1,30 @@
-"""Descriptors and files that a caller and its container share: `--preserve-fds`, LISTEN_FDS, `--pid-file`."""
+"""What a caller and a new process exchange: inherited descriptors, and the answers for the caller.
+
+`--preserve-fds` and LISTEN_FDS go to the process; its pid, pidfd and terminal go to the caller.
+"""
 
 from __future__ import annotations
 
 import os
 
 from pyctr_lite.formats import number as numbers
+from pyctr_lite.oci import console
+from pyctr_lite.oci.arguments import Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from pyctr_lite.oci.arguments import Arguments
+    from pyctr_lite.runtime.launched import Launched
 
-
+OPTIONS = (
+    Option("console-socket", "send the terminal's master to a UNIX socket", "SOCKET"),
+    Option("pidfd-socket", "send a pidfd of the process to a UNIX socket", "SOCKET"),
+    Option("pid-file", "write the pid of the process to a file", "FILE"),
+    Option("preserve-fds", "give the program this many descriptors beyond stderr", "NUMBER"),
+)
+"""The options of `create`, `run` and `exec` that this module and `console` read."""
 _MOST = 1 << 16
 """Descriptors that a program may inherit."""
 
@@ -32,13 +44,26 @@ def preserved(arguments: Arguments, process: dict[str, Any]) -> int:
     return count + int(listened)
 
 
-def write_pid(path: str, pid: int) -> None:
+def answer(launched: Launched, arguments: Arguments) -> None:
+    """Send the caller what it has asked for: the terminal's master, a pidfd, the pid. Raises the first error."""
+    if path := arguments.text("console-socket"):
+        console.send(path, launched.console)
+    if path := arguments.text("pidfd-socket"):
+        console.send(path, launched.pidfd, name="pidfd")
+    if path := arguments.text("pid-file"):
+        _write_pid(path, launched.pid)
+
+
+def _write_pid(path: str, pid: int) -> None:
     """Write a pid, without a newline, under another name first: a reader never sees a part (runc's way)."""
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name}.{os.getpid()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)  # never through a link
     try:
         os.write(fd, str(pid).encode())
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
     finally:
         os.close(fd)
-    os.rename(temporary, path)

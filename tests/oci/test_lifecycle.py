@@ -225,6 +225,20 @@ def test_exec_runs_one_more_process(oci: Oci) -> None:
         os.waitpid(pid, 0)  # its parent, so the test may have adopted it
 
 
+@pytest.mark.parametrize("option", ["--pid-file", "--pidfd-socket"])
+def test_a_process_whose_caller_cannot_be_told_of_it_is_ended(oci: Oci, option: str) -> None:
+    oci.write("sleep", "60")
+    nowhere = oci.directory / "none/file"
+    assert oci("create", "-b", oci.bundle, option, nowhere, "box").returncode == 1
+    assert list(oci.root.iterdir()) == []
+    oci("run", "--detach", "-b", oci.bundle, "box", check=True)
+    assert oci("exec", "--detach", option, nowhere, "box", "sleep", "50").returncode == 255
+    assert json.loads(oci("ps", "-f", "json", "box", check=True).stdout) == [oci.state()["pid"]]
+    (oci.directory / "pid").mkdir()
+    assert oci("exec", "--detach", "--pid-file", oci.directory / "pid", "box", "true").returncode == 255
+    assert not list(oci.directory.glob(".pid.*"))
+
+
 def test_a_terminal_goes_to_the_console_socket(oci: Oci) -> None:
     oci.config["process"] |= {"terminal": True, "consoleSize": {"height": 30, "width": 90}}
     oci.write("sh", "-c", "stty size; sleep 60")

@@ -40,10 +40,7 @@ OPTIONS = (
     Option("process-label", "SELinux label", "LABEL"),
     Option("cgroup", "run it in a group below the container's", "PATH"),
     Option("detach", "do not wait for its end", short="d"),
-    Option("pid-file", "write its pid to a file", "FILE"),
-    Option("console-socket", "send the terminal's master to a UNIX socket", "SOCKET"),
-    Option("pidfd-socket", "send its pidfd to a UNIX socket", "SOCKET"),
-    Option("preserve-fds", "give it this many descriptors beyond stderr", "NUMBER"),
+    *descriptors.OPTIONS,
     Option("ignore-paused", "also in a paused container: it waits there"),
     Option("no-subreaper", "accepted for runc's sake"),
 )
@@ -70,9 +67,8 @@ def act(arguments: Arguments, context: Context) -> int:
         state=container.hook_state("running"),
     )
     detach, terminal = arguments.on("detach"), bool(process.get("terminal"))
-    socket = arguments.text("console-socket")
-    foreground = not detach and not socket
-    console.check(socket, wanted=terminal, foreground=foreground)
+    foreground = not detach and not arguments.text("console-socket")
+    console.check(arguments.text("console-socket"), wanted=terminal, foreground=foreground)
     caller, stdio = None, Stdio((0, 1, 2), terminal=terminal, **console.size(process))
     if foreground:
         from pyctr_lite.oci.foreground import Foreground
@@ -89,12 +85,11 @@ def act(arguments: Arguments, context: Context) -> int:
         filter,
         settings,
     )
-    if socket:
-        console.send(socket, launched.console)
-    if pidfd_socket := arguments.text("pidfd-socket"):
-        console.send(pidfd_socket, launched.pidfd, name="pidfd")
-    if path := arguments.text("pid-file"):
-        descriptors.write_pid(path, launched.pid)
+    try:
+        descriptors.answer(launched, arguments)
+    except BaseException:
+        launched.destroy()  # its caller has no other way to find it
+        raise
     if caller is not None:
         return caller.run(launched)
     if detach:
