@@ -195,6 +195,15 @@ def test_run_in_the_foreground_passes_input_output_and_the_exit_code_on(oci: Oci
     assert oci.state()["status"] == "stopped"
 
 
+def test_run_leaves_nothing_of_a_program_that_cannot_be_executed(oci: Oci) -> None:
+    (oci.bundle / "rootfs/bin/broken").write_text("no program")
+    (oci.bundle / "rootfs/bin/broken").chmod(0o755)
+    oci.write("broken")
+    for options in ([], ["--detach"]):
+        assert oci("run", *options, "-b", oci.bundle, "box").returncode == 1
+        assert list(oci.root.iterdir()) == []
+
+
 def test_run_forwards_signals(oci: Oci) -> None:
     oci.write("sh", "-c", "trap 'exit 9' TERM; echo up; sleep 60 & wait")
     with subprocess.Popen(

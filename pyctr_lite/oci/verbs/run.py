@@ -26,22 +26,24 @@ OPTIONS = (
 
 def act(arguments: Arguments, context: Context) -> int:
     """Run a container. Returns the exit code of its program, or 0 with `--detach`."""
-    id = words.one_id(arguments)
-    if arguments.on("detach"):
-        start.start(creation.create(id, arguments, context).container, context)
-        return 0
-    from pyctr_lite.oci import foreground
+    id, caller, code = words.one_id(arguments), None, 0
+    if not arguments.on("detach"):
+        from pyctr_lite.oci import foreground
 
-    process = creation.load(arguments).config["process"]
-    terminal = bool(process.get("terminal"))
-    caller = foreground.Foreground(terminal=terminal, process=process, subreaper=not arguments.on("no-subreaper"))
-    created = creation.create(id, arguments, context, caller.stdio)
-    container = created.container
+        process = creation.load(arguments).config["process"]
+        adopts = not arguments.on("no-subreaper")
+        caller = foreground.Foreground(terminal=bool(process.get("terminal")), process=process, subreaper=adopts)
+    created = creation.create(id, arguments, context, caller.stdio if caller else None)
+    container, runs_on = created.container, False
     try:
         start.start(container, context)
-        code = caller.run(created.launched)
+        if caller is not None:
+            code = caller.run(created.launched)
+        else:
+            runs_on = True
     finally:
-        if not arguments.on("keep") and os.path.exists(container.directory):  # else `start` has destroyed it
+        ended = not runs_on and os.path.exists(container.directory)  # else `start` has destroyed it
+        if ended and not arguments.on("keep"):
             lock = Lock(container)
             delete.delete(container, context, force=True)
             lock.release()
