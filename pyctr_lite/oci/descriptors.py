@@ -1,4 +1,4 @@
-"""What a caller and a new process exchange: inherited descriptors, and the answers for the caller.
+"""The exchange between a caller and a new process: inherited descriptors, and the answers for the caller.
 
 `--preserve-fds` and LISTEN_FDS go to the process; its pid, pidfd and terminal go to the caller.
 """
