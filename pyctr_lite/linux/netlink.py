@@ -101,7 +101,7 @@ class Socket:
 
     def _message(self, kind: int, flags: int, body: bytes) -> bytes:
         self._serial += 1
-        return _HEADER.pack(_HEADER.size + len(body), kind, flags | _REQUEST, self._serial, 0) + padded(body)
+        return message(kind, flags, self._serial, body)
 
     def _receive(self) -> Iterator[tuple[int, int, bytes, int]]:
         data = self.sock.recv(1 << 18)
@@ -111,8 +111,24 @@ class Socket:
             data = data[-(-length // 4) * 4 :]
 
 
+def message(kind: int, flags: int, serial: int, body: bytes) -> bytes:
+    """Return a request: a header, and the body with zero bytes up to a multiple of four, for another behind it.
+
+    The header is five numbers in the machine's byte order: the length of header and body without the zero bytes
+    (32 bits), the kind and the flags (16 bits each), the serial number by which the kernel's answer is known, and
+    a port, 0 for the kernel (32 bits each). The flags are those given and NLM_F_REQUEST, which is 1.
+    Source: netlink(7).
+    """
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags | _REQUEST, serial, 0) + padded(body)
+
+
 def attribute(kind: int, value: bytes) -> bytes:
-    """Return an attribute with a value of bytes."""
+    """Return an attribute: its length and its kind, then the value with zero bytes up to a multiple of four.
+
+    Length and kind are numbers of 16 bits in the machine's byte order. The length counts itself, the kind and the
+    value, but not the zero bytes behind it. Raises struct.error if that does not fit into 16 bits.
+    Source: rtnetlink(3), RTA_LENGTH and RTA_SPACE.
+    """
     return padded(struct.pack("=HH", 4 + len(value), kind) + value)
 
 

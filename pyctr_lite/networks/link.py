@@ -53,7 +53,12 @@ def add_veth(
 ) -> None:
     """Create a veth pair: one end, up, as a port of a bridge, the other end in the network namespace of a process.
 
-    If that namespace ends, both ends vanish. Fails with EEXIST if a link has the name, on either side.
+    `name` is that of the first end, `bridge` the index of the bridge. The other end is named `peer` and has the
+    MAC address `mac` ("" lets the kernel choose one) and the index `peer_index` (0: the kernel chooses); it is
+    down, because its addresses come first. Both have the MTU.
+    One request makes all of it or nothing: the other end is never in the caller's namespace. If its namespace
+    ends, both vanish.
+    Fails with EEXIST if a link has the name, on either side, ENODEV without the bridge, ESRCH without the process.
     """
     there = _link(peer_index) + _named(peer, mac, mtu) + netlink.number(_NET_NS_PID, pid)
     data = netlink.nest(_INFO_DATA, netlink.nest(_VETH_PEER, there))

@@ -16,7 +16,7 @@ from pyctr_lite.networks import link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 DEFAULTS = (
     *(f"172.{number}.0.0/16" for number in range(17, 32)),
@@ -64,6 +64,10 @@ class Subnet:
             raise InvalidArgument(f"address {address} is not in the subnet {self}")
         return number
 
+    def numbers(self) -> range:
+        """Return all addresses, as numbers."""
+        return range(self.first, self.first + self.size)
+
     def hosts(self) -> range:
         """Return the addresses that a host may have: not the network's own, nor IPv4's broadcast address."""
         last = self.first + self.size
@@ -96,21 +100,37 @@ class Addresses:
         self.excluded = {subnet.number(address) for address in excluded}
 
     def take(self, owner: str, wanted: str = "") -> str:
-        """Take an address for a container: `wanted`, or the lowest that is free. Returns it.
+        """Take an address for a container: `wanted`, or the lowest that is free in `within`. Returns it.
 
-        Raises InvalidArgument if `wanted` is not in the subnet, Conflict if it, or every address, is taken.
+        The address is taken by its file, the text of which is `owner`. Of several callers at the same time one
+        gets it, and nobody, not even after a kill, ever sees the file with less than its text. A file whose name
+        begins with a dot is no address; none is left behind. The directory is made if it is missing.
+        The network's own address, IPv4's broadcast address and those in `excluded` are never given.
+        Raises InvalidArgument if `wanted` is not in the subnet, Conflict if it, or every address, cannot be given.
         """
+        numbers = [self.subnet.number(wanted)] if wanted else self.within.numbers()
+        usable = self.subnet.hosts()
         os.makedirs(self.directory, 0o755, exist_ok=True)
+        temporary = (
+            f"{self.directory}/.{os.urandom(8).hex()}"  # a pid comes back: a killed process may have had it
+        )
+        with open(temporary, "x") as file:
+            try:
+                file.write(owner)
+                file.flush()
+                for number in numbers:
+                    if number not in usable or number in self.excluded:
+                        continue
+                    address = text_of(number, self.subnet.family)
+                    try:
+                        os.link(temporary, f"{self.directory}/{address}")
+                    except FileExistsError:
+                        continue
+                    return address
+            finally:
+                os.unlink(temporary)
         if wanted:
-            number = self.subnet.number(wanted)
-            if number in self.excluded or number not in self.subnet.hosts() or not self._take(number, owner):
-                raise Conflict("Address already in use", f"{wanted} is taken: {self.directory} lists the owners")
-            return text_of(number, self.subnet.family)
-        used = set(os.listdir(self.directory))
-        for number in self._candidates():
-            text = text_of(number, self.subnet.family)
-            if number not in self.excluded and text not in used and self._take(number, owner):
-                return text
+            raise Conflict("Address already in use", f"{wanted} is taken: {self.directory} lists the owners")
         raise Conflict(f"no available addresses in the subnet {self.within}")
 
     def release(self, address: str, owner: str) -> None:
@@ -138,24 +158,6 @@ class Addresses:
             except FileNotFoundError:
                 continue
         return found
-
-    def _candidates(self) -> Iterator[int]:
-        usable, first = self.subnet.hosts(), self.within.first
-        return (number for number in range(first, first + self.within.size) if number in usable)
-
-    def _take(self, number: int, owner: str) -> bool:
-        """Make the file of an address under another name first: a reader never sees one without its owner."""
-        path = f"{self.directory}/{text_of(number, self.subnet.family)}"
-        temporary = f"{self.directory}/.{os.getpid()}"
-        with open(temporary, "w") as file:
-            file.write(owner)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        finally:
-            os.unlink(temporary)
-        return True
 
 
 def text_of(number: int, family: int) -> str:

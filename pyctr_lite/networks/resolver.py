@@ -48,7 +48,7 @@ class Resolver:
         open_inside: Callable[[int, int], _socket.socket] = forwarder.open_socket,
         single: bool = True,
     ) -> None:
-        self._udp, self._tcp, self._addresses, self._name_of, self.single = udp, tcp, addresses, name_of, single
+        self._udp, self._tcp, self.addresses, self.name_of, self.single = udp, tcp, addresses, name_of, single
         self._turns: dict[tuple[str, int], int] = {}
         self._watch = watch.Watch(self._on_timer)
         self._forwarder = forwarder.Forwarder(self._watch, open_inside)
@@ -85,30 +85,34 @@ class Resolver:
         self._tcp.close()
 
     def answer(self, query: Query, limit: int) -> bytes | None:
-        """Return the answer of at most `limit` bytes, or None if the query has to be sent on."""
+        """Return the answer of at most `limit` bytes, or None if the query is for the host's servers.
+
+        A query with an `error` is answered with that. Of the others, those for names and addresses of containers
+        are answered here, in the class IN: a name has the records of the type that was asked for, maybe none; an
+        address, asked for by its reverse name as PTR, has the container's name. If one of the two cannot be looked
+        up because of an OSError, the answer is SERVFAIL. All other queries are the host's; but without `single`
+        the answer for an unknown name of one label has no records, for A and AAAA: as Docker if ndots was set.
+        """
         if query.error:
             return dns.answer(query, error=query.error)
         if not query.name or query.class_ != dns.IN:
             return None
         try:
-            return self._answer(query, limit)
+            if query.kind == dns.PTR and (address := dns.address_of(query.name)):
+                name = self.name_of(address)
+                return dns.answer(query, pointer(name), limit) if name else None
+            addresses = self.addresses(query.name)
+            if addresses is not None:
+                # Without a record of the type that was asked for, the answer has none: NXDOMAIN would mean that
+                # the name has no record of any type, and musl would not use the address of the other version.
+                return dns.answer(query, self.records(query, addresses), limit)
         except OSError:
             return dns.answer(query, error=dns.SERVFAIL)
-
-    def _answer(self, query: Query, limit: int) -> bytes | None:
-        if query.kind == dns.PTR and (address := dns.address_of(query.name)):
-            name = self._name_of(address)
-            return dns.answer(query, _pointer(name), limit) if name else None
-        addresses = self._addresses(query.name)
-        if addresses is not None:
-            # Without a record of the type that was asked for, the answer has none: NXDOMAIN would mean that the
-            # name has no record of any type, and musl would not use the address of the other version.
-            return dns.answer(query, self._records(query, addresses), limit)
         if not self.single and "." not in query.name and query.kind in _FAMILIES:
-            return dns.answer(query)  # as Docker if ndots was set: the client then tries its search domains
+            return dns.answer(query)  # the client then tries its search domains
         return None
 
-    def _records(self, query: Query, addresses: Sequence[str]) -> Iterator[Record]:
+    def records(self, query: Query, addresses: Sequence[str]) -> Iterator[Record]:
         """Yield the addresses of the type that was asked for. Of several, another one is the first each time."""
         for kind, family in _FAMILIES.items():
             if query.kind not in (kind, dns.ANY):
@@ -159,7 +163,8 @@ class Resolver:
         return min(self._forwarder.expire(now), self._streams.expire(now))
 
 
-def _pointer(name: str) -> list[Record]:
+def pointer(name: str) -> list[Record]:
+    """Return the record with the name of a container, or none if DNS cannot express the name."""
     try:
         return [(dns.PTR, dns.encode_name(name))]
     except ValueError:

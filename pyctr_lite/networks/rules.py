@@ -73,7 +73,11 @@ def remove_bridge(sock: Socket, name: str) -> None:
 def publish(sock: Socket, protocol: str, host: str, port: int, address: str, container_port: int) -> None:
     """Lead a port of this machine, on its address `host` or on all ("0.0.0.0", "::"), to a container's.
 
-    Fails with EEXIST if the port is published on that address.
+    That is one element of a map in the table TABLE; each field is in network byte order:
+    `ports4` and `ports6` have protocol . address . port → address . port of the container, and `any4` and `any6`,
+    for all addresses of this machine, protocol . port → address . port of the container.
+    A protocol is one byte, a number of PROTOCOLS; a port has two bytes.
+    Fails with EEXIST if the port is published on that address, ENOENT without the table.
     """
     set, text, key = _published(protocol, host, port)
     data = nft.concatenation(link.parse(address)[1], struct.pack(">H", container_port))
