@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyctr_lite.linux.netlink import Socket
 
 _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
-_NEWROUTE, _GETROUTE, _NEWQDISC = 24, 26, 36
+_NEWROUTE, _GETROUTE = 24, 26
 _IFINFO, _IFADDR, _RTMSG = struct.Struct("=BxHiII"), struct.Struct("=BBBBi"), struct.Struct("=BBBBBBBBI")
 """struct ifinfomsg, ifaddrmsg and rtmsg (linux/rtnetlink.h, linux/if_addr.h)."""
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID = 1, 3, 4, 5, 10, 18, 19

@@ -1,0 +1,103 @@
+"""Limits of rates, measured by what arrives over TCP."""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from pyctr_lite.networks import link, queue
+from tests.networks.topology import Namespace, namespaces, veth
+
+MBIT = 125_000
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Namespace, Namespace]]:
+    with namespaces(2) as (host, box):
+        veth(host, "v0", "10.0.0.1", 24, box, "eth0", "10.0.0.2")
+        yield host, box
+
+
+def measure(source: Namespace, target: Namespace, address: str, name: str) -> float:
+    """Return the bytes per second that arrive at a link while a TCP connection sends all it can.
+
+    After a tenth of a second, for three. What the receiver reads is less even: it waits for lost packets.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(target.listen("0.0.0.0", 5001))
+        sender = stack.enter_context(source.call(socket.socket))
+        sender.connect((address, 5001))
+        receiver = stack.enter_context(listener.accept()[0])
+        sender.setblocking(False)
+        data = bytes(1 << 17)
+
+        def send(seconds: float) -> None:
+            end = time.perf_counter() + seconds
+            while (left := end - time.perf_counter()) > 0:
+                readable, writable, _ = select.select([receiver], [sender], [], left)
+                if writable:
+                    sender.send(data)
+                if readable:
+                    receiver.recv(1 << 20)
+
+        send(0.1)
+        before, began = received(target, name), time.perf_counter()
+        send(0.3)
+        return (received(target, name) - before) / (time.perf_counter() - began)
+
+
+def received(namespace: Namespace, name: str) -> int:
+    with open(f"/proc/{namespace.pid}/net/dev") as file:
+        (line,) = [line for line in file if line.strip().startswith(f"{name}:")]
+    return int(line.split(":")[1].split()[0])
+
+
+def number(namespace: Namespace, name: str) -> int:
+    with namespace.route() as sock:
+        return link.index(sock, name)
+
+
+@pytest.mark.parametrize("mbit", [1, 20, 1000])
+def test_both_directions_have_their_rate_within_a_tenth(ends: tuple[Namespace, Namespace], mbit: int) -> None:
+    """With GSO: the packets of 64 KiB that TCP makes are larger than the burst of the slow ones."""
+    host, box = ends
+    for source, target, name, there, address in (
+        (host, box, "v0", "eth0", "10.0.0.2"),
+        (box, host, "eth0", "v0", "10.0.0.1"),
+    ):
+        with source.route() as sock:
+            queue.limit(sock, number(source, name), mbit * MBIT)
+            measured = measure(source, target, address, there)
+            assert measured == pytest.approx(mbit * MBIT, rel=0.1)
+
+
+def test_tc_shows_the_same_queue(ends: tuple[Namespace, Namespace], needs: Callable[[str], str]) -> None:
+    host, _ = ends
+    command = ["nsenter", "-t", str(host.pid), "-n", needs("tc"), "qdisc", "show", "dev", "v0"]
+    with host.route() as sock:
+        index = number(host, "v0")
+        assert queue.get(sock, index) is None
+        for rate, shown in ((20 * MBIT, "rate 20Mbit burst 10000b lat 100ms"), (10**10, "rate 80Gbit burst")):
+            queue.limit(sock, index, rate)
+            found = queue.get(sock, index)
+            assert found is not None
+            assert found.rate == rate
+            assert shown in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        queue.limit(sock, index, 20 * MBIT, burst=30_000)
+        assert "burst 30000b" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        queue.remove(sock, index)
+        queue.remove(sock, index)
+        assert queue.get(sock, index) is None
+
+
+def test_a_link_that_does_not_exist(ends: tuple[Namespace, Namespace]) -> None:
+    with ends[0].route() as sock:
+        queue.remove(sock, 999)
+        with pytest.raises(OSError, match="tc qdisc replace dev 999"):
+            queue.limit(sock, 999, MBIT)
