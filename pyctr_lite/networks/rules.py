@@ -32,6 +32,7 @@ _ESTABLISHED_OR_RELATED, _DNAT = 0x6, 0x20
 _IPV4, _IPV6 = _socket.AF_INET, _socket.AF_INET6
 _SOURCE4, _DESTINATION4, _SOURCE6, _DESTINATION6 = (12, 4), (16, 4), (8, 16), (24, 16)
 """Offset and length of the addresses in an IP header."""
+_LOOPBACK6 = bytes(15) + b"\1"
 
 
 def exist(sock: Socket) -> bool:
@@ -183,10 +184,13 @@ def _redirections(chain: str) -> list[nft.Request]:
         (_IPV6, "6", "ip6", _DESTINATION6),
     ):
         to, port = f"fib daddr type local dnat {words} to meta l4proto", "th dport map"
-        local = (
+        local: tuple[bytes, ...] = (
             *(nft.meta(nft.NFPROTO), nft.compare(bytes([family]))),
             *(nft.is_local(), nft.compare(struct.pack("=I", _RTN_LOCAL))),
         )
+        if family == _IPV6:  # a packet from ::1 cannot leave the machine; the reserved socket takes it (published)
+            to = f"ip6 daddr != ::1 {to}"
+            local += (nft.network(offset, length), nft.compare(_LOOPBACK6, nft.NOT_EQUAL))
         first = nft.REGISTER
         after = first + 1 + length // 4
         nat = nft.destination_nat(family, first + length // 4)

@@ -112,8 +112,9 @@ def test_a_published_port_is_reached_from_everywhere(net: World) -> None:
         rules.withdraw(net.filter, "tcp", "0.0.0.0", 80)
         rules.withdraw(net.filter, "tcp", "0.0.0.0", 80)
         assert not net.world.reaches("192.0.2.1", 80, listener)
-    with net.a1.listen("::", PORT) as listener:
+    with net.a1.listen("::", PORT) as listener, net.host.listen("::1", 80) as reserved:
         assert net.host.reaches("fd01::1", 80, listener)
+        assert net.host.reaches("::1", 80, reserved), "a packet from ::1 would not leave the host"
 
 
 def test_a_port_of_one_address_is_not_reached_by_another(net: World) -> None:
