@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 _SUBSYSTEM = 10 << 8
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 2, 3, 6, 9, 12, 14
-_GETTABLE, _GETSETELEM = 1, 13
+_GETTABLE, _GETSETELEM, _NEWOBJ, _DELOBJ = 1, 13, 18, 20
 _BEGIN, _END = 0x10, 0x11
-INET = 1
-"""The family of tables for IPv4 and IPv6 together."""
+FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
+"""Families of tables. A table is named as in nft(8), "ip filter"; without a family it is one of inet."""
 
 DROP, ACCEPT = 0, 1
 """Verdicts."""
 L4PROTO, IIFNAME, OIFNAME, NFPROTO = 16, 6, 7, 15
 """Keys of `meta`: the transport protocol, the names of both interfaces, the family."""
 EQUAL, NOT_EQUAL = 0, 1
-INTERVAL, MAP = 0x4, 0x8
+_MAP, _OBJECTS = 0x8, 0x40
 """Flags of a set."""
 IPADDR, IP6ADDR, PROTOCOL, SERVICE, IFNAME = 7, 8, 12, 13, 41
 """The types of a set's fields, by the numbers that nft(8) shows them by."""
@@ -40,6 +40,7 @@ _LENGTHS = {IPADDR: 4, IP6ADDR: 16, PROTOCOL: 1, SERVICE: 2, IFNAME: 16}
 REGISTER = 8
 """The first of the registers of four bytes."""
 _VERDICT_REGISTER = 0
+_LIMIT, _BYTES, _OVER = 4, 1, 1
 _HOST_ORDER = bytes((0, 4)) + struct.pack("=I", 1)
 """User data of a set, for nft(8): its keys are in the machine's byte order, as interface names are."""
 
@@ -50,22 +51,20 @@ def run(sock: Socket, requests: Iterable[Request]) -> None:
     sock.batch(requests, (_BEGIN, head), (_END, head))
 
 
-def add_table(name: str) -> Request:
+def add_table(table: str) -> Request:
     """Return the request for a new table. It fails with EEXIST if there is one."""
-    body = netlink.text(1, name)
-    return _request(f"nft create table inet {name}", _NEWTABLE, netlink.CREATE | netlink.EXCL, body)
+    return _request("create table", table, "", _NEWTABLE, netlink.CREATE | netlink.EXCL)
 
 
-def delete_table(name: str) -> Request:
+def delete_table(table: str) -> Request:
     """Return the request that removes a table with all that is in it. It fails with ENOENT if there is none."""
-    return _request(f"nft delete table inet {name}", _DELTABLE, 0, netlink.text(1, name))
+    return _request("delete table", table, "", _DELTABLE, 0)
 
 
-def has_table(sock: Socket, name: str) -> bool:
+def has_table(sock: Socket, table: str) -> bool:
     """Return whether the table exists."""
-    text, kind, flags, body = _request(f"nft list table inet {name}", _GETTABLE, 0, netlink.text(1, name))
     try:
-        sock.request(text, kind, flags, body)
+        sock.request(*_request("list table", table, "", _GETTABLE, 0))
     except FileNotFoundError:
         return False
     return True
@@ -73,57 +72,75 @@ def has_table(sock: Socket, name: str) -> bool:
 
 def add_chain(table: str, name: str, type: str, hook: int, priority: int) -> Request:
     """Return the request for a base chain: `type` filter or nat, at a hook (NF_INET_*), with policy accept."""
-    body = netlink.text(1, table) + netlink.text(3, name)
+    body = netlink.text(3, name)
     body += netlink.nest(4, _number(1, hook), netlink.attribute(2, struct.pack(">i", priority)))
     body += netlink.text(7, type)
-    text = f"nft add chain inet {table} {name} {{ type {type} hook {hook} priority {priority}; }}"
-    return _request(text, _NEWCHAIN, netlink.CREATE, body)
+    text = f"{name} {{ type {type} hook {hook} priority {priority}; }}"
+    return _request("add chain", table, text, _NEWCHAIN, netlink.CREATE, body)
 
 
 def add_rule(table: str, chain: str, text: str, *expressions: bytes) -> Request:
     """Return the request for a rule at the end of a chain. `text` is the rule in words of nft(8)."""
-    body = netlink.text(1, table) + netlink.text(2, chain)
-    body += netlink.nest(4, *(netlink.nest(1, expression) for expression in expressions))
-    return _request(f"nft add rule inet {table} {chain} {text}", _NEWRULE, netlink.CREATE | netlink.APPEND, body)
+    flags = netlink.CREATE | netlink.APPEND
+    return _request("add rule", table, f"{chain} {text}", _NEWRULE, flags, _rule(chain, expressions))
+
+
+def insert_rule(table: str, chain: str, text: str, *expressions: bytes) -> Request:
+    """Return the request for a rule at the head of a chain."""
+    return _request("insert rule", table, f"{chain} {text}", _NEWRULE, netlink.CREATE, _rule(chain, expressions))
 
 
 def add_set(table: str, name: str, number: int, key: tuple[int, ...], data: tuple[int, ...] = ()) -> Request:
     """Return the request for a set of such keys, or with `data` for a map. `number` is unique in its batch."""
-    body = netlink.text(1, table) + netlink.text(2, name) + _number(10, number)
-    body += _number(3, MAP if data else 0) + _number(4, _type(key)) + _number(5, _length(key))
+    body = netlink.text(2, name) + _number(10, number)
+    body += _number(3, _MAP if data else 0) + _number(4, _type(key)) + _number(5, _length(key))
     if data:
         body += _number(6, _type(data)) + _number(7, _length(data))
     if IFNAME in key:
         body += netlink.attribute(13, _HOST_ORDER)
-    kind = (
-        f"map {name} {{ type {_shown(key)} : {_shown(data)}; }}"
-        if data
-        else f"set {name} {{ type {_shown(key)}; }}"
-    )
-    return _request(f"nft add {kind}", _NEWSET, netlink.CREATE, body)
+    shown = f"{name} {{ type {_shown(key)}{f' : {_shown(data)}' if data else ''}; }}"
+    return _request("add map" if data else "add set", table, shown, _NEWSET, netlink.CREATE, body)
 
 
-def add_element(table: str, set: str, text: str, key: bytes, data: bytes = b"") -> Request:
+def add_limit(table: str, name: str, rate: int) -> Request:
+    """Return the request for a limit in bytes per second, to which a map can lead: it matches what exceeds it."""
+    content = netlink.attribute(1, struct.pack(">Q", rate)) + netlink.attribute(2, struct.pack(">Q", 1))
+    content += _number(4, _BYTES) + _number(5, _OVER)
+    body = netlink.text(2, name) + _number(3, _LIMIT) + netlink.nest(4, content)
+    text = f"{name} {{ rate over {rate} bytes/second; }}"
+    return _request("add limit", table, text, _NEWOBJ, netlink.CREATE | netlink.EXCL, body)
+
+
+def delete_limit(table: str, name: str) -> Request:
+    """Return the request that removes a limit. It fails with ENOENT if there is none, EBUSY if it is in use."""
+    return _request("delete limit", table, name, _DELOBJ, 0, netlink.text(2, name) + _number(3, _LIMIT))
+
+
+def add_limit_map(table: str, name: str, number: int) -> Request:
+    """Return the request for a map of interface names to limits."""
+    body = netlink.text(2, name) + _number(10, number) + _number(3, _OBJECTS) + _number(15, _LIMIT)
+    body += _number(4, IFNAME) + _number(5, _LENGTHS[IFNAME]) + netlink.attribute(13, _HOST_ORDER)
+    return _request("add map", table, f"{name} {{ type ifname : limit; }}", _NEWSET, netlink.CREATE, body)
+
+
+def add_element(table: str, set: str, text: str, key: bytes, data: bytes = b"", *, object: str = "") -> Request:
     """Return the request for an element. It fails with EEXIST if the set has it, or the key has another value."""
     flags = netlink.CREATE | netlink.EXCL
-    return _request(
-        f"nft create element inet {table} {set} {{ {text} }}", _NEWSETELEM, flags, _element(table, set, key, data)
-    )
+    value = netlink.nest(2, netlink.attribute(1, data)) if data else b""
+    value += netlink.text(9, object) if object else b""
+    return _request("create element", table, f"{set} {{ {text} }}", _NEWSETELEM, flags, _element(set, key, value))
 
 
 def delete_element(table: str, set: str, text: str, key: bytes) -> Request:
     """Return the request that removes an element. It fails with ENOENT if there is none."""
-    return _request(
-        f"nft delete element inet {table} {set} {{ {text} }}", _DELSETELEM, 0, _element(table, set, key)
-    )
+    return _request("delete element", table, f"{set} {{ {text} }}", _DELSETELEM, 0, _element(set, key))
 
 
 def elements(sock: Socket, table: str, set: str) -> list[tuple[bytes, bytes]]:
     """List the elements of a set or map: key and value, each field with zero bytes up to a multiple of four."""
-    body = netlink.text(1, table) + netlink.text(2, set)
-    text, kind, flags, body = _request(f"nft list set inet {table} {set}", _GETSETELEM, netlink.DUMP, body)
     found = []
-    for _, answer in sock.request(text, kind, flags, body):
+    request = _request("list set", table, set, _GETSETELEM, netlink.DUMP, netlink.text(2, set))
+    for _, answer in sock.request(*request):
         listed = netlink.attributes(answer[4:]).get(3, b"")
         for _, element in netlink.each_attribute(listed):
             given = netlink.attributes(element)
@@ -192,6 +209,11 @@ def lookup(set: str, *, value: bool = False, inverted: bool = False) -> bytes:
     )
 
 
+def limit(map: str) -> bytes:
+    """Go on only if the register's value leads to a limit, and the packet exceeds it."""
+    return _expression("objref", _number(3, REGISTER), netlink.text(4, map))
+
+
 def verdict(code: int) -> bytes:
     """End with a verdict."""
     data = netlink.nest(2, netlink.nest(2, _number(1, code)))
@@ -210,19 +232,24 @@ def destination_nat(family: int, port_register: int) -> bytes:
     )
 
 
-def _request(text: str, kind: int, flags: int, body: bytes) -> Request:
-    return text, _SUBSYSTEM | kind, flags, struct.pack(">BBH", INET, 0, 0) + body
+def _request(verb: str, table: str, rest: str, kind: int, flags: int, body: bytes = b"") -> Request:
+    family, _, name = table.rpartition(" ")
+    family = family or "inet"
+    head = struct.pack(">BBH", FAMILIES[family], 0, 0) + netlink.text(1, name)
+    return f"nft {verb} {family} {name} {rest}".rstrip(), _SUBSYSTEM | kind, flags, head + body
 
 
 def _expression(name: str, *attributes: bytes) -> bytes:
     return netlink.text(1, name) + netlink.nest(2, *attributes)
 
 
-def _element(table: str, set: str, key: bytes, data: bytes = b"") -> bytes:
-    fields = [netlink.nest(1, netlink.attribute(1, key))]
-    if data:
-        fields.append(netlink.nest(2, netlink.attribute(1, data)))
-    return netlink.text(1, table) + netlink.text(2, set) + netlink.nest(3, netlink.nest(1, *fields))
+def _rule(chain: str, expressions: Iterable[bytes]) -> bytes:
+    return netlink.text(2, chain) + netlink.nest(4, *(netlink.nest(1, expression) for expression in expressions))
+
+
+def _element(set: str, key: bytes, more: bytes = b"") -> bytes:
+    field = netlink.nest(1, netlink.attribute(1, key))
+    return netlink.text(2, set) + netlink.nest(3, netlink.nest(1, field, more))
 
 
 def _number(kind: int, value: int) -> bytes:

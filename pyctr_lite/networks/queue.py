@@ -26,7 +26,7 @@ _KIND, _OPTIONS = 1, 2
 _PARAMETERS, _RATE64, _BURST = 1, 4, 6
 _MAX32 = (1 << 32) - 1
 
-_MIN_BURST, _MIN_LENGTH = 5 * 1514, 20 * 1514
+_ETHERNET_HEADER = 14
 
 
 class Queue:
@@ -38,7 +38,7 @@ class Queue:
         self.rate, self.limit = rate, limit
 
 
-def limit(sock: Socket, index: int, rate: int, burst: int = 0) -> None:
+def limit(sock: Socket, index: int, rate: int, burst: int = 0, mtu: int = 1500) -> None:
     """Let a link send at most `rate` bytes per second, headers of Ethernet included. Replaces another limit.
 
     `burst` bytes may leave at once after a pause. By default those of 4 ms: up to 128 Mbit/s, packets of 64 KiB
@@ -46,8 +46,9 @@ def limit(sock: Socket, index: int, rate: int, burst: int = 0) -> None:
     packets, because a packet larger than the burst that cannot be cut is dropped. Up to 100 ms of data wait in
     the queue, or 20 packets: twice what TCP sends before the first answer. More are dropped, and TCP slows down.
     """
-    burst = min(max(burst or rate // 250, _MIN_BURST), _MAX32)
-    length = min(burst + max(rate // 10, _MIN_LENGTH), _MAX32)
+    packet = mtu + _ETHERNET_HEADER
+    burst = min(max(burst or rate // 250, 5 * packet), _MAX32)
+    length = min(burst + max(rate // 10, 20 * packet), _MAX32)
     options = _QOPT.pack(0, _ETHERNET, 0, 0, 0, min(rate, _MAX32), *bytes(6), length, 0, 0)
     more = netlink.attribute(_RATE64, struct.pack("=Q", rate)) if rate > _MAX32 else b""
     nested = netlink.nest(_OPTIONS, netlink.attribute(_PARAMETERS, options), more, netlink.number(_BURST, burst))

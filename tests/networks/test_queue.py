@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pyctr_lite.networks import link, queue
+from pyctr_lite.networks import guard, link, queue
 from tests.networks.topology import Namespace, namespaces, veth
 
 MBIT = 125_000
@@ -75,6 +75,34 @@ def test_both_directions_have_their_rate_within_a_tenth(ends: tuple[Namespace, N
             queue.limit(sock, number(source, name), mbit * MBIT)
             measured = measure(source, target, address, there)
             assert measured == pytest.approx(mbit * MBIT, rel=0.1)
+
+
+def test_the_guard_limits_what_a_container_sends_without_a_queue(needs: Callable[[str], str]) -> None:
+    with namespaces(2) as (host, box), host.route() as sock, host.filter() as filter:
+        bridge = link.add_bridge(sock, "pc-one", "02:42:00:00:00:01")
+        link.add_address(sock, bridge, "10.0.0.1", 24)
+        link.add_veth(sock, "pv-1", bridge, box.pid, "eth0", "")
+        with box.route() as there:
+            end = link.index(there, "eth0")
+            link.add_address(there, end, "10.0.0.2", 24)
+            link.set_up(there, end)
+        guard.remove_all(filter)
+        assert guard.names(filter) == []
+        guard.add(filter, "pv-2", MBIT)
+        for rate in (10 * MBIT, 20 * MBIT):
+            guard.add(filter, "pv-1", rate)
+        measured = measure(box, host, "10.0.0.1", "pc-one")
+        assert 6 * MBIT < measured < 22 * MBIT, "TCP must find the rate, after a burst that the guard lets pass"
+        command = ["nsenter", "-t", str(host.pid), "-n", needs("nft"), "list", "table", *guard.TABLE.split()]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        for line in ("rate over 2500000 bytes/second", '"pv-1" : "pv-1"', "limit name iifname map @rates drop"):
+            assert line in shown
+        guard.remove(filter, "pv-1")
+        guard.remove(filter, "pv-1")
+        assert guard.names(filter) == ["pv-2"]
+        assert measure(box, host, "10.0.0.1", "pc-one") > 60 * MBIT
+        guard.remove_all(filter)
+        guard.remove_all(filter)
 
 
 def test_tc_shows_the_same_queue(ends: tuple[Namespace, Namespace], needs: Callable[[str], str]) -> None:
