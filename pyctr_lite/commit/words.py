@@ -1,4 +1,9 @@
-"""Words of a Dockerfile instruction: quotes, backslashes and `$VARIABLES` with Docker's rules."""
+"""Words of a Dockerfile instruction: quotes, escapes and `$VARIABLES` with BuildKit's rules.
+
+The grammar is a part of the shell's (POSIX.1-2017, Shell Command Language, 2.6.2): `$NAME`, `${NAME}`, with `-`,
+`+` and `?` (after a colon an empty value counts as unset), `#`, `##`, `%` and `%%` to remove a prefix or a suffix,
+and bash's `/` and `//` to replace.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,11 @@ import re
 from collections.abc import Mapping
 
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#]")
-_MODIFIER = re.compile(r"(:?[-+?])")
+_SPECIAL = "@*#?-$!0"
+"""The shell's special parameters, which are never set here."""
+_QUOTES = {"'": "single", '"': "double"}
 
 
 def split_words(text: str) -> list[str]:
@@ -35,81 +42,194 @@ def split_words(text: str) -> list[str]:
     return [*words, word] if word else words
 
 
-def expand(word: str, environment: Mapping[str, str]) -> str:
-    """Remove quotes and backslashes, and replace `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`.
+def expand(word: str, environment: Mapping[str, str], escape: str = "\\", *, quotes: bool = True) -> str:
+    """Remove quotes and escapes, and replace variables. Without `quotes` these are ordinary characters.
 
-    Nothing is replaced in single quotes. Raises InvalidArgument for an unclosed quote or brace.
+    Nothing is replaced in single quotes. Raises InvalidArgument for an unclosed quote or brace, a modifier that
+    does not exist, and a variable that `?` requires.
     """
-    out, quote, position = "", "", 0
-    while position < len(word):
-        character = word[position]
-        if quote == "'" and character != "'":
-            out += character
-        elif character == "\\":
-            out += _escaped(word[position + 1 : position + 2], quote)
-            position += 1
-        elif character == "$":
-            value, position = _variable(word, position, environment)
-            out += value
-            continue
-        elif character == quote:
-            quote = ""
-        elif not quote and character in "'\"":
-            quote = character
-        else:
-            out += character
-        position += 1
-    if quote:
-        raise InvalidArgument(
-            f"unexpected end of statement while looking for matching {_QUOTES[quote]}-quote: {word}"
+    return "".join(text for text, _ in _Lexer(word, environment, escape, quotes).pieces())
+
+
+def expand_words(text: str, environment: Mapping[str, str], escape: str = "\\") -> list[str]:
+    """Expand a text and split it at the spaces outside quotes, also at those in values of variables."""
+    words: list[str] = []
+    word, started = "", False
+    for piece, splits in _Lexer(text, environment, escape, True).pieces():
+        for character in piece if splits else (piece,):
+            if splits and character.isspace():
+                if word:
+                    words.append(word)
+                word, started = "", False
+            else:
+                word, started = word + character, True
+    return [*words, word] if started and word else words
+
+
+class _Lexer:
+    """The characters of a text that are not yet read; each method reads what its name says."""
+
+    def __init__(self, text: str, environment: Mapping[str, str], escape: str, quotes: bool) -> None:
+        self._text, self._environment, self._escape = text, environment, escape
+        self._specials = {"$": self._variable}
+        if quotes:
+            self._specials |= {"'": self._single_quoted, '"': self._double_quoted}
+        self._position = 0
+
+    def pieces(self, end: str = "", raw: bool = False) -> list[tuple[str, bool]]:
+        """Read to the character `end` ("": to the end). Return each piece, and whether spaces split it.
+
+        With `raw` the escapes stay in the text: a pattern gives them their meaning.
+        """
+        found: list[tuple[str, bool]] = []
+        while character := self._peek():
+            if character == end:
+                self._position += 1
+                return found
+            if character in self._specials:
+                found.append((self._specials[character](), character == "$"))
+                continue
+            self._position += 1
+            if character != self._escape:
+                found.append((character, True))
+                continue
+            escaped = self._next()
+            found.append(((character if raw else "") + escaped, False))
+        if end:
+            raise self._error(f"syntax error: missing '{end}'")
+        return found
+
+    def _peek(self) -> str:
+        return self._text[self._position : self._position + 1]
+
+    def _next(self) -> str:
+        character = self._peek()
+        self._position += len(character)
+        return character
+
+    def _error(self, why: str) -> InvalidArgument:
+        return InvalidArgument(f"failed to process {self._text!r}: {why}")
+
+    def _unclosed(self, quote: str) -> InvalidArgument:
+        kind = _QUOTES[quote]
+        return InvalidArgument(
+            f"unexpected end of statement while looking for matching {kind}-quote: {self._text}"
         )
-    return out
+
+    def _single_quoted(self) -> str:
+        end = self._text.find("'", self._position + 1)
+        if end < 0:
+            raise self._unclosed("'")
+        quoted, self._position = self._text[self._position + 1 : end], end + 1
+        return quoted
+
+    def _double_quoted(self) -> str:
+        """Read to the closing quote: the escape only concerns a quote, a dollar sign and itself."""
+        self._position += 1
+        quoted = ""
+        while character := self._peek():
+            if character == "$":
+                quoted += self._variable()
+                continue
+            self._position += 1
+            if character == '"':
+                return quoted
+            if character == self._escape:
+                following = self._peek()
+                if not following:
+                    break
+                if following in ('"', "$", self._escape):
+                    character = self._next()
+            quoted += character
+        raise self._unclosed('"')
+
+    def _variable(self) -> str:
+        self._position += 1
+        if self._peek() != "{":
+            name = self._name()
+            return self._environment.get(name, "") if name else "$"
+        self._position += 1
+        if not self._peek():
+            raise self._error("syntax error: missing '}'")
+        if self._peek() in "{}:":
+            raise self._error("syntax error: bad substitution")
+        name, modifier = self._name(), self._next()
+        if modifier == "}":
+            return self._environment.get(name, "")
+        if not modifier:
+            raise self._error("syntax error: missing '}'")
+        if modifier == "/":
+            return self._replaced(name)
+        if modifier == ":":
+            modifier += self._next()
+        if modifier[-1:] not in ("-", "+", "?", "#", "%"):
+            raise self._error(f"unsupported modifier ({modifier}) in substitution")
+        word = self._join("}", raw=modifier[-1] in "#%")
+        value = self._environment.get(name)
+        if modifier[-1] in "#%":
+            return _trimmed(value or "", modifier[-1], word)
+        given = value is not None and not (value == "" and len(modifier) == 2)
+        if modifier[-1] == "+":
+            return word if given else ""
+        if modifier[-1] == "?" and not given:
+            state = "unset" if value is None else "empty"
+            raise self._error(f"{name}: {word or f'is not allowed to be {state}'}")
+        return (value or "") if given else word
+
+    def _replaced(self, name: str) -> str:
+        """Read `PATTERN/REPLACEMENT}` and return the variable with the first match replaced, after `//` each."""
+        count = 1
+        if self._peek() == "/":
+            self._position, count = self._position + 1, 0
+        pattern = _regex(self._join("/", raw=True))
+        replacement = self._join("}", raw=True)
+        return re.sub(pattern, lambda _: replacement, self._environment.get(name, ""), count=count)
+
+    def _join(self, end: str, raw: bool) -> str:
+        return "".join(text for text, _ in self.pieces(end, raw))
+
+    def _name(self) -> str:
+        """Read a name: letters, digits and `_`; or digits alone, or one special parameter."""
+        start = self._position
+        first = self._peek()
+        if first and first in _SPECIAL and first != "0":
+            self._position += 1
+            return first
+        is_number = number.is_digits(first)
+        allowed = number.is_digits if is_number else lambda character: character.isalnum() or character == "_"
+        while self._peek() and allowed(self._peek()):
+            self._position += 1
+        return self._text[start : self._position]
 
 
-_QUOTES = {"'": "single", '"': "double"}
+def _trimmed(value: str, kind: str, pattern: str) -> str:
+    """Remove the prefix (`#`) or suffix (`%`) that matches, the longest if `pattern` begins with `kind`."""
+    longest = pattern.startswith(kind)
+    matcher = re.compile(_regex(pattern.removeprefix(kind)), re.DOTALL)
+    ends = range(len(value) + 1)
+    if kind == "#":
+        found = [end for end in ends if matcher.fullmatch(value, 0, end)]
+        return value[(found[-1] if longest else found[0]) :] if found else value
+    found = [start for start in ends if matcher.fullmatch(value, start)]
+    return value[: found[0] if longest else found[-1]] if found else value
 
 
-def _escaped(character: str, quote: str) -> str:
-    """Return the meaning of a backslash and a character: in double quotes it only escapes `"`, `$` and `\\`."""
-    return character if not quote or character in ('"', "$", "\\") else "\\" + character
-
-
-def _variable(word: str, start: int, environment: Mapping[str, str]) -> tuple[str, int]:
-    """Return the value of the variable at the `$` in `word`, and the position after it."""
-    braced = word.startswith("{", start + 1)
-    name = _NAME.match(word, start + 1 + braced)
-    if name is None:
-        if braced:
-            raise InvalidArgument(f"syntax error: bad substitution in {word!r}")
-        return "$", start + 1
-    value = environment.get(name.group())
-    if not braced:
-        return value or "", name.end()
-    end = _closing_brace(word, name.end())
-    modifier = _MODIFIER.match(word, name.end(), end)
-    if modifier is None:
-        if name.end() != end:
-            raise InvalidArgument(f"unsupported modifier ({word[name.end() : end]}) in substitution")
-        return value or "", end + 1
-    other = expand(word[modifier.end() : end], environment)
-    given = value is not None and (value != "" or ":" not in modifier.group())
-    if modifier.group().endswith("+"):
-        return other if given else "", end + 1
-    if modifier.group().endswith("?") and not given:
-        raise InvalidArgument(f"{name.group()}: {other or 'not allowed to be unset'}")
-    return (value or "") if given else other, end + 1
-
-
-def _closing_brace(word: str, position: int) -> int:
-    depth = 1
-    while position < len(word):
-        if word[position] == "\\":
-            position += 1
-        elif word[position] == "}":
-            depth -= 1
-            if not depth:
-                return position
-        elif word.startswith("${", position):
-            depth += 1
+def _regex(pattern: str) -> str:
+    """Return a shell pattern with `*` and `?`, but without brackets, as a regular expression."""
+    parts, position = [], 0
+    while position < len(pattern):
+        character = pattern[position]
         position += 1
-    raise InvalidArgument(f"syntax error: missing '}}' in {word!r}")
+        if character == "*":
+            parts.append(".*")
+        elif character == "?":
+            parts.append(".")
+        elif character == "\\":
+            escaped = pattern[position : position + 1]
+            position += 1
+            if not escaped or escaped not in "*?\\}/":
+                raise InvalidArgument(f"invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")
+            parts.append(re.escape(escaped))
+        else:
+            parts.append(re.escape(character))
+    return "".join(parts)

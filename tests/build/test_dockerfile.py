@@ -1,0 +1,124 @@
+"""Dockerfiles: instructions, stages, and the lines of errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pyctr_lite.build import dockerfile
+from pyctr_lite.build.syntax import DockerfileError
+
+STAGES = """# a comment
+ARG BASE=busybox
+FROM $BASE AS Build
+RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t echo a \\
+    # a comment inside
+    && echo b
+COPY --from=0 --chown=1:2 ["a b", "/c/"]
+
+FROM build
+CMD ["sh", "-c", "ls"]
+"""
+
+
+def test_stages_have_names_numbers_and_instructions() -> None:
+    parsed = dockerfile.parse(STAGES)
+    first, second = parsed.stages
+    assert (first.name, first.base, second.name, second.base) == ("build", "$BASE", "", "build")
+    assert [it.name for it in first.instructions] == ["RUN", "COPY"]
+    assert [it.args for it in parsed.arguments] == [["BASE=busybox"]]
+    run, copy = first.instructions
+    assert run.flags == {"mount": ["type=cache,target=/c", "type=tmpfs,target=/t"]}
+    assert (run.first, run.last, run.json) == (4, 6, False)
+    assert (copy.flag("from"), copy.flag("chown"), copy.args) == ("0", "1:2", ["a b", "/c/"])
+
+
+def test_a_stage_is_found_by_name_or_number_among_the_earlier_ones() -> None:
+    parsed = dockerfile.parse(STAGES)
+    assert parsed.find("BUILD", 1) is parsed.stages[0] is parsed.find("0", 1)
+    assert parsed.find("build", 0) is None
+    assert parsed.find("1", 1) is None
+    assert parsed.target("") is parsed.stages[1]
+    with pytest.raises(DockerfileError, match="could not be found") as caught:
+        parsed.target("buid")
+    assert caught.value.hint == "did you mean build?"
+
+
+def test_heredocs_know_whether_variables_count_in_them() -> None:
+    text = "FROM scratch\nCOPY <<one <<-'two' /d/\n$x\none\n\ty\n\ttwo\nRUN <<EOF cat\nz\nEOF\n"
+    copy, run = dockerfile.parse(text).stages[0].instructions
+    assert [(it.name, it.content, it.expand) for it in copy.heredocs] == [
+        ("one", "$x\n", True),
+        ("two", "y\n", False),
+    ]
+    assert (run.heredocs[0].content, run.first, run.last) == ("z\n", 7, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("", "file with no instructions", 0),
+        ("# only\n", "file with no instructions", 0),
+        ("FROM a\nRUM b\n", "unknown instruction: RUM", 2),
+        ("RUN a\n", "no build stage in current context", 1),
+        ("ARG A\n", "dockerfile contains no stages to build", 0),
+        ("FROM a b\n", "FROM requires either one or three arguments", 1),
+        ("FROM a AS 1x\n", "invalid name for build stage", 1),
+        ("FROM a\nCOPY x\n", "COPY requires at least two arguments", 2),
+        ("FROM a\nCOPY x y z\n", "the destination must be a directory and end with a /", 2),
+        ("FROM a\nCOPY --form=b x y\n", "unknown flag: --form", 2),
+        ("FROM a\nCMD --x y\n", "unknown flag: --x", 2),
+        ("FROM a\nCOPY --chown=1 --chown=2 x y\n", "duplicate flag specified: chown", 2),
+        ("FROM a\nCOPY --chown x y\n", "missing a value on flag: chown", 2),
+        ("FROM a\nCOPY --link=maybe x y\n", "expecting boolean value for flag link", 2),
+        ("FROM a\n\nSHELL sh\n", "SHELL requires the arguments to be in JSON form", 3),
+        ("FROM a\nENV A=1 B\n", "can't find = in", 2),
+        ("FROM a\nUSER\n", "USER requires exactly one argument", 2),
+        ("FROM a\nRUN\n", "RUN requires a command", 2),
+        ("FROM a\nEXPOSE\n", "EXPOSE requires at least one argument", 2),
+        ("FROM a\nRUN <<EOF\nx\n", "unterminated heredoc", 2),
+    ],
+)
+def test_an_error_names_its_line(text: str, message: str, line: int) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        dockerfile.parse(text)
+    assert message in caught.value.message
+    assert caught.value.first == line
+
+
+def test_an_unknown_word_gets_a_suggestion() -> None:
+    for text, hint in (
+        ("FROM a\nCOYP b c", "did you mean COPY?"),
+        ("FROM a\nADD --chwon=1 b c", "did you mean --chown?"),
+    ):
+        with pytest.raises(DockerfileError) as caught:
+            dockerfile.parse(text)
+        assert caught.value.hint == hint
+
+
+def test_an_excerpt_marks_the_lines_of_the_error() -> None:
+    excerpt = dockerfile.parse("FROM a\nRUN x \\\n  y\nUSER b\nUSER c\n# end").excerpt(2, 3)
+    assert excerpt.splitlines()[1:-1] == [
+        "   1 |     FROM a",
+        "   2 | >>> RUN x \\",
+        "   3 | >>>   y",
+        "   4 |     USER b",
+        "   5 |     USER c",
+    ]
+
+
+def test_a_trigger_is_one_instruction_that_is_allowed() -> None:
+    assert dockerfile.parse_trigger("RUN make").args == ["make"]
+    for text in ("FROM x", "ONBUILD RUN x", "RUN a\nRUN b"):
+        with pytest.raises(DockerfileError):
+            dockerfile.parse_trigger(text)
+
+
+def test_the_parser_starts_no_thread() -> None:
+    """A process that builds forks containers."""
+    program = (
+        "import os, pyctr_lite.build.dockerfile as d; d.parse('FROM a'); print(len(os.listdir('/proc/self/task')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "1\n"
