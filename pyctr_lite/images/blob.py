@@ -39,6 +39,10 @@ class BlobWriter:
             self._fd = -1
             self.digest = f"sha256:{self._hash.hexdigest()}"
 
+    def open(self) -> BinaryIO:
+        """Open the complete file for reading."""
+        return open(self.path, "rb", buffering=0)
+
     def __enter__(self) -> BlobWriter:
         return self
 

@@ -27,8 +27,15 @@ def has_name(descriptor: dict[str, Any], wanted: references.Reference) -> bool:
     """Return whether a reference names a descriptor, by tag or by digest."""
     known = references_of(descriptor)
     if wanted.digest:
-        return descriptor["digest"] == wanted.digest and wanted.repository() in [it.repository() for it in known]
+        digests = descriptor["digest"], pulled_digest(descriptor)
+        return wanted.digest in digests and wanted.repository() in [it.repository() for it in known]
     return wanted in known
+
+
+def pulled_digest(descriptor: dict[str, Any]) -> str:
+    """Return the digest of the index through which an image was pulled, "" if there was none."""
+    digest: str = (descriptor.get("annotations") or {}).get(images.PULLED) or ""
+    return digest if references.is_digest(digest) else ""
 
 
 def is_hex(text: str) -> bool:

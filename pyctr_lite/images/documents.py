@@ -151,7 +151,7 @@ DOCKER_MANIFEST = List(
 
 LAYOUT = Object({"imageLayoutVersion": _TEXT}, required=("imageLayoutVersion",))
 
-_MANIFESTS = (
+MANIFESTS = (
     images.MANIFEST,
     images.INDEX,
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -191,7 +191,7 @@ def is_image(manifest: dict[str, Any]) -> bool:
 def leads_to_image(descriptor: dict[str, Any]) -> bool:
     """Return whether a descriptor may lead to an image: a manifest or index, not for the platform "unknown"."""
     platform = descriptor.get("platform") or {}
-    return descriptor["mediaType"] in _MANIFESTS and platform.get("os") != "unknown"
+    return descriptor["mediaType"] in MANIFESTS and platform.get("os") != "unknown"
 
 
 def media_type(manifest: dict[str, Any]) -> str:

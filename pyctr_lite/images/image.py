@@ -17,6 +17,8 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 REF_NAME = "org.opencontainers.image.ref.name"
+PULLED = "io.pyctr_lite.pulled"
+"""The annotation of a descriptor pulled through an index: the digest of the index, which is a blob too."""
 
 
 class Layer:
@@ -54,9 +56,10 @@ class Image:
 
     @property
     def names(self) -> Names:
-        """The familiar names ("busybox:latest"), each with its manifest's digest; empty for a dangling image.
+        """The familiar names ("busybox:latest"), each with its digest in a registry; empty for a dangling image.
 
-        Read lazily, since that reads every image of the store.
+        That is the digest of the manifest, or of the index through which it was pulled. An image pulled by digest
+        has a name such as "busybox@sha256:…". Read lazily, since that reads every image of the store.
         """
         if not isinstance(self._names, dict):
             self._names = self._names()
@@ -64,8 +67,13 @@ class Image:
 
     @property
     def references(self) -> list[str]:
-        """The familiar names."""
-        return list(self.names)
+        """The familiar names that have a tag."""
+        return [name for name in self.names if "@" not in name]
+
+    @property
+    def repo_digests(self) -> list[str]:
+        """The names by digest, without duplicates: "busybox@sha256:…"."""
+        return list(dict.fromkeys(f"{repository_of(name)}@{digest}" for name, digest in self.names.items()))
 
     @property
     def chain_ids(self) -> list[str]:
@@ -74,6 +82,12 @@ class Image:
 
     def __repr__(self) -> str:
         return f"Image({self.id}, {self.references})"
+
+
+def repository_of(name: str) -> str:
+    """Return a familiar name without its tag or digest. A colon before the last slash belongs to a port."""
+    path, slash, last = name.partition("@")[0].rpartition("/")
+    return path + slash + last.partition(":")[0]
 
 
 def chain_ids(diff_ids: list[str]) -> list[str]:

@@ -36,7 +36,7 @@ def import_rootfs(
     shown = source if isinstance(source, str) else "-"
     config: dict[str, Any] = {
         "created": configs.created_now(),
-        **parse_platform(platform),
+        **platforms.parse(platform or "linux"),
         "config": configs.apply_changes({}, parsed),
         "history": [{"created": configs.created_now(), "comment": message or f"Imported from {shown}"}],
     }
@@ -60,14 +60,3 @@ def add_root_filesystem(
         config["rootfs"] = {"type": "layers", "diff_ids": [written.digest]}
         new = NewLayer(written, written.digest, directory=target)
         return writer.add_image(store, config, [new], references)
-
-
-def parse_platform(text: str | None) -> dict[str, str]:
-    """Return the config keys of `os[/architecture[/variant]]`; by default the host's platform."""
-    parts = (text or f"linux/{platforms.architecture()}").split("/")
-    if not all(parts) or len(parts) > 3 or not all(part.replace("_", "").isalnum() for part in parts):
-        raise InvalidArgument(
-            f"invalid platform: {text!r}", "use os[/architecture[/variant]], such as linux/amd64"
-        )
-    values = {"os": parts[0], "architecture": parts[1] if len(parts) > 1 else platforms.architecture()}
-    return {**values, "variant": parts[2]} if len(parts) > 2 else values

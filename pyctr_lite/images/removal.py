@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound, PyctrError
-from pyctr_lite.images import broken, reference, shape, staging, writer
+from pyctr_lite.images import broken, partial, reference, shape, staging, writer
+from pyctr_lite.images import descriptors as descriptors_
 from pyctr_lite.images import image as images
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def remove(
             return _remove_broken(store, name, error, force, in_use)
         users = list(in_use(image)) if in_use else []
         by_name = _name_in(image, name)
-        if by_name and len(image.references) > 1:
+        if by_name and len(image.names) > 1:
             return _untag(store, [by_name])
         _check(image, by_name, users, list(running(image)) if running else [], force)
-        removed = _untag(store, image.references)
+        removed = _untag(store, image.names)
         return removed if users else removed + _delete(store, image)
 
 
@@ -63,7 +64,7 @@ def prune(
 ) -> tuple[Removed, int]:
     """Remove dangling images, with `all` every image that no container uses; `chosen` selects among them.
 
-    Returns the removed names and IDs, and the freed bytes of blobs.
+    Returns the removed names and IDs, and the freed bytes of blobs and of partial downloads.
     """
     removed: Removed = []
     with writer.locked(store):
@@ -72,12 +73,13 @@ def prune(
         kept = [each for each in store.descriptors() if writer.name_of(each) or each not in unreadable]
         writer.write_index(store, _without_duplicates(store, kept))
         for image in store.list():
-            if not (all or not image.references) or (chosen and not chosen(image)):
+            if not (all or not image.names) or (chosen and not chosen(image)):
                 continue
             if not (in_use and in_use(image)):
-                removed += _untag(store, image.references) + _delete(store, image)
+                removed += _untag(store, image.names) + _delete(store, image)
         _remove_orphans(store)
-        return removed, before - _blob_bytes(store)
+        freed = partial.prune(store.root, _ORPHANS_AGE)
+        return removed, freed + before - _blob_bytes(store)
 
 
 def _name_in(image: Image, name: str) -> str:
@@ -86,7 +88,7 @@ def _name_in(image: Image, name: str) -> str:
         familiar = reference.parse(name).familiar()
     except InvalidArgument:
         return ""
-    return familiar if familiar in image.references else ""
+    return familiar if familiar in image.names else ""
 
 
 def _check(image: Image, by_name: str, users: list[str], running: list[str], force: bool) -> None:
@@ -99,17 +101,17 @@ def _check(image: Image, by_name: str, users: list[str], running: list[str], for
                 "remove the container first, or use --force to remove only the name",
             )
         return
-    if users and (running or not force or not image.references):
-        forced = "cannot be forced" if running or not image.references else "must be forced"
+    if users and (running or not force or not image.names):
+        forced = "cannot be forced" if running or not image.names else "must be forced"
         user = f"running container {running[0][:12]}" if running else f"stopped container {users[0][:12]}"
         raise Conflict(
             f"conflict: unable to delete {short} ({forced}) - image is being used by {user}",
             "remove the container first",
         )
-    if not force and len({name.rpartition(":")[0] for name in image.references}) > 1:
+    if not force and len({images.repository_of(name) for name in image.names}) > 1:
         raise Conflict(
             f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories",
-            f"remove its names one by one ({', '.join(image.references)}), or use --force",
+            f"remove its names one by one ({', '.join(image.names)}), or use --force",
         )
 
 
@@ -163,7 +165,8 @@ def _remove_unneeded(
 
     Returns those of `chains` that were removed, the top first.
     """
-    gone = [each for each in before if all(each["digest"] != other["digest"] for other in kept)]
+    known = {(each["digest"], descriptors_.pulled_digest(each)) for each in kept}
+    gone = [each for each in before if (each["digest"], descriptors_.pulled_digest(each)) not in known]
     if not gone:
         return []
     blobs_before, chains_before = _needs(store, gone)
@@ -183,7 +186,10 @@ def _needs(store: ImageStore, descriptors: Iterable[dict[str, Any]]) -> tuple[se
     """
     blobs: set[str] = set()
     chains: set[str] = set()
-    waiting = [descriptor["digest"] for descriptor in descriptors]
+    waiting: list[str] = []
+    for descriptor in descriptors:
+        waiting.append(descriptor["digest"])
+        blobs |= {descriptors_.pulled_digest(descriptor)} - {""}  # an index: most of its manifests are not here
     while waiting:
         digest = waiting.pop()
         if digest in blobs or not reference.is_digest(digest):

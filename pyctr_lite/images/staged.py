@@ -8,7 +8,7 @@ before anything is added to the store.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
@@ -18,7 +18,7 @@ from pyctr_lite.images.staging import NewLayer
 
 if TYPE_CHECKING:
     from pyctr_lite.images.contents import Contents
-    from pyctr_lite.images.staging import Staging
+    from pyctr_lite.images.staging import LayerFile, Staging
     from pyctr_lite.images.store import ImageStore
 
 _MAX_DEPTH = 4
@@ -34,14 +34,17 @@ class StagedImage:
 
 
 class LayerUnpacker:
-    """Unpacks an archive's layers into the staging directory, each chain id once, and verifies every blob."""
+    """Unpacks new layers into the staging directory, each chain id once, and verifies every blob.
 
-    def __init__(self, store: ImageStore, stage: Staging) -> None:
+    `verified` are pairs of a blob's digest and its diff_id that are known to be right.
+    """
+
+    def __init__(self, store: ImageStore, stage: Staging, verified: Iterable[tuple[str, str]] = ()) -> None:
         self._store, self._stage = store, stage
         self._directories: dict[str, str] = {}
-        self._verified: set[tuple[str, str]] = set()
+        self._verified = set(verified)
 
-    def layers(self, files: list[blob.BlobWriter], config: dict[str, Any]) -> list[NewLayer]:
+    def layers(self, files: Sequence[LayerFile], config: dict[str, Any]) -> list[NewLayer]:
         """Unpack the layers of an image, check each against its diff_id, and return them."""
         while True:
             try:
@@ -49,7 +52,7 @@ class LayerUnpacker:
             except _LayerRemoved:
                 pass  # try again: the removed layer is unpacked from this archive now
 
-    def _layers(self, files: list[blob.BlobWriter], config: dict[str, Any]) -> list[NewLayer]:
+    def _layers(self, files: Sequence[LayerFile], config: dict[str, Any]) -> list[NewLayer]:
         diff_ids = config["rootfs"].get("diff_ids") or []
         if len(diff_ids) != len(files):
             raise BrokenArchive(f"broken image archive: {len(files)} layers, but {len(diff_ids)} diff_ids")
@@ -62,17 +65,17 @@ class LayerUnpacker:
                 self._directories[chain] = directory
             self._verify(file, diff_id)
             lowers[directory] = _inode(directory)
-            with open(file.path, "rb", buffering=0) as stream:
+            with file.open() as stream:
                 kind = compression.detect(stream.read(6))
             media_type = images.LAYER + compression.MEDIA_TYPE_SUFFIX.get(kind, f"+{kind}")
             new.append(NewLayer(file, diff_id, media_type, self._directories.get(chain)))
         return new
 
-    def _unpack(self, file: blob.BlobWriter, diff_id: str, lowers: dict[str, int]) -> str:
+    def _unpack(self, file: LayerFile, diff_id: str, lowers: dict[str, int]) -> str:
         """Unpack a layer upon `lowers` (path: inode). Raises _LayerRemoved if one was removed meanwhile."""
         target = self._stage.new_path()
         try:
-            with open(file.path, "rb", buffering=0) as stream:
+            with file.open() as stream:
                 found = unpack.unpack(stream, target, list(lowers))
         except PyctrError as error:
             _check_present(lowers)
@@ -81,17 +84,17 @@ class LayerUnpacker:
         self._check(file, diff_id, found)
         return target
 
-    def _verify(self, file: blob.BlobWriter, diff_id: str) -> None:
+    def _verify(self, file: LayerFile, diff_id: str) -> None:
         """Check a blob whose layer is unpacked already, from another blob: it will be stored and used, too."""
         if (file.digest, diff_id) in self._verified:
             return
-        with open(file.path, "rb", buffering=0) as stream, compression.open_decompressed(stream) as plain:
+        with file.open() as stream, compression.open_decompressed(stream) as plain:
             reader = blob.HashingReader(plain)
             reader.drain()
         self._check(file, diff_id, reader.digest)
 
-    def _check(self, file: blob.BlobWriter, diff_id: str, found: str) -> None:
-        blob.check(diff_id, found or file.digest, "a layer")
+    def _check(self, file: LayerFile, diff_id: str, found: str) -> None:
+        blob.check(diff_id, found or file.digest, f"unpacked layer {file.digest}")
         self._verified.add((file.digest, diff_id))
 
 

@@ -12,23 +12,37 @@ import errno
 import fcntl
 import os
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pyctr_lite import linux
 from pyctr_lite.images import blob, image
 from pyctr_lite.rootfs import walk
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager as ContextManager
+
     from pyctr_lite.images.store import ImageStore
+    from pyctr_lite.rootfs.tar import Readable
 
 _ASIDE = ".removing"
+
+
+class LayerFile(Protocol):
+    """The file of a layer's blob at `path`, with its digest and size in bytes."""
+
+    path: str
+    digest: str
+    size: int
+
+    def open(self) -> ContextManager[Readable]:
+        """Open the blob for reading."""
 
 
 class NewLayer:
     """A staged layer: the blob, and the directory of its unpacked files (None: it is unpacked at first use)."""
 
     def __init__(
-        self, written: blob.BlobWriter, diff_id: str, media_type: str = image.LAYER, directory: str | None = None
+        self, written: LayerFile, diff_id: str, media_type: str = image.LAYER, directory: str | None = None
     ) -> None:
         self.path, self.digest, self.size = written.path, written.digest, written.size
         self.diff_id, self.media_type, self.directory = diff_id, media_type, directory

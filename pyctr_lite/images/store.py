@@ -113,7 +113,7 @@ class ImageStore:
                 continue
             by_id[identity] = image
             for reference in descriptors.references_of(descriptor):
-                image.names.setdefault(reference.familiar(), digest)
+                image.names.setdefault(reference.familiar(), descriptors.pulled_digest(descriptor) or digest)
         return list(by_id.values()), broken
 
     def layer_directories(self, image: Image) -> Strings:

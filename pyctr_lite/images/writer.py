@@ -25,21 +25,23 @@ if TYPE_CHECKING:
     from pyctr_lite.images.store import ImageStore
 
 Descriptors = list[dict[str, Any]]
-_NAME_ANNOTATIONS = (images.REF_NAME, "io.containerd.image.name")
+_NAME_ANNOTATIONS = (images.REF_NAME, images.PULLED, "io.containerd.image.name")
 
 
 def add_image(
     store: ImageStore,
     config: dict[str, Any] | bytes,
     layers: Sequence[Layer | NewLayer],
-    references: Sequence[str] = (),
+    references: Sequence[str | reference.Reference] = (),
     manifest: bytes | None = None,
+    index: bytes | None = None,
 ) -> Image:
     """Add an image (see `ImageStore.add_image`). Config and manifest given as bytes are stored unchanged.
 
-    Both are checked against their shapes first, so that the store can read every image back.
+    Both are checked against their shapes first, so that the store can read every image back. `index` is the index
+    through which the image was pulled. A name that is given as a Reference may have a digest.
     """
-    names = [parse_name(name) for name in references]
+    names = [parse_name(name) if isinstance(name, str) else name for name in references]
     content = config if isinstance(config, bytes) else _encode(config)
     value = shape.read(documents.IMAGE, content, "image config")
     if (value["rootfs"].get("diff_ids") or []) != [layer.diff_id for layer in layers]:
@@ -51,13 +53,17 @@ def add_image(
         read = shape.read(documents.MANIFEST, manifest, "manifest")
         _check_manifest(read, config_descriptor["digest"], layers)
         descriptor = _write_blob(stage, manifest, documents.media_type(read))
+        documents_ = [config_descriptor, descriptor]
+        if index is not None:
+            documents_.append(_write_blob(stage, index, images.INDEX))
         with locked(store), contextlib.ExitStack() as undo:
             for layer in layers:
                 _install_layer_blob(store, layer, undo)
-            for blob_ in (config_descriptor, descriptor):
+            for blob_ in documents_:
                 _install_blob(blob_.pop("path"), store.blob_path(blob_["digest"]), undo)
             _install_directories(store, layers, undo)
-            write_index(store, name_image(store.descriptors(), descriptor, names))
+            pulled = documents_[2]["digest"] if index is not None else ""
+            write_index(store, name_image(store.descriptors(), descriptor, names, pulled))
             undo.pop_all()
             return store.get(config_descriptor["digest"])
 
@@ -121,9 +127,13 @@ def parse_name(text: str) -> reference.Reference:
 
 
 def name_image(
-    descriptors: Descriptors, descriptor: dict[str, Any], names: Sequence[reference.Reference]
+    descriptors: Descriptors, descriptor: dict[str, Any], names: Sequence[reference.Reference], pulled: str = ""
 ) -> Descriptors:
-    """Return the descriptors with an image added under its names. An image without a name left stays unnamed."""
+    """Return the descriptors with an image added under its names. An image without a name left stays unnamed.
+
+    `pulled` is the digest of the index through which the image was pulled.
+    """
+    more = {images.PULLED: pulled} if pulled else {}
     wanted = {name.familiar() for name in names}
     kept: Descriptors = []
     unnamed: Descriptors = []
@@ -134,7 +144,7 @@ def name_image(
         elif name or known["digest"] != descriptor["digest"] or not wanted:
             kept.append(known)
     for name in sorted(wanted):
-        kept.append({**descriptor, "annotations": {images.REF_NAME: name}})
+        kept.append({**descriptor, "annotations": {images.REF_NAME: name, **more}})
     for known in [*unnamed, without_name(descriptor)]:
         if all(known["digest"] != other["digest"] for other in kept):
             kept.append(known)

@@ -56,7 +56,7 @@ def images(context: Context) -> int:
     rows = []
     for image in found:
         names = chosen.names(image)
-        if not image.references and not chosen.patterns:
+        if not image.names and not chosen.patterns:
             names = [f"{_NONE}:{_NONE}"]
         rows += [_image_row(image, name, filters.created(image), flags.no_trunc) for name in names]
     listing.show(rows, flags.format or "")
@@ -93,10 +93,15 @@ def verify(context: Context) -> int:
     return code
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return the repository and the tag of a familiar name; "<none>" for a name by digest, as Docker does."""
+    return (name.partition("@")[0], _NONE) if "@" in name else (name.rpartition(":")[0], name.rpartition(":")[2])
+
+
 def _image_row(image: Any, name: str, created: int, whole: bool) -> dict[str, str]:
     from pyctr_lite.formats import times, units
 
-    repository, _, tag = name.rpartition(":")
+    repository, tag = split_name(name)
     size = units.human_size(image.size, 3)
     return {
         "Containers": "N/A",

@@ -65,14 +65,15 @@ def _row(kind: str, total: int, active: int, size: int, used: int) -> dict[str, 
 
 def _verbose(context: Context, space: Space) -> str:
     from pyctr_lite.cli.container import ps
+    from pyctr_lite.cli.image import store as image_store
     from pyctr_lite.engine.report.filters import images as filters
 
     images = [["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"]]
     for usage in space.images:
         created = filters.created(usage.image)
         sizes = [units.human_size(size, 4) for size in (usage.image.size, usage.shared, usage.unique)]
-        for name in usage.image.references or ["<none>:<none>"]:
-            repository, _, tag = name.rpartition(":")
+        for name in usage.image.references or usage.image.names or ["<none>:<none>"]:
+            repository, tag = image_store.split_name(name)
             since = times.ago(created) if created else "N/A"
             images.append([repository, tag, usage.image.id[7:19], since, *sizes, str(usage.containers)])
     titles = ["CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"]

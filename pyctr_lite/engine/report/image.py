@@ -41,7 +41,7 @@ def image(home: Home, item: Image) -> dict[str, Any]:
     return {
         "Id": item.id,
         "RepoTags": item.references,
-        "RepoDigests": list(dict.fromkeys(f"{_repository(name)}@{digest}" for name, digest in item.names.items())),
+        "RepoDigests": item.repo_digests,
         "Parent": "",
         "Comment": history[-1].get("comment", ""),
         "Created": item.created,
@@ -57,9 +57,3 @@ def image(home: Home, item: Image) -> dict[str, Any]:
         "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in item.layers]},
         "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
     }
-
-
-def _repository(reference: str) -> str:
-    """Return a familiar name without its tag. A colon before the last slash belongs to a port."""
-    path, slash, last = reference.rpartition("/")
-    return path + slash + last.partition("@")[0].partition(":")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.state import lock
+from pyctr_lite.images import reference as references
 from pyctr_lite.images import store
 
 TYPE_CHECKING = False
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.state.paths import Paths
     from pyctr_lite.images.image import Image
     from pyctr_lite.images.store import Removed, Users
+    from pyctr_lite.registries.download import Report
+    from pyctr_lite.registries.pull import Pulled
 
 
 class Images(store.ImageStore):
@@ -23,6 +26,26 @@ class Images(store.ImageStore):
     def __init__(self, paths: Paths) -> None:
         super().__init__(paths.root)
         self.paths = paths
+
+    def pull(
+        self,
+        reference: str,
+        platform: str | None = None,
+        report: Report = lambda name, what, done, total: None,
+        *,
+        insecure: bool = False,
+    ) -> Pulled:
+        """Pull an image from its registry: by a tag (default: latest) or a digest, for a platform (this host's).
+
+        `report` is called from several threads, which have ended when this returns. With `insecure` the registry
+        may speak plain HTTP. Raises NotFound if the registry does not have the image.
+        """
+        from pyctr_lite.registries import pull
+
+        parsed = references.parse(reference)
+        pulled = pull.pull(self, parsed, platform, report, insecure=insecure)
+        events.emit_image(self.paths, "pull", pulled.image.id, parsed.familiar())
+        return pulled
 
     def tag(self, source: str, target: str) -> None:
         """Give an image one more tag."""

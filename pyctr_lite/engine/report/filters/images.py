@@ -48,7 +48,7 @@ class ImageFilter:
         """Return the names of an image that match one of the patterns; all names without a pattern."""
         return [
             name
-            for name in image.references
+            for name in image.references or image.names
             if not self.patterns or any(_matches(pattern, name) for pattern in self.patterns)
         ]
 

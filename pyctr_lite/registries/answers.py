@@ -1,0 +1,58 @@
+"""Refusals of a registry, in the words of Docker (distribution-spec, "Error Codes")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite import jsonfile
+from pyctr_lite.errors import PyctrError
+
+if TYPE_CHECKING:
+    from pyctr_lite.registries.transport import Response
+
+_MAX_BODY = 1 << 16
+_BY_STATUS = {401: "UNAUTHORIZED", 403: "DENIED", 404: "", 429: "TOOMANYREQUESTS"}
+_TEXTS = {
+    "UNAUTHORIZED": "authentication required",
+    "DENIED": "requested access to the resource is denied",
+    "TOOMANYREQUESTS": "too many requests",
+}
+
+
+class RegistryError(PyctrError):
+    """A refusal: `code` is the registry's error code, such as MANIFEST_UNKNOWN, "" if it gave none."""
+
+    def __init__(self, message: str, hint: str = "", *, status: int = 0, code: str = "") -> None:
+        super().__init__(message, hint)
+        self.status, self.code = status, code
+
+
+def refusal(response: Response, request: str) -> RegistryError:
+    """Return the error of an answer that is a failure; its body is read, up to a limit."""
+    status = response.status
+    code, message = _first(response.read(_MAX_BODY))
+    challenge = response.headers.get("WWW-Authenticate") or ""
+    if status == 401 and "insufficient_scope" in challenge:
+        code, message = "DENIED", _TEXTS["DENIED"]
+    if not code and _BY_STATUS.get(status):
+        code = _BY_STATUS[status]
+    if not code:
+        text = f"{request}: received unexpected HTTP status: {status} {response.reason or ''}".rstrip()
+        return RegistryError(text, status=status)
+    hint = "pyctr_lite login may raise the limit" if code == "TOOMANYREQUESTS" else ""
+    words = code.lower().replace("_", " ")
+    return RegistryError(f"{words}: {message or _TEXTS.get(code, words)}", hint, status=status, code=code)
+
+
+def _first(body: bytes) -> tuple[str, str]:
+    """Return code and message of the first error in a body, "" for what is missing."""
+    try:
+        value: Any = jsonfile.loads(body.decode(errors="replace"))
+    except ValueError:
+        return "", ""
+    errors = value.get("errors") if isinstance(value, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    if not isinstance(first, dict):
+        return "", ""
+    code, message = first.get("code"), first.get("message")
+    return code if isinstance(code, str) else "", message if isinstance(message, str) else ""

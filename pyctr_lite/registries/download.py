@@ -1,0 +1,174 @@
+"""The download of one blob, by a thread of its own, into a file that others can read while it grows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite.images import partial
+from pyctr_lite.registries import answers, repository, transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyctr_lite.images.store import ImageStore
+
+    Report = Callable[[str, str, int, int], None]
+    """Called with the short name of a blob, what happens to it, and the bytes done and in all (0: not counted)."""
+
+_CHUNK = 1 << 18
+_PROGRESS = 1 << 16
+"""Bytes that an attempt must bring, or it counts as a failure."""
+_MAX_FAILURES = 5
+
+
+class Download:
+    """The blob of a descriptor: `run` brings it into the store, `open` reads it meanwhile.
+
+    A descriptor's size is a limit: the download ends at the first byte beyond it.
+    """
+
+    def __init__(
+        self, store: ImageStore, source: repository.Repository, descriptor: dict[str, Any], report: Report
+    ) -> None:
+        self.digest: str = descriptor["digest"]
+        self.size: int = descriptor["size"]
+        self.path = store.blob_path(self.digest)
+        self.name = self.digest[7:19]
+        self._store, self._source, self._report = store, source, report
+        self.existed = False
+        """Whether the store had the blob."""
+        self._changed = threading.Condition()
+        self._partial: partial.Partial | None = None
+        self._verified = 0
+        """Bytes that a reader may have: the written ones, but the last one only after the digest was checked."""
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Download the blob, or find it in the store. An error is raised in the readers, not here."""
+        try:
+            self._partial = partial.Partial(self._store, self.digest, self._source.transport.wait)
+            if not self._partial.is_stored:
+                self._download(self._partial)
+                self._report(self.name, "Download complete", 0, 0)
+            elif self._partial.size == self.size:
+                self.existed = True
+                self._report(self.name, "Already exists", 0, 0)
+            else:
+                raise repository.lie(f"blob {self.digest}", f"it has {self._partial.size} bytes", self.size)
+            self._advance(self.size)
+        except BaseException as error:
+            self._source.transport.cancel()  # the other downloads are useless now; what they have is kept
+            with self._changed:
+                self.error = error
+                self._changed.notify_all()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the download failed by itself, and not because another one did."""
+        return self.error is not None and not isinstance(self.error, transport.Cancelled)
+
+    def close(self) -> None:
+        """Close the file, after `run` and all readers have ended."""
+        if self._partial is not None:
+            self._partial.__exit__()
+
+    def _download(self, into: partial.Partial) -> None:
+        if into.size > self.size:
+            into.restart()
+        self._fetch_rest(into)
+        self._report(self.name, "Verifying Checksum", 0, 0)
+        if (found := into.found()) != self.digest:
+            into.remove()
+            raise repository.lie(f"blob {self.digest}", f"its bytes have the digest {found}", self.digest)
+        into.install()
+
+    def _fetch_rest(self, into: partial.Partial) -> None:
+        failures, start = 0, into.size
+        while into.size < self.size:
+            before = into.size
+            try:
+                self._fetch(into)
+            except transport.TransportError as error:
+                if not failures and before == start:
+                    raise  # nothing has come yet
+                problem = error.message
+            except OSError as error:
+                if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
+                    into.remove()  # of our own disk: it is full, most likely
+                    raise
+                problem = f"{error}"
+            except transport.INTERRUPTIONS as error:
+                problem = f"{error}"
+            else:
+                problem = "it ended early"
+            self._source.transport.check()
+            if into.size < self.size:
+                failures = failures + 1 if into.size - before < _PROGRESS else 0
+                if failures == _MAX_FAILURES:
+                    raise transport.TransportError(
+                        f"blob {self.digest}: interrupted after {into.size} of {self.size} bytes: {problem}",
+                        "pull again: it goes on from here",
+                    )
+                self._source.transport.wait(transport.backoff(failures) if failures else 0)
+
+    def _fetch(self, into: partial.Partial) -> None:
+        try:
+            response, start = self._source.open_blob(self.digest, into.size)
+        except answers.RegistryError as error:
+            if error.status != 416:
+                raise
+            into.restart()
+            response, start = self._source.open_blob(self.digest, 0)
+        try:
+            if start != into.size:
+                into.restart()  # the registry does not send parts
+            if start not in (0, into.size):
+                raise repository.lie(f"blob {self.digest}", f"it begins at byte {start}", 0)
+            while data := response.read(_CHUNK):
+                if into.size + len(data) > self.size:
+                    into.remove()
+                    raise repository.lie(f"blob {self.digest}", f"it has more than {self.size} bytes", self.size)
+                into.write(data)
+                into.catch_up()
+                self._advance(min(into.size, self.size - 1))
+                self._report(self.name, "Downloading", into.size, self.size)
+        finally:
+            self._source.transport.close(response)
+
+    def _advance(self, size: int) -> None:
+        with self._changed:
+            self._verified = max(size, self._verified)
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[_Reader]:
+        """Open the blob for reading from its start; a read waits for bytes that have not come yet."""
+        yield _Reader(self)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return bytes at an offset, at least one unless the blob ends there. Raises the error of the download."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.error or self._verified > min(offset, self.size - 1))
+            if self.error:
+                raise self.error
+            available = self._verified - offset
+        assert self._partial is not None
+        if offset and available > 0 and self._verified == self.size:
+            self._report(self.name, "Extracting", offset, self.size)
+        return os.pread(self._partial.fd, min(size, available), offset) if available > 0 else b""
+
+
+class _Reader:
+    """A stream of a blob that is being downloaded."""
+
+    def __init__(self, download: Download) -> None:
+        self._download, self._offset = download, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most `size` bytes, by default a chunk; no bytes at the end."""
+        data = self._download.read_at(self._offset, size if size >= 0 else _CHUNK)
+        self._offset += len(data)
+        return data

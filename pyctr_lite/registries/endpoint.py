@@ -1,0 +1,70 @@
+"""Where a registry is: its host on the wire, its scheme, its certificates, and its key among the credentials."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+from typing import TYPE_CHECKING
+
+from pyctr_lite.images import reference as references
+
+if TYPE_CHECKING:
+    from pyctr_lite.registries.transport import Transport
+
+CERTIFICATES = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
+"""Docker's directory, and podman's: `<directory>/<host[:port]>/` has `*.crt` (authorities), `*.cert`, `*.key`."""
+INSECURE_VARIABLE = "PYCTR_LITE_INSECURE_REGISTRIES"
+"""Registries (`host[:port]`, comma-separated) that may speak plain HTTP, or have an unknown certificate."""
+_HUB = "registry-1.docker.io"
+_HUB_KEY = "https://index.docker.io/v1/"
+
+
+class Endpoint:
+    """A registry. `domain` is its name in references, `host` the one on the wire.
+
+    An insecure one may have an unknown certificate or none at all; one on this machine may speak plain HTTP.
+    """
+
+    def __init__(self, domain: str, *, insecure: bool = False) -> None:
+        self.domain = domain
+        self.host = _HUB if domain == references.DEFAULT_DOMAIN else domain
+        self.is_hub = domain == references.DEFAULT_DOMAIN
+        self.key = _HUB_KEY if self.is_hub else domain
+        asked = [name.strip() for name in os.environ.get(INSECURE_VARIABLE, "").split(",")]
+        self.insecure = insecure or domain in asked
+        self._base = "" if self.insecure or is_loopback(self.host) else f"https://{self.host}"
+
+    def base(self, transport: Transport) -> str:
+        """Return scheme and host. A registry that may speak plain HTTP is asked for TLS first, as Docker does."""
+        if not self._base:
+            self._base = f"https://{self.host}"
+            if not transport.speaks_tls(self._base):
+                self._base = f"http://{self.host}"
+        return self._base
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, with or without a port, is this machine: localhost, 127.0.0.0/8 or ::1."""
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def tls_context(host: str, *, verify: bool) -> ssl.SSLContext:
+    """Return the TLS settings for a host: the system's authorities, and the files in certs.d, if there are any."""
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    for top in CERTIFICATES:
+        directory = f"{top}/{host}"
+        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+            path = f"{directory}/{name}"
+            if name.endswith(".crt"):
+                context.load_verify_locations(path)
+            elif name.endswith(".cert"):
+                context.load_cert_chain(path, path.removesuffix(".cert") + ".key")
+    return context

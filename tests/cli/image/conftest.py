@@ -1,0 +1,3 @@
+"""Fixtures: a registry on this machine."""
+
+from tests.registries.conftest import registry, repository  # noqa: F401
