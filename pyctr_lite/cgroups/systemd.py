@@ -11,9 +11,10 @@ import os
 import time
 
 from pyctr_lite import linux
-from pyctr_lite.cgroups import controllers, dbus, units
+from pyctr_lite.cgroups import controllers, units
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.linux import dbus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Scope(groups.Group):
     def apply(self, limits: Limits) -> None:
         """Tell systemd the limits that it knows as properties, so that it keeps them, and write all of them."""
         properties = units.from_files(self.files(limits)) + units.from_devices(limits.devices)
-        with dbus.Bus() as bus:
+        with _bus() as bus:
             bus.call(*_MANAGER, "SetUnitProperties", "sba(sv)", self.unit, True, properties)
         super().apply(limits)
 
@@ -122,6 +123,12 @@ class Scope(groups.Group):
         return mount is not None and controllers.pids(mount.mountpoint + self.path) == [pid]
 
 
+def _bus() -> dbus.Bus:
+    return dbus.Bus(
+        "systemd", "this machine does not run systemd? Then use cgroups without it (omit --systemd-cgroup)"
+    )
+
+
 def _start_placeholder() -> int:
     """Fork a process that waits until it is killed, at the latest when this process ends."""
     pid = os.fork()
@@ -135,7 +142,7 @@ def _start_placeholder() -> int:
 
 def _start(unit: str, properties: list[tuple[str, tuple[str, Any]]]) -> None:
     """Start a transient unit, and wait for it. A failed unit of the same name is forgotten first."""
-    with dbus.Bus() as bus:
+    with _bus() as bus:
         bus.call(*_MANAGER, "Subscribe")
         bus.subscribe(_MANAGER[2], "JobRemoved")
 
@@ -158,7 +165,7 @@ def _start(unit: str, properties: list[tuple[str, tuple[str, Any]]]) -> None:
 
 def _stop(unit: str, timeout: float) -> None:
     """Stop a unit, wait for it at most `timeout` seconds, and let systemd forget it if it failed."""
-    with dbus.Bus() as bus:
+    with _bus() as bus:
         bus.call(*_MANAGER, "Subscribe")
         bus.subscribe(_MANAGER[2], "JobRemoved")
         bus.set_timeout(timeout)

@@ -29,6 +29,7 @@ _MODULES = {
     *_EXPORTED,
     "bpf",
     "call",
+    "dbus",
     "explain",
     "ffi",
     "inotify",

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyctr_lite.cgroups import dbus, paths, systemd, units
+from pyctr_lite.cgroups import paths, systemd, units
 from pyctr_lite.cgroups.limits import Limits
 from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
+from pyctr_lite.linux import dbus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -41,8 +41,8 @@ class BusError(PyctrError):
 class Bus:
     """A connection, authenticated by the user id of this process."""
 
-    def __init__(self) -> None:
-        """Connect. Raises NotFound if neither socket accepts a connection."""
+    def __init__(self, service: str, hint: str) -> None:
+        """Connect. Raises NotFound, which names the service and gives the hint, if no socket accepts it."""
         self._serial = 0
         self._signals: list[tuple[dict[int, Any], list[Any]]] = []
         path, self._is_bus = _address()
@@ -53,10 +53,7 @@ class Bus:
             self._authenticate()
         except OSError as error:
             self._socket.close()
-            raise NotFound(
-                f"cannot connect to systemd at {path}: {error.strerror}",
-                "this machine does not run systemd? Then use cgroups without it (omit --systemd-cgroup)",
-            ) from None
+            raise NotFound(f"cannot connect to {service} at {path}: {error.strerror}", hint) from None
         if self._is_bus:
             self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
 
