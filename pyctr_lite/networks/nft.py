@@ -29,8 +29,8 @@ FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
 
 DROP, ACCEPT = 0, 1
 """Verdicts."""
-L4PROTO, IIFNAME, OIFNAME, NFPROTO = 16, 6, 7, 15
-"""Keys of `meta`: the transport protocol, the names of both interfaces, the family."""
+L4PROTO, IIFNAME, OIFNAME, NFPROTO, IIFKIND, OIFKIND = 16, 6, 7, 15, 26, 27
+"""Keys of `meta`: the transport protocol, the names of both interfaces, the family, the kinds of both links."""
 EQUAL, NOT_EQUAL = 0, 1
 _MAP, _OBJECTS = 0x8, 0x40
 """Flags of a set."""
@@ -53,18 +53,18 @@ def run(sock: Socket, requests: Iterable[Request]) -> None:
 
 def add_table(table: str) -> Request:
     """Return the request for a new table. It fails with EEXIST if there is one."""
-    return _request("create table", table, "", _NEWTABLE, netlink.CREATE | netlink.EXCL)
+    return request("create table", table, "", _NEWTABLE, netlink.CREATE | netlink.EXCL)
 
 
 def delete_table(table: str) -> Request:
     """Return the request that removes a table with all that is in it. It fails with ENOENT if there is none."""
-    return _request("delete table", table, "", _DELTABLE, 0)
+    return request("delete table", table, "", _DELTABLE, 0)
 
 
 def has_table(sock: Socket, table: str) -> bool:
     """Return whether the table exists."""
     try:
-        sock.request(*_request("list table", table, "", _GETTABLE, 0))
+        sock.request(*request("list table", table, "", _GETTABLE, 0))
     except FileNotFoundError:
         return False
     return True
@@ -76,18 +76,18 @@ def add_chain(table: str, name: str, type: str, hook: int, priority: int) -> Req
     body += netlink.nest(4, _number(1, hook), netlink.attribute(2, struct.pack(">i", priority)))
     body += netlink.text(7, type)
     text = f"{name} {{ type {type} hook {hook} priority {priority}; }}"
-    return _request("add chain", table, text, _NEWCHAIN, netlink.CREATE, body)
+    return request("add chain", table, text, _NEWCHAIN, netlink.CREATE, body)
 
 
 def add_rule(table: str, chain: str, text: str, *expressions: bytes) -> Request:
     """Return the request for a rule at the end of a chain. `text` is the rule in words of nft(8)."""
     flags = netlink.CREATE | netlink.APPEND
-    return _request("add rule", table, f"{chain} {text}", _NEWRULE, flags, _rule(chain, expressions))
+    return request("add rule", table, f"{chain} {text}", _NEWRULE, flags, _rule(chain, expressions))
 
 
 def insert_rule(table: str, chain: str, text: str, *expressions: bytes) -> Request:
     """Return the request for a rule at the head of a chain."""
-    return _request("insert rule", table, f"{chain} {text}", _NEWRULE, netlink.CREATE, _rule(chain, expressions))
+    return request("insert rule", table, f"{chain} {text}", _NEWRULE, netlink.CREATE, _rule(chain, expressions))
 
 
 def add_set(table: str, name: str, number: int, key: tuple[int, ...], data: tuple[int, ...] = ()) -> Request:
@@ -99,7 +99,7 @@ def add_set(table: str, name: str, number: int, key: tuple[int, ...], data: tupl
     if IFNAME in key:
         body += netlink.attribute(13, _HOST_ORDER)
     shown = f"{name} {{ type {_shown(key)}{f' : {_shown(data)}' if data else ''}; }}"
-    return _request("add map" if data else "add set", table, shown, _NEWSET, netlink.CREATE, body)
+    return request("add map" if data else "add set", table, shown, _NEWSET, netlink.CREATE, body)
 
 
 def add_limit(table: str, name: str, rate: int) -> Request:
@@ -108,19 +108,19 @@ def add_limit(table: str, name: str, rate: int) -> Request:
     content += _number(4, _BYTES) + _number(5, _OVER)
     body = netlink.text(2, name) + _number(3, _LIMIT) + netlink.nest(4, content)
     text = f"{name} {{ rate over {rate} bytes/second; }}"
-    return _request("add limit", table, text, _NEWOBJ, netlink.CREATE | netlink.EXCL, body)
+    return request("add limit", table, text, _NEWOBJ, netlink.CREATE | netlink.EXCL, body)
 
 
 def delete_limit(table: str, name: str) -> Request:
     """Return the request that removes a limit. It fails with ENOENT if there is none, EBUSY if it is in use."""
-    return _request("delete limit", table, name, _DELOBJ, 0, netlink.text(2, name) + _number(3, _LIMIT))
+    return request("delete limit", table, name, _DELOBJ, 0, netlink.text(2, name) + _number(3, _LIMIT))
 
 
 def add_limit_map(table: str, name: str, number: int) -> Request:
     """Return the request for a map of interface names to limits."""
     body = netlink.text(2, name) + _number(10, number) + _number(3, _OBJECTS) + _number(15, _LIMIT)
     body += _number(4, IFNAME) + _number(5, _LENGTHS[IFNAME]) + netlink.attribute(13, _HOST_ORDER)
-    return _request("add map", table, f"{name} {{ type ifname : limit; }}", _NEWSET, netlink.CREATE, body)
+    return request("add map", table, f"{name} {{ type ifname : limit; }}", _NEWSET, netlink.CREATE, body)
 
 
 def add_element(table: str, set: str, text: str, key: bytes, data: bytes = b"", *, object: str = "") -> Request:
@@ -128,19 +128,19 @@ def add_element(table: str, set: str, text: str, key: bytes, data: bytes = b"", 
     flags = netlink.CREATE | netlink.EXCL
     value = netlink.nest(2, netlink.attribute(1, data)) if data else b""
     value += netlink.text(9, object) if object else b""
-    return _request("create element", table, f"{set} {{ {text} }}", _NEWSETELEM, flags, _element(set, key, value))
+    return request("create element", table, f"{set} {{ {text} }}", _NEWSETELEM, flags, _element(set, key, value))
 
 
 def delete_element(table: str, set: str, text: str, key: bytes) -> Request:
     """Return the request that removes an element. It fails with ENOENT if there is none."""
-    return _request("delete element", table, f"{set} {{ {text} }}", _DELSETELEM, 0, _element(set, key))
+    return request("delete element", table, f"{set} {{ {text} }}", _DELSETELEM, 0, _element(set, key))
 
 
 def elements(sock: Socket, table: str, set: str) -> list[tuple[bytes, bytes]]:
     """List the elements of a set or map: key and value, each field with zero bytes up to a multiple of four."""
     found = []
-    request = _request("list set", table, set, _GETSETELEM, netlink.DUMP, netlink.text(2, set))
-    for _, answer in sock.request(*request):
+    listing = request("list set", table, set, _GETSETELEM, netlink.DUMP, netlink.text(2, set))
+    for _, answer in sock.request(*listing):
         listed = netlink.attributes(answer[4:]).get(3, b"")
         for _, element in netlink.each_attribute(listed):
             given = netlink.attributes(element)
@@ -214,6 +214,11 @@ def limit(map: str) -> bytes:
     return _expression("objref", _number(3, REGISTER), netlink.text(4, map))
 
 
+def counter() -> bytes:
+    """Count the packets that come this far. iptables has one in every rule."""
+    return _expression("counter")
+
+
 def verdict(code: int) -> bytes:
     """End with a verdict."""
     data = netlink.nest(2, netlink.nest(2, _number(1, code)))
@@ -232,7 +237,8 @@ def destination_nat(family: int, port_register: int) -> bytes:
     )
 
 
-def _request(verb: str, table: str, rest: str, kind: int, flags: int, body: bytes = b"") -> Request:
+def request(verb: str, table: str, rest: str, kind: int, flags: int, body: bytes = b"") -> Request:
+    """Return a request about a table, in words of nft(8) and as a message."""
     family, _, name = table.rpartition(" ")
     family = family or "inet"
     head = struct.pack(">BBH", FAMILIES[family], 0, 0) + netlink.text(1, name)

@@ -90,10 +90,10 @@ class Namespace:
         return connect([(self, address, port, listener)])[0]
 
 
-def connect(wanted: list[tuple[Namespace, str, int, socket.socket]]) -> list[str]:
+def connect(wanted: list[tuple[Namespace, str, int, socket.socket]], patience: float = 1.5) -> list[str]:
     """Make connections at once: from a namespace, to an address and port, where a listener should accept them.
 
-    Returns for each the client's address as the listener sees it, or "" if it could not be made.
+    Returns for each the client's address as the listener sees it, or "" if it cannot be made in so many seconds.
     """
     clients, seen = [], [""] * len(wanted)
     for namespace, address, port, _ in wanted:
@@ -102,7 +102,7 @@ def connect(wanted: list[tuple[Namespace, str, int, socket.socket]]) -> list[str
         client.setblocking(False)
         client.connect_ex((address, port))
         clients.append(client)
-    waiting, deadline = dict(enumerate(clients)), time.monotonic() + 1.5 * SLOWNESS
+    waiting, deadline = dict(enumerate(clients)), time.monotonic() + patience * SLOWNESS
     while waiting and (left := deadline - time.monotonic()) > 0:
         for client in select.select([], list(waiting.values()), [], left)[1]:
             number = clients.index(client)

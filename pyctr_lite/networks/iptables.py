@@ -1,0 +1,162 @@
+"""Rules in the tables of iptables, so that it lets pass what the engine's own table has allowed.
+
+A packet must be accepted by every table of the machine. If iptables' chain FORWARD drops by default (Docker, ufw),
+two rules let pass what comes from our bridges and what goes to them; our own table decides on it. They stand in
+Docker's chain for such rules, DOCKER-USER, or at the head of FORWARD. `iptables -S` shows them:
+
+    -A FORWARD -i pc-+ -j ACCEPT
+    -A FORWARD -o pc-+ -j ACCEPT
+
+The tables of iptables-nft belong to nf_tables, and are read and written by netlink. Those of iptables-legacy are
+another part of the kernel, left to its own program. Source: iptables(8), and Docker on "Packet filtering".
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.errors import NotFound, PyctrError
+from pyctr_lite.linux import kernelfile
+from pyctr_lite.networks import nft, tables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyctr_lite.linux.netlink import Socket
+
+PREFIX = "pc-"
+"""The beginning of our bridges' names, unless --opt com.docker.network.bridge.name gave another."""
+TABLES = ("ip filter", "ip6 filter")
+LEGACY = {"/proc/net/ip_tables_names": "iptables-legacy", "/proc/net/ip6_tables_names": "ip6tables-legacy"}
+"""The lists of the legacy tables in use, and the programs for them."""
+_CHAINS = ("DOCKER-USER", "FORWARD")
+_DIRECTIONS = (("-i", "iifname", nft.IIFNAME), ("-o", "oifname", nft.OIFNAME))
+_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+
+
+def ensure(sock: Socket, table: str, bridge: str) -> None:
+    """Put the rules for a bridge into a table of iptables-nft, if its chain FORWARD drops. Idempotent."""
+    if not is_closed(sock, table):
+        return
+    pattern = _pattern(bridge)
+    chain = next(name for name in _CHAINS if tables.chain(sock, table, name))
+    found = [rule for name in _CHAINS for rule in _rules(sock, table, name)]
+    requests = []
+    for _, word, key in _DIRECTIONS:
+        if not any(rule.passes(key, pattern) for rule in found):
+            text = f'{word} "{_shown(bridge, "*")}" counter accept'
+            expressions = (nft.meta(key), nft.compare(pattern), nft.counter(), nft.verdict(nft.ACCEPT))
+            requests.append(nft.insert_rule(table, chain, text, *expressions))
+    if requests:
+        nft.run(sock, requests)
+
+
+def remove(sock: Socket, table: str, bridges: Iterable[str]) -> None:
+    """Take the rules for bridges out of a table of iptables-nft. Idempotent."""
+    patterns = {_pattern(bridge) for bridge in bridges}
+    requests = [
+        tables.delete_rule(table, chain, rule)
+        for chain in _CHAINS
+        for rule in _rules(sock, table, chain)
+        if any(rule.passes(key, pattern) for _, _, key in _DIRECTIONS for pattern in patterns)
+    ]
+    if requests:
+        nft.run(sock, requests)
+
+
+def is_closed(sock: Socket, table: str) -> bool:
+    """Return whether the chain FORWARD of a table drops by its policy, or by a rule for every packet."""
+    chain = tables.chain(sock, table, "FORWARD")
+    if chain is None:
+        return False
+    return chain.policy == nft.DROP or any(rule.decides() == nft.DROP for rule in _rules(sock, table, "FORWARD"))
+
+
+def is_open_for(sock: Socket, table: str, bridge: str) -> bool:
+    """Return whether a table lets a bridge's packets pass: it does not drop, or it has the rules."""
+    found = [rule for name in _CHAINS for rule in _rules(sock, table, name)]
+    rules = all(any(rule.passes(key, _pattern(bridge)) for rule in found) for _, _, key in _DIRECTIONS)
+    return rules or not is_closed(sock, table)
+
+
+def legacy_in_use(names: str) -> bool:
+    """Return whether one of the lists `LEGACY` has the table filter."""
+    try:
+        return "filter" in kernelfile.read(names).split()
+    except FileNotFoundError:
+        return False  # this kernel has no legacy tables
+
+
+def ensure_legacy(program: str, bridge: str) -> None:
+    """Put the rules for a bridge into the table of iptables-legacy, if it drops. Idempotent.
+
+    Raises NotFound without the program, PyctrError if it fails.
+    """
+    listed = _list_legacy(program)
+    if not is_closed_legacy(listed):
+        return
+    chain = "DOCKER-USER" if "-N DOCKER-USER" in listed else "FORWARD"
+    for option, _, _ in _DIRECTIONS:
+        rule = _legacy_rule(option, bridge)
+        if not any(f"-A {name} {rule}" in listed for name in _CHAINS):
+            _run(program, "-I", chain, *rule.split())
+
+
+def remove_legacy(program: str, bridges: Iterable[str]) -> None:
+    """Take the rules for bridges out of the table of iptables-legacy. Idempotent."""
+    listed = _list_legacy(program)
+    wanted = {_legacy_rule(option, bridge) for bridge in bridges for option, _, _ in _DIRECTIONS}
+    for line in listed:
+        for chain in _CHAINS:
+            if line.startswith(f"-A {chain} ") and line.removeprefix(f"-A {chain} ") in wanted:
+                _run(program, "-D", *line.split()[1:])
+
+
+def is_closed_legacy(listed: list[str]) -> bool:
+    """Return whether the chain FORWARD drops, given all lines of `iptables-legacy -S`."""
+    last = ("-j DROP", "-j REJECT")
+    return "-P FORWARD DROP" in listed or any(
+        line.startswith(f"-A FORWARD {end}") for line in listed for end in last
+    )
+
+
+def _rules(sock: Socket, table: str, chain: str) -> list[tables.Rule]:
+    try:
+        return tables.rules(sock, table, chain)
+    except FileNotFoundError:
+        return []
+
+
+def _pattern(bridge: str) -> bytes:
+    """Return what iptables-nft compares a name with: for a prefix without the zero byte at the end."""
+    return PREFIX.encode() if bridge.startswith(PREFIX) else bridge.encode() + b"\0"
+
+
+def _shown(bridge: str, wildcard: str) -> str:
+    return f"{PREFIX}{wildcard}" if bridge.startswith(PREFIX) else bridge
+
+
+def _legacy_rule(option: str, bridge: str) -> str:
+    return f"{option} {_shown(bridge, '+')} -j ACCEPT"
+
+
+def _list_legacy(program: str) -> list[str]:
+    return _run(program, "-S").splitlines()
+
+
+def _run(program: str, *arguments: str) -> str:
+    import subprocess
+
+    command = [program, "-w", *arguments]
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_PATH}"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    except FileNotFoundError:
+        raise NotFound(
+            f"this machine uses legacy tables of iptables, and {program} is missing, which could read them",
+            "install the package iptables; the tables may drop what containers send",
+        ) from None
+    if done.returncode:
+        raise PyctrError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
