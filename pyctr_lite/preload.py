@@ -22,10 +22,11 @@ _CLI = ("cli.container.narration", "cli.screen.terminal", "engine.engine")
 _LIFE = (*_CLI, "cli.container.lifecycle", "engine.life.lifecycle")
 _MONITOR = (
     *("engine.life.monitor", "cgroups.limits", "cgroups.device_filter"),
-    *("runtime.filesystem", "runtime.sysctls", "namespaces.network"),
+    *("runtime.filesystem", "runtime.sysctls", "namespaces.network", "engine.stores.networks"),
+    "engine.network.endpoints",
 )
 _RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create", "engine.stores.images")
-_CREATE = ("oci.creation", "oci.verbs.create", *_MONITOR[1:], "runtime.launch")
+_CREATE = ("oci.creation", "oci.verbs.create", *_MONITOR[1:-2], "runtime.launch")
 CLI = {
     "create": _RUN,
     "exec": (*_CLI, "cli.container.exec", "engine.life.execute"),

@@ -16,6 +16,8 @@ import hypothesis
 import pytest
 
 from pyctr_lite import linux
+from pyctr_lite.engine.state.paths import Paths
+from pyctr_lite.engine.stores.networks import Networks
 from pyctr_lite.linux.constants import PR_SET_CHILD_SUBREAPER
 from tests.leaks import Snapshot, cgroup_name, children, end, end_groups, wait_for_children
 
@@ -100,6 +102,9 @@ def root(busybox_store: Path, tmp_path: Path, launcher: Path) -> Iterator[Path]:
     if containers.is_dir() and (ids := [entry.name for entry in containers.iterdir() if len(entry.name) == 64]):
         Pyctr(launcher, directory)("rm", "-f", "-v", *ids, check=True)
     end_groups(cgroup_name(directory), only_empty=True)
+    networks = Networks(Paths(str(directory)))
+    for network in networks.list():
+        networks.discard(network)  # with its bridge; fails if a container has left an address behind
 
 
 class Pyctr:

@@ -1,4 +1,4 @@
-"""The state directory of an engine: its paths, names, images and volumes.  [hot]"""
+"""The state directory of an engine: its paths, names, images, volumes and networks.  [hot]"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pyctr_lite.engine.state.paths import Paths
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.engine.stores.images import Images
+    from pyctr_lite.engine.stores.networks import Networks
     from pyctr_lite.volumes.store import VolumeStore
 
 
@@ -18,6 +19,7 @@ class Home:
         self.paths = Paths(root)
         self._images: Images | None = None
         self._volumes: VolumeStore | None = None
+        self._networks: Networks | None = None
         self.names = names.Names(self.paths.names, self.paths.containers)
 
     @property
@@ -37,6 +39,15 @@ class Home:
 
             self._volumes = volumes.Volumes(self.paths)
         return self._volumes
+
+    @property
+    def networks(self) -> Networks:
+        """The network store, imported on first use: it is not needed with `--network none`."""
+        if self._networks is None:
+            from pyctr_lite.engine.stores import networks
+
+            self._networks = networks.Networks(self.paths)
+        return self._networks
 
     def load_labs(self, labs: str) -> None:
         """Replace the engine's functions by those that a learner has written in a labs directory ("": none)."""

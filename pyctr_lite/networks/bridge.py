@@ -16,6 +16,8 @@ from pyctr_lite.networks.pool import Subnet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyctr_lite.networks.store import Network
 
 
@@ -42,17 +44,22 @@ class Address:
         self.ip, self.ip6, self.mac = ip, ip6, mac or pool.mac_of(ip)
 
 
-def ensure(sockets: Sockets, network: Network) -> int:
-    """Make a network's bridge with its addresses and rules, unless it is up. Returns its index."""
+def find(sockets: Sockets, network: Network) -> link.Link | None:
+    """Return the link of a network's bridge, None if there is none."""
     try:
-        found = link.get(sockets.route, network.bridge)
-        if found.up:
-            return found.index
-        index = found.index
+        return link.get(sockets.route, network.bridge)
     except OSError as error:
         if error.errno != errno.ENODEV:
             raise
-        index = _add(sockets, network)
+    return None
+
+
+def ensure(sockets: Sockets, network: Network) -> int:
+    """Make a network's bridge with its addresses and rules, unless it is up. Returns its index."""
+    found = find(sockets, network)
+    if found is not None and found.up:
+        return found.index
+    index = found.index if found is not None else _add(sockets, network)
     for subnet, gateway, _ in network.subnets:
         try:
             link.add_address(sockets.route, index, gateway, Subnet(subnet).prefix)
@@ -60,7 +67,12 @@ def ensure(sockets: Sockets, network: Network) -> int:
             pass
     _set_parameters(network)
     rules.ensure(sockets.filter)
-    rules.add_bridge(sockets.filter, network.bridge, internal=network.internal, together=network.together)
+    rules.add_bridge(
+        *(sockets.filter, network.bridge),
+        internal=network.internal,
+        together=network.together,
+        masquerade=network.masquerade,
+    )
     link.set_up(sockets.route, index)
     return index
 
@@ -72,16 +84,17 @@ def remove(sockets: Sockets, network: Network) -> None:
     link.remove(sockets.route, network.bridge)
 
 
-def plug_in(sockets: Sockets, network: Network, pid: int, name: str, inside: str, address: Address) -> None:
+def plug_in(
+    sockets: Sockets, network: Network, index: int, pid: int, name: str, inside: str, address: Address
+) -> None:
     """Connect the network namespace of a process to a network: a veth pair, its addresses, the default route.
 
-    `name` is that of the end at the bridge, `inside` that of the container's. A route that the container has
-    already, by another network, stays.
+    `index` is that of the bridge, `name` the name of the end at the bridge, `inside` that of the container's. A
+    route that the container has already, by another network, stays.
     """
-    index = ensure(sockets, network)
     link.add_veth(sockets.route, name, index, pid, inside, address.mac, network.mtu)
     link.set_hairpin(sockets.route, name)
-    with _route_socket(pid) as there:
+    with socket_inside(pid, lambda: _set_ipv6(inside, ipv6=bool(address.ip6))) as there:
         end = link.index(there, inside)
         rows = [(own, *row) for own in (address.ip, address.ip6) for row in network.subnets if own]
         given = [(own, subnet, gateway) for own, subnet, gateway, _ in rows if (":" in own) == (":" in subnet)]
@@ -97,9 +110,19 @@ def plug_in(sockets: Sockets, network: Network, pid: int, name: str, inside: str
             rules.add_own(sockets.filter, own)
 
 
-def unplug(sockets: Sockets, name: str, address: Address) -> None:
-    """Undo `plug_in`. Idempotent: also if the namespace, and with it the link, is gone."""
-    link.remove(sockets.route, name)
+def unplug(sockets: Sockets, name: str, address: Address, *, ending: bool = False) -> None:
+    """Undo `plug_in`. Idempotent: also if the namespace, and with it the link, is gone.
+
+    With `ending` the namespace is about to end. Its link, which the kernel removes with it, is only blocked.
+    """
+    if ending:
+        try:
+            link.block(sockets.route, name)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+    else:
+        link.remove(sockets.route, name)
     for own in (address.ip, address.ip6):
         if own:
             rules.remove_own(sockets.filter, own)
@@ -127,17 +150,36 @@ def _set_parameters(network: Network) -> None:
     """
     kernelfile.write("/proc/sys/net/ipv4/ip_forward", "1")
     kernelfile.write(f"/proc/sys/net/ipv4/conf/{network.bridge}/route_localnet", "1")
-    if any(":" in subnet for subnet, _, _ in network.subnets):
+    ipv6 = any(":" in subnet for subnet, _, _ in network.subnets)
+    if ipv6:
         kernelfile.write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
-        kernelfile.write(f"/proc/sys/net/ipv6/conf/{network.bridge}/accept_ra", "0")
+    _set_ipv6(network.bridge, ipv6=ipv6)
 
 
-def _route_socket(pid: int) -> netlink.Socket:
-    """Open a socket in the network namespace of a process. Only for a process with one thread."""
+def _set_ipv6(name: str, *, ipv6: bool) -> None:
+    """Switch IPv6 off on a link without an IPv6 address; never let a router advertisement change its routes.
+
+    Any container on the bridge could send one (CVE-2020-13401).
+    """
+    directory = f"/proc/sys/net/ipv6/conf/{name}"
+    try:
+        kernelfile.write(f"{directory}/accept_ra", "0")
+        if not ipv6:
+            kernelfile.write(f"{directory}/disable_ipv6", "1")
+    except FileNotFoundError:
+        pass  # this kernel has no IPv6
+
+
+def socket_inside(pid: int, before: Callable[[], None] = lambda: None) -> netlink.Socket:
+    """Open a socket in the network namespace of a process, after a call of `before` in there.
+
+    Only for a caller with one thread.
+    """
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     with linux.closing(own), linux.closing(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)) as there:
         linux.setns(there, linux.CLONE_NEWNET)
         try:
+            before()
             return netlink.Socket()
         finally:
             linux.setns(own, linux.CLONE_NEWNET)

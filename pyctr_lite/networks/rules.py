@@ -1,6 +1,7 @@
 """The engine's packet filter: one table, made once; then only elements of its sets and maps change.
 
     bridges     the bridges of our networks            internal   those of networks without a way out
+    hidden      those whose containers appear to other machines under an address of this one
     same        pairs of a bridge with itself, where containers of one network may talk
     own4, own6  pairs of a container's address with itself: a container that calls its own published port
     ports4, ports6   protocol . address . port → a container's address . port: published on one address
@@ -58,16 +59,21 @@ def remove(sock: Socket) -> None:
         pass
 
 
-def add_bridge(sock: Socket, name: str, *, internal: bool = False, together: bool = True) -> None:
-    """Let a bridge's containers out unless it is `internal`, and to each other if `together`. Idempotent."""
-    for set, fields, wanted in _bridge_elements(name, internal, together):
+def add_bridge(
+    sock: Socket, name: str, *, internal: bool = False, together: bool = True, masquerade: bool = True
+) -> None:
+    """Let a bridge's containers out unless it is `internal`, and to each other if `together`. Idempotent.
+
+    With `masquerade` their packets get an address of this machine on the way out.
+    """
+    for set, fields, wanted in _bridge_elements(internal, together, masquerade):
         if wanted:
             _add(sock, set, " . ".join([name] * fields), _pair(name, fields))
 
 
 def remove_bridge(sock: Socket, name: str) -> None:
     """Undo `add_bridge`. Idempotent."""
-    for set, fields, _ in _bridge_elements(name, internal=True, together=True):
+    for set, fields, _ in _bridge_elements(internal=True, together=True, masquerade=True):
         _delete(sock, set, " . ".join([name] * fields), _pair(name, fields))
 
 
@@ -83,6 +89,13 @@ def publish(sock: Socket, protocol: str, host: str, port: int, address: str, con
     set, text, key = _published(protocol, host, port)
     data = nft.concatenation(link.parse(address)[1], struct.pack(">H", container_port))
     nft.run(sock, [nft.add_element(TABLE, set, f"{text} : {address} . {container_port}", key, data)])
+
+
+def is_published(sock: Socket, protocol: str, host: str, port: int) -> bool:
+    """Return whether a port is published on an address of this machine, or on all. Reads all published ports."""
+    every = "::" if ":" in host else "0.0.0.0"
+    keys = {(set, key) for set, _, key in (_published(protocol, given, port) for given in (host, every))}
+    return any(key == given for set, key in keys for given, _ in nft.elements(sock, TABLE, set))
 
 
 def withdraw(sock: Socket, protocol: str, host: str, port: int) -> None:
@@ -116,8 +129,9 @@ def _delete(sock: Socket, set: str, text: str, key: bytes) -> None:
         pass
 
 
-def _bridge_elements(name: str, internal: bool, together: bool) -> tuple[tuple[str, int, bool], ...]:
-    return ("bridges", 1, True), ("internal", 1, internal), ("same", 2, together)
+def _bridge_elements(internal: bool, together: bool, masquerade: bool) -> tuple[tuple[str, int, bool], ...]:
+    """Return each set that may have a bridge, the number of times that an element names it, and whether it has."""
+    return ("bridges", 1, True), ("hidden", 1, masquerade), ("internal", 1, internal), ("same", 2, together)
 
 
 def _pair(name: str, fields: int) -> bytes:
@@ -142,6 +156,7 @@ def _own(address: str) -> tuple[str, str, bytes]:
 def _table() -> list[nft.Request]:
     sets: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
         ("bridges", (nft.IFNAME,), ()),
+        ("hidden", (nft.IFNAME,), ()),
         ("internal", (nft.IFNAME,), ()),
         ("same", (nft.IFNAME, nft.IFNAME), ()),
     ]
@@ -221,8 +236,8 @@ def _masquerades() -> list[nft.Request]:
     same = (nft.meta(nft.IIFNAME), nft.meta(nft.OIFNAME, nft.REGISTER + 4), nft.lookup("same"))
     requests = [
         nft.add_rule(
-            *(*chain, "iifname @bridges oifname != @bridges masquerade"),
-            *(nft.meta(nft.IIFNAME), nft.lookup("bridges")),
+            *(*chain, "iifname @hidden oifname != @bridges masquerade"),
+            *(nft.meta(nft.IIFNAME), nft.lookup("hidden")),
             *(nft.meta(nft.OIFNAME), nft.lookup("bridges", inverted=True), nft.masquerade()),
         ),
         nft.add_rule(

@@ -15,6 +15,7 @@ from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.formats import number as numbers
 from pyctr_lite.formats import timestamps
 from pyctr_lite.linux.scoped import closing
+from pyctr_lite.networks import link
 from pyctr_lite.networks.pool import Subnet, text_of
 
 TYPE_CHECKING = False
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     Rows = list[tuple[str, str, str]]
 
-DEFAULT = "bridge"
-"""The network of containers that do not name one."""
 RESERVED = ("bridge", "host", "none", "default")
 """Names that `create` refuses: they are networks, or modes, of every engine."""
 
@@ -39,6 +38,10 @@ OPTIONS = {
     "host_binding": f"{_OPTION}bridge.host_binding_ipv4",
 }
 """Docker's options of a bridge network."""
+_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+"""Go's spellings of the values (strconv.ParseBool)."""
+_MAX_NAME = 15
+"""Characters of a link's name (IFNAMSIZ, without the zero byte)."""
 
 
 class Network:
@@ -73,7 +76,17 @@ class Network:
     @property
     def together(self) -> bool:
         """Whether its containers reach each other."""
-        return self.options.get(OPTIONS["icc"], "true") != "false"
+        return self.options.get(OPTIONS["icc"]) not in _FALSE
+
+    @property
+    def masquerade(self) -> bool:
+        """Whether its containers' packets to other machines get an address of this machine."""
+        return self.options.get(OPTIONS["masquerade"]) not in _FALSE
+
+    @property
+    def host_binding(self) -> str:
+        """The address of this machine on which ports are published by default, "" for all."""
+        return self.options.get(OPTIONS["host_binding"], "")
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of network.json, with Docker's names."""
@@ -123,6 +136,7 @@ class NetworkStore:
             if any(other.name == name for other in others):
                 raise Conflict(f"network with name {name} already exists")
             created = timestamps.format(time.time_ns())
+            check_options(more.get("options") or {})
             network = Network(os.urandom(32).hex(), name, created, subnets(others), **more)
             if any(other.bridge == network.bridge for other in others):
                 raise Conflict(f"the bridge {network.bridge} belongs to another network")
@@ -170,6 +184,29 @@ class NetworkStore:
             os.rmdir(f"{directory}.removing")
         except FileNotFoundError:
             pass
+
+
+def check_options(options: dict[str, str]) -> None:
+    """Check the values of Docker's options; others are kept as they are. Raises InvalidArgument."""
+    for name in ("icc", "masquerade"):
+        value = options.get(OPTIONS[name], "true")
+        if value not in _TRUE + _FALSE:
+            raise InvalidArgument(f"invalid value for {OPTIONS[name]}: {value!r}", "give true or false")
+    mtu = options.get(OPTIONS["mtu"], "1500")
+    if not numbers.is_whole(mtu, 65535) or int(mtu) < 68:
+        raise InvalidArgument(f"invalid value for {OPTIONS['mtu']}: {mtu!r}", "a number of bytes from 68 to 65535")
+    address = options.get(OPTIONS["host_binding"], "0.0.0.0")
+    try:
+        link.parse(address)
+    except ValueError:
+        raise InvalidArgument(
+            f"invalid value for {OPTIONS['host_binding']}: {address!r}", "an IP address"
+        ) from None
+    bridge = options.get(OPTIONS["bridge.name"], "pc-")
+    if len(bridge) > _MAX_NAME or bridge in ("", ".", "..") or not set(bridge) <= set(_NAME + "_.-"):
+        raise InvalidArgument(
+            f"invalid value for {OPTIONS['bridge.name']}: {bridge!r}", f"at most {_MAX_NAME} letters, digits, _.-"
+        )
 
 
 def rows(given: Rows, choose: Callable[[], Subnet]) -> Rows:

@@ -33,11 +33,13 @@ def create_container(
     filters: str,
     settings: Settings = ENGINE,
     group: groups.Group | None = None,
+    born: Callable[[int], None] = lambda pid: None,
 ) -> tuple[Launched, groups.Group]:
     """Create a bundle's container: its first process, which waits at the gate in `directory`, and its cgroup.
 
     `filters` is the directory of compiled seccomp profiles (`seccomp.load`), `group` the cgroup if the bundle does
-    not decide that. With `Settings.detached` the process ends with its launcher until `Launched.detach`.
+    not decide that. `born` is called with the process's pid while it builds its root: it may set up its network
+    namespace. With `Settings.detached` the process ends with its launcher until `Launched.detach`.
     Raises the error of the parent's or the child's step that failed; then nothing is left behind.
     """
     # An exec needs none of these. The last three are for the child, which may not be permitted to read files.
@@ -107,6 +109,12 @@ def create_container(
 
             netdevice.move_all(linux_config["netDevices"], join_paths.get("network") or f"/proc/{pid}/ns/net")
         # The child builds its root meanwhile; its program does not run before the limits are set.
+        try:
+            born(pid)
+        except Exception:
+            if launched.has_ended():
+                launched.wait_created()  # raises the error of the process, which is the reason
+            raise
         group.apply(wanted)
         group.let_go()
         if linux_config.get("intelRdt"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import kernelfile
@@ -55,6 +56,12 @@ class Launched:
     def detach(self) -> None:
         """Let a process created with `Settings.detached` wait at the gate by itself: the launcher may exit."""
         self.let_go()
+
+    def has_ended(self) -> bool:
+        """Return whether the process has ended."""
+        poller = select.poll()
+        poller.register(self.pidfd, select.POLLIN)
+        return bool(poller.poll(0))
 
     def wait_created(self) -> None:
         """Wait until the process is ready to execute its program. Raises its error."""

@@ -80,9 +80,10 @@ def test_containers_of_a_network_reach_each_other_and_leave_nothing(
     red = create(networks, "red", ("10.7.0.0/24", "", ""), ("fd07::/64", "", ""))
     one, two = bridge.Address("10.7.0.2", "fd07::2"), bridge.Address("10.7.0.3", "fd07::3")
     with namespaces(2) as (first, second), host.call(bridge.Sockets) as sockets:
-        host.call(lambda: bridge.plug_in(sockets, red, first.pid, "pv-1", "eth0", one))
+        index = host.call(lambda: bridge.ensure(sockets, red))
+        host.call(lambda: bridge.plug_in(sockets, red, index, first.pid, "pv-1", "eth0", one))
         began = time.perf_counter()
-        host.call(lambda: bridge.plug_in(sockets, red, second.pid, "pv-2", "eth0", two))
+        host.call(lambda: bridge.plug_in(sockets, red, index, second.pid, "pv-2", "eth0", two))
         assert time.perf_counter() - began < 0.5
         for address, family in (("10.7.0.3", "0.0.0.0"), ("fd07::3", "::")):
             with second.listen(family, 80) as listener:
@@ -117,6 +118,8 @@ def test_a_bridge_that_was_made_half_way_is_completed(host: Namespace, networks:
 def test_an_internal_network_has_no_default_route(host: Namespace, networks: NetworkStore) -> None:
     inner = create(networks, "inner", internal=True)
     with namespaces(1) as (box,), host.call(bridge.Sockets) as sockets:
-        host.call(lambda: bridge.plug_in(sockets, inner, box.pid, "pv-1", "eth0", bridge.Address("172.17.0.2")))
+        index = host.call(lambda: bridge.ensure(sockets, inner))
+        address = bridge.Address("172.17.0.2")
+        host.call(lambda: bridge.plug_in(sockets, inner, index, box.pid, "pv-1", "eth0", address))
         with box.route() as there:
             assert ("0.0.0.0", 0) not in link.routes(there)

@@ -153,7 +153,7 @@ def test_nft_shows_the_rules_in_its_own_words(net: World, needs: Callable[[str],
         "tcp . 192.0.2.1 . 80 : 10.1.0.2 . 8080",
         'ip daddr 127.0.0.0/8 iifname != "lo" drop',
         "fib daddr type local dnat ip to meta l4proto . ip daddr . th dport map @ports4",
-        "iifname @bridges oifname != @bridges masquerade",
+        "iifname @hidden oifname != @bridges masquerade",
         "iifname . oifname @same accept",
         "oifname @bridges drop",
     ):

@@ -48,7 +48,12 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         device_read_bps=flags.device_read_bps,
         device_write_bps=flags.device_write_bps,
         oom_score_adj=flags.oom_score_adj,
-        network=flags.network or "",
+        **_networks(flags),
+        publish=flags.publish,
+        publish_all=flags.publish_all,
+        expose=flags.expose,
+        network_rate_in=flags.network_rate_in,
+        network_rate_out=flags.network_rate_out,
         pid=flags.pid or "",
         ipc=flags.ipc or "",
         uts=flags.uts or "",
@@ -78,6 +83,15 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         shm_size=flags.shm_size,
         lxcfs=flags.lxcfs,
     )
+
+
+def _networks(flags: Any) -> dict[str, Any]:
+    """Return the options `network` and `networks` for the flags of networks."""
+    if not (flags.ip or flags.ip6 or flags.network_alias or flags.mac_address or flags.network):
+        return {}
+    from pyctr_lite.cli.container import networks
+
+    return networks.options(flags)
 
 
 def _healthcheck(flags: Any) -> dict[str, Any]:

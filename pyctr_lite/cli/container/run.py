@@ -74,12 +74,24 @@ _OTHERS = (
     Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …), by lxcfs"),
     Option("mount", "list", "Attach a filesystem mount to the container"),
     Option("name", "string", "Assign a name to the container"),
+    Option("ip", "string", "IPv4 address (e.g., 172.30.100.104)"),
+    Option("ip6", "string", "IPv6 address (e.g., 2001:db8::33)"),
+    Option("mac-address", "string", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
     Option(
         "network",
-        "string",
-        "Connect a container to a network (none, host, container:ID)",
+        "list",
+        "Connect a container to a network (NAME, none, host, container:ID)",
+        metavar="network",
         aliases=("net",),
     ),
+    Option("network-alias", "list", "Add network-scoped alias for the container", aliases=("net-alias",)),
+    Option(
+        "network-rate-in", "string", "Limit what the container receives (1mbit, 500kbps)", convert=lazy("rate")
+    ),
+    Option("network-rate-out", "string", "Limit what the container sends (1mbit, 500kbps)", convert=lazy("rate")),
+    Option("expose", "list", "Expose a port or a range of ports"),
+    Option("publish", "list", "Publish a container's port(s) to the host", short="p"),
+    Option("publish-all", "bool", "Publish all exposed ports to random ports", short="P"),
     Option("no-healthcheck", "bool", "Disable any container-specified HEALTHCHECK"),
     Option("no-new-privileges", "bool", "Keep processes from gaining privileges, as by a setuid program"),
     Option("oom-kill-disable", "bool", "Disable OOM Killer"),
@@ -120,8 +132,7 @@ _RUN_ONLY = (
     Option("sig-proxy", "bool", "Proxy received signals to the process", default=True),
 )
 _DIFFERS = (
-    "The default network is a namespace of its own with lo up; bridges are not supported yet. "
-    "Docker does not have --explain, --lxcfs and --no-new-privileges. "
+    "Docker does not have --explain, --lxcfs, --network-rate-in, --network-rate-out and --no-new-privileges. "
     "--userns works as in podman: auto gives the container 65536 host ids that no other container has, from those "
     'of the user "containers" in /etc/subuid and /etc/subgid, or from 2147483648 on; the first is root inside. '
     "Files on disk keep the ids seen inside. The host's files in -v /DIR:/DIR belong to nobody inside, but keep "

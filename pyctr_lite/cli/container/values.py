@@ -80,3 +80,10 @@ def domain(text: str) -> str:
 def duration(text: str) -> int:
     """Parse "1m30s" to nanoseconds. Raises ValueError with Docker's message."""
     return times.duration(text)
+
+
+def rate(text: str) -> int:
+    """Parse a rate such as "1mbit" into bytes per second. Raises ValueError."""
+    from pyctr_lite.formats import rates
+
+    return rates.bytes_per_second(text)

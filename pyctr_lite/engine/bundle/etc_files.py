@@ -13,10 +13,14 @@ import stat
 
 from pyctr_lite.engine.container import containers
 from pyctr_lite.errors import InvalidArgument, NotFound
+from pyctr_lite.networks import DEFAULT, resolv_conf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.engine.container.container import Container
+    from pyctr_lite.engine.state.options import ContainerOptions
 
 _LOCAL = (
     "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
@@ -24,15 +28,21 @@ _LOCAL = (
 )
 
 
+HOST_GATEWAY = "host-gateway"
+"""An address of --add-host: that of this machine on the default network, as in Docker."""
 MAX_BYTES = 1 << 20
 """Of a larger file, only the lines before this size are used."""
 
 
-def write(container: Container) -> None:
-    """Write the three files for a start of the container."""
+def write(container: Container, endpoints: dict[str, dict[str, Any]] | None = None) -> None:
+    """Write the three files for a start of the container.
+
+    `endpoints` are those of its networks, from whose addresses it gets lines in hosts; without any yet, it gets
+    none.
+    """
     options, directory = container.record.options, container.directory
     hostname = container.record.hostname
-    hosts, resolv = _LOCAL, read_text("/etc/resolv.conf")
+    hosts, resolv = _LOCAL, ""
     if options.network == "host":
         hosts = read_text("/etc/hosts") or hosts
     elif options.network.startswith("container:"):
@@ -43,37 +53,59 @@ def write(container: Container) -> None:
         if other is not None:
             hosts = read_text(f"{other.directory}/hosts", os.O_NOFOLLOW) or hosts
             resolv = read_text(f"{other.directory}/resolv.conf", os.O_NOFOLLOW)
-    else:
-        domain = f".{options.domainname}" if options.domainname else ""
-        alias = f"{hostname}{domain} {hostname}" if domain else hostname
-        hosts += f"127.0.1.1\t{alias}\n"
-    if options.dns or options.dns_search or options.dns_options:
-        resolv = _resolv(resolv, options.dns, options.dns_search, options.dns_options)
-    hosts += "".join(f"{address}\t{name}\n" for name, address in map(parse_host, options.add_hosts))
-    for name, text in (("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolv)):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(f"{directory}/{name}", flags, 0o644), "w", errors="surrogateescape") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
+    own = own_lines(container, endpoints or {}) if options.network not in ("host", "none") else ""
+    if options.network == "none":
+        own = f"127.0.1.1\t{_own_names(container)}\n"
+    if not options.network.startswith("container:"):
+        resolv, _, _ = resolv_conf_of(options, user_defined=any(name != DEFAULT for name in options.networks))
+    for name, address in map(parse_host, options.add_hosts):
+        hosts += f"{gateway(container) if address == HOST_GATEWAY else address}\t{name}\n"
+    write_file(f"{directory}/hosts", hosts + own)
+    write_file(f"{directory}/hostname", hostname + "\n")
+    write_file(f"{directory}/resolv.conf", resolv)
 
 
-def _resolv(text: str, servers: list[str], search: list[str], options: list[str]) -> str:
-    """Return a resolv.conf with its servers, search domains and options replaced by those that are given."""
-    new = {
-        "nameserver": [f"nameserver {server}" for server in servers],
-        "search": [f"search {' '.join(search)}"] if search and search != ["."] else [],
-        "options": [f"options {' '.join(options)}"] if options else [],
-    }
-    replaced = {"nameserver": servers, "search": search, "domain": search, "options": options}
-    kept = [line for line in text.splitlines() if not replaced.get((line.split() or [""])[0])]
-    return "\n".join([*kept, *new["nameserver"], *new["search"], *new["options"], ""])
+def own_lines(container: Container, endpoints: dict[str, dict[str, Any]]) -> str:
+    """Return the lines of hosts with the container's own addresses."""
+    addresses = [endpoint[key] for endpoint in endpoints.values() for key in ("IPAddress", "GlobalIPv6Address")]
+    return "".join(f"{address}\t{_own_names(container)}\n" for address in addresses if address)
+
+
+def write_file(path: str, text: str) -> None:
+    """Overwrite one of the files in place."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o644), "w", errors="surrogateescape") as file:
+        file.write(text)
+        os.fchmod(file.fileno(), 0o644)
+
+
+def gateway(container: Container) -> str:
+    """Return the address of this machine that containers on the default network reach: host-gateway."""
+    return next(address for _, address, _ in container.home.networks.get(DEFAULT).subnets if ":" not in address)
+
+
+def resolv_conf_of(options: ContainerOptions, *, user_defined: bool) -> tuple[str, list[resolv_conf.Server], bool]:
+    """Return a container's resolv.conf; for its DNS server the servers behind it, and `single` (`Resolver`)."""
+    given = (options.dns, options.dns_search, options.dns_options)
+    if user_defined:
+        return resolv_conf.for_user_network(read_text(resolv_conf.HOST), *given)
+    if options.network == "host":
+        return resolv_conf.for_host_network(read_text(resolv_conf.HOST), *given), [], True
+    text, path = resolv_conf.host_file(read_text)
+    return resolv_conf.for_default_bridge(text, *given, path=path), [], True
+
+
+def _own_names(container: Container) -> str:
+    hostname, domain = container.record.hostname, container.record.options.domainname
+    return f"{hostname}.{domain} {hostname}" if domain else hostname
 
 
 def parse_host(text: str) -> tuple[str, str]:
     """Parse `--add-host NAME:ADDRESS` into name and address. Raises InvalidArgument."""
     name, separator, address = text.partition("=" if "=" in text else ":")
     address = address.strip("[]")
-    if not name.isprintable() or not name or " " in name or not separator or not is_address(address):
+    valid = address == HOST_GATEWAY or is_address(address)
+    if not name.isprintable() or not name or " " in name or not separator or not valid:
         raise InvalidArgument(f'bad format for add-host: "{text}"', "must be NAME:ADDRESS")
     return name, address
 

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 
 def clean(container: Container) -> None:
-    """Remove what a run leaves on the host: processes in the cgroup, the cgroup, the runtime's state."""
+    """Remove what a run leaves on the host: processes and cgroup, addresses and ports, the runtime's state."""
     group = container.group
     if group.exists():
         group.kill()
         group.remove()
     background.remove_groups(container.paths)
+    if container.record.options.networks:
+        from pyctr_lite.engine.network import endpoints
+
+        names = container.record.options.networks
+        endpoints.release_lost(container.home.networks, container.id, container.runtime, names)
     runtime_state.remove(container.runtime)
 
 

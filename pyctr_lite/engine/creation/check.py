@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.state.options import ContainerOptions
 
 _MODES = {
-    "network": ("none", "private", "host", "container:"),
     "pid": ("private", "host", "container:"),
     "ipc": ("private", "host", "none", "shareable", "container:"),
     "userns": ("host", "auto", "auto:size=", "container:"),
@@ -41,6 +40,7 @@ def validate(options: ContainerOptions) -> None:
     for name in _ZERO_IS_NONE:
         if getattr(options, name) == 0:
             setattr(options, name, None)
+    _set_network(options)
     _check_modes(options)
     _check_limits(options)
     if options.workdir and not options.workdir.startswith("/"):
@@ -65,6 +65,20 @@ def validate(options: ContainerOptions) -> None:
     _check_behaviour(options)
 
 
+def _set_network(options: ContainerOptions) -> None:
+    """Set the mode and the networks. The commonest options are not worth an import."""
+    if options.network in ("", "bridge", "default", "none", "host") and not (
+        options.networks or options.publish or options.publish_all or options.expose
+    ):
+        if options.network in ("", "bridge", "default"):
+            options.network, options.networks = "bridge", {"bridge": {}}
+        if not (options.network_rate_in or options.network_rate_out):
+            return
+    from pyctr_lite.engine.creation import networks
+
+    networks.normalize(options)
+
+
 def _check_modes(options: ContainerOptions) -> None:
     for name, modes in _MODES.items():
         value = getattr(options, name)
@@ -77,6 +91,8 @@ def _check_modes(options: ContainerOptions) -> None:
         raise InvalidArgument(
             "conflicting options: hostname and the UTS mode", "the hostname belongs to the host's UTS namespace"
         )
+    if options.network == "container:":
+        raise InvalidArgument("invalid network mode: container:", "--network container:ID needs a container")
     if options.network.startswith("container:"):
         for flag, value in (("hostname", options.hostname), ("add-host", options.add_hosts)):
             if value:

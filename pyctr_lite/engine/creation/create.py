@@ -59,6 +59,17 @@ def _create(home: Home, options: ContainerOptions) -> Container:
         from pyctr_lite.engine.creation import user_namespace
 
         user_namespace.check(home, options, account)
+    ports: dict[str, list[dict[str, str]] | None] = {}
+    if (
+        options.networks not in ({}, {"bridge": {}})
+        or options.publish
+        or options.expose
+        or config.get("ExposedPorts")
+    ):
+        from pyctr_lite.engine.creation import networks
+
+        networks.resolve(home, options)
+        ports = networks.bindings(options, config.get("ExposedPorts") or {})
     hostname = _hostname(home, options, id)
     if options.healthcheck or config.get("Healthcheck"):
         from pyctr_lite.engine.life import health
@@ -91,6 +102,7 @@ def _create(home: Home, options: ContainerOptions) -> Container:
             labels=(config.get("Labels") or {}) | options.labels,
             hostname=hostname,
             stop_signal=stop_signal,
+            ports=ports,
             mounts=mounts.resolve(specs, home.volumes, lambda data, path: _fill(view, data, path))
             if has_mounts
             else [],

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.engine.state.paths import Paths
     from pyctr_lite.engine.state.record import Record
+    from pyctr_lite.networks.store import Network
 
 MAX_BYTES = 1 << 20
 
@@ -30,6 +31,12 @@ def emit_image(paths: Paths, action: str, id: str, name: str) -> None:
 def emit_volume(paths: Paths, action: str, name: str) -> None:
     """Append an event of a volume."""
     write(paths, "volume", action, name, {"driver": "local"}, {})
+
+
+def emit_network(paths: Paths, action: str, network: Network, container: str = "") -> None:
+    """Append an event of a network; `container` is the id of the container that is connected or disconnected."""
+    who = {"container": container} if container else {}
+    write(paths, "network", action, network.id, {**who, "name": network.name, "type": "bridge"}, {})
 
 
 def write(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, str], old: dict[str, str]) -> None:

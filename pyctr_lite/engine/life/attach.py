@@ -71,6 +71,10 @@ class Attachment:
             other._send(packet)
             other.close()
 
+    def networks_changed(self) -> None:
+        """Let the monitor follow a change of the container's networks."""
+        self._send(b"N")
+
     def wait(self) -> dict[str, Any] | None:
         """Wait for the end; return it as JSON, or None if the monitor died. Output before it is dropped."""
         while True:

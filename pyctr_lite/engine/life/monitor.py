@@ -16,9 +16,9 @@ from pyctr_lite.engine import background
 from pyctr_lite.engine.bundle import write
 from pyctr_lite.engine.container import removal
 from pyctr_lite.engine.events import writer as events
-from pyctr_lite.engine.life import attach
+from pyctr_lite.engine.life import attach, connections
 from pyctr_lite.engine.life.pump import Client, Pump, close_stdio, exit_code, make_stdio
-from pyctr_lite.engine.log.writer import LogWriter
+from pyctr_lite.engine.log import writer as log_writer
 from pyctr_lite.engine.state import record, states
 from pyctr_lite.linux import explain
 from pyctr_lite.runtime import bundle as bundles
@@ -83,6 +83,7 @@ class Monitor:
         """The channel to the process that called `fork`, until the program runs."""
         self.foreground = foreground
         self.directory = container.runtime
+        self.connections = connections.Connections(container)
         self.oom_kills = 0
         self.delay = 0.0
         """Seconds that the restart policy waited before the last start (`restart`)."""
@@ -98,7 +99,7 @@ class Monitor:
         try:
             stdio, ends = make_stdio(options.tty, options.stdin, size)
             launched, group = launch.create_container(
-                self.bundle, self.directory, stdio, self.container.paths.filters
+                self.bundle, self.directory, stdio, self.container.paths.filters, born=self.connections.plug
             )
             close_stdio(stdio)
         except BaseException as error:
@@ -115,6 +116,7 @@ class Monitor:
             return False
         began = time.monotonic()
         pump.watched[watch.fileno()] = lambda: self._count_oom(watch)
+        self.connections.serve(pump)
         checks = self._start_health_checks(pump)  # before "started" is reported: health.json exists by then
         self._record_start(launched.pid)
         if self.channel is not None:
@@ -138,17 +140,9 @@ class Monitor:
         return self._record_end(pump, group, exit_code(status), time.monotonic() - began)
 
     def _make_pump(self, launched: Launched, ends: tuple[int, int, int]) -> Pump:
-        options, log, attributes = self.container.record.options, None, None
-        if options.log_driver != "none":
-            path = f"{self.container.directory}/log.jsonl"
-            if not options.log_options.keys().isdisjoint(("env", "env-regex", "labels", "labels-regex", "tag")):
-                from pyctr_lite.engine.log import attributes as log_attributes
-
-                attributes = log_attributes.of(self.container)
-            log = LogWriter(path, options.log_max_size, options.log_max_files, attributes)
-        pump = Pump.of_process(launched.pidfd, launched.console, ends, log)
+        pump = Pump.of_process(launched.pidfd, launched.console, ends, log_writer.of_container(self.container))
         launched.console = -1
-        pump.stdin_once = self.foreground and self.channel is not None and not options.tty
+        pump.stdin_once = self.foreground and self.channel is not None and not self.container.record.options.tty
         pump.listener = attach.listen(self.directory)
         return pump
 
@@ -171,6 +165,7 @@ class Monitor:
 
     def report_failure(self, error: BaseException) -> None:
         """Report why the program could not be started: in the container's state, and to the caller of `fork`."""
+        self.connections.close()
         message = channels.describe_error(error)
         state = self.container.state
         state.Error, state.ExitCode = message["message"], message.get("exit_code") or 128
@@ -250,6 +245,7 @@ class Monitor:
         else:
             _clean_up(group, self.directory)
             events.emit(container.paths, "die", container.record, exitCode=str(code))
+            self.connections.close()
             state.write(container.directory)
             pump.send_end(end)
         self.lock.release()
@@ -260,6 +256,7 @@ class Monitor:
         """Remove a container of `--rm`; its clients do not wait for the 4 ms that its cgroups and files take."""
         container = self.container
         events.emit(container.paths, "die", container.record, exitCode=str(code))
+        self.connections.close()
         gone = removal.take_away(container, volumes=True)
         events.emit(container.paths, "destroy", container.record)
         pump.send_end(end)

@@ -2,7 +2,7 @@
 
 A client is one end of a SOCK_SEQPACKET socket. The first byte of a packet is its kind, the rest is data:
 
-    from the client   0 input   E end of input   W rows columns   S signal number
+    from the client   0 input   E end of input   W rows columns   S signal number   N its networks have changed
     to the client     1 stdout  2 stderr         X {"ExitCode": …}
 """
 
@@ -57,6 +57,7 @@ class Pump:
         self._input_ended = False
         self.watched: dict[int, Callable[[], None]] = {}
         """Further descriptors, and the function to call when one is readable."""
+        self.networks_changed: Callable[[], None] = lambda: None
         self.deadline: float | None = None
         """When to call `at_deadline`, by time.monotonic()."""
         self.at_deadline: Callable[[], None] | None = None
@@ -214,6 +215,8 @@ class Pump:
                 _signal.pidfd_send_signal(self.pidfd, data[0])
             except ProcessLookupError:
                 pass
+        elif kind == b"N":
+            self.networks_changed()
         elif kind == b"H":
             client.output = data == b"attach"
 

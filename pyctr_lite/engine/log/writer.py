@@ -16,8 +16,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pyctr_lite.engine.container.container import Container
+
 MAX_LINE = 16 * 1024
 """Maximum bytes of an entry. A longer line is split, as in Docker: endless output must not fill the memory."""
+
+
+def of_container(container: Container) -> LogWriter | None:
+    """Return the writer of a container's log; None with --log-driver none."""
+    options, attributes = container.record.options, None
+    if options.log_driver == "none":
+        return None
+    if not options.log_options.keys().isdisjoint(("env", "env-regex", "labels", "labels-regex", "tag")):
+        from pyctr_lite.engine.log import attributes as log_attributes
+
+        attributes = log_attributes.of(container)
+    return LogWriter(f"{container.directory}/log.jsonl", options.log_max_size, options.log_max_files, attributes)
 
 
 class LogWriter:

@@ -13,12 +13,15 @@ class ContainerOptions:
     """The options of a new container. None or empty: the image's value, else Docker's default.
 
     Sizes are in bytes, times in seconds, and `nano_cpus` is 10⁹ for one CPU. `volumes`, `mounts` and `tmpfs` are
-    strings in Docker's grammar of -v, --mount and --tmpfs. The namespace modes are "", "private", "host" or
-    "container:REFERENCE" (`network` also "none"; `userns` is "", "host", "auto", "auto:size=N" or
-    "container:REFERENCE"). `ulimits` are (name, soft, hard), -1 for no limit; `devices` (path, path inside,
-    access); `device_read_bps` and `device_write_bps` (path, bytes per second); `device_rules` strings like
-    "c 1:3 rwm". `healthcheck` has the keys of Docker's Config.Healthcheck. `log_options` are the values of
-    --log-opt; the engine derives `log_max_size` and `log_max_files` from them.
+    strings in Docker's grammar of -v, --mount and --tmpfs, `publish` and `expose` in that of -p and --expose. The
+    namespace modes are "", "private", "host" or "container:REFERENCE" (`userns` is "", "host", "auto",
+    "auto:size=N" or "container:REFERENCE"). `network` is "none", "host", "container:REFERENCE" or the name of a
+    network ("": the default one). `networks` are several, by name; each is a dict that may have ip, ip6, mac and
+    aliases (a list). `network_rate_in` and `network_rate_out` are in bytes per second. `ulimits` are (name, soft,
+    hard), -1 for no limit; `devices` (path, path inside, access); `device_read_bps` and `device_write_bps` (path,
+    bytes per second); `device_rules` strings like "c 1:3 rwm". `healthcheck` has the keys of Docker's
+    Config.Healthcheck. `log_options` are the values of --log-opt; the engine derives `log_max_size` and
+    `log_max_files` from them.
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -54,6 +57,12 @@ class ContainerOptions:
         "device_write_bps": [],
         "oom_score_adj": None,
         "network": "",
+        "networks": {},
+        "publish": [],
+        "publish_all": False,
+        "expose": [],
+        "network_rate_in": None,
+        "network_rate_out": None,
         "pid": "",
         "ipc": "",
         "uts": "",
@@ -120,6 +129,12 @@ class ContainerOptions:
     device_write_bps: list[tuple[str, int]]
     oom_score_adj: int | None
     network: str
+    networks: dict[str, dict[str, Any]]
+    publish: list[str]
+    publish_all: bool
+    expose: list[str]
+    network_rate_in: int | None
+    network_rate_out: int | None
     pid: str
     ipc: str
     uts: str
@@ -224,6 +239,7 @@ _NUMBERS = {
     "nano_cpus": "a number of billionths of a CPU",
     **dict.fromkeys(("cpu_quota", "cpu_period"), "a number of microseconds"),
     "pids_limit": "a number of processes, or -1 for no limit",
+    **dict.fromkeys(("network_rate_in", "network_rate_out"), "a number of bytes per second"),
     "stop_timeout": "a number of seconds, or -1 to wait forever",
 }
 _ROWS: dict[str, tuple[type, ...]] = {
@@ -242,9 +258,9 @@ def _has_type(name: str, default: Any, value: Any) -> bool:
     if isinstance(default, list):
         return isinstance(value, list) and all(map(_is_text, value))
     if isinstance(default, dict):
-        # health.check checks the values of a health check
+        # health.check and networks.check check the values of these two
         return isinstance(value, dict) and all(
-            isinstance(key, str) and (name == "healthcheck" or isinstance(item, str))
+            isinstance(key, str) and (name in ("healthcheck", "networks") or isinstance(item, str))
             for key, item in value.items()
         )
     if isinstance(default, str) or name == "entrypoint":
@@ -262,7 +278,7 @@ def _type_name(name: str, default: Any) -> str:
     if isinstance(default, list):
         return "a list of strings without NUL"
     if isinstance(default, dict):
-        return "a dict of strings" if name != "healthcheck" else "a dict"
+        return "a dict of strings" if name not in ("healthcheck", "networks") else "a dict"
     if isinstance(default, str) or name == "entrypoint":
         return "a string without NUL"
     return "True or False" if isinstance(default, bool) else _NUMBERS.get(name, "a whole number")

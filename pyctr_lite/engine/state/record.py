@@ -37,7 +37,7 @@ class Record:
         "stop_signal",
         "mounts",  # with the keys of `inspect`
     )
-    __slots__ = (*FIELDS, "id_range", "options")
+    __slots__ = (*FIELDS, "id_range", "options", "ports")
 
     id: str
     name: str
@@ -60,6 +60,8 @@ class Record:
             setattr(self, name, fields[name])
         self.id_range: list[int] | None = fields.get("id_range")
         """The first host id and the number of ids of the container's own user namespace; None without one."""
+        self.ports: dict[str, list[dict[str, str]] | None] = fields.get("ports") or {}
+        """Docker's PortBindings: {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}; None: exposed only."""
 
     @classmethod
     def read(cls, directory: str) -> Record:
@@ -72,6 +74,8 @@ class Record:
         content = {name: getattr(self, name) for name in self.FIELDS}
         if self.id_range:
             content["id_range"] = self.id_range
+        if self.ports:
+            content["ports"] = self.ports
         jsonfile.rewrite(f"{directory}/container.json", content | {"options": self.options.to_json()})
 
 

@@ -130,7 +130,7 @@ def test_a_running_container_is_paused_during_a_commit_unless_pause_is_false(pyc
     pyctr("commit", "web", "paused", check=True)
     pyctr("commit", "--pause=false", "web", "busy", check=True)
     events = pyctr("events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}").stdout.split()
-    assert events == ["create", "start", "pause", "unpause", "commit", "commit"]
+    assert events == ["create", "connect", "start", "pause", "unpause", "commit", "commit"]
     assert pyctr("ps", "--format", "{{.State}}").stdout == "running\n"
 
 

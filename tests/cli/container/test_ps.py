@@ -176,7 +176,7 @@ def test_containers_are_filtered(pyctr: Pyctr) -> None:
         ("ancestor=nosuch",): [],
         ("volume=data",): ["web"],
         ("volume=/data",): ["web"],
-        ("network=private", "name=job"): ["job"],
+        ("network=bridge", "name=job"): ["job"],
         ("before=job",): ["webby", "web"],
         ("since=webby",): ["ofchild", "job"],
     }.items():

@@ -47,7 +47,7 @@ def test_on_failure_counts_its_restarts_and_gives_up(pyctr: Pyctr) -> None:
     last = state(pyctr)
     assert (last["ExitCode"], last["RestartCount"], last["Running"]) == (3, 2, False)
     assert pyctr("logs", "box").stdout == "run\n" * 3
-    assert actions(pyctr) == ["create", *["start", "die"] * 3]
+    assert actions(pyctr) == ["create", *["connect", "start", "die", "disconnect"] * 3]
     assert pyctr("inspect", "-f", "{{json .HostConfig.RestartPolicy}}", "box").stdout == (
         '{"Name":"on-failure","MaximumRetryCount":2}\n'
     )

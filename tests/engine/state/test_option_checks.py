@@ -43,7 +43,17 @@ BOTH_WAYS: list[tuple[list[str], dict[str, Any]]] = [
     (["--device-read-bps", "sda:1mb"], {"device_read_bps": [("sda", MIB)]}),
     (["--device-write-bps", "sda:1mb"], {"device_write_bps": [("sda", MIB)]}),
     # --- namespaces
-    (["--network", "bridge"], {"network": "bridge"}),
+    (["--network", "nosuch"], {"network": "nosuch"}),
+    (["--network", "nosuch", "--network", "host"], {"networks": {"nosuch": {}, "host": {}}}),
+    (["--network", "name=bridge,ip=1.2.3.4"], {"networks": {"bridge": {"ip": "1.2.3.4"}}}),
+    (["--network-alias", "web"], {"networks": {"bridge": {"aliases": ["web"]}}}),
+    (["--mac-address", "1:2"], {"networks": {"bridge": {"mac": "1:2"}}}),
+    (["--ip6", "1.2.3.4", "--net", "x"], {"networks": {"x": {"ip6": "1.2.3.4"}}}),
+    (["--ip", "1.2.3.4", "--net", "none"], {"networks": {"none": {"ip": "1.2.3.4"}}}),
+    (["-p", "x"], {"publish": ["x"]}),
+    (["--expose", "1:2"], {"expose": ["1:2"]}),
+    (["-p", "80", "--net", "container:x"], {"publish": ["80"], "network": "container:x"}),
+    (["--network-rate-in", "1mbit", "--net", "none"], {"network_rate_in": 125000, "network": "none"}),
     (["--network", "container:"], {"network": "container:"}),
     (["--pid", "none"], {"pid": "none"}),
     (["--ipc", "shared"], {"ipc": "shared"}),
@@ -270,7 +280,8 @@ def test_zero_and_no_are_the_same_as_not_given(engine: Engine) -> None:
         ("memory_swap", "memory_reservation", "cpu_shares", "pids_limit", "blkio_weight", "shm_size"), 0
     )
     container = engine.containers.create(ContainerOptions(image="busybox", restart="no", **zeros))
-    assert container.record.options.to_json() == {"image": "busybox"}
+    network = {"network": "bridge", "networks": {"bridge": {}}}
+    assert container.record.options.to_json() == {"image": "busybox", **network}
     assert os.path.isdir(container.directory)
 
 

@@ -1,0 +1,1 @@
+"""The networks that a container is connected to while it runs."""

@@ -1,0 +1,147 @@
+"""Connect a running container to a network, and disconnect it.  [hot]
+
+Everything is bound to the container's life: its addresses and names are files in the run directory with its id,
+its cable vanishes with its network namespace, and network.json lists its published ports.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite.engine.events import writer as events
+from pyctr_lite.engine.network.settings import NetworkSettings
+from pyctr_lite.errors import NotFound
+from pyctr_lite.networks import DEFAULT, bridge, rules
+from pyctr_lite.networks.pool import Subnet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pyctr_lite.engine.stores.networks import Networks
+    from pyctr_lite.networks.store import Network
+
+
+def connect(
+    networks: Networks, sockets: bridge.Sockets, id: str, pid: int, name: str, wanted: dict[str, Any], inside: str
+) -> dict[str, Any]:
+    """Connect a process's network namespace to a network, by a link called `inside`. Returns the endpoint.
+
+    `wanted` has the addresses that the user chose: ip, ip6, mac. Raises NotFound, Conflict or InvalidArgument.
+    """
+    network = networks.get(name)
+    index = networks.ensure(sockets, network)
+    address = _take(networks, network, id, wanted)
+    link = f"pv-{os.urandom(6).hex()}"
+    try:
+        bridge.plug_in(sockets, network, index, pid, link, inside, address)
+    except BaseException:
+        bridge.unplug(sockets, link, address)
+        _give_back(networks, network, id, (address.ip, address.ip6))
+        raise
+    events.emit_network(networks.paths, "connect", network, id)
+    return _endpoint(network, address, link, inside) | {"Aliases": wanted.get("aliases") or []}
+
+
+def disconnect(
+    networks: Networks,
+    sockets: bridge.Sockets,
+    id: str,
+    network: Network,
+    endpoint: dict[str, Any],
+    *,
+    ending: bool = False,
+) -> None:
+    """Undo `connect` and `register`. Idempotent. `ending`: the container's network namespace is about to end."""
+    address = bridge.Address(endpoint["IPAddress"], endpoint["GlobalIPv6Address"], endpoint["MacAddress"])
+    bridge.unplug(sockets, endpoint["Link"], address, ending=ending)
+    _withdraw_names(networks, network, id)
+    _give_back(networks, network, id, (address.ip, address.ip6))
+    events.emit_network(networks.paths, "disconnect", network, id)
+
+
+def register(networks: Networks, id: str, container: str, network: str, endpoint: dict[str, Any]) -> None:
+    """Give a container its names in a network. The default network has no names, as in Docker."""
+    if network != DEFAULT:
+        from pyctr_lite.networks import names
+
+        addresses = [endpoint[key] for key in ("IPAddress", "GlobalIPv6Address") if endpoint[key]]
+        directory = networks.names_directory(endpoint["NetworkID"])
+        names.register(directory, id, container, endpoint["Aliases"], addresses)
+
+
+def release(networks: Networks, id: str, settings: NetworkSettings) -> None:
+    """Give back all that a container has of its networks at its end. Idempotent."""
+    with bridge.Sockets() as sockets:
+        for protocol, host, port, _ in settings.bindings():
+            rules.withdraw(sockets.filter, protocol, host, port)
+        for endpoint in settings.networks.values():
+            try:
+                network = networks.get(endpoint["NetworkID"])
+            except NotFound:
+                continue  # it was removed by force, with its directory of addresses
+            disconnect(networks, sockets, id, network, endpoint, ending=True)
+
+
+def release_lost(networks: Networks, id: str, directory: str, names: Iterable[str]) -> None:
+    """Give back what a container has whose monitor was killed. Idempotent.
+
+    `directory` is its runtime directory, `names` are the networks in its record: if the monitor was killed before
+    it wrote network.json, the container's addresses and names in them are found by its id.
+    """
+    settings = NetworkSettings.read(directory)
+    release(networks, id, settings)
+    for name in names:
+        try:
+            network = networks.get(name)
+        except NotFound:
+            continue
+        _withdraw_names(networks, network, id)
+        owners = networks.addresses(network)[0].owners()
+        _give_back(networks, network, id, [address for address, owner in owners.items() if owner == id])
+
+
+def _take(networks: Networks, network: Network, id: str, wanted: dict[str, Any]) -> bridge.Address:
+    taken: dict[str, str] = {}
+    try:
+        for addresses in networks.addresses(network):
+            key = "ip6" if ":" in str(addresses.subnet) else "ip"
+            taken[key] = addresses.take(id, wanted.get(key, ""))
+    except BaseException:
+        _give_back(networks, network, id, taken.values())
+        raise
+    return bridge.Address(taken["ip"], taken.get("ip6", ""), wanted.get("mac", ""))
+
+
+def _withdraw_names(networks: Networks, network: Network, id: str) -> None:
+    if network.name != DEFAULT:
+        from pyctr_lite.networks import names
+
+        names.withdraw(networks.names_directory(network.id), id)
+
+
+def _give_back(networks: Networks, network: Network, id: str, given: Iterable[str]) -> None:
+    addresses = networks.addresses(network)[0]
+    for address in given:
+        if address:
+            addresses.release(address, id)
+
+
+def _endpoint(network: Network, address: bridge.Address, link: str, inside: str) -> dict[str, Any]:
+    """Return Docker's EndpointSettings, and the names of both ends of the cable."""
+    rows = {":" in subnet: (gateway, Subnet(subnet).prefix) for subnet, gateway, _ in network.subnets}
+    gateway6, prefix6 = rows.get(True, ("", 0))
+    return {
+        "NetworkID": network.id,
+        "EndpointID": os.urandom(32).hex(),
+        "Gateway": "" if network.internal else rows[False][0],
+        "IPAddress": address.ip,
+        "IPPrefixLen": rows[False][1],
+        "IPv6Gateway": "" if network.internal else gateway6,
+        "GlobalIPv6Address": address.ip6,
+        "GlobalIPv6PrefixLen": prefix6,
+        "MacAddress": address.mac,
+        "Link": link,
+        "Interface": inside,
+    }

@@ -1,0 +1,24 @@
+"""The limits of --network-rate-in and --network-rate-out on the links of a container."""
+
+from __future__ import annotations
+
+from pyctr_lite.networks import bridge, link, queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctr_lite.engine.network.settings import NetworkSettings
+
+
+def limit(
+    sockets: bridge.Sockets, settings: NetworkSettings, pid: int, received: int | None, sent: int | None
+) -> None:
+    """Limit what a container receives and sends on each of its networks, in bytes per second (None: no limit).
+
+    What it receives is limited at the host's end of its cable, what it sends at its own.
+    """
+    for endpoint in settings.networks.values():
+        if received:
+            queue.limit(sockets.route, link.index(sockets.route, endpoint["Link"]), received)
+        if sent:
+            with bridge.socket_inside(pid) as there:
+                queue.limit(there, link.index(there, endpoint["Interface"]), sent)

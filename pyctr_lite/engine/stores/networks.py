@@ -1,0 +1,181 @@
+"""NetworkStore that also makes the bridges, emits events, and has the default network.  [hot]
+
+The subnets of a machine are shared by all engines on it, and by its own links. So a subnet is chosen, and the
+bridge with it made, under one lock of the machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from pyctr_lite.engine.events import writer as events
+from pyctr_lite.engine.state import lock
+from pyctr_lite.errors import Conflict, NotFound, PyctrError
+from pyctr_lite.linux.scoped import closing
+from pyctr_lite.networks import DEFAULT, bridge, pool, store
+from pyctr_lite.networks.pool import Addresses, Subnet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.engine.state.paths import Paths
+    from pyctr_lite.networks.store import Network, Rows
+
+LOCK = "/run/pyctr_lite-networks.lock"
+"""Held while a bridge is made or removed, by whichever engine of the machine."""
+DEFAULT_BRIDGE = "pc-bridge"
+"""The bridge of the default network of the default state directory; others have generated names."""
+MODES = ("none", "host")
+"""Other values of --network than networks and container:ID. `network ls` lists them, too, as Docker does."""
+
+
+class Networks(store.NetworkStore):
+    """The networks of an engine."""
+
+    def __init__(self, paths: Paths) -> None:
+        super().__init__(paths.root)
+        self.paths = paths
+
+    def get(self, reference: str) -> Network:
+        """Return a network; the default one is made if it is missing. Raises NotFound or Conflict."""
+        try:
+            return super().get(reference)
+        except NotFound:
+            if reference != DEFAULT:
+                raise
+        try:
+            return self._create(DEFAULT, options=self._default_options())
+        except Conflict:
+            return super().get(reference)  # another command has just made it
+
+    def make(self, name: str, rows: Rows = (), **more: Any) -> Network:  # type: ignore[assignment]
+        """Create a network with its bridge. `rows` are the given subnet, gateway and range of each family.
+
+        `more` are arguments of `store.Network`. Raises InvalidArgument, Conflict for a name or a subnet in use.
+        """
+        if name in store.RESERVED or name in MODES:
+            raise PyctrError(
+                f"operation is not permitted on predefined {name} network",
+                "it exists already: choose another name",
+            )
+        return self._create(name, rows, **more)
+
+    def ensure(self, sockets: bridge.Sockets, network: Network) -> int:
+        """Make a network's bridge again if it is gone, as after a reboot. Returns its index.
+
+        Raises Conflict if another link has taken its subnet meanwhile.
+        """
+        found = bridge.find(sockets, network)
+        if found is not None and found.up:
+            return found.index
+        with self._locked():
+            if found is None:
+                self._check_free(sockets, [Subnet(row[0]) for row in network.subnets])
+            return bridge.ensure(sockets, network)
+
+    def discard(self, network: Network) -> None:
+        """Remove a network and its bridge. Raises Conflict while a container is connected to it."""
+        with lock.References(self.paths.containers), self._locked():
+            if owners := self.owners(network):
+                raise Conflict(
+                    f"error while removing network: network {network.name} has active endpoints", _names(owners)
+                )
+            with bridge.Sockets() as sockets:
+                bridge.remove(sockets, network)
+            self.remove(network)
+        events.emit_network(self.paths, "destroy", network)
+
+    def remove_bridge(self, network: Network) -> None:
+        """Remove a network's bridge; the next container makes it again. Raises Conflict while one is connected."""
+        with self._locked():
+            if owners := self.owners(network):
+                raise Conflict(f"network {network.name} has active endpoints", _names(owners))
+            with bridge.Sockets() as sockets:
+                bridge.remove(sockets, network)
+
+    def owners(self, network: Network) -> set[str]:
+        """Return the ids of the containers that have an address in a network."""
+        directory = self.addresses_directory(network.id)
+        return set(Addresses(directory, Subnet(network.subnets[0][0]), None, ()).owners().values())
+
+    def addresses(self, network: Network) -> list[Addresses]:
+        """Return the address pool of each subnet of a network."""
+        directory = self.addresses_directory(network.id)
+        return [
+            Addresses(directory, Subnet(subnet), Subnet(within) if within else None, (gateway,))
+            for subnet, gateway, within in network.subnets
+        ]
+
+    def addresses_directory(self, id: str) -> str:
+        """Return the directory with one file per taken address of a network."""
+        return f"{self.paths.run}/networks/{id}/addresses"
+
+    def names_directory(self, id: str) -> str:
+        """Return the directory with the names of a network's containers (`networks.names`)."""
+        return f"{self.paths.run}/networks/{id}/names"
+
+    def _create(self, name: str, given: Rows = (), **more: Any) -> Network:  # type: ignore[assignment]
+        with self._locked(), bridge.Sockets() as sockets:
+
+            def choose(others: list[Network]) -> Rows:
+                taken = [Subnet(row[0]) for other in others for row in other.subnets]
+                rows = store.rows(list(given), lambda: pool.choose(taken + bridge.hosts_subnets(sockets)))
+                _check_overlap(rows, taken)
+                self._check_free(sockets, [Subnet(row[0]) for row in rows])
+                return rows
+
+            network = self.create(name, choose, **more)
+            try:
+                if bridge.find(sockets, network) is not None:
+                    raise Conflict(f"a link with the name {network.bridge} exists", "ip link shows it")
+            except BaseException:
+                self.remove(network)
+                raise
+            try:
+                bridge.ensure(sockets, network)
+            except BaseException:
+                bridge.remove(sockets, network)
+                self.remove(network)
+                raise
+        if name != DEFAULT:
+            events.emit_network(self.paths, "create", network)
+        return network
+
+    @staticmethod
+    def _check_free(sockets: bridge.Sockets, subnets: list[Subnet]) -> None:
+        """Raise Conflict if this machine has an address or a route in one of the subnets."""
+        for other in bridge.hosts_subnets(sockets):
+            for subnet in subnets:
+                if subnet.overlaps(other) and other.prefix:
+                    raise Conflict(
+                        f"Pool overlaps with other one on this address space: {subnet}",
+                        f"this machine has an address or a route in {other}: ip address, ip route",
+                    )
+
+    def _default_options(self) -> dict[str, str]:
+        from pyctr_lite.engine.state.paths import DEFAULT_ROOT
+
+        named = {store.OPTIONS["bridge.name"]: DEFAULT_BRIDGE}
+        return named if self.paths.root == DEFAULT_ROOT else {}
+
+    @staticmethod
+    def _locked() -> closing:
+        fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return closing(fd)
+
+
+def _check_overlap(rows: Rows, taken: list[Subnet]) -> None:
+    for row in rows:
+        for other in taken:
+            if Subnet(row[0]).overlaps(other):
+                raise Conflict(
+                    f"Pool overlaps with other one on this address space: {row[0]}",
+                    f"another network has {other}: pyctr_lite network ls",
+                )
+
+
+def _names(owners: set[str]) -> str:
+    return f"disconnect or stop its containers first: {' '.join(sorted(id[:12] for id in owners))}"
