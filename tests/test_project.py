@@ -104,13 +104,13 @@ def targets() -> list[str]:
 def test_make_alone_lists_every_target() -> None:
     printed = subprocess.run(["make", "-C", REPOSITORY], check=True, capture_output=True, text=True).stdout
     for target in targets():
-        assert re.search(rf"^  make (?:lab1 to lab5|{target}) +\w", printed, re.MULTILINE), target
+        assert re.search(rf"^  make (?:lab1 to lab6|{target}) +\w", printed, re.MULTILINE), target
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["lab6"], "there is no lab 6: they are 1 to 5"),
+        (["lab7"], "there is no lab 7: they are 1 to 6"),
         (["notebook", "NB=99"], "there is no notebook 99: NB is the beginning of a name in notebooks/"),
         (["notebooks-test", "NB=99"], "there is no notebook 99"),
     ],

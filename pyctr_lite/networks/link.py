@@ -56,19 +56,18 @@ def add_bridge(sock: Socket, name: str, mac: str, mtu: int = 1500, *, up: bool =
     return index(sock, name)
 
 
-def add_veth(
-    sock: Socket, name: str, bridge: int, pid: int, peer: str, mac: str, mtu: int = 1500, peer_index: int = 0
-) -> None:
+def add_veth(sock: Socket, name: str, bridge: int, pid: int, peer: str, mac: str, mtu: int = 1500) -> None:
     """Create a veth pair: one end, up, as a port of a bridge, the other end in the network namespace of a process.
 
     `name` is that of the first end, `bridge` the index of the bridge. The other end is named `peer` and has the
-    MAC address `mac` ("" lets the kernel choose one) and the index `peer_index` (0: the kernel chooses); it is
-    down, because its addresses come first. Both have the MTU.
+    MAC address `mac` ("" lets the kernel choose one); it is down, because its addresses come first. Both ends
+    have the MTU.
     One request makes all of it or nothing: the other end is never in the caller's namespace. If its namespace
     ends, both vanish.
-    Fails with EEXIST if a link has the name, on either side, ENODEV without the bridge, ESRCH without the process.
+    Fails with EEXIST if a link has the name, on either side, EINVAL without the bridge, ESRCH without the process;
+    the error says what was asked, as a line of ip(8) with all of these.
     """
-    there = _link(peer_index) + _named(peer, mac, mtu) + netlink.number(_NET_NS_PID, pid)
+    there = _link(0) + _named(peer, mac, mtu) + netlink.number(_NET_NS_PID, pid)
     data = netlink.nest(_INFO_DATA, netlink.nest(_VETH_PEER, there))
     info = netlink.nest(_LINKINFO, netlink.text(_INFO_KIND, "veth"), data)
     body = _link(0, up=True) + _named(name, "", mtu) + netlink.number(_MASTER, bridge) + info

@@ -104,9 +104,10 @@ class Addresses:
 
         The address is taken by its file, the text of which is `owner`. Of several callers at the same time one
         gets it, and nobody, not even after a kill, ever sees the file with less than its text. A file whose name
-        begins with a dot is no address; none is left behind. The directory is made if it is missing.
+        begins with a dot is no address; none is left behind. A missing directory is made, with mode 0755.
         The network's own address, IPv4's broadcast address and those in `excluded` are never given.
-        Raises InvalidArgument if `wanted` is not in the subnet, Conflict if it, or every address, cannot be given.
+        Raises InvalidArgument if `wanted` is not in the subnet; Conflict, in Docker's words, if it cannot be given
+        ("Address already in use") or if none is left ("no available addresses in the subnet WITHIN").
         """
         numbers = [self.subnet.number(wanted)] if wanted else self.within.numbers()
         usable = self.subnet.hosts()

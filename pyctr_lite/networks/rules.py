@@ -84,7 +84,8 @@ def publish(sock: Socket, protocol: str, host: str, port: int, address: str, con
     `ports4` and `ports6` have protocol . address . port → address . port of the container, and `any4` and `any6`,
     for all addresses of this machine, protocol . port → address . port of the container.
     A protocol is one byte, a number of PROTOCOLS; a port has two bytes.
-    Fails with EEXIST if the port is published on that address, ENOENT without the table.
+    Fails with EEXIST if the port is published on that address, ENOENT without the table; the error says what was
+    asked, as nft(8) writes the element: "tcp . 192.0.2.1 . 8080 : 10.1.0.2 . 80".
     """
     set, text, key = _published(protocol, host, port)
     data = nft.concatenation(link.parse(address)[1], struct.pack(">H", container_port))

@@ -61,7 +61,7 @@ def owner_of(function: str) -> Any:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab: the exercises of a chapter. `notebook` is the chapter's, below notebooks/."""
+    """A lab: the exercises of a chapter. `notebook` is the chapter's, below notebooks/, or "" if it has none yet."""
 
     number: int
     name: str
@@ -130,7 +130,7 @@ def _lab(table: dict[str, Any]) -> Lab:
         table["number"],
         table["name"],
         table["title"],
-        table["notebook"],
+        table.get("notebook", ""),
         tuple(
             Exercise(
                 item["id"],

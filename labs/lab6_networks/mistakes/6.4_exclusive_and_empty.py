@@ -1,0 +1,32 @@
+"""O_EXCL makes the file, and its text comes in a second step: who reads it between sees no owner."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import Conflict
+from pyctr_lite.networks import pool
+
+if TYPE_CHECKING:
+    from pyctr_lite.networks.pool import Addresses
+
+HINT = "What would somebody make of it"
+
+
+def take(self: Addresses, owner: str, wanted: str = "") -> str:
+    numbers = [self.subnet.number(wanted)] if wanted else self.within.numbers()
+    os.makedirs(self.directory, mode=0o755, exist_ok=True)
+    for number in numbers:
+        if number in self.excluded or number not in self.subnet.hosts():
+            continue
+        address = pool.text_of(number, self.subnet.family)
+        try:
+            with open(f"{self.directory}/{address}", "x") as file:
+                file.write(owner)
+        except FileExistsError:
+            continue
+        return address
+    if wanted:
+        raise Conflict("Address already in use")
+    raise Conflict(f"no available addresses in the subnet {self.within}")

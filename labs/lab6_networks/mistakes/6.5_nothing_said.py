@@ -1,0 +1,28 @@
+"""The text of the request has the ports only, so an error does not say which element it is."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from pyctr_lite.networks import link, nft
+from pyctr_lite.networks.rules import PROTOCOLS, TABLE
+
+if TYPE_CHECKING:
+    from pyctr_lite.linux.netlink import Socket
+
+HINT = "What is the text in a request for?"
+
+
+def publish(sock: Socket, protocol: str, host: str, port: int, address: str, container_port: int) -> None:
+    _, packed = link.parse(host)
+    version = "6" if ":" in host else "4"
+    if host in ("0.0.0.0", "::"):
+        name = f"any{version}"
+        key = nft.concatenation(bytes([PROTOCOLS[protocol]]), struct.pack(">H", port))
+    else:
+        name = f"ports{version}"
+        key = nft.concatenation(bytes([PROTOCOLS[protocol]]), packed, struct.pack(">H", port))
+    value = nft.concatenation(link.parse(address)[1], struct.pack(">H", container_port))
+    request = nft.add_element(TABLE, name, f"{port}:{container_port}", key, value)
+    nft.run(sock, [request])
