@@ -1,8 +1,8 @@
 """Where a learner's functions are tried: whatever they do, it ends, and the machine is as before.
 
-A command runs as PID 1 of its own PID, mount and IPC namespaces and in a control group that bounds its processes
-and memory. When it ends or its time is up, all its processes end with it, its mounts vanish, and its groups are
-removed.
+A command runs as PID 1 of its own PID, mount, IPC and network namespaces and in a control group that bounds its
+processes and memory. When it ends or its time is up, all its processes end with it, its mounts, links and packet
+filters vanish, and its groups are removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy, limits
 from pyctr_lite.engine.state import paths
-from pyctr_lite.namespaces import create
+from pyctr_lite.namespaces import create, network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,12 +52,13 @@ def run(command: Sequence[str], output: Path, directory: Path, token: str, secon
     try:
         group.apply(limits.Limits(pids=PIDS, memory=MEMORY))
         born_in = group.fd_for_clone()
-        flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC
+        flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET
 
         def child() -> None:
             group.enter(born_in_v2=born_in is not None)
             linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
             linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+            network.bring_up_loopback()
             os.setsid()
             file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND, 0o600)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
