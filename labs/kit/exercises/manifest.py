@@ -61,7 +61,7 @@ def owner_of(function: str) -> Any:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab: the exercises of a chapter. `notebook` is the chapter's, below notebooks/, or "" if it has none yet."""
+    """A lab: the exercises of a chapter. `notebook` is the chapter's, below notebooks/, or ""."""
 
     number: int
     name: str
