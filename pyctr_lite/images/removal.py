@@ -138,6 +138,15 @@ def _without_duplicates(store: ImageStore, descriptors: list[dict[str, Any]]) ->
     return [each for each, image in images if writer.name_of(each) or not image or image not in named]
 
 
+def remove_duplicates(store: ImageStore) -> None:
+    """Remove manifests without a name whose image has another manifest that is named, and what only they need."""
+    with writer.locked(store):
+        before = store.descriptors()
+        kept = _without_duplicates(store, before)
+        writer.write_index(store, kept)
+        _remove_unneeded(store, before, kept)
+
+
 def _image_id(store: ImageStore, descriptor: dict[str, Any]) -> str:
     """Return the ID of a descriptor's image, "" if it is broken."""
     try:

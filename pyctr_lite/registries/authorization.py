@@ -69,7 +69,7 @@ class Authorization:
             bearer = next((values for scheme, values in challenges if scheme == "bearer"), None)
             if bearer and bearer.get("realm"):
                 self._bearer = bearer
-                if (scope := bearer.get("scope")) and scope not in self.scopes:
+                if (scope := bearer.get("scope")) and not self.scopes:
                     self.scopes.append(scope)
                 self._fetch(self._find())
             elif any(scheme == "basic" for scheme, _ in challenges):

@@ -7,6 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from pyctr_lite.errors import PyctrError
 from pyctr_lite.images import partial
 from pyctr_lite.registries import answers, repository, transport
 
@@ -118,16 +119,17 @@ class Download:
         try:
             response, start = self._source.open_blob(self.digest, into.size)
         except answers.RegistryError as error:
-            if error.status != 416:
-                raise
-            into.restart()
-            response, start = self._source.open_blob(self.digest, 0)
+            if error.status == 416:
+                into.remove()
+            raise
+        # Bytes that a reader may have seen are never replaced: those of an answer that begins anew are skipped.
+        skip = into.size - start
         try:
-            if start != into.size:
-                into.restart()  # the registry does not send parts
-            if start not in (0, into.size):
-                raise repository.lie(f"blob {self.digest}", f"it begins at byte {start}", 0)
-            while data := response.read(_CHUNK):
+            if skip < 0:
+                raise repository.lie(f"blob {self.digest}", f"the answer begins at byte {start}", into.size)
+            while skip and (data := response.read1(min(_CHUNK, skip))):
+                skip -= len(data)
+            while data := response.read1(_CHUNK):
                 if into.size + len(data) > self.size:
                     into.remove()
                     raise repository.lie(f"blob {self.digest}", f"it has more than {self.size} bytes", self.size)
@@ -145,8 +147,15 @@ class Download:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[_Reader]:
-        """Open the blob for reading from its start; a read waits for bytes that have not come yet."""
-        yield _Reader(self)
+        """Open the blob for reading from its start; a read waits for bytes that have not come yet.
+
+        If the reader finds the bytes damaged, the download is ended first: their digest says whose fault it is.
+        """
+        try:
+            yield _Reader(self)
+        except PyctrError:
+            self.read_at(self.size, 1)
+            raise
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return bytes at an offset, at least one unless the blob ends there. Raises the error of the download."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 from pyctr_lite.images import reference as references
@@ -33,15 +34,16 @@ class Endpoint:
         self.key = _HUB_KEY if self.is_hub else domain
         asked = [name.strip() for name in os.environ.get(INSECURE_VARIABLE, "").split(",")]
         self.insecure = insecure or domain in asked
+        self._lock = threading.Lock()
         self._base = "" if self.insecure or is_loopback(self.host) else f"https://{self.host}"
 
     def base(self, transport: Transport) -> str:
         """Return scheme and host. A registry that may speak plain HTTP is asked for TLS first, as Docker does."""
-        if not self._base:
-            self._base = f"https://{self.host}"
-            if not transport.speaks_tls(self._base):
-                self._base = f"http://{self.host}"
-        return self._base
+        with self._lock:
+            if not self._base:
+                tls = transport.speaks_tls(f"https://{self.host}")
+                self._base = f"{'https' if tls else 'http'}://{self.host}"
+            return self._base
 
 
 def is_loopback(host: str) -> bool:

@@ -218,7 +218,7 @@ def _translated(error: answers.RegistryError, reference: Reference) -> PyctrErro
         return PyctrError(
             f"pull access denied for {reference.repository()}, repository does not exist or may require "
             f"'docker login': {error.message}",
-            f"pyctr_lite login {reference.domain}" if reference.domain != "docker.io" else "pyctr_lite login",
+            f"pyctr_lite login {reference.domain}",
         )
     if error.code == "NAME_UNKNOWN":
         return NotFound(f"repository {reference.repository()} not found: {error.message}")

@@ -1,12 +1,8 @@
-"""One repository of a registry: requests with authorization, and the reading half of the protocol.
-
-Source: OCI distribution-spec, spec.md. Everything is checked against its digest by whoever asks for it.
-"""
+"""One repository of a registry: the reading half of the protocol (OCI distribution-spec, spec.md)."""
 
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -16,12 +12,10 @@ from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.formats import number
 from pyctr_lite.images import documents, shape
 from pyctr_lite.images import reference as references
-from pyctr_lite.registries import answers, credentials, endpoint, transport
-from pyctr_lite.registries.authorization import Authorization, NoCredentials
+from pyctr_lite.registries import transport
+from pyctr_lite.registries.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from pyctr_lite.images.reference import Reference
 
 ACCEPT = ", ".join(documents.MANIFESTS)
@@ -29,70 +23,16 @@ _MAX_TAGS = 100_000
 _NEXT = re.compile(r'<([^>]+)>\s*;[^,]*rel="?next')
 
 
-class Repository:
+class Repository(Session):
     """The repository of a reference, for one transfer. `actions` are the rights to ask for: pull, push."""
 
     def __init__(self, reference: Reference, actions: str = "pull", *, insecure: bool = False) -> None:
+        super().__init__(reference.domain, [f"repository:{reference.path}:{actions}"], insecure=insecure)
         self.reference = reference
-        self.endpoint = endpoint.Endpoint(reference.domain, insecure=insecure)
-        self.transport = transport.Transport(self.endpoint.host if self.endpoint.insecure else "")
-        self.authorization = Authorization(
-            self.transport,
-            lambda: self.base,
-            partial(credentials.find, self.endpoint.key),
-            [f"repository:{reference.path}:{actions}"],
-        )
-
-    @property
-    def base(self) -> str:
-        """The registry's address, without the path."""
-        return self.endpoint.base(self.transport)
 
     def url(self, path: str) -> str:
         """Return the address of a path of the repository, such as "manifests/latest"."""
         return f"{self.base}/v2/{self.reference.path}/{path}"
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str] | None = None,
-        body: Any = None,
-        *,
-        expected: Collection[int] = (200,),
-        patient: bool = True,
-    ) -> transport.Response:
-        """Send a request with authorization; return an answer whose status is expected, to be closed.
-
-        `body` with a method `rewind` is rewound before it is sent a second time, after a challenge.
-        Raises RegistryError for another status, NoCredentials, TransportError.
-        """
-        while True:
-            ours = transport.origin(url) == transport.origin(self.base)
-            used = self.authorization.header() if ours else ""
-            sent = dict(headers or {})
-            if used:
-                sent["Authorization"] = used
-            response = self.transport.request(method, url, sent, body, patient=patient)
-            if response.status in expected:
-                return response
-            try:
-                error = answers.refusal(response, transport.shown(method, url))
-            finally:
-                self.transport.close(response)
-            try:
-                retry = response.status == 401 and ours and self.authorization.answer(response, used)
-            except NoCredentials as missing:
-                raise NoCredentials(f"{transport.shown(method, url)}: {missing.message}", missing.hint) from None
-            if not retry or used.startswith("Basic"):
-                raise error
-            if used and self._refused == used:
-                raise error  # a new token is refused, too
-            self._refused = self.authorization.header()
-            if hasattr(body, "rewind"):
-                body.rewind()
-
-    _refused = ""
 
     def head(self, name: str) -> str:
         """Return the digest of a manifest by its tag, "" if the registry does not say. It is only a hint."""

@@ -42,6 +42,8 @@ _CONNECT_SECONDS, _READ_SECONDS = 15, 60
 _MAX_WAIT = 60.0
 """Seconds that a Retry-After may ask for. A registry that asks for more gets no further request."""
 _MAX_REDIRECTS = 5
+_BLOCK = 1 << 17
+"""Bytes of a body that are sent at a time."""
 _RETRIED = (429, 500, 502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -180,7 +182,7 @@ class Transport:
         key = parts.netloc, proxy
         with self._lock:
             if key not in self._managers:
-                options: dict[str, Any] = {"maxsize": 8}
+                options: dict[str, Any] = {"maxsize": 8, "blocksize": _BLOCK}
                 if parts.scheme == "https":
                     verify = parts.netloc != self._insecure_host
                     options["ssl_context"] = endpoint.tls_context(parts.netloc, verify=verify)

@@ -129,6 +129,9 @@ class Fault:
     """Changes the body before the length is computed."""
     cut: int | None = None
     """Close the connection after so many bytes of the body."""
+    hang_up: bool = False
+    """Close the connection without an answer; with `forward` after the request was passed on."""
+    forward: bool = False
 
 
 @dataclass
@@ -196,11 +199,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, seen: Seen, fault: Fault) -> None:
         status, headers, body = fault.status, {}, fault.body or b""
+        if fault.hang_up and not fault.forward:
+            self.close_connection = True
+            return
         if not fault.status or (fault.body is None and fault.status < 300):
             assert self.server.upstream is not None
             passed = {key: value for key, value in seen.headers.items() if key != "connection"}
             status, headers, body = self.server.upstream.request(seen.method, seen.path, seen.body, passed)
             status = fault.status or status
+        if fault.hang_up:
+            self.close_connection = True
+            return
         body = fault.change(body)
         seen.status = status
         if seen.method != "HEAD":

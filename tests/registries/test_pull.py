@@ -363,6 +363,25 @@ def test_a_registry_without_parts_sends_all_again(store: ImageStore, proxy: Faul
     assert is_sound(store)
 
 
+def test_a_layer_that_changes_between_two_answers_is_refused(
+    store: ImageStore, proxy: FaultProxy, repository: str
+) -> None:
+    """The unpacker has read the beginning of the first answer, and the second has the right digest as a whole."""
+    assert proxy.upstream is not None
+    layer = json.loads(proxy.upstream.publish(repository, "v1", LAYERS[:1], bytes))["layers"][0]
+    wrong = LAYERS[0].replace(b"one\n", b"two\n")
+
+    def fault(request: Seen) -> Fault | None:
+        if layer["digest"] not in request.path:
+            return None
+        return Fault(200, {}, LAYERS[0]) if "range" in request.headers else Fault(200, {}, wrong, cut=100_000)
+
+    proxy.fault = fault
+    with pytest.raises(BrokenArchive, match=f"{layer['digest']} failed verification"):
+        pulled(store, proxy.host, f"{repository}:v1")
+    assert not os.path.isdir(store.layers) or os.listdir(store.layers) == []
+
+
 def test_a_pull_that_failed_leaves_what_came_and_the_next_goes_on(
     store: ImageStore, proxy: FaultProxy, repository: str
 ) -> None:

@@ -24,7 +24,7 @@ _VALUES = {
     "mount": ("type=bind,", "type=tmpfs,", "type=volume,"),
     "network": ("container:", "host", "none"),
     "pid": ("container:", "host"),
-    "pull": ("missing", "never"),
+    "pull": ("always", "missing", "never"),
     "restart": ("always", "no", "on-failure", "unless-stopped"),
     "security-opt": ("no-new-privileges", "seccomp="),
     "userns": ("auto", "auto:size=", "container:", "host"),

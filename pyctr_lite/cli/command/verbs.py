@@ -34,6 +34,7 @@ VERBS = {
     "load": "image.archives",
     "save": "image.archives",
     "pull": "image.registry",
+    "push": "image.registry",
     "tag": "image.store",
     "rmi": "image.store",
     "history": "image.store",
@@ -42,6 +43,10 @@ VERBS = {
     "image prune": "image.store",
     "image verify": "image.store",
     "image tree": "image.tree",
+    "manifest inspect": "image.registry",
+    "login": "system.login",
+    "logout": "system.login",
+    "search": "system.login",
     "volume create": "volume",
     "volume ls": "volume",
     "volume inspect": "volume",
@@ -71,6 +76,7 @@ ALIASES = {
     "image import": "import",
     "image load": "load",
     "image pull": "pull",
+    "image push": "push",
     "image save": "save",
     "image tag": "tag",
     "image rm": "rmi",
@@ -87,7 +93,7 @@ ALIASES = {
 }
 """Docker's other names of the same verbs."""
 
-GROUPS = ("container", "image", "system", "volume")
+GROUPS = ("container", "image", "manifest", "system", "volume")
 
 
 def find(args: list[str]) -> tuple[str, int]:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 def from_flags(flags: Any) -> engine_options.ContainerOptions:
     """Return the engine's options for the flags. Raises InvalidArgument for --pull and for an unreadable file."""
-    if flags.pull not in ("missing", "never"):
-        raise InvalidArgument(f"--pull {flags.pull}: there is no registry client yet", "load or import the image")
+    if flags.pull not in ("missing", "never", "always"):
+        raise InvalidArgument(
+            f'invalid pull option: \'{flags.pull}\': must be one of "always", "missing" or "never"'
+        )
     image, *command = flags.arguments
     return engine_options.ContainerOptions(
         image=image,

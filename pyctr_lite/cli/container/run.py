@@ -98,7 +98,9 @@ _OTHERS = (
     Option("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
     Option("pid", "string", "PID namespace to use (host, container:ID)"),
     Option("privileged", "bool", "Give extended privileges to this container"),
-    Option("pull", "string", "Pull image before running (missing, never)", default="missing"),
+    Option("platform", "string", "Set platform if server is multi-platform capable"),
+    Option("pull", "string", "Pull image before running (always, missing, never)", default="missing"),
+    Option("quiet", "bool", "Suppress the pull output", short="q"),
     Option("read-only", "bool", "Mount the container's root filesystem as read only"),
     Option(
         "restart",
@@ -199,12 +201,15 @@ def _create(context: Context) -> Container:
     try:
         options = from_flags(flags)
         options.labs = context.labs
+        if flags.pull == "always" or flags.platform:
+            _pull(context)
         try:
             container: Container = context.engine.containers.create(options)
         except NotFound as error:
-            if error.message.startswith("No such image") and not error.hint.startswith("did you mean"):
-                error.hint = "pyctr_lite images lists all images; import, load and image bootstrap add more"
-            raise
+            if not error.message.startswith("No such image"):
+                raise
+            _pull(context, error)
+            container = context.engine.containers.create(options)
     except BaseException:
         if flags.cidfile:
             os.close(cidfile)
@@ -221,6 +226,12 @@ def _create(context: Context) -> Container:
             os.unlink(flags.cidfile)
         raise
     return container
+
+
+def _pull(context: Context, missing: NotFound | None = None) -> None:
+    from pyctr_lite.cli.container import image_pull
+
+    image_pull.pull(context, missing)
 
 
 def _warn(context: Context, container: Container) -> None:

@@ -1,17 +1,10 @@
-"""`pull`: images from registries."""
+"""`pull`, `push`, `manifest inspect`: images in registries."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
 from pyctr_lite.cli.command.flags import Command, Context, Option
 from pyctr_lite.cli.screen import layers
-from pyctr_lite.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from pyctr_lite.engine.stores.images import Images
-    from pyctr_lite.images.reference import Reference
+from pyctr_lite.errors import InvalidArgument, NotFound
 
 
 def pull(context: Context) -> int:
@@ -28,37 +21,64 @@ def pull(context: Context) -> int:
     if not flags.all_tags:
         if reference.name_only:
             shown.print(f"Using default tag: {reference.tag}")
-        pull_one(store, reference, flags.platform, shown, insecure=insecure)
+        layers.pull(store, reference, flags.platform, shown, insecure=insecure)
     else:
         for tag in pulling.tags(reference, insecure=insecure):
             each = references.Reference(reference.domain, reference.path, tag, "", False)
-            pull_one(store, each, flags.platform, shown, insecure=insecure)
+            layers.pull(store, each, flags.platform, shown, insecure=insecure)
     print(reference.canonical() if not flags.all_tags else f"{reference.domain}/{reference.path}")
     return 0
 
 
-def pull_one(
-    store: Images, reference: Reference, platform: str | None, shown: layers.Layers, *, insecure: bool = False
-) -> None:
-    """Pull one image, with Docker's lines."""
-    shown.print(f"{reference.digest or reference.tag}: Pulling from {reference.path}")
-    pulled = store.pull(reference.canonical(), platform, shown, insecure=insecure)
-    state = "Downloaded newer image" if pulled.is_new else "Image is up to date"
-    shown.print(f"Digest: {pulled.digest}")
-    shown.print(f"Status: {state} for {reference.familiar()}")
-
-
-def pull_missing(store: Images, name: str, platform: str | None) -> None:
-    """Pull an image that a container needs, with the lines on stderr."""
+def push(context: Context) -> int:
+    """Upload an image, or with -a all tags of a repository."""
     from pyctr_lite.images import reference as references
+    from pyctr_lite.registries import push as pushing
 
-    reference = references.parse(name)
-    pull_one(store, reference, platform, layers.Layers(2))
-    sys.stderr.flush()
+    flags, store = context.flags, context.engine.images
+    reference = references.parse(flags.arguments[0])
+    if reference.digest:
+        raise InvalidArgument("cannot push a digest reference")
+    if flags.all_tags and not reference.name_only:
+        raise InvalidArgument("tag can't be used with --all-tags/-a")
+    shown = layers.Layers(quiet=flags.quiet)
+    shown.print(f"The push refers to repository [{reference.domain}/{reference.path}]")
+    if reference.name_only and not flags.all_tags:
+        shown.print(f"Using default tag: {reference.tag}")
+    for tag in pushing.tags(store, reference) if flags.all_tags else [reference.tag]:
+        name = f"{reference.domain}/{reference.path}:{tag}"
+        pushed = store.push(name, shown, insecure=not flags.tls_verify)
+        shown.print(f"{tag}: digest: {pushed.digest} size: {pushed.size}")
+    if flags.quiet:
+        print(reference.canonical() if not flags.all_tags else f"{reference.domain}/{reference.path}")
+    return 0
 
 
-PLATFORM = Option("platform", "string", "Set platform if server is multi-platform capable")
-TLS_VERIFY = Option("tls-verify", "bool", "Require HTTPS and a valid certificate", default=True)
+def inspect_manifest(context: Context) -> int:
+    """Print the manifest or the index that a registry has under a name."""
+    from pyctr_lite import jsonfile
+    from pyctr_lite.cli.command import output
+    from pyctr_lite.images import reference as references
+    from pyctr_lite.registries import answers, repository
+
+    reference = references.parse(context.flags.arguments[0])
+    source = repository.Repository(reference, insecure=context.flags.insecure)
+    try:
+        content = source.manifest(reference.digest or reference.tag)
+    except answers.RegistryError as error:
+        if error.status != 404:
+            raise
+        raise NotFound(f"no such manifest: {reference.canonical()}") from None
+    output.show_json(jsonfile.loads(content), indent=3)
+    return 0
+
+
+_QUIET = Option("quiet", "bool", "Suppress verbose output", short="q")
+_TLS_VERIFY = Option("tls-verify", "bool", "Require HTTPS and a valid certificate", default=True)
+_DIFFERS = (
+    "Docker does not have --tls-verify. A registry on this machine may speak plain HTTP, others with "
+    "--tls-verify=false, or if PYCTR_LITE_INSECURE_REGISTRIES lists them (host:port,…)."
+)
 
 COMMANDS = {
     "pull": Command(
@@ -67,14 +87,36 @@ COMMANDS = {
         "Download an image from a registry",
         (
             Option("all-tags", "bool", "Download all tagged images in the repository", short="a"),
-            PLATFORM,
-            Option("quiet", "bool", "Suppress verbose output", short="q"),
-            TLS_VERIFY,
+            Option("platform", "string", "Set platform if server is multi-platform capable"),
+            _QUIET,
+            _TLS_VERIFY,
         ),
         action=pull,
         aliases=("image pull",),
         example="pyctr_lite pull busybox",
-        differs="Docker does not have --tls-verify. A registry on this machine may speak plain HTTP, others with "
-        "--tls-verify=false, or if PYCTR_LITE_INSECURE_REGISTRIES lists them (host:port,…).",
+        differs=_DIFFERS,
+    ),
+    "push": Command(
+        "push",
+        "NAME[:TAG]",
+        "Upload an image to a registry",
+        (
+            Option("all-tags", "bool", "Push all tags of an image to the repository", short="a"),
+            _QUIET,
+            _TLS_VERIFY,
+        ),
+        action=push,
+        aliases=("image push",),
+        example="pyctr_lite push localhost:5000/mine:1",
+        differs=f"An uncompressed layer is compressed first, here too. {_DIFFERS}",
+    ),
+    "manifest inspect": Command(
+        "manifest inspect",
+        "MANIFEST",
+        "Display an image manifest, or manifest list",
+        (Option("insecure", "bool", "Allow communication with an insecure registry"),),
+        action=inspect_manifest,
+        example="pyctr_lite manifest inspect busybox",
+        differs="The manifest is shown as the registry has it.",
     ),
 }

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pyctr_lite.cli.command import output
 from pyctr_lite.formats import units
+
+if TYPE_CHECKING:
+    from pyctr_lite.engine.stores.images import Images
+    from pyctr_lite.images.reference import Reference
 
 _EVERY = 0.1
 """Seconds between two drawings of one line."""
@@ -61,6 +65,17 @@ class Layers:
         up = len(self._rows) - self._rows[name]
         line = f"{name}: {text}"[: self._columns]
         print(f"\033[{up}A\033[2K\r{line}\r\033[{up}B", end="", file=self._stream, flush=True)
+
+
+def pull(
+    store: Images, reference: Reference, platform: str | None, shown: Layers, *, insecure: bool = False
+) -> None:
+    """Pull one image, with Docker's lines."""
+    shown.print(f"{reference.digest or reference.tag}: Pulling from {reference.path}")
+    pulled = store.pull(reference.canonical(), platform, shown, insecure=insecure)
+    state = "Downloaded newer image" if pulled.is_new else "Image is up to date"
+    shown.print(f"Digest: {pulled.digest}")
+    shown.print(f"Status: {state} for {reference.familiar()}")
 
 
 def bar(done: int, total: int, columns: int) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyctr_lite.images.store import Removed, Users
     from pyctr_lite.registries.download import Report
     from pyctr_lite.registries.pull import Pulled
+    from pyctr_lite.registries.push import Pushed
 
 
 class Images(store.ImageStore):
@@ -46,6 +47,24 @@ class Images(store.ImageStore):
         pulled = pull.pull(self, parsed, platform, report, insecure=insecure)
         events.emit_image(self.paths, "pull", pulled.image.id, parsed.familiar())
         return pulled
+
+    def push(
+        self,
+        reference: str,
+        report: Report = lambda name, what, done, total: None,
+        *,
+        insecure: bool = False,
+    ) -> Pushed:
+        """Push an image into the registry of its name. `report` and `insecure` are those of `pull`.
+
+        Raises NotFound if no image has that name.
+        """
+        from pyctr_lite.registries import push
+
+        parsed = references.parse(reference)
+        pushed = push.push(self, parsed, report, insecure=insecure)
+        events.emit_image(self.paths, "push", parsed.familiar(), parsed.familiar())
+        return pushed
 
     def tag(self, source: str, target: str) -> None:
         """Give an image one more tag."""

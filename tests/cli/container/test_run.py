@@ -166,7 +166,7 @@ def test_a_failed_start_without_rm_leaves_a_container_with_its_error(pyctr: Pyct
 
 
 def test_a_missing_image_is_reported_with_a_suggestion(pyctr: Pyctr) -> None:
-    done = pyctr("run", "--rm", "busibox", "true")
+    done = pyctr("run", "--rm", "--pull", "never", "busibox", "true")
     assert done.returncode == 125
     assert done.stderr.startswith("pyctr_lite: No such image: busibox:latest\n")
     assert "busybox" in done.stderr

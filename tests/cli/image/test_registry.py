@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.images.archives import digest, directory, entry, tar
+from tests.registries.servers import DockerRegistry
 
 if TYPE_CHECKING:
-    from tests.conftest import Pyctr
-    from tests.registries.servers import DockerRegistry
+    from collections.abc import Callable
+    from pathlib import Path
 
+    from tests.conftest import Pyctr
+
+SECRET = "$2y$04$2LJ8B4ku0DXlx1/O71lWRO.iLy3lehNLerOYrt4dXAueZTVYKFmsS"
 LAYERS = [tar(directory("etc"), entry("etc/release", b"one\n")), tar(entry("top", os.urandom(100_000)))]
 
 
@@ -92,6 +99,120 @@ def test_a_terminal_shows_a_line_for_each_layer(pyctr: Pyctr, registry: DockerRe
     assert b"\033[2A\033[2K\r" in output
     assert b"\033[1A\033[2K\r" in output
     assert b"Status: Downloaded newer image" in output
+
+
+def test_run_pulls_a_missing_image_and_runs_it(pyctr: Pyctr, registry: DockerRegistry, repository: str) -> None:
+    name = f"{registry.host}/{repository}:v1"
+    pyctr("tag", "busybox", name, check=True)
+    pyctr("push", name, check=True)
+    pyctr("rmi", name, check=True)
+    done = pyctr("run", "--rm", name, "echo", "ran", check=True)
+    assert done.stdout == "ran\n"
+    lines = done.stderr.splitlines()
+    assert lines[:2] == [f"Unable to find image '{name}' locally", f"v1: Pulling from {repository}"]
+    assert lines[-1] in (
+        f"Status: {text} for {name}" for text in ("Image is up to date", "Downloaded newer image")
+    )
+    assert pyctr("run", "--rm", name, "echo", "again").stderr == ""
+    quiet = pyctr("create", "-q", "--pull", "always", "--name", "box", name, check=True)
+    assert quiet.stderr == ""
+
+
+def test_run_pulls_always_or_never_on_demand(pyctr: Pyctr, registry: DockerRegistry, repository: str) -> None:
+    name = f"{registry.host}/{repository}:v1"
+    never = pyctr("run", "--pull", "never", name)
+    assert (never.returncode, never.stderr.splitlines()[0]) == (125, f"pyctr_lite: No such image: {name}")
+    pyctr("tag", "busybox", name, check=True)
+    always = pyctr("run", "--rm", "--pull", "always", name, "true")
+    assert always.returncode == 125
+    assert f"manifest for {name} not found: manifest unknown" in always.stderr
+    pyctr("push", name, check=True)
+    done = pyctr("run", "--rm", "--pull=always", name, "echo", "ran")
+    assert (done.stdout, done.stderr.splitlines()[-1]) == ("ran\n", f"Status: Image is up to date for {name}")
+    wrong = pyctr("run", "--pull", "maybe", name)
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
+        125,
+        'pyctr_lite: invalid pull option: \'maybe\': must be one of "always", "missing" or "never"',
+    )
+
+
+def test_push_prints_dockers_lines(pyctr: Pyctr, registry: DockerRegistry, repository: str) -> None:
+    name = f"{registry.host}/{repository}"
+    pyctr("tag", "busybox", name, check=True)
+    lines = pyctr("push", name, check=True).stdout.splitlines()
+    digest_ = pyctr("image", "inspect", "-f", "{{index .RepoDigests 1}}", name).stdout.strip().partition("@")[2]
+    assert lines[:2] == [f"The push refers to repository [{name}]", "Using default tag: latest"]
+    assert [line.partition(": ")[2] for line in lines[2:-1]] == ["Preparing", "Pushed"]
+    assert lines[-1].startswith(f"latest: digest: {digest_} size: ")
+    assert pyctr("push", "-q", f"{name}:latest", check=True).stdout == f"{name}:latest\n"
+    missing = pyctr("push", f"{name}:nope")
+    assert missing.returncode == 1
+    assert f"An image does not exist locally with the tag: {name}" in missing.stderr
+    shown = json.loads(pyctr("manifest", "inspect", name, check=True).stdout)
+    assert shown["config"]["digest"] == pyctr("images", "-q", "--no-trunc", "busybox").stdout.strip()
+    gone = pyctr("manifest", "inspect", f"{name}:nope")
+    assert (gone.returncode, gone.stderr) == (1, f"pyctr_lite: no such manifest: {name}:nope\n")
+
+
+def test_push_all_tags(pyctr: Pyctr, registry: DockerRegistry, repository: str) -> None:
+    name = f"{registry.host}/{repository}"
+    for tag in ("v1", "v2"):
+        pyctr("tag", "busybox", f"{name}:{tag}", check=True)
+    assert pyctr("push", "-a", name, check=True).stdout.count(": digest: ") == 2
+    listed = json.loads(registry.request("GET", f"/v2/{repository}/tags/list")[2])
+    assert sorted(listed["tags"]) == ["v1", "v2"]
+
+
+def test_a_registry_with_passwords(pyctr: Pyctr, needs: Callable[[str], str], tmp_path: Path) -> None:
+    """The line in the file of users is that of `htpasswd -nbB ann secret`."""
+    users = tmp_path / "htpasswd"
+    users.write_text(f"ann:{SECRET}\n")
+    auth = {"htpasswd": {"realm": "tests", "path": str(users)}}
+    server = DockerRegistry(needs("docker-registry"), tmp_path / "private", auth=auth)
+    environment = {"DOCKER_CONFIG": str(tmp_path / "docker")}
+    try:
+        name = f"{server.host}/tool:v1"
+        pyctr("tag", "busybox", name, check=True)
+        refused = pyctr("push", name, env=environment)
+        assert refused.returncode == 1
+        assert "no basic auth credentials" in refused.stderr
+        wrong = pyctr("login", "-u", "ann", "--password-stdin", server.host, input="wrong\n", env=environment)
+        assert wrong.returncode == 1
+        assert "unauthorized: authentication required" in wrong.stderr
+        login = pyctr("login", "-u", "ann", "--password-stdin", server.host, input="secret\n", env=environment)
+        assert (login.returncode, login.stdout) == (0, "Login Succeeded\n")
+        assert f"stored unencrypted in '{tmp_path}/docker/config.json'" in login.stderr
+        again = pyctr("login", server.host, env=environment)
+        assert again.stdout == "Authenticating with existing credentials...\nLogin Succeeded\n"
+        pyctr("push", name, env=environment, check=True)
+        pyctr("rmi", name, check=True)
+        pyctr("pull", name, env=environment, check=True)
+        logout = pyctr("logout", server.host, env=environment)
+        assert logout.stdout == f"Removing login credentials for {server.host}\n"
+        assert pyctr("pull", name, env=environment).returncode == 1
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--password-stdin", "localhost:1"], "the --password-stdin option requires --username to be set"),
+        (["-u", "a", "-p", "b", "--password-stdin", "localhost:1"],
+         "conflicting options: cannot specify both --password and --password-stdin"),
+        (["localhost:1"], "Cannot perform an interactive login from a non TTY device"),
+    ],
+)  # fmt: skip
+def test_login_refuses_what_docker_refuses(pyctr: Pyctr, arguments: list[str], message: str) -> None:
+    done = pyctr("login", *arguments)
+    assert done.returncode == 1
+    assert f"pyctr_lite: {message}\n" in done.stderr
+
+
+def test_search_lists_a_registrys_repositories(pyctr: Pyctr, registry: DockerRegistry, repository: str) -> None:
+    registry.publish(f"{repository}/findme", "v1", LAYERS)
+    done = pyctr("search", f"{registry.host}/findme", "--format", "{{.Name}}", check=True)
+    assert done.stdout == f"{registry.host}/{repository}/findme\n"
 
 
 def _read(fd: int) -> bytes:
