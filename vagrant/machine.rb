@@ -46,11 +46,30 @@ module Machine
   def host_port
     saved = file("port")
     port = File.exist?(saved) ? File.read(saved).to_i : 0
-    return port if PORTS.include?(port) && (forwarding?(port) || free?(port))
+    return port if PORTS.include?(port) && ours?(port)
 
     port = PORTS.find { |candidate| free?(candidate) } || PORTS.first
     File.write(saved, port.to_s)
     port
+  end
+
+  # PYCTR_VM_PORTS: the ports of the VM that the laptop reaches under the same number.
+  def published_ports
+    given = ENV["PYCTR_VM_PORTS"] || "8080-8084"
+    first, last = given.match(/\A(\d{1,5})(?:-(\d{1,5}))?\z/)&.captures
+    return [] if given.empty?
+    raise "PYCTR_VM_PORTS=#{given}: write a port or a range, such as 8080-8084" unless first
+
+    ports = first.to_i..(last || first).to_i
+    raise "PYCTR_VM_PORTS=#{given}: not 1 to 100 ports from 1024 to 65535" unless
+      ports.min.to_i >= 1024 && ports.max <= 65_535 && ports.count <= 100
+
+    ports.to_a
+  end
+
+  # Whether this VM uses the port already, or may.
+  def ours?(port)
+    forwarding?(port) || free?(port)
   end
 
   def free?(port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -28,6 +29,8 @@ class Machine:
     def __init__(self, directory: Path, kvm: bool) -> None:
         self.checkout = directory / "checkout"
         self.log = directory / "log.txt"
+        self.published = free_port()
+        """The port of the VM that the laptop reaches under the same number."""
         box = REPOSITORY / "build/box"
         self.environment = {
             **os.environ,
@@ -38,6 +41,7 @@ class Machine:
             "PYCTR_VM_BOX": "pyctr_lite",
             "PYCTR_VM_BOX_URL": f"file://{box}/box.json",
             "PYCTR_VM_DRIVER": "kvm" if kvm else "qemu",
+            "PYCTR_VM_PORTS": str(self.published),
             "LC_ALL": "C.UTF-8",
         }
         for name in ("VM", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):  # of the make that runs the tests
@@ -102,6 +106,14 @@ class Machine:
     def _note(self, words: tuple[str, ...], text: str, ended: int) -> None:
         with open(self.log, "a") as log:
             log.write(f"\n=== {time.strftime('%H:%M:%S')} {' '.join(words)} -> {ended}\n{text}")
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that no process uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def copy_checkout(target: Path) -> None:

@@ -6,12 +6,13 @@ import json
 import re
 import socket
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 from labs.kit.exercises import manifest
 from labs.kit.exercises.source import of_file
 from tests.notebooks import browser
-from tests.vm.machine import REPOSITORY, Machine
+from tests.vm.machine import REPOSITORY, Machine, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,24 @@ def words(machine: Machine) -> None:
     text = machine.make("test", "TESTS=tests/vm/nothing.py", "ARGS=--co -k 'a and b'", status=2)
     assert "file or directory not found: tests/vm/nothing.py" in text
     assert "Wrong expression" not in text
+
+
+def published_port(machine: Machine) -> None:
+    """a port that a container publishes in the VM answers at 127.0.0.1 on the laptop"""
+    serve = "echo hello from the container >/index.html; httpd -f -h /"
+    ports = f"{machine.published}:80"
+    machine.inside(f'pyctr_lite run -d --name web -p {ports} busybox sh -c "{serve}"')
+    try:
+        deadline, text = time.monotonic() + 120, b""
+        while not text and time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{machine.published}/", timeout=60) as answer:
+                    text = answer.read()
+            except OSError:
+                time.sleep(0.5)  # httpd starts
+        assert text == b"hello from the container\n"
+    finally:
+        machine.inside("pyctr_lite rm -f web")
 
 
 def terminal(machine: Machine) -> None:
@@ -306,10 +325,7 @@ def plain_qemu(machine: Machine) -> None:
     box.mkdir(parents=True)
     (box / "pyctr_lite.qcow2").symlink_to(REPOSITORY / "build/box/pyctr_lite.qcow2")
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    with machine.at_terminal("sh", "vagrant/qemu.sh", port) as person:
+    with machine.at_terminal("sh", "vagrant/qemu.sh", str(free_port()), str(free_port())) as person:
         shown = person.sees("lab?token=", seconds=900)
         found = re.search(r"JupyterLab: (http://127\.0\.0\.1:\d+)/lab", shown)
         assert found
@@ -355,7 +371,7 @@ def solve(machine: Machine, exercise: manifest.Exercise) -> None:
     path.write_text(path.read_text().replace(starter, solved))
 
 
-BEGIN: list[Step] = [up, provision_again, words, terminal, same_files, watch, limits]
+BEGIN: list[Step] = [up, provision_again, words, published_port, terminal, same_files, watch, limits]
 COURSE: list[Step] = [notebook_in_browser, token_is_kept, lab_begun, lab_solved]
 END: list[Step] = [halt, up_copied, no_work_is_lost]
 LONG_END: list[Step] = [
