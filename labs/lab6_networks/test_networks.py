@@ -17,6 +17,8 @@ from labs.kit.checks.arena import SLOWNESS
 from labs.kit.checks.expect import equal, errno_name, expect
 from labs.kit.checks.syscalls import FILES, WRITES, Fault, Watch
 from pyctr_lite import linux
+from pyctr_lite.engine.state.paths import Paths
+from pyctr_lite.engine.stores.networks import Networks
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.linux import netlink
 from pyctr_lite.networks import dns, link, nft, rules
@@ -160,6 +162,11 @@ def test_6_1_the_kernel_reads_what_is_made_of_it(yours: Yours) -> None:
             equal(made[name].mtu, 1400, f"the MTU of the bridge {name!r}, which came behind the name")
 
 
+def test_6_1_the_engine_puts_its_messages_together_of_it(pyctr: Any) -> None:
+    said = pyctr("run", "--rm", "-p", "80", "busybox", "cat", "/sys/class/net/eth0/flags").stdout.strip()
+    equal(said, "0x1003", "the flags of a container's eth0: up (0x1), broadcast (0x2) and multicast (0x1000)")
+
+
 # --- 6.2 -------------------------------------------------------------------------------------------------
 
 BODIES = (b"x", b"ab", b"abc", b"abcd", bytes(16), b"", bytes(range(200)) + b"!")
@@ -268,6 +275,11 @@ def test_6_2_the_kernel_answers_each_message_of_a_packet(yours: Yours) -> None:
 
 def answers(found: list[list[int]]) -> str:
     return ", ".join(f"{serial}: {errno_name(code) if code else 'done'}" for serial, code in found) or "nothing"
+
+
+def test_6_2_the_engine_asks_the_kernel_by_it(pyctr: Any) -> None:
+    said = pyctr("run", "--rm", "-p", "80", "busybox", "cat", "/sys/class/net/eth0/flags").stdout.strip()
+    equal(said, "0x1003", "the flags of a container's eth0: up (0x1), broadcast (0x2) and multicast (0x1000)")
 
 
 # --- 6.3 -------------------------------------------------------------------------------------------------
@@ -541,6 +553,12 @@ def test_6_3_the_error_says_what_was_asked(yours: Yours, arena: Arena) -> None:
                 f"the second add_veth of the same names raises\n    {raised.text}\nin which {word!r} is not a "
                 "word. What is the first argument of sock.request for?",
             )
+
+
+def test_6_3_a_container_reaches_its_gateway(pyctr: Any) -> None:
+    script = "set -- $(ip route show default); ping -c 1 -W 2 $3 >/dev/null && cat /sys/class/net/eth0/mtu"
+    said = pyctr("run", "--rm", "busybox", "sh", "-c", script)
+    equal(said.stdout, "1500\n", "the MTU of a container's eth0, after its gateway has answered")
 
 
 # --- 6.4 -------------------------------------------------------------------------------------------------
@@ -875,6 +893,21 @@ def test_6_4_what_the_kernel_refuses_is_raised_and_nothing_is_left(yours: Yours,
         )
 
 
+def test_6_4_each_container_has_an_address_of_its_own(pyctr: Any) -> None:
+    def address(name: str) -> str:
+        line = pyctr("exec", name, "ip", "-o", "-4", "address", "show", "eth0").stdout
+        return str(line.split()[3].rpartition("/")[0])
+
+    for name in ("one", "two"):
+        pyctr("run", "-d", "--name", name, "busybox", "sleep", "100")
+    network = address("one").rpartition(".")[0]
+    found = [address("one"), address("two")]
+    equal(found, [f"{network}.2", f"{network}.3"], "the addresses of the first two containers on a bridge")
+    pyctr("rm", "-f", "one")
+    pyctr("run", "-d", "--name", "three", "busybox", "sleep", "100")
+    equal(address("three"), f"{network}.2", "the third container's, after the first one has ended")
+
+
 # --- 6.5 -------------------------------------------------------------------------------------------------
 
 MAPS = ("ports4", "any4", "ports6", "any6")
@@ -1106,6 +1139,24 @@ def set_up_eth0(address: str, gateway: str) -> None:
         link.set_up(sock, number)
         if gateway:
             link.add_route(sock, number, gateway)
+
+
+def test_6_5_the_engine_publishes_a_port(pyctr: Any) -> None:
+    serve = "while true; do echo hello | nc -l -p 80; done"
+    pyctr("run", "-d", "--name", "web", "-p", "8080:80", "busybox", "sh", "-c", serve)
+    heard = ""
+    deadline = time.monotonic() + 3 * SLOWNESS
+    while not heard and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 8080), 1) as client:
+            client.settimeout(1)
+            heard = client.recv(100).decode()
+    equal(heard, "hello\n", "what a client of 127.0.0.1, port 8080, hears of the container's server at port 80")
+    done = pyctr("run", "--rm", "-p", "8080:80", "busybox", "true", check=False)
+    expect(
+        done.returncode == 125 and "port is already allocated" in done.stderr,
+        f"a second container with -p 8080:80 should fail with 125 and 'port is already allocated'; it ends with "
+        f"{done.returncode} and\n    {done.stderr.strip() or 'no error'}",
+    )
 
 
 # --- 6.6 -------------------------------------------------------------------------------------------------
@@ -1453,3 +1504,16 @@ def ask_by_tcp(message: bytes) -> bytes:
     with socket.create_connection(("127.0.0.11", 53), 2) as sock, sock.makefile("rb") as file:
         sock.sendall(struct.pack(">H", len(message)) + message)
         return file.read(struct.unpack(">H", file.read(2))[0])
+
+
+def test_6_6_containers_find_each_other_by_name(pyctr: Any) -> None:
+    Networks(Paths(str(pyctr.root))).make("net")
+    pyctr("run", "-d", "--name", "web", "--network", "net", "busybox", "sleep", "100")
+    done = pyctr(
+        "run", "--rm", "--network", "net", "busybox", "sh", "-c", "ping -c 1 -W 2 web >/dev/null && echo found"
+    )
+    equal(done.stdout, "found\n", "whether a container finds the container web by its name")
+    done = pyctr("run", "--rm", "--network", "net", "busybox", "nslookup", "nobody", check=False)
+    expect(
+        "web" not in done.stdout and done.returncode, "nslookup of a name that no container has finds something"
+    )

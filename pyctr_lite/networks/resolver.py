@@ -34,7 +34,8 @@ class Resolver:
     methods of `names.Names`. If one of them raises OSError, the client gets SERVFAIL.
 
     `open_inside` opens a socket in the container's network namespace, for servers that are there. With `single`
-    False, a name of one label that is unknown here is not sent on.
+    False, a name of one label that is unknown here is not sent on. `failed` gets errors of `answer` that are bugs;
+    the client gets SERVFAIL.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Resolver:
         *,
         open_inside: Callable[[int, int], _socket.socket] = forwarder.open_socket,
         single: bool = True,
+        failed: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self._udp, self._tcp, self.addresses, self.name_of, self.single = udp, tcp, addresses, name_of, single
+        self._failed = failed
         self._turns: dict[tuple[str, int], int] = {}
         self._watch = watch.Watch(self._on_timer)
         self._forwarder = forwarder.Forwarder(self._watch, open_inside)
@@ -125,6 +128,14 @@ class Resolver:
             for address in found:
                 yield kind, _socket.inet_pton(family, address)
 
+    def _answer(self, query: Query, limit: int) -> bytes | None:
+        """Call `answer`. A bug in it costs one answer, and not the monitor that serves the container."""
+        try:
+            return self.answer(query, limit)
+        except Exception as error:
+            self._failed(error)
+            return dns.answer(query, error=dns.SERVFAIL)
+
     def _read(self, _: int) -> None:
         for _number in range(_BATCH):
             try:
@@ -134,7 +145,7 @@ class Resolver:
             query = dns.parse_query(message)
             if query is None:
                 continue
-            if (answer := self.answer(query, query.limit)) is not None:
+            if (answer := self._answer(query, query.limit)) is not None:
                 self._send(answer, client)
             else:
                 self._forward(query, client)
@@ -152,7 +163,7 @@ class Resolver:
         query = dns.parse_query(message)
         if query is None:
             return False
-        if (answer := self.answer(query, dns.MAX_LIMIT)) is not None:
+        if (answer := self._answer(query, dns.MAX_LIMIT)) is not None:
             reply(answer)
         else:
             self._forwarder.ask(query, dns.MAX_LIMIT, reply, tcp=True)

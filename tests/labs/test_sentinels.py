@@ -13,6 +13,8 @@ import pytest
 from labs.kit.exercises import manifest
 from labs.kit.exercises.source import state
 from pyctr_lite.cgroups import hierarchy
+from pyctr_lite.engine.state.paths import Paths
+from pyctr_lite.engine.stores.networks import Networks
 from tests.conftest import Pyctr
 from tests.leaks import cgroup_name
 from tests.runtime import bundles
@@ -69,6 +71,7 @@ def prepare(pyctr: Pyctr, tmp_path: Path) -> None:
         os.makedirs(f"{mount.mountpoint}/{cgroup_name(pyctr.root)}/{half}", exist_ok=True)
     pyctr("run", "-d", "--name", "up", "busybox", "sleep", "60", check=True)
     (tmp_path / "host").mkdir()
+    Networks(Paths(str(pyctr.root))).make("net")
 
 
 def everyday(pyctr: Pyctr, labs: Path, tmp_path: Path) -> list[str]:
@@ -76,9 +79,10 @@ def everyday(pyctr: Pyctr, labs: Path, tmp_path: Path) -> list[str]:
     limits = ("-m", "64m", "--memory-swap", "64m", "--cpus", "0.5", "--pids-limit", "50")
     volumes = ("-v", "filled:/bin", "-v", f"{tmp_path}/host:/host:ro", "-v", f"{tmp_path}/made:/made")
     lines = (
-        ("run", "--rm", *limits, *volumes, "busybox", "true"),
+        ("run", "--rm", *limits, *volumes, "-p", "80", "busybox", "true"),
         ("exec", "up", "true"),
         ("rm", "half"),
+        ("run", "--rm", "--network", "net", "busybox", "nslookup", "up"),
         ("diff", "changed"),
         ("commit", "changed", "changed:2"),
         ("load", "-i", str(tmp_path / "archive")),

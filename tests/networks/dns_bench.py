@@ -128,6 +128,8 @@ class Bench:
             sock.bind(("127.0.0.1", 0))
         self.tcp.listen(64)
         self.addresses = {"udp": self.udp.getsockname(), "tcp": self.tcp.getsockname()}
+        self.failures: list[Exception] = []
+        more = {"failed": self.failures.append, **more}
         self.resolver = Resolver(self.udp, self.tcp, self.look_up, lambda a: ADDRESSES.get(a, ""), **more)
         self.loop.watched[self.resolver.fileno()] = self.resolver.handle
         self.servers: list[FakeServer] = []

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pyctr_lite.networks import dns, forwarder, streams
 from pyctr_lite.networks.resolv_conf import Server
+from pyctr_lite.networks.resolver import Resolver
 from tests.conftest import SLOWNESS
 from tests.networks.dns_bench import NAMES, Bench, data, fixed, question, silent
 
@@ -72,6 +73,17 @@ def test_a_long_answer_is_cut_and_whole_over_tcp(bench: Bench) -> None:
 
 def test_state_that_cannot_be_read_is_a_failure_of_the_server(bench: Bench) -> None:
     assert bench.ask("broken").header.rcode == dns.SERVFAIL
+
+
+def test_a_bug_costs_one_answer_and_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(*args: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Resolver, "answer", answer)
+        assert [bench.ask("web", tcp=tcp).header.rcode for tcp in (False, True)] == [dns.SERVFAIL] * 2
+    assert [type(error) for error in bench.failures] == [ZeroDivisionError] * 2
+    assert data(bench.ask("web")) == ["10.1.0.2"]
 
 
 class TestForwarding:

@@ -24,7 +24,9 @@ class DnsServer:
             *(self._listener.udp, self._listener.tcp, self._names.addresses, self._names.name_of),
             open_inside=self._listener.open_inside,
             single=single,
+            failed=self._report,
         )
+        self._reported: set[str] = set()
         self.change(settings)
 
     def change(self, settings: NetworkSettings) -> None:
@@ -42,6 +44,16 @@ class DnsServer:
         """Let a pump call the server whenever there is something to answer."""
         self._pump = pump
         pump.watched[self._resolver.fileno()] = self._resolver.handle
+
+    def _report(self, error: Exception) -> None:
+        """Report a bug in the server, or in a learner's part of it, once."""
+        from pyctr_lite import learner_frame
+
+        where = learner_frame.describe(learner_frame.frames(error.__traceback__))
+        text = f"the DNS server cannot answer: {type(error).__name__}: {error}\n  {where}".rstrip()
+        if self._pump is not None and text not in self._reported:
+            self._reported.add(text)
+            self._pump.report(text)
 
     def close(self) -> None:
         """Close the server; else its sockets would keep the namespace alive."""

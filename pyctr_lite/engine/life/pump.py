@@ -106,6 +106,15 @@ class Pump:
                 if fd not in self.outputs or not self._read_output(fd):
                     break
 
+    def report(self, text: str) -> None:
+        """Show a line of the engine's own as standard error, to clients that see the output, and in the log."""
+        data = f"pyctr_lite: {text}\n".encode(errors="backslashreplace")
+        if self.log is not None:
+            self.log.write("stderr", data)
+        for client in [client for client in self.clients if client.output]:
+            client.pending.append(b"2" + data)
+            self._flush(client)
+
     def send_end(self, message: bytes) -> None:
         """Send the end to every client, as far as it takes data without waiting."""
         for client in list(self.clients):
