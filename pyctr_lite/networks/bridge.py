@@ -119,7 +119,7 @@ def unplug(sockets: Sockets, name: str, address: Address, *, ending: bool = Fals
         try:
             link.block(sockets.route, name)
         except OSError as error:
-            if error.errno != errno.ENODEV:
+            if error.errno not in (errno.ENODEV, errno.ENETDOWN):  # gone, or somebody has brought it down
                 raise
     else:
         link.remove(sockets.route, name)

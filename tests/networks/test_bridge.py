@@ -102,6 +102,16 @@ def test_containers_of_a_network_reach_each_other_and_leave_nothing(
             assert nft.elements(sockets.filter, rules.TABLE, name) == []
 
 
+def test_a_link_that_somebody_brought_down_is_unplugged(host: Namespace, networks: NetworkStore) -> None:
+    red, address = create(networks), bridge.Address("172.17.0.2")
+    with namespaces(1) as (box,), host.call(bridge.Sockets) as sockets:
+        index = host.call(lambda: bridge.ensure(sockets, red))
+        host.call(lambda: bridge.plug_in(sockets, red, index, box.pid, "pv-1", "eth0", address))
+        link.set_up(sockets.route, link.index(sockets.route, "pv-1"), up=False)
+        bridge.unplug(sockets, "pv-1", address, ending=True)
+        assert nft.elements(sockets.filter, rules.TABLE, "own4") == []
+
+
 def test_a_bridge_that_was_made_half_way_is_completed(host: Namespace, networks: NetworkStore) -> None:
     red = create(networks, "red", ("10.7.0.0/24", "", ""))
     with host.call(bridge.Sockets) as sockets:

@@ -13,7 +13,7 @@ from labs.kit import screen
 from labs.kit.commands import narration
 from labs.kit.exercises import manifest, source
 
-_RUN = "run --rm -m 64m --pids-limit 100 -v data:/data -v $PWD/mine:/mine:ro busybox true"
+_RUN = "run --rm -p 8080:80 -m 64m --pids-limit 100 -v data:/data -v $PWD/mine:/mine:ro busybox true"
 _WIDTH = 46
 _BAR = 40
 

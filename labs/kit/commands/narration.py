@@ -29,6 +29,8 @@ from pyctr_lite.engine.state import paths
 Step = dict[str, Any]
 NEIGHBOURS = 2
 """Steps shown before and after one that is of interest."""
+MAX_TEXT = 200
+"""Characters of a step that are shown."""
 
 _PREAMBLE = """
 reference() { "$PYCTR_PYTHON" -m pyctr_lite --root "$PYCTR_ENGINE" "$@"; }
@@ -97,6 +99,7 @@ def _general(text: str, root: str) -> str:
     """Return a text without what differs in every run: ids, pids, descriptors, the directory and its group."""
     text = text.replace(root, "…").replace(paths.Paths(root).cgroup, "/…").replace(os.path.dirname(root), "…")
     text = re.sub(r"[0-9a-f]{64}", "<id>", text)
+    text = re.sub(r"\bp([cv])-[0-9a-f]{12}\b", r"p\1-<id>", text)
     text = re.sub(r"/run/view-\d+", "/run/view", text)
     text = re.sub(r"/proc/self/fd/\d+", "/proc/self/fd/N", text)
     return re.sub(r"\b(setns|kill|fchdir|openat2)\(\d+", r"\1(N", text)
@@ -163,6 +166,11 @@ def _goes_on(rows: list[Row], number: int) -> bool:
     return len(before) == NEIGHBOURS and all(row.ours is None for row in [*before, rows[number]])
 
 
+def _cut(text: str) -> str:
+    """Cut a step that would fill the screen: a whole rule set is one."""
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+
+
 def table(rows: Sequence[Row | int], ours: str, theirs: str) -> Table:
     """Lay out rows, each with whose function made the step: `ours` or `theirs` ("the engine's")."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
@@ -180,7 +188,7 @@ def table(rows: Sequence[Row | int], ours: str, theirs: str) -> Table:
         shown.add_row(
             row.sign,
             whose,
-            Text(step["call"]),
+            Text(_cut(step["call"])),
             str(step["result"] or ""),
             str(row.ours["microseconds"]) if row.ours else "",
             str(row.theirs["microseconds"]) if row.theirs else "",

@@ -14,17 +14,19 @@ _RUN = (
     " sh -c 'echo new >/file; rm /bin/vi' >/dev/null"
 )
 _COMMIT = f"reference {_RUN}\npyctr_lite commit trace trace:1 >/dev/null"
+_NETWORK = _RUN.replace("--name trace", "--name trace -p 8080:80")
 _NOTE = "?  a call of Python's own, such as os.chdir: yours is heard only if explain.step makes it"
 
 
 def show(id: str, labs: Path) -> int:
-    """Run a container (and commit it, for lab 5) with the learner's functions and without; show the steps.
+    """Run a container with the learner's functions and without; show the steps. Lab 5: with a commit, 6: a port.
 
     Shows the learner's steps and those that differ with two neighbours each, or all steps if FULL=1.
     """
     exercise = manifest.find(id)
     chapter = exercise.lab.partition("_")[2]
-    script = _COMMIT if chapter == "commit" else f"pyctr_lite {_RUN}"
+    scripts = {"commit": _COMMIT, "networks": f"pyctr_lite {_NETWORK}"}
+    script = scripts.get(chapter, f"pyctr_lite {_RUN}")
     ours = narration.run(script, labs)
     theirs = narration.run(script, None)
     rows = narration.compare(*(narration.of_chapter(run.steps, chapter) for run in (ours, theirs)))
