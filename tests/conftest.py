@@ -20,6 +20,7 @@ from pyctr_lite.engine.state.paths import Paths
 from pyctr_lite.engine.stores.networks import Networks
 from pyctr_lite.linux.constants import PR_SET_CHILD_SUBREAPER
 from tests.leaks import Snapshot, cgroup_name, children, end, end_groups, wait_for_children
+from tests.network_leaks import of_containers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,8 +104,13 @@ def root(busybox_store: Path, tmp_path: Path, launcher: Path) -> Iterator[Path]:
         Pyctr(launcher, directory)("rm", "-f", "-v", *ids, check=True)
     end_groups(cgroup_name(directory), only_empty=True)
     networks = Networks(Paths(str(directory)))
+    left = of_containers(directory, networks.list())
+    for remove in left.values():
+        remove()
     for network in networks.list():
-        networks.discard(network)  # with its bridge; fails if a container has left an address behind
+        networks.discard(network)
+    if left:
+        pytest.fail("the removed containers left behind:\n  " + "\n  ".join(left), pytrace=False)
 
 
 class Pyctr:

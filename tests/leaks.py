@@ -13,10 +13,12 @@ import select
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyctr_lite.linux import mountinfo
+from tests import network_leaks
 
 DIRECTORIES = [Path("/run/pyctr_lite"), Path("/var/lib/pyctr_lite")]
 """The default state directories: no test may touch them."""
@@ -30,34 +32,40 @@ def cgroup_name(root: Path) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The mounts, cgroups and files on the machine that can belong to the test."""
+    """The mounts, cgroups, files and parts of networks on the machine that can belong to the test."""
 
     mounts: dict[int, str]
     groups: frozenset[Path]
     files: frozenset[Path]
+    networks: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     @classmethod
     def take(cls, tmp_path: Path) -> Snapshot:
         files = {path for top in DIRECTORIES for path in _entries(top)}
         files |= {path for path in _entries(LINKS) if path.name.startswith("pyctr")}
-        return cls(_mounts(tmp_path), frozenset(_groups(tmp_path)), frozenset(files))
+        networks = network_leaks.find(tmp_path)
+        return cls(_mounts(tmp_path), frozenset(_groups(tmp_path)), frozenset(files), networks)
 
     def new_since(self, before: Snapshot) -> list[str]:
         """Return one line for each difference from an earlier snapshot."""
         return [
             *(f"mount {text}" for number, text in self.mounts.items() if number not in before.mounts),
             *(f"cgroup {group}" for group in sorted(self.groups - before.groups)),
+            *(line for line in self.networks if line not in before.networks),
             *(f"file {path}" for path in sorted(self.files - before.files)),
             *(f"removed: {path}" for path in sorted(before.files - self.files)),
         ]
 
     def remove_new_since(self, before: Snapshot) -> None:
-        """Remove new mounts and cgroups, so that one test's leak does not fail the next. Files stay."""
+        """Remove new mounts, cgroups and parts of networks, which would fail the next tests. Files stay."""
         for number, text in reversed(self.mounts.items()):
             if number not in before.mounts:
                 subprocess.run(["umount", "--lazy", text.split(" ")[0]], check=False)
         for group in sorted(self.groups - before.groups):
             _end_group(group)
+        for line, remove in self.networks.items():
+            if line not in before.networks:
+                remove()
 
 
 def _entries(directory: Path) -> list[Path]:

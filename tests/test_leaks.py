@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import leaks
+from pyctr_lite.engine.state.paths import Paths
+from pyctr_lite.engine.stores.networks import Networks
+from pyctr_lite.networks import bridge, elements, rules
+from tests import leaks, network_leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,3 +101,39 @@ def test_a_cgroup_named_after_this_process_is_found(tmp_path: Path, before: leak
     group = leaks.hierarchies()[0] / f"pyctr_test_{os.getpid()}"
     group.mkdir()
     assert leaks.Snapshot.take(tmp_path).new_since(before) == [f"cgroup {group}"]
+
+
+def test_a_bridge_is_found_by_its_network_and_by_its_alias(tmp_path: Path, before: leaks.Snapshot) -> None:
+    network = Networks(Paths(str(tmp_path / "state"))).make("red")
+    name = f"pc{os.getpid()}"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    subprocess.run(["ip", "link", "set", name, "alias", f"pyctr_lite {tmp_path}/other"], check=True)
+    after = leaks.Snapshot.take(tmp_path)
+    assert after.new_since(before) == [f"link {network.bridge}", f"link {name}"]
+    after.remove_new_since(before)
+    assert leaks.Snapshot.take(tmp_path).new_since(before) == []
+    with bridge.Sockets() as sockets:
+        assert network.bridge not in elements.bridges(sockets.filter)
+
+
+def test_what_a_container_leaves_in_a_network_is_found(
+    tmp_path: Path, before: leaks.Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_leaks, "PATIENCE", 0.1)
+    networks = Networks(Paths(str(tmp_path / "state")))
+    network = networks.make("red", [("10.254.253.0/29", "", "")])
+    assert network_leaks.of_containers(tmp_path / "state", [network]) == {}
+    networks.addresses(network)[0].take("id")
+    subprocess.run(
+        ["ip", "link", "add", "pvtest", "master", network.bridge, "up", "type", "veth", "peer", "pvpeer"],
+        check=True,
+    )
+    subprocess.run(["ip", "link", "set", "pvpeer", "up"], check=True)
+    with bridge.Sockets() as sockets:
+        rules.publish(sockets.filter, "tcp", "0.0.0.0", 64999, "10.254.253.2", 80)
+        rules.add_own(sockets.filter, "10.254.253.2")
+    found = network_leaks.of_containers(tmp_path / "state", [network])
+    assert [line.split(" ")[0] for line in found] == ["address", "link", "published", "element"]
+    assert {*found, f"link {network.bridge}"} == set(leaks.Snapshot.take(tmp_path).new_since(before))
+    leaks.Snapshot.take(tmp_path).remove_new_since(before)
+    assert leaks.Snapshot.take(tmp_path).new_since(before) == []
