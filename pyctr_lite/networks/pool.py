@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import os
 
+from pyctr_lite.digest import sha256
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.formats import number as numbers
 from pyctr_lite.networks import link
@@ -87,6 +88,26 @@ def choose(taken: Iterable[Subnet]) -> Subnet:
         "all predefined address pools have been fully subnetted",
         "remove networks that are not used (pyctr_lite network prune), or give --subnet",
     )
+
+
+def choose_ipv6(taken: Iterable[Subnet]) -> Subnet:
+    """Return the first /64 of this machine's unique local prefix that overlaps none of those taken.
+
+    The prefix is derived from the machine's id, so that no two machines are likely to have the same (RFC 4193).
+    """
+    taken = list(taken)
+    try:
+        with open("/etc/machine-id") as file:
+            machine = file.read().strip()
+    except OSError:
+        machine = os.uname().nodename
+    prefix = b"\xfd" + sha256(f"pyctr_lite {machine}".encode()).digest()[:5]
+    for number in range(1 << 16):
+        address = int.from_bytes(prefix + number.to_bytes(2) + bytes(8))
+        subnet = Subnet(f"{text_of(address, _socket.AF_INET6)}/64")
+        if not any(subnet.overlaps(other) for other in taken):
+            return subnet
+    raise Conflict("could not find an available, non-overlapping IPv6 address pool", "give --subnet")
 
 
 class Addresses:

@@ -47,7 +47,7 @@ _MAX_NAME = 15
 class Network:
     """One bridge network. `subnets` are rows of subnet, gateway and range: one for IPv4, and one for IPv6."""
 
-    __slots__ = ("created", "id", "internal", "labels", "name", "options", "subnets")
+    __slots__ = ("attachable", "created", "id", "internal", "labels", "name", "options", "reserved", "subnets")
 
     def __init__(
         self,
@@ -57,16 +57,25 @@ class Network:
         subnets: Rows,
         *,
         internal: bool = False,
+        attachable: bool = False,
         labels: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
+        reserved: dict[str, str] | None = None,
     ) -> None:
         self.id, self.name, self.created, self.subnets, self.internal = id, name, created, subnets, internal
-        self.labels, self.options = labels or {}, options or {}
+        self.attachable, self.labels, self.options = attachable, labels or {}, options or {}
+        self.reserved = reserved or {}
+        """Addresses that no container gets, by the names that --aux-address gave them."""
 
     @property
     def bridge(self) -> str:
         """The name of its bridge. The kernel allows 15 characters, and all of ours start with pc-."""
         return self.options.get(OPTIONS["bridge.name"]) or f"pc-{self.id[:12]}"
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether its containers have IPv6 addresses."""
+        return any(":" in subnet for subnet, _, _ in self.subnets)
 
     @property
     def mtu(self) -> int:
@@ -96,12 +105,14 @@ class Network:
             "Created": self.created,
             "Driver": "bridge",
             "Internal": self.internal,
+            "Attachable": self.attachable,
             "IPAM": [
                 {"Subnet": subnet, "Gateway": gateway, **({"IPRange": within} if within else {})}
                 for subnet, gateway, within in self.subnets
             ],
             "Options": self.options,
             "Labels": self.labels,
+            "AuxiliaryAddresses": self.reserved,
         }
 
     @classmethod
@@ -111,8 +122,10 @@ class Network:
         return cls(
             *(record["Id"], record["Name"], record["Created"], rows),
             internal=record["Internal"],
+            attachable=record.get("Attachable", False),
             labels=record["Labels"],
             options=record["Options"],
+            reserved=record.get("AuxiliaryAddresses"),
         )
 
 
@@ -209,10 +222,11 @@ def check_options(options: dict[str, str]) -> None:
         )
 
 
-def rows(given: Rows, choose: Callable[[], Subnet]) -> Rows:
+def rows(given: Rows, choose: Callable[[], Subnet], choose_ipv6: Callable[[], Subnet] | None = None) -> Rows:
     """Complete rows of subnet, gateway and range: an IPv4 subnet if none is given, the first address as gateway.
 
-    Raises InvalidArgument for an address or a range outside its subnet.
+    With `choose_ipv6` also an IPv6 subnet if none is given. Raises InvalidArgument for an address or a range
+    outside its subnet, or for two subnets of one kind.
     """
     result: Rows = []
     for subnet_text, gateway, within in given:
@@ -225,6 +239,13 @@ def rows(given: Rows, choose: Callable[[], Subnet]) -> Rows:
     if not any("." in subnet for subnet, _, _ in result):
         subnet = choose()
         result.insert(0, (str(subnet), _gateway(subnet, ""), ""))
+    if choose_ipv6 is not None and not any(":" in subnet for subnet, _, _ in result):
+        subnet = choose_ipv6()
+        result.append((str(subnet), _gateway(subnet, ""), ""))
+    if len(result) > len({":" in subnet for subnet, _, _ in result}):
+        raise InvalidArgument(
+            "bridge driver doesn't support multiple subnets", "at most one for IPv4, and one for IPv6"
+        )
     return result
 
 

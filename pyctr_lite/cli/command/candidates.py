@@ -22,7 +22,6 @@ _VALUES = {
     "ipc": ("container:", "host", "none", "private", "shareable"),
     "log-driver": ("json-file", "none"),
     "mount": ("type=bind,", "type=tmpfs,", "type=volume,"),
-    "network": ("container:", "host", "none"),
     "pid": ("container:", "host"),
     "pull": ("always", "missing", "never"),
     "restart": ("always", "no", "on-failure", "unless-stopped"),
@@ -108,6 +107,8 @@ def _value(before: list[str], options: Iterable[flags.Option], current: str, roo
             yield from (f"container:{name}" for name in _names(root, _containers))
         elif option.name in _VALUES:
             yield from _VALUES[option.name]
+        elif option.name == "network":
+            yield from ("container:", *_names(root, _networks))
         elif option.name in _FILES:
             yield FILES
         elif option.name == "volume" and ":" not in current:
@@ -118,7 +119,7 @@ def _value(before: list[str], options: Iterable[flags.Option], current: str, roo
 
             yield from signals.names()
         elif option.name == "type":
-            yield from ("container", "image", "volume")
+            yield from ("container", "image", "network", "volume")
         elif option.name == "format":
             yield from ("json", "table")
 
@@ -147,8 +148,11 @@ def _positional(command: flags.Command, arguments: list[str], current: str, root
         yield from (name for name in _names(root, _images) if name not in arguments)
     elif positional == "VOLUME":
         yield from (name for name in _names(root, _volumes) if name not in arguments)
+    elif positional == "NETWORK" and verb != "network create":
+        known = _names(root, _networks if verb != "network rm" else _own_networks)
+        yield from (name for name in known if name not in arguments)
     elif positional == "NAME|ID":
-        for kinds in (_containers, _images, _volumes):
+        for kinds in (_containers, _images, _networks, _volumes):
             yield from (name for name in _names(root, kinds) if name not in arguments)
     elif positional in ("FILE|-", "COMMAND", "ARG"):
         yield FILES
@@ -178,6 +182,14 @@ def _stopped(engine: Engine) -> list[str]:
 
 def _images(engine: Engine) -> list[str]:
     return [name for image in engine.images.list() for name in image.references]
+
+
+def _networks(engine: Engine) -> list[str]:
+    return ["bridge", "host", "none", *_own_networks(engine)]
+
+
+def _own_networks(engine: Engine) -> list[str]:
+    return [network.name for network in engine.networks.list() if network.name != "bridge"]
 
 
 def _volumes(engine: Engine) -> list[str]:

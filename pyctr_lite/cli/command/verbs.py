@@ -47,6 +47,11 @@ VERBS = {
     "login": "system.login",
     "logout": "system.login",
     "search": "system.login",
+    "network create": "network.create",
+    "network ls": "network.list",
+    "network inspect": "network.list",
+    "network rm": "network.remove",
+    "network prune": "network.remove",
     "volume create": "volume",
     "volume ls": "volume",
     "volume inspect": "volume",
@@ -82,6 +87,8 @@ ALIASES = {
     "image rm": "rmi",
     "image remove": "rmi",
     "image history": "history",
+    "network list": "network ls",
+    "network remove": "network rm",
     "volume list": "volume ls",
     "volume remove": "volume rm",
     "container ls": "ps",
@@ -93,7 +100,7 @@ ALIASES = {
 }
 """Docker's other names of the same verbs."""
 
-GROUPS = ("container", "image", "manifest", "system", "volume")
+GROUPS = ("container", "image", "manifest", "network", "system", "volume")
 
 
 def find(args: list[str]) -> tuple[str, int]:

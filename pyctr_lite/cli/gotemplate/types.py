@@ -1,8 +1,8 @@
 """The fields of Docker's Go structs that JSON leaves out. In a template they have their zero values.
 
 Docker's client runs a template over its typed structs (moby, api/types, of 20.10 and later: ContainerJSON,
-ImageInspect, Volume, Info) and only then over the JSON. So `{{if .State.Health}}` is false without a health check,
-and `{{.State.Helth}}` is an error.
+ImageInspect, NetworkResource, Volume, Info) and only then over the JSON. So `{{if .State.Health}}` is false
+without a health check, and `{{.State.Helth}}` is an error.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Struct(dict[str, Any]):
 
 
 def of_object(value: dict[str, Any]) -> Fields:
-    """Return the fields of an inspected container, image or volume, recognized by a key that only it has."""
+    """Return the fields of an inspected object, whose kind is recognized by a key that only it has."""
+    if "IPAM" in value:
+        return NETWORK
     return CONTAINER if "HostConfig" in value else IMAGE if "RootFS" in value else VOLUME
 
 
@@ -145,6 +147,19 @@ IMAGE = _fields(
     GraphDriver=_GRAPH_DRIVER,
     RootFS=_fields(texts="Type BaseLayer", slices="Layers"),
     Metadata=_fields(texts="LastTagTime"),
+)
+NETWORK = _fields(
+    texts="Name Id Created Scope Driver",
+    flags="EnableIPv4 EnableIPv6 Internal Attachable Ingress ConfigOnly",
+    slices="Peers",
+    maps="Options Labels Services",
+    IPAM=_fields(
+        texts="Driver",
+        maps="Options",
+        Config=Each(_fields(texts="Subnet IPRange Gateway", maps="AuxiliaryAddresses"), NilSlice()),
+    ),
+    ConfigFrom=_fields(texts="Network"),
+    Containers=Each(_fields(texts="Name EndpointID MacAddress IPv4Address IPv6Address"), NilMap()),
 )
 VOLUME = _fields(
     texts="CreatedAt Driver Mountpoint Name Scope",

@@ -20,7 +20,7 @@ _SIZE = "Display total file sizes"
 
 
 def inspect(context: Context) -> int:
-    """Show containers, images and volumes; for a name that several have, the first kind in that order."""
+    """Show containers, images, networks and volumes; of several with a name, the first kind in that order."""
     flags, engine = context.flags, context.engine
     if flags.type is not None and flags.type not in _FINDERS:
         raise InvalidArgument(f'unknown type: "{flags.type}"', f"known types: {', '.join(_FINDERS)}")
@@ -66,16 +66,24 @@ def _volume(engine: Engine, reference: str, size: bool) -> Any:
     return engine.volumes.get(reference).inspect()
 
 
+def _network(engine: Engine, reference: str, size: bool) -> Any:
+    from pyctr_lite.engine.report import network
+
+    return network.network(engine, reference)
+
+
 def _suggestion(engine: Engine, reference: str) -> str:
     known = [container.name for container in engine.containers.list()]
     known += [name for image in engine.images.list() for name in image.references]
+    known += [network.name for network in engine.networks.list()]
     known += [volume.name for volume in engine.volumes.list()]
-    return suggest.did_you_mean(reference, known) or "ps -a, images and volume ls list all objects"
+    return suggest.did_you_mean(reference, known) or "ps -a, images, network ls and volume ls list all objects"
 
 
 _FINDERS: dict[str, Callable[[Engine, str, bool], Any]] = {
     "container": _container,
     "image": _image,
+    "network": _network,
     "volume": _volume,
 }
 
@@ -83,11 +91,11 @@ COMMANDS = {
     "inspect": Command(
         "inspect",
         "NAME|ID [NAME|ID...]",
-        "Return low-level information on containers, images and volumes",
+        "Return low-level information on containers, images, networks and volumes",
         (
             _FORMAT,
             Option("size", "bool", f"{_SIZE} if the type is container", short="s"),
-            Option("type", "string", "Only inspect objects of the given type (container, image, volume)"),
+            Option("type", "string", "Only inspect objects of the given type (container, image, network, volume)"),
         ),
         action=inspect,
         example="pyctr_lite inspect --format '{{ .State.Pid }}' web",

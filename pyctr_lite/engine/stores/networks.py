@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 
+from pyctr_lite.digest import sha256
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.state import lock
 from pyctr_lite.errors import Conflict, NotFound, PyctrError
@@ -18,6 +19,7 @@ from pyctr_lite.networks.pool import Addresses, Subnet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pyctr_lite.engine.state.paths import Paths
@@ -50,17 +52,18 @@ class Networks(store.NetworkStore):
         except Conflict:
             return super().get(reference)  # another command has just made it
 
-    def make(self, name: str, rows: Rows = (), **more: Any) -> Network:  # type: ignore[assignment]
+    def make(self, name: str, rows: Rows = (), *, ipv6: bool = False, **more: Any) -> Network:  # type: ignore[assignment]
         """Create a network with its bridge. `rows` are the given subnet, gateway and range of each family.
 
-        `more` are arguments of `store.Network`. Raises InvalidArgument, Conflict for a name or a subnet in use.
+        With `ipv6` it gets an IPv6 subnet even if none is given. `more` are arguments of `store.Network`. Raises
+        InvalidArgument, Conflict for a name or a subnet in use.
         """
-        if name in store.RESERVED or name in MODES:
+        if name in store.RESERVED:
             raise PyctrError(
                 f"operation is not permitted on predefined {name} network",
                 "it exists already: choose another name",
             )
-        return self._create(name, rows, **more)
+        return self._create(name, rows, ipv6=ipv6, **more)
 
     def ensure(self, sockets: bridge.Sockets, network: Network) -> int:
         """Make a network's bridge again if it is gone, as after a reboot. Returns its index.
@@ -75,12 +78,48 @@ class Networks(store.NetworkStore):
                 self._check_free(sockets, [Subnet(row[0]) for row in network.subnets])
             return bridge.ensure(sockets, network)
 
+    def delete(self, reference: str) -> None:
+        """Remove a network of the user's. Raises NotFound, and Conflict if it is predefined or in use."""
+        name = self.identify(reference)
+        if name in (DEFAULT, *MODES):
+            raise Conflict(f"{name} is a pre-defined network and cannot be removed")
+        self.discard(self.get(name))
+
+    def identify(self, reference: str) -> str:
+        """Return the name of the network or mode that a name, an id or the beginning of an id means.
+
+        Raises NotFound, or Conflict if several networks have an id with that beginning.
+        """
+        if reference in (DEFAULT, *MODES):
+            return reference
+        try:
+            return self.get(reference).name
+        except NotFound:
+            for name in MODES:
+                if reference and mode_id(name).startswith(reference):
+                    return name
+            raise
+
+    def prune(self, chosen: Callable[[Network], bool]) -> list[str]:
+        """Remove the chosen networks that no running container is connected to. Returns their names."""
+        removed = []
+        for network in self.list():
+            if network.name == DEFAULT or not chosen(network):
+                continue
+            try:
+                self.discard(network)
+            except Conflict:
+                continue
+            removed.append(network.name)
+        return removed
+
     def discard(self, network: Network) -> None:
         """Remove a network and its bridge. Raises Conflict while a container is connected to it."""
         with lock.References(self.paths.containers), self._locked():
             if owners := self.owners(network):
                 raise Conflict(
-                    f"error while removing network: network {network.name} has active endpoints", _names(owners)
+                    f"error while removing network: network {network.name} id {network.id} has active endpoints",
+                    _names(owners),
                 )
             with bridge.Sockets() as sockets:
                 bridge.remove(sockets, network)
@@ -104,7 +143,12 @@ class Networks(store.NetworkStore):
         """Return the address pool of each subnet of a network."""
         directory = self.addresses_directory(network.id)
         return [
-            Addresses(directory, Subnet(subnet), Subnet(within) if within else None, (gateway,))
+            Addresses(
+                directory,
+                Subnet(subnet),
+                Subnet(within) if within else None,
+                (gateway, *_reserved(network, subnet)),
+            )
             for subnet, gateway, within in network.subnets
         ]
 
@@ -116,12 +160,16 @@ class Networks(store.NetworkStore):
         """Return the directory with the names of a network's containers (`networks.names`)."""
         return f"{self.paths.run}/networks/{id}/names"
 
-    def _create(self, name: str, given: Rows = (), **more: Any) -> Network:  # type: ignore[assignment]
+    def _create(self, name: str, given: Rows = (), *, ipv6: bool = False, **more: Any) -> Network:  # type: ignore[assignment]
         with self._locked(), bridge.Sockets() as sockets:
 
             def choose(others: list[Network]) -> Rows:
                 taken = [Subnet(row[0]) for other in others for row in other.subnets]
-                rows = store.rows(list(given), lambda: pool.choose(taken + bridge.hosts_subnets(sockets)))
+                rows = store.rows(
+                    list(given),
+                    lambda: pool.choose(taken + bridge.hosts_subnets(sockets)),
+                    (lambda: pool.choose_ipv6(taken + bridge.hosts_subnets(sockets))) if ipv6 else None,
+                )
                 _check_overlap(rows, taken)
                 self._check_free(sockets, [Subnet(row[0]) for row in rows])
                 return rows
@@ -165,6 +213,15 @@ class Networks(store.NetworkStore):
         fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
         return closing(fd)
+
+
+def mode_id(name: str) -> str:
+    """Return the id of a mode, which `network ls` shows. It is the same everywhere: Docker's is not."""
+    return sha256(f"pyctr_lite network {name}".encode()).hexdigest()
+
+
+def _reserved(network: Network, subnet: str) -> list[str]:
+    return [address for address in network.reserved.values() if (":" in address) == (":" in subnet)]
 
 
 def _check_overlap(rows: Rows, taken: list[Subnet]) -> None:

@@ -28,6 +28,9 @@ def candidates(pyctr: Pyctr, *args: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+REST = ["registry:5000/mine:1", "running", "stopped"]
+
+
 @pytest.mark.parametrize(
     ("args", "found"),
     [
@@ -36,8 +39,9 @@ def candidates(pyctr: Pyctr, *args: str) -> list[str]:
         (["image", "pr"], ["prune"]),
         (["container", "ren"], ["rename"]),
         (["nosuch", ""], []),
-        (["run", "--net"], ["--network"]),
-        (["run", "--network", ""], ["container:", "host", "none"]),
+        (["run", "--network-a"], ["--network-alias"]),
+        (["run", "--network", ""], ["bridge", "container:", "host", "none"]),
+        (["network", "rm", ""], []),
         (["run", "--net", "container:r"], ["container:running"]),
         (["run", "--network=h"], ["--network=host"]),
         (["run", "-it", "bus"], ["busybox:latest"]),
@@ -58,7 +62,7 @@ def candidates(pyctr: Pyctr, *args: str) -> list[str]:
         (["cp", "st"], [":files", "stopped:"]),
         (["rmi", "b"], ["busybox:latest"]),
         (["volume", "rm", ""], ["data"]),
-        (["inspect", ""], ["busybox:latest", "data", "registry:5000/mine:1", "running", "stopped"]),
+        (["inspect", ""], ["bridge", "busybox:latest", "data", "host", "none", *REST]),
         (["kill", "-s", "USR"], ["USR1", "USR2"]),
         (["kill", "--signal=HU"], ["--signal=HUP"]),
         (["completion", ""], ["bash", "fish", "zsh"]),
