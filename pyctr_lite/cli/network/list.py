@@ -46,9 +46,10 @@ def inspect(context: Context) -> int:
     return objects.show(context, lambda name: report.network(context.engine, name))
 
 
-def _natural(shown: dict[str, Any]) -> list[tuple[int, str]]:
+def _natural(shown: dict[str, Any]) -> list[str]:
     """Return a key that sorts net2 before net10, as Docker's client does."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", shown["Name"])]
+    parts = re.split(r"([0-9]+)", shown["Name"])
+    return [part.zfill(20) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def _row(shown: dict[str, Any], *, whole: bool) -> dict[str, Any]:
