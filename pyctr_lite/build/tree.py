@@ -70,20 +70,22 @@ class Tree:
         """Whether copies have the owners of their sources; those of the context belong to root."""
         self.name = name
 
-    def find(self, pattern: str) -> list[str]:
+    def find(self, pattern: str, *, deep: bool = False) -> list[str]:
         """Return the paths that a source of COPY matches, sorted, without a leading slash; "" is the root.
 
+        `deep`: the name `**` matches any number of directories (COPY --parents).
         Raises NotFound if there are none.
         """
         clean = posixpath.normpath(posixpath.join("/", pattern)).lstrip("/")
         found = [""]
         for name in clean.split("/") if clean else ():
-            found = [
-                path
-                for above in found
-                for path in (self._matching(above, name) if patterns.is_wild(name) else [f"{above}/{name}"])
-            ]
-        found = [path.lstrip("/") for path in found]
+            if deep and name == "**":
+                found = [path for above in found for path in self._directories(above)]
+            elif patterns.is_wild(name):
+                found = [path for above in found for path in self._matching(above, name)]
+            else:
+                found = [f"{above}/{name}" for above in found]
+        found = list(dict.fromkeys(path.lstrip("/") for path in found))
         found = [path for path in found if self._exists(path) and not self._is_hidden(path)]
         if not found:
             hint = "it is excluded by .dockerignore" if self._exists(clean) else ""
@@ -111,6 +113,13 @@ class Tree:
             return [f"{above}/{name}" for name in os.listdir(fd) if matcher.fullmatch(name)]
         finally:
             os.close(fd)
+
+    def _directories(self, above: str) -> list[str]:
+        """Return a directory and all directories below it."""
+        names = _Directories()
+        if target.exists(self.root, above) and self.is_directory(above):
+            self.visit(above, names)
+        return [f"{above}/{name}".rstrip("/") for name in names.found]
 
     def is_directory(self, path: str) -> bool:
         """Return whether a path, with its links followed, is a directory."""
@@ -142,6 +151,22 @@ class Tree:
         finally:
             os.close(fd)
         _Visit(self, path, visitor, excluded).run(directory)
+
+
+class _Directories:
+    """A visitor that keeps the paths of directories."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def enter(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
+        self.found.append(path)
+
+    def leave(self) -> None:
+        pass
+
+    def add(self, entry: Entry, path: str) -> None:
+        pass
 
 
 class _Visit:

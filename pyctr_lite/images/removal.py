@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound, PyctrError
-from pyctr_lite.images import broken, partial, reference, shape, staging, writer
+from pyctr_lite.images import broken, needs, partial, reference, staging, writer
 from pyctr_lite.images import descriptors as descriptors_
 from pyctr_lite.images import image as images
 
 if TYPE_CHECKING:
-    from pyctr_lite.images.image import Image
+    from pyctr_lite.images.image import Image, Layer
     from pyctr_lite.images.store import ImageStore
 
 InUse = Callable[["Image"], Sequence[str]]
@@ -80,6 +80,21 @@ def prune(
         _remove_orphans(store)
         freed = partial.prune(store.root, _ORPHANS_AGE)
         return removed, freed + before - _blob_bytes(store)
+
+
+def remove_layers(store: ImageStore, gone: Iterable[Sequence[Layer]]) -> int:
+    """Remove unneeded layers, each item a stack of them, bottom first; return the freed bytes of blobs."""
+    with writer.locked(store):
+        blobs, chains = needs.of(store, store.descriptors(), rooted=True)
+        freed = 0
+        for layers in gone:
+            for layer in layers:
+                path = store.blob_path(layer.digest)
+                if layer.digest not in blobs and os.path.exists(path):
+                    freed += os.stat(path).st_size
+                    _unlink(path)
+            _remove_directories(store, set(images.chain_ids([it.diff_id for it in layers])) - chains)
+        return freed
 
 
 def _name_in(image: Image, name: str) -> str:
@@ -178,62 +193,13 @@ def _remove_unneeded(
     gone = [each for each in before if (each["digest"], descriptors_.pulled_digest(each)) not in known]
     if not gone:
         return []
-    blobs_before, chains_before = _needs(store, gone)
-    blobs, chains_needed = _needs(store, kept)
+    blobs_before, chains_before = needs.of(store, gone)
+    blobs, chains_needed = needs.of(store, kept, rooted=True)
     chains_gone = [chain for chain in reversed(chains) if chain not in chains_needed]
     for digest in sorted(blobs_before - blobs):
         _unlink(store.blob_path(digest))
     _remove_directories(store, {*chains_gone, *(chains_before - chains_needed)})
     return chains_gone
-
-
-def _needs(store: ImageStore, descriptors: Iterable[dict[str, Any]]) -> tuple[set[str], set[str]]:
-    """Return the blobs and chain ids that descriptors lead to, for a damaged image as far as it can be read.
-
-    A document that does not match its shape is searched for digests: removing one image must not remove anything
-    that another may need.
-    """
-    blobs: set[str] = set()
-    chains: set[str] = set()
-    waiting: list[str] = []
-    for descriptor in descriptors:
-        waiting.append(descriptor["digest"])
-        blobs |= {descriptors_.pulled_digest(descriptor)} - {""}  # an index: most of its manifests are not here
-    while waiting:
-        digest = waiting.pop()
-        if digest in blobs or not reference.is_digest(digest):
-            continue
-        blobs.add(digest)
-        manifest = _read(store, digest)
-        waiting += _digests(manifest.get("manifests"))
-        config = _digests([manifest.get("config")])
-        blobs |= {*config, *_digests(manifest.get("layers"))}
-        for identity in config:
-            rootfs = _read(store, identity).get("rootfs")
-            diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-            if isinstance(diff_ids, list) and all(
-                isinstance(it, str) and reference.is_digest(it) for it in diff_ids
-            ):
-                chains |= set(images.chain_ids(diff_ids))
-    return blobs, chains
-
-
-def _read(store: ImageStore, digest: str) -> dict[str, Any]:
-    """Return the JSON object in a blob, {} if there is none."""
-    try:
-        return store.read(shape.Object({}), digest, "blob")
-    except BrokenArchive:
-        return {}
-
-
-def _digests(descriptors: Any) -> list[str]:
-    """Return the digests in a value that should be a list of descriptors."""
-    found = (
-        [each.get("digest") for each in descriptors if isinstance(each, dict)]
-        if isinstance(descriptors, list)
-        else []
-    )
-    return [digest for digest in found if isinstance(digest, str) and reference.is_digest(digest)]
 
 
 def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool, in_use: InUse | None) -> Removed:
@@ -267,7 +233,7 @@ def _drop(store: ImageStore, gone: list[dict[str, Any]]) -> Removed:
 
 def _remove_orphans(store: ImageStore) -> None:
     """Remove blobs and layers that no image references, such as leftovers of a killed writer."""
-    blobs, chains = _needs(store, store.descriptors())
+    blobs, chains = needs.of(store, store.descriptors(), rooted=True)
     with os.scandir(f"{store.layout}/blobs/sha256") as entries:
         for entry in entries:
             if f"sha256:{entry.name}" not in blobs and time.time() - entry.stat().st_mtime > _ORPHANS_AGE:

@@ -53,7 +53,7 @@ class Staging:
 
     def __init__(self, store: ImageStore) -> None:
         self.store = store
-        self.path, self._fd = _make(f"{store.root}/staging")
+        self.path, self._fd = make_locked(f"{store.root}/staging")
 
     def __enter__(self) -> Staging:
         return self
@@ -117,7 +117,8 @@ def remove_set_aside(store: ImageStore) -> None:
                     pass  # another process is removing it, or the next writer will
 
 
-def _make(parent: str) -> tuple[str, int]:
+def make_locked(parent: str) -> tuple[str, int]:
+    """Create a directory with a new name, and lock it (flock(2)); return its path and the lock's descriptor."""
     os.makedirs(parent, 0o700, exist_ok=True)
     while True:
         path = f"{parent}/{secrets.token_hex(8)}"

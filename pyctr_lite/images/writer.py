@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile, linux
@@ -66,6 +66,16 @@ def add_image(
             write_index(store, name_image(store.descriptors(), descriptor, names, pulled))
             undo.pop_all()
             return store.get(config_descriptor["digest"])
+
+
+def add_layers(store: ImageStore, layers: Sequence[Layer | NewLayer], keep: Callable[[], None]) -> None:
+    """Add staged layers without an image. `keep` writes the root that needs them (see `roots`)."""
+    with locked(store), contextlib.ExitStack() as undo:
+        for layer in layers:
+            _install_layer_blob(store, layer, undo)
+        _install_directories(store, layers, undo)
+        keep()
+        undo.pop_all()
 
 
 def _encode(config: dict[str, Any]) -> bytes:

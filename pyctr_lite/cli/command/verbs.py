@@ -29,6 +29,8 @@ VERBS = {
     "commit": "container.commit",
     "mount": "container.mount",
     "umount": "container.mount",
+    "build": "image.build",
+    "builder prune": "image.builder",
     "images": "image.store",
     "import": "image.archives",
     "load": "image.archives",
@@ -76,6 +78,8 @@ _CONTAINER_VERBS = (
     "top stats diff commit"
 ).split()
 ALIASES = {
+    "image build": "build",
+    "builder build": "build",
     "image ls": "images",
     "image list": "images",
     "image import": "import",
@@ -100,7 +104,7 @@ ALIASES = {
 }
 """Docker's other names of the same verbs."""
 
-GROUPS = ("container", "image", "manifest", "network", "system", "volume")
+GROUPS = ("builder", "container", "image", "manifest", "network", "system", "volume")
 
 
 def find(args: list[str]) -> tuple[str, int]:

@@ -24,17 +24,20 @@ _SHOWN = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
 
 def df(context: Context) -> int:
     """Show disk usage."""
+    from pyctr_lite.engine.build import pruning
     from pyctr_lite.engine.report import space
 
     flags = context.flags
     listing = tables.Listing(_FIELDS, _SHOWN)
     form = flags.format or ""
     listing.wanted(form)  # report a faulty template before anything is measured
-    measured = space.measure(context.engine)
+    measured, cached = space.measure(context.engine), pruning.Usage(context.engine)
     if flags.verbose and not form:
         print(_verbose(context, measured), end="")
+        print(f"\nBuild cache usage: {units.human_size(cached.size, 4)}")
     else:
-        listing.show(_rows(measured), form)
+        rows = [*_rows(measured), _row("Build Cache", cached.records, cached.active, cached.size, 0)]
+        listing.show(rows, form)
     return 0
 
 
@@ -94,7 +97,9 @@ def prune(context: Context) -> int:
     """Remove unused data: stopped containers, then images, and with --volumes anonymous volumes."""
     from pyctr_lite.cli.container.prune import remove_stopped
     from pyctr_lite.cli.screen import prompt
+    from pyctr_lite.engine.build import pruning
     from pyctr_lite.engine.report import usage
+    from pyctr_lite.engine.report.filters import grammar
     from pyctr_lite.engine.report.filters.containers import PRUNING, ContainerFilter
     from pyctr_lite.engine.report.filters.images import ImageFilter
     from pyctr_lite.engine.report.filters.volumes import VolumeFilter
@@ -108,6 +113,7 @@ def prune(context: Context) -> int:
     doomed = ["all stopped containers", f"all {which}"]
     if flags.volumes:
         doomed.append("all anonymous volumes not used by at least one container")
+    doomed.append("unused build cache" if flags.all else "dangling build cache")
     listed = "".join(f"\n  - {item}" for item in doomed)
     if not flags.force and not prompt.confirm(f"This will remove:{listed}\n"):
         return 0
@@ -118,6 +124,12 @@ def prune(context: Context) -> int:
     if untagged:
         print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in untagged), "", sep="\n")
     freed += bytes_of_images
+    if not any(text.startswith("label") for text in flags.filter):
+        before = grammar.created_before(grammar.parse(flags.filter, PRUNING))
+        steps, bytes_of_cache = pruning.prune(engine, all=flags.all, before=before)
+        if steps:
+            print("Deleted build cache objects:", *steps, "", sep="\n")
+        freed += bytes_of_cache
     if flags.volumes:
         with lock.References(engine.paths.containers):
             used = usage.Usage(engine).volumes()
@@ -140,8 +152,8 @@ COMMANDS = {
         ),
         action=df,
         example="pyctr_lite system df -v",
-        differs="There is no build cache. SIZE is the size in the store; a compressed layer counts by its "
-        "compressed size.",
+        differs="SIZE is the size in the store; a compressed layer counts by its compressed size. "
+        "The build cache's is that of the layers that no image has, and of the cache mounts.",
     ),
     "system prune": Command(
         "system prune",

@@ -18,27 +18,32 @@ from pyctr_lite.runtime import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from pyctr_lite.engine.home import Home
     from pyctr_lite.engine.state.options import ContainerOptions
+    from pyctr_lite.images.image import Image
 
 _SHORT_ID = 12
 
 
-def create(home: Home, options: ContainerOptions) -> Container:
+def create(
+    home: Home, options: ContainerOptions, image: Image | None = None, above: Sequence[str] = ()
+) -> Container:
     """Create a container. Raises NotFound if the image is missing, Conflict if the name is taken.
 
+    A build passes the state between two of its steps as `image`, which is not in the store, and directories of
+    layers `above` the image and its Init layer.
     Raises InvalidArgument for a wrong option, before anything is created. A lock keeps other commands from
     removing the image or a volume of the container before its record is on disk.
     """
     check.validate(options)
     with lock.References(home.paths.containers, shared=True):
-        return _create(home, options)
+        return _create(home, options, image or home.images.get(options.image), above)
 
 
-def _create(home: Home, options: ContainerOptions) -> Container:
-    image = home.images.get(options.image)
+def _create(home: Home, options: ContainerOptions, image: Image, above: Sequence[str]) -> Container:
     _check_helpers(options)
     config: dict[str, Any] = image.config.get("config") or {}  # checked against documents.CONFIG
     args = _args(options, config)
@@ -94,7 +99,7 @@ def _create(home: Home, options: ContainerOptions) -> Container:
             created=record.now(),
             image=image.id,
             image_name=options.image,
-            layers=[view.init_layer, *layers],
+            layers=[*above, view.init_layer, *layers],
             args=args,
             env=_environment(options, config, hostname),
             workdir=options.workdir or _clean(config.get("WorkingDir") or "/"),

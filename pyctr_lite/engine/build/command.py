@@ -1,0 +1,166 @@
+"""RUN: a program in a container, whose changes become a layer."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from pyctr_lite.build import metadata
+from pyctr_lite.build import mounts as mount_grammar
+from pyctr_lite.engine.build import layers, mounts, session
+from pyctr_lite.engine.creation import create
+from pyctr_lite.engine.life import lifecycle
+from pyctr_lite.engine.state.options import ContainerOptions
+from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.images import image as images
+from pyctr_lite.jsonfile import loads
+
+if TYPE_CHECKING:
+    from pyctr_lite.build.syntax import Instruction
+    from pyctr_lite.engine.build.progress import Step
+    from pyctr_lite.engine.build.stage import StageBuilder
+    from pyctr_lite.engine.container.container import Container
+
+_PIPES = "/dev/pipes"
+"""The directory of a script that a heredoc brings, as in BuildKit."""
+_NETWORKS = ("default", "none", "host")
+
+
+def run(builder: StageBuilder, instruction: Instruction) -> None:
+    """Apply RUN. Raises PyctrError if the program does not end with 0."""
+    state = builder.state
+    command, script = _command(instruction)
+    words = metadata.with_shell(state.config, instruction, command)
+    found = [
+        mount_grammar.parse(text, lambda value: state.scope.expand(instruction, value))
+        for text in instruction.flags.get("mount", [])
+    ]
+    prepared = [mounts.Prepared(builder, instruction, mount) for mount in found]
+    options = _options(builder, instruction)
+    parts = [
+        "RUN",
+        words,
+        script,
+        sorted(state.scope.environment.items()),
+        [options.user, options.workdir, options.network, options.privileged],
+        [mount.key() for mount in prepared],
+    ]
+    history = " ".join(["RUN", *state.scope.prefix(), *words])
+
+    def make(report: Step) -> str:
+        with ExitStack() as stack:
+            arguments = [(mount, argument) for mount in prepared if (argument := mount.argument(stack))]
+            options.mounts = [argument for _, argument in arguments]
+            if script:
+                options.mounts.append(_script(builder, command[0], script))
+            options.command = words
+            options.env = [f"{name}={value}" for mount in prepared for name, value in mount.environment.items()]
+            stubs = mounts.stubs(builder, [mount for mount, _ in arguments])
+            return _run(builder, options, stubs, words, report)
+
+    title = " ".join(instruction.original.split())
+    builder.step(title, f"{history} # buildkit", parts, make)
+
+
+def _command(instruction: Instruction) -> tuple[list[str], str]:
+    """Return the words of RUN, and the script that a lone heredoc with a `#!` line brings.
+
+    A lone heredoc is what the shell runs; any other is passed on to the shell as it stands.
+    """
+    args, heredocs = instruction.args, instruction.heredocs
+    if not heredocs or instruction.json:
+        return args, ""
+    first = heredocs[0]
+    if len(heredocs) == 1 and args[0].lstrip("<-").strip("'\"") == first.name and args[0].startswith("<<"):
+        if first.content.startswith("#!"):
+            return [posixpath.join(_PIPES, first.name)], first.content
+        return [first.content], ""
+    return ["".join([args[0], *(f"\n{it.content}{it.name}" for it in heredocs)])], ""
+
+
+def _script(builder: StageBuilder, path: str, content: str) -> str:
+    """Write a script; return the mount that shows it."""
+    directory = layers.new_directory(builder.build.staging)
+    name = f"{directory}/{posixpath.basename(path)}"
+    with open(name, "x") as file:
+        file.write(content)
+    os.chmod(name, 0o755)
+    return mounts.text("bind", directory, _PIPES, readonly=True)
+
+
+def _options(builder: StageBuilder, instruction: Instruction) -> ContainerOptions:
+    build, config = builder.build, builder.state.config
+    network = instruction.flag("network") or build.options.network or "default"
+    if network not in _NETWORKS and instruction.flag("network"):
+        raise InvalidArgument(f'unsupported network mode "{network}"', f"one of {', '.join(_NETWORKS)}")
+    allowed = build.options.entitlements
+    if instruction.flag("network") == "host" != build.options.network and "network.host" not in allowed:
+        raise InvalidArgument("network.host is not allowed", "give --allow network.host, or --network host")
+    security = instruction.flag("security") or "sandbox"
+    if security not in ("sandbox", "insecure"):
+        raise InvalidArgument(f'unsupported security mode "{security}"', "one of sandbox, insecure")
+    if security == "insecure" and "security.insecure" not in allowed:
+        raise InvalidArgument("security.insecure is not allowed", "give --allow security.insecure")
+    return ContainerOptions(
+        **build.options.container,
+        image="build",
+        entrypoint="",
+        user=config.get("User") or "",
+        workdir=builder.working_directory(),
+        labels={session.LABEL: build.session.token},
+        network="" if network == "default" else network,
+        privileged=security == "insecure",
+        log_driver="none",
+    )
+
+
+def _run(
+    builder: StageBuilder, options: ContainerOptions, stubs: list[str], words: list[str], report: Step
+) -> str:
+    """Run a container to its end; return its upper directory, moved to the staging directory."""
+    build, state = builder.build, builder.state
+    variables = state.scope.environment | build.arguments.proxies()
+    image = images.Image(
+        state.base,
+        "",
+        {"config": {"Env": [f"{name}={value}" for name, value in variables.items()]}},
+        state.layers,
+        {},
+    )
+    build.session.guard()
+    container = create.create(build.home, options, image, stubs)
+    try:
+        code = _follow(container, report)
+        if code:
+            shown = " ".join(words)
+            raise PyctrError(f'process "{shown}" did not complete successfully: exit code: {code}')
+        with container.lock:
+            container.refresh()
+            upper = build.staging.new_path()
+            os.rename(f"{container.directory}/upper", upper)
+            return upper
+    finally:
+        lifecycle.remove(container, force=True, volumes=True)
+
+
+def _follow(container: Container, report: Step) -> int:
+    """Start a container, pass on its output, and return its exit code."""
+    attachment = lifecycle.start(container, foreground=True)
+    assert attachment is not None
+    try:
+        while True:
+            kind, data = attachment.receive()
+            if kind in ("1", "2"):
+                report.output(data)
+            elif kind == "X":
+                end = loads(data)
+                if end["OOMKilled"]:
+                    report.output(b"(the kernel killed a process: out of memory)\n")
+                code: int = end["ExitCode"]
+                return code
+            elif not kind:
+                raise PyctrError("the container's monitor was killed", "build again")
+    finally:
+        attachment.close()

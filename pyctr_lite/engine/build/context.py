@@ -1,0 +1,141 @@
+"""The build context: a directory, or a tar stream that is unpacked first; the Dockerfile, and .dockerignore."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pyctr_lite import linux
+from pyctr_lite.build import checksum, syntax
+from pyctr_lite.build.patterns import Exclusions
+from pyctr_lite.build.tree import Tree
+from pyctr_lite.digest import sha256
+from pyctr_lite.engine.files import tree_unpack
+from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
+from pyctr_lite.formats import number
+from pyctr_lite.images import compression
+from pyctr_lite.rootfs import target
+
+if TYPE_CHECKING:
+    from pyctr_lite.engine.home import Home
+    from pyctr_lite.images.staging import Staging
+    from pyctr_lite.rootfs.tar import Readable
+
+STDIN = "-"
+_DEFAULT = "Dockerfile"
+_REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
+
+
+class Context:
+    """The context: its Tree, the path of its directory, the Dockerfile's text, and the table of digests."""
+
+    def __init__(self, tree: Tree, path: str, dockerfile: str, name: str, table: checksum.Table | None) -> None:
+        self.tree, self.path, self.dockerfile, self.name, self.table = tree, path, dockerfile, name, table
+
+
+@contextmanager
+def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Iterator[Context]:
+    """Open a context. Raises NotFound and InvalidArgument with Docker's messages."""
+    if context == STDIN and dockerfile == STDIN:
+        raise InvalidArgument("invalid argument: can't use stdin for both build context and dockerfile")
+    if context.startswith(_REMOTE):
+        raise InvalidArgument(
+            f"{context}: a context from a URL is not supported", "clone the repository, and give its directory"
+        )
+    text: str | None = None
+    if context == STDIN:
+        context, text = _unpack_stdin(staging)
+        table = None
+    else:
+        if not os.path.isdir(context):
+            raise NotFound(f'unable to prepare context: path "{context}" not found')
+        name = sha256(os.fsencode(os.path.realpath(context))).hexdigest()
+        table = checksum.Table(f"{home.paths.root}/build/contexts/{name}.json")
+    with linux.closing(os.open(context, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
+        name = dockerfile or _DEFAULT
+        ignored = ""
+        if text is None and dockerfile == STDIN:
+            text = _text(sys.stdin.buffer.read(syntax.MAX_SIZE + 1), "stdin")
+        elif text is None:
+            text, ignored = _read_dockerfile(root, context, dockerfile)
+        exclusions = Exclusions((ignored or _read(root, ".dockerignore")).splitlines())
+        tree = Tree(root, exclusions, keeps_owners=False)
+        yield Context(tree, os.path.realpath(context), text, os.path.basename(name), table)
+        if table is not None:
+            table.save()
+
+
+def _unpack_stdin(staging: Staging) -> tuple[str, str | None]:
+    """Unpack a tar stream from stdin, and return the directory. Other text is a Dockerfile: return it, too."""
+    stream = sys.stdin.buffer
+    path = staging.new_path()
+    os.mkdir(path, 0o700)
+    peeked, kind = compression.peek(stream)
+    if not kind:
+        start = _fill(peeked.start, stream, 512)
+        if not is_tar(start):
+            return path, _text(start + stream.read(syntax.MAX_SIZE + 1 - len(start)), "stdin")
+        peeked = compression.Peeked(stream, start)
+    with (
+        linux.closing(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd,
+        compression.open_decompressed(peeked) as plain,
+    ):
+        tree_unpack.Unpacker(fd, path, owner=(0, 0)).unpack(plain)
+    return path, None
+
+
+def _fill(start: bytes, stream: Readable, size: int) -> bytes:
+    while len(start) < size and (more := stream.read(size - len(start))):
+        start += more
+    return start
+
+
+def is_tar(block: bytes) -> bool:
+    """Return whether a block of 512 bytes is the header of an archive: it has the sum of its bytes."""
+    digits = block[148:156].strip(b" \0").decode("latin-1")
+    if len(block) < 512 or not number.is_octal(digits, 0o777777):
+        return False
+    return sum(block[:512]) - sum(block[148:156]) + 8 * ord(" ") == int(digits, 8)
+
+
+def _read_dockerfile(root: int, context: str, given: str) -> tuple[str, str]:
+    """Return the texts of the Dockerfile, which may be outside of the context, and of its own .dockerignore."""
+    path = given or os.path.join(context, _DEFAULT)
+    if given and not os.path.exists(path):
+        path = os.path.join(context, given)
+    if not given and not os.path.exists(path):
+        path = os.path.join(context, _DEFAULT.lower())
+    try:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and given:
+                raise InvalidArgument(f"{path} is not a regular file")
+            text = _text(file.read(syntax.MAX_SIZE + 1), path)
+    except (FileNotFoundError, NotADirectoryError):
+        missing = given or _DEFAULT
+        raise NotFound(
+            f"failed to read dockerfile: open {missing}: no such file or directory", "give another one with -f"
+        ) from None
+    except IsADirectoryError:
+        raise InvalidArgument(f"failed to read dockerfile: {path} is a directory") from None
+    try:
+        with open(f"{path}.dockerignore", "rb") as file:
+            return text, _text(file.read(syntax.MAX_SIZE + 1), f"{path}.dockerignore") or "#"
+    except OSError:
+        return text, ""
+
+
+def _read(root: int, name: str) -> str:
+    return target.read_text(root, name, syntax.MAX_SIZE).removeprefix("\ufeff")
+
+
+def _text(data: bytes, name: str) -> str:
+    if len(data) > syntax.MAX_SIZE:
+        raise InvalidArgument(f"{name}: more than {syntax.MAX_SIZE} bytes")
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        raise BrokenArchive(f"{name}: neither a tar archive nor UTF-8 text") from None

@@ -1,0 +1,236 @@
+"""The mounts of a RUN: where their content comes from, and what is left of them afterwards: nothing.
+
+A bind shows a directory of the context or of another stage; a writable one shows a copy, which is thrown away. A
+cache is a directory that builds share. A secret is a file in a tmpfs that exists as long as the RUN does; it is in
+no layer, and neither its content nor a digest of it is in a key of the cache. Mount points that the image lacks
+are made in a directory below the container's changes (`stubs`), so they do not become a part of the layer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import posixpath
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from pyctr_lite import linux
+from pyctr_lite.build import checksum
+from pyctr_lite.digest import sha256
+from pyctr_lite.engine.build import layers
+from pyctr_lite.engine.build.copier import Copier
+from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
+from pyctr_lite.rootfs import target
+
+if TYPE_CHECKING:
+    from pyctr_lite.build.mounts import Mount
+    from pyctr_lite.build.syntax import Instruction
+    from pyctr_lite.build.tree import Tree
+    from pyctr_lite.engine.build.options import Secret
+    from pyctr_lite.engine.build.stage import StageBuilder
+
+_MAX_SECRET = 500 << 10
+"""Bytes, as in BuildKit."""
+_SYSTEM = ("/dev", "/proc", "/sys")
+"""Directories on which the runtime mounts file systems of its own."""
+
+
+def text(type: str, source: str, path: str, *, readonly: bool = False, more: tuple[str, ...] = ()) -> str:
+    """Return a mount in the grammar of --mount. A field with a comma or a quote is quoted."""
+    fields = [f"type={type}", f"target={path}", *more]
+    if source:
+        fields.append(f"source={source}")
+    if readonly:
+        fields.append("readonly")
+    quoted = ('"' + field.replace('"', '""') + '"' if set(field) & {",", '"'} else field for field in fields)
+    return ",".join(quoted)
+
+
+class Prepared:
+    """A mount of one RUN. `target` is its path in the container, `environment` are the variables it adds."""
+
+    def __init__(self, builder: StageBuilder, instruction: Instruction, mount: Mount) -> None:
+        self.builder, self.instruction, self.mount = builder, instruction, mount
+        self.target = posixpath.normpath(posixpath.join(builder.working_directory(), mount.target))
+        if mount.type == "ssh" and not mount.target:
+            self.target = "/run/buildkit/ssh_agent.0"
+        elif not mount.target:
+            self.target = ""
+        if self.target == "/":
+            raise InvalidArgument('invalid mount target "/"')
+        self.environment: dict[str, str] = {}
+        self.is_directory = mount.type not in ("secret", "ssh")
+
+    def key(self) -> list[Any]:
+        """Return what the result of the RUN depends on."""
+        mount = self.mount
+        shown = [mount.type, self.target, mount.readonly]
+        if mount.type != "bind":
+            return [*shown, mount.id, mount.env, mount.size, mount.uid, mount.gid, mount.mode]
+        with self._tree() as tree:
+            table = None if mount.origin else self.builder.build.context.table
+            return [*shown, checksum.of_source(tree, self._path(), None, table)]
+
+    def _tree(self) -> Any:
+        return self.builder.build.source(self.instruction, self.mount.origin, self.builder.stage)
+
+    def _path(self) -> str:
+        return posixpath.normpath("/" + self.mount.source).lstrip("/")
+
+    def argument(self, stack: ExitStack) -> str:
+        """Prepare the mount until `stack` ends, and return its text for the container; "" if it is left out."""
+        kind = self.mount.type
+        if kind == "tmpfs":
+            more = (f"tmpfs-size={self.mount.size}",) if self.mount.size else ()
+            return text("tmpfs", "", self.target, readonly=self.mount.readonly, more=more)
+        if kind == "cache":
+            return text("bind", self._cache(stack), self.target, readonly=self.mount.readonly)
+        if kind == "secret":
+            return self._secret(stack)
+        if kind == "ssh":
+            return self._agent()
+        source = self._bound(stack)
+        self.is_directory = os.path.isdir(source)
+        return text("bind", source, self.target, readonly=self.mount.readonly)
+
+    def _bound(self, stack: ExitStack) -> str:
+        """Return the path to bind: in the context, in a mounted stage, or of a copy."""
+        build, mount = self.builder.build, self.mount
+        if not mount.readonly or (not mount.origin and build.context.tree.exclusions):
+            with self._tree() as tree:
+                return self._copied(tree)
+        if mount.origin:
+            found = build.layers_of(self.instruction, mount.origin, self.builder.stage)
+            top = stack.enter_context(build.session.mounted(layers.directories(build.home, found)))
+            root = stack.enter_context(linux.closing(_open(top)))
+        else:
+            root = build.context.tree.root
+        try:
+            fd = target.open_in_root(root, self._path())
+        except OSError as error:
+            raise NotFound(f'"/{self._path()}": {(error.strerror or "").lower()}') from None
+        with linux.closing(fd):
+            return os.readlink(f"/proc/self/fd/{fd}")  # without links, which the runtime would follow
+
+    def _copied(self, tree: Tree) -> str:
+        """Return the path of a copy of the source."""
+        path, staging = self._path(), self.builder.build.staging
+        directory = layers.new_directory(staging)
+        with Copier(_open(directory), "", "file", None if tree.keeps_owners else (0, 0), None) as copier:
+            tree.visit(path, copier)
+        return directory if tree.is_directory(path) else f"{directory}/file"
+
+    def _cache(self, stack: ExitStack) -> str:
+        """Return the directory of a cache mount, locked as its `sharing` says until `stack` ends."""
+        mount = self.mount
+        top = cache_mounts(self.builder.build.home.paths.root)
+        name = sha256((mount.id or self.target).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        number = 0
+        while True:
+            path = f"{top}/{name}" + (f"-{number}" if number else "")
+            os.makedirs(path, 0o700, exist_ok=True)
+            lock = stack.enter_context(linux.closing(_open(path)))
+            operation = fcntl.LOCK_SH if mount.sharing == "shared" else fcntl.LOCK_EX
+            try:
+                fcntl.flock(lock, operation | (fcntl.LOCK_NB if mount.sharing == "private" else 0))
+                break
+            except BlockingIOError:
+                number += 1
+        data = f"{path}/data"
+        if not os.path.isdir(data):
+            self._fill_cache(data)
+        return data
+
+    def _fill_cache(self, data: str) -> None:
+        """Make the directory of a new cache, with the files of `from`."""
+        mount = self.mount
+        filled = f"{data}.{os.getpid()}"
+        if mount.origin:
+            with self._tree() as tree:
+                os.rename(self._copied(tree), filled)
+        else:
+            os.mkdir(filled)
+        os.chown(filled, mount.uid, mount.gid)
+        os.chmod(filled, 0o755 if mount.mode < 0 else mount.mode)
+        try:
+            os.rename(filled, data)
+        except OSError:
+            os.rmdir(filled)  # another build was first
+
+    def _secret(self, stack: ExitStack) -> str:
+        mount, build = self.mount, self.builder.build
+        secret = build.options.secrets.get(mount.id)
+        if secret is None:
+            if mount.required:
+                raise NotFound(f"secret {mount.id}: not found", f"give --secret id={mount.id},src=FILE")
+            return ""
+        content = _read_secret(mount.id, secret)
+        if mount.env:
+            try:
+                self.environment[mount.env] = content.decode()
+            except UnicodeDecodeError:
+                raise InvalidArgument(f"secret {mount.id}: it is not text, so it cannot be a variable") from None
+        if not self.target:
+            return ""
+        path = f"{stack.enter_context(build.session.memory())}/secret"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            os.fchown(fd, mount.uid, mount.gid)
+            os.fchmod(fd, 0o400 if mount.mode < 0 else mount.mode)
+            file.write(content)
+        return text("bind", path, self.target, readonly=True)
+
+    def _agent(self) -> str:
+        mount = self.mount
+        socket = self.builder.build.options.ssh.get(mount.id)
+        if socket is None:
+            if mount.required:
+                raise NotFound(f"ssh agent {mount.id}: not found", f"give --ssh {mount.id}")
+            return ""
+        if not os.path.exists(socket):
+            raise NotFound(f"ssh agent {mount.id}: {socket} does not exist")
+        self.environment["SSH_AUTH_SOCK"] = self.target
+        return text("bind", os.path.realpath(socket), self.target)
+
+
+def cache_mounts(root: str) -> str:
+    """Return the directory of the cache mounts of a state directory."""
+    return f"{root}/build/mounts"
+
+
+def stubs(builder: StageBuilder, mounts: list[Prepared]) -> list[str]:
+    """Make the mount points that the image lacks in a directory of their own, and return it, if it is needed."""
+    build, lowers = builder.build, builder.lowers()
+    wanted = [it for it in mounts if not it.target.startswith(_SYSTEM)]
+    if not wanted:
+        return []
+    upper = layers.new_directory(build.staging, lowers)
+    with layers.opened(build.home, build.staging, lowers, upper) as root:
+        for item in wanted:
+            try:
+                os.close(target.make_mountpoint(root, item.target, directory=item.is_directory))
+            except OSError as error:
+                raise PyctrError(f"cannot mount on {item.target}: {error.strerror}") from None
+    if lowers:
+        layers.like_below(upper, lowers[0])
+    return [upper] if os.listdir(upper) else []
+
+
+def _open(directory: str) -> int:
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _read_secret(id: str, secret: Secret) -> bytes:
+    if secret.env:
+        value = os.environ.get(secret.env)
+        if value is None:
+            raise NotFound(f"secret {id}: the variable {secret.env} is not set")
+        return value.encode("utf-8", "surrogateescape")
+    try:
+        with open(secret.file, "rb") as file:
+            content = file.read(_MAX_SECRET + 1)
+    except OSError as error:
+        raise NotFound(f"secret {id}: {secret.file}: {error.strerror}") from None
+    if len(content) > _MAX_SECRET:
+        raise InvalidArgument(f"secret {id}: more than {_MAX_SECRET} bytes")
+    return content

@@ -1,0 +1,295 @@
+"""`build`: one stage and several, the config and the history, errors, and what becomes of the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.cli.image.conftest import Builder
+from tests.conftest import Pyctr
+
+RANDOM = "cat /proc/sys/kernel/random/uuid"
+EVERYTHING = """
+FROM busybox
+ARG WHO=world
+ENV GREETING="hello $WHO"
+RUN echo "$GREETING" > /greeting
+WORKDIR /srv
+WORKDIR www
+USER 5:6
+RUN id -u > /tmp/uid; pwd >> /tmp/uid
+EXPOSE 80
+VOLUME /data
+LABEL a=b
+STOPSIGNAL SIGINT
+HEALTHCHECK NONE
+CMD ["cat", "/greeting"]
+"""
+
+
+def test_an_image_has_the_files_the_config_and_the_history_of_its_dockerfile(builder: Builder) -> None:
+    builder(EVERYTHING, "--label", "c=d")
+    assert builder.pyctr("run", "--rm", "it", check=True).stdout == "hello world\n"
+    assert builder.sh("cat /tmp/uid; stat -c %U:%a /srv/www") == "5\n/srv/www\nroot:755\n"
+    config = builder.config()
+    assert config["Env"][-1] == "GREETING=hello world"
+    assert (config["User"], config["WorkingDir"], config["StopSignal"]) == ("5:6", "/srv/www", "SIGINT")
+    assert (config["ExposedPorts"], config["Volumes"]) == ({"80/tcp": {}}, {"/data": {}})
+    assert config["Labels"] == {"a": "b", "c": "d"}
+    assert builder.history() == [
+        "ARG WHO=world",
+        "ENV GREETING=hello world",
+        'RUN |1 WHO=world /bin/sh -c echo "$GREETING" > /greeting # buildkit',
+        "WORKDIR /srv # buildkit",
+        "WORKDIR /srv/www # buildkit",
+        "USER 5:6",
+        "RUN |1 WHO=world /bin/sh -c id -u > /tmp/uid; pwd >> /tmp/uid # buildkit",
+        "EXPOSE [80/tcp]",
+        "VOLUME [/data]",
+        "LABEL a=b",
+        "STOPSIGNAL SIGINT",
+        "HEALTHCHECK NONE",
+        'CMD ["cat" "/greeting"]',
+    ]
+    assert len(builder.inspect()["RootFS"]["Layers"]) == 5
+
+
+def test_a_second_build_is_cached_and_gives_the_same_image(builder: Builder) -> None:
+    text = f"FROM busybox\nRUN {RANDOM} > /now\nCOPY a /a\nWORKDIR /w\n"
+    builder.files(a="1")
+    first = builder(text, "-q").stdout
+    second = builder(text)
+    assert second.stderr.count("CACHED") == 3
+    assert first.strip() in second.stderr
+    builder.files(a="2")
+    third = builder(text)
+    assert third.stderr.count("CACHED") == 1
+
+
+def test_without_the_cache_everything_runs_again(builder: Builder) -> None:
+    text = f"FROM busybox AS one\nRUN {RANDOM} > /now\nFROM one\nRUN {RANDOM} > /then\n"
+    builder(text)
+    assert "CACHED" not in builder(text, "--no-cache").stderr
+    assert builder(text, "--no-cache-filter", "one").stderr.count("CACHED") == 0
+    assert builder(text).stderr.count("CACHED") == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cached"),
+    [
+        ("ARG A\nRUN true > /x\n", "ARG A\nRUN true > /x\n", False),
+        ("RUN true > /x\nARG A\n", "RUN true > /x\nARG A\n", True),
+        ("ENV B=1\nRUN true > /x\n", "ENV B=2\nRUN true > /x\n", False),
+        ("LABEL B=1\nRUN true > /x\n", "LABEL B=2\nRUN true > /x\n", True),
+        ("USER 1\nRUN true > /tmp/x\n", "USER 2\nRUN true > /tmp/x\n", False),
+    ],
+)
+def test_the_cache_knows_what_a_run_depends_on(builder: Builder, before: str, after: str, cached: bool) -> None:
+    builder(f"FROM busybox\n{before}", "--build-arg", "A=1")
+    assert ("CACHED" in builder(f"FROM busybox\n{after}", "--build-arg", "A=2").stderr) == cached
+
+
+def test_a_proxy_is_in_the_environment_but_not_in_the_key_or_the_history(builder: Builder) -> None:
+    text = "FROM busybox\nRUN echo $http_proxy > /p\n"
+    builder(text, "--build-arg", "http_proxy=http://one")
+    assert builder.sh("cat /p") == "http://one\n"
+    assert "CACHED" in builder(text, "--build-arg", "http_proxy=http://two").stderr
+    assert builder.history() == ["RUN /bin/sh -c echo $http_proxy > /p # buildkit"]
+
+
+def test_stages_are_built_if_they_are_needed(builder: Builder) -> None:
+    text = """
+ARG BASE=busybox
+FROM $BASE AS base
+ARG INHERITED=yes
+ENV E=1
+CMD ["base"]
+FROM base AS Tools
+RUN echo $INHERITED > /tool
+ENTRYPOINT ["entry"]
+FROM nosuchimage AS unused
+RUN false
+FROM scratch
+COPY --from=tools /tool /from-name
+COPY --from=1 /tool /from-number
+COPY --from=busybox /bin/busybox /bin/sh
+"""
+    done = builder(text)
+    assert "unused" not in done.stderr
+    assert "[tools 1/1] RUN echo $INHERITED > /tool" in done.stderr
+    assert builder.sh("echo /*; read x < /from-name; echo $x").splitlines()[1] == "yes"
+    builder(text, "--target", "tools")
+    assert (builder.config()["Entrypoint"], builder.config()["Cmd"]) == (["entry"], None)
+    assert builder.config()["Env"][-1] == "E=1"
+
+
+def test_an_image_without_any_layer_and_without_a_base_can_be_built(builder: Builder) -> None:
+    builder('FROM scratch\nCMD ["x"]\n')
+    assert builder.inspect()["RootFS"]["Layers"] == []
+    assert builder.config()["Env"] == ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+
+
+def test_triggers_run_in_the_child(builder: Builder) -> None:
+    builder.files(f="content")
+    builder("FROM busybox\nONBUILD COPY f /copied\nONBUILD ENV T=1\n")
+    assert builder.config()["OnBuild"] == ["COPY f /copied", "ENV T=1"]
+    assert "No such file" in builder.sh("cat /copied 2>&1 || true")
+    builder.pyctr("tag", "it", "parent", check=True)
+    done = builder("FROM parent\nRUN cat /copied > /again; echo $T >> /again\n")
+    assert "ONBUILD COPY f /copied" in done.stderr
+    assert builder.sh("cat /again") == "content1\n"
+    assert builder.config()["OnBuild"] is None
+
+
+def test_two_builds_at_one_source_date_epoch_are_equal(builder: Builder) -> None:
+    builder.files(a="a", d__b="b")
+    text = "FROM busybox\nRUN mkdir /d && echo x > /d/f\nCOPY . /c/\nCOPY <<x /doc\ntext\nx\nWORKDIR /w\nENV A=1\n"
+    ids = set()
+    for number in range(2):
+        builder("FROM busybox\nRUN true\n", "--no-cache")  # something between them
+        os.utime(builder.context / "a", (2e9 + number, 2e9 + number))
+        ids.add(builder(text, "-q", "--no-cache", env={"SOURCE_DATE_EPOCH": "1700000000"}).stdout)
+    assert len(ids) == 1
+    assert builder.inspect()["Created"] == "2023-11-14T22:13:20Z"
+    assert builder.sh("stat -c %Y /c/a /d /d/f /w /doc") == "1700000000\n" * 5
+    other = builder(text, "-q", "--build-arg", "SOURCE_DATE_EPOCH=1600000000").stdout
+    assert other not in ids
+
+
+def test_an_error_shows_its_lines_and_the_exit_code(builder: Builder) -> None:
+    error = builder.error("FROM busybox\n\nRUN echo told && \\\n    exit 7\nCMD x\n")
+    assert " told\n" in error
+    assert "the.Dockerfile:3\n--------------------\n   1 |     FROM busybox\n   2 |     \n" in error
+    assert "   3 | >>> RUN echo told && \\\n   4 | >>>     exit 7\n   5 |     CMD x\n" in error
+    assert error.endswith(
+        'pyctr_lite: failed to solve: process "/bin/sh -c echo told &&     exit 7" did not complete successfully: '
+        "exit code: 7\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FROM busybox\nRUUN x\n", "unknown instruction: RUUN\n  did you mean RUN?"),
+        ("FROM nosuch\n", "No such image: nosuch:latest"),
+        ("FROM $NONE\n", "base name ($NONE) should not be blank"),
+        ("FROM busybox\nCOPY no /\n", '"/no": not found'),
+        ('FROM busybox\nRUN ["/no"]\n', "no such file or directory"),
+        ("FROM busybox AS a\nCOPY --from=later /a /\nFROM a AS later\n", "it needs to be defined before"),
+        ("FROM busybox\nCOPY --from=7 /a /\n", "invalid stage index 7"),
+        ("FROM busybox\nRUN --network=some x\n", 'unsupported network mode "some"'),
+        ("FROM busybox\nRUN --network=host x\n", "network.host is not allowed"),
+        ("FROM busybox\nRUN --security=insecure x\n", "security.insecure is not allowed"),
+        ("FROM --platform=linux/s390x busybox\n", "cannot build for linux/s390x"),
+        ("FROM busybox\nUSER nobody9\nRUN x\n", "unable to find user nobody9"),
+        ("FROM busybox\nADD --checksum=sha256:0 a /\n", "checksum requires one HTTP(S) source"),
+        ("FROM busybox\nCOPY http://localhost/ /\n", "source can't be a URL for COPY"),
+    ],
+)
+def test_a_mistake_is_one_clear_message(builder: Builder, text: str, message: str) -> None:
+    error = builder.error(text)
+    assert message in error
+    assert error.count("pyctr_lite: ") == 1
+
+
+def test_a_target_that_does_not_exist_gets_a_suggestion(builder: Builder) -> None:
+    assert "did you mean build?" in builder.error("FROM busybox AS build\n", "--target", "biuld")
+
+
+def test_build_arguments_that_nothing_declares_are_reported(builder: Builder) -> None:
+    done = builder("FROM busybox\nARG A\n", "--build-arg", "A=1", "--build-arg", "B=2")
+    assert "[Warning] One or more build-args [B] were not consumed" in done.stderr
+
+
+def test_the_dockerfile_can_come_from_stdin(builder: Builder) -> None:
+    builder.files(a="content")
+    text = "FROM busybox\nCOPY a /a\n"
+    builder.pyctr("build", "-t", "it", "-f", "-", builder.context, input=text, check=True)
+    assert builder.sh("cat /a") == "content"
+    builder.pyctr("build", "-t", "it", "-", input="FROM busybox\nRUN echo 1 > /b\n", check=True)
+    assert builder.sh("cat /b") == "1\n"
+
+
+def test_the_context_can_be_an_archive_on_stdin(builder: Builder, tmp_path: Path) -> None:
+    builder.files(Dockerfile="FROM busybox\nCOPY . /c\n", a="content", b="ignored")
+    builder.files(**{".dockerignore": "b\n"})
+    path = tmp_path / "context.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(builder.context, ".")
+    with path.open("rb") as file:
+        subprocess.run(
+            builder.pyctr.command("build", "-t", "it", "-"), stdin=file, check=True, capture_output=True
+        )
+    assert builder.sh("cd /c; echo * .d*") == "Dockerfile a .dockerignore\n"
+
+
+def test_a_dockerfile_has_a_dockerignore_of_its_own(builder: Builder) -> None:
+    builder.files(a="a", b="b", **{".dockerignore": "a\n"})
+    builder("FROM busybox\nCOPY . /c\n")
+    assert builder.sh("cd /c; echo *") == "b\n"
+    (builder.context.parent / "the.Dockerfile.dockerignore").write_text("# others\nb\n.dockerignore\n")
+    builder("FROM busybox\nCOPY . /c\n")
+    assert builder.sh("cd /c; echo * .d*") == "a .d*\n"
+
+
+def test_the_id_is_printed_alone_and_written_to_a_file(builder: Builder, tmp_path: Path) -> None:
+    done = builder("FROM busybox\nRUN echo loud\n", "-q", "--iidfile", str(tmp_path / "id"), "-t", "other:2")
+    assert done.stderr == ""
+    assert done.stdout.strip() == (tmp_path / "id").read_text() == builder.inspect()["Id"]
+    assert builder.inspect()["RepoTags"] == ["it:latest", "other:2"]
+
+
+def test_plain_progress_numbers_its_steps(builder: Builder) -> None:
+    lines = builder("FROM busybox\nRUN printf 'no newline'\nENV A=1\nRUN echo\n").stderr.splitlines()
+    assert "#2 [1/3] FROM busybox" in lines
+    assert "#3 [2/3] RUN printf 'no newline'" in lines
+    assert [line.split(" ", 2)[2] for line in lines if line.startswith("#3 0.")] == ["no newline"]
+    assert lines[-1].startswith("#5 DONE ")
+
+
+def test_the_result_can_be_a_directory_or_an_archive(builder: Builder, tmp_path: Path) -> None:
+    builder.files(a="a")
+    text = "FROM scratch\nCOPY --chown=5:6 a /d/a\n"
+    builder(text, "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out/d/a").read_text() == "a"
+    assert (tmp_path / "out/d/a").stat().st_uid == 5
+    builder(text, "-o", f"type=tar,dest={tmp_path}/out.tar")
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        assert archive.getnames() == ["d", "d/a"]
+    builder(text, "-o", f"type=oci,dest={tmp_path}/oci.tar")
+    with tarfile.open(tmp_path / "oci.tar") as archive:
+        assert "oci-layout" in archive.getnames()
+    assert builder.pyctr("images", "-q", "other").stdout == ""
+    assert "unsupported output type" in builder(text, "-o", "type=x,dest=y", check=False).stderr
+
+
+def test_a_context_from_elsewhere_is_refused_clearly(pyctr: Pyctr, tmp_path: Path) -> None:
+    done = pyctr("build", "https://example.org/x.git")
+    assert (done.returncode, "clone the repository" in done.stderr) == (1, True)
+    done = pyctr("build", tmp_path / "no")
+    assert f'unable to prepare context: path "{tmp_path}/no" not found' in done.stderr
+    done = pyctr("build", tmp_path)
+    assert "failed to read dockerfile: open Dockerfile: no such file or directory" in done.stderr
+    assert pyctr("build", "-", "-f", "-", input="x").returncode == 1
+
+
+def test_builds_have_other_names(pyctr: Pyctr, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\n")
+    for verb in (("image", "build"), ("builder", "build")):
+        assert pyctr(*verb, "-q", tmp_path, check=True).stdout.startswith("sha256:")
+
+
+def test_a_binary_dockerfile_is_refused(pyctr: Pyctr, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_bytes(b"FROM \xff")
+    assert "neither a tar archive nor UTF-8 text" in pyctr("build", tmp_path).stderr
+
+
+def test_events_and_labels_of_a_build(builder: Builder) -> None:
+    builder("FROM busybox\nRUN true\n")
+    lines = builder.pyctr("events", "--since", "1h", "--until", "0s", "--format", "json", check=True).stdout
+    assert [it["Action"] for it in map(json.loads, lines.splitlines()) if it["Type"] == "image"] == ["tag"]
