@@ -31,6 +31,9 @@ _CHAPTER_OF_MODULE = {
 }
 """Runtime modules whose steps belong to a chapter."""
 
+_WRAPPERS = ("pyctr_lite.linux", "pyctr_lite.networks.nft")
+"""Modules that make steps for others."""
+
 sink: int | None = None
 """The descriptor for the narration, or None to narrate nothing."""
 as_json = False
@@ -117,7 +120,7 @@ def _caller() -> tuple[str, str]:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module: str = frame.f_globals.get("__name__", "")
-        if not module.startswith("pyctr_lite.linux"):
+        if not module.startswith(_WRAPPERS):
             if chapter := _chapter(module):
                 return chapter, module
             room = module.removeprefix("pyctr_lite.")
