@@ -20,7 +20,6 @@ from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
 from pyctr_lite.linux import explain, kernelfile
-from pyctr_lite.runtime import channel as channels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def leave_caller(paths: Paths, keep: set[int]) -> None:
         os.dup2(null, fd)
     sink, explain.sink = explain.sink, None  # these calls are not steps of the container
     try:
-        channels.close_all_but(keep if sink is None else keep | {sink})
+        linux.close_all_but(keep if sink is None else keep | {sink})
         _reset_process()
         group = _group(paths, _confining(paths))
         _enter(group, group.enter)

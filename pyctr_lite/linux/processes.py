@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "clone3",
+    "close_all_but",
     "close_range",
     "default_signal",
     "execveat",
@@ -148,6 +149,16 @@ def execveat(fd: int, argv: Sequence[str], env: Sequence[str]) -> None:
         variables,
         constants.AT_EMPTY_PATH,
     )
+
+
+def close_all_but(keep: set[int]) -> None:
+    """Close every descriptor from 3 on, except `keep`: a long-lived process must not hold its caller's."""
+    low = 3
+    for fd in sorted(keep):
+        if fd >= low:
+            os.closerange(low, fd)
+            low = fd + 1
+    os.closerange(low, 1 << 20)  # the default of fs.nr_open
 
 
 def close_range(first: int, flags: int = 0) -> None:

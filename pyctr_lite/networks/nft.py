@@ -148,6 +148,16 @@ def elements(sock: Socket, table: str, set: str) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def has_element(sock: Socket, table: str, set: str, text: str, key: bytes) -> bool:
+    """Return whether a set has an element; also False without the set."""
+    asked = request("get element", table, f"{set} {{ {text} }}", _GETSETELEM, 0, _element(set, key))
+    try:
+        sock.request(*asked)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def concatenation(*fields: bytes) -> bytes:
     """Return the key or value of several fields: each with zero bytes up to a multiple of four."""
     return b"".join(map(netlink.padded, fields)) if len(fields) > 1 else fields[0]

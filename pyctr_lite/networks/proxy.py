@@ -124,7 +124,7 @@ def _run(targets: Sequence[Target], monitor: int, report: int) -> NoReturn:
     status = 1
     try:
         linux.prctl(linux.PR_SET_PDEATHSIG, _signal.SIGKILL)
-        _close_all_but({report, *(sock.fileno() for sock, *_ in targets)})
+        linux.close_all_but({report, *(sock.fileno() for sock, *_ in targets)})
         # Only here, so that its modules are not in the monitor's memory; before it may no longer read them.
         from pyctr_lite.networks import relay
 
@@ -139,14 +139,6 @@ def _run(targets: Sequence[Target], monitor: int, report: int) -> NoReturn:
         os.write(report, "".join(traceback.format_exception(error)).encode(errors="replace")[-_MAX_REPORT:])
     finally:
         os._exit(status)
-
-
-def _close_all_but(keep: set[int]) -> None:
-    low = 3
-    for fd in sorted(keep):
-        os.closerange(low, fd)
-        low = fd + 1
-    linux.close_range(low)
 
 
 def _drop_privileges(descriptors: int) -> None:

@@ -102,16 +102,6 @@ def in_child(act: Callable[[], tuple[int, ...]], name: str) -> list[int]:
     return fds
 
 
-def close_all_but(keep: set[int]) -> None:
-    """Close every descriptor from 3 on, except `keep`: a long-lived process must not hold its caller's."""
-    low = 3
-    for fd in sorted(keep):
-        if fd >= low:
-            os.closerange(low, fd)
-            low = fd + 1
-    os.closerange(low, 65536)
-
-
 def pair() -> tuple[Channel, Channel]:
     """Return two connected ends: the parent's and the child's."""
     one, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)

@@ -184,7 +184,7 @@ def leave_launcher(keep: set[int], settings: Settings) -> None:
     os.setsid()
     first = 3 + settings.preserve_fds
     sink = set() if explain.sink is None else {explain.sink}
-    channels.close_all_but(keep | sink | set(range(3, first)))
+    linux.close_all_but(keep | sink | set(range(3, first)))
     linux.close_range(first, linux.CLOSE_RANGE_CLOEXEC)
 
 

@@ -14,7 +14,6 @@ from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import health
 from pyctr_lite.engine.state import states
 from pyctr_lite.linux.constants import PR_SET_PDEATHSIG
-from pyctr_lite.runtime import channel as channels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class HealthMonitor:
     def _probe(self, writer: int) -> None:
         """Run a probe in the child, which is killed if the monitor ends, and send its result."""
         linux.prctl(PR_SET_PDEATHSIG, 9)
-        channels.close_all_but({writer})
+        linux.close_all_but({writer})
         from pyctr_lite.engine.life import health_probe
 
         command = health.command(self.check, self.check.get("Shell"))

@@ -290,8 +290,8 @@ def _clean_up(group: groups.Group, directory: str) -> None:
 
 
 def _log_fault(container: Container, error: BaseException) -> None:
-    """Log an internal error of the monitor, which has no terminal, for `doctor` to show."""
     import traceback
 
-    with open(f"{container.paths.run}/faults.log", "a") as file:
-        file.write(f"{record.now()} monitor of {container.id}\n{''.join(traceback.format_exception(error))}\n")
+    from pyctr_lite.engine.life import faults
+
+    faults.log(container, "monitor", "".join(traceback.format_exception(error)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import _socket
 
+from pyctr_lite.engine.life import faults
 from pyctr_lite.errors import Conflict
 from pyctr_lite.formats import ports
-from pyctr_lite.networks import published, rules
+from pyctr_lite.networks import proxy, published, rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +16,18 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.network.settings import NetworkSettings, Ports
     from pyctr_lite.networks import bridge
 
+_MANY, _MAX_DESCRIPTORS = 500, 1 << 17
+
 
 class PublishedPorts:
     """The ports of this machine that lead to a container."""
 
     def __init__(self, container: Container, settings: NetworkSettings) -> None:
         self._container, self._settings = container, settings
-        self._sockets: list[_socket.socket] = []
+        self._targets: list[proxy.Target] = []
+        self._proxy: proxy.Proxy | None = None
+        self._pump: Pump | None = None
+        self._old_limit: tuple[int, int] | None = None
 
     def reserve(self, sockets: bridge.Sockets) -> Ports:
         """Hold the ports that the container's record asks for; return those that it got.
@@ -29,7 +35,9 @@ class PublishedPorts:
         Raises Conflict if another process or container has a port.
         """
         found: Ports = {}
-        default = self._container.home.networks.get(self._settings.main()["NetworkID"]).host_binding
+        self._raise_limit(sum(len(rows or ()) for rows in self._container.record.ports.values()))
+        main = self._settings.main()
+        default = self._container.home.networks.get(main["NetworkID"]).host_binding
         for name, wanted in self._container.record.ports.items():
             port, _, protocol = name.partition("/")
             for row in wanted or ():
@@ -43,15 +51,16 @@ class PublishedPorts:
                     raise
                 hosts = [host] if host else ["0.0.0.0"]
                 if sock is not None:
-                    self._sockets.append(sock)
+                    self._targets.append((sock, protocol, main["IPAddress"], binding.container_port))
                     hosts += ["::"] if not host and sock.family == _socket.AF_INET6 else []
                 found.setdefault(name, []).extend({"HostIp": item, "HostPort": str(number)} for item in hosts)
+        self._proxy = proxy.Proxy(self._targets, lambda text: faults.log(self._container, "proxy", text))
         return found
 
     def publish(self, sockets: bridge.Sockets) -> None:
         """Lead the ports to the container. Raises Conflict if another engine has published one."""
-        main = self._settings.main()
-        for protocol, host, port, inner in self._settings.bindings():
+        main, bindings = self._settings.main(), self._settings.bindings()
+        for protocol, host, port, inner in bindings:
             address = main["GlobalIPv6Address" if ":" in host else "IPAddress"]
             if not address:
                 continue  # a container without an IPv6 address: `proxy` hands on what comes by IPv6
@@ -59,15 +68,39 @@ class PublishedPorts:
                 rules.publish(sockets.filter, protocol, host, port, address, inner)
             except FileExistsError:
                 raise self._allocated(host, str(port)) from None
+        if flows := [(host, port) for protocol, host, port, _ in bindings if protocol == "udp"]:
+            from pyctr_lite.networks import conntrack
+
+            conntrack.forget_ports(sockets.filter, sockets.route, flows)
 
     def watch(self, pump: Pump) -> None:
         """Let a pump call the proxy when a connection comes to one of the sockets."""
+        if self._proxy is not None:
+            self._pump = pump
+            pump.watched[self._proxy.fileno()] = self._proxy.handle
 
     def close(self) -> None:
-        """Close the sockets."""
-        for sock in self._sockets:
-            sock.close()
-        self._sockets = []
+        """End the proxy, and close the sockets."""
+        if self._old_limit is not None:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._old_limit)  # a restarted container inherits it
+        if self._proxy is None:
+            for sock, *_ in self._targets:  # not all could be reserved
+                sock.close()
+            return
+        if self._pump is not None:
+            self._pump.watched.pop(self._proxy.fileno(), None)
+        self._proxy.close()
+
+    def _raise_limit(self, count: int) -> None:
+        """Let this process have a descriptor for each port. Most containers publish few: then it has enough."""
+        if count < _MANY:
+            return
+        import resource
+
+        soft, hard = self._old_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _MAX_DESCRIPTORS)), hard))
 
     def _allocated(self, host: str, port: str) -> Conflict:
         shown = f"[{host}]" if ":" in host else host or "0.0.0.0"

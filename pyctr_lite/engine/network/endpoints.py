@@ -76,6 +76,11 @@ def release(networks: Networks, id: str, settings: NetworkSettings) -> None:
     with bridge.Sockets() as sockets:
         for protocol, host, port, _ in settings.bindings():
             rules.withdraw(sockets.filter, protocol, host, port)
+        if any(protocol == "udp" for protocol, *_ in settings.bindings()):
+            from pyctr_lite.networks import conntrack
+
+            for address in filter(None, (settings.main()["IPAddress"], settings.main()["GlobalIPv6Address"])):
+                conntrack.forget_container(sockets.filter, address)
         for endpoint in settings.networks.values():
             try:
                 network = networks.get(endpoint["NetworkID"])

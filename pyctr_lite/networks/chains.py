@@ -1,0 +1,165 @@
+"""The sets and rules of the engine's packet filter (`rules`). Needed once on a machine."""
+
+from __future__ import annotations
+
+import _socket
+import struct
+
+from pyctr_lite.networks import nft
+
+_PREROUTING, _FORWARD, _OUTPUT, _POSTROUTING = 0, 2, 3, 4
+_RAW, _DSTNAT, _FILTER, _SRCNAT = -300, -100, 0, 100
+_RTN_LOCAL = 2
+_ESTABLISHED_OR_RELATED, _DNAT = 0x6, 0x20
+"""Bits of a connection's state (ct state), and of its status (ct status)."""
+_IPV4, _IPV6 = _socket.AF_INET, _socket.AF_INET6
+_SOURCE4, _DESTINATION4, _SOURCE6, _DESTINATION6 = (12, 4), (16, 4), (8, 16), (24, 16)
+"""Offset and length of the addresses in an IP header."""
+_LOOPBACK6 = bytes(15) + b"\1"
+
+
+def requests_for(table: str) -> list[nft.Request]:
+    """Return the requests for the table with its sets and rules."""
+    sets: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
+        ("bridges", (nft.IFNAME,), ()),
+        ("hidden", (nft.IFNAME,), ()),
+        ("internal", (nft.IFNAME,), ()),
+        ("same", (nft.IFNAME, nft.IFNAME), ()),
+    ]
+    for suffix, address in (("4", nft.IPADDR), ("6", nft.IP6ADDR)):
+        target = (address, nft.SERVICE)
+        sets.append((f"own{suffix}", (address, address), ()))
+        sets.append((f"ports{suffix}", (nft.PROTOCOL, address, nft.SERVICE), target))
+        sets.append((f"any{suffix}", (nft.PROTOCOL, nft.SERVICE), target))
+    chains = (
+        ("raw", "filter", _PREROUTING, _RAW),
+        ("prerouting", "nat", _PREROUTING, _DSTNAT),
+        ("output", "nat", _OUTPUT, _DSTNAT),
+        ("postrouting", "nat", _POSTROUTING, _SRCNAT),
+        ("forward", "filter", _FORWARD, _FILTER),
+    )
+    requests = [nft.add_table(table)]
+    requests += [nft.add_set(table, name, number, key, data) for number, (name, key, data) in enumerate(sets, 1)]
+    requests += [nft.add_chain(table, *chain) for chain in chains]
+    requests.append(_drop_foreign_loopback(table))
+    for chain in ("prerouting", "output"):
+        requests += _redirections(table, chain)
+    return requests + _masquerades(table) + _forward(table)
+
+
+def _drop_foreign_loopback(table: str) -> nft.Request:
+    """Drop what comes to 127.0.0.0/8 from outside: route_localnet would let containers reach it."""
+    return nft.add_rule(
+        *(table, "raw", 'ip daddr 127.0.0.0/8 iifname != "lo" drop'),
+        *(nft.meta(nft.NFPROTO), nft.compare(bytes([_IPV4])), nft.network(16, 4)),
+        *(nft.mask(bytes((255, 0, 0, 0))), nft.compare(bytes((127, 0, 0, 0)))),
+        *(nft.meta(nft.IIFNAME), nft.compare(nft.interface("lo"), nft.NOT_EQUAL), nft.verdict(nft.DROP)),
+    )
+
+
+def _redirections(table: str, chain: str) -> list[nft.Request]:
+    """Lead what comes to a published port of this machine to the container."""
+    requests = []
+    for family, suffix, words, (offset, length) in (
+        (_IPV4, "4", "ip", _DESTINATION4),
+        (_IPV6, "6", "ip6", _DESTINATION6),
+    ):
+        to, port = f"fib daddr type local dnat {words} to meta l4proto", "th dport map"
+        local: tuple[bytes, ...] = (
+            *(nft.meta(nft.NFPROTO), nft.compare(bytes([family]))),
+            *(nft.is_local(), nft.compare(struct.pack("=I", _RTN_LOCAL))),
+        )
+        if family == _IPV6:  # a packet from ::1 cannot leave the machine; the reserved socket takes it (published)
+            to = f"ip6 daddr != ::1 {to}"
+            local += (nft.network(offset, length), nft.compare(_LOOPBACK6, nft.NOT_EQUAL))
+        first = nft.REGISTER
+        after = first + 1 + length // 4
+        nat = nft.destination_nat(family, first + length // 4)
+        requests.append(
+            nft.add_rule(
+                *(
+                    table,
+                    chain,
+                    f"{to} . {words} daddr . {port} @ports{suffix}",
+                ),
+                *(*local, nft.meta(nft.L4PROTO, first), nft.network(offset, length, first + 1)),
+                *(nft.transport(2, 2, after), nft.lookup(f"ports{suffix}", value=True), nat),
+            )
+        )
+        requests.append(
+            nft.add_rule(
+                *(table, chain, f"{to} . {port} @any{suffix}"),
+                *(*local, nft.meta(nft.L4PROTO, first), nft.transport(2, 2, first + 1)),
+                *(nft.lookup(f"any{suffix}", value=True), nat),
+            )
+        )
+    return requests
+
+
+def _masquerades(table: str) -> list[nft.Request]:
+    """Give packets an address of this machine where the answer would not find its way back otherwise."""
+    chain = (table, "postrouting")
+    same = (nft.meta(nft.IIFNAME), nft.meta(nft.OIFNAME, nft.REGISTER + 4), nft.lookup("same"))
+    requests = [
+        nft.add_rule(
+            *(*chain, "iifname @hidden oifname != @bridges masquerade"),
+            *(nft.meta(nft.IIFNAME), nft.lookup("hidden")),
+            *(nft.meta(nft.OIFNAME), nft.lookup("bridges", inverted=True), nft.masquerade()),
+        ),
+        nft.add_rule(
+            *(*chain, "ip saddr 127.0.0.0/8 oifname @bridges masquerade"),
+            *(nft.meta(nft.NFPROTO), nft.compare(bytes([_IPV4])), nft.network(12, 4)),
+            *(nft.mask(bytes((255, 0, 0, 0))), nft.compare(bytes((127, 0, 0, 0)))),
+            *(nft.meta(nft.OIFNAME), nft.lookup("bridges"), nft.masquerade()),
+        ),
+        nft.add_rule(
+            *(*chain, "iifname . oifname @same ct status dnat masquerade"),
+            *(*same, nft.ct(2), nft.mask(struct.pack("=I", _DNAT))),
+            *(nft.compare(bytes(4), nft.NOT_EQUAL), nft.masquerade()),
+        ),
+    ]
+    for family, suffix, words, source, destination in (
+        (_IPV4, "4", "ip", _SOURCE4, _DESTINATION4),
+        (_IPV6, "6", "ip6", _SOURCE6, _DESTINATION6),
+    ):
+        requests.append(
+            nft.add_rule(
+                *(*chain, f"{words} saddr . {words} daddr @own{suffix} masquerade"),
+                *(nft.meta(nft.NFPROTO), nft.compare(bytes([family])), nft.network(*source)),
+                *(nft.network(*destination, nft.REGISTER + source[1] // 4), nft.lookup(f"own{suffix}")),
+                nft.masquerade(),
+            )
+        )
+    return requests
+
+
+def _forward(table: str) -> list[nft.Request]:
+    """Decide what passes to and from the bridges."""
+    chain = (table, "forward")
+    to_bridge = (nft.meta(nft.OIFNAME), nft.lookup("bridges"))
+    return [
+        nft.add_rule(
+            *(*chain, "ct state established,related accept"),
+            *(nft.ct(0), nft.mask(struct.pack("=I", _ESTABLISHED_OR_RELATED))),
+            *(nft.compare(bytes(4), nft.NOT_EQUAL), nft.verdict(nft.ACCEPT)),
+        ),
+        nft.add_rule(
+            *(*chain, "iifname . oifname @same accept"),
+            *(nft.meta(nft.IIFNAME), nft.meta(nft.OIFNAME, nft.REGISTER + 4), nft.lookup("same")),
+            nft.verdict(nft.ACCEPT),
+        ),
+        nft.add_rule(
+            *(*chain, "oifname @internal drop"),
+            *(nft.meta(nft.OIFNAME), nft.lookup("internal"), nft.verdict(nft.DROP)),
+        ),
+        nft.add_rule(
+            *(*chain, "iifname @internal drop"),
+            *(nft.meta(nft.IIFNAME), nft.lookup("internal"), nft.verdict(nft.DROP)),
+        ),
+        nft.add_rule(
+            *(*chain, "oifname @bridges ct status dnat accept"),
+            *(*to_bridge, nft.ct(2), nft.mask(struct.pack("=I", _DNAT))),
+            *(nft.compare(bytes(4), nft.NOT_EQUAL), nft.verdict(nft.ACCEPT)),
+        ),
+        nft.add_rule(*(*chain, "oifname @bridges drop"), *to_bridge, nft.verdict(nft.DROP)),
+    ]
