@@ -34,6 +34,7 @@ from urllib3.exceptions import (  # noqa: E402
     SSLError,
 )
 
+urllib3.disable_warnings()  # of --tls-verify=false, which the user has asked for
 Response = urllib3.BaseHTTPResponse
 INTERRUPTIONS = (HTTPError, OSError)
 """The errors of a connection that breaks in the middle of a body."""
@@ -268,7 +269,8 @@ def _bare(url: str) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, NameResolutionError):
         return "no such host"
-    cause = error.__cause__ or error
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    cause = error.__cause__ or inner
     if isinstance(error, ConnectTimeoutError | ReadTimeoutError) and not isinstance(error, NewConnectionError):
         return "timeout"
     if isinstance(cause, ssl.SSLCertVerificationError):

@@ -179,12 +179,13 @@ def _write_data(fd: int, reader: tar.TarReader, entry: tar.Entry) -> None:
             while not left:
                 offset, left = next(pieces)
             part = data[:left]
-            written = len(part) if _is_zero(part) else os.pwrite(fd, part, offset)
-            end = end if _is_zero(part) else offset + written
+            zero = _is_zero(part)
+            written = len(part) if zero else os.pwrite(fd, part, offset)
+            end = end if zero else offset + written
             offset, left, data = offset + written, left - written, data[written:]
     if end != entry.size:
         os.ftruncate(fd, entry.size)
 
 
 def _is_zero(part: memoryview) -> bool:
-    return part[0] == 0 and len(part) >= tar.BLOCK and not bytes(part).strip(b"\0")
+    return part[0] == part[-1] == 0 and len(part) >= tar.BLOCK and bytes(part) == bytes(len(part))

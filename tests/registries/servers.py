@@ -6,6 +6,7 @@ import gzip
 import http.client
 import http.server
 import json
+import ssl
 import subprocess
 import threading
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ class DockerRegistry:
 
     def __init__(self, program: str, directory: Path, **options: Any) -> None:
         self.directory = directory
+        self.context: ssl.SSLContext | None = None
+        """How to reach the registry by TLS."""
         http_options = {"addr": "127.0.0.1:0", **options.pop("http", {})}
         configuration = {
             "version": "0.1",
@@ -70,7 +73,11 @@ class DockerRegistry:
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         """Send a request, and return status, headers and body of the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context)
+            if self.context
+            else http.client.HTTPConnection("127.0.0.1", self.port)
+        )
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -129,6 +136,9 @@ class Fault:
     """Changes the body before the length is computed."""
     cut: int | None = None
     """Close the connection after so many bytes of the body."""
+    pause: int = 0
+    midway: Callable[[], None] | None = None
+    """Called after `pause` bytes of the body were sent."""
     hang_up: bool = False
     """Close the connection without an answer; with `forward` after the request was passed on."""
     forward: bool = False
@@ -193,6 +203,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         length = int(self.headers.get("Content-Length") or 0)
         headers = {key.lower(): value for key, value in self.headers.items()}
+        if self.path.startswith("http://"):  # we are the client's proxy
+            headers["absolute"] = self.path
+            self.path = "/" + self.path.split("/", 3)[3]
         seen = Seen(self.command, self.path, headers, self.rfile.read(length))
         self.server.seen.append(seen)
         self._answer(seen, self.server.fault(seen) or Fault())
@@ -222,7 +235,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault.cut is not None:
             body, self.close_connection = body[: fault.cut], True
         if seen.method != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[: fault.pause])
+            if fault.midway:
+                fault.midway()
+            self.wfile.write(body[fault.pause :])
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Log nothing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
+import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,8 @@ from tests.registries.servers import DOCKER_LIST, DOCKER_MANIFEST, DockerRegistr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.conftest import Pyctr
 
 LAYERS = [
     tar(directory("etc"), entry("etc/release", b"one\n"), entry("etc/hidden", os.urandom(200_000))),
@@ -504,3 +508,40 @@ def test_progress_is_reported_for_each_layer(store: ImageStore, registry: Docker
             "Pulling fs layer", "Downloading", "Verifying Checksum", "Download complete", "Pull complete",
         ]  # fmt: skip
     assert download._CHUNK < 1 << 20
+
+
+def test_a_pull_that_is_killed_goes_on_where_it_was(
+    registry: DockerRegistry, proxy: FaultProxy, repository: str, pyctr: Pyctr
+) -> None:
+    layers = json.loads(registry.publish(repository, "v1", LAYERS))["layers"]
+    victim, size = layers[1]["digest"], layers[1]["size"]
+    partial = pyctr.root / "partial" / victim.replace(":", "-")
+    stops = [size // 10, size * 4 // 10, size * 7 // 10, size * 9 // 10]
+    name = f"{proxy.host}/{repository}:v1"
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def kill(after: int) -> None:
+        while partial.stat().st_size < after:
+            os.sched_yield()
+        processes[-1].kill()
+        processes[-1].wait()
+
+    def fault(request: Seen) -> Fault | None:
+        if victim not in request.path or not stops:
+            return None
+        start = int(request.headers.get("range", "bytes=0-")[6:-1])
+        stop = stops.pop(0)
+        return Fault(pause=stop - start, midway=lambda: kill(stop))
+
+    proxy.fault = fault
+    for _ in range(4):
+        processes.append(subprocess.Popen(pyctr.command("pull", name), stdout=subprocess.DEVNULL))
+        assert processes[-1].wait() == -signal.SIGKILL
+    pyctr("pull", name, check=True)
+    assert pyctr("image", "verify", name).stdout == f"{name}: OK\n"
+    assert os.listdir(pyctr.root / "staging") == os.listdir(pyctr.root / "partial") == []
+    fetched = [each for each in proxy.fetched() if victim in each.path]
+    starts = [each.headers.get("range", "bytes=0-") for each in fetched]
+    assert starts == [
+        f"bytes={start}-" for start in (0, size // 10, size * 4 // 10, size * 7 // 10, size * 9 // 10)
+    ]

@@ -43,7 +43,7 @@ VERBS = {
     "image bootstrap": "image.archives",
     "image inspect": "system.inspect",
     "image prune": "image.store",
-    "image verify": "image.store",
+    "image verify": "image.verify",
     "image tree": "image.tree",
     "manifest inspect": "image.registry",
     "login": "system.login",

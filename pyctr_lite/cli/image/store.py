@@ -77,22 +77,6 @@ def _warn(broken: Any) -> None:
         )
 
 
-def verify(context: Context) -> int:
-    """Check images, by default all: documents, and every blob against its digest. Returns 1 if any is broken."""
-    from pyctr_lite.cli.screen import for_each
-    from pyctr_lite.images import verification
-
-    store = context.engine.images
-    code = 0
-    for name, error in verification.verify(store, context.flags.arguments):
-        if error is None:
-            print(f"{name}: OK", flush=True)
-        else:
-            code = 1
-            for_each.report_failure(context, error)
-    return code
-
-
 def split_name(name: str) -> tuple[str, str]:
     """Return the repository and the tag of a familiar name; "<none>" for a name by digest, as Docker does."""
     return (name.partition("@")[0], _NONE) if "@" in name else (name.rpartition(":")[0], name.rpartition(":")[2])
@@ -266,14 +250,6 @@ COMMANDS = {
         action=history,
         aliases=("image history",),
         example="pyctr_lite history --no-trunc busybox",
-    ),
-    "image verify": Command(
-        "image verify",
-        "[IMAGE...]",
-        "Check images: their documents, and every blob against its digest",
-        action=verify,
-        example="pyctr_lite image verify",
-        differs="Docker does not have this command.",
     ),
     "image prune": Command(
         "image prune",

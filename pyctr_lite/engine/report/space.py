@@ -8,6 +8,7 @@ from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.home import Home
 from pyctr_lite.engine.report import usage
+from pyctr_lite.images import partial
 from pyctr_lite.images.image import Image
 from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes.store import Volume
@@ -25,7 +26,10 @@ class ImageSpace:
 
 @dataclass(frozen=True)
 class Space:
-    """Disk usage of each object, in bytes. `images_size` and `images_used` count a shared layer once."""
+    """Disk usage of each object, in bytes. `images_size` and `images_used` count a shared layer once.
+
+    `images_size` includes partial downloads.
+    """
 
     images: list[ImageSpace]
     images_size: int
@@ -52,7 +56,7 @@ def measure(home: Home) -> Space:
         spaces.append(ImageSpace(image, shared, image.size - shared, len(used.of_image(image))))
     return Space(
         spaces,
-        sum(sizes.values()),
+        sum(sizes.values()) + partial.usage(home.paths.root),
         sum(sizes[digest] for digest in needed),
         [(item, walk.disk_usage(f"{item.directory}/upper")) for item in containers.read_all(home)[0]],
         [

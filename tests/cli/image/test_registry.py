@@ -194,6 +194,31 @@ def test_a_registry_with_passwords(pyctr: Pyctr, needs: Callable[[str], str], tm
         server.stop()
 
 
+def test_verify_repairs_an_image_from_its_registry(
+    pyctr: Pyctr, registry: DockerRegistry, repository: str
+) -> None:
+    manifest = json.loads(registry.publish(repository, "v1", LAYERS))
+    name = f"{registry.host}/{repository}:v1"
+    pyctr("pull", "-q", name, check=True)
+    lost = manifest["layers"][1]["digest"]
+    (pyctr.root / "images/blobs/sha256" / lost[7:]).write_bytes(b"damaged")
+    assert pyctr("image", "verify", name).returncode == 1
+    repaired = pyctr("image", "verify", "--repair", name)
+    assert (repaired.returncode, repaired.stdout) == (0, f"{name}: repaired {lost}\n{name}: OK\n")
+    assert pyctr("image", "verify", name).returncode == 0
+
+
+def test_system_df_counts_partial_downloads_and_prune_removes_old_ones(pyctr: Pyctr) -> None:
+    path = pyctr.root / "partial" / f"sha256-{'a' * 64}"
+    path.parent.mkdir()
+    before = pyctr("system", "df", "--format", "{{.Size}} {{.Reclaimable}}", check=True).stdout
+    path.write_bytes(bytes(3_000_000))
+    os.utime(path, (0, 0))
+    assert pyctr("system", "df", "--format", "{{.Size}} {{.Reclaimable}}").stdout != before
+    assert pyctr("system", "prune", "-f", check=True).stdout == "Total reclaimed space: 3MB\n"
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
