@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
 	lab1 lab2 lab3 lab4 lab5 lab6 capstone check hint reset level watch grade solution trace break mine clean-lab notebook \
-	labs-check notebooks-test notebooks-refresh orchestrators box test-vm url ready-venv
+	labs-check notebooks-test notebooks-refresh orchestrators registry box test-vm url ready-venv
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/bin
@@ -98,6 +98,10 @@ bench: ready ## measure against runc, crun, podman and docker: build/bench.txt, 
 orchestrators: ready ready-course ## show podman, Docker, Swarm, containerd and Kubernetes' CRI live on our OCI runtime
 	@$(KIT) orchestrators
 
+registry: ready ## start a registry on this machine with the course's images (PORT=5000, STOP=1 ends it)
+	@make/setup.sh --quiet packages registry
+	@$(VENV)/python -IXutf8 make/registry.py "$(or $(PORT),5000)" $(if $(STOP),--stop)
+
 doctor: ready ## check this machine's support for containers
 	@$(VENV)/pyctr_lite doctor
 
@@ -122,6 +126,7 @@ test-tools: ## install the programs that tests compare with
 	@make/setup.sh --quiet packages test $(if $(wildcard /var/lib/pyctr_vm/is_the_vm),,packages browser)
 
 uninstall: ## stop and remove all containers, images, volumes, links, .venv (apt's packages stay)
+	@[ ! -e build/registry/pid ] || $(VENV)/python -IXutf8 make/registry.py --stop
 	@python=$$(command -v /usr/bin/python3 || command -v python3) && $$python -IB make/uninstall.py
 
 ready:

@@ -1,0 +1,106 @@
+"""Start Debian's docker-registry for this machine only, with the course's images: `make registry`.
+
+make/registry.py PORT          start it, if it does not run, and push the images
+make/registry.py PORT --stop   end it; its images stay in build/registry
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DIRECTORY = CHECKOUT / "build/registry"
+COMMAND = CHECKOUT / ".venv/bin/pyctr_lite"
+
+
+def main(arguments: list[str]) -> int:
+    """Start or stop the registry. Returns the exit code."""
+    port = arguments[0] if arguments else "5000"
+    if "--stop" in arguments:
+        return stop()
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    if not program:
+        print("docker-registry is not installed: apt-get install docker-registry", file=sys.stderr)
+        return 1
+    if not (port.isascii() and port.isdigit()):
+        print(f"PORT={port} is not a port", file=sys.stderr)
+        return 1
+    if not running() and not start(program, int(port)):
+        return 1
+    host = f"localhost:{(DIRECTORY / 'port').read_text()}"
+    names = subprocess.run(
+        [COMMAND, "images", "--format", "{{.Repository}}:{{.Tag}}"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    pushed = [name for name in names if "/" not in name and "<" not in name]
+    for name in pushed:
+        subprocess.run([COMMAND, "tag", name, f"{host}/{name}"], check=True)
+        subprocess.run([COMMAND, "push", "-q", f"{host}/{name}"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([COMMAND, "rmi", f"{host}/{name}"], check=True, stdout=subprocess.DEVNULL)
+    print(f"The registry {host} has: {', '.join(pushed)}")
+    print(f"  pyctr_lite pull {host}/{(pushed or ['NAME'])[0]}\n  make registry STOP=1 ends it")
+    return 0
+
+
+def running() -> int:
+    """Return the pid of the registry that this script has started, 0 if it does not run."""
+    try:
+        pid = (DIRECTORY / "pid").read_text()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return 0
+    return int(pid) if os.fsencode(DIRECTORY / "config.yml") in command else 0
+
+
+def start(program: str, port: int) -> bool:
+    """Start the registry in the background, and wait until it answers."""
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    configuration = {
+        "version": "0.1",
+        "log": {"level": "info", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(DIRECTORY / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}"},  # YAML is JSON, too
+    }
+    (DIRECTORY / "config.yml").write_text(json.dumps(configuration))
+    with open(DIRECTORY / "log", "wb") as log:
+        process = subprocess.Popen(
+            [program, "serve", DIRECTORY / "config.yml"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+    for _ in range(200):
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            if "listening on" in (DIRECTORY / "log").read_text(errors="replace"):
+                (DIRECTORY / "pid").write_text(str(process.pid))
+                (DIRECTORY / "port").write_text(str(port))
+                return True
+        else:
+            break
+    process.kill()
+    last = (DIRECTORY / "log").read_text(errors="replace").strip().rpartition("\n")[2]
+    print(f"docker-registry does not start on port {port}: {last}", file=sys.stderr)
+    return False
+
+
+def stop() -> int:
+    """End the registry. Idempotent."""
+    if pid := running():
+        fd = os.pidfd_open(pid)
+        signal.pidfd_send_signal(fd, signal.SIGTERM)
+        os.close(fd)
+    (DIRECTORY / "pid").unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
