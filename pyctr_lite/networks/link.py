@@ -20,16 +20,9 @@ _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21,
 _NEWROUTE, _GETROUTE = 24, 26
 _IFINFO, _IFADDR, _RTMSG = struct.Struct("=BxHiII"), struct.Struct("=BBBBi"), struct.Struct("=BBBBBBBBI")
 """struct ifinfomsg, ifaddrmsg and rtmsg (linux/rtnetlink.h, linux/if_addr.h)."""
-_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID = 1, 3, 4, 5, 10, 18, 19
-_INFO_KIND, _INFO_DATA, _VETH_PEER, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA, _BRPORT_STATE, _BRPORT_MODE = (
-    1,
-    2,
-    1,
-    4,
-    5,
-    1,
-    4,
-)
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID, _IFALIAS = 1, 3, 4, 5, 10, 18, 19, 20
+_INFO_KIND, _INFO_DATA, _VETH_PEER, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 1, 4, 5
+_BRPORT_STATE, _BRPORT_MODE = 1, 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _NODAD = 1, 2, 8, 0x2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
 _MAIN_TABLE, _BOOT, _UNIVERSE, _LINK_SCOPE, _UNICAST = 254, 3, 0, 253, 1
@@ -37,12 +30,13 @@ _UP = 0x1
 
 
 class Link:
-    """A link as the kernel describes it."""
+    """A link as the kernel describes it. `kind` is "" for hardware, `alias` a text that its maker chose."""
 
-    __slots__ = ("index", "mac", "master", "mtu", "name", "up")
+    __slots__ = ("alias", "index", "kind", "mac", "master", "mtu", "name", "up")
 
     def __init__(self, index: int, name: str, mac: str, mtu: int, master: int, *, up: bool) -> None:
         self.index, self.name, self.mac, self.mtu, self.master, self.up = index, name, mac, mtu, master, up
+        self.kind = self.alias = ""
 
 
 def add_bridge(sock: Socket, name: str, mac: str, mtu: int = 1500, *, up: bool = True) -> int:
@@ -73,6 +67,12 @@ def add_veth(sock: Socket, name: str, bridge: int, pid: int, peer: str, mac: str
     body = _link(0, up=True) + _named(name, "", mtu) + netlink.number(_MASTER, bridge) + info
     text = f"ip link add {name} master {bridge} up type veth peer {peer} address {mac} netns {pid}"
     sock.request(text, _NEWLINK, netlink.CREATE | netlink.EXCL, body)
+
+
+def set_alias(sock: Socket, number: int, alias: str) -> None:
+    """Give a link a text of at most 255 bytes, which `ip link` shows."""
+    text = f'ip link set {number} alias "{alias}"'
+    sock.request(text, _NEWLINK, 0, _link(number) + netlink.attribute(_IFALIAS, alias.encode()))
 
 
 def set_up(sock: Socket, number: int, *, up: bool = True) -> None:
@@ -178,6 +178,18 @@ def routes(sock: Socket) -> list[tuple[str, int]]:
     return found
 
 
+def default_links(sock: Socket, family: int) -> set[int]:
+    """Return the indexes of the links that default routes of a family (AF_INET6) leave by."""
+    found = set()
+    body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+    for kind, answer in sock.request("ip route show default", _GETROUTE, netlink.DUMP, body):
+        _, prefix, _, _, table, _, _, type, _ = _RTMSG.unpack_from(answer)
+        given = netlink.attributes(answer[_RTMSG.size :])
+        if (kind, prefix, table, type) == (_NEWROUTE, 0, _MAIN_TABLE, _UNICAST) and _RTA_OIF in given:
+            found.add(struct.unpack("=I", given[_RTA_OIF])[0])
+    return found
+
+
 def parse(address: str) -> tuple[int, bytes]:
     """Return the family and the bytes of an address. Raises ValueError if it is not one."""
     family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
@@ -210,4 +222,8 @@ def _parsed(body: bytes) -> Link:
     name = given[_IFNAME].rstrip(b"\0").decode(errors="surrogateescape")
     (mtu,) = struct.unpack("=I", given.get(_MTU, bytes(4)))
     (master,) = struct.unpack("=I", given.get(_MASTER, bytes(4)))
-    return Link(number, name, given.get(_ADDRESS, b"").hex(":"), mtu, master, up=bool(flags & _UP))
+    link = Link(number, name, given.get(_ADDRESS, b"").hex(":"), mtu, master, up=bool(flags & _UP))
+    info = netlink.attributes(given.get(_LINKINFO, b""))
+    link.kind = info.get(_INFO_KIND, b"").rstrip(b"\0").decode()
+    link.alias = given.get(_IFALIAS, b"").rstrip(b"\0").decode(errors="surrogateescape")
+    return link
