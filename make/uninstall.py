@@ -44,6 +44,7 @@ def main() -> int:
     remove_containers()
     remove_oci_containers()
     remove_cgroups()
+    remove_networks()
     stop_lxcfs()
     remove_links()
     for page in MANUAL:
@@ -102,6 +103,19 @@ def remove_cgroups() -> None:
                 group.rmdir()
             except OSError as error:
                 say(f"left: cgroup {group}: {error.strerror}")
+
+
+def remove_networks() -> None:
+    """Remove bridges, packet filter, entries in other programs' filters; switch off what we have switched on."""
+    sys.path.append(str(CHECKOUT))
+    try:
+        from pyctr_lite.networks import bridge, removal
+
+        with bridge.Sockets() as sockets:
+            for line in removal.remove(sockets, str(STATE)):
+                say(f"left: {line}")
+    except Exception as error:  # a Python too old for the package, a firewall that does not answer, …
+        say(f"left: bridges and packet filter: {error}")
 
 
 def our_groups() -> list[Path]:

@@ -1,4 +1,4 @@
-"""`make setup` and `make uninstall`, in a private mount namespace."""
+"""`make setup` and `make uninstall`, in private mount and network namespaces."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,9 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def on_a_machine(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script in a mount namespace with empty state directories. stderr goes to stdout."""
+    """Run a shell script with empty state directories and an empty network. stderr goes to stdout."""
     return subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", HIDE + script],
+        ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec", HIDE + script],
         cwd=checkout,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -123,6 +124,28 @@ def test_uninstall_leaves_foreign_files_and_says_so(checkout: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "left: /usr/local/bin/pyctr does not belong to this checkout" in done.stdout
     assert done.stdout.endswith("/bin/true\n")
+
+
+def test_uninstall_takes_ours_from_the_network_and_nothing_else(
+    checkout: Path, needs: Callable[[str], str]
+) -> None:
+    needs("iptables-nft")
+    shutil.copytree(REPOSITORY / "pyctr_lite", checkout / "pyctr_lite")
+    done = on_a_machine(
+        checkout,
+        """ip link add docker0 type bridge
+        iptables-nft -P FORWARD DROP; iptables-nft -A FORWARD -i docker0 -j ACCEPT
+        show() { ip -br link; nft list ruleset; iptables-nft -S; sysctl net.ipv4.ip_forward; }
+        show >before
+        for name in pc-one red0; do
+            ip link add $name type bridge
+            ip link set $name alias "pyctr_lite /var/lib/pyctr_lite/networks/$name"
+        done
+        nft add table inet pyctr_lite; iptables-nft -I FORWARD -i pc-+ -j ACCEPT; nft add table bridge pyctr_lite
+        python3 -IB make/uninstall.py; show | diff before -""",
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("[uninstall] done")
 
 
 def test_a_state_directory_that_is_a_mount_point_is_emptied_and_stays_mounted(checkout: Path) -> None:

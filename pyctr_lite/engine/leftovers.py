@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KINDS = {
     "mount": "mounts",
     "cgroup": "cgroups",
+    "bridge": "bridges of removed networks",
     "run directory": "run directories",
     "container": "half containers",
     "name": "free names",
@@ -57,6 +58,7 @@ def find(home: Home) -> list[Leftover]:
     return [
         *_mounts(home),
         *_groups(home),
+        *_bridges(home),
         *_run_directories(home),
         *_half_containers(home),
         *_names(home),
@@ -103,6 +105,16 @@ def _groups(home: Home) -> Iterator[Leftover]:
     below = {name for directory in top.directories for name in _directories_in(directory)}
     if top.exists() and not below - {"helpers"} and not top.pids():
         yield Leftover("cgroup", top.path, partial(background.remove_groups, home.paths))
+
+
+def _bridges(home: Home) -> Iterator[Leftover]:
+    """Find bridges of networks that are gone from this state directory. Other engines' bridges are theirs."""
+    from pyctr_lite.networks import bridge, removal
+
+    with bridge.Sockets() as sockets:
+        for name, directory in removal.orphans(sockets).items():
+            if directory.startswith(f"{home.networks.directory}/"):
+                yield Leftover("bridge", name, partial(home.networks.remove_orphan, name))
 
 
 def _run_directories(home: Home) -> Iterator[Leftover]:

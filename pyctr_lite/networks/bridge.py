@@ -11,7 +11,7 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.linux import kernelfile, netlink
-from pyctr_lite.networks import link, pool, rules
+from pyctr_lite.networks import foreign, link, pool, rules
 from pyctr_lite.networks.pool import Subnet
 
 TYPE_CHECKING = False
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyctr_lite.networks.store import Network
+
+
+ALIAS = "pyctr_lite "
+"""The beginning of the alias of our bridges; the directory of the network follows."""
+_MAX_ALIAS = 255
 
 
 class Sockets:
@@ -44,6 +49,12 @@ class Address:
         self.ip, self.ip6, self.mac = ip, ip6, mac or pool.mac_of(ip)
 
 
+def alias_of(directory: str) -> str:
+    """Return the alias for the bridge of the network with this directory; "" without one, or if it is too long."""
+    alias = ALIAS + directory
+    return alias if directory and len(alias.encode()) <= _MAX_ALIAS else ""
+
+
 def find(sockets: Sockets, network: Network) -> link.Link | None:
     """Return the link of a network's bridge, None if there is none."""
     try:
@@ -54,34 +65,40 @@ def find(sockets: Sockets, network: Network) -> link.Link | None:
     return None
 
 
-def ensure(sockets: Sockets, network: Network) -> int:
-    """Make a network's bridge with its addresses and rules, unless it is up. Returns its index."""
+def ensure(sockets: Sockets, network: Network, directory: str = "") -> int:
+    """Make a network's bridge with its addresses and rules, unless it is up. Returns its index.
+
+    `directory` is the network's own. The bridge names it, so that one without its network can be found.
+    """
     found = find(sockets, network)
     if found is not None and found.up:
         return found.index
     index = found.index if found is not None else _add(sockets, network)
+    if alias := alias_of(directory):
+        link.set_alias(sockets.route, index, alias)
     for subnet, gateway, _ in network.subnets:
         try:
             link.add_address(sockets.route, index, gateway, Subnet(subnet).prefix)
         except FileExistsError:
             pass
-    _set_parameters(network)
     rules.ensure(sockets.filter)
+    _set_parameters(sockets, network)
     rules.add_bridge(
         *(sockets.filter, network.bridge),
         internal=network.internal,
         together=network.together,
         masquerade=network.masquerade,
     )
+    foreign.ensure(sockets.filter, network.bridge)
     link.set_up(sockets.route, index)
     return index
 
 
 def remove(sockets: Sockets, network: Network) -> None:
     """Remove a network's bridge and its rules. Idempotent."""
-    if rules.exist(sockets.filter):
-        rules.remove_bridge(sockets.filter, network.bridge)
-    link.remove(sockets.route, network.bridge)
+    from pyctr_lite.networks import removal
+
+    removal.remove_bridge(sockets, network.bridge)
 
 
 def plug_in(
@@ -143,16 +160,18 @@ def _add(sockets: Sockets, network: Network) -> int:
         return link.index(sockets.route, network.bridge)  # another command has just made it
 
 
-def _set_parameters(network: Network) -> None:
+def _set_parameters(sockets: Sockets, network: Network) -> None:
     """Let this machine forward packets, and let its own 127.0.0.1 reach published ports.
 
     Source: kernel Documentation/networking/ip-sysctl.rst.
     """
-    kernelfile.write("/proc/sys/net/ipv4/ip_forward", "1")
+    from pyctr_lite.networks import forwarding
+
+    forwarding.switch_on(sockets.route, sockets.filter, 4)
     kernelfile.write(f"/proc/sys/net/ipv4/conf/{network.bridge}/route_localnet", "1")
     ipv6 = any(":" in subnet for subnet, _, _ in network.subnets)
     if ipv6:
-        kernelfile.write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
+        forwarding.switch_on(sockets.route, sockets.filter, 6)
     _set_ipv6(network.bridge, ipv6=ipv6)
 
 

@@ -7,13 +7,13 @@ machine reboots, and so each start looks whether it is still there. Source: fire
 from __future__ import annotations
 
 from pyctr_lite.networks import tables
+from pyctr_lite.networks.foreign import FIREWALLD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.linux.dbus import Bus
     from pyctr_lite.linux.netlink import Socket
 
-TABLE = "inet firewalld"
 ZONE = "trusted"
 _NAME = "org.fedoraproject.FirewallD1"
 _ZONES = (_NAME, "/org/fedoraproject/FirewallD1", f"{_NAME}.zone")
@@ -21,7 +21,7 @@ _ZONES = (_NAME, "/org/fedoraproject/FirewallD1", f"{_NAME}.zone")
 
 def has(sock: Socket, bridge: str) -> bool:
     """Return whether a bridge is in a zone: firewalld's rules then name it. Takes 0.1 ms, without D-Bus."""
-    return tables.mentions(sock, TABLE, bridge)
+    return tables.mentions(sock, FIREWALLD, bridge)
 
 
 def ensure(sock: Socket, bridge: str) -> None:
@@ -44,4 +44,6 @@ def remove(sock: Socket, bridge: str) -> None:
 def _bus() -> Bus:
     from pyctr_lite.linux import dbus
 
-    return dbus.Bus("firewalld", f"its rules are there: systemctl start firewalld, or nft delete table {TABLE}")
+    return dbus.Bus(
+        "firewalld", f"its rules are there: systemctl start firewalld, or nft delete table {FIREWALLD}"
+    )

@@ -16,20 +16,14 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.errors import NotFound, PyctrError
-from pyctr_lite.linux import kernelfile
 from pyctr_lite.networks import nft, tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pyctr_lite.linux.netlink import Socket
 
 PREFIX = "pc-"
 """The beginning of our bridges' names, unless --opt com.docker.network.bridge.name gave another."""
-TABLES = ("ip filter", "ip6 filter")
-LEGACY = {"/proc/net/ip_tables_names": "iptables-legacy", "/proc/net/ip6_tables_names": "ip6tables-legacy"}
-"""The lists of the legacy tables in use, and the programs for them."""
 _CHAINS = ("DOCKER-USER", "FORWARD")
 _DIRECTIONS = (("-i", "iifname", nft.IIFNAME), ("-o", "oifname", nft.OIFNAME))
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
@@ -52,14 +46,13 @@ def ensure(sock: Socket, table: str, bridge: str) -> None:
         nft.run(sock, requests)
 
 
-def remove(sock: Socket, table: str, bridges: Iterable[str]) -> None:
-    """Take the rules for bridges out of a table of iptables-nft. Idempotent."""
-    patterns = {_pattern(bridge) for bridge in bridges}
+def remove(sock: Socket, table: str, bridge: str) -> None:
+    """Take the rules for a bridge, and others with its prefix, out of a table of iptables-nft. Idempotent."""
     requests = [
         tables.delete_rule(table, chain, rule)
         for chain in _CHAINS
         for rule in _rules(sock, table, chain)
-        if any(rule.passes(key, pattern) for _, _, key in _DIRECTIONS for pattern in patterns)
+        if any(rule.passes(key, _pattern(bridge)) for _, _, key in _DIRECTIONS)
     ]
     if requests:
         nft.run(sock, requests)
@@ -80,20 +73,12 @@ def is_open_for(sock: Socket, table: str, bridge: str) -> bool:
     return rules or not is_closed(sock, table)
 
 
-def legacy_in_use(names: str) -> bool:
-    """Return whether one of the lists `LEGACY` has the table filter."""
-    try:
-        return "filter" in kernelfile.read(names).split()
-    except FileNotFoundError:
-        return False  # this kernel has no legacy tables
-
-
 def ensure_legacy(program: str, bridge: str) -> None:
     """Put the rules for a bridge into the table of iptables-legacy, if it drops. Idempotent.
 
     Raises NotFound without the program, PyctrError if it fails.
     """
-    listed = _list_legacy(program)
+    listed = list_legacy(program)
     if not is_closed_legacy(listed):
         return
     chain = "DOCKER-USER" if "-N DOCKER-USER" in listed else "FORWARD"
@@ -103,11 +88,10 @@ def ensure_legacy(program: str, bridge: str) -> None:
             _run(program, "-I", chain, *rule.split())
 
 
-def remove_legacy(program: str, bridges: Iterable[str]) -> None:
-    """Take the rules for bridges out of the table of iptables-legacy. Idempotent."""
-    listed = _list_legacy(program)
-    wanted = {_legacy_rule(option, bridge) for bridge in bridges for option, _, _ in _DIRECTIONS}
-    for line in listed:
+def remove_legacy(program: str, bridge: str) -> None:
+    """Take the rules for a bridge, and others with its prefix, out of the table of iptables-legacy. Idempotent."""
+    wanted = {_legacy_rule(option, bridge) for option, _, _ in _DIRECTIONS}
+    for line in list_legacy(program):
         for chain in _CHAINS:
             if line.startswith(f"-A {chain} ") and line.removeprefix(f"-A {chain} ") in wanted:
                 _run(program, "-D", *line.split()[1:])
@@ -141,7 +125,8 @@ def _legacy_rule(option: str, bridge: str) -> str:
     return f"{option} {_shown(bridge, '+')} -j ACCEPT"
 
 
-def _list_legacy(program: str) -> list[str]:
+def list_legacy(program: str) -> list[str]:
+    """Return the lines of `iptables-legacy -S`. Raises NotFound without the program, PyctrError if it fails."""
     return _run(program, "-S").splitlines()
 
 

@@ -26,6 +26,9 @@ _GETTABLE, _GETSETELEM, _NEWOBJ, _DELOBJ = 1, 13, 18, 20
 _BEGIN, _END = 0x10, 0x11
 FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
 """Families of tables. A table is named as in nft(8), "ip filter"; without a family it is one of inet."""
+WORDS = {number: word for word, number in FAMILIES.items()}
+HEAD = 4
+"""Size of struct nfgenmsg, which begins each message with its family."""
 
 DROP, ACCEPT = 0, 1
 """Verdicts."""
@@ -68,6 +71,16 @@ def has_table(sock: Socket, table: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def tables(sock: Socket) -> set[str]:
+    """Return the tables of all programs, such as "ip filter", of the families that are known here."""
+    found = set()
+    for _, answer in sock.request("nft list tables", _SUBSYSTEM | _GETTABLE, netlink.DUMP, bytes(HEAD)):
+        if answer[0] in WORDS:
+            name = netlink.attributes(answer[HEAD:])[1].rstrip(b"\0").decode(errors="surrogateescape")
+            found.add(f"{WORDS[answer[0]]} {name}")
+    return found
 
 
 def add_chain(table: str, name: str, type: str, hook: int, priority: int) -> Request:
@@ -141,7 +154,7 @@ def elements(sock: Socket, table: str, set: str) -> list[tuple[bytes, bytes]]:
     found = []
     listing = request("list set", table, set, _GETSETELEM, netlink.DUMP, netlink.text(2, set))
     for _, answer in sock.request(*listing):
-        listed = netlink.attributes(answer[4:]).get(3, b"")
+        listed = netlink.attributes(answer[HEAD:]).get(3, b"")
         for _, element in netlink.each_attribute(listed):
             given = netlink.attributes(element)
             found.append((_value(given[1]), _value(given[2]) if 2 in given else b""))
@@ -290,11 +303,5 @@ def _length(fields: tuple[int, ...]) -> int:
 
 
 def _shown(fields: tuple[int, ...]) -> str:
-    names = {
-        IPADDR: "ipv4_addr",
-        IP6ADDR: "ipv6_addr",
-        PROTOCOL: "inet_proto",
-        SERVICE: "inet_service",
-        IFNAME: "ifname",
-    }
-    return " . ".join(names[field] for field in fields)
+    names = {IPADDR: "ipv4_addr", IP6ADDR: "ipv6_addr", PROTOCOL: "inet_proto", SERVICE: "inet_service"}
+    return " . ".join(names.get(field, "ifname") for field in fields)

@@ -9,41 +9,33 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.networks import foreign, forwarding, guard, link, rules
+from pyctr_lite.networks.bridge import ALIAS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.networks.bridge import Sockets
-
-_ALIAS = "pyctr_lite "
-_MAX_ALIAS = 255
-
-
-def alias_of(directory: str) -> str:
-    """Return the alias for the bridge of the network with this directory; "" if the path is too long for one."""
-    alias = _ALIAS + directory
-    return alias if len(alias.encode()) <= _MAX_ALIAS else ""
 
 
 def bridges(sockets: Sockets) -> dict[str, str]:
     """Return the bridges of all engines on this machine: name → directory of the network, as it was when made."""
     found = {}
     for bridge in link.links(sockets.route):
-        if bridge.kind == "bridge" and bridge.alias.startswith(_ALIAS):
-            found[bridge.name] = bridge.alias.removeprefix(_ALIAS)
+        if bridge.kind == "bridge" and bridge.alias.startswith(ALIAS):
+            found[bridge.name] = bridge.alias.removeprefix(ALIAS)
     return found
 
 
-def orphans(sockets: Sockets) -> list[str]:
-    """Return the bridges that no container uses and whose network does not exist any more, of all engines.
+def orphans(sockets: Sockets) -> dict[str, str]:
+    """Return the bridges, as `bridges`, that no container uses and whose network does not exist any more.
 
     An engine records a network before it makes the bridge, and removes the bridge first.
     """
     used = {found.master for found in link.links(sockets.route)}
-    return [
-        name
+    return {
+        name: directory
         for name, directory in bridges(sockets).items()
         if not os.path.exists(f"{directory}/network.json") and link.index(sockets.route, name) not in used
-    ]
+    }
 
 
 def remove_bridge(sockets: Sockets, name: str) -> None:
@@ -67,7 +59,7 @@ def remove(sockets: Sockets, root: str) -> list[str]:
             del rest[name]
     if rest:
         return [f"the packet filter: other engines need it, for {', '.join(sorted(rest.values()))}"]
-    foreign.remove(sockets.filter, [])
+    foreign.remove(sockets.filter)
     others = forwarding.restore(sockets.route, sockets.filter)
     rules.remove(sockets.filter)
     guard.remove_all(sockets.filter)

@@ -14,10 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.linux.netlink import Socket
 
-_GETTABLE, _GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE = 0xA01, 0xA04, 0xA05, 0xA07, 0xA08
-_HEAD = 4
-"""Size of struct nfgenmsg, which begins with the family."""
-_WORDS = {number: word for word, number in nft.FAMILIES.items()}
+_GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE = 0xA04, 0xA05, 0xA07, 0xA08
 
 FORWARD = 2
 """The hook that packets pass which this machine routes."""
@@ -59,20 +56,10 @@ class Rule:
         return same and _int(meta[2]) == key and _verdict(immediate) == nft.ACCEPT
 
 
-def names(sock: Socket) -> set[str]:
-    """Return the tables of all families that the engine knows, such as "ip filter"."""
-    found = set()
-    for _, answer in sock.request("nft list tables", _GETTABLE, netlink.DUMP, bytes(_HEAD)):
-        if answer[0] in _WORDS:
-            name = netlink.attributes(answer[_HEAD:])[1].rstrip(b"\0").decode(errors="surrogateescape")
-            found.add(f"{_WORDS[answer[0]]} {name}")
-    return found
-
-
 def chains(sock: Socket) -> list[Chain]:
     """List the chains of all tables."""
-    answers = sock.request("nft list chains", _GETCHAIN, netlink.DUMP, bytes(_HEAD))
-    return [_chain(answer) for _, answer in answers if answer[0] in _WORDS]
+    answers = sock.request("nft list chains", _GETCHAIN, netlink.DUMP, bytes(nft.HEAD))
+    return [_chain(answer) for _, answer in answers if answer[0] in nft.WORDS]
 
 
 def chain(sock: Socket, table: str, name: str) -> Chain | None:
@@ -94,7 +81,7 @@ def rules(sock: Socket, table: str, chain: str) -> list[Rule]:
     body = netlink.text(2, chain)
     found = []
     for _, answer in sock.request(*nft.request("list chain", table, chain, _GETRULE, netlink.DUMP, body)):
-        given = netlink.attributes(answer[_HEAD:])
+        given = netlink.attributes(answer[nft.HEAD :])
         expressions = []
         for _, expression in netlink.each_attribute(given.get(4, b"")):
             parts = netlink.attributes(expression)
@@ -117,10 +104,10 @@ def mentions(sock: Socket, table: str, interface: str) -> bool:
 
 
 def _chain(answer: bytes) -> Chain:
-    given = netlink.attributes(answer[_HEAD:])
+    given = netlink.attributes(answer[nft.HEAD :])
     table, name = (given[kind].rstrip(b"\0").decode(errors="surrogateescape") for kind in (1, 3))
     hook = _int(netlink.attributes(given[4])[1]) if 4 in given else None
-    return Chain(f"{_WORDS[answer[0]]} {table}", name, hook, _int(given[5]) if 5 in given else None)
+    return Chain(f"{nft.WORDS[answer[0]]} {table}", name, hook, _int(given[5]) if 5 in given else None)
 
 
 def _verdict(immediate: dict[int, bytes]) -> int | None:

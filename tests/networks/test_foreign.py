@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_lite.errors import NotFound
-from pyctr_lite.networks import firewalld, foreign, iptables, link, rules, tables
+from pyctr_lite.networks import firewalld, foreign, iptables, link, nft, rules
 from tests.cgroups.test_systemd import CONFIG
 from tests.networks.topology import Namespace, connect, namespaces, veth
 
@@ -69,7 +69,9 @@ class Place:
         self.host.call(lambda: foreign.ensure(self.filter, bridge))
 
     def remove(self) -> None:
-        self.host.call(lambda: foreign.remove(self.filter, [BRIDGE, "red0"]))
+        for bridge in (BRIDGE, "red0"):
+            self.host.call(lambda bridge=bridge: foreign.forget(self.filter, bridge))
+        self.host.call(lambda: foreign.remove(self.filter))
 
 
 @pytest.fixture
@@ -146,14 +148,14 @@ def test_legacy_tables_without_their_program(
 
 
 def test_a_host_without_other_filters_costs_little_and_gets_no_tables(place: Place) -> None:
-    before = tables.names(place.filter)
+    before = nft.tables(place.filter)
     took = []
     for _ in range(20):
         began = time.perf_counter()
         place.ensure()
         took.append(time.perf_counter() - began)
     assert min(took) < 0.0005
-    assert tables.names(place.filter) == before == {"inet pyctr_lite"}
+    assert nft.tables(place.filter) == before == {"inet pyctr_lite"}
 
 
 @contextmanager

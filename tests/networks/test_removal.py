@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_lite.networks import bridge, foreign, forwarding, guard, link, removal, rules, tables
+from pyctr_lite.networks import bridge, foreign, forwarding, guard, link, nft, removal, rules
 from tests.networks.topology import Namespace, namespaces
 
 
@@ -29,7 +29,7 @@ def add(host: Namespace, sockets: bridge.Sockets, name: str, directory: Path) ->
     directory.mkdir(parents=True)
     (directory / "network.json").write_text("{}")
     index = link.add_bridge(sockets.route, name, "02:42:00:00:00:01")
-    link.set_alias(sockets.route, index, removal.alias_of(str(directory)))
+    link.set_alias(sockets.route, index, bridge.alias_of(str(directory)))
     rules.ensure(sockets.filter)
     rules.add_bridge(sockets.filter, name)
     host.call(lambda: foreign.ensure(sockets.filter, name))
@@ -65,14 +65,14 @@ def test_another_engine_keeps_its_bridges_and_the_rules(
     for root, name in ((mine, "pc-one"), (other, "pc-two"), (other, "pc-three")):
         add(host, sockets, name, root / "networks" / name)
     (other / "networks/pc-three/network.json").unlink()
-    assert removal.orphans(sockets) == ["pc-three"]
+    assert list(removal.orphans(sockets)) == ["pc-three"]
     (line,) = host.call(lambda: removal.remove(sockets, str(mine)))
     assert line == f"the packet filter: other engines need it, for {other}/networks/pc-two"
     assert removal.bridges(sockets) == {"pc-two": f"{other}/networks/pc-two"}
     assert rules.exist(sockets.filter)
     assert host.call(lambda: forwarding.is_on(4))
     assert host.call(lambda: removal.remove(sockets, str(other))) == []
-    assert tables.names(sockets.filter) == set()
+    assert nft.tables(sockets.filter) == set()
 
 
 def test_a_bridge_that_has_a_container_is_no_orphan(
@@ -82,9 +82,9 @@ def test_a_bridge_that_has_a_container_is_no_orphan(
     (tmp_path / "one/network.json").unlink()
     with namespaces(1) as (box,):
         link.add_veth(sockets.route, "pv-1", link.index(sockets.route, "pc-one"), box.pid, "eth0", "")
-        assert removal.orphans(sockets) == []
+        assert removal.orphans(sockets) == {}
         link.remove(sockets.route, "pv-1")
-    assert removal.orphans(sockets) == ["pc-one"]
+    assert removal.orphans(sockets) == {"pc-one": f"{tmp_path}/one"}
 
 
 def test_forwarding_stays_on_if_another_bridge_may_need_it(
@@ -100,6 +100,6 @@ def test_forwarding_stays_on_if_another_bridge_may_need_it(
 def test_a_path_that_is_too_long_gives_no_alias(sockets: bridge.Sockets) -> None:
     index = link.add_bridge(sockets.route, "pc-one", "02:42:00:00:00:01")
     longest = f"/{'é' * 121}x"
-    link.set_alias(sockets.route, index, removal.alias_of(longest))
+    link.set_alias(sockets.route, index, bridge.alias_of(longest))
     assert removal.bridges(sockets) == {"pc-one": longest}
-    assert removal.alias_of(f"{longest}x") == ""
+    assert bridge.alias_of(f"{longest}x") == ""

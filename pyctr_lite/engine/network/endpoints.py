@@ -56,6 +56,10 @@ def disconnect(
     """Undo `connect` and `register`. Idempotent. `ending`: the container's network namespace is about to end."""
     address = bridge.Address(endpoint["IPAddress"], endpoint["GlobalIPv6Address"], endpoint["MacAddress"])
     bridge.unplug(sockets, endpoint["Link"], address, ending=ending)
+    if endpoint.get("Guarded"):
+        from pyctr_lite.networks import guard
+
+        guard.remove(sockets.filter, endpoint["Link"])
     _withdraw_names(networks, network, id)
     _give_back(networks, network, id, (address.ip, address.ip6))
     events.emit_network(networks.paths, "disconnect", network, id)

@@ -14,7 +14,7 @@ from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.state import lock
 from pyctr_lite.errors import Conflict, NotFound, PyctrError
 from pyctr_lite.linux.scoped import closing
-from pyctr_lite.networks import DEFAULT, bridge, pool, store
+from pyctr_lite.networks import DEFAULT, bridge, foreign, pool, store
 from pyctr_lite.networks.pool import Addresses, Subnet
 
 TYPE_CHECKING = False
@@ -72,11 +72,12 @@ class Networks(store.NetworkStore):
         """
         found = bridge.find(sockets, network)
         if found is not None and found.up:
+            foreign.ensure(sockets.filter, network.bridge)
             return found.index
         with self._locked():
             if found is None:
                 self._check_free(sockets, [Subnet(row[0]) for row in network.subnets])
-            return bridge.ensure(sockets, network)
+            return bridge.ensure(sockets, network, f"{self.directory}/{network.id}")
 
     def delete(self, reference: str) -> None:
         """Remove a network of the user's. Raises NotFound, and Conflict if it is predefined or in use."""
@@ -134,6 +135,14 @@ class Networks(store.NetworkStore):
             with bridge.Sockets() as sockets:
                 bridge.remove(sockets, network)
 
+    def remove_orphan(self, name: str) -> None:
+        """Remove a bridge whose network is gone, unless it has been used meanwhile. Idempotent."""
+        from pyctr_lite.networks import removal
+
+        with self._locked(), bridge.Sockets() as sockets:
+            if name in removal.orphans(sockets):
+                removal.remove_bridge(sockets, name)
+
     def owners(self, network: Network) -> set[str]:
         """Return the ids of the containers that have an address in a network."""
         directory = self.addresses_directory(network.id)
@@ -182,7 +191,7 @@ class Networks(store.NetworkStore):
                 self.remove(network)
                 raise
             try:
-                bridge.ensure(sockets, network)
+                bridge.ensure(sockets, network, f"{self.directory}/{network.id}")
             except BaseException:
                 bridge.remove(sockets, network)
                 self.remove(network)

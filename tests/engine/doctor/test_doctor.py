@@ -197,6 +197,20 @@ def test_the_processes_and_the_group_of_a_removed_container_are_removed(engine: 
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL
 
 
+def test_the_bridge_of_a_lost_network_is_removed(engine: Engine, tmp_path: Path) -> None:
+    made, other = engine.networks.make("red"), Engine(str(tmp_path / "other")).networks
+    theirs = other.make("red")
+    assert leftovers.find(engine) == []
+    for networks, network in ((engine.networks, made), (other, theirs)):
+        networks.remove(network)
+    assert leftover_paths(engine) == {"bridge": made.bridge}
+    repair(engine)
+    assert not os.path.exists(f"/sys/class/net/{made.bridge}")
+    assert os.path.exists(f"/sys/class/net/{theirs.bridge}"), "the other engine's own"
+    other.remove_orphan(theirs.bridge)
+    assert not os.path.exists(f"/sys/class/net/{theirs.bridge}")
+
+
 def test_a_stale_run_directory_is_removed(engine: Engine, pyctr: Pyctr) -> None:
     exited = pyctr("run", "-d", "busybox", "true", check=True).stdout.strip()
     pyctr("wait", exited, check=True)
