@@ -20,6 +20,8 @@ from pyctr_lite.networks import nft, tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyctr_lite.linux.netlink import Socket
 
 PREFIX = "pc-"
@@ -33,15 +35,12 @@ def ensure(sock: Socket, table: str, bridge: str) -> None:
     """Put the rules for a bridge into a table of iptables-nft, if its chain FORWARD drops. Idempotent."""
     if not is_closed(sock, table):
         return
-    pattern = _pattern(bridge)
     chain = next(name for name in _CHAINS if tables.chain(sock, table, name))
-    found = [rule for name in _CHAINS for rule in _rules(sock, table, name)]
     requests = []
-    for _, word, key in _DIRECTIONS:
-        if not any(rule.passes(key, pattern) for rule in found):
-            text = f'{word} "{_shown(bridge, "*")}" counter accept'
-            expressions = (nft.meta(key), nft.compare(pattern), nft.counter(), nft.verdict(nft.ACCEPT))
-            requests.append(nft.insert_rule(table, chain, text, *expressions))
+    for word, key in missing([rule for name in _CHAINS for rule in _rules(sock, table, name)], bridge):
+        text = f'{word} "{shown(bridge, "*")}" counter accept'
+        compared = (nft.meta(key), nft.compare(_pattern(bridge)))
+        requests.append(nft.insert_rule(table, chain, text, *compared, nft.counter(), nft.verdict(nft.ACCEPT)))
     if requests:
         nft.run(sock, requests)
 
@@ -67,10 +66,14 @@ def is_closed(sock: Socket, table: str) -> bool:
 
 
 def is_open_for(sock: Socket, table: str, bridge: str) -> bool:
-    """Return whether a table lets a bridge's packets pass: it does not drop, or it has the rules."""
-    found = [rule for name in _CHAINS for rule in _rules(sock, table, name)]
-    rules = all(any(rule.passes(key, _pattern(bridge)) for rule in found) for _, _, key in _DIRECTIONS)
-    return rules or not is_closed(sock, table)
+    """Return whether a table has the rules for a bridge."""
+    return not missing([rule for name in _CHAINS for rule in _rules(sock, table, name)], bridge)
+
+
+def missing(rules: Sequence[tables.Rule], bridge: str) -> list[tuple[str, int]]:
+    """Return the directions, in words of nft(8) and as a key of `meta`, in which no rule accepts a bridge."""
+    pattern = _pattern(bridge)
+    return [(word, key) for _, word, key in _DIRECTIONS if not any(rule.passes(key, pattern) for rule in rules)]
 
 
 def ensure_legacy(program: str, bridge: str) -> None:
@@ -82,10 +85,14 @@ def ensure_legacy(program: str, bridge: str) -> None:
     if not is_closed_legacy(listed):
         return
     chain = "DOCKER-USER" if "-N DOCKER-USER" in listed else "FORWARD"
-    for option, _, _ in _DIRECTIONS:
-        rule = _legacy_rule(option, bridge)
-        if not any(f"-A {name} {rule}" in listed for name in _CHAINS):
-            _run(program, "-I", chain, *rule.split())
+    for rule in missing_legacy(listed, bridge):
+        _run(program, "-I", chain, *rule.split())
+
+
+def missing_legacy(listed: Sequence[str], bridge: str) -> list[str]:
+    """Return those of the rules for a bridge that are not among the lines of `iptables-legacy -S`."""
+    rules = [_legacy_rule(option, bridge) for option, _, _ in _DIRECTIONS]
+    return [rule for rule in rules if not any(f"-A {name} {rule}" in listed for name in _CHAINS)]
 
 
 def remove_legacy(program: str, bridge: str) -> None:
@@ -117,12 +124,13 @@ def _pattern(bridge: str) -> bytes:
     return PREFIX.encode() if bridge.startswith(PREFIX) else bridge.encode() + b"\0"
 
 
-def _shown(bridge: str, wildcard: str) -> str:
+def shown(bridge: str, wildcard: str) -> str:
+    """Return the names that the rules for a bridge match, "pc-+" for iptables with the wildcard +."""
     return f"{PREFIX}{wildcard}" if bridge.startswith(PREFIX) else bridge
 
 
 def _legacy_rule(option: str, bridge: str) -> str:
-    return f"{option} {_shown(bridge, '+')} -j ACCEPT"
+    return f"{option} {shown(bridge, '+')} -j ACCEPT"
 
 
 def list_legacy(program: str) -> list[str]:

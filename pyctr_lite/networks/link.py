@@ -165,6 +165,11 @@ def add_route(sock: Socket, number: int, gateway: str, destination: str = "", pr
 
 def routes(sock: Socket) -> list[tuple[str, int]]:
     """List the destinations of the routes in the main table: address and length of the prefix in bits."""
+    return [(address, prefix) for _, address, prefix in routes_of_links(sock) if address]
+
+
+def routes_of_links(sock: Socket) -> list[tuple[int, str, int]]:
+    """List the routes of the main table: index of the link (0 for several), destination ("" for all), prefix."""
     found = []
     for family in (_socket.AF_INET, _socket.AF_INET6):
         body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -172,9 +177,11 @@ def routes(sock: Socket) -> list[tuple[str, int]]:
             if kind != _NEWROUTE:
                 continue
             _, prefix, _, _, table, *_ = _RTMSG.unpack_from(answer)
-            packed = netlink.attributes(answer[_RTMSG.size :]).get(_RTA_DST)
-            if table == _MAIN_TABLE and packed:
-                found.append((_socket.inet_ntop(family, packed), prefix))
+            given = netlink.attributes(answer[_RTMSG.size :])
+            if table == _MAIN_TABLE:
+                (number,) = struct.unpack("=I", given.get(_RTA_OIF, bytes(4)))
+                address = _socket.inet_ntop(family, given[_RTA_DST]) if _RTA_DST in given else ""
+                found.append((number, address, prefix))
     return found
 
 

@@ -49,9 +49,10 @@ class Rule:
 
     def passes(self, key: int, pattern: bytes) -> bool:
         """Return whether the rule accepts what has an interface with this name, and does nothing else."""
-        if [name for name, _ in self.expressions] != ["meta", "cmp", "counter", "immediate"]:
+        counted = [(name, given) for name, given in self.expressions if name != "counter"]
+        if [name for name, _ in counted] != ["meta", "cmp", "immediate"]:
             return False
-        (_, meta), (_, compared), _, (_, immediate) = self.expressions
+        (_, meta), (_, compared), (_, immediate) = counted
         same = netlink.attributes(compared[3]).get(1) == pattern and _int(compared[2]) == nft.EQUAL
         return same and _int(meta[2]) == key and _verdict(immediate) == nft.ACCEPT
 

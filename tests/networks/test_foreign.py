@@ -126,6 +126,20 @@ def test_in_dockers_tables_the_rules_are_where_docker_wants_them(
     assert place.run(program, "-S") == before
 
 
+def test_ufw(place: Place, needs: Callable[[str], str], tmp_path: Path) -> None:
+    """With a copy of its directory, in which it writes down that it is enabled."""
+    needs("ufw")
+    shutil.copytree("/etc/ufw", tmp_path / "ufw")
+    script = f"mount --bind {tmp_path}/ufw /etc/ufw && ufw --force enable"
+    place.run("unshare", "-m", "sh", "-ec", script)
+    before = [place.run(program, "-S") for program in ("iptables", "ip6tables")]
+    assert place.flows() == [False] * 4
+    place.ensure()
+    assert place.flows() == [True] * 4
+    place.remove()
+    assert [place.run(program, "-S") for program in ("iptables", "ip6tables")] == before
+
+
 @pytest.mark.parametrize("kind", ["nft", "legacy"])
 def test_iptables_that_lets_pass_is_left_alone(place: Place, needs: Callable[[str], str], kind: str) -> None:
     program = needs(f"iptables-{kind}")

@@ -48,12 +48,12 @@ def test_all_of_ours_is_removed_and_nothing_else(
     run(iptables, "-A", "FORWARD", "-i", "pc-lan", "-j", "ACCEPT")
     run("ip", "link", "add", "pc-lan", "type", "veth", "peer", "pc-wan")
     before = run(iptables, "-S"), run("ip", "-br", "link"), run("nft", "list", "ruleset")
-    add(host, sockets, "pc-one", tmp_path / "root/networks/one")
-    add(host, sockets, "red0", tmp_path / "root/networks/two")
+    add(host, sockets, "pc-one", tmp_path / "mine/nets/one")
+    add(host, sockets, "red0", tmp_path / "mine/nets/two")
     guard.add(sockets.filter, "pv-1", 1000)
     assert len(run(iptables, "-S").splitlines()) == 8
     for _ in range(2):
-        assert host.call(lambda: removal.remove(sockets, f"{tmp_path}/root")) == []
+        assert host.call(lambda: removal.remove(sockets, f"{tmp_path}/mine")) == []
         assert (run(iptables, "-S"), run("ip", "-br", "link"), run("nft", "list", "ruleset")) == before
         assert not host.call(lambda: forwarding.is_on(4))
 
@@ -61,14 +61,14 @@ def test_all_of_ours_is_removed_and_nothing_else(
 def test_another_engine_keeps_its_bridges_and_the_rules(
     host: Namespace, sockets: bridge.Sockets, tmp_path: Path
 ) -> None:
-    mine, other = tmp_path / "root", tmp_path / "root2"
+    mine, other = tmp_path / "mine", tmp_path / "theirs"
     for root, name in ((mine, "pc-one"), (other, "pc-two"), (other, "pc-three")):
-        add(host, sockets, name, root / "networks" / name)
-    (other / "networks/pc-three/network.json").unlink()
+        add(host, sockets, name, root / "nets" / name)
+    (other / "nets/pc-three/network.json").unlink()
     assert list(removal.orphans(sockets)) == ["pc-three"]
     (line,) = host.call(lambda: removal.remove(sockets, str(mine)))
-    assert line == f"the packet filter: other engines need it, for {other}/networks/pc-two"
-    assert removal.bridges(sockets) == {"pc-two": f"{other}/networks/pc-two"}
+    assert line == f"the packet filter: other engines need it, for {other}/nets/pc-two"
+    assert removal.bridges(sockets) == {"pc-two": f"{other}/nets/pc-two"}
     assert rules.exist(sockets.filter)
     assert host.call(lambda: forwarding.is_on(4))
     assert host.call(lambda: removal.remove(sockets, str(other))) == []

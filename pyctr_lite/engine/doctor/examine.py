@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pyctr_lite.engine.doctor import cgroups, filters, kernel, state, tools
+from pyctr_lite.engine.doctor import cgroups, filters, kernel, networks, state, tools
 from pyctr_lite.engine.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -36,5 +36,6 @@ def _findings(home: Home) -> Iterator[Finding]:
     yield from kernel.namespaces()
     yield from cgroups.findings(home.paths)
     yield from kernel.overlay(home.paths.root)
+    yield from networks.findings(home)
     yield from tools.findings(home)
     yield from state.findings(home)
