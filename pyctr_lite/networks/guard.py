@@ -18,6 +18,8 @@ from pyctr_lite.networks import nft
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from pyctr_lite.linux.netlink import Socket
 
 TABLE = "bridge pyctr_lite"
@@ -49,6 +51,13 @@ def names(sock: Socket) -> list[str]:
     except FileNotFoundError:
         return []
     return [key.rstrip(b"\0").decode() for key, _ in found]
+
+
+def sweep(sock: Socket, links: Container[str]) -> None:
+    """Remove the limits of links that are not among these, which are all: killed processes left them behind."""
+    for name in names(sock):
+        if name not in links:
+            remove(sock, name)
 
 
 def remove_all(sock: Socket) -> None:

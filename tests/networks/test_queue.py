@@ -101,6 +101,8 @@ def test_the_guard_limits_what_a_container_sends_without_a_queue(needs: Callable
         guard.remove(filter, "pv-1")
         assert guard.names(filter) == ["pv-2"]
         assert measure(box, host, "10.0.0.1", "pc-one") > 60 * MBIT
+        guard.sweep(filter, {"pv-1"})
+        assert guard.names(filter) == []
         guard.remove_all(filter)
         guard.remove_all(filter)
 

@@ -17,6 +17,8 @@ def limit(
     What it receives is limited at the host's end of its cable, what it sends at its own, and by a guard on the
     host's side, which `disconnect` removes.
     """
+    if sent:
+        guard.sweep(sockets.filter, {found.name for found in link.links(sockets.route)})
     for endpoint in settings.networks.values():
         end = link.get(sockets.route, endpoint["Link"])
         if received:

@@ -1,8 +1,8 @@
 """The network settings of a running container: network.json in its runtime directory.  [hot]
 
 The file is there from before the first port is published until everything in it has been given back. It has the
-keys of Docker's NetworkSettings, and two of ours for each network: `Link`, the name of the host's end of the
-container's cable, and `Interface`, that of the container's.
+keys of Docker's NetworkSettings, and some of ours for each network: `Link`, the name of the host's end of the
+container's cable, `Interface`, that of the container's, and `Guarded` if --network-rate-out limits the cable.
 """
 
 from __future__ import annotations
