@@ -14,6 +14,9 @@ with a rate per second, the bucket holds one second.
 
 from __future__ import annotations
 
+import struct
+
+from pyctr_lite.linux import netlink
 from pyctr_lite.networks import nft
 
 TYPE_CHECKING = False
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 TABLE = "bridge pyctr_lite"
 _PREROUTING, _FILTER = 0, -200
+_NEWSET, _NEWOBJ, _DELOBJ = 0xA09, 0xA12, 0xA14
+_LIMIT, _OBJECTS, _BYTES, _OVER, _NAME_LENGTH = 4, 0x40, 1, 1, 16
 
 
 def add(sock: Socket, name: str, rate: int) -> None:
@@ -35,7 +40,7 @@ def add(sock: Socket, name: str, rate: int) -> None:
     if not nft.has_table(sock, TABLE):
         _add_table(sock)
     new = nft.add_element(TABLE, "rates", f"{name} : {name}", nft.interface(name), object=name)
-    nft.run(sock, [*old, nft.add_limit(TABLE, name, rate), new])
+    nft.run(sock, [*old, _add_limit(name, rate), new])
 
 
 def remove(sock: Socket, name: str) -> None:
@@ -67,14 +72,14 @@ def remove_all(sock: Socket) -> None:
 
 
 def _removal(name: str) -> list[nft.Request]:
-    return [nft.delete_element(TABLE, "rates", name, nft.interface(name)), nft.delete_limit(TABLE, name)]
+    return [nft.delete_element(TABLE, "rates", name, nft.interface(name)), _delete_limit(name)]
 
 
 def _add_table(sock: Socket) -> None:
-    rule = (nft.meta(nft.IIFNAME), nft.limit("rates"), nft.verdict(nft.DROP))
+    rule = (nft.meta(nft.IIFNAME), _exceeds_limit(), nft.verdict(nft.DROP))
     requests = [
         nft.add_table(TABLE),
-        nft.add_limit_map(TABLE, "rates", 1),
+        _add_map(),
         nft.add_chain(TABLE, "prerouting", "filter", _PREROUTING, _FILTER),
         nft.add_rule(TABLE, "prerouting", "limit name meta iifname map @rates drop", *rule),
     ]
@@ -82,3 +87,31 @@ def _add_table(sock: Socket) -> None:
         nft.run(sock, requests)
     except FileExistsError:
         pass  # another command has just made it
+
+
+def _add_map() -> nft.Request:
+    body = netlink.text(2, "rates") + _number(10, 1) + _number(3, _OBJECTS) + _number(15, _LIMIT)
+    body += _number(4, nft.IFNAME) + _number(5, _NAME_LENGTH) + netlink.attribute(13, nft.HOST_ORDER)
+    return nft.request("add map", TABLE, "rates { type ifname : limit; }", _NEWSET, netlink.CREATE, body)
+
+
+def _add_limit(name: str, rate: int) -> nft.Request:
+    """Return the request for a limit in bytes per second. It matches what exceeds it."""
+    content = netlink.attribute(1, struct.pack(">Q", rate)) + netlink.attribute(2, struct.pack(">Q", 1))
+    content += _number(4, _BYTES) + _number(5, _OVER)
+    body = netlink.text(2, name) + _number(3, _LIMIT) + netlink.nest(4, content)
+    text = f"{name} {{ rate over {rate} bytes/second; }}"
+    return nft.request("add limit", TABLE, text, _NEWOBJ, netlink.CREATE | netlink.EXCL, body)
+
+
+def _delete_limit(name: str) -> nft.Request:
+    return nft.request("delete limit", TABLE, name, _DELOBJ, 0, netlink.text(2, name) + _number(3, _LIMIT))
+
+
+def _exceeds_limit() -> bytes:
+    """Go on only if the register's value leads to a limit, and the packet exceeds it."""
+    return nft.expression("objref", _number(3, nft.REGISTER), netlink.text(4, "rates"))
+
+
+def _number(kind: int, value: int) -> bytes:
+    return netlink.attribute(kind, struct.pack(">I", value))

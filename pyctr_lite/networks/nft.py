@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SUBSYSTEM = 10 << 8
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 2, 3, 6, 9, 12, 14
-_GETTABLE, _GETSETELEM, _NEWOBJ, _DELOBJ = 1, 13, 18, 20
+_GETTABLE, _GETSETELEM = 1, 13
 _BEGIN, _END = 0x10, 0x11
 FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
 """Families of tables. A table is named as in nft(8), "ip filter"; without a family it is one of inet."""
@@ -35,16 +35,15 @@ DROP, ACCEPT = 0, 1
 L4PROTO, IIFNAME, OIFNAME, NFPROTO, IIFKIND, OIFKIND = 16, 6, 7, 15, 26, 27
 """Keys of `meta`: the transport protocol, the names of both interfaces, the family, the kinds of both links."""
 EQUAL, NOT_EQUAL = 0, 1
-_MAP, _OBJECTS = 0x8, 0x40
-"""Flags of a set."""
+_MAP = 0x8
+"""A flag of a set."""
 IPADDR, IP6ADDR, PROTOCOL, SERVICE, IFNAME = 7, 8, 12, 13, 41
 """The types of a set's fields, by the numbers that nft(8) shows them by."""
 _LENGTHS = {IPADDR: 4, IP6ADDR: 16, PROTOCOL: 1, SERVICE: 2, IFNAME: 16}
 REGISTER = 8
 """The first of the registers of four bytes."""
 _VERDICT_REGISTER = 0
-_LIMIT, _BYTES, _OVER = 4, 1, 1
-_HOST_ORDER = bytes((0, 4)) + struct.pack("=I", 1)
+HOST_ORDER = bytes((0, 4)) + struct.pack("=I", 1)
 """User data of a set, for nft(8): its keys are in the machine's byte order, as interface names are."""
 
 
@@ -110,30 +109,9 @@ def add_set(table: str, name: str, number: int, key: tuple[int, ...], data: tupl
     if data:
         body += _number(6, _type(data)) + _number(7, _length(data))
     if IFNAME in key:
-        body += netlink.attribute(13, _HOST_ORDER)
+        body += netlink.attribute(13, HOST_ORDER)
     shown = f"{name} {{ type {_shown(key)}{f' : {_shown(data)}' if data else ''}; }}"
     return request("add map" if data else "add set", table, shown, _NEWSET, netlink.CREATE, body)
-
-
-def add_limit(table: str, name: str, rate: int) -> Request:
-    """Return the request for a limit in bytes per second, to which a map can lead: it matches what exceeds it."""
-    content = netlink.attribute(1, struct.pack(">Q", rate)) + netlink.attribute(2, struct.pack(">Q", 1))
-    content += _number(4, _BYTES) + _number(5, _OVER)
-    body = netlink.text(2, name) + _number(3, _LIMIT) + netlink.nest(4, content)
-    text = f"{name} {{ rate over {rate} bytes/second; }}"
-    return request("add limit", table, text, _NEWOBJ, netlink.CREATE | netlink.EXCL, body)
-
-
-def delete_limit(table: str, name: str) -> Request:
-    """Return the request that removes a limit. It fails with ENOENT if there is none, EBUSY if it is in use."""
-    return request("delete limit", table, name, _DELOBJ, 0, netlink.text(2, name) + _number(3, _LIMIT))
-
-
-def add_limit_map(table: str, name: str, number: int) -> Request:
-    """Return the request for a map of interface names to limits."""
-    body = netlink.text(2, name) + _number(10, number) + _number(3, _OBJECTS) + _number(15, _LIMIT)
-    body += _number(4, IFNAME) + _number(5, _LENGTHS[IFNAME]) + netlink.attribute(13, _HOST_ORDER)
-    return request("add map", table, f"{name} {{ type ifname : limit; }}", _NEWSET, netlink.CREATE, body)
 
 
 def add_element(table: str, set: str, text: str, key: bytes, data: bytes = b"", *, object: str = "") -> Request:
@@ -183,27 +161,27 @@ def interface(name: str) -> bytes:
 
 def meta(key: int, register: int = REGISTER) -> bytes:
     """Load a property of the packet, such as IIFNAME."""
-    return _expression("meta", _number(1, register), _number(2, key))
+    return expression("meta", _number(1, register), _number(2, key))
 
 
 def network(offset: int, length: int, register: int = REGISTER) -> bytes:
     """Load bytes of the packet's IP header."""
-    return _expression("payload", _number(1, register), _number(2, 1), _number(3, offset), _number(4, length))
+    return expression("payload", _number(1, register), _number(2, 1), _number(3, offset), _number(4, length))
 
 
 def transport(offset: int, length: int, register: int = REGISTER) -> bytes:
     """Load bytes of the packet's TCP or UDP header."""
-    return _expression("payload", _number(1, register), _number(2, 2), _number(3, offset), _number(4, length))
+    return expression("payload", _number(1, register), _number(2, 2), _number(3, offset), _number(4, length))
 
 
 def load(value: bytes, register: int = REGISTER) -> bytes:
     """Load a constant."""
-    return _expression("immediate", _number(1, register), netlink.nest(2, netlink.attribute(1, value)))
+    return expression("immediate", _number(1, register), netlink.nest(2, netlink.attribute(1, value)))
 
 
 def compare(value: bytes, operator: int = EQUAL) -> bytes:
     """Go on with the rule only if the register equals, or does not equal, a value."""
-    return _expression(
+    return expression(
         "cmp", _number(1, REGISTER), _number(2, operator), netlink.nest(3, netlink.attribute(1, value))
     )
 
@@ -211,51 +189,46 @@ def compare(value: bytes, operator: int = EQUAL) -> bytes:
 def mask(value: bytes) -> bytes:
     """Keep only those bits of the register."""
     both = netlink.nest(4, netlink.attribute(1, value)) + netlink.nest(5, netlink.attribute(1, bytes(len(value))))
-    return _expression("bitwise", _number(1, REGISTER), _number(2, REGISTER), _number(3, len(value)), both)
+    return expression("bitwise", _number(1, REGISTER), _number(2, REGISTER), _number(3, len(value)), both)
 
 
 def is_local() -> bytes:
     """Load the type of the destination address: 2 (RTN_LOCAL) for one of this machine's own."""
-    return _expression("fib", _number(1, REGISTER), _number(2, 3), _number(3, 2))
+    return expression("fib", _number(1, REGISTER), _number(2, 3), _number(3, 2))
 
 
 def ct(key: int) -> bytes:
     """Load a property of the connection, a bit mask in the machine's byte order: 0 its state, 2 its status."""
-    return _expression("ct", _number(1, REGISTER), _number(2, key))
+    return expression("ct", _number(1, REGISTER), _number(2, key))
 
 
 def lookup(set: str, *, value: bool = False, inverted: bool = False) -> bytes:
     """Go on only if the register's value is in the set, or if `inverted` is not; `value` loads the map's value."""
     more = _number(3, REGISTER) if value else b""
-    return _expression(
+    return expression(
         "lookup", netlink.text(1, set), _number(2, REGISTER), more, _number(5, 1) if inverted else b""
     )
 
 
-def limit(map: str) -> bytes:
-    """Go on only if the register's value leads to a limit, and the packet exceeds it."""
-    return _expression("objref", _number(3, REGISTER), netlink.text(4, map))
-
-
 def counter() -> bytes:
     """Count the packets that come this far. iptables has one in every rule."""
-    return _expression("counter")
+    return expression("counter")
 
 
 def verdict(code: int) -> bytes:
     """End with a verdict."""
     data = netlink.nest(2, netlink.nest(2, _number(1, code)))
-    return _expression("immediate", _number(1, _VERDICT_REGISTER), data)
+    return expression("immediate", _number(1, _VERDICT_REGISTER), data)
 
 
 def masquerade() -> bytes:
     """Replace the source address by that of the interface that the packet leaves by."""
-    return _expression("masq")
+    return expression("masq")
 
 
 def destination_nat(family: int, port_register: int) -> bytes:
     """Replace the destination by the address in the first register, and the port in another."""
-    return _expression(
+    return expression(
         "nat", _number(1, 1), _number(2, family), _number(3, REGISTER), _number(5, port_register), _number(7, 2)
     )
 
@@ -268,7 +241,8 @@ def request(verb: str, table: str, rest: str, kind: int, flags: int, body: bytes
     return f"nft {verb} {family} {name} {rest}".rstrip(), _SUBSYSTEM | kind, flags, head + body
 
 
-def _expression(name: str, *attributes: bytes) -> bytes:
+def expression(name: str, *attributes: bytes) -> bytes:
+    """Return an expression with its attributes."""
     return netlink.text(1, name) + netlink.nest(2, *attributes)
 
 
