@@ -6,6 +6,7 @@ machine reboots, and so each start looks whether it is still there. Source: fire
 
 from __future__ import annotations
 
+from pyctr_lite.errors import PyctrError
 from pyctr_lite.networks import tables
 from pyctr_lite.networks.foreign import FIREWALLD
 
@@ -36,9 +37,13 @@ def ensure(sock: Socket, bridge: str) -> None:
 
 def remove(sock: Socket, bridge: str) -> None:
     """Take a bridge out of the zone. Idempotent."""
-    if has(sock, bridge):
+    if not has(sock, bridge):
+        return
+    try:
         with _bus() as bus:
             bus.call(*_ZONES, "removeInterface", "ss", ZONE, bridge)
+    except (PyctrError, OSError):
+        pass  # firewalld has ended: what it remembers of the bridge has ended with it
 
 
 def _bus() -> Bus:

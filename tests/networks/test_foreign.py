@@ -201,7 +201,7 @@ def firewall(place: Place, directory: Path) -> Iterator[Callable[..., str]]:
         yield client
     finally:
         for process in (daemon, bus):
-            process.terminate()
+            process.kill()  # so that firewalld leaves its table behind
             process.wait()
         bus.stdout.close()
         del os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
@@ -226,5 +226,7 @@ def test_firewalld(place: Place, needs: Callable[[str], str], tmp_path: Path) ->
         for _ in range(2):
             place.remove()
         assert client("--zone=trusted", "--list-interfaces").split() == []
+        place.ensure()
     with pytest.raises(NotFound, match="cannot connect to firewalld"):
         place.host.call(lambda: firewalld.ensure(place.filter, "pc-two"))
+    place.remove()
