@@ -126,6 +126,32 @@ def test_in_dockers_tables_the_rules_are_where_docker_wants_them(
     assert place.run(program, "-S") == before
 
 
+def test_docker_itself(place: Place, needs: Callable[[str], str], tmp_path: Path) -> None:
+    """It makes FORWARD drop if it switches forwarding on."""
+    needs("docker")
+    place.host.set("ipv4/ip_forward", "0")
+    address = f"unix://{tmp_path}/socket"
+    directories = [f"--{name}={tmp_path}/{name}" for name in ("data-root", "exec-root", "pidfile")]
+    command = ["nsenter", "-t", str(place.host.pid), "-n", "unshare", "-m", needs("dockerd"), "--host", address]
+    command += directories
+    daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while subprocess.run(["docker", "-H", address, "version"], capture_output=True).returncode:
+            assert time.monotonic() < deadline
+        before = place.run("iptables", "-S")
+        assert place.flows()[:2] == [False] * 2
+        place.ensure()
+        assert place.flows()[:2] == [True] * 2
+        added = set(place.run("iptables", "-S").splitlines()) - set(before.splitlines())
+        assert added == {f"-A DOCKER-USER {rule}" for rule in RULES}
+        place.remove()
+        assert place.run("iptables", "-S") == before
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
 def test_ufw(place: Place, needs: Callable[[str], str], tmp_path: Path) -> None:
     """With a copy of its directory, in which it writes down that it is enabled."""
     needs("ufw")
