@@ -89,13 +89,11 @@ def _keep_advertisements(route: Socket, filter: Socket) -> None:
     uplinks = link.default_links(route, _socket.AF_INET6)
     for found in link.links(route) if uplinks else ():
         if found.index in uplinks and kernelfile.read(_setting(found.name)) == "1":
-            nft.run(
-                filter,
-                [
-                    nft.add_set(rules.TABLE, _ACCEPT_RA, 1, (nft.IFNAME,)),
-                    nft.add_element(rules.TABLE, _ACCEPT_RA, found.name, nft.interface(found.name)),
-                ],
-            )
+            remember = nft.add_element(rules.TABLE, _ACCEPT_RA, found.name, nft.interface(found.name))
+            try:
+                nft.run(filter, [nft.add_set(rules.TABLE, _ACCEPT_RA, 1, (nft.IFNAME,)), remember])
+            except FileExistsError:
+                pass  # it has been set back since
             kernelfile.write(_setting(found.name), "2")
 
 

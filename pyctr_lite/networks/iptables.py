@@ -112,6 +112,16 @@ def is_closed_legacy(listed: list[str]) -> bool:
     )
 
 
+def list_legacy(program: str) -> list[str]:
+    """Return the lines of `iptables-legacy -S`. Raises NotFound without the program, PyctrError if it fails."""
+    return _run(program, "-S").splitlines()
+
+
+def shown(bridge: str, wildcard: str) -> str:
+    """Return the names that the rules for a bridge match, "pc-+" for iptables with the wildcard +."""
+    return f"{PREFIX}{wildcard}" if bridge.startswith(PREFIX) else bridge
+
+
 def _rules(sock: Socket, table: str, chain: str) -> list[tables.Rule]:
     try:
         return tables.rules(sock, table, chain)
@@ -124,18 +134,8 @@ def _pattern(bridge: str) -> bytes:
     return PREFIX.encode() if bridge.startswith(PREFIX) else bridge.encode() + b"\0"
 
 
-def shown(bridge: str, wildcard: str) -> str:
-    """Return the names that the rules for a bridge match, "pc-+" for iptables with the wildcard +."""
-    return f"{PREFIX}{wildcard}" if bridge.startswith(PREFIX) else bridge
-
-
 def _legacy_rule(option: str, bridge: str) -> str:
     return f"{option} {shown(bridge, '+')} -j ACCEPT"
-
-
-def list_legacy(program: str) -> list[str]:
-    """Return the lines of `iptables-legacy -S`. Raises NotFound without the program, PyctrError if it fails."""
-    return _run(program, "-S").splitlines()
 
 
 def _run(program: str, *arguments: str) -> str:

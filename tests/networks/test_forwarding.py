@@ -118,6 +118,10 @@ def test_an_uplink_goes_on_to_hear_router_advertisements(router: Router) -> None
     assert accepted("up-a") == "1", "IPv4 has no router advertisements"
     router.switch_on(6)
     assert [accepted(name) for name in ("up-a", "up-b", "br0")] == ["2", "1", "1"]
+    for setting, value in (("conf/up-a/accept_ra", "1"), ("conf/all/forwarding", "0")):
+        router.host.set(f"ipv6/{setting}", value)
+    router.switch_on(6)
+    assert accepted("up-a") == "2"
     link.remove(router.route, "br0")
     assert router.restore() == []
     assert accepted("up-a") == "1"
