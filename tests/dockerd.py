@@ -10,14 +10,20 @@ from pathlib import Path
 
 from tests import leaks
 
+_NO_NETWORKS = {
+    "bridge": "none",
+    **dict.fromkeys(("iptables", "ip6tables", "ip-forward", "ip-masq"), "false"),
+}
+
 
 class DockerDaemon:
-    """A private dockerd: its own directories, socket and mount namespace, no bridge and no packet filter.
+    """A private dockerd: its own directories, socket and mount namespace.
 
-    `group`: the parent cgroup of its containers, in every hierarchy.
+    It makes no bridge and no packet filter, except with `networks`: then the caller is in a network namespace made
+    for it. `group`: the parent cgroup of its containers, in every hierarchy.
     """
 
-    def __init__(self, directory: Path, group: str) -> None:
+    def __init__(self, directory: Path, group: str, *, networks: bool = False) -> None:
         self.directory, self.socket, self.group = directory, directory / "docker.sock", group
         # The client that came with the daemon; /usr/local may have another one.
         self.client = shutil.which("docker", path=f"/usr/bin:{os.environ.get('PATH', '')}") or "docker"
@@ -28,11 +34,7 @@ class DockerDaemon:
             "exec-root": directory / "exec",
             "pidfile": directory / "pid",
             "host": f"unix://{self.socket}",
-            "bridge": "none",
-            "iptables": "false",
-            "ip6tables": "false",
-            "ip-forward": "false",
-            "ip-masq": "false",
+            **({} if networks else _NO_NETWORKS),
             "cgroup-parent": f"/{group}",
             "exec-opt": "native.cgroupdriver=cgroupfs",
             "log-level": "warn",

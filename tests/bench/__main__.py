@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import contestants, plot, report, scenarios, timing
+from tests.bench import contestants, networks, plot, report, scenarios, timing
 from tests.bench.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def compete(
         "row": ("ms", partial(scenarios.starts_in_a_row, present, rounds)),
         "parallel": ("ms", partial(scenarios.starts_at_a_time, present, rounds)),
         "memory": ("kB", partial(scenarios.idle_memory, present)),
+        "bridge": ("ms", partial(networks.start, present, rounds, work)),
+        "network": ("MB/s", partial(networks.between, present, work)),
+        "port": ("MB/s", partial(networks.through_port, present, work)),
         "import": ("ms", partial(scenarios.import_tree, present, rounds, work)),
         "commit": ("ms", partial(scenarios.commit_tree, present, rounds, work)),
         "ps": ("ms", partial(scenarios.list_many, present, rounds)),

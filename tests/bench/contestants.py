@@ -194,6 +194,7 @@ class Engine(Contestant):
 
 class Ours(Engine):
     name = "pyctr_lite"
+    options = ("--network", "none")
 
     def __init__(self, work: Workplace) -> None:
         super().__init__(work)
@@ -249,15 +250,18 @@ class Podman(Engine):
         return self.command("rm", "--force", "--time", "0", container)
 
 
+_DAEMONS = itertools.count()
+
+
 class Docker(Engine):
     name = "docker"
     options = ("--network", "none")
 
-    def __init__(self, work: Workplace) -> None:
+    def __init__(self, work: Workplace, *, networks: bool = False) -> None:
         super().__init__(work)
         find("docker")
         find("dockerd")
-        self.daemon = DockerDaemon(work.path / "docker", CGROUP)
+        self.daemon = DockerDaemon(work.path / f"docker-{next(_DAEMONS)}", CGROUP, networks=networks)
         try:
             self.daemon.wait()
         except RuntimeError:

@@ -37,6 +37,7 @@ AIMS = [
     ("run", "Python API", 3.0, "unshare+chroot"),
     *((verb, OURS, 0.16, "podman") for verb in ("create", "start", "stop", "rm", "inspect", "logs", "ps none")),
     *((scenario, OURS, 1.0, "runc") for scenario in ("CPU", "row", "parallel")),
+    ("bridge", OURS, 0.15, "podman"),
     ("memory", OURS, 0.5, "docker"),
     ("import", OURS, 1.0, "podman"),
     ("commit", OURS, 1.0, "podman"),
