@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.life.ports import PublishedPorts
     from pyctr_lite.engine.life.pump import Pump
     from pyctr_lite.engine.network.settings import NetworkSettings
+    from pyctr_lite.networks import bridge
 
 
 class Connections:
@@ -22,6 +23,7 @@ class Connections:
     def __init__(self, container: Container) -> None:
         self.container = container
         self._settings: NetworkSettings | None = None
+        self._sockets: bridge.Sockets | None = None
         self._ports: PublishedPorts | None = None
         self._dns: DnsServer | None = None
 
@@ -37,27 +39,26 @@ class Connections:
         from pyctr_lite.engine.bundle import etc_files
         from pyctr_lite.engine.network import endpoints
         from pyctr_lite.engine.network.settings import NetworkSettings
-        from pyctr_lite.networks import bridge
 
         networks = container.home.networks
         settings = self._settings = NetworkSettings()
-        with bridge.Sockets() as sockets:
-            for number, (name, wanted) in enumerate(options.networks.items()):
-                settings.networks[name] = endpoints.connect(
-                    networks, sockets, container.id, pid, name, wanted, f"eth{number}"
-                )
-            if options.network_rate_in or options.network_rate_out:
-                from pyctr_lite.engine.network import rates
+        sockets = self._open_sockets()
+        for number, (name, wanted) in enumerate(options.networks.items()):
+            settings.networks[name] = endpoints.connect(
+                networks, sockets, container.id, pid, name, wanted, f"eth{number}"
+            )
+        if options.network_rate_in or options.network_rate_out:
+            from pyctr_lite.engine.network import rates
 
-                rates.limit(sockets, settings, pid, options.network_rate_in, options.network_rate_out)
-            if container.record.ports and settings.main():
-                from pyctr_lite.engine.life import ports
+            rates.limit(sockets, settings, pid, options.network_rate_in, options.network_rate_out)
+        if container.record.ports and settings.main():
+            from pyctr_lite.engine.life import ports
 
-                self._ports = ports.PublishedPorts(container, settings)
-                settings.ports = self._ports.reserve(sockets)
-            settings.write(container.runtime)
-            if self._ports is not None:
-                self._ports.publish(sockets)
+            self._ports = ports.PublishedPorts(container, settings)
+            settings.ports = self._ports.reserve(sockets)
+        settings.write(container.runtime)
+        if self._ports is not None:
+            self._ports.publish(sockets)
         for name, endpoint in settings.networks.items():
             endpoints.register(networks, container.id, container.name, name, endpoint)
         etc_files.write(container, settings.networks)
@@ -82,8 +83,22 @@ class Connections:
         if self._settings is not None:
             from pyctr_lite.engine.network import endpoints
 
-            endpoints.release(self.container.home.networks, self.container.id, self._settings)
+            endpoints.release(
+                self.container.home.networks, self._open_sockets(), self.container.id, self._settings
+            )
             self._settings = None
+
+    def _open_sockets(self) -> bridge.Sockets:
+        """Open the netlink sockets, until the monitor exits.
+
+        To close one of nf_tables takes 15 ms if elements have just been deleted, by any process: the kernel waits
+        until no packet uses them (nft_rcv_nl_event). At the exit no client waits any more.
+        """
+        from pyctr_lite.networks import bridge
+
+        if self._sockets is None:
+            self._sockets = bridge.Sockets()
+        return self._sockets
 
     def _change(self, pump: Pump) -> None:
         """Follow a `network connect` or `network disconnect`, which another command has carried out."""

@@ -75,22 +75,22 @@ def register(networks: Networks, id: str, container: str, network: str, endpoint
         names.register(directory, id, container, endpoint["Aliases"], addresses)
 
 
-def release(networks: Networks, id: str, settings: NetworkSettings) -> None:
+def release(networks: Networks, sockets: bridge.Sockets, id: str, settings: NetworkSettings) -> None:
     """Give back all that a container has of its networks at its end. Idempotent."""
-    with bridge.Sockets() as sockets:
-        for protocol, host, port, _ in settings.bindings():
-            rules.withdraw(sockets.filter, protocol, host, port)
-        if any(protocol == "udp" for protocol, *_ in settings.bindings()):
-            from pyctr_lite.networks import conntrack
+    bindings = settings.bindings()
+    for protocol, host, port, _ in bindings:
+        rules.withdraw(sockets.filter, protocol, host, port)
+    if any(protocol == "udp" for protocol, *_ in bindings):
+        from pyctr_lite.networks import conntrack
 
-            for address in filter(None, (settings.main()["IPAddress"], settings.main()["GlobalIPv6Address"])):
-                conntrack.forget_container(sockets.filter, address)
-        for endpoint in settings.networks.values():
-            try:
-                network = networks.get(endpoint["NetworkID"])
-            except NotFound:
-                continue  # it was removed by force, with its directory of addresses
-            disconnect(networks, sockets, id, network, endpoint, ending=True)
+        for address in filter(None, (settings.main()["IPAddress"], settings.main()["GlobalIPv6Address"])):
+            conntrack.forget_container(sockets.filter, address)
+    for endpoint in settings.networks.values():
+        try:
+            network = networks.get(endpoint["NetworkID"])
+        except NotFound:
+            continue  # it was removed by force, with its directory of addresses
+        disconnect(networks, sockets, id, network, endpoint, ending=True)
 
 
 def release_lost(networks: Networks, id: str, directory: str, names: Iterable[str]) -> None:
@@ -100,7 +100,8 @@ def release_lost(networks: Networks, id: str, directory: str, names: Iterable[st
     it wrote network.json, the container's addresses and names in them are found by its id.
     """
     settings = NetworkSettings.read(directory)
-    release(networks, id, settings)
+    with bridge.Sockets() as sockets:
+        release(networks, sockets, id, settings)
     for name in names:
         try:
             network = networks.get(name)
