@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MISTAKES = sorted((manifest.LABS / "capstone/mistakes").glob("*.py"))
 NAMES = [check.name for check in CHECKS]
+OPTIONAL = [check.name for check in CHECKS if not check.points]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from labs.kit.capstone import layers, view, world
-from labs.kit.capstone.check import Check
+from labs.kit.capstone.check import Check, NotTried
 from labs.kit.capstone.checks import CHECKS
 from labs.kit.checks.expect import CheckFailed
 
@@ -30,17 +30,19 @@ def main(labs: Path, results: Path, names: list[str]) -> None:
 
 
 def _run(check: Check, view: Path) -> dict[str, object]:
-    began, message = time.monotonic(), ""
+    began, message, tried = time.monotonic(), "", True
     own = world.World(view, layers.fill)
     try:
         check.function(own)
+    except NotTried:
+        tried = False
     except CheckFailed as error:
         message = str(error)
     except (OSError, subprocess.SubprocessError) as error:
         message = f"COMMAND ended while it was looked at ({error}): why so early?"
     finally:
         own.close()
-    return {"check": check.name, "message": message, "seconds": time.monotonic() - began}
+    return {"check": check.name, "message": message, "tried": tried, "seconds": time.monotonic() - began}
 
 
 if __name__ == "__main__":

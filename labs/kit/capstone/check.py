@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from labs.kit.capstone.world import World
 
 POINTS = 4
-"""The points of each check."""
+"""The points of each check that is not optional."""
 BASE = "/srv/base"
 """The layer that most checks run a command in."""
 
 
+class NotTried(Exception):
+    """The program does not have what an optional check is about."""
+
+
 @dataclass(frozen=True)
 class Check:
-    """A check: a title for the table, and the function that runs it in a world. It raises CheckFailed."""
+    """A check: a title for the table, and the function that runs it in a world. It raises CheckFailed.
+
+    An optional one has no points, and may raise NotTried.
+    """
 
     title: str
     function: Callable[[World], None]
+    points: int = POINTS
 
     @property
     def name(self) -> str:
@@ -32,9 +40,9 @@ class Check:
         return self.function.__name__
 
 
-def check(title: str) -> Callable[[Callable[[World], None]], Check]:
+def check(title: str, points: int = POINTS) -> Callable[[Callable[[World], None]], Check]:
     """Make a check of a function."""
-    return lambda function: Check(title, function)
+    return lambda function: Check(title, function, points)
 
 
 def sh(script: str, *options: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labs.kit.capstone import command, ending, files
+from labs.kit.capstone import cable, command, ending, files
 
 CHECKS = [
     command.exit_status,
@@ -30,4 +30,5 @@ CHECKS = [
     ending.terminated,
     ending.usage,
     ending.two_at_once,
+    cable.cable,
 ]

@@ -46,7 +46,7 @@ def table(report: session.Report) -> Table:
     shown.add_column("points", justify="right", header_style="bold")
     for result in report.results:
         state = Text(result.state, style=screen.STYLES.get(result.state, "red"))
-        shown.add_row(result.check.title, state, f"{result.points}/{result.most}")
+        shown.add_row(result.check.title, state, f"{result.points}/{result.most}" if result.most else "")
     shown.add_row("", "", Text(f"{report.points}/{report.most}", style="bold"))
     return shown
 

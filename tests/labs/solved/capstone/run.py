@@ -1,4 +1,4 @@
-"""The capstone, solved: `run`, made of the functions of labs 1 to 5."""
+"""The capstone, solved: `run`, made of the functions of labs 1 to 6."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
+import struct
 import sys
 import tempfile
 import time
@@ -15,9 +17,10 @@ from labs.lab1_namespaces import create, kinds, network
 from labs.lab2_cgroups import controllers, removal
 from labs.lab3_rootfs import overlay, pivot, target
 from labs.lab4_volumes import bind
+from labs.lab6_networks import link
 from pyctr_lite import linux
 from pyctr_lite.cgroups import hierarchy
-from pyctr_lite.linux import kernelfile
+from pyctr_lite.linux import kernelfile, netlink
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -33,6 +36,9 @@ class Request:
     memory: int | None = None
     pids: int | None = None
     volumes: list[tuple[str, str, bool]] = field(default_factory=list)
+    bridge: int = 0
+    address: str = ""
+    prefix: int = 0
     layers: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
 
@@ -41,11 +47,13 @@ def parse(args: list[str]) -> Request:
     request, args = Request(), list(args)
     while args and args[0].startswith("-") and args[0] != "--":
         option = args.pop(0)
-        if option not in ("-m", "-p", "-v") or not args:
+        if option not in ("-m", "-n", "-p", "-v") or not args:
             raise Mistake(f"unknown option, or one without its value: {option}")
         value = args.pop(0)
         if option == "-v":
             request.volumes.append(parse_volume(value))
+        elif option == "-n":
+            request.bridge, request.address, request.prefix = parse_network(value)
         elif not value.isdecimal():
             raise Mistake(f"{option} {value}: not a number")
         elif option == "-m":
@@ -53,7 +61,8 @@ def parse(args: list[str]) -> Request:
         else:
             request.pids = int(value)
     if "--" not in args:
-        raise Mistake("usage: run [-m BYTES] [-p PIDS] [-v SRC:DST[:ro]]... LAYER... -- COMMAND [ARG...]")
+        options = "[-m BYTES] [-p PIDS] [-v SRC:DST[:ro]]... [-n BRIDGE,ADDRESS/PREFIX]"
+        raise Mistake(f"usage: run {options} LAYER... -- COMMAND [ARG...]")
     at = args.index("--")
     request.layers, request.command = [os.path.abspath(layer) for layer in args[:at]], args[at + 1 :]
     if not request.layers or not request.command:
@@ -72,6 +81,16 @@ def parse_volume(text: str) -> tuple[str, str, bool]:
     if not os.path.isdir(source):
         raise Mistake(f"-v {text}: there is no directory {source}")
     return source, destination, mode == "ro"
+
+
+def parse_network(text: str) -> tuple[int, str, int]:
+    bridge, _, rest = text.partition(",")
+    address, _, prefix = rest.partition("/")
+    try:
+        socket.inet_pton(socket.AF_INET, address)
+        return socket.if_nametoindex(bridge), address, int(prefix)
+    except (OSError, ValueError):
+        raise Mistake(f"-n {text}: not BRIDGE,ADDRESS/PREFIX with a bridge that is there") from None
 
 
 class Group:
@@ -130,7 +149,10 @@ def main(args: list[str]) -> int:
         stack.callback(group.remove)
         group.create(request)
         flags = kinds.flags(["uts", "ipc", "net", "pid", "mnt"])
-        pid, _ = create.spawn(flags, lambda: child(request, group, directory, mask))
+        wait, go = os.pipe()
+        pid, _ = create.spawn(flags, lambda: child(request, group, directory, mask, wait))
+        lay_cable(request, pid)
+        os.write(go, b".")
         terminated = signal.sigwait([signal.SIGTERM, signal.SIGCHLD]) == signal.SIGTERM
         if terminated:
             os.kill(pid, signal.SIGKILL)
@@ -141,11 +163,32 @@ def main(args: list[str]) -> int:
     return 128 - code if code < 0 else code
 
 
-def child(request: Request, group: Group, directory: str, mask: set[signal.Signals]) -> None:
+def lay_cable(request: Request, pid: int) -> None:
+    """If it fails, the child finds no eth0 and says so."""
+    if request.bridge:
+        with netlink.Socket() as sock, contextlib.suppress(OSError):
+            link.add_veth(sock, f"cap{pid}", request.bridge, pid, "eth0", "")
+
+
+def set_up_eth0(request: Request) -> None:
+    index = socket.if_nametoindex("eth0")
+    packed = socket.inet_aton(request.address)
+    body = struct.pack("=BBBBi", socket.AF_INET, request.prefix, 0, 0, index)
+    body += netlink.attribute(1, packed) + netlink.attribute(2, packed)  # IFA_ADDRESS, IFA_LOCAL
+    up = struct.pack("=BxHiII", 0, 0, index, 1, 1)
+    with netlink.Socket() as sock:
+        sock.request("ip address add", 20, netlink.CREATE | netlink.EXCL, body)  # RTM_NEWADDR
+        sock.request("ip link set up", link.NEWLINK, 0, up)
+
+
+def child(request: Request, group: Group, directory: str, mask: set[signal.Signals], wait: int) -> None:
     try:
         group.enter()
         linux.sethostname("capstone")
         network.bring_up_loopback()
+        if request.bridge:
+            os.read(wait, 1)
+            set_up_eth0(request)
         linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
         root = mount_root(request.layers, directory)
         for source, destination, readonly in request.volumes:
