@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KINDS = {
     "mount": "mounts",
     "cgroup": "cgroups",
-    "bridge": "bridges of removed networks",
+    "bridge": "lost bridges",
     "run directory": "run directories",
     "container": "half containers",
     "name": "free names",

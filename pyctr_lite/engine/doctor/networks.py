@@ -109,7 +109,7 @@ def _engines(sockets: Sockets, home: Home, ours: Mapping[str, str]) -> Iterator[
     if lost:
         fix = " && ".join(f"ip link delete {name}" for name in lost)
         text = f"the state directories of these bridges are gone: {', '.join(lost)}"
-        yield Finding("networks", "lost bridges", False, text, fix, needed=False)
+        yield Finding("networks", "abandoned", False, text, fix, needed=False)
 
 
 def _bridge_filter() -> Finding:

@@ -142,9 +142,9 @@ def test_other_engines_and_their_lost_bridges(host: Host, tmp_path: Path) -> Non
     assert host.findings()["neighbours"].text == (
         f"bridges also of pyctr_lite with the state in {tmp_path}/other; of other programs: docker0"
     )
-    assert "lost bridges" not in host.findings()
+    assert "abandoned" not in host.findings()
     other.networks.remove(theirs)
-    found = host.findings()["lost bridges"]
+    found = host.findings()["abandoned"]
     assert (found.ok, found.fix) == (False, f"ip link delete {theirs.bridge}")
     host.run(found.fix)
-    assert "lost bridges" not in host.findings()
+    assert "abandoned" not in host.findings()
