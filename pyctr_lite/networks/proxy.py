@@ -66,6 +66,15 @@ class Proxy:
         """Do what can be done without waiting: start a child, or reap the one that has ended."""
         self._watch.handle()
 
+    def lead_to(self, address: str) -> None:
+        """Lead the sockets to another address of the container. Connections to the old one end."""
+        if any(old != address for _, _, old, _ in self._targets):
+            self._targets = [(sock, protocol, address, port) for sock, protocol, _, port in self._targets]
+            if self._child:
+                os.kill(self._child, _signal.SIGKILL)
+                self._reap()
+                self._resume()
+
     def close(self) -> None:
         """Kill the child, and close all sockets: the ports are free."""
         if self._child:

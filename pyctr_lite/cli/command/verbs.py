@@ -20,6 +20,7 @@ VERBS = {
     "export": "container.copy",
     "update": "container.update",
     "ps": "container.ps",
+    "port": "container.port",
     "logs": "container.logs",
     "inspect": "system.inspect",
     "top": "container.stats",
@@ -54,6 +55,8 @@ VERBS = {
     "network inspect": "network.list",
     "network rm": "network.remove",
     "network prune": "network.remove",
+    "network connect": "network.connect",
+    "network disconnect": "network.connect",
     "volume create": "volume",
     "volume ls": "volume",
     "volume inspect": "volume",
@@ -75,7 +78,7 @@ A verb that begins with an underscore is for programs, and is not listed."""
 
 _CONTAINER_VERBS = (
     "run create exec attach start stop restart kill pause unpause wait rm rename update cp export logs "
-    "top stats diff commit"
+    "top stats diff commit port"
 ).split()
 ALIASES = {
     "image build": "build",

@@ -144,6 +144,21 @@ def _mounts(container: Container, whole: bool) -> str:
     return ",".join(name if whole else tables.shorten(name, 15) for name in names if name)
 
 
+def _ports(container: Container, whole: bool) -> str:
+    if not container.record.ports or not container.state.Pid:
+        return ""
+    from pyctr_lite.cli.container import ps_ports
+    from pyctr_lite.engine.report import network_settings
+
+    return ps_ports.shown(network_settings.ports(container))
+
+
+def _networks(container: Container, whole: bool) -> str:
+    from pyctr_lite.engine.report import network_settings
+
+    return ",".join(network_settings.network_names(container))
+
+
 FIELD_OF: dict[str, Any] = {
     "ID": lambda container, whole: container.id if whole else container.id[:12],
     "Command": _command,
@@ -151,7 +166,7 @@ FIELD_OF: dict[str, Any] = {
     "RunningFor": lambda container, whole: times.ago(timestamps.parse(container.record.created)),
     "Status": lambda container, whole: times.status(_state(container)),
     "State": lambda container, whole: container.state.Status,
-    "Ports": lambda container, whole: "",
+    "Ports": _ports,
     "Size": _size,
     "Names": lambda container, whole: container.name,
     "Labels": lambda container, whole: ",".join(
@@ -161,7 +176,7 @@ FIELD_OF: dict[str, Any] = {
     "LocalVolumes": lambda container, whole: str(
         sum(mount["Type"] == "volume" for mount in container.record.mounts)
     ),
-    "Networks": lambda container, whole: container.record.options.network or "private",
+    "Networks": _networks,
     "Platform": lambda container, whole: "",
 }
 

@@ -30,6 +30,10 @@ class Each:
         self.fields, self.zero = fields, zero
 
 
+_GO_NAMES = {"ID": "Id", "AuxAddress": "AuxiliaryAddresses"}
+"""Name in Go → key in JSON, where they differ and both are usual in templates."""
+
+
 class Struct(dict[str, Any]):
     """The members of a struct that are in the JSON; `known` has all its fields."""
 
@@ -38,7 +42,12 @@ class Struct(dict[str, Any]):
         self.known = known
 
     def zero(self, name: str) -> Any:
-        """Return the zero value of a field that is not in the JSON. Raises KeyError if the field is unknown."""
+        """Return the zero value of a field that is not in the JSON. Raises KeyError if the field is unknown.
+
+        A field whose name in Go is not that in JSON has its own value.
+        """
+        if (key := _GO_NAMES.get(name, name)) in self:
+            return self[key]
         field = self.known[name]
         if isinstance(field, Fields):
             return Struct({}, field)
@@ -125,7 +134,7 @@ _NETWORK_SETTINGS = _fields(
 )
 _GRAPH_DRIVER = _fields(texts="Name", maps="Data")
 CONTAINER = _fields(
-    texts="Id Created Path Image ResolvConfPath HostnamePath HostsPath LogPath Name Driver Platform MountLabel "
+    texts="Id ID Created Path Image ResolvConfPath HostnamePath HostsPath LogPath Name Driver Platform MountLabel "
     "ProcessLabel AppArmorProfile",
     numbers="RestartCount",
     slices="Args ExecIDs",
@@ -138,7 +147,7 @@ CONTAINER = _fields(
     NetworkSettings=Pointer(_NETWORK_SETTINGS),
 )
 IMAGE = _fields(
-    texts="Id Parent Comment Created Container DockerVersion Author Architecture Variant Os OsVersion",
+    texts="Id ID Parent Comment Created Container DockerVersion Author Architecture Variant Os OsVersion",
     numbers="Size VirtualSize",
     slices="RepoTags RepoDigests Manifests",
     pointers="Descriptor",
@@ -149,14 +158,14 @@ IMAGE = _fields(
     Metadata=_fields(texts="LastTagTime"),
 )
 NETWORK = _fields(
-    texts="Name Id Created Scope Driver",
+    texts="Name Id ID Created Scope Driver",
     flags="EnableIPv4 EnableIPv6 Internal Attachable Ingress ConfigOnly",
     slices="Peers",
     maps="Options Labels Services",
     IPAM=_fields(
         texts="Driver",
         maps="Options",
-        Config=Each(_fields(texts="Subnet IPRange Gateway", maps="AuxiliaryAddresses"), NilSlice()),
+        Config=Each(_fields(texts="Subnet IPRange Gateway", maps="AuxAddress AuxiliaryAddresses"), NilSlice()),
     ),
     ConfigFrom=_fields(texts="Network"),
     Containers=Each(_fields(texts="Name EndpointID MacAddress IPv4Address IPv6Address"), NilMap()),

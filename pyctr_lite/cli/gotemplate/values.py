@@ -7,14 +7,18 @@ from typing import Any
 from pyctr_lite.cli.gotemplate import types
 from pyctr_lite.cli.gotemplate.functions import NIL, Map, NilMap, NilSlice
 
-MAPS = set("Annotations Data ExposedPorts Labels Networks Options Ports Sysctls Tmpfs Volumes".split())
+MAPS = set(
+    "Annotations AuxiliaryAddresses Containers Data DriverOpts ExposedPorts Labels Networks Options PortBindings "
+    "Ports Sysctls Tmpfs Volumes".split()
+)
 """The keys in Docker's JSON whose objects are maps, not structs."""
 SLICES = set(
-    "Binds BlkioDeviceReadBps BlkioDeviceWriteBps CapAdd CapDrop Cmd DeviceCgroupRules Entrypoint ExecIDs "
-    "ExtraHosts GroupAdd OnBuild SecurityOpt".split()
+    "Aliases Binds BlkioDeviceReadBps BlkioDeviceWriteBps CapAdd CapDrop Cmd DNSNames DeviceCgroupRules "
+    "Entrypoint ExecIDs ExtraHosts GroupAdd Links OnBuild SecondaryIPAddresses SecondaryIPv6Addresses "
+    "SecurityOpt".split()
 )
 """The keys whose null is a nil slice."""
-POINTERS = {"Init", "MemorySwappiness", "OomKillDisable", "PidsLimit", "StopTimeout"}
+POINTERS = {"IPAMConfig", "Init", "MemorySwappiness", "OomKillDisable", "PidsLimit", "StopTimeout"}
 """The keys whose null is a nil pointer."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import objects, tables
 from pyctr_lite.engine.report import network as report
+from pyctr_lite.formats import natural
 
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
@@ -33,7 +33,9 @@ def ls(context: Context) -> int:
     dangling = any(text.partition("=")[0].strip().lower() == "dangling" for text in flags.filter)
     chosen = filters.NetworkFilter(flags.filter, used=report.used(engine) if dangling else ())
     found = [shown for shown in report.every(engine) if chosen.matches(shown)]
-    rows = [_row(shown, whole=flags.no_trunc) for shown in sorted(found, key=_natural)]
+    rows = [
+        _row(shown, whole=flags.no_trunc) for shown in sorted(found, key=lambda shown: natural.key(shown["Name"]))
+    ]
     if flags.quiet and not flags.format:
         print("".join(f"{row['ID']}\n" for row in rows), end="")
         return 0
@@ -44,12 +46,6 @@ def ls(context: Context) -> int:
 def inspect(context: Context) -> int:
     """Show networks as JSON, or by a template."""
     return objects.show(context, lambda name: report.network(context.engine, name))
-
-
-def _natural(shown: dict[str, Any]) -> list[str]:
-    """Return a key that sorts net2 before net10, as Docker's client does."""
-    parts = re.split(r"([0-9]+)", shown["Name"])
-    return [part.zfill(20) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def _row(shown: dict[str, Any], *, whole: bool) -> dict[str, Any]:

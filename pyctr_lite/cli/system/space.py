@@ -94,8 +94,9 @@ def _verbose(context: Context, space: Space) -> str:
 
 
 def prune(context: Context) -> int:
-    """Remove unused data: stopped containers, then images, and with --volumes anonymous volumes."""
+    """Remove unused data: stopped containers, networks, then images, and with --volumes anonymous volumes."""
     from pyctr_lite.cli.container.prune import remove_stopped
+    from pyctr_lite.cli.network import remove as network_remove
     from pyctr_lite.cli.screen import prompt
     from pyctr_lite.engine.build import pruning
     from pyctr_lite.engine.report import usage
@@ -108,9 +109,10 @@ def prune(context: Context) -> int:
     flags, engine = context.flags, context.engine
     chosen = ContainerFilter(engine, flags.filter, PRUNING)
     images = ImageFilter(engine.images, flags.filter, PRUNING)
+    chosen_networks = network_remove.filter_of(flags.filter)
     volumes = VolumeFilter(text for text in flags.filter if text.startswith("label"))
     which = "images without at least one container associated to them" if flags.all else "dangling images"
-    doomed = ["all stopped containers", f"all {which}"]
+    doomed = ["all stopped containers", "all networks not used by at least one container", f"all {which}"]
     if flags.volumes:
         doomed.append("all anonymous volumes not used by at least one container")
     doomed.append("unused build cache" if flags.all else "dangling build cache")
@@ -120,6 +122,8 @@ def prune(context: Context) -> int:
     removed, freed = remove_stopped(engine, chosen.matches)
     if removed:
         print("Deleted Containers:", *removed, "", sep="\n")
+    if networks := engine.networks.prune(chosen_networks):
+        print("Deleted Networks:", *networks, "", sep="\n")
     untagged, bytes_of_images = engine.images.prune(usage.Usage(engine).of_image, flags.all, images.matches)
     if untagged:
         print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in untagged), "", sep="\n")

@@ -94,6 +94,14 @@ class Client:
         """Thaw the processes of a paused container. Raises Conflict if it is not paused."""
         lifecycle.unpause(self.engine.containers.get(container))
 
+    def connect(self, network: str, container: str, **wanted: Any) -> None:
+        """Connect a container to a network. `wanted` may have ip, ip6, mac and aliases. Raises Conflict."""
+        self._request({"do": "connect", "id": container, "network": network, "wanted": wanted})
+
+    def disconnect(self, network: str, container: str) -> None:
+        """Disconnect a container from a network. Raises Conflict if it is not connected."""
+        self._request({"do": "disconnect", "id": container, "network": network})
+
     def remove(self, container: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container. Raises Conflict if it is running, unless `force` kills it first."""
         lifecycle.remove(self.engine.containers.get(container), force=force, volumes=volumes)

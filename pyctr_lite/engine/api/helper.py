@@ -54,6 +54,15 @@ def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, An
         container = served.containers.get(request["id"])
         attachment = execute.run(container, options.ExecOptions(**request["options"]), size)
         return {"type": "started"}, (attachment.sock.detach(),)
+    if verb in ("connect", "disconnect"):
+        from pyctr_lite.engine.life import networks
+
+        container = served.containers.get(request["id"])
+        if verb == "connect":
+            networks.connect(container, request["network"], request["wanted"])
+        else:
+            networks.disconnect(container, request["network"])
+        return {"type": "done"}, ()
     if verb == "run":
         container = served.containers.create(options.ContainerOptions(**request["options"]))
     else:

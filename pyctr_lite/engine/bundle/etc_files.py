@@ -65,6 +65,21 @@ def write(container: Container, endpoints: dict[str, dict[str, Any]] | None = No
     write_file(f"{directory}/resolv.conf", resolv)
 
 
+def change(container: Container, gone: dict[str, dict[str, Any]], added: dict[str, dict[str, Any]]) -> None:
+    """Follow a change of a running container's networks; lines that the container has written stay.
+
+    resolv.conf changes with the first network that has names. After the last one it stays, as in Docker.
+    """
+    directory, options = container.directory, container.record.options
+    hosts = read_text(f"{directory}/hosts", os.O_NOFOLLOW)
+    old = set(own_lines(container, gone).splitlines())
+    kept = "".join(f"{line}\n" for line in hosts.splitlines() if line not in old)
+    write_file(f"{directory}/hosts", kept + own_lines(container, added))
+    if any(name != DEFAULT for name in added):
+        resolv, _, _ = resolv_conf_of(options, user_defined=True)
+        write_file(f"{directory}/resolv.conf", resolv)
+
+
 def own_lines(container: Container, endpoints: dict[str, dict[str, Any]]) -> str:
     """Return the lines of hosts with the container's own addresses."""
     addresses = [endpoint[key] for endpoint in endpoints.values() for key in ("IPAddress", "GlobalIPv6Address")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pyctr_lite.engine.network import wanted
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import ports
-from pyctr_lite.networks import DEFAULT, link
+from pyctr_lite.networks import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     from pyctr_lite.engine.home import Home
     from pyctr_lite.engine.state.options import ContainerOptions
-
-_KEYS = {"ip": str, "ip6": str, "mac": str, "aliases": list}
 
 
 def normalize(options: ContainerOptions) -> None:
@@ -37,7 +36,7 @@ def normalize(options: ContainerOptions) -> None:
         given = {mode: {}, **given}
     options.network, options.networks = mode, given
     for name, row in given.items():
-        _check_row(name, row)
+        wanted.check(name, row)
     if options.publish or options.publish_all or options.expose:
         _check_ports(options)
     for name in ("network_rate_in", "network_rate_out"):
@@ -58,7 +57,11 @@ def resolve(home: Home, options: ContainerOptions) -> None:
     """Give the networks their full names; a network may be given by its id. Raises NotFound."""
     if list(options.networks) == [DEFAULT]:
         return
-    found = {home.networks.get(name).name: row for name, row in options.networks.items()}
+    found = {}
+    for reference, row in options.networks.items():
+        network = home.networks.get(reference)
+        wanted.check(network.name, row, network)
+        found[network.name] = row
     options.network, options.networks = next(iter(found), options.network), found
 
 
@@ -81,44 +84,6 @@ def bindings(options: ContainerOptions, exposed: dict[str, Any]) -> dict[str, li
     for name in names:
         found.setdefault(name, [{"HostIp": "", "HostPort": ""}] if options.publish_all else None)
     return found
-
-
-def _check_row(name: str, row: Any) -> None:
-    if not isinstance(row, dict) or any(type(value) is not _KEYS.get(key) for key, value in row.items()):
-        raise InvalidArgument(f"networks[{name!r}] must be a dict with ip, ip6, mac (text) and aliases (a list)")
-    if name == DEFAULT:
-        if row.get("ip") or row.get("ip6"):
-            raise InvalidArgument(
-                "user specified IP address is supported on user defined networks only",
-                "pyctr_lite network create --subnet … NAME",
-            )
-        if row.get("aliases"):
-            raise InvalidArgument(
-                "network-scoped alias is supported only for containers in user defined networks",
-                "pyctr_lite network create NAME",
-            )
-    for key, version in (("ip", "."), ("ip6", ":")):
-        if row.get(key):
-            try:
-                link.parse(row[key])
-            except ValueError:
-                raise InvalidArgument(f"invalid IPv{'4' if key == 'ip' else '6'} address: {row[key]}") from None
-            if version not in row[key]:
-                raise InvalidArgument(f"invalid IPv{'4' if key == 'ip' else '6'} address: {row[key]}")
-    if row.get("mac"):
-        check_mac(row["mac"])
-
-
-def check_mac(text: str) -> None:
-    """Raise InvalidArgument unless a text is the MAC address of one interface, such as 02:42:ac:11:00:02."""
-    parts = text.replace("-", ":").split(":")
-    valid = len(parts) == 6 and all(
-        len(part) == 2 and set(part) <= set("0123456789abcdefABCDEF") for part in parts
-    )
-    if not valid:
-        raise InvalidArgument(f"invalid MAC address: {text}", "such as 02:42:ac:11:00:02")
-    if parts[0][1] in "13579bBdDfF" or set("".join(parts)) == {"0"}:
-        raise InvalidArgument(f"invalid MAC address: {text}", "it is a multicast address, or all zeros")
 
 
 def _refuse_addresses(mode: str, row: dict[str, Any]) -> None:

@@ -72,6 +72,13 @@ class Connections:
             self._ports.watch(pump)
         pump.networks_changed = lambda: self._change(pump)
 
+    def refresh(self) -> None:
+        """Read the networks again, for `close`: the last change may have come too late for `_change`."""
+        if self.container.record.options.networks:
+            from pyctr_lite.engine.network.settings import NetworkSettings
+
+            self._settings = NetworkSettings.read(self.container.runtime)
+
     def close(self) -> None:
         """Give everything back. Idempotent."""
         if self._dns is not None:
@@ -106,6 +113,8 @@ class Connections:
 
         self.container.record = record.Record.read(self.container.directory)
         self._settings = settings = NetworkSettings.read(self.container.runtime)
+        if self._ports is not None:
+            self._ports.change(settings)
         if self._dns is not None:
             self._dns.change(settings)
             return

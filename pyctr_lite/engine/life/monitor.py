@@ -229,6 +229,7 @@ class Monitor:
         if pump.listener is not None:
             pump.listener.close()
         self.container.record = record.Record.read(self.container.directory)  # `rename` and `update` change it
+        self.connections.refresh()
         container, policy = self.container, self.container.record.options.restart
         if policy:
             container.state = states.State.read(container.directory)  # `stop` sets ManuallyStopped in it

@@ -73,6 +73,12 @@ class PublishedPorts:
 
             conntrack.forget_ports(sockets.filter, sockets.route, flows)
 
+    def change(self, settings: NetworkSettings) -> None:
+        """Follow a change of the container's networks, after which another command has led the ports elsewhere."""
+        self._settings = settings
+        if self._proxy is not None and (address := settings.main().get("IPAddress")):
+            self._proxy.lead_to(address)
+
     def watch(self, pump: Pump) -> None:
         """Let a pump call the proxy when a connection comes to one of the sockets."""
         if self._proxy is not None:

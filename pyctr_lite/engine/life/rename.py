@@ -35,4 +35,8 @@ def rename(container: Container, name: str) -> None:
             container.home.names.release(name, container.id)
             raise
         container.home.names.release(old, container.id)
+        if container.state.Pid and container.record.options.networks:
+            from pyctr_lite.engine.life import networks
+
+            networks.rename(container)
     events.emit(container.paths, "rename", container.record, oldName=f"/{old}")

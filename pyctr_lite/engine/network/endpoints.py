@@ -83,7 +83,8 @@ def release(networks: Networks, sockets: bridge.Sockets, id: str, settings: Netw
     if any(protocol == "udp" for protocol, *_ in bindings):
         from pyctr_lite.networks import conntrack
 
-        for address in filter(None, (settings.main()["IPAddress"], settings.main()["GlobalIPv6Address"])):
+        main = settings.main()
+        for address in filter(None, (main.get("IPAddress"), main.get("GlobalIPv6Address"))):
             conntrack.forget_container(sockets.filter, address)
     for endpoint in settings.networks.values():
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from pyctr_lite.engine.life import health, restart
+from pyctr_lite.engine.report import network_settings
 from pyctr_lite.errors import BrokenArchive, NotFound
+from pyctr_lite.networks import DEFAULT
 from pyctr_lite.rootfs import walk
 
 TYPE_CHECKING = False
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.state.options import ContainerOptions
 
 _MOUNT_KEYS = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
-
-
-_NO_ADDRESS = {"IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "MacAddress": ""}
-"""As Docker shows a container without a bridge: a template for an address prints nothing instead of failing."""
 
 
 def container(item: Container, *, size: bool = False) -> dict[str, Any]:
@@ -62,12 +60,7 @@ def container(item: Container, *, size: bool = False) -> dict[str, Any]:
             if mount["Type"] != "tmpfs" or mount["Destination"] not in tmpfs_paths
         ],
         "Config": config(item),
-        "NetworkSettings": {
-            "SandboxKey": f"/proc/{item.state.Pid}/ns/net" if item.state.Pid else "",
-            "Ports": {},
-            **_NO_ADDRESS,
-            "Networks": {options.network if options.network in ("none", "host") else "none": _NO_ADDRESS},
-        },
+        "NetworkSettings": network_settings.settings(item),
     }
     if size:
         written = walk.disk_usage(f"{directory}/upper")
@@ -112,7 +105,7 @@ def config(item: Container) -> dict[str, Any]:
         "WorkingDir": options.workdir or image_config.get("WorkingDir", ""),
         "Entrypoint": entrypoint,
         "OnBuild": image_config.get("OnBuild"),
-        "ExposedPorts": image_config.get("ExposedPorts"),
+        "ExposedPorts": network_settings.exposed(item, image_config),
         "Labels": record.labels,
         **_healthcheck(options.healthcheck, image_config.get("Healthcheck")),
         "StopSignal": options.stop_signal or image_config.get("StopSignal", ""),
@@ -146,7 +139,9 @@ def _host_config(item: Container) -> dict[str, Any]:
         "Binds": [text for text in options.volumes if ":" in text] or None,
         "Mounts": options.mounts,
         "Tmpfs": _tmpfs(options) or None,
-        "NetworkMode": options.network or "private",
+        "NetworkMode": options.network or DEFAULT,
+        "PortBindings": network_settings.port_bindings(item),
+        "PublishAllPorts": options.publish_all,
         "PidMode": options.pid,
         "IpcMode": options.ipc or "private",
         "UTSMode": options.uts,

@@ -40,8 +40,10 @@ def stats(container: Container) -> Stats:
 
 
 def network_bytes(container: Container) -> tuple[int, int]:
-    """Return the bytes received and sent by a container's network interfaces, except `lo`."""
+    """Return the bytes received and sent by a container's own network interfaces, except `lo`."""
     received = sent = 0
+    if container.record.options.network == "host":
+        return 0, 0  # as in Docker: they are not the container's
     try:
         text = kernelfile.read(f"/proc/{container.state.Pid}/net/dev")
     except OSError:

@@ -18,7 +18,7 @@ NEVER = timestamps.NEVER
 class Record:
     """A container's configuration: its options, and the values that `create` derived from options, image and host.
 
-    Written by `create`; changed only by `rename` and `update`.
+    Written by `create`; changed only by `rename`, `update`, `network connect` and `network disconnect`.
     """
 
     FIELDS = (

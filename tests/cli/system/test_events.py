@@ -93,7 +93,8 @@ def test_events_are_filtered(pyctr: Pyctr) -> None:
         ("label=colour",): 2,
         ("label=colour=red", "event=start"): 1,
         ("label=colour=red", "label=size"): 0,
-        ("scope=local",): 4,
+        ("scope=local", "event=start"): 2,
+        ("type=network", "network=bridge", "event=connect"): 2,
     }.items():
         assert len(past(pyctr, *(arg for text in filters for arg in ("-f", text)))) == count, filters
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from pyctr_lite.engine.container import containers
+from pyctr_lite.engine.report import network_settings
 from pyctr_lite.engine.report.filters import grammar
 from pyctr_lite.engine.state import record
-from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
+from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound
 from pyctr_lite.formats import number, ports, timestamps
 
 TYPE_CHECKING = False
@@ -174,10 +175,24 @@ def _exposed_ports(container: Container) -> Iterator[tuple[range, str]]:
 
 
 def _publish(home: Home, values: list[str]) -> Test:
-    """Match nothing: no port can be published yet."""
+    """Match a port of this machine that leads to a container: 8080, 8080/udp or 8000-8010/tcp."""
+    wanted = [_port_range("publish", value) for value in values]
+    return lambda container: any(
+        port in numbers and protocol == given
+        for given, _, port, _ in network_settings.published(container)
+        for numbers, protocol in wanted
+    )
+
+
+def _network(home: Home, values: list[str]) -> Test:
+    """Match a network of a container by its name or id, whether it runs or not."""
+    names = set()
     for value in values:
-        _port_range("publish", value)
-    return lambda container: False
+        try:
+            names.add(home.networks.identify(value))
+        except (NotFound, Conflict):
+            pass  # no container is on a network that does not exist
+    return lambda container: not names.isdisjoint(network_settings.network_names(container))
 
 
 def _port_range(key: str, value: str) -> tuple[range, str]:
@@ -197,7 +212,7 @@ _TESTS: dict[str, Callable[[Home, list[str]], Test]] = {
     "health": _health,
     "id": lambda home, values: lambda container: any(container.id.startswith(value) for value in values),
     "name": _name,
-    "network": lambda home, values: lambda container: (container.record.options.network or "private") in values,
+    "network": _network,
     "publish": _publish,
     "since": _since,
     "status": _status,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
-KEYS = ("container", "event", "image", "label", "scope", "type", "volume")
+KEYS = ("container", "event", "image", "label", "network", "scope", "type", "volume")
 
 
 class EventFilter:
@@ -42,6 +42,7 @@ def _is_of(kind: str, event: Event, value: str) -> bool:
 _TESTS: dict[str, Callable[[Event, str], bool]] = {
     "container": lambda event, value: _is_of("container", event, value),
     "image": lambda event, value: _is_of("image", event, value),
+    "network": lambda event, value: _is_of("network", event, value),
     "volume": lambda event, value: _is_of("volume", event, value),
     "event": lambda event, value: event["Action"] == value,
     "type": lambda event, value: event["Type"] == value,
