@@ -1,8 +1,8 @@
 """The digest of what a COPY selects: for the cache, so without the times of the files.
 
 Each path counts with its type, mode, size, content, link target and extended attributes, and for a tree that keeps
-owners with its owner. The content of an unchanged file of the context is not read again: a table remembers the
-digest of each file by size, times and inode, as git's index does.
+owners with its owner. An unchanged file of the context is not read again: a table remembers the digest of each
+file by size, times and inode, as git's index does.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Table:
             self._known = {}
 
     def digest(self, path: str, entry: Entry) -> str:
-        """Return the digest of a regular file's content, in hex."""
+        """Return the digest of a regular file's content and extended attributes."""
         status = entry.status
         stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         known = self._known.get(path)
         if isinstance(known, list) and known[:4] == stamp:
             return str(known[4])
-        found = read_digest(entry)
+        found = read_digest(entry)  # a change of an attribute changes the ctime, too
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _RACY:
             self._known[path] = [*stamp, found]
             self._changed = True
@@ -57,10 +57,11 @@ class Table:
 
 
 def read_digest(entry: Entry) -> str:
-    """Read a regular file and return the digest of its content, in hex."""
+    """Read a regular file and return the digest of its content and extended attributes, in hex."""
     hasher = sha256()
     fd = entry.open()
     try:
+        hasher.update(_xattrs(content.read_xattrs(fd)))
         while data := os.read(fd, _CHUNK):
             hasher.update(data)
             if len(data) < _CHUNK and len(data) >= entry.status.st_size:
@@ -103,12 +104,17 @@ class _Summary:
             value = entry.link_target()
         elif stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
             value = str(entry.status.st_rdev)
-        xattrs = {} if stat.S_ISLNK(mode) else content.read_xattrs(entry.path_by_descriptor())
-        self._line(path, entry.status, value, xattrs)
+        self._line(path, entry.status, value, {})
 
     def _line(self, path: str, status: os.stat_result, value: str, xattrs: dict[str, bytes]) -> None:
         owner = f"{status.st_uid}:{status.st_gid}" if self._owners else ""
         text = f"{path}\0{status.st_mode:o}\0{owner}\0{value}\0"
-        self.hasher.update(text.encode("utf-8", "surrogateescape"))
-        for name in sorted(xattrs):
-            self.hasher.update(b"%s\0%d\0%s" % (name.encode(), len(xattrs[name]), xattrs[name]))
+        self.hasher.update(text.encode("utf-8", "surrogateescape") + _xattrs(xattrs))
+
+
+def _xattrs(xattrs: dict[str, bytes]) -> bytes:
+    """Return extended attributes as bytes from which no others could have come."""
+    return b"".join(
+        b"%s\0%d\0%s" % (name.encode("utf-8", "surrogateescape"), len(xattrs[name]), xattrs[name])
+        for name in sorted(xattrs)
+    )

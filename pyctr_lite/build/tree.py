@@ -43,10 +43,6 @@ class Entry:
         """Return the target of a symbolic link."""
         return os.readlink(self.name, dir_fd=self.directory)
 
-    def path_by_descriptor(self) -> str:
-        """Return a path for calls on links, which have no descriptor: listxattr(2)."""
-        return self.name if self.directory < 0 else f"/proc/self/fd/{self.directory}/{self.name}"
-
 
 class Visitor(Protocol):
     """The methods that `Tree.visit` calls, with paths relative to the source: "" is the source itself."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.home import Home
 
 KINDS = {
+    "build": "builds",
     "mount": "mounts",
     "cgroup": "cgroups",
     "bridge": "lost bridges",
@@ -56,6 +57,7 @@ def find(home: Home) -> list[Leftover]:
     """Find all leftovers, in the order of removal. Repair the states of containers whose monitor was killed."""
     containers.read_all(home)
     return [
+        *_builds(home),
         *_mounts(home),
         *_groups(home),
         *_bridges(home),
@@ -67,6 +69,16 @@ def find(home: Home) -> list[Leftover]:
         *_init_layers(home),
         *_images(home),
     ]
+
+
+def _builds(home: Home) -> Iterator[Leftover]:
+    """Find killed builds, whose guards were killed, too. Each has a directory, perhaps containers and mounts."""
+    from pyctr_lite.engine.build import session
+    from pyctr_lite.images import roots
+
+    for token in session.dead(home):
+        path = f"{roots.running_directory(home.paths.root)}/{token}"
+        yield Leftover("build", path, partial(session.sweep, home))
 
 
 def sweep_containers(home: Home) -> None:

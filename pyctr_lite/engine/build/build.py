@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from pyctr_lite.engine.build.state import State
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
 from pyctr_lite.formats import number, timestamps
-from pyctr_lite.images import platforms, writer
+from pyctr_lite.images import descriptors, platforms, writer
 
 if TYPE_CHECKING:
     from pyctr_lite.build.dockerfile import Stage
@@ -46,7 +47,8 @@ class Build:
             writer.parse_name(tag)
         self.session = stack.enter_context(session.Session(home))
         self.staging = stack.enter_context(home.images.staging())
-        with progress.step(f"[internal] load build definition from {options.dockerfile or 'Dockerfile'}"):
+        name = os.path.basename(options.dockerfile or "Dockerfile")
+        with progress.step(f"[internal] load build definition from {name}"):
             self.context = stack.enter_context(
                 context.opened(home, self.staging, options.context, options.dockerfile)
             )
@@ -126,16 +128,30 @@ class Build:
         return name
 
     def image(self, instruction: Instruction, name: str) -> Image:
-        """Return an image by its name, and keep it until the build ends. Raises DockerfileError."""
+        """Return an image by its name, and keep it until the build ends. It is pulled if it is missing.
+
+        Raises DockerfileError.
+        """
         if name not in self._images:
             try:
-                found = self.home.images.get(name)
-            except (NotFound, InvalidArgument) as error:
-                hint = error.hint if error.hint.startswith("did you mean") else "load or import it first"
-                raise instruction.error(f"{name}: {error.message}", hint) from None
+                found = self._find_image(name)
+            except PyctrError as error:
+                raise instruction.error(f"{name}: {error.message}", error.hint) from None
             self.session.keep(found.layers)
             self._images[name] = found
         return self._images[name]
+
+    def _find_image(self, name: str) -> Image:
+        images = self.home.images
+        is_id = descriptors.is_hex(name.removeprefix("sha256:"))
+        if not self.options.pull or is_id:
+            try:
+                return images.get(name)
+            except NotFound:
+                if is_id:
+                    raise
+        with self.progress.step(f"[internal] pull {name}"):
+            return images.pull(name).image
 
     def layers_of(self, instruction: Instruction, name: str, before: Stage) -> list[Layer]:
         """Return the layers of the stage or image of a `from`, bottom first. Raises DockerfileError."""

@@ -127,21 +127,25 @@ def _wait(path: str) -> None:
         pass  # another process sweeps
 
 
-def sweep(home: Home) -> None:
-    """Remove what killed builds left: containers, mounts and directories. Idempotent."""
+def dead(home: Home) -> list[str]:
+    """Return the tokens of killed builds that nothing has cleaned up after."""
     top = roots.running_directory(home.paths.root)
     try:
-        tokens = os.listdir(top)
+        return [token for token in os.listdir(top) if not Lock.is_held(f"{top}/{token}")]
     except FileNotFoundError:
-        return
-    dead = [token for token in tokens if not Lock.is_held(f"{top}/{token}")]
-    if not dead:
+        return []
+
+
+def sweep(home: Home) -> None:
+    """Remove what killed builds left: containers, mounts and directories. Idempotent."""
+    tokens = dead(home)
+    if not tokens:
         return
     for container in containers.read_all(home)[0]:
-        if container.record.labels.get(LABEL) in dead:
+        if container.record.labels.get(LABEL) in tokens:
             lifecycle.remove(container, force=True, volumes=True)
-    for token in dead:
-        _remove_directory(f"{top}/{token}")
+    for token in tokens:
+        _remove_directory(f"{roots.running_directory(home.paths.root)}/{token}")
 
 
 def _remove_directory(path: str) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyctr_lite.build.scope import Arguments
     from pyctr_lite.images.image import Image, Layer
 
+_MAPS = {"ExposedPorts", "Labels", "Volumes"}
 COMMENT = "buildkit.dockerfile.v0"
 """The comment of each line of the history: it names the form of `created_by`, for tools that read it."""
 
@@ -75,6 +76,8 @@ class State:
         """
         image = copy.deepcopy(self.image)
         image["config"] = {key: value for key, value in image["config"].items() if value}
+        for key in _MAPS & image["config"].keys():  # Go writes maps sorted
+            image["config"][key] = dict(sorted(image["config"][key].items()))
         image["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in self.layers]}
         image["history"] = _with_times(self.history, created)
         image["created"] = image["history"][-1]["created"] if image["history"] else created

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.image.conftest import Builder
 from tests.conftest import Pyctr
+from tests.registries.servers import DockerRegistry
 
 RANDOM = "cat /proc/sys/kernel/random/uuid"
 EVERYTHING = """
@@ -176,7 +177,8 @@ def test_an_error_shows_its_lines_and_the_exit_code(builder: Builder) -> None:
     ("text", "message"),
     [
         ("FROM busybox\nRUUN x\n", "unknown instruction: RUUN\n  did you mean RUN?"),
-        ("FROM nosuch\n", "No such image: nosuch:latest"),
+        ("FROM localhost:1/nosuch\n", "localhost:1/nosuch: "),
+        ("FROM 0123456789abcdef\n", "No such image: 0123456789abcdef"),
         ("FROM $NONE\n", "base name ($NONE) should not be blank"),
         ("FROM busybox\nCOPY no /\n", '"/no": not found'),
         ('FROM busybox\nRUN ["/no"]\n', "no such file or directory"),
@@ -195,6 +197,21 @@ def test_a_mistake_is_one_clear_message(builder: Builder, text: str, message: st
     error = builder.error(text)
     assert message in error
     assert error.count("pyctr_lite: ") == 1
+
+
+def test_a_missing_base_is_pulled_and_a_present_one_if_asked(
+    builder: Builder, registry: DockerRegistry, repository: str
+) -> None:
+    name = f"{registry.host}/{repository}:1"
+    builder("FROM busybox\nRUN echo 1 > /n\n", "-t", name)
+    builder.pyctr("push", name, check=True)
+    builder.pyctr("rmi", name, check=True)
+    assert f"[internal] pull {name}" in builder(f"FROM {name}\nCOPY --from={name} /n /m\n").stderr
+    assert builder.sh("cat /n /m") == "1\n1\n"
+    assert "[internal] pull" not in builder(f"FROM {name}\n").stderr
+    assert "[internal] pull" in builder(f"FROM {name}\n", "--pull").stderr
+    error = builder.error(f"FROM busybox\nCOPY --from={registry.host}/{repository}:none /n /m\n")
+    assert "the.Dockerfile:2" in error
 
 
 def test_a_target_that_does_not_exist_gets_a_suggestion(builder: Builder) -> None:

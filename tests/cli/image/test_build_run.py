@@ -267,5 +267,6 @@ def test_a_killed_build_and_its_guard_are_cleaned_up_after_by_the_next(builder: 
         if Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(int(pid), signal.SIGKILL)
     process.communicate(timeout=20 * SLOWNESS)
+    assert "build" in builder.pyctr("doctor").stdout
     builder("FROM busybox\n")
     assert _left(builder.pyctr.root) == []
