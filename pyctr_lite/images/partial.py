@@ -113,6 +113,8 @@ class Partial:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if not self.size and not self.is_stored:
+            self.remove()
         os.close(self.fd)
 
 

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite.errors import PyctrError
+from pyctr_lite.errors import BrokenArchive, PyctrError
 from pyctr_lite.images import partial
 from pyctr_lite.registries import answers, repository, transport
 
@@ -58,7 +58,10 @@ class Download:
                 self.existed = True
                 self._report(self.name, "Already exists", 0, 0)
             else:
-                raise repository.lie(f"blob {self.digest}", f"it has {self._partial.size} bytes", self.size)
+                raise BrokenArchive(
+                    f"blob {self.digest} of the image store has {self._partial.size} bytes, not {self.size}",
+                    "pyctr_lite image verify --repair gets it again",
+                )
             self._advance(self.size)
         except BaseException as error:
             self._source.transport.cancel()  # the other downloads are useless now; what they have is kept
@@ -175,9 +178,13 @@ class _Reader:
 
     def __init__(self, download: Download) -> None:
         self._download, self._offset = download, 0
+        self._ahead = memoryview(b"")  # gzip asks for 8 KiB at a time
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most `size` bytes, by default a chunk; no bytes at the end."""
-        data = self._download.read_at(self._offset, size if size >= 0 else _CHUNK)
-        self._offset += len(data)
+        if not self._ahead:
+            self._ahead = memoryview(self._download.read_at(self._offset, _CHUNK))
+            self._offset += len(self._ahead)
+        size = size if size >= 0 else _CHUNK
+        data, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
         return data

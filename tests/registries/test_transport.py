@@ -12,7 +12,7 @@ import pytest
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.images import reference
 from pyctr_lite.images.store import ImageStore
-from pyctr_lite.registries import endpoint, pull, transport
+from pyctr_lite.registries import credentials, endpoint, pull, transport
 from tests.images.archives import entry, tar
 from tests.registries.servers import DockerRegistry, Fault, FaultProxy
 
@@ -92,6 +92,16 @@ def test_a_registry_elsewhere_never_speaks_plain_http() -> None:
     assert place.base(Silent()) == "https://registry.example:5000"  # type: ignore[arg-type]
 
 
+def test_a_registry_that_fails_with_tls_is_not_asked_without(
+    proxy: FaultProxy, store: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is on the way can make TLS fail. The proxy is not on this machine, as far as anyone knows."""
+    monkeypatch.setattr(endpoint, "is_loopback", lambda host: False)
+    with pytest.raises(transport.TransportError):
+        pull.pull(store, reference.parse(f"{proxy.host}/tool"))
+    assert proxy.seen == []
+
+
 @pytest.mark.parametrize("asked", ["flag", "variable"])
 def test_a_registry_elsewhere_speaks_plain_http_if_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, asked: str
@@ -164,6 +174,18 @@ def test_a_registry_with_tls(
         monkeypatch.setattr(endpoint, "CERTIFICATES", [str(tmp_path / "certs.d")])
     name = reference.parse(f"{server.host}/{repository}:v1")
     assert pull.pull(store, name, insecure=how == "insecure").is_new
+
+
+def test_an_insecure_registry_does_not_make_its_token_server_one(
+    tls: tuple[DockerRegistry, Path], proxy: FaultProxy, store: ImageStore
+) -> None:
+    """The password would go to whoever answers in the token server's place."""
+    server, _ = tls
+    challenge = {"www-authenticate": f'Bearer realm="https://{server.host}/token"'}
+    proxy.fault = lambda request: Fault(401, challenge, b"")
+    credentials.store(proxy.host, credentials.Credential("ann", "secret"))
+    with pytest.raises(PyctrError, match="tls: failed to verify certificate"):
+        pull.pull(store, reference.parse(f"{proxy.host}/tool"), insecure=True)
 
 
 def test_an_unknown_certificate_is_refused(

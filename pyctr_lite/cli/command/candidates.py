@@ -144,7 +144,7 @@ def _positional(command: flags.Command, arguments: list[str], current: str, root
         elif verb == "start":
             kinds = _stopped
         yield from (name for name in _names(root, kinds) if name not in arguments)
-    elif positional in ("IMAGE", "SOURCE_IMAGE[:TAG", "REPOSITORY[:TAG"):
+    elif positional in ("IMAGE", "SOURCE_IMAGE[:TAG", "REPOSITORY[:TAG", "NAME[:TAG", "NAME[:TAG|@DIGEST"):
         yield from (name for name in _names(root, _images) if name not in arguments)
     elif positional == "VOLUME":
         yield from (name for name in _names(root, _volumes) if name not in arguments)
