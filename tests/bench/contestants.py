@@ -191,6 +191,10 @@ class Engine(Contestant):
     def remove_image(self, image: str) -> list[str]:
         return self.command("rmi", image)
 
+    def pull(self, image: str) -> list[str]:
+        """Return the command that pulls an image from a registry without TLS on this machine."""
+        return self.command("pull", "--quiet", image)
+
 
 class Ours(Engine):
     name = "pyctr_lite"
@@ -248,6 +252,9 @@ class Podman(Engine):
 
     def remove(self, container: str) -> list[str]:
         return self.command("rm", "--force", "--time", "0", container)
+
+    def pull(self, image: str) -> list[str]:
+        return self.command("pull", "--quiet", "--tls-verify=false", image)
 
 
 _DAEMONS = itertools.count()
