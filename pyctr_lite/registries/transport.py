@@ -63,7 +63,7 @@ class Transport:
     def __init__(self, insecure_host: str = "") -> None:
         """`insecure_host` may have an unknown certificate."""
         self._insecure_host = insecure_host
-        self._managers: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._managers: dict[tuple[str, str, bool], urllib3.PoolManager] = {}
         self._cancel = threading.Event()
         self._lock = threading.Lock()
         self._open: set[Response] = set()
@@ -115,9 +115,9 @@ class Transport:
             self.wait(seconds)
         raise AssertionError
 
-    def _send(self, method: str, url: str, headers: dict[str, str], body: Any) -> Response:
+    def _send(self, method: str, url: str, headers: dict[str, str], body: Any, *, verify: bool = True) -> Response:
         self.check()
-        response = self._manager(url).urlopen(
+        response = self._manager(url, verify).urlopen(
             method,
             url,
             body=body,
@@ -143,10 +143,8 @@ class Transport:
     def speaks_tls(self, base: str) -> bool:
         """Return whether a registry answers by TLS, whatever its certificate."""
         try:
-            self.close(self._send("GET", f"{base}/v2/", {}, None))
-        except SSLError as error:
-            return isinstance(error.args[0], ssl.SSLCertVerificationError) if error.args else False
-        except ProtocolError:
+            self.close(self._send("GET", f"{base}/v2/", {}, None, verify=False))
+        except (SSLError, ProtocolError):
             return False
         except (HTTPError, OSError) as error:
             raise TransportError(f"{shown('GET', base + '/v2/')}: {_reason(error)}") from None
@@ -177,15 +175,15 @@ class Transport:
         if self._cancel.wait(seconds):
             raise Cancelled
 
-    def _manager(self, url: str) -> urllib3.PoolManager:
+    def _manager(self, url: str, verify: bool) -> urllib3.PoolManager:
         parts = urlsplit(url)
         proxy = proxy_for(parts.scheme, parts.hostname or "", parts.port)
-        key = parts.netloc, proxy
+        verify = verify and parts.netloc != self._insecure_host
+        key = parts.netloc, proxy, verify
         with self._lock:
             if key not in self._managers:
                 options: dict[str, Any] = {"maxsize": 8, "blocksize": _BLOCK}
                 if parts.scheme == "https":
-                    verify = parts.netloc != self._insecure_host
                     options["ssl_context"] = endpoint.tls_context(parts.netloc, verify=verify)
                     if not verify:
                         options["assert_hostname"] = False

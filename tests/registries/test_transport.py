@@ -19,6 +19,8 @@ from tests.registries.servers import DockerRegistry, Fault, FaultProxy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS")
+
 LAYERS = [tar(entry("file", b"content"))]
 
 
@@ -153,7 +155,6 @@ def tls(
     server.stop()
 
 
-@pytest.mark.filterwarnings("ignore:Unverified HTTPS")
 @pytest.mark.parametrize("how", ["certs.d", "system", "insecure"])
 def test_a_registry_with_tls(
     tls: tuple[DockerRegistry, Path],
