@@ -7,7 +7,7 @@ import struct
 
 from pyctr_lite.networks import nft
 
-_PREROUTING, _FORWARD, _OUTPUT, _POSTROUTING = 0, 2, 3, 4
+_PREROUTING, _INPUT, _FORWARD, _OUTPUT, _POSTROUTING = range(5)
 _RAW, _DSTNAT, _FILTER, _SRCNAT = -300, -100, 0, 100
 _RTN_LOCAL = 2
 _ESTABLISHED_OR_RELATED, _DNAT = 0x6, 0x20
@@ -44,7 +44,30 @@ def requests_for(table: str) -> list[nft.Request]:
     requests.append(_drop_foreign_loopback(table))
     for chain in ("prerouting", "output"):
         requests += _redirections(table, chain)
-    return requests + _masquerades(table) + _forward(table)
+    return requests + _masquerades(table) + _forward(table) + guard(table)
+
+
+def guard(table: str) -> list[nft.Request]:
+    """Return the requests that keep internal networks from the ports that the proxy serves (`rules.guard`)."""
+    words = "iifname @internal meta l4proto"
+    protocol = (nft.meta(nft.IIFNAME), nft.lookup("internal"), nft.meta(nft.L4PROTO))
+    (offset, length), port = _DESTINATION6, nft.REGISTER + 1
+    return [
+        nft.add_set(table, "proxied_any6", 101, (nft.PROTOCOL, nft.SERVICE)),
+        nft.add_set(table, "proxied_ports6", 102, (nft.PROTOCOL, nft.IP6ADDR, nft.SERVICE)),
+        nft.add_chain(table, "input", "filter", _INPUT, _FILTER),
+        nft.add_rule(
+            *(table, "input", f"meta nfproto ipv6 {words} . th dport @proxied_any6 drop"),
+            *(nft.meta(nft.NFPROTO), nft.compare(bytes([_IPV6])), *protocol, nft.transport(2, 2, port)),
+            *(nft.lookup("proxied_any6"), nft.verdict(nft.DROP)),
+        ),
+        nft.add_rule(
+            *(table, "input", f"{words} . ip6 daddr . th dport @proxied_ports6 drop"),
+            *(nft.meta(nft.NFPROTO), nft.compare(bytes([_IPV6])), *protocol),
+            *(nft.network(offset, length, port), nft.transport(2, 2, port + length // 4)),
+            *(nft.lookup("proxied_ports6"), nft.verdict(nft.DROP)),
+        ),
+    ]
 
 
 def _drop_foreign_loopback(table: str) -> nft.Request:

@@ -6,6 +6,7 @@
     own4, own6  pairs of a container's address with itself: a container that calls its own published port
     ports4, ports6   protocol . address . port → a container's address . port: published on one address
     any4, any6       protocol . port → a container's address . port: published on all addresses
+    proxied_ports6, proxied_any6   the same of ports that no rule leads to a container, but the proxy serves
 
 To replace the table at every start would take 12 to 20 ms, an element takes 0.09 ms. And an element cannot be
 created twice: that a port is taken costs no search.
@@ -93,9 +94,26 @@ def is_published(sock: Socket, protocol: str, host: str, port: int) -> bool:
     return any(key == given for set, key in keys for given, _ in nft.elements(sock, TABLE, set))
 
 
+def guard(sock: Socket, protocol: str, host: str, port: int) -> None:
+    """Keep containers of internal networks from a port on an IPv6 address, or on all, that the proxy serves.
+
+    The proxy connects from this machine, so the chain `forward` would not stop them. Idempotent.
+    """
+    set, text, key = _published(protocol, host, port)
+    try:
+        _add(sock, f"proxied_{set}", text, key)
+    except FileNotFoundError:  # an older version of the engine made the table
+        from pyctr_lite.networks import chains
+
+        nft.run(sock, [*chains.guard(TABLE), nft.add_element(TABLE, f"proxied_{set}", text, key)])
+
+
 def withdraw(sock: Socket, protocol: str, host: str, port: int) -> None:
-    """Undo `publish`. Idempotent."""
-    _delete(sock, *_published(protocol, host, port))
+    """Undo `publish` and `guard`. Idempotent."""
+    set, text, key = _published(protocol, host, port)
+    _delete(sock, set, text, key)
+    if ":" in host:
+        _delete(sock, f"proxied_{set}", text, key)
 
 
 def add_own(sock: Socket, address: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pyctr_lite.networks import link, rules
+from pyctr_lite.networks import chains, link, nft, rules
 from tests.networks.topology import Namespace, connect, namespaces, veth
 
 PORT = 8080
@@ -133,12 +133,48 @@ def test_a_port_is_given_once(net: World) -> None:
         rules.publish(net.filter, "tcp", "0.0.0.0", 80, "10.1.0.3", PORT)
 
 
+def test_an_internal_network_does_not_reach_a_port_that_the_proxy_serves(net: World) -> None:
+    """The proxy would hand the connection on, from the host: the chain `forward` would not see where it began."""
+    with net.host.listen("::", 80) as every, net.host.listen("::", 81) as one, net.host.listen("::", 82) as free:
+        wanted = [
+            (net.i, "fd03::1", 80, every),
+            (net.i, "fd01::1", 81, one),
+            (net.b, "fd01::1", 80, every),
+            (net.b, "fd01::1", 81, one),
+            (net.i, "fd03::1", 82, free),
+        ]
+
+        def reached() -> list[bool]:
+            return [bool(peer) for connection in (wanted[:2], wanted[2:]) for peer in connect(connection)]
+
+        assert all(reached()), "without the rule the attack must succeed"
+        for _ in range(2):
+            rules.guard(net.filter, "tcp", "::", 80)
+            rules.guard(net.filter, "tcp", "fd01::1", 81)
+        assert reached() == [False, False, True, True, True]
+        assert net.i.reaches("fd03::1", 81, one), "on another address the port is a server's of the host"
+        for _ in range(2):
+            rules.withdraw(net.filter, "tcp", "::", 80)
+            rules.withdraw(net.filter, "tcp", "fd01::1", 81)
+        assert all(reached())
+
+
+def test_the_guard_is_added_to_a_table_of_an_older_version(net: World) -> None:
+    rules.remove(net.filter)
+    nft.run(net.filter, chains.requests_for(rules.TABLE)[: -len(chains.guard(rules.TABLE))])
+    rules.add_bridge(net.filter, "pc-in", internal=True)
+    with net.host.listen("::", 80) as listener:
+        assert net.i.reaches("fd03::1", 80, listener)
+        rules.guard(net.filter, "tcp", "::", 80)
+        assert not net.i.reaches("fd03::1", 80, listener)
+
+
 def test_no_container_reaches_services_on_the_hosts_loopback(net: World) -> None:
     """route_localnet lets packets for 127.0.0.1 in from the bridge; the rule in the chain `raw` drops them."""
     with net.host.listen("127.0.0.1", 631) as listener:
         net.a1.set("ipv4/conf/all/route_localnet", "1")
         script = "ip address del 127.0.0.1/8 dev lo && ip route add 127.0.0.1 via 10.1.0.1 dev eth0"
-        subprocess.run(["nsenter", "-t", str(net.a1.pid), "-n", "sh", "-c", script], check=True)
+        subprocess.run(net.a1.enter("sh", "-c", script), check=True)
         assert not net.a1.reaches("127.0.0.1", 631, listener)
         rules.remove(net.filter)
         assert net.a1.reaches("127.0.0.1", 631, listener), "without the rule the attack must succeed"
@@ -146,7 +182,7 @@ def test_no_container_reaches_services_on_the_hosts_loopback(net: World) -> None
 
 def test_nft_shows_the_rules_in_its_own_words(net: World, needs: Callable[[str], str]) -> None:
     rules.publish(net.filter, "tcp", "192.0.2.1", 80, "10.1.0.2", PORT)
-    command = ["nsenter", "-t", str(net.host.pid), "-n", needs("nft"), "list", "table", "inet", rules.TABLE]
+    command = net.host.enter(needs("nft"), "list", "table", "inet", rules.TABLE)
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for line in (
         'elements = { "pc-in" }',
@@ -156,6 +192,8 @@ def test_nft_shows_the_rules_in_its_own_words(net: World, needs: Callable[[str],
         "iifname @hidden oifname != @bridges masquerade",
         "iifname . oifname @same accept",
         "oifname @bridges drop",
+        "iifname @internal meta l4proto . th dport @proxied_any6 drop",
+        "iifname @internal meta l4proto . ip6 daddr . th dport @proxied_ports6 drop",
     ):
         assert line in shown
     rules.ensure(net.filter)

@@ -38,6 +38,17 @@ class Namespace:
         with self.route() as sock:
             link.set_up(sock, link.index(sock, "lo"))
 
+    @classmethod
+    def of(cls, pid: int) -> Namespace:
+        """Return the namespace of a process that is not ours, such as a container's. It is not to be closed."""
+        namespace = cls.__new__(cls)
+        namespace.pid = pid
+        return namespace
+
+    def enter(self, *command: str) -> list[str]:
+        """Return the command line that runs a command in the namespace."""
+        return ["nsenter", "-t", str(self.pid), "-n", *command]
+
     def close(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)

@@ -62,8 +62,9 @@ class PublishedPorts:
         main, bindings = self._settings.main(), self._settings.bindings()
         for protocol, host, port, inner in bindings:
             address = main["GlobalIPv6Address" if ":" in host else "IPAddress"]
-            if not address:
-                continue  # a container without an IPv6 address: `proxy` hands on what comes by IPv6
+            if not address:  # a container without an IPv6 address: `proxy` hands on what comes by IPv6
+                rules.guard(sockets.filter, protocol, host, port)
+                continue
             try:
                 rules.publish(sockets.filter, protocol, host, port, address, inner)
             except FileExistsError:
