@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.dockerd import DockerDaemon
+    from tests.networks.topology import Namespace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SLOWNESS = float(os.environ.get("PYCTR_SLOW", "1"))
@@ -186,15 +188,26 @@ def needs() -> Callable[[str], str]:
     return find
 
 
-@pytest.fixture(scope="module")
-def docker_daemon(needs: Callable[[str], str]) -> Iterator[DockerDaemon]:
-    """Start Docker's own daemon, once per module. If it does not start, skip the tests with its error message."""
+@contextmanager
+def started_docker(needs: Callable[[str], str], host: Namespace | None = None) -> Iterator[DockerDaemon]:
+    """Start Docker's own daemon. If it does not start, skip the test with its error message.
+
+    With `host`, a network namespace, it has networks there, and a packet filter for IPv6, too.
+    """
     from tests import dockerd
 
     needs("docker"), needs("dockerd")
     directory = Path(tempfile.mkdtemp(prefix="docker-"))  # a socket's path is limited to 107 characters
     running = children()
-    daemon = dockerd.DockerDaemon(directory / "daemon", f"pyctr-docker-{os.getpid()}")
+    place, group, flags = (
+        directory / "daemon",
+        f"pyctr-docker-{os.getpid()}",
+        ("--experimental", "--ip6tables=true"),
+    )
+    if host is None:
+        daemon = dockerd.DockerDaemon(place, group)
+    else:
+        daemon = host.call(lambda: dockerd.DockerDaemon(place, group, *flags, networks=True))
     try:
         try:
             daemon.wait()
@@ -205,6 +218,13 @@ def docker_daemon(needs: Callable[[str], str]) -> Iterator[DockerDaemon]:
         daemon.stop()
         end(wait_for_children(known=running, seconds=20))
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def docker_daemon(needs: Callable[[str], str]) -> Iterator[DockerDaemon]:
+    """Start Docker's daemon once per module."""
+    with started_docker(needs) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,10 @@ class DockerDaemon:
     """A private dockerd: its own directories, socket and mount namespace.
 
     It makes no bridge and no packet filter, except with `networks`: then the caller is in a network namespace made
-    for it. `group`: the parent cgroup of its containers, in every hierarchy.
+    for it. `group`: the parent cgroup of its containers, in every hierarchy. `flags` are more flags of dockerd.
     """
 
-    def __init__(self, directory: Path, group: str, *, networks: bool = False) -> None:
+    def __init__(self, directory: Path, group: str, *flags: str, networks: bool = False) -> None:
         self.directory, self.socket, self.group = directory, directory / "docker.sock", group
         # The client that came with the daemon; /usr/local may have another one.
         self.client = shutil.which("docker", path=f"/usr/bin:{os.environ.get('PATH', '')}") or "docker"
@@ -40,7 +40,7 @@ class DockerDaemon:
             "log-level": "warn",
         }
         self.process = subprocess.Popen(
-            ["unshare", "--mount", "dockerd", *(f"--{name}={value}" for name, value in arguments.items())],
+            ["unshare", "--mount", "dockerd", *(f"--{name}={value}" for name, value in arguments.items()), *flags],
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from labs.kit.orchestrators import images
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, Pyctr
+from tests.leaks import end_groups
 
 RUNTIMES = os.environ.get("ORACLE_RUNTIMES", "pyctr").split()
 
@@ -49,6 +50,19 @@ def image_archives(launcher: Path, busybox_store: Path, tmp_path_factory: pytest
     directory = tmp_path_factory.mktemp("image-archives")
     subprocess.run(["cp", "-a", busybox_store, directory / "state"], check=True)
     return list(images.save([str(launcher), "--root", str(directory / "state")], directory))
+
+
+@pytest.fixture(scope="module")
+def busybox_tar(launcher: Path, busybox_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root file system of our busybox:latest as a tar archive."""
+    directory = tmp_path_factory.mktemp("busybox-tar")
+    subprocess.run(["cp", "-a", busybox_store, directory / "state"], check=True)
+    pyctr = Pyctr(launcher, directory / "state")
+    pyctr("create", "--name", "box", "busybox", check=True)
+    pyctr("export", "-o", str(directory / "busybox.tar"), "box", check=True)
+    pyctr("rm", "box", check=True)
+    end_groups(f"pyctr_lite-{directory.name}", only_empty=True)
+    return directory / "busybox.tar"
 
 
 @pytest.fixture(scope="module")

@@ -117,19 +117,6 @@ def podman_store(needs: Callable[[str], str], busybox_tar: Path) -> Iterator[tup
     shutil.rmtree(directory)
 
 
-@pytest.fixture(scope="module")
-def busybox_tar(launcher: Path, busybox_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root file system of our busybox:latest as a tar archive."""
-    directory = tmp_path_factory.mktemp("busybox-tar")
-    subprocess.run(["cp", "-a", busybox_store, directory / "state"], check=True)
-    pyctr = Pyctr(launcher, directory / "state")
-    pyctr("create", "--name", "box", "busybox", check=True)
-    pyctr("export", "-o", str(directory / "busybox.tar"), "box", check=True)
-    pyctr("rm", "box", check=True)
-    end_groups(f"pyctr_lite-{directory.name}", only_empty=True)
-    return directory / "busybox.tar"
-
-
 @pytest.fixture
 def podman(podman_store: tuple[list[str], dict[str, str]], tmp_path: Path) -> Iterator[Side]:
     """podman. Its processes are ended before the test's check for leaks."""
