@@ -246,8 +246,10 @@ def test_firewalld(place: Place, needs: Callable[[str], str], tmp_path: Path) ->
             assert firewalld.has(place.filter, BRIDGE) == cured
         assert client("--zone=trusted", "--list-interfaces").split() == [BRIDGE]
         assert place.flows() == [True] * 4
+        rules = place.run("nft", "list", "table", "inet", "pyctr_lite")
         client("--reload")
         assert place.flows() == blocked, "a reload takes the bridge out of its zone"
+        assert place.run("nft", "list", "table", "inet", "pyctr_lite") == rules, "it opens nothing"
         place.ensure()
         assert place.flows() == [True] * 4
         for _ in range(2):
