@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +38,9 @@ def find(tmp_path: Path) -> Found:
             found |= of_containers(root, networks)
             found |= {_line(name): partial(_remove, name) for name in map(_bridge, networks) if name}
     for path in LINKS.glob("*/ifalias"):
-        if f"{tmp_path}/" in path.read_text():  # its network's record may be gone
-            found[_line(path.parent.name)] = partial(_remove, path.parent.name)
+        with suppress(OSError):  # another's link has just vanished
+            if f"{tmp_path}/" in path.read_text():  # its network's record may be gone
+                found[_line(path.parent.name)] = partial(_remove, path.parent.name)
     return found
 
 
