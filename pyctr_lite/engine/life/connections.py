@@ -74,10 +74,15 @@ class Connections:
 
     def refresh(self) -> None:
         """Read the networks again, for `close`: the last change may have come too late for `_change`."""
-        if self.container.record.options.networks:
+        container, options = self.container, self.container.record.options
+        if options.networks:
             from pyctr_lite.engine.network.settings import NetworkSettings
 
-            self._settings = NetworkSettings.read(self.container.runtime)
+            self._settings = NetworkSettings.read(container.runtime)
+            if options.networks.keys() - self._settings.networks.keys():
+                from pyctr_lite.engine.network import changes
+
+                changes.mend(container.home.networks, container.id, 0, self._settings, options.networks)
 
     def close(self) -> None:
         """Give everything back. Idempotent."""

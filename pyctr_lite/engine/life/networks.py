@@ -50,6 +50,7 @@ def connect(container: Container, reference: str, row: dict[str, Any] | None = N
         wanted.check(name, row, container.home.networks.get(name))
         if state.Pid and name in NetworkSettings.read(container.runtime).networks:
             raise Conflict(f"endpoint with name {container.name} already exists in network {name}")
+        _mend(container)
         before = dict(options.networks)
         options.networks = {**before, name: row}
         container.record.write(container.directory)  # first, so that what follows is found by it after a kill
@@ -75,6 +76,7 @@ def disconnect(container: Container, reference: str) -> None:
         if name == options.network == "none":
             options.network = DEFAULT  # without a network; others can be connected from now on
         elif name in options.networks:
+            _mend(container)
             if state.Pid:
                 _unplug(container, name)
             del options.networks[name]
@@ -90,6 +92,13 @@ def rename(container: Container) -> None:
     changes.withdraw_names(networks, container.id, settings)
     for name, endpoint in settings.networks.items():
         endpoints.register(networks, container.id, container.name, name, endpoint)
+
+
+def _mend(container: Container) -> None:
+    state, options = container.state, container.record.options
+    if state.Pid:
+        settings = NetworkSettings.read(container.runtime)
+        changes.mend(container.home.networks, container.id, state.Pid, settings, options.networks)
 
 
 def _plug(container: Container, name: str, row: dict[str, Any]) -> None:
@@ -121,7 +130,9 @@ def _unplug(container: Container, name: str) -> None:
     networks, pid = container.home.networks, container.state.Pid
     settings = NetworkSettings.read(container.runtime)
     main = settings.main()
-    endpoint = settings.networks.pop(name)
+    endpoint = settings.networks.pop(name, None)
+    if endpoint is None:
+        return  # `_mend` has undone what there was
     with bridge.Sockets() as sockets:
         if main == endpoint:
             changes.lead_ports(sockets, settings)

@@ -201,3 +201,23 @@ def test_a_container_that_has_left_all_networks_gives_its_ports_back(pyctr: Pyct
     pyctr("rm", "-f", "web", check=True)
     start(pyctr, "web", *publish)
     assert pyctr("port", "web", check=True).stdout.startswith("53/udp -> 0.0.0.0:")
+
+
+@pytest.mark.parametrize("then", ["connect", "disconnect", "rm"])
+def test_what_a_killed_connect_has_begun_is_undone_by_the_next_command(
+    pyctr: Pyctr, red: str, root: Path, then: str
+) -> None:
+    start(pyctr, "web")
+    before = taken(root)
+    pyctr("network", "connect", red, "web", check=True)
+    file = next((root / "run/containers").glob("*/network.json"))
+    content = json.loads(file.read_text())
+    del content["Networks"][red]
+    file.write_text(json.dumps(content))  # as if it had been killed just before it wrote this
+    if then == "rm":
+        pyctr("rm", "-f", "web", check=True)
+        assert taken(root) == []
+    else:
+        pyctr("network", then, red, "web", check=True)
+        assert len(interfaces(pyctr, "web")) == (2 if then == "connect" else 1)
+        assert (sorted(taken(root)) == sorted(before)) == (then == "disconnect")
