@@ -17,7 +17,6 @@ from pyctr_lite.engine import background
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.state.lock import Lock
 from pyctr_lite.engine.state.record import Record
-from pyctr_lite.errors import PyctrError
 from pyctr_lite.formats import number
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import walk
@@ -33,6 +32,10 @@ KINDS = {
     "run directory": "run directories",
     "container": "half containers",
     "name": "free names",
+    "address": "addresses",
+    "DNS name": "DNS names",
+    "published port": "published ports",
+    "network": "half networks",
     "staging": "staged images",
     "volume": "half volumes",
     "init layer": "init layers",
@@ -64,6 +67,7 @@ def find(home: Home) -> list[Leftover]:
         *_run_directories(home),
         *_half_containers(home),
         *_names(home),
+        *_networks(home),
         *_staging(home),
         *_half_volumes(home),
         *_init_layers(home),
@@ -93,7 +97,10 @@ def sweep_containers(home: Home) -> None:
 
 def _mounts(home: Home) -> Iterator[Leftover]:
     """Find mounts of removed containers. A mount of the verb `mount` in an existing container is in use."""
-    tops = {f"{home.paths.root}/containers/": _has_no_record, f"{home.paths.run}/containers/": _is_idle}
+    tops = {
+        f"{home.paths.root}/containers/": containers.has_no_record,
+        f"{home.paths.run}/containers/": containers.is_idle,
+    }
     for mount in reversed(mountinfo.mounts()):
         path = mount.mountpoint
         for top, is_leftover in tops.items():
@@ -111,7 +118,7 @@ def _groups(home: Home) -> Iterator[Leftover]:
         if _is_id(name)
     }
     for id in sorted(names):
-        if _is_idle(home, id):
+        if containers.is_idle(home, id):
             yield Leftover("cgroup", home.paths.group(id), partial(_remove_group, home, id))
     top = groups.Group(home.paths.cgroup)
     below = {name for directory in top.directories for name in _directories_in(directory)}
@@ -132,7 +139,7 @@ def _bridges(home: Home) -> Iterator[Leftover]:
 def _run_directories(home: Home) -> Iterator[Leftover]:
     top = f"{home.paths.run}/containers"
     for id in _names_in(top):
-        if _is_idle(home, id):
+        if containers.is_idle(home, id):
             path = f"{top}/{id}"
             yield Leftover("run directory", path, partial(_remove_idle, home, id, path))
     for name in _names_in(home.paths.run):
@@ -182,6 +189,13 @@ def _is_renamed(home: Home, id: str, name: str) -> bool:
         return bool(Record.read(home.paths.container(id)).name != name)
     except FileNotFoundError:
         return False
+
+
+def _networks(home: Home) -> Iterator[Leftover]:
+    from pyctr_lite.engine.network import lost
+
+    for kind, path, remove in lost.find(home.networks, partial(containers.is_idle, home)):
+        yield Leftover(kind, path, remove)
 
 
 def _staging(home: Home) -> Iterator[Leftover]:
@@ -235,7 +249,7 @@ def _remove_image(home: Home, name: str) -> None:
 
 def _remove_group(home: Home, id: str) -> None:
     """Kill the processes in a cgroup and remove it, unless its container has been started in the meantime."""
-    if _is_idle(home, id):
+    if containers.is_idle(home, id):
         group = groups.Group(home.paths.group(id))
         group.kill()
         group.remove()
@@ -243,7 +257,7 @@ def _remove_group(home: Home, id: str) -> None:
 
 
 def _remove_idle(home: Home, id: str, path: str) -> None:
-    if _is_idle(home, id):
+    if containers.is_idle(home, id):
         walk.remove_tree(path)
 
 
@@ -252,23 +266,6 @@ def _sweep_staging(home: Home) -> None:
 
     with writer.locked(home.images):
         pass
-
-
-def _has_no_record(home: Home, id: str) -> bool:
-    return not os.path.exists(f"{home.paths.container(id)}/container.json")
-
-
-def _is_idle(home: Home, id: str) -> bool:
-    """Return whether no container with an id is running or being created, started, stopped or removed."""
-    directory = home.paths.container(id)
-    if Lock.is_held(f"{directory}/lock") or Lock.is_held(f"{directory}.removing/lock"):
-        return False
-    if _has_no_record(home, id):
-        return not os.path.isdir(directory)
-    try:
-        return not containers.get(home, id).state.running
-    except PyctrError:
-        return True
 
 
 def _is_settled(path: str) -> bool:

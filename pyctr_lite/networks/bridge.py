@@ -98,6 +98,9 @@ def remove(sockets: Sockets, network: Network) -> None:
     """Remove a network's bridge and its rules. Idempotent."""
     from pyctr_lite.networks import removal
 
+    found = find(sockets, network)
+    if found is not None:
+        link.set_up(sockets.route, found.index, up=False)  # one that is up is taken to have rules (`ensure`)
     removal.remove_bridge(sockets, network.bridge)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctr_lite.engine.container.container import Container
-from pyctr_lite.engine.state import names, states
-from pyctr_lite.errors import Conflict, NotFound
+from pyctr_lite.engine.state import lock, names, states
+from pyctr_lite.errors import Conflict, NotFound, PyctrError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,3 +55,21 @@ def can_join(home: Home, mode: str) -> bool:
     except (Conflict, NotFound):
         return False
     return True
+
+
+def has_no_record(home: Home, id: str) -> bool:
+    """Return whether there is no container with an id, or it has just begun to be created."""
+    return not os.path.exists(f"{home.paths.container(id)}/container.json")
+
+
+def is_idle(home: Home, id: str) -> bool:
+    """Return whether no container with an id is running or being created, started, stopped or removed."""
+    directory = home.paths.container(id)
+    if lock.Lock.is_held(f"{directory}/lock") or lock.Lock.is_held(f"{directory}.removing/lock"):
+        return False
+    if has_no_record(home, id):
+        return not os.path.isdir(directory)
+    try:
+        return not get(home, id).state.running
+    except PyctrError:
+        return True

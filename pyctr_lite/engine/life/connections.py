@@ -6,6 +6,7 @@ Without a network, none of the modules behind this one is imported.
 from __future__ import annotations
 
 from pyctr_lite.engine.state import record
+from pyctr_lite.errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,21 @@ class Connections:
         """Connect the network namespace of the container's first process, which builds its root meanwhile.
 
         Raises Conflict if an address or a port is taken, NotFound if a network is missing; then the caller must
-        call `close`.
+        call `close`. What a killed monitor has left is given back first.
         """
+        try:
+            self._plug(pid)
+        except Conflict:
+            from pyctr_lite.engine.container import containers
+            from pyctr_lite.engine.network import lost
+
+            home = self.container.home
+            if not lost.repair(home.networks, lambda id: containers.is_idle(home, id)):
+                raise
+            self.close()
+            self._plug(pid)
+
+    def _plug(self, pid: int) -> None:
         container, options = self.container, self.container.record.options
         if not options.networks:
             return
@@ -58,7 +72,11 @@ class Connections:
             settings.ports = self._ports.reserve(sockets)
         settings.write(container.runtime)
         if self._ports is not None:
-            self._ports.publish(sockets)
+            try:
+                self._ports.publish(sockets)
+            except Conflict:
+                endpoints.keep_own_ports(sockets, settings)
+                raise
         for name, endpoint in settings.networks.items():
             endpoints.register(networks, container.id, container.name, name, endpoint)
         etc_files.write(container, settings.networks)

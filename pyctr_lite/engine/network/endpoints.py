@@ -11,6 +11,7 @@ import os
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.network.settings import NetworkSettings
 from pyctr_lite.errors import NotFound
+from pyctr_lite.formats import number
 from pyctr_lite.networks import DEFAULT, bridge, rules
 from pyctr_lite.networks.pool import Subnet
 
@@ -31,10 +32,11 @@ def connect(
     `wanted` has the addresses that the user chose: ip, ip6, mac. Raises NotFound, Conflict or InvalidArgument.
     """
     network = networks.get(name)
-    index = networks.ensure(sockets, network)
-    address = _take(networks, network, id, wanted)
+    with networks.hold(network):
+        address = _take(networks, network, id, wanted)  # from now on it is not removed
     link = f"pv-{os.urandom(6).hex()}"
     try:
+        index = networks.ensure(sockets, network)
         bridge.plug_in(sockets, network, index, pid, link, inside, address)
     except BaseException:
         bridge.unplug(sockets, link, address)
@@ -102,6 +104,7 @@ def release_lost(networks: Networks, id: str, directory: str, names: Iterable[st
     """
     settings = NetworkSettings.read(directory)
     with bridge.Sockets() as sockets:
+        keep_own_ports(sockets, settings)
         release(networks, sockets, id, settings)
     for name in names:
         try:
@@ -111,6 +114,17 @@ def release_lost(networks: Networks, id: str, directory: str, names: Iterable[st
         _withdraw_names(networks, network, id)
         owners = networks.addresses(network)[0].owners()
         _give_back(networks, network, id, [address for address, owner in owners.items() if owner == id])
+
+
+def keep_own_ports(sockets: bridge.Sockets, settings: NetworkSettings) -> None:
+    """Forget those ports in the settings that do not lead to the container: another one may have them."""
+    from pyctr_lite.networks import elements
+
+    own = {endpoint[key] for endpoint in settings.networks.values() for key in ("IPAddress", "GlobalIPv6Address")}
+    led = {port[:3] for port in elements.published(sockets.filter) if port.address in own}
+    for name, rows in settings.ports.items():
+        protocol = name.partition("/")[2]
+        rows[:] = [row for row in rows if (protocol, row["HostIp"], number.whole(row["HostPort"])) in led]
 
 
 def _take(networks: Networks, network: Network, id: str, wanted: dict[str, Any]) -> bridge.Address:

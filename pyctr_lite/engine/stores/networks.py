@@ -116,6 +116,8 @@ class Networks(store.NetworkStore):
 
     def discard(self, network: Network) -> None:
         """Remove a network and its bridge. Raises Conflict while a container is connected to it."""
+        from pyctr_lite.rootfs import walk
+
         with lock.References(self.paths.containers), self._locked():
             if owners := self.owners(network):
                 raise Conflict(
@@ -125,6 +127,10 @@ class Networks(store.NetworkStore):
             with bridge.Sockets() as sockets:
                 bridge.remove(sockets, network)
             self.remove(network)
+            try:
+                walk.remove_tree(f"{self.paths.run}/networks/{network.id}")
+            except FileNotFoundError:
+                pass  # it never had a container
         events.emit_network(self.paths, "destroy", network)
 
     def remove_bridge(self, network: Network) -> None:
@@ -142,6 +148,18 @@ class Networks(store.NetworkStore):
         with self._locked(), bridge.Sockets() as sockets:
             if name in removal.orphans(sockets):
                 removal.remove_bridge(sockets, name)
+
+    def hold(self, network: Network) -> closing:
+        """Lock a network: it is not removed until the lock is closed. Raises NotFound if it has been."""
+        held = self._locked()
+        if not self.exists(network.id):
+            with held:
+                raise NotFound(f"network {network.name} not found", "it has just been removed")
+        return held
+
+    def exists(self, id: str) -> bool:
+        """Return whether there is a network with an id."""
+        return os.path.exists(f"{self.directory}/{id}")
 
     def owners(self, network: Network) -> set[str]:
         """Return the ids of the containers that have an address in a network."""

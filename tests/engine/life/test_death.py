@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pyctr_lite.engine.state.paths import Paths
+from pyctr_lite.engine.stores.networks import Networks
+from pyctr_lite.networks import names
+from tests import network_leaks
 from tests.conftest import REPOSITORY
 from tests.engine.life.test_survival import children_of, end_of, groups
 
@@ -73,7 +77,11 @@ def killed_at(pyctr: Pyctr, step: int, victim: str, *words: str) -> int | None:
 @pytest.mark.parametrize("victim", ["cli", "monitor", "container"])
 def test_a_kill_at_any_step_of_run_leaves_nothing_behind(pyctr: Pyctr, victim: str) -> None:
     pyctr("run", "--rm", "busybox", "true", check=True)  # so that all directories exist
-    words = ("run", "-v", "data:/data", "-m", "64m", "busybox", "true")
+    network = Networks(Paths(str(pyctr.root))).make("red")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    more = ("--network", "red", "-p", f"{port}:80", "-v", "data:/data", "busybox")
+    words = ("run", "-m", "64m", *more, "true")
     step = killed = 0
     while (pid := killed_at(pyctr, step + 1, victim, *words)) is not None:
         assert pyctr("ps", "-q", check=True).stdout == ""  # all its processes have ended
@@ -85,11 +93,15 @@ def test_a_kill_at_any_step_of_run_leaves_nothing_behind(pyctr: Pyctr, victim: s
         os.utime(directory, (0, 0))
     for name in (pyctr.root / "names").iterdir():
         os.utime(name, (0, 0), follow_symlinks=False)
+    for half in (pyctr.root / "run/networks").rglob(".*"):
+        os.utime(half, (0, 0))
     pyctr("doctor", "--fix")
     assert list((pyctr.root / "containers").iterdir()) == []
     assert list((pyctr.root / "run/containers").iterdir()) == []
     assert groups(pyctr.root) == []
-    assert pyctr("run", "--rm", "-v", "data:/data", "busybox", "echo", "again").stdout == "again\n"
+    assert network_leaks.of_containers(pyctr.root, [network]) == {}
+    assert names.containers(f"{pyctr.root}/run/networks/{network.id}/names") == set()
+    assert pyctr("run", "--rm", *more, "echo", "again").stdout == "again\n"
 
 
 def test_a_kill_at_any_step_of_commit_leaves_no_image(pyctr: Pyctr) -> None:
