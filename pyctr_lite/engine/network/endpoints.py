@@ -10,7 +10,7 @@ import os
 
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.network.settings import NetworkSettings
-from pyctr_lite.errors import NotFound
+from pyctr_lite.errors import Conflict, NotFound
 from pyctr_lite.formats import number
 from pyctr_lite.networks import DEFAULT, bridge, rules
 from pyctr_lite.networks.pool import Subnet
@@ -132,11 +132,24 @@ def _take(networks: Networks, network: Network, id: str, wanted: dict[str, Any])
     try:
         for addresses in networks.addresses(network):
             key = "ip6" if ":" in str(addresses.subnet) else "ip"
-            taken[key] = addresses.take(id, wanted.get(key, ""))
+            try:
+                taken[key] = addresses.take(id, wanted.get(key, ""))
+            except Conflict:
+                if wanted.get(key):
+                    raise
+                raise _no_address(network, key) from None
     except BaseException:
         _give_back(networks, network, id, taken.values())
         raise
     return bridge.Address(taken["ip"], taken.get("ip6", ""), wanted.get("mac", ""))
+
+
+def _no_address(network: Network, key: str) -> Conflict:
+    version = 6 if key == "ip6" else 4
+    return Conflict(
+        f"no available IPv{version} addresses on this network's address pools: {network.name} ({network.id})",
+        "stop some of its containers, or create a network with a larger --subnet",
+    )
 
 
 def _withdraw_names(networks: Networks, network: Network, id: str) -> None:
