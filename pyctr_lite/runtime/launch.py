@@ -111,8 +111,9 @@ def create_container(
         # The child builds its root meanwhile; its program does not run before the limits are set.
         try:
             born(pid)
-        except Exception:
-            if launched.has_ended():
+        except Exception as error:
+            # A process that ends has no namespaces any more, a moment before its end is seen.
+            if isinstance(error, (ProcessLookupError, FileNotFoundError)) or launched.has_ended():
                 launched.wait_created()  # raises the error of the process, which is the reason
             raise
         group.apply(wanted)
