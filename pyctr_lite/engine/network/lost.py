@@ -11,8 +11,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pyctr_lite.engine.state.lock import Lock
-from pyctr_lite.engine.stores.networks import LOCK
 from pyctr_lite.errors import Conflict
 from pyctr_lite.networks import DEFAULT, bridge, elements, link, names, rules
 from pyctr_lite.networks.pool import Addresses, Subnet
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     Row = tuple[str, str, Callable[[], None]]
 
 SETTLED = 60
-"""Seconds after which a half-made file is a leftover."""
+"""Seconds after which what is half made is a leftover: it takes milliseconds to make it."""
 
 
 def find(networks: Networks, is_idle: IsIdle) -> Iterator[Row]:
@@ -88,15 +86,10 @@ def _addresses(networks: Networks, network: Network, is_idle: IsIdle) -> Iterato
 
 
 def _half_files(kind: str, directory: str) -> Iterator[Row]:
-    """Find files that were not given a name. It takes a process less than a millisecond to do that."""
+    """Find files that were not given a name."""
     for path in _entries(directory):
-        if os.path.basename(path).startswith("."):
-            try:
-                settled = time.time() - os.lstat(path).st_mtime > SETTLED
-            except FileNotFoundError:
-                continue
-            if settled:
-                yield kind, path, partial(os.unlink, path)
+        if os.path.basename(path).startswith(".") and _is_settled(path):
+            yield kind, path, partial(os.unlink, path)
 
 
 def _has_bridge(sockets: bridge.Sockets, network: Network) -> bool:
@@ -141,9 +134,8 @@ def _end_elements(address: str) -> None:
 
 def _half_networks(networks: Networks) -> Iterator[Row]:
     """Find records whose creation or removal was interrupted."""
-    left = [path for path in _entries(networks.directory) if path.endswith((".creating", ".removing"))]
-    if left and not Lock.is_held(LOCK):  # it is held while a network is created or removed
-        for path in left:
+    for path in _entries(networks.directory):
+        if path.endswith((".creating", ".removing")) and _is_settled(path):
             yield "network", path, partial(walk.remove_tree, path)
 
 
@@ -154,6 +146,13 @@ def _run_directories(networks: Networks, is_idle: IsIdle) -> Iterator[Row]:
         owners = Addresses(networks.addresses_directory(id), Subnet("0.0.0.0/0"), None, ()).owners().values()
         if not networks.exists(id) and all(map(is_idle, owners)):
             yield "network", path, partial(walk.remove_tree, path)
+
+
+def _is_settled(path: str) -> bool:
+    try:
+        return time.time() - os.lstat(path).st_mtime > SETTLED
+    except FileNotFoundError:
+        return False
 
 
 def _entries(directory: str) -> list[str]:
