@@ -17,11 +17,9 @@ import hypothesis
 import pytest
 
 from pyctr_lite import linux
-from pyctr_lite.engine.state.paths import Paths
-from pyctr_lite.engine.stores.networks import Networks
 from pyctr_lite.linux.constants import PR_SET_CHILD_SUBREAPER
 from tests.leaks import Snapshot, cgroup_name, children, end, end_groups, wait_for_children
-from tests.network_leaks import of_containers
+from tests.network_leaks import discard_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,13 +103,7 @@ def root(busybox_store: Path, tmp_path: Path, launcher: Path) -> Iterator[Path]:
     if containers.is_dir() and (ids := [entry.name for entry in containers.iterdir() if len(entry.name) == 64]):
         Pyctr(launcher, directory)("rm", "-f", "-v", *ids, check=True)
     end_groups(cgroup_name(directory), only_empty=True)
-    networks = Networks(Paths(str(directory)))
-    left = of_containers(directory, networks.list())
-    for remove in left.values():
-        remove()
-    for network in networks.list():
-        networks.discard(network)
-    if left:
+    if left := discard_networks(directory):
         pytest.fail("the removed containers left behind:\n  " + "\n  ".join(left), pytrace=False)
 
 

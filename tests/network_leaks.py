@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyctr_lite.engine.state.paths import Paths
+from pyctr_lite.engine.stores.networks import Networks
 from pyctr_lite.networks import bridge, elements, link, rules
 from pyctr_lite.networks.pool import Subnet
 from pyctr_lite.networks.store import Network, NetworkStore
@@ -56,6 +58,17 @@ def of_containers(root: Path, networks: list[Network]) -> Found:
     if any(map(_bridge, networks)):  # else its subnet may belong to another engine by now
         found |= _elements([Subnet(row[0]) for network in networks if _bridge(network) for row in network.subnets])
     return found
+
+
+def discard_networks(root: Path) -> list[str]:
+    """Remove the networks of a state directory, whose containers are gone. Return what these left, a line each."""
+    networks = Networks(Paths(str(root)))
+    left = of_containers(root, networks.list())
+    for remove in left.values():
+        remove()
+    for network in networks.list():
+        networks.discard(network)
+    return list(left)
 
 
 def _elements(subnets: list[Subnet]) -> Found:

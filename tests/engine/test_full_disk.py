@@ -12,6 +12,7 @@ import pytest
 from pyctr_lite.images import store
 from tests.conftest import Pyctr
 from tests.leaks import cgroup_name, end_groups
+from tests.network_leaks import discard_networks
 
 
 @pytest.fixture
@@ -30,8 +31,10 @@ def small(pyctr: Pyctr, tmp_path: Path) -> Iterator[Pyctr]:
         if ids:
             small("rm", "-f", "-v", *ids, check=True)
     finally:
+        left = discard_networks(root)
         subprocess.run(["umount", root], check=True)
         end_groups(cgroup_name(root), only_empty=True)
+    assert left == []
 
 
 def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
@@ -170,4 +173,4 @@ def test_a_container_can_be_renamed_on_a_full_disk(full: Pyctr) -> None:
 
 def test_a_system_prune_frees_a_full_disk(full: Pyctr) -> None:
     assert_done(full("system", "prune", "-af", "--volumes"))
-    assert full("system", "df", "--format", "{{.TotalCount}}").stdout.split() == ["0", "0", "2"]
+    assert full("system", "df", "--format", "{{.TotalCount}}").stdout.split() == ["0", "0", "2", "0"]
