@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import PyctrError
+from pyctr_lite.registries import transport
 
 if TYPE_CHECKING:
     from pyctr_lite.registries.transport import Response
@@ -30,7 +31,10 @@ class RegistryError(PyctrError):
 def refusal(response: Response, request: str) -> RegistryError:
     """Return the error of an answer that is a failure; its body is read, up to a limit."""
     status = response.status
-    code, message = _first(response.read(_MAX_BODY))
+    try:
+        code, message = _first(response.read(_MAX_BODY))
+    except transport.INTERRUPTIONS:  # the body is only an explanation
+        code, message = "", ""
     challenge = response.headers.get("WWW-Authenticate") or ""
     if status == 401 and "insufficient_scope" in challenge:
         code, message = "DENIED", _TEXTS["DENIED"]

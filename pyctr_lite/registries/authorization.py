@@ -104,7 +104,7 @@ class Authorization:
         try:
             if response.status != 200:
                 raise answers.refusal(response, transport.shown("GET", url))
-            body = response.read(_MAX_TOKEN)
+            body = self._transport.read_all(response, _MAX_TOKEN)
         finally:
             self._transport.close(response)
         self._take(body, url)

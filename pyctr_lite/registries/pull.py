@@ -103,8 +103,11 @@ def _unchanged(store: ImageStore, source: Repository) -> Pulled | None:
     if familiar not in image.names or not platforms.matches(image.config):
         return None
     digest = image.names[familiar]
-    if not source.reference.digest and source.head(source.reference.tag) != digest:
-        return None
+    try:
+        if not source.reference.digest and source.head(source.reference.tag) != digest:
+            return None
+    except answers.RegistryError:
+        return None  # the answer to GET says why
     return Pulled(image, digest, False)
 
 

@@ -46,29 +46,19 @@ class Repository(Session):
 
         `size` is the number of bytes that a descriptor promises. Raises BrokenArchive for other bytes.
         """
-        response = self.request("GET", self.url(f"manifests/{name}"), {"Accept": ACCEPT})
-        wanted = name
-        if not references.is_digest(name):
-            wanted = response.headers.get("Docker-Content-Digest") or ""
-            wanted = wanted if wanted.startswith("sha256:") else ""
-        return self._document(response, f"manifest {name}", wanted, size)
+        wanted = name if references.is_digest(name) else None
+        return self._document(f"manifests/{name}", f"manifest {name}", wanted, size)
 
     def blob(self, descriptor: dict[str, Any], what: str) -> bytes:
         """Return the bytes of a small blob, such as a config. Raises BrokenArchive for other bytes."""
         digest = descriptor["digest"]
-        response = self.request("GET", self.url(f"blobs/{digest}"))
-        return self._document(response, f"{what} {digest}", digest, descriptor["size"])
+        return self._document(f"blobs/{digest}", f"{what} {digest}", digest, descriptor["size"])
 
-    def _document(self, response: transport.Response, name: str, digest: str, size: int | None) -> bytes:
+    def _document(self, path: str, name: str, digest: str | None, size: int | None) -> bytes:
+        """Return the bytes at a path, checked by digest (None: the one that the registry says) and size."""
         limit = shape.MAX_SIZE if size is None else min(size, shape.MAX_SIZE)
-        try:
-            content = bytearray()
-            while len(content) <= limit and (data := response.read(limit + 1 - len(content))):
-                content += data
-        except transport.INTERRUPTIONS as error:
-            raise transport.TransportError(f"{name}: {error}") from None
-        finally:
-            self.transport.close(response)
+        content, said = self._read(self.url(path), limit)
+        digest = said if digest is None else digest
         if len(content) > limit or (size is not None and len(content) != size):
             found = f"more than {limit}" if len(content) > limit else str(len(content))
             raise lie(name, f"it has {found} bytes", limit if size is None else size)
@@ -76,6 +66,26 @@ class Repository(Session):
         if digest and found != digest:
             raise lie(name, f"its bytes have the digest {found}", digest)
         return bytes(content)
+
+    def _read(self, url: str, limit: int) -> tuple[bytes, str]:
+        """Return the bytes at an address, at most one more than `limit`, and their digest by the registry."""
+        for attempt in range(1, transport.ATTEMPTS + 1):
+            response = self.request("GET", url, {"Accept": ACCEPT})
+            try:
+                content = bytearray()
+                while len(content) <= limit and (data := response.read(limit + 1 - len(content))):
+                    content += data
+            except transport.INTERRUPTIONS as error:
+                self.transport.check()
+                if attempt == transport.ATTEMPTS:
+                    raise transport.TransportError(f"{transport.shown('GET', url)}: {error}") from None
+                self.transport.wait(transport.backoff(attempt))
+            else:
+                said = response.headers.get("Docker-Content-Digest") or ""
+                return bytes(content), said if said.startswith("sha256:") else ""
+            finally:
+                self.transport.close(response)
+        raise AssertionError
 
     def open_blob(self, digest: str, start: int) -> tuple[transport.Response, int]:
         """Ask for a blob from a byte on. Returns the answer and the offset of its first byte."""
@@ -94,9 +104,8 @@ class Repository(Session):
         while url and len(found) < _MAX_TAGS:
             response = self.request("GET", url)
             following = _NEXT.search(response.headers.get("Link") or "")
-            content = self._document(response, "the list of tags", "", None)
             try:
-                value = jsonfile.loads(content.decode(errors="replace"))
+                value = jsonfile.loads(self.transport.read_all(response, shape.MAX_SIZE).decode(errors="replace"))
             except ValueError:
                 value = {}
             names = value.get("tags") if isinstance(value, dict) else None

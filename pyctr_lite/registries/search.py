@@ -44,14 +44,11 @@ def search(term: str, limit: int = 25, *, insecure: bool = False) -> list[Result
 def _get(session: Session, url: str) -> Any:
     """Return the JSON value at an address, None if the registry does not have it."""
     response = session.request("GET", url, expected=(200, 404, 405, 501))
+    body = session.transport.read_all(response, _MAX_BODY)
     try:
-        return (
-            jsonfile.loads(response.read(_MAX_BODY).decode(errors="replace")) if response.status == 200 else None
-        )
+        return jsonfile.loads(body.decode(errors="replace")) if response.status == 200 else None
     except ValueError:
         return None
-    finally:
-        session.transport.close(response)
 
 
 def _result(value: dict[str, Any]) -> Result:

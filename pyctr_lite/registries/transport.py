@@ -138,7 +138,22 @@ class Transport:
             self._open.discard(response)
         if response.length_remaining == 0:
             response.drain_conn()
-        response.close() if response.length_remaining else response.release_conn()
+            response.release_conn()
+        else:
+            response.close()
+
+    def read_all(self, response: Response, limit: int) -> bytes:
+        """Read the body of an answer, at most `limit` bytes, and close it. Raises TransportError if it is cut."""
+        try:
+            content = bytearray()
+            while len(content) < limit and (data := response.read(limit - len(content))):
+                content += data
+            return bytes(content)
+        except INTERRUPTIONS as error:
+            self.check()
+            raise TransportError(f"the registry's answer was cut: {_reason(error)}") from None
+        finally:
+            self.close(response)
 
     def speaks_tls(self, base: str) -> bool:
         """Return whether a registry answers by TLS, whatever its certificate."""

@@ -350,6 +350,30 @@ def test_a_download_that_is_cut_goes_on_where_it_was(
     assert is_sound(store)
 
 
+def test_a_document_that_is_cut_is_asked_for_again(store: ImageStore, proxy: FaultProxy, repository: str) -> None:
+    assert proxy.upstream is not None
+    manifest = proxy.upstream.publish(repository, "v1", LAYERS[:1])
+    victims = ["manifests/v1", json.loads(manifest)["config"]["digest"]]
+
+    def fault(request: Seen) -> Fault | None:
+        if victims and victims[0] in request.path:
+            victims.pop(0)
+            return Fault(cut=20)
+        return None
+
+    proxy.fault = fault
+    assert pulled(store, proxy.host, f"{repository}:v1").is_new
+    assert victims == []
+
+
+def test_a_registry_without_head_is_asked_by_get(store: ImageStore, proxy: FaultProxy, repository: str) -> None:
+    assert proxy.upstream is not None
+    proxy.upstream.publish(repository, "v1", LAYERS[:1])
+    pulled(store, proxy.host, f"{repository}:v1")
+    proxy.fault = lambda request: Fault(405, {}, b"") if request.method == "HEAD" else None
+    assert not pulled(store, proxy.host, f"{repository}:v1").is_new
+
+
 def test_a_registry_without_parts_sends_all_again(store: ImageStore, proxy: FaultProxy, repository: str) -> None:
     assert proxy.upstream is not None
     layer = json.loads(proxy.upstream.publish(repository, "v1", LAYERS))["layers"][1]

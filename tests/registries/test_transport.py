@@ -199,6 +199,15 @@ def test_an_unknown_certificate_is_refused(
     assert "/etc/docker/certs.d/" in raised.value.hint
 
 
+def test_an_answer_that_is_cut_is_one_clear_error(proxy: FaultProxy, store: ImageStore) -> None:
+    proxy.fault = lambda request: Fault(404, {}, b'{"errors": []}' * 9, cut=5) if "tool" in request.path else None
+    with pytest.raises(PyctrError, match="manifest unknown"):
+        pull.pull(store, reference.parse(f"{proxy.host}/tool"))
+    proxy.fault = lambda request: Fault(200, {}, b'{"tags": ["v1"]}', cut=5) if "tool" in request.path else None
+    with pytest.raises(transport.TransportError, match="was cut"):
+        pull.tags(reference.parse(f"{proxy.host}/tool"))
+
+
 def test_an_unknown_status_is_shown_without_the_query(proxy: FaultProxy, store: ImageStore) -> None:
     proxy.fault = lambda request: Fault(418, {}, b"teapot") if "manifests" in request.path else None
     with pytest.raises(PyctrError, match=r'manifests/latest": received unexpected HTTP status: 418'):

@@ -44,6 +44,8 @@ class Images(store.ImageStore):
         from pyctr_lite.registries import pull
 
         parsed = references.parse(reference)
+        if parsed.digest:  # as in Docker, a tag beside a digest is ignored
+            parsed = references.Reference(parsed.domain, parsed.path, "", parsed.digest, False)
         pulled = pull.pull(self, parsed, platform, report, insecure=insecure)
         events.emit_image(self.paths, "pull", pulled.image.id, parsed.familiar())
         return pulled

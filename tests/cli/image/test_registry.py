@@ -55,6 +55,9 @@ def test_an_image_pulled_by_digest_is_listed_without_a_tag(
     listed = pyctr("images", "--digests", "--format", "{{.Repository}} {{.Tag}}", f"{registry.host}/{repository}")
     assert listed.stdout == f"{registry.host}/{repository} <none>\n"
     assert pyctr("image", "inspect", "-f", "{{.RepoTags}} {{.RepoDigests}}", wanted).stdout == f"[] [{wanted}]\n"
+    both = wanted.replace("@", ":v1@")
+    assert pyctr("pull", "-q", both, check=True).stdout == f"{both}\n"
+    assert listed.stdout == pyctr("images", "--format", "{{.Repository}} {{.Tag}}", "127*/*/*").stdout
     assert pyctr("rmi", wanted, check=True).stdout.startswith(f"Untagged: {wanted}\nDeleted: ")
 
 
