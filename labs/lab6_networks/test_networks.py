@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from labs.kit.checks.arena import SLOWNESS
 from labs.kit.checks.expect import equal, errno_name, expect
+from labs.kit.checks.networks import add_bridge, connected, inside, links, listening
 from labs.kit.checks.syscalls import FILES, WRITES, Fault, Watch
 from pyctr_lite import linux
 from pyctr_lite.engine.state.paths import Paths
@@ -40,19 +41,6 @@ def holder(arena: Arena) -> Iterator[Process]:
     """A process that waits in a network namespace of its own."""
     with arena.process(NET, load="nothing") as process:
         yield process
-
-
-def inside(process: Process, work: Callable[[], Any]) -> Any:
-    """What a function of the judge's returns, called in a process's network namespace."""
-    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        linux.setns(process.pidfd, NET)
-        try:
-            return work()
-        finally:
-            linux.setns(own, NET)
-    finally:
-        os.close(own)
 
 
 def hex_of(data: object) -> str:
@@ -157,7 +145,7 @@ def test_6_1_the_kernel_reads_what_is_made_of_it(yours: Yours) -> None:
                 f"of name, MTU and kind the kernel should make a bridge {name!r}; it says\n    {answer.raised}\n"
                 "Which of the attributes can it not read, and where does it look for it?",
             )
-            made = inside(function.process, links)
+            made = inside(function.process.pid, links)
             expect(name in made, f"a bridge {name!r} was asked for, and there are {', '.join(made)}")
             equal(made[name].mtu, 1400, f"the MTU of the bridge {name!r}, which came behind the name")
 
@@ -269,7 +257,7 @@ def test_6_2_the_kernel_answers_each_message_of_a_packet(yours: Yours) -> None:
             f"should answer each, by its serial number\n    {answers(wanted)}\nIt answers\n    {answers(found)}\n"
             "Where does it look for the next message?",
         )
-        made = set(inside(function.process, links))
+        made = set(inside(function.process.pid, links))
     equal(sorted(made & {"a", "ab", "abc", "abcd"}), ["a", "ab", "abc", "abcd"], "the bridges that were made")
 
 
@@ -287,27 +275,16 @@ def test_6_2_the_engine_asks_the_kernel_by_it(pyctr: Any) -> None:
 MAC = "02:42:0a:01:00:02"
 
 
-def links() -> dict[str, link.Link]:
-    """The links of the judge's namespace, by name."""
-    with netlink.Socket() as sock:
-        return {each.name: each for each in link.links(sock)}
-
-
-def add_bridge(name: str, mtu: int = 1500) -> int:
-    with netlink.Socket() as sock:
-        return link.add_bridge(sock, name, "02:42:0a:01:00:01", mtu)
-
-
 class Cable:
     """Two namespaces: `near`, with the learner's function and a bridge, and `far`, where the other end belongs."""
 
     def __init__(self, near: Function, far: Process) -> None:
         self.near, self.far = near, far
-        self.bridge: int = inside(near.process, partial(add_bridge, "pc-lab"))
+        self.bridge: int = inside(near.process.pid, partial(add_bridge, "pc-lab"))
         self.before = set(self.links(far))
 
     def links(self, where: Process | None = None) -> dict[str, link.Link]:
-        found: dict[str, link.Link] = inside(where or self.near.process, links)
+        found: dict[str, link.Link] = inside((where or self.near.process).pid, links)
         return found
 
     def answer(self, name: str = "veth1", peer: str = "eth0", mac: str = MAC, **more: Any) -> Answer:
@@ -368,7 +345,7 @@ def test_6_3_both_ends_are_where_they_belong(yours: Yours, arena: Arena) -> None
 
 def test_6_3_the_near_end_is_up_and_a_port_of_the_bridge(yours: Yours, arena: Arena) -> None:
     with cable(yours, arena) as at:
-        other = inside(at.near.process, partial(add_bridge, "pc-other"))
+        other = inside(at.near.process.pid, partial(add_bridge, "pc-other"))
         for name, bridge in (("veth1", at.bridge), ("veth2", other)):
             at.lay(name, f"eth{name[-1]}", bridge=bridge)
             made = at.links()[name]
@@ -427,41 +404,18 @@ def test_6_3_packets_pass(yours: Yours, arena: Arena) -> None:
 
     with cable(yours, arena) as at:
         at.lay()
-        inside(at.near.process, partial(address, "pc-lab", "10.99.0.1"))
-        inside(at.far, partial(address, "eth0", "10.99.0.2"))
-        with inside(at.far, partial(listening, "10.99.0.2", 8000)) as listener:
-            seen = connected(at.near.process, "10.99.0.2", 8000, listener)
+        inside(at.near.process.pid, partial(address, "pc-lab", "10.99.0.1"))
+        inside(at.far.pid, partial(address, "eth0", "10.99.0.2"))
+        with inside(at.far.pid, partial(listening, "10.99.0.2", 8000)) as listener:
+            seen = connected(at.near.process.pid, "10.99.0.2", 8000, listener)
     equal(seen, "10.99.0.1", "who has connected to the other end, through the bridge ('' is nobody)")
-
-
-def listening(address: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    listener.bind((address, port))
-    listener.listen()
-    listener.settimeout(3)
-    return listener
-
-
-def connected(client: Process, address: str, port: int, listener: socket.socket) -> str:
-    """Connect from a process's namespace: the client's address as the listener sees it, or "" if it cannot."""
-
-    def connect() -> socket.socket:
-        return socket.create_connection((address, port), 1.5)
-
-    try:
-        with inside(client, connect):
-            connection, (peer, *_) = listener.accept()
-            connection.close()
-            return str(peer)
-    except OSError:
-        return ""
 
 
 def test_6_3_the_other_end_is_never_here(yours: Yours, arena: Arena) -> None:
     """An end that is made here and then moved is seen by everybody here, and its name may be taken."""
     with cable(yours, arena) as at:
-        inside(at.near.process, partial(add_bridge, "eth0"))
-        with inside(at.near.process, link_events) as events:
+        inside(at.near.process.pid, partial(add_bridge, "eth0"))
+        with inside(at.near.process.pid, link_events) as events:
             answer = at.answer()
             expect(
                 answer.raised is None,
@@ -496,7 +450,7 @@ def names_of(events: socket.socket) -> Iterator[str]:
 def test_6_3_a_taken_name_is_an_error_and_changes_nothing(yours: Yours, arena: Arena) -> None:
     with cable(yours, arena) as at:
         at.lay("veth1", "eth0")
-        inside(at.near.process, partial(add_bridge, "taken", 1300))
+        inside(at.near.process.pid, partial(add_bridge, "taken", 1300))
         before = described(at)
         for name, peer, whose in (
             ("taken", "eth1", "by a bridge, in the caller's namespace"),
@@ -931,7 +885,7 @@ def ensure_table() -> None:
 def host(yours: Yours) -> Iterator[Function]:
     """The function in a namespace that has the table."""
     with yours.at(NET) as function:
-        inside(function.process, ensure_table)
+        inside(function.process.pid, ensure_table)
         yield function
 
 
@@ -981,7 +935,7 @@ def test_6_5_one_element_stands_for_a_port(yours: Yours) -> None:
                 f"map take? {' → '.join(element(*args)[1:])} are right.",
             )
             equal(answer.value, None, f"what {call} returns")
-            judge(inside(function.process, table), [args], call)
+            judge(inside(function.process.pid, table), [args], call)
 
 
 def judge(found: dict[str, list[tuple[str, str]]], wanted: list[tuple[Any, ...]], call: str) -> None:
@@ -1034,7 +988,9 @@ def test_6_5_all_of_them_stand_side_by_side(yours: Yours) -> None:
             answer = published(function, *args)
             expect(answer.raised is None, f"{shown_publish(args)}, after others, fails\n    {answer.raised}")
             judge(
-                inside(function.process, table), list(PUBLISHED[:number]), f"{shown_publish(args)}, after others,"
+                inside(function.process.pid, table),
+                list(PUBLISHED[:number]),
+                f"{shown_publish(args)}, after others,",
             )
 
 
@@ -1051,7 +1007,9 @@ def test_6_5_a_taken_port_is_an_error_and_stays_as_it_is(yours: Yours) -> None:
                     "container, and who tells the second one?"
                 )
                 yours.refused(published(function, *args), FileExistsError, about, errno.EEXIST)
-            judge(inside(function.process, table), list(PUBLISHED), "a port that is published twice: afterwards")
+            judge(
+                inside(function.process.pid, table), list(PUBLISHED), "a port that is published twice: afterwards"
+            )
 
 
 def test_6_5_the_error_says_what_was_asked(yours: Yours) -> None:
@@ -1078,8 +1036,8 @@ def test_6_5_withdraw_finds_it(yours: Yours) -> None:
         for args in PUBLISHED:
             published(function, *args)
         for args in PUBLISHED:
-            inside(function.process, partial(withdraw, args))
-        found = inside(function.process, table)
+            inside(function.process.pid, partial(withdraw, args))
+        found = inside(function.process.pid, table)
     expect(
         not any(found.values()),
         f"after withdraw of each port there are {counted(found)} elements left: what is their key?",
@@ -1094,26 +1052,26 @@ def test_6_5_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
         answer = published(function, "tcp", "0.0.0.0", 80, "fd00::2", 80)
         yours.refused(answer, OSError, "An address of IPv6 is no value of a map of IPv4, and the kernel says so.")
         yours.refused(published(function, "tcp", "10.1", 80, "10.1.0.2", 80), ValueError, "10.1 is no address.")
-        found = inside(function.process, table)
+        found = inside(function.process.pid, table)
     expect(not any(found.values()), f"publish was refused, and there are {counted(found)} elements")
 
 
 def test_6_5_the_world_reaches_the_container(yours: Yours, arena: Arena) -> None:
     """Packets: from another machine, and from this one, to a container's server."""
     with host(yours) as function, holder(arena) as world, holder(arena) as container:
-        inside(function.process, partial(wire, world, container))
+        inside(function.process.pid, partial(wire, world, container))
         for process, address, gateway in ((world, "192.0.2.2", ""), (container, "10.1.0.2", "10.1.0.1")):
-            inside(process, partial(set_up_eth0, address, gateway))
+            inside(process.pid, partial(set_up_eth0, address, gateway))
         published(function, "tcp", "0.0.0.0", 8080, "10.1.0.2", 80)
         published(function, "tcp", "192.0.2.1", 8081, "10.1.0.2", 80)
         published(function, "tcp", "127.0.0.1", 8082, "10.1.0.2", 80)
-        with inside(container, partial(listening, "10.1.0.2", 80)) as listener:
+        with inside(container.pid, partial(listening, "10.1.0.2", 80)) as listener:
             for who, address, port, wanted in (
                 (world, "192.0.2.1", 8080, "192.0.2.2"),
                 (world, "192.0.2.1", 8081, "192.0.2.2"),
                 (function.process, "127.0.0.1", 8082, "10.1.0.1"),
             ):
-                seen = connected(who, address, port, listener)
+                seen = connected(who.pid, address, port, listener)
                 equal(seen, wanted, f"who the container's server sees at {address}, port {port} ('' is nobody)")
 
 
@@ -1470,14 +1428,14 @@ def by_the_engine(queries: list[tuple[bytes, int]], single: bool) -> tuple[list[
 def test_6_6_a_client_is_served_by_udp_and_tcp(yours: Yours) -> None:
     with yours.at(NET, load="swapped") as function:
         function.begin(ADDRESSES, [], scene="serve", seconds=30)
-        by_udp = inside(function.process, partial(ask_by_udp, query("many")))
+        by_udp = inside(function.process.pid, partial(ask_by_udp, query("many")))
         expect(
             by_udp is not None, "a client asks 127.0.0.11, port 53, by UDP for a name of 40 addresses: no answer"
         )
         equal(Reply(by_udp).cut, True, "whether the answer by UDP says that it is cut")
-        by_tcp = inside(function.process, partial(ask_by_tcp, query("many")))
+        by_tcp = inside(function.process.pid, partial(ask_by_tcp, query("many")))
         equal(len(Reply(by_tcp).records), 40, "the records of the answer by TCP")
-        nobody = inside(function.process, partial(ask_by_udp, query("unknown")))
+        nobody = inside(function.process.pid, partial(ask_by_udp, query("unknown")))
         equal(
             CODES[Reply(nobody).code],
             "SERVFAIL",
