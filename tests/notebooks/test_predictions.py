@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from labs.kit.checks.notebooks import NOTEBOOKS
 from labs.kit.exercises import manifest, predictions
 
-LABS = [NOTEBOOKS / lab.notebook for lab in manifest.load() if lab.notebook]
+LABS = [NOTEBOOKS / lab.notebook for lab in manifest.load()]
 
 
 def cells(file: Path) -> list[Any]:

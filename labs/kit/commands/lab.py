@@ -66,8 +66,6 @@ def _line_of_earlier(console: Console, lab: manifest.Lab, report: session.Report
 
 def _notebook(console: Console, lab: manifest.Lab, labs: Path) -> bool:
     """Whether the chapter's notebook gives its stored outputs with the learner's functions in the engine."""
-    if not lab.notebook:
-        return True
     path = manifest.CHECKOUT / "notebooks" / lab.notebook
     with screen.doing(console, f"running {lab.notebook} with your functions in the engine"):
         failure = notebooks.run([path], labs=labs)

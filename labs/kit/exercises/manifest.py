@@ -61,7 +61,7 @@ def owner_of(function: str) -> Any:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab: the exercises of a chapter. `notebook` is the chapter's, below notebooks/, or ""."""
+    """A lab: the exercises of a chapter. `notebook` is the chapter's, below notebooks/."""
 
     number: int
     name: str
@@ -130,7 +130,7 @@ def _lab(table: dict[str, Any]) -> Lab:
         table["number"],
         table["name"],
         table["title"],
-        table.get("notebook", ""),
+        table["notebook"],
         tuple(
             Exercise(
                 item["id"],
