@@ -230,8 +230,10 @@ class _Execution:
             if not isinstance(value, dict):
                 raise self.error(f"can't evaluate field {name} in type interface {{}}")
             absent = "" if name in value else name
-            if not absent or isinstance(value, Map):
-                value = value.get(name)
+            if not absent:
+                value = value[name]
+            elif isinstance(value, Map):
+                return None  # Go looks for no field in what a map does not have
             elif isinstance(value, types.Struct) and name in value.known:
                 value = value.zero(name)
             else:

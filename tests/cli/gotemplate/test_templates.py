@@ -80,6 +80,7 @@ def test_a_missing_field_gets_the_nearest_as_a_suggestion() -> None:
 
 def test_a_missing_key_of_a_go_map_is_not_an_error() -> None:
     assert render("{{.Config.Labels.nope}}") == "<no value>"
+    assert render("{{.Config.Labels.nope.deeper}}") == "<no value>"
     assert render("{{with .Config.Labels}}{{.nope}}{{end}}") == "<no value>"
     assert render('{{index .Config.Labels "nope"}}') == ""
 
