@@ -45,22 +45,31 @@ class Outcome:
 
 
 class Side:
-    """One of the compared engines. `options` are the flags that `run` and `create` need."""
+    """One of the compared engines. `options` are the flags that `run` and `create` need.
+
+    If it is `isolated`, its containers have no network, unless the line names one.
+    """
 
     failures: tuple[int, ...] = ()
     """The exit codes of a failed request, besides Docker's 1, of any command but `run`."""
 
     def __init__(
-        self, prefix: list[str], here: Path, options: tuple[str, ...] = (), env: dict[str, str] | None = None
+        self,
+        prefix: list[str],
+        here: Path,
+        options: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        *,
+        isolated: bool = True,
     ):
-        self.prefix, self.here, self.options, self.env = prefix, here, options, env
+        self.prefix, self.here, self.options, self.env, self.isolated = prefix, here, options, env, isolated
         here.mkdir()
 
     def __call__(self, line: str) -> Outcome:
         command, _, given = line.partition(" << ")
         args = shlex.split(command.replace("HERE", str(self.here)))
         if args[0] in ("run", "create") and len(args) > 1:
-            args[1:1] = self.options if "--network" in args else (*self.options, *NO_NETWORK)
+            args[1:1] = self.options if "--network" in args or not self.isolated else (*self.options, *NO_NETWORK)
         done = subprocess.run(
             [*self.prefix, *args],
             env=self.env,
@@ -72,7 +81,7 @@ class Side:
         )
         code = 1 if args[0] != "run" and done.returncode in self.failures else done.returncode
         output = normal(done.stdout.replace(str(self.here), "HERE"))
-        if args[0] == "diff":
+        if args[0] in ("diff", "port"):
             output = "\n".join(sorted(output.splitlines()))  # Docker prints them in any order
         elif args[0] == "top":
             output = re.sub(r"\b\d+ *", "PID ", output)
@@ -154,17 +163,23 @@ def ours(pyctr: Pyctr, tmp_path: Path) -> Side:
 
 @pytest.mark.parametrize("scenario", everyday.SCENARIOS)
 def test_everyday_command_lines_do_the_same_as_with_podman(podman: Side, ours: Side, scenario: str) -> None:
-    compare(ours, podman, scenario, "podman", podman("--version").output.split()[-1])
+    compare(ours, podman, everyday.SCENARIOS[scenario], "podman", podman("--version").output.split()[-1])
 
 
 @pytest.mark.parametrize("scenario", everyday.SCENARIOS)
 def test_everyday_command_lines_do_the_same_as_with_docker(docker: Side, ours: Side, scenario: str) -> None:
-    compare(ours, docker, scenario, "Docker", docker("version --format '{{.Server.Version}}'").output)
+    compare(
+        ours,
+        docker,
+        everyday.SCENARIOS[scenario],
+        "Docker",
+        docker("version --format '{{.Server.Version}}'").output,
+    )
 
 
-def compare(ours: Side, theirs: Side, scenario: str, name: str, version: str) -> None:
-    """Run a scenario on both sides at once: each line does the same, or differs for a listed reason."""
-    lines = [(line,) if isinstance(line, str) else line for line in everyday.SCENARIOS[scenario]]
+def compare(ours: Side, theirs: Side, scenario: list[everyday.Line], name: str, version: str) -> None:
+    """Run a scenario's lines on both sides at once: each does the same, or differs for a listed reason."""
+    lines = [(line,) if isinstance(line, str) else line for line in scenario]
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(side.all, [text for text, *_ in lines]) for side in (ours, theirs)]
         outcomes = list(zip(lines, *(each.result() for each in both), strict=True))
