@@ -34,7 +34,6 @@ OLDER_HISTORY = {
     **dict.fromkeys("arg-given arg-global arg-env".split(), "ARG shows its value since BuildKit 0.9"),
     **dict.fromkeys("copy-chown copy-chmod".split(), "COPY shows these flags since BuildKit 0.11"),
     "expose-forms": "EXPOSE shows a list since BuildKit 0.23",
-    "scratch-workdir": "WORKDIR, too",
 }
 """Cases in which the BuildKit of Docker 20.10 writes another history than later ones and we do."""
 MOUNT_POINTS_STAY = {"run-mount-tmpfs", "run-mount-cache", "run-mount-bind", "run-mount-from"}

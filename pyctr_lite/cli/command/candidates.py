@@ -23,13 +23,16 @@ _VALUES = {
     "log-driver": ("json-file", "none"),
     "mount": ("type=bind,", "type=tmpfs,", "type=volume,"),
     "pid": ("container:", "host"),
+    "progress": ("auto", "plain", "tty"),
     "pull": ("always", "missing", "never"),
     "restart": ("always", "no", "on-failure", "unless-stopped"),
     "security-opt": ("no-new-privileges", "seccomp="),
     "userns": ("auto", "auto:size=", "container:", "host"),
     "uts": ("host",),
 }
-_FILES = frozenset(("cidfile", "device", "env-file", "input", "label-file", "labs", "output", "root"))
+_FILES = frozenset(
+    ("cidfile", "device", "env-file", "file", "iidfile", "input", "label-file", "labs", "output", "root")
+)
 _RUNNING = frozenset(("attach", "exec", "kill", "pause", "restart", "stats", "stop", "top", "unpause", "wait"))
 """Verbs whose candidates are running containers; those of `start` are the others."""
 
@@ -154,7 +157,7 @@ def _positional(command: flags.Command, arguments: list[str], current: str, root
     elif positional == "NAME|ID":
         for kinds in (_containers, _images, _networks, _volumes):
             yield from (name for name in _names(root, kinds) if name not in arguments)
-    elif positional in ("FILE|-", "COMMAND", "ARG"):
+    elif positional in ("FILE|-", "PATH|-", "COMMAND", "ARG"):
         yield FILES
 
 

@@ -258,6 +258,6 @@ COMMANDS = {
         aliases=("image build", "builder build"),
         example="pyctr_lite build -t site:1 --build-arg VERSION=2 .",
         differs="A git repository or another URL as the context is not supported. The image is not compressed. "
-        "WORKDIR and VOLUME behave as in BuildKit: what a later RUN writes below a VOLUME is kept.",
+        "As in BuildKit, a new WORKDIR belongs to the USER, and what a RUN writes below a VOLUME is kept.",
     ),
 }

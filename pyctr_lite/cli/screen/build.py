@@ -120,6 +120,7 @@ class _TerminalStep(Step):
         self._draw()
 
     def _seconds(self) -> str:
+        """Return the time since the step began."""
         return f"{time.monotonic() - self._began:.1f}s"
 
     def _draw(self) -> None:
@@ -137,8 +138,16 @@ class _TerminalStep(Step):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._screen.draw([], [f" => {'CACHED ' if self._cached else ''}{self._title}  {self._seconds()}"])
-            return
-        state = "CANCELED" if isinstance(error, KeyboardInterrupt) else "ERROR"
-        shown = [] if isinstance(error, KeyboardInterrupt) else [*self._all, *self._lines.end()]
-        self._screen.draw([], [f" => {state} {self._title}  {self._seconds()}", *(f" > {line}" for line in shown)])
+            self._end("CACHED " if self._cached else "", [])
+        elif isinstance(error, KeyboardInterrupt):
+            self._end("CANCELED ", [])
+        else:
+            self._end("ERROR ", [*self._all, *self._lines.end()])
+
+    def _end(self, state: str, shown: list[str]) -> None:
+        """Draw the last line of the step, with its time at the end, and lines of output after it."""
+        seconds = f"  {self._seconds()}"
+        line = f" => {state}{output.one_line(self._title, 2)}"[
+            : shutil.get_terminal_size().columns - 1 - len(seconds)
+        ]
+        self._screen.draw([], [line + seconds, *(f" > {line}" for line in shown)])

@@ -129,7 +129,6 @@ def _run(
         state.layers,
         {},
     )
-    build.session.guard()
     container = create.create(build.home, options, image, stubs)
     try:
         code = _follow(container, report)

@@ -28,19 +28,32 @@ if TYPE_CHECKING:
 
 
 def workdir(builder: StageBuilder, instruction: Instruction) -> None:
-    """Apply WORKDIR, and make the directory if it is missing: it belongs to root, whatever USER says."""
+    """Apply WORKDIR, and make the directory if it is missing: it belongs to the USER, as in BuildKit."""
     state = builder.state
     path = metadata.working_directory(state.config, state.scope.expand(instruction, instruction.args[0]))
     state.config["WorkingDir"] = path
+    user = state.config.get("User") or ""
+    owner = _owner(builder, user) if user else (0, 0)
 
     def make(report: Any) -> str:
         lowers = builder.lowers()
         upper = layers.new_directory(builder.build.staging, lowers)
         with layers.opened(builder.build.home, builder.build.staging, lowers, upper) as root, linux.umask(0):
-            os.close(make_directories(root, path, (0, 0)))
+            os.close(make_directories(root, path, owner))
         return upper
 
-    builder.step(f"WORKDIR {path}", f"WORKDIR {path} # buildkit", ["WORKDIR", path], make)
+    builder.step(f"WORKDIR {path}", f"WORKDIR {path} # buildkit", ["WORKDIR", path, list(owner)], make)
+
+
+def _owner(builder: StageBuilder, text: str) -> tuple[int, int]:
+    """Return the ids of `USER[:GROUP]` by the accounts of the image. The group of a lone number is that number."""
+    user, _, group = text.partition(":")
+    if number.is_digits(user) and not group:
+        return int(user), int(user)
+    chain = layers.chain_id(builder.state.layers) or image_view.NO_LAYERS
+    view = image_view.ImageView(builder.build.home.paths, chain, builder.lowers())
+    found = accounts.resolve(text, [], view.passwd, view.group)
+    return found["uid"], found["gid"]
 
 
 class _Copy:
@@ -85,14 +98,7 @@ class _Copy:
         """Return the owner of --chown by the accounts of the image, (0, 0) for files of the context, else None."""
         if not self.chown:
             return None if self.origin else (0, 0)
-        user, _, group = self.chown.partition(":")
-        if number.is_digits(user) and not group:
-            return int(user), int(user)
-        builder = self.builder
-        chain = layers.chain_id(builder.state.layers) or image_view.NO_LAYERS
-        view = image_view.ImageView(builder.build.home.paths, chain, builder.lowers())
-        found = accounts.resolve(self.chown, [], view.passwd, view.group)
-        return found["uid"], found["gid"]
+        return _owner(self.builder, self.chown)
 
 
 def copy(builder: StageBuilder, instruction: Instruction) -> None:

@@ -34,13 +34,18 @@ def directories(home: Home, layers: Sequence[Layer]) -> list[str]:
     return list(reversed(home.images.layer_directories(images.Image("", "", {}, list(layers), {}))))
 
 
+def view_path(home: Home) -> str:
+    """Return the path at which this process mounts a view for a moment; `leftovers` knows it, too."""
+    return f"{home.paths.run}/view-{os.getpid()}"
+
+
 @contextmanager
 def opened(home: Home, staging: Staging, lowers: Sequence[str], upper: str = "") -> Iterator[int]:
     """Mount directories (top first), detached, and yield a descriptor of the root.
 
     Without `upper` it is read-only. The mount lives as long as the descriptor.
     """
-    mountpoint = f"{home.paths.run}/view-{os.getpid()}"
+    mountpoint = view_path(home)
     os.makedirs(mountpoint, 0o700, exist_ok=True)
     try:
         below = list(lowers)

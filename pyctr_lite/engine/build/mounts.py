@@ -2,7 +2,8 @@
 
 A bind shows a directory of the context or of another stage; a writable one shows a copy, which is thrown away. A
 cache is a directory that builds share. A secret is a file in a tmpfs that exists as long as the RUN does; it is in
-no layer, and neither its content nor a digest of it is in a key of the cache. Mount points that the image lacks
+no layer, and neither its content nor a digest of it is in a key of the cache. If it becomes a variable, it is in
+the container's record and bundle, which only root can read, while the RUN runs. Mount points that the image lacks
 are made in a directory below the container's changes (`stubs`), so they do not become a part of the layer.
 """
 

@@ -3,7 +3,7 @@
 `<root>/build/running/<token>` is locked (flock(2)) as long as its process lives. Its JSON files are roots of the
 image store (`images.roots`): layers that the build uses are not removed. Mounts that a step needs on the host are
 made in it. The containers of a build have its token as a label. If the process is killed, a guard that it forked
-before its first container removes all that at once; `sweep` does the same later if the guard was killed too.
+before its first step removes all that at once; `sweep` does the same later if the guard was killed too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.engine import background
+from pyctr_lite.engine.build import layers
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.life import lifecycle
 from pyctr_lite.engine.state import record
 from pyctr_lite.engine.state.lock import Lock
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.images import roots, staging
+from pyctr_lite.images import roots, staging, writer
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import overlay, walk
 
@@ -67,7 +68,7 @@ class Session:
         if self._guard >= 0:
             return
         reading, writing = os.pipe2(os.O_CLOEXEC)
-        home = self.home
+        home, view = self.home, layers.view_path(self.home)
 
         def body() -> None:
             os.close(writing)
@@ -75,6 +76,9 @@ class Session:
             if not os.read(reading, 1):  # the other end was closed without a word: the build was killed
                 _wait(self.path)
                 sweep(home)
+                _remove_directory(view)
+                with writer.locked(home.images):
+                    pass  # it removes the staging directories of dead processes
 
         background.start(home.paths, body, self._log_fault)
         os.close(reading)
@@ -110,7 +114,6 @@ class Session:
         self._count += 1
         path = f"{self.path}/mount-{self._count}"
         os.mkdir(path, 0o700)
-        self.guard()
         try:
             yield path
         finally:
@@ -151,7 +154,7 @@ def sweep(home: Home) -> None:
 def _remove_directory(path: str) -> None:
     """Unmount what is mounted in the directory of a build, and remove it."""
     for mount in reversed(mountinfo.mounts()):
-        if mount.mountpoint.startswith(path + "/"):
+        if f"{mount.mountpoint}/".startswith(path + "/"):
             _unmount(mount.mountpoint)
     try:
         walk.remove_tree(path)

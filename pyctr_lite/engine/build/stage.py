@@ -124,6 +124,7 @@ class StageBuilder:
                 result = [*below, *made] if independent else made
             else:
                 created = build.now()
+                build.session.guard()
                 upper = make(report)
 
                 def keep(found: list[Layer]) -> None:

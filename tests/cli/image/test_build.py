@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -267,6 +270,24 @@ def test_plain_progress_numbers_its_steps(builder: Builder) -> None:
     assert "#3 [2/3] RUN printf 'no newline'" in lines
     assert [line.split(" ", 2)[2] for line in lines if line.startswith("#3 0.")] == ["no newline"]
     assert lines[-1].startswith("#5 DONE ")
+
+
+def test_a_terminal_shows_the_end_of_the_output_and_nothing_of_it_afterwards(builder: Builder) -> None:
+    (builder.context / "Dockerfile").write_text(
+        "FROM busybox\nRUN seq 9; printf '\\033[2Jred\\n'\nRUN echo bad; false\n"
+    )
+    pid, fd = pty.fork()
+    if pid == 0:
+        command = builder.pyctr.command("build", str(builder.context))
+        os.execve(command[0], command, {**os.environ, "TERM": "xterm", "COLUMNS": "60"})
+    output = b""
+    with open(fd, "rb", buffering=0) as screen, contextlib.suppress(OSError):
+        while data := screen.read(4096):
+            output += data
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    text = output.decode()
+    assert " => => 9\r\n => => \\x1b[2Jred\r\n\x1b[7A\x1b[J => [2/3] RUN seq 9; " in text
+    assert re.search(r" => ERROR \[3/3\] RUN echo bad; false  0\.\ds\r\n > bad\r\n", text)
 
 
 def test_the_result_can_be_a_directory_or_an_archive(builder: Builder, tmp_path: Path) -> None:

@@ -92,6 +92,11 @@ def test_owners_and_modes_are_those_of_the_flags(builder: Builder) -> None:
     ]
 
 
+def test_a_new_working_directory_belongs_to_the_user(builder: Builder) -> None:
+    builder("FROM busybox\nUSER 5\nWORKDIR /a/b\nWORKDIR /tmp\nUSER 6:7\nWORKDIR /c\nUSER root\nWORKDIR /d\n")
+    assert builder.sh("stat -c %u:%g /a /a/b /tmp /c /d") == "5:5\n5:5\n0:0\n6:7\n0:0\n"
+
+
 def test_a_copy_from_a_stage_keeps_owners_links_times_and_attributes(builder: Builder) -> None:
     builder(
         "FROM busybox AS one\nRUN mkdir /s && cd /s && echo x > x && ln x y && ln -s x l && mkfifo p && "

@@ -247,6 +247,29 @@ def _left(root: Path) -> list[str]:
     return found
 
 
+def test_a_build_that_is_killed_at_any_moment_leaves_nothing(builder: Builder) -> None:
+    builder.files(**{f"f{number}": "x" * 10000 for number in range(300)})
+    text = "FROM busybox\nCOPY . /a\nWORKDIR /w\nRUN cat /a/* > /all\nCOPY --from=busybox / /b\nRUN rm -r /b\n"
+    (builder.context / "Dockerfile").write_text(text)
+    for tenths in range(10):
+        process = subprocess.Popen(
+            builder.pyctr.command("build", "--no-cache", builder.context), stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        for _ in range(2 * tenths + 3):  # lines of the report
+            process.stderr.readline()
+        process.kill()
+        process.communicate()
+    root, deadline = builder.pyctr.root, time.monotonic() + 15 * SLOWNESS
+    while (
+        left := [*_left(root), *root.glob("staging/*"), *root.glob("run/view-*")]
+    ) and time.monotonic() < deadline:
+        pass
+    assert left == []
+    assert builder.pyctr("image", "verify").returncode == 0
+    builder(text)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_build_leaves_nothing(builder: Builder, number: signal.Signals) -> None:
     process = _start(builder, LONG)
