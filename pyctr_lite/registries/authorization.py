@@ -50,6 +50,11 @@ class Authorization:
         self.identity_token = ""
         """A refresh token that the token server gave at `login`."""
 
+    @property
+    def is_basic(self) -> bool:
+        """Whether the registry itself gets the password, and no token server."""
+        return self._header.startswith("Basic ")
+
     def header(self) -> str:
         """Return the header, "" before the first challenge. A token that expires soon is replaced."""
         with self._lock:

@@ -18,6 +18,8 @@ def login(domain: str, credential: Credential, *, insecure: bool = False) -> Cre
     try:
         response = session.request("GET", url, expected=(200, 404))
     except answers.RegistryError as error:
+        if session.authorization.is_basic:
+            raise PyctrError(f"login attempt to {url} failed with status: 401 Unauthorized") from None
         raise PyctrError(f"{transport.shown('GET', url)}: {error.message}") from None
     session.transport.close(response)
     if response.status != 200:

@@ -86,23 +86,16 @@ def tags(store: ImageStore, reference: Reference) -> list[str]:
     names = [references.parse(name) for image in store.list() for name in image.references]
     found = sorted(each.tag for each in names if each.repository() == reference.repository())
     if not found:
-        raise _missing(reference)
+        text = f"An image does not exist locally with the tag: {reference.repository()}"
+        raise NotFound(text, f"pyctr_lite tag IMAGE {reference.familiar()}")
     return found
 
 
-def _missing(reference: Reference) -> NotFound:
-    text = f"An image does not exist locally with the tag: {reference.repository()}"
-    return NotFound(text, f"pyctr_lite tag IMAGE {reference.familiar()}")
-
-
 def _named(store: ImageStore, reference: Reference) -> Image:
-    try:
-        image = store.get(reference.familiar())
-    except NotFound:
-        raise _missing(reference) from None
-    if reference.familiar() not in image.names:
-        raise _missing(reference)
-    return image
+    """Return the image of a name. Raises NotFound in Docker's words, also if only its repository is known."""
+    if reference.tag not in tags(store, reference):
+        raise NotFound(f"tag does not exist: {reference.familiar()}", "pyctr_lite images lists all tags")
+    return store.get(reference.familiar())
 
 
 def _compress(store: ImageStore, image: Image, reference: Reference, report: Report) -> Image:
@@ -155,11 +148,11 @@ def _push_layers(
         texts = {"exists": "Layer already exists", "pushed": "Pushed"}
         report(name, texts.get(how, f"Mounted from {how}"), 0, 0)
 
-    for layer in unique.values():
+    for layer in reversed(unique.values()):
         report(layer.diff_id[7:19], "Preparing", 0, 0)
     with futures.ThreadPoolExecutor(THREADS, "push") as pool:
         try:
-            running = [pool.submit(push_one, layer) for layer in unique.values()]
+            running = [pool.submit(push_one, layer) for layer in reversed(unique.values())]
             done, _ = futures.wait(running, return_when=futures.FIRST_EXCEPTION)
             errors = [error for each in done if (error := each.exception())]
             real = [error for error in errors if not isinstance(error, transport.Cancelled)]

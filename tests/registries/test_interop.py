@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from tests.images.samples import LAYERS
 from tests.images.test_oracles import podman, run  # noqa: F401
 from tests.registries.servers import DockerRegistry
 from tests.registries.test_push import make
+from tests.registries.tokens import TokenRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.conftest import Pyctr
     from tests.dockerd import DockerDaemon
 
 
@@ -114,3 +117,34 @@ def test_docker_and_pyctr_lite_pull_what_the_other_has_pushed(
     assert found.image.id == store.get(name).id
     assert os.listdir(f"{other.root}/partial") == []
     assert all(error is None for _, error in verification.verify(other))
+
+
+def test_refusals_are_in_dockers_words(
+    registry: DockerRegistry, repository: str, docker_daemon: DockerDaemon, pyctr: Pyctr, no_credentials: Path
+) -> None:
+    registry.publish(repository, "v1", LAYERS)
+    name = f"{registry.host}/{repository}"
+    tokens = TokenRegistry(registry, {"ann": "secret"})
+    try:
+        for words in (
+            ["pull", f"{name}:nope"],
+            ["pull", f"{name}/nothing/here"],
+            ["pull", "-q", f"{name}:v1"],
+            ["pull", f"{name}:v1"],
+            ["pull", "-a", f"{name}:v1"],
+            ["push", f"{name}:nope"],
+            ["push", f"{name}/nothing/here"],
+            ["run", "--pull", "never", f"{name}/nope"],
+            ["manifest", "inspect", "--insecure", f"{name}:nope"],
+            ["pull", f"{tokens.proxy.host}/private/tool"],
+            ["login", "-u", "ann", "-p", "wrong", tokens.proxy.host],
+            ["logout", tokens.proxy.host],
+        ):
+            theirs = subprocess.run(docker_daemon.command(*words), capture_output=True, text=True)
+            ours = pyctr(*words)
+            assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), words
+            expected = theirs.stderr.partition("\nSee 'docker run")[0].removeprefix("docker: ")
+            expected = expected.replace("Error response from daemon: ", "").strip().removesuffix(":latest.")
+            assert expected in ours.stderr.replace("pyctr_lite: ", "", 1), words
+    finally:
+        tokens.stop()

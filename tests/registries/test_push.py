@@ -186,9 +186,10 @@ def test_the_registry_refuses_a_compressed_blob_that_is_damaged(
 
 def test_an_unknown_name_is_dockers_message(store: ImageStore, registry: DockerRegistry) -> None:
     make(store, "tool:v1")
-    for name in ("nope", "tool:v2"):
-        with pytest.raises(NotFound, match=r"An image does not exist locally with the tag: (nope|tool)"):
-            pushed(store, name)
+    with pytest.raises(NotFound, match="An image does not exist locally with the tag: nope"):
+        pushed(store, "nope")
+    with pytest.raises(NotFound, match="tag does not exist: tool:v2"):
+        pushed(store, "tool:v2")
     with pytest.raises(NotFound):
         push.tags(store, reference.parse("nope"))
     assert push.tags(store, reference.parse("tool")) == ["v1"]

@@ -42,9 +42,9 @@ def push(context: Context) -> int:
     if flags.all_tags and not reference.name_only:
         raise InvalidArgument("tag can't be used with --all-tags/-a")
     shown = layers.Layers(quiet=flags.quiet)
-    shown.print(f"The push refers to repository [{reference.domain}/{reference.path}]")
     if reference.name_only and not flags.all_tags:
         shown.print(f"Using default tag: {reference.tag}")
+    shown.print(f"The push refers to repository [{reference.domain}/{reference.path}]")
     for tag in pushing.tags(store, reference) if flags.all_tags else [reference.tag]:
         name = f"{reference.domain}/{reference.path}:{tag}"
         pushed = store.push(name, shown, insecure=not flags.tls_verify)

@@ -33,15 +33,21 @@ class Layers:
         self._draws = os.isatty(fd) and os.environ.get("TERM") != "dumb"
         self._columns = (os.get_terminal_size(fd).columns if self._draws else 0) or _UNKNOWN
         self._lock = threading.Lock()
+        self._title = ""
         self._rows: dict[str, int] = {}
         self._shown: dict[str, str] = {}
         self._times: dict[str, float] = {}
+
+    def title(self, line: str) -> None:
+        """Print a line above the layers, unless an error comes before the first of them."""
+        self._title = line
 
     def __call__(self, name: str, state: str, done: int = 0, total: int = 0) -> None:
         """Show the state of a layer, at most ten times a second if only its bytes have changed."""
         if self._quiet:
             return
         with self._lock:
+            self._print_title()
             now = time.monotonic()
             if self._shown.get(name) == state and (not total or now < self._times[name] + _EVERY):
                 return
@@ -55,8 +61,14 @@ class Layers:
         """Print a line above or below all layers."""
         if not self._quiet:
             with self._lock:
+                self._print_title()
                 self._rows.clear()
                 print(output.one_line(line, self._stream.fileno()), file=self._stream, flush=True)
+
+    def _print_title(self) -> None:
+        if self._title:
+            print(output.one_line(self._title, self._stream.fileno()), file=self._stream, flush=True)
+            self._title = ""
 
     def _draw(self, name: str, text: str) -> None:
         if name not in self._rows:
@@ -71,7 +83,7 @@ def pull(
     store: Images, reference: Reference, platform: str | None, shown: Layers, *, insecure: bool = False
 ) -> None:
     """Pull one image, with Docker's lines."""
-    shown.print(f"{reference.digest or reference.tag}: Pulling from {reference.path}")
+    shown.title(f"{reference.digest or reference.tag}: Pulling from {reference.path}")
     pulled = store.pull(reference.canonical(), platform, shown, insecure=insecure)
     state = "Downloaded newer image" if pulled.is_new else "Image is up to date"
     shown.print(f"Digest: {pulled.digest}")

@@ -80,7 +80,7 @@ def test_a_missing_image_is_one_line_and_exit_code_1(
         f"pyctr_lite: manifest for {registry.host}/{repository}:latest not found: "
         "manifest unknown: manifest unknown\n"
     )
-    assert done.stdout.splitlines()[0] == "Using default tag: latest"
+    assert done.stdout == "Using default tag: latest\n"
 
 
 def test_a_terminal_shows_a_line_for_each_layer(pyctr: Pyctr, registry: DockerRegistry, repository: str) -> None:
@@ -144,13 +144,13 @@ def test_push_prints_dockers_lines(pyctr: Pyctr, registry: DockerRegistry, repos
     pyctr("tag", "busybox", name, check=True)
     lines = pyctr("push", name, check=True).stdout.splitlines()
     digest_ = pyctr("image", "inspect", "-f", "{{index .RepoDigests 1}}", name).stdout.strip().partition("@")[2]
-    assert lines[:2] == [f"The push refers to repository [{name}]", "Using default tag: latest"]
+    assert lines[:2] == ["Using default tag: latest", f"The push refers to repository [{name}]"]
     assert [line.partition(": ")[2] for line in lines[2:-1]] == ["Preparing", "Pushed"]
     assert lines[-1].startswith(f"latest: digest: {digest_} size: ")
     assert pyctr("push", "-q", f"{name}:latest", check=True).stdout == f"{name}:latest\n"
     missing = pyctr("push", f"{name}:nope")
     assert missing.returncode == 1
-    assert f"An image does not exist locally with the tag: {name}" in missing.stderr
+    assert f"tag does not exist: {name}:nope" in missing.stderr
     shown = json.loads(pyctr("manifest", "inspect", name, check=True).stdout)
     assert shown["config"]["digest"] == pyctr("images", "-q", "--no-trunc", "busybox").stdout.strip()
     gone = pyctr("manifest", "inspect", f"{name}:nope")
@@ -181,7 +181,7 @@ def test_a_registry_with_passwords(pyctr: Pyctr, needs: Callable[[str], str], tm
         assert "no basic auth credentials" in refused.stderr
         wrong = pyctr("login", "-u", "ann", "--password-stdin", server.host, input="wrong\n", env=environment)
         assert wrong.returncode == 1
-        assert "unauthorized: authentication required" in wrong.stderr
+        assert f"login attempt to http://{server.host}/v2/ failed with status: 401 Unauthorized" in wrong.stderr
         login = pyctr("login", "-u", "ann", "--password-stdin", server.host, input="secret\n", env=environment)
         assert (login.returncode, login.stdout) == (0, "Login Succeeded\n")
         assert f"stored unencrypted in '{tmp_path}/docker/config.json'" in login.stderr
