@@ -94,22 +94,22 @@ def test_names_asked_for_in_an_internal_network_are_not_asked_for_outside(pyctr:
         machine("rm", "-f", *machine.containers())
 
 
-def test_a_router_advertisement_of_a_container_changes_nothing_on_the_host(machine: Machine) -> None:
-    """CVE-2020-13401: a container makes itself the host's IPv6 router."""
-    attacker = machine.run("attacker", *at("red", "r1"))
+def test_a_router_advertisement_of_a_container_changes_no_routes(machine: Machine) -> None:
+    """CVE-2020-13401 and CVE-2020-10749: it makes itself the router of the host, or of its neighbours."""
+    attacker, victim = machine.run("attacker", *at("red", "r1")), machine.run("victim", *at("red", "r2"))
     message = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)  # be a router for half an hour
     advertisement = icmpv6("fe80::bad", "ff02::1", message)
+    router = socket.inet_pton(socket.AF_INET6, "fe80::bad").hex()
 
-    bridge = bridge_of(machine, "red")
-
-    def becomes_router() -> bool:
-        send_and_wait(attacker, 0x86DD, advertisement, machine.host, "fd81::1")
-        routes = Path(f"/proc/{machine.host.pid}/net/ipv6_route").read_text().splitlines()
-        return any(route.startswith("0" * 32 + " 00 ") and route.endswith(bridge) for route in routes)
-
-    assert not becomes_router()
-    machine.host.set(f"ipv6/conf/{bridge}/accept_ra", "2")
-    assert becomes_router(), "without the setting the attack must succeed"
+    for receiver, device, address in (
+        (machine.host, bridge_of(machine, "red"), "fd81::1"),
+        (victim, "eth0", "fd81::3"),
+    ):
+        for accepted in (False, True):  # without the setting the attack must succeed
+            if accepted:
+                receiver.set(f"ipv6/conf/{device}/accept_ra", "2")
+            send_and_wait(attacker, 0x86DD, advertisement, receiver, address)
+            assert (router in Path(f"/proc/{receiver.pid}/net/ipv6_route").read_text()) == accepted
 
 
 def test_a_network_without_ipv6_has_no_ipv6(machine: Machine) -> None:
