@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +19,9 @@ from pyctr_lite.images.store import ImageStore
 from pyctr_lite.registries import pull, push, transport, upload
 from tests.images.archives import config, digest, directory, entry, tar
 from tests.registries.servers import DockerRegistry, Fault, FaultProxy, Seen
+
+if TYPE_CHECKING:
+    from tests.conftest import Pyctr
 
 LAYERS = [
     tar(directory("etc"), entry("etc/release", b"one\n"), entry("etc/random", os.urandom(300_000))),
@@ -199,3 +205,34 @@ def test_a_registry_that_is_gone_ends_a_push_with_one_error(store: ImageStore) -
     make(store, "127.0.0.1:1/tool:v1")
     with pytest.raises(transport.TransportError, match="connection refused"):
         pushed(store, "127.0.0.1:1/tool:v1")
+
+
+def test_a_push_that_is_killed_leaves_no_manifest_and_the_next_one_ends_it(
+    registry: DockerRegistry, proxy: FaultProxy, repository: str, pyctr: Pyctr
+) -> None:
+    registry.publish(f"{repository}/origin", "v1", LAYERS)
+    name = f"{proxy.host}/{repository}:v1"
+    pyctr("pull", "-q", f"{registry.host}/{repository}/origin:v1", check=True)
+    pyctr("tag", f"{registry.host}/{repository}/origin:v1", name, check=True)
+    processes: list[subprocess.Popen[bytes]] = []
+    steps = [("PATCH", 0), ("PUT", 2)]
+
+    def fault(request: Seen) -> Fault | None:
+        if not steps or [each.method for each in proxy.seen].count(steps[0][0]) <= steps[0][1]:
+            return None
+        if request.method != steps[0][0]:
+            return None
+        steps.pop(0)
+        processes[-1].kill()
+        processes[-1].wait()
+        return Fault(hang_up=True)
+
+    proxy.fault = fault
+    for _ in range(2):
+        processes.append(subprocess.Popen(pyctr.command("push", "-q", name), stdout=subprocess.DEVNULL))
+        assert processes[-1].wait() == -signal.SIGKILL
+        assert registry.request("GET", f"/v2/{repository}/manifests/v1")[0] == 404
+    done = pyctr("push", name, check=True)
+    assert done.stdout.count("Layer already exists") >= 1
+    assert registry.request("GET", f"/v2/{repository}/manifests/v1", headers={"Accept": images.MANIFEST})[0] == 200
+    assert os.listdir(pyctr.root / "staging") == []
