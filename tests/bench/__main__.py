@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import contestants, networks, plot, registry, report, scenarios, timing
+from tests.bench import builds, contestants, networks, plot, registry, report, scenarios, timing
 from tests.bench.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def compete(
         "port": ("MB/s", partial(networks.through_port, present, work)),
         "import": ("ms", partial(scenarios.import_tree, present, rounds, work)),
         "commit": ("ms", partial(scenarios.commit_tree, present, rounds, work)),
+        "build": ("ms", partial(builds.cold, present, rounds, work)),
+        "build cached": ("ms", partial(builds.cached, present, rounds, work)),
         "pull": ("ms", partial(registry.pull, present, rounds, work)),
         "pull again": ("ms", partial(registry.pull_again, present, rounds, work)),
         "ps": ("ms", partial(scenarios.list_many, present, rounds)),

@@ -188,6 +188,10 @@ class Engine(Contestant):
     def commit(self, container: str, image: str) -> list[str]:
         return self.command("commit", container, image)
 
+    def build(self, context: str, image: str, *flags: str) -> list[str]:
+        """Return the command that builds the Dockerfile of a context, without a network."""
+        return self.command("build", "--quiet", "--network", "none", "--tag", image, *flags, context)
+
     def remove_image(self, image: str) -> list[str]:
         return self.command("rmi", image)
 
