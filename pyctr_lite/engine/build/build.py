@@ -47,7 +47,7 @@ class Build:
             writer.parse_name(tag)
         self.session = stack.enter_context(session.Session(home))
         self.staging = stack.enter_context(home.images.staging())
-        name = os.path.basename(options.dockerfile or "Dockerfile")
+        name = os.path.basename(options.dockerfile.strip(context.STDIN) or "Dockerfile")
         with progress.step(f"[internal] load build definition from {name}"):
             self.context = stack.enter_context(
                 context.opened(home, self.staging, options.context, options.dockerfile)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +55,7 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
         name = sha256(os.fsencode(os.path.realpath(context))).hexdigest()
         table = checksum.Table(f"{home.paths.root}/build/contexts/{name}.json")
     with linux.closing(os.open(context, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
-        name = dockerfile or _DEFAULT
+        name = _DEFAULT if dockerfile in ("", STDIN) else dockerfile
         ignored = ""
         if text is None and dockerfile == STDIN:
             text = _text(sys.stdin.buffer.read(syntax.MAX_SIZE + 1), "stdin")
@@ -111,8 +110,6 @@ def _read_dockerfile(root: int, context: str, given: str) -> tuple[str, str]:
         path = os.path.join(context, _DEFAULT.lower())
     try:
         with open(path, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and given:
-                raise InvalidArgument(f"{path} is not a regular file")
             text = _text(file.read(syntax.MAX_SIZE + 1), path)
     except (FileNotFoundError, NotADirectoryError):
         missing = given or _DEFAULT

@@ -233,6 +233,15 @@ def test_the_dockerfile_can_come_from_stdin(builder: Builder) -> None:
     assert builder.sh("cat /a") == "content"
     builder.pyctr("build", "-t", "it", "-", input="FROM busybox\nRUN echo 1 > /b\n", check=True)
     assert builder.sh("cat /b") == "1\n"
+    done = builder.pyctr("build", "-", input="FROM busybox\nRUN false\n")
+    assert "load build definition from Dockerfile\n" in done.stderr
+    assert "\nDockerfile:2\n" in done.stderr
+    reading, writing = os.pipe()  # as a shell's <(…)
+    os.write(writing, text.encode())
+    os.close(writing)
+    command = builder.pyctr.command("build", "-q", "-f", f"/dev/fd/{reading}", builder.context)
+    assert subprocess.run(command, pass_fds=[reading], capture_output=True).returncode == 0
+    os.close(reading)
 
 
 def test_the_context_can_be_an_archive_on_stdin(builder: Builder, tmp_path: Path) -> None:
