@@ -96,11 +96,13 @@ class Machine:
             f"127.0.0.1:{PUBLISHED_LOCALLY}:{LOCAL}",
             f"[::1]:{PUBLISHED_LOCALLY}:{LOCAL}",
         )
-        self.run("r1", *at("red", "r1"), *(f"--publish={each}" for each in published))
+        both = [f"--publish={each}/{protocol}" for each in published for protocol in ("tcp", "udp")]
+        self.run("r1", *at("red", "r1"), *both)
         self.run("r2", *at("red", "r2"))
         self.run("b1", *at("blue", "b1"))
         add_default_routes(self.run("i1", *at("inner", "i1")), "I")
-        with self.run("d1", "--network", "bridge", "-p", f"{PUBLISHED_OF_D}:{HTTP}").route() as sock:
+        of_d = [f"--publish={PUBLISHED_OF_D}:{HTTP}/{protocol}" for protocol in ("tcp", "udp")]
+        with self.run("d1", "--network", "bridge", *of_d).route() as sock:
             ((_, address, _),) = [row for row in link.addresses(sock) if row[0] != 1 and ":" not in row[1]]
         self.addresses[4] |= {"d1": address, "D": f"{address.rpartition('.')[0]}.1"}
         add_default_routes(self.world, "host")  # so that it can try to reach containers
@@ -164,15 +166,15 @@ def set_mode(host: Namespace, mode: str) -> None:
                 pytest.skip("this kernel has no br_netfilter")
 
 
-def who_reaches_whom(machine: Machine) -> Table:
-    """Make every connection of the table."""
+def who_reaches_whom(machine: Machine, kind: socket.SocketKind = socket.SOCK_STREAM) -> Table:
+    """Make every connection of the table, by TCP, or send a datagram by UDP."""
     cells = {
         (version, who, name): to
         for version in (4, 6)
         for who, name, *to in _connections(machine.addresses[version])
     }
     with ExitStack() as stack:
-        servers = _servers(machine)
+        servers = _servers(machine, kind)
         for server in servers:
             stack.enter_context(server)
         peers = _connect([(machine.boxes[who], *to) for (_, who, _), to in cells.items()], servers)
@@ -227,12 +229,12 @@ def _connections(address: dict[str, str]) -> Iterator[tuple[str, str, str, int]]
         yield who, "world", address["world"], HTTP
 
 
-def _servers(machine: Machine) -> list[socket.socket]:
+def _servers(machine: Machine, kind: socket.SocketKind) -> list[socket.socket]:
     servers = []
     for name, box in machine.boxes.items():
         ports = {"host": (SERVICE,), "r1": (HTTP, LOCAL)}.get(name, (HTTP,))
-        servers += [box.listen("::", port) for port in ports]
-    return servers + [machine.host.listen(address, LOOPBACK_SERVICE) for address in ("127.0.0.1", "::1")]
+        servers += [box.listen("::", port, kind) for port in ports]
+    return servers + [machine.host.listen(address, LOOPBACK_SERVICE, kind) for address in ("127.0.0.1", "::1")]
 
 
 def _connect(wanted: list[tuple[Namespace, str, int]], servers: list[socket.socket]) -> list[str]:
@@ -244,7 +246,7 @@ def _connect(wanted: list[tuple[Namespace, str, int]], servers: list[socket.sock
         poller.register(server, select.POLLIN)
     for box, address, port in wanted:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        client = box.call(lambda family=family: socket.socket(family))
+        client = box.call(lambda family=family: socket.socket(family, servers[0].type))
         client.setblocking(False)
         client.connect_ex((address, port))
         clients.append(client)
@@ -265,13 +267,13 @@ def _connect(wanted: list[tuple[Namespace, str, int]], servers: list[socket.sock
                 with suppress(OSError):
                     if data := sock.recv(100):
                         peers[int(data)] = accepted[fd]
+            elif sock.type == socket.SOCK_DGRAM:
+                data, (peer, *_) = sock.recvfrom(100)
+                peers[int(data)] = peer
             else:
                 connection, (peer, *_) = sock.accept()
-                sockets[connection.fileno()], accepted[connection.fileno()] = (
-                    connection,
-                    str(peer).removeprefix("::ffff:"),
-                )
+                sockets[connection.fileno()], accepted[connection.fileno()] = connection, peer
                 poller.register(connection, select.POLLIN)
     for fd in (*numbers, *accepted):
         sockets[fd].close()
-    return peers
+    return [peer.removeprefix("::ffff:") for peer in peers]

@@ -83,15 +83,16 @@ class Namespace:
 
         self.call(write)
 
-    def listen(self, address: str, port: int) -> socket.socket:
-        """A TCP socket that listens in the namespace."""
+    def listen(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        """A TCP socket that listens in the namespace, or one of UDP."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
         def listen() -> socket.socket:
-            listener = socket.socket(family)
+            listener = socket.socket(family, kind)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address, port))
-            listener.listen()
+            if kind == socket.SOCK_STREAM:
+                listener.listen()
             return listener
 
         return self.call(listen)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +36,8 @@ b1    .     .           .           =     =           h     .           =     . 
 i1    .     .     .                 .     .           .     .           =     .     .
 """,
 }
-"""With br_netfilter off."""
+"""With br_netfilter off, by TCP and UDP."""
+PROTOCOLS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 PROXY = "Docker hands it on by its proxy, so the server sees an address of the host"
 DIRECT = "Docker 20.10 lets the world in to a published port by the container's address, too"
@@ -65,8 +67,8 @@ def differences(mode: str) -> dict[tuple[int, str, str], str]:
 
 
 @pytest.fixture(scope="module")
-def docker(needs: Callable[[str], str], busybox_tar: Path) -> dict[str, Table]:
-    """Docker's table in each mode."""
+def docker(needs: Callable[[str], str], busybox_tar: Path) -> dict[tuple[str, str], Table]:
+    """Docker's table in each mode, by each protocol."""
     with surroundings() as (host, world), started_docker(needs, host) as daemon:
         args = ["import", str(busybox_tar), "busybox:latest"]
         subprocess.run(daemon.command(*args), capture_output=True, check=True)
@@ -75,7 +77,7 @@ def docker(needs: Callable[[str], str], busybox_tar: Path) -> dict[str, Table]:
         tables = {}
         for mode in MODES:
             set_mode(host, mode)
-            tables[mode] = who_reaches_whom(machine)
+            tables |= {(mode, name): who_reaches_whom(machine, kind) for name, kind in PROTOCOLS.items()}
         return tables
 
 
@@ -92,14 +94,16 @@ def machine(pyctr: Pyctr) -> Iterator[Machine]:
 def test_who_reaches_whom(machine: Machine, mode: str) -> None:
     machine.fill()
     set_mode(machine.host, mode)
-    table = who_reaches_whom(machine)
-    for version in (4, 6):
-        assert shown(table, version) == shown(expected(mode), version)
+    for name, kind in PROTOCOLS.items():
+        table = who_reaches_whom(machine, kind)
+        for version in (4, 6):
+            assert shown(table, version) == shown(expected(mode), version), name
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_docker_agrees(docker: dict[str, Table], mode: str) -> None:
-    ours, theirs, reasons = expected(mode), docker[mode], differences(mode)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_docker_agrees(docker: dict[tuple[str, str], Table], mode: str, protocol: str) -> None:
+    ours, theirs, reasons = expected(mode), docker[mode, protocol], differences(mode)
     assert ours.keys() == theirs.keys()
     wrong = {cell for cell, mine in ours.items() if (theirs[cell] != mine) != (cell in reasons)}
     assert not wrong, f"not as listed: {sorted(wrong)}\n{shown(theirs, 4)}\n{shown(theirs, 6)}"
