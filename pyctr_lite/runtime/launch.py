@@ -112,8 +112,9 @@ def create_container(
         try:
             born(pid)
         except Exception as error:
-            # A process that ends has no namespaces any more, a moment before its end is seen.
-            if isinstance(error, (ProcessLookupError, FileNotFoundError)) or launched.has_ended():
+            # An OSError may come of its end: its namespaces vanish a moment before that is seen.
+            if isinstance(error, OSError) or launched.has_ended():
+                launched.let_go()
                 launched.wait_created()  # raises the error of the process, which is the reason
             raise
         group.apply(wanted)
