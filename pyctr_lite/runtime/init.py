@@ -14,7 +14,7 @@ import os
 import select
 
 from pyctr_lite import linux
-from pyctr_lite.linux import explain
+from pyctr_lite.linux import explain, processes
 from pyctr_lite.runtime import channel as channels
 from pyctr_lite.runtime import console, process, program, state
 from pyctr_lite.runtime.launched import wait_for_launcher
@@ -184,7 +184,7 @@ def leave_launcher(keep: set[int], settings: Settings) -> None:
     os.setsid()
     first = 3 + settings.preserve_fds
     sink = set() if explain.sink is None else {explain.sink}
-    linux.close_all_but(keep | sink | set(range(3, first)))
+    processes.close_all_but(keep | sink | set(range(3, first)))
     linux.close_range(first, linux.CLOSE_RANGE_CLOEXEC)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyctr_lite.runtime.filesystem import RootFilesystem
 
 REPLACES = {
-    "close_all_but": "pyctr_lite.runtime.channel:close_all_but",
+    "close_all_but": "pyctr_lite.linux.processes:close_all_but",
     "make_directory": "pyctr_lite.runtime.filesystem:RootFilesystem.make_directory",
     "enter_directory": "pyctr_lite.runtime.process:enter_directory",
 }
