@@ -126,7 +126,7 @@ test-tools: ## install the programs that tests compare with
 	@make/setup.sh --quiet packages test $(if $(wildcard /var/lib/pyctr_vm/is_the_vm),,packages browser)
 
 uninstall: ## stop and remove all containers, images, volumes, links, .venv (apt's packages stay)
-	@[ ! -e build/registry/pid ] || $(VENV)/python -IXutf8 make/registry.py --stop
+	@[ ! -e /var/lib/pyctr_lite/registry/pid ] || $(VENV)/python -IXutf8 make/registry.py --stop
 	@python=$$(command -v /usr/bin/python3 || command -v python3) && $$python -IB make/uninstall.py
 
 ready:

@@ -1,7 +1,7 @@
 """Start Debian's docker-registry for this machine only, with the course's images: `make registry`.
 
 make/registry.py PORT          start it, if it does not run, and push the images
-make/registry.py PORT --stop   end it; its images stay in build/registry
+make/registry.py PORT --stop   end it; its images stay
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-DIRECTORY = CHECKOUT / "build/registry"
+DIRECTORY = Path("/var/lib/pyctr_lite/registry")  # of root, unlike the checkout
 COMMAND = CHECKOUT / ".venv/bin/pyctr_lite"
 
 
@@ -59,7 +59,7 @@ def running() -> int:
 
 def start(program: str, port: int) -> bool:
     """Start the registry in the background, and wait until it answers."""
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    DIRECTORY.mkdir(0o700, parents=True, exist_ok=True)
     configuration = {
         "version": "0.1",
         "log": {"level": "info", "accesslog": {"disabled": True}},

@@ -272,6 +272,7 @@ def test_only_one_module_of_the_kit_makes_temporary_files() -> None:
         "isolation/root.py",
         "uninstall.py",
         "notebook.py",
+        "registry.py",
         "capstone/layers.py",
         "capstone/root.py",
         "capstone/view.py",
