@@ -25,6 +25,10 @@ ALIAS = "pyctr_lite "
 """The beginning of the alias of our bridges; the directory of the network follows."""
 _MAX_ALIAS = 255
 
+_LINK_LOCAL = ("fe80::1", 64)
+"""Docker's, too. The kernel gives a bridge one of its own, 1 to 3 s after the first container is plugged in; until
+then it could not ask for MAC addresses, and would forward no IPv6 to the containers."""
+
 
 class Sockets:
     """The netlink sockets of one network namespace."""
@@ -76,9 +80,10 @@ def ensure(sockets: Sockets, network: Network, directory: str = "") -> int:
     index = found.index if found is not None else _add(sockets, network)
     if alias := alias_of(directory):
         link.set_alias(sockets.route, index, alias)
-    for subnet, gateway, _ in network.subnets:
+    addresses = [(gateway, Subnet(subnet).prefix) for subnet, gateway, _ in network.subnets]
+    for address, prefix in addresses + [_LINK_LOCAL] * network.ipv6:
         try:
-            link.add_address(sockets.route, index, gateway, Subnet(subnet).prefix)
+            link.add_address(sockets.route, index, address, prefix)
         except FileExistsError:
             pass
     rules.ensure(sockets.filter)

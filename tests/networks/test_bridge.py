@@ -12,7 +12,7 @@ from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.networks import bridge, link, nft, pool, rules, store
 from pyctr_lite.networks.pool import Subnet
 from pyctr_lite.networks.store import Network, NetworkStore
-from tests.networks.topology import Namespace, namespaces
+from tests.networks.topology import Namespace, connect, namespaces, veth
 
 
 @pytest.fixture
@@ -100,6 +100,23 @@ def test_containers_of_a_network_reach_each_other_and_leave_nothing(
         assert [item.name for item in link.links(sockets.route)] == ["lo"]
         for name in ("bridges", "same", "own4", "own6", "any4"):
             assert nft.elements(sockets.filter, rules.TABLE, name) == []
+
+
+def test_the_world_reaches_a_container_by_ipv6_at_once(host: Namespace, networks: NetworkStore) -> None:
+    red = create(networks, "red", ("10.7.0.0/24", "", ""), ("fd07::/64", "", ""))
+    with namespaces(2) as (world, box), host.call(bridge.Sockets) as sockets:
+        veth(host, "up0", "fd99::1", 64, world, "eth0", "fd99::2")
+        index = host.call(lambda: bridge.ensure(sockets, red))
+        host.call(
+            lambda: bridge.plug_in(
+                *(sockets, red, index, box.pid, "pv-1", "eth0"), bridge.Address("10.7.0.2", "fd07::2")
+            )
+        )
+        rules.publish(sockets.filter, "tcp", "::", 8000, "fd07::2", 80)
+        with host.listen("0.0.0.0", 80) as ready:
+            assert box.reaches("10.7.0.1", 80, ready), "the cable is up"
+        with box.listen("::", 80) as listener:
+            assert connect([(world, "fd99::1", 8000, listener)], patience=0.8) == ["fd99::2"]
 
 
 def test_a_link_that_somebody_brought_down_is_unplugged(host: Namespace, networks: NetworkStore) -> None:
