@@ -49,8 +49,11 @@ class Networks(store.NetworkStore):
                 raise
         try:
             return self._create(DEFAULT, options=self._default_options())
-        except Conflict:
-            return super().get(reference)  # another command has just made it
+        except Conflict as error:
+            try:
+                return super().get(reference)  # another command has just made it
+            except NotFound:
+                raise error from None
 
     def make(self, name: str, rows: Rows = (), *, ipv6: bool = False, **more: Any) -> Network:  # type: ignore[assignment]
         """Create a network with its bridge. `rows` are the given subnet, gateway and range of each family.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pyctr_lite.networks import link
+from tests.networks.topology import namespaces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,3 +215,14 @@ def test_an_error_is_reported_in_one_line(
     assert done.returncode == code
     directory = root / "networks"
     assert arguments[0] != "create" or not directory.exists() or not list(directory.iterdir())
+
+
+def test_a_machine_without_a_free_subnet_is_reported(pyctr: Pyctr) -> None:
+    with namespaces(1) as (host,):
+        with host.route() as sock:
+            for address, prefix in (("172.16.0.1", 12), ("192.168.0.1", 16)):
+                link.add_address(sock, link.index(sock, "lo"), address, prefix)
+        command = host.enter(*pyctr.command("run", "--rm", "busybox", "true"))
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 125
+    assert "all predefined address pools have been fully subnetted" in done.stderr
