@@ -197,7 +197,7 @@ class Networks(store.NetworkStore):
                 taken = [Subnet(row[0]) for other in others for row in other.subnets]
                 rows = store.rows(
                     list(given),
-                    lambda: pool.choose(taken + bridge.hosts_subnets(sockets)),
+                    lambda: _choose(sockets, taken),
                     (lambda: pool.choose_ipv6(taken + bridge.hosts_subnets(sockets))) if ipv6 else None,
                 )
                 _check_overlap(rows, taken)
@@ -252,6 +252,18 @@ def mode_id(name: str) -> str:
 
 def _reserved(network: Network, subnet: str) -> list[str]:
     return [address for address in network.reserved.values() if (":" in address) == (":" in subnet)]
+
+
+def _choose(sockets: bridge.Sockets, taken: list[Subnet]) -> Subnet:
+    """Choose a subnet. If none is free, bridges give theirs back whose state directory has been removed."""
+    try:
+        return pool.choose(taken + bridge.hosts_subnets(sockets))
+    except Conflict:
+        from pyctr_lite.networks import removal
+
+        for name in removal.orphans(sockets):
+            removal.remove_bridge(sockets, name)
+        return pool.choose(taken + bridge.hosts_subnets(sockets))
 
 
 def _check_overlap(rows: Rows, taken: list[Subnet]) -> None:

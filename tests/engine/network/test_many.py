@@ -14,7 +14,8 @@ import pytest
 from pyctr_lite.engine.network.settings import NetworkSettings
 from pyctr_lite.engine.state.paths import Paths
 from pyctr_lite.engine.stores.networks import Networks
-from pyctr_lite.networks import bridge, elements
+from pyctr_lite.errors import Conflict
+from pyctr_lite.networks import bridge, elements, pool
 from pyctr_lite.networks.pool import Subnet
 from pyctr_lite.networks.store import Network
 from tests.conftest import REPOSITORY, Pyctr
@@ -105,6 +106,23 @@ def test_networks_of_two_engines_made_at_once_do_not_overlap(tmp_path: Path) -> 
     assert not [(one, two) for one in subnets for two in subnets if one is not two and one.overlaps(two)]
     for networks, network in found:
         networks.discard(network)
+
+
+def test_the_last_subnet_is_given_back_by_the_bridge_of_a_removed_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "DEFAULTS", ("10.254.252.0/24",))
+    one, two = (Networks(Paths(str(tmp_path / name))) for name in ("one", "two"))
+    with namespaces(1) as (host,):
+        lost = host.call(lambda: one.make("red"))
+        with pytest.raises(Conflict, match="fully subnetted"):
+            host.call(lambda: two.make("red"))
+        shutil.rmtree(tmp_path / "one")
+        network = host.call(lambda: two.make("red"))
+        assert network.subnets == lost.subnets
+        with host.call(bridge.Sockets) as sockets:
+            assert bridge.find(sockets, lost) is None
+        host.call(lambda: two.discard(network))
 
 
 def test_after_a_reboot_a_start_makes_all_anew(pyctr: Pyctr, root: Path) -> None:
