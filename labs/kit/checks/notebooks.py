@@ -14,8 +14,6 @@ from labs.kit.checks.arena import SLOWNESS
 from labs.kit.exercises import manifest
 from labs.kit.isolation import sandbox, scratch
 from pyctr_lite.engine.state import paths
-from pyctr_lite.engine.stores.networks import Networks
-from pyctr_lite.errors import PyctrError
 
 NOTEBOOKS = manifest.CHECKOUT / "notebooks"
 SECONDS_A_CELL = 120
@@ -64,14 +62,7 @@ def _engine_in(root: Path, labs: Path | None) -> Iterator[dict[str, str]]:
         if ids:
             subprocess.run([*engine, "rm", "-f", "-v", *ids], env=environment, capture_output=True)
         sandbox.remove_groups(paths.Paths(str(root)).cgroup.strip("/"))
-        _remove_networks(Networks(paths.Paths(str(root))))
-
-
-def _remove_networks(networks: Networks) -> None:
-    """Remove the bridges of an engine whose directory is about to be removed."""
-    for network in networks.list():
-        with contextlib.suppress(PyctrError):  # a container of it could not be removed
-            networks.discard(network)
+        sandbox.remove_networks(str(root))
 
 
 def _short(output: str) -> str:

@@ -20,6 +20,8 @@ from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy, limits
 from pyctr_lite.engine.state import paths
+from pyctr_lite.engine.stores.networks import Networks
+from pyctr_lite.errors import PyctrError
 from pyctr_lite.namespaces import create, network
 
 if TYPE_CHECKING:
@@ -97,6 +99,14 @@ def remove_groups(name: str) -> None:
     for top in found:
         for place, _, _ in os.walk(top, topdown=False):
             remove_group(Path(place))
+
+
+def remove_networks(root: str) -> None:
+    """Remove the bridges of an engine whose state directory is about to be removed."""
+    networks = Networks(paths.Paths(root))
+    for each in networks.list():
+        with contextlib.suppress(PyctrError):  # a container of it could not be removed
+            networks.discard(each)
 
 
 def remove_group(place: Path) -> None:
