@@ -14,9 +14,9 @@ from tests.conftest import Pyctr
 from tests.dockerd import DockerDaemon
 from tests.leaks import children, end_groups, wait_for_children
 from tests.oracle import copying
-from tests.oracle.test_everyday import busybox_tar, docker_image
+from tests.oracle.test_everyday import docker_image
 
-__all__ = ["busybox_tar", "docker_image"]
+__all__ = ["docker_image"]
 
 Outcome = tuple[int, str, list[str]]
 """Exit code, message, and the listing of the case's directory afterwards."""
