@@ -57,7 +57,7 @@ COMMANDS = {
         ),
         action=connect,
         example="pyctr_lite network connect --alias db back postgres",
-        differs="There is no --link: containers on a network find each other by name.",
+        differs="Links are refused: containers on a network find each other by name.",
     ),
     "network disconnect": Command(
         "network disconnect",
