@@ -62,14 +62,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def leaves_nothing(tmp_path: Path) -> Iterator[None]:
     """Fail a test that leaves a mount, cgroup, process, link or file behind, and remove the leftovers.
 
-    A blocked signal counts, too: later tests' processes would inherit it, and SIGTERM would not end them.
+    A blocked signal counts, too: later tests' processes would inherit it, and SIGTERM would not end them. And so
+    does a changed working directory, which they would start in.
     """
+    directory = os.getcwd()
     before, running, blocked = Snapshot.take(tmp_path), children(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
     left_blocked = signal.pthread_sigmask(signal.SIG_SETMASK, blocked) - blocked
     left = wait_for_children(known=running, seconds=20)
     found = [f"process {pid}: {command}" for pid, command in left.items()]
     found += [f"blocked signal {number}" for number in sorted(left_blocked)]
+    found += [] if os.path.samefile(".", directory) else [f"working directory {os.readlink('/proc/self/cwd')}"]
+    os.chdir(directory)
     end(left)
     after = Snapshot.take(tmp_path)
     found += after.new_since(before)

@@ -154,9 +154,9 @@ def test_a_missing_secret_is_left_out_unless_it_is_required(builder: Builder) ->
     )
 
 
-def test_an_ssh_agent_is_a_socket(builder: Builder, tmp_path: Path) -> None:
+def test_an_ssh_agent_is_a_socket(builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX) as agent:
-        os.chdir(tmp_path)  # a path of a socket is short
+        monkeypatch.chdir(tmp_path)  # a path of a socket is short
         agent.bind("agent")
         text = 'FROM busybox\nRUN --mount=type=ssh [ -S "$SSH_AUTH_SOCK" ] && echo $SSH_AUTH_SOCK > /s\n'
         builder(text, "--ssh", f"default={tmp_path}/agent")
