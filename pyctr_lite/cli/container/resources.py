@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyctr_lite.cli.command.flags import Option
+from pyctr_lite.cli.container.options import lazy
 
 OPTIONS = (
     Option("blkio-weight", "int", "Block IO (relative weight), between 10 and 1000, or 0 to disable"),
@@ -15,5 +16,9 @@ OPTIONS = (
     Option("memory", "bytes", "Memory limit", short="m"),
     Option("memory-reservation", "bytes", "Memory soft limit"),
     Option("memory-swap", "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+    Option(
+        "network-rate-in", "string", "Limit what the container receives (1mbit, 500kbps)", convert=lazy("rate")
+    ),
+    Option("network-rate-out", "string", "Limit what the container sends (1mbit, 500kbps)", convert=lazy("rate")),
     Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
 )

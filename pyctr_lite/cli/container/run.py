@@ -85,10 +85,6 @@ _OTHERS = (
         aliases=("net",),
     ),
     Option("network-alias", "list", "Add network-scoped alias for the container", aliases=("net-alias",)),
-    Option(
-        "network-rate-in", "string", "Limit what the container receives (1mbit, 500kbps)", convert=lazy("rate")
-    ),
-    Option("network-rate-out", "string", "Limit what the container sends (1mbit, 500kbps)", convert=lazy("rate")),
     Option("expose", "list", "Expose a port or a range of ports"),
     Option("publish", "list", "Publish a container's port(s) to the host", short="p"),
     Option("publish-all", "bool", "Publish all exposed ports to random ports", short="P"),

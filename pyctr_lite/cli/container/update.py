@@ -41,5 +41,6 @@ COMMANDS = {
         action=update_containers,
         aliases=("container update",),
         example="pyctr_lite update -m 128m --memory-swap 256m --cpus 1.5 web",
+        differs="Docker does not have --network-rate-in and --network-rate-out.",
     )
 }

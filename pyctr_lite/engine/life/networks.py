@@ -123,7 +123,7 @@ def _plug(container: Container, name: str, row: dict[str, Any]) -> None:
         if not main:
             changes.lead_ports(sockets, settings)
     etc_files.change(container, {}, {name: endpoint})
-    _tell_monitor(container)
+    tell_monitor(container)
 
 
 def _unplug(container: Container, name: str) -> None:
@@ -140,7 +140,7 @@ def _unplug(container: Container, name: str) -> None:
         changes.add_routes(pid, settings)
     settings.write(container.runtime)
     etc_files.change(container, {name: endpoint}, {})
-    _tell_monitor(container)
+    tell_monitor(container)
 
 
 def _free_interface(settings: NetworkSettings) -> str:
@@ -148,7 +148,7 @@ def _free_interface(settings: NetworkSettings) -> str:
     return next(name for number in range(len(taken) + 1) if (name := f"eth{number}") not in taken)
 
 
-def _tell_monitor(container: Container) -> None:
+def tell_monitor(container: Container) -> None:
     """Let the monitor read network.json. A container whose monitor was killed has no DNS server to follow it."""
     try:
         connection = attach.connect(container.runtime, output=False)

@@ -10,7 +10,7 @@ from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import restart
 from pyctr_lite.engine.state import limits as state_limits
 from pyctr_lite.engine.state import options, record
-from pyctr_lite.errors import Conflict, PyctrError
+from pyctr_lite.errors import Conflict, InvalidArgument, PyctrError
 
 CHANGEABLE = (
     "blkio_weight",
@@ -23,6 +23,8 @@ CHANGEABLE = (
     "memory_reservation",
     "memory_swap",
     "nano_cpus",
+    "network_rate_in",
+    "network_rate_out",
     "pids_limit",
     "restart",
 )
@@ -58,6 +60,7 @@ def update(container: Container, changes: dict[str, Any]) -> None:
             group = container.group
             try:
                 group.apply(_limits(new, changes))
+                _limit_rates(container, changes)
             except (PyctrError, OSError):
                 try:
                     group.apply(_limits(old, changes))
@@ -69,9 +72,33 @@ def update(container: Container, changes: dict[str, Any]) -> None:
     events.emit(container.paths, "update", container.record)
 
 
+def _limit_rates(container: Container, changes: dict[str, Any]) -> None:
+    """Set the rates of a running container's links, and let its monitor know of the guard on the host's side."""
+    received, sent = changes.get("network_rate_in"), changes.get("network_rate_out")
+    if not (received or sent):
+        return
+    from pyctr_lite.engine.life import networks
+    from pyctr_lite.engine.network import rates
+    from pyctr_lite.engine.network.settings import NetworkSettings
+    from pyctr_lite.networks import bridge
+
+    settings = NetworkSettings.read(container.runtime)
+    with bridge.Sockets() as sockets:
+        rates.limit(sockets, settings, container.state.Pid, received, sent)
+    settings.write(container.runtime)
+    networks.tell_monitor(container)
+
+
 def _check(old: options.ContainerOptions, new: options.ContainerOptions, changes: dict[str, Any]) -> None:
     """Check Docker's rules, in its words (daemon/container_operations_unix.go, container/container_unix.go)."""
     restart.parse(new.restart or "no")
+    for name in ("network_rate_in", "network_rate_out"):
+        if (rate := changes.get(name)) is None:
+            continue
+        if rate <= 0:
+            raise InvalidArgument(f"invalid {name}: {rate}", "a number of bytes per second above 0")
+        if not new.networks:
+            raise Conflict(f"conflicting options: --{name.replace('_', '-')} and --network {new.network}")
     if new.restart and new.remove:
         raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")
     if old.nano_cpus and not changes.get("nano_cpus") and ("cpu_quota" in changes or "cpu_period" in changes):

@@ -186,6 +186,8 @@ def _host_config(item: Container) -> dict[str, Any]:
         "CpusetMems": options.cpuset_mems,
         "PidsLimit": options.pids_limit,
         "BlkioWeight": options.blkio_weight or 0,
+        "NetworkRateIn": options.network_rate_in or 0,
+        "NetworkRateOut": options.network_rate_out or 0,
         "BlkioDeviceReadBps": [{"Path": path, "Rate": rate} for path, rate in options.device_read_bps] or None,
         "BlkioDeviceWriteBps": [{"Path": path, "Rate": rate} for path, rate in options.device_write_bps] or None,
     }

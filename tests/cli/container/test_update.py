@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from pyctr_lite.engine.engine import Engine
+from pyctr_lite.engine.network.settings import NetworkSettings
+from pyctr_lite.linux import netlink
+from pyctr_lite.networks import bridge, link, queue
 from tests.conftest import Pyctr
 
 MIB = 1 << 20
@@ -118,3 +121,26 @@ def test_a_restart_policy_is_set_and_removed_while_the_container_runs(pyctr: Pyc
     pyctr("exec", "box", "touch", "/go", check=True)
     pyctr("wait", "box", check=True)
     assert pyctr("inspect", "-f", "{{.State.Status}}", "box").stdout == "exited\n"
+
+
+def test_rates_of_a_running_containers_networks_change_at_once_and_are_kept(pyctr: Pyctr) -> None:
+    start(pyctr)
+    pyctr("update", "--network-rate-in", "8mbit", "--network-rate-out", "16mbit", "box", check=True)
+    for _ in ("at once", "after a restart"):
+        found = Engine(str(pyctr.root)).containers.get("box")
+        (endpoint,) = NetworkSettings.read(found.runtime).networks.values()
+        with netlink.Socket() as sock, bridge.socket_inside(found.state.Pid) as inside:
+            received = queue.get(sock, link.index(sock, endpoint["Link"]))
+            sent = queue.get(inside, link.index(inside, endpoint["Interface"]))
+        assert received is not None
+        assert sent is not None
+        assert (received.rate, sent.rate) == (10**6, 2 * 10**6)
+        pyctr("restart", "-t", "0", "box", check=True)
+    shown = host_config(pyctr)
+    assert (shown["NetworkRateIn"], shown["NetworkRateOut"]) == (10**6, 2 * 10**6)
+
+
+def test_a_container_without_a_network_has_no_rate(pyctr: Pyctr) -> None:
+    start(pyctr, "--network", "none")
+    done = pyctr("update", "--network-rate-in", "8mbit", "box")
+    assert (done.returncode, "--network-rate-in and --network none" in done.stderr) == (1, True)
