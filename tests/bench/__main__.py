@@ -109,6 +109,9 @@ def compete(
         "build cached": ("ms", partial(builds.cached, present, rounds, work)),
         "pull": ("ms", partial(registry.pull, present, rounds, work)),
         "pull again": ("ms", partial(registry.pull_again, present, rounds, work)),
+        "push": ("ms", partial(registry.push, present, rounds, work)),
+        "save": ("ms", partial(registry.save, present, rounds, work)),
+        "load": ("ms", partial(registry.load, present, rounds, work)),
         "ps": ("ms", partial(scenarios.list_many, present, rounds)),
     }
     results = []

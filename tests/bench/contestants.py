@@ -199,6 +199,10 @@ class Engine(Contestant):
         """Return the command that pulls an image from a registry without TLS on this machine."""
         return self.command("pull", "--quiet", image)
 
+    def push(self, image: str) -> list[str]:
+        """Return the command that pushes an image to a registry without TLS on this machine."""
+        return self.command("push", "--quiet", image)
+
 
 class Ours(Engine):
     name = "pyctr_lite"
@@ -259,6 +263,9 @@ class Podman(Engine):
 
     def pull(self, image: str) -> list[str]:
         return self.command("pull", "--quiet", "--tls-verify=false", image)
+
+    def push(self, image: str) -> list[str]:
+        return self.command("push", "--quiet", "--tls-verify=false", image)
 
 
 _DAEMONS = itertools.count()

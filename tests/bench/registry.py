@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
 from contextlib import contextmanager
 from functools import partial
@@ -44,6 +45,59 @@ def pull_again(contestants: Sequence[Contestant], rounds: int, work: Workplace) 
         for it in engines:
             output(it.pull(name))
         samples = _compete(contestants, lambda it: timing.one(it.pull(name)), max(1, rounds // 3))
+        for it in engines:
+            output(it.remove_image(name))
+        return samples
+
+
+def push(contestants: Sequence[Contestant], rounds: int, work: Workplace) -> list[Sample]:
+    """`push` of the same image to a repository that the registry does not have."""
+    repositories = itertools.count()
+
+    def measured(it: Engine, name: str) -> float:
+        target = f"{name.partition('/')[0]}/pushed-{next(repositories)}/layers:latest"
+        output(it.command("tag", name, target))
+        try:
+            return timing.one(it.push(target))
+        finally:
+            output(it.remove_image(target))
+
+    return _on_pulled(contestants, measured, rounds, work)
+
+
+def save(contestants: Sequence[Contestant], rounds: int, work: Workplace) -> list[Sample]:
+    """`save` of the same image into an archive."""
+
+    def measured(it: Engine, name: str) -> float:
+        path = work.path / "saved.tar"
+        path.unlink(missing_ok=True)
+        return timing.one(it.command("save", "-o", str(path), name))
+
+    return _on_pulled(contestants, measured, rounds, work)
+
+
+def load(contestants: Sequence[Contestant], rounds: int, work: Workplace) -> list[Sample]:
+    """`load` of the archive that each has saved."""
+
+    def measured(it: Engine, name: str) -> float:
+        path = work.path / f"{it.name}.tar"
+        if not path.exists():
+            output(it.command("save", "-o", str(path), name))
+        output(it.remove_image(name))
+        return timing.one(it.command("load", "-i", str(path)))
+
+    return _on_pulled(contestants, measured, rounds, work)
+
+
+def _on_pulled(
+    contestants: Sequence[Contestant], measure: Callable[[Engine, str], float], rounds: int, work: Workplace
+) -> list[Sample]:
+    """Measure a command on the image, which every engine has pulled before."""
+    with _registry(work) as name:
+        engines = [it for it in contestants if isinstance(it, Engine)]
+        for it in engines:
+            output(it.pull(name))
+        samples = _compete(contestants, lambda it: measure(it, name), max(1, rounds // 10))
         for it in engines:
             output(it.remove_image(name))
         return samples
