@@ -116,14 +116,14 @@ box: ready-venv ## build the VM's box from Debian's packages, for libvirt and QE
 	@$(VENV)/python vagrant/box.py $(ARGS)
 
 test-vm: ready-dev ready-course ## run `vagrant up` with that box, and test in the VM what needs one (FULL=1: everything)
-	@make/setup.sh --quiet root packages box packages vm packages browser
+	@make/setup.sh --quiet root packages box packages vm packages laptop
 	@PYCTR_SLOW=10 $(VENV)/python -m tests.vm $(if $(FULL),--full) $(ARGS)
 
 url: ## print the address of JupyterLab in the VM
 	@echo "this checkout has no VM: vagrant up makes one (or, without a VM: make notebook)" >&2; exit 1
 
 test-tools: ## install the programs that tests compare with
-	@make/setup.sh --quiet packages test $(if $(wildcard /var/lib/pyctr_vm/is_the_vm),,packages browser)
+	@make/setup.sh --quiet packages test $(if $(wildcard /var/lib/pyctr_vm/is_the_vm),,packages laptop)
 
 uninstall: ## stop and remove all containers, images, volumes, links, .venv (apt's packages stay)
 	@[ ! -e /var/lib/pyctr_lite/registry/pid ] || $(VENV)/python -IXutf8 make/registry.py --stop
