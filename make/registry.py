@@ -28,8 +28,11 @@ def main(arguments: list[str]) -> int:
     if not program:
         print("docker-registry is not installed: apt-get install docker-registry", file=sys.stderr)
         return 1
-    if not (port.isascii() and port.isdigit()):
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         print(f"PORT={port} is not a port", file=sys.stderr)
+        return 1
+    if running() and (used := (DIRECTORY / "port").read_text()) != port:
+        print(f"the registry already runs on port {used}: make registry STOP=1 ends it", file=sys.stderr)
         return 1
     if not running() and not start(program, int(port)):
         return 1

@@ -10,6 +10,7 @@ DEFAULT_TAG = "latest"
 DIGEST_HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_MAX_PORT = 65535
 _ALNUM = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _WORD = _ALNUM | {"_"}
 _HEX = frozenset("0123456789abcdef")
@@ -118,10 +119,10 @@ def _is_domain(domain: str) -> bool:
         host, bracket, rest = domain[1:].partition("]")
         if not bracket or not host or not (_HEX | frozenset("ABCDEF:")).issuperset(host):
             return False
-        return rest == "" or (rest[0] == ":" and number.is_whole(rest[1:]))
+        return rest == "" or (rest[0] == ":" and number.is_whole(rest[1:], _MAX_PORT))
     if ":" in domain:
         host, colon, port = domain.partition(":")
-    return (not colon or (number.is_whole(port))) and all(
+    return (not colon or number.is_whole(port, _MAX_PORT)) and all(
         label and label[0] != "-" != label[-1] and _ALNUM.issuperset(label.replace("-", ""))
         for label in host.split(".")
     )

@@ -87,3 +87,9 @@ def test_reading_the_store_imports_no_slow_module() -> None:
     loaded = set(done.stdout.split())
     assert "pyctr_lite.images.reference" in loaded
     assert not loaded & {"re", "json", "hashlib", "typing", "enum", "contextlib", "pathlib", "tarfile", "shutil"}
+
+
+@pytest.mark.parametrize("name", ["localhost:65536/app", "[::1]:65536/app", "example.org:99999999999/app"])
+def test_a_port_that_no_host_has_is_no_part_of_a_name(name: str) -> None:
+    with pytest.raises(InvalidArgument):
+        reference.parse(name)
