@@ -144,7 +144,8 @@ def unplug(sockets: Sockets, name: str, address: Address, *, ending: bool = Fals
         try:
             link.block(sockets.route, name)
         except OSError as error:
-            if error.errno not in (errno.ENODEV, errno.ENETDOWN):  # gone, or somebody has brought it down
+            # It is gone, or somebody has brought it down, or has removed its bridge.
+            if error.errno not in (errno.ENODEV, errno.ENETDOWN, errno.EOPNOTSUPP):
                 raise
     else:
         link.remove(sockets.route, name)

@@ -40,6 +40,8 @@ OPTIONS = {
 """Docker's options of a bridge network."""
 _TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 """Go's spellings of the values (strconv.ParseBool)."""
+_UNUSABLE = ("0.0.0.0/8", "224.0.0.0/3", "::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8")
+"""This machine; multicast and reserved; loopback, IPv4 in IPv6, link-local and multicast of IPv6 (RFC 6890)."""
 _MAX_NAME = 15
 """Characters of a link's name (IFNAMSIZ, without the zero byte)."""
 
@@ -231,12 +233,13 @@ def rows(given: Rows, choose: Callable[[], Subnet], choose_ipv6: Callable[[], Su
     result: Rows = []
     for subnet_text, gateway, within in given:
         subnet = Subnet(subnet_text)
+        _check_usable(subnet)
         if within:
             part = Subnet(within)
             if not subnet.overlaps(part) or part.prefix < subnet.prefix:
                 raise InvalidArgument(f"the range {within} is not a part of the subnet {subnet}")
         result.append((str(subnet), _gateway(subnet, gateway), within))
-    if not any("." in subnet for subnet, _, _ in result):
+    if not any(":" not in subnet for subnet, _, _ in result):
         subnet = choose()
         result.insert(0, (str(subnet), _gateway(subnet, ""), ""))
     if choose_ipv6 is not None and not any(":" in subnet for subnet, _, _ in result):
@@ -249,6 +252,19 @@ def rows(given: Rows, choose: Callable[[], Subnet], choose_ipv6: Callable[[], Su
     return result
 
 
+def _check_usable(subnet: Subnet) -> None:
+    """Raise InvalidArgument for a subnet whose addresses hosts cannot have, or with room for the gateway alone."""
+    for text in _UNUSABLE:
+        if subnet.overlaps(Subnet(text)):
+            hint = "such as 172.30.0.0/16"
+            raise InvalidArgument(f"invalid subnet {subnet}: {text} has a meaning of its own", hint)
+    if len(subnet.hosts()[:2]) < 2:
+        hint = "at most /30, or /126"
+        raise InvalidArgument(f"invalid subnet {subnet}: it has no address for a container", hint)
+
+
 def _gateway(subnet: Subnet, given: str) -> str:
     number = subnet.number(given) if given else subnet.hosts()[0]
+    if number not in subnet.hosts():
+        raise InvalidArgument(f"invalid gateway {given}: no host of the subnet {subnet} may have that address")
     return text_of(number, subnet.family)

@@ -7,7 +7,9 @@ import os
 import ssl
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.images import reference as references
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ class Endpoint:
     """
 
     def __init__(self, domain: str, *, insecure: bool = False) -> None:
+        try:
+            urlsplit(f"//{domain}").port  # noqa: B018  # raises
+        except ValueError:
+            raise InvalidArgument(f"invalid registry {domain!r}", "HOST or HOST:PORT") from None
         self.domain = domain
         self.host = _HUB if domain == references.DEFAULT_DOMAIN else domain
         self.is_hub = domain == references.DEFAULT_DOMAIN

@@ -67,6 +67,13 @@ def test_a_name_that_is_not_one_is_refused(networks: NetworkStore, name: str) ->
         (("10.0.0.0/24", "", "10.0.1.0/25"), "is not a part of the subnet"),
         (("10.0.0.0/24", "", "10.0.0.0/16"), "is not a part of the subnet"),
         (("10.0.0/24", "", ""), "invalid subnet"),
+        (("224.0.0.0/8", "", ""), "has a meaning of its own"),
+        (("ff00::/8", "", ""), "has a meaning of its own"),
+        (("::ffff:10.0.0.0/104", "", ""), "has a meaning of its own"),
+        (("10.0.0.0/32", "", ""), "no address for a container"),
+        (("fd00::1/128", "", ""), "no address for a container"),
+        (("10.0.0.0/24", "10.0.0.255", ""), "invalid gateway"),
+        (("10.0.0.0/24", "10.0.0.0", ""), "invalid gateway"),
     ],
 )
 def test_wrong_addresses_are_refused(networks: NetworkStore, row: tuple[str, str, str], message: str) -> None:

@@ -6,7 +6,9 @@ from pyctr_lite import suggest
 from pyctr_lite.cli.command import flags, help, verbs
 from pyctr_lite.errors import UsageError
 
-SUMMARY = "A container engine for learning how containers work: namespaces, cgroups, rootfs, volumes, commit."
+SUMMARY = (
+    "A container engine for learning how containers work: namespaces, cgroups, rootfs, volumes, commit, networks."
+)
 _COMMON = ("run", "exec", "ps", "images", "logs", "stop", "rm", "commit")
 
 

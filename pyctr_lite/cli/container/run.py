@@ -234,6 +234,8 @@ def _warn(context: Context, container: Container) -> None:
     """Warn on stderr about options that cannot be met as given."""
     options = container.record.options
     _warn_of_platform(context, container)
+    if options.network == "host" and (options.publish or options.publish_all):
+        print("WARNING: Published ports are discarded when using host network mode", file=sys.stderr)
     if options.oom_kill_disable and not options.memory:
         print(
             "WARNING: OOM killer is disabled for the container, but no memory limit is set, "

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,3 +222,13 @@ def test_what_a_killed_connect_has_begun_is_undone_by_the_next_command(
         pyctr("network", then, red, "web", check=True)
         assert len(interfaces(pyctr, "web")) == (2 if then == "connect" else 1)
         assert (sorted(taken(root)) == sorted(before)) == (then == "disconnect")
+
+
+def test_a_bridge_that_is_gone_does_not_hide_the_end_of_a_container(pyctr: Pyctr) -> None:
+    pyctr("network", "create", "red", check=True)
+    pyctr("run", "-d", "--name", "box", "--network", "red", "busybox", "sleep", "60", check=True)
+    id = pyctr("network", "inspect", "-f", "{{.Id}}", "red", check=True).stdout.strip()
+    subprocess.run(["ip", "link", "delete", f"pc-{id[:12]}"], check=True)
+    pyctr("stop", "-t", "0", "box", check=True)
+    assert pyctr("inspect", "-f", "{{.State.ExitCode}} {{.State.Error}}", "box").stdout == "137 \n"
+    pyctr("rm", "box", check=True)
