@@ -33,7 +33,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "network ls --format '{{.Name}}'",
         "network ls -q --filter name=lab",
         "network ls --filter name=la --format '{{.Name}}'",
-        "network ls --filter label=a --format '{{.Name}} {{.Labels}}'",
+        "network ls --filter label=a --format '{{.Name}} {{.Label \"a\"}}'",  # Docker shows several in any order
         "network ls --filter label=a=c --format '{{.Name}}'",
         "network ls --filter label=a=b --filter driver=bridge --format '{{.Name}} {{.Label \"a\"}}'",
         "network ls --filter driver=null --format '{{.Name}}'",
