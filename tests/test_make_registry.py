@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,17 +33,11 @@ def script(tmp_path: Path, pyctr: Pyctr) -> Any:
     return module
 
 
-def free_port() -> str:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return str(server.getsockname()[1])
-
-
 def test_the_registry_has_the_courses_images(
     script: Any, pyctr: Pyctr, needs: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     needs("docker-registry")
-    port = free_port()
+    port = str(free_port())
     try:
         assert script.main([port]) == 0
         pid = script.running()

@@ -54,11 +54,6 @@ class Mount:
     uid: int = 0
     gid: int = 0
 
-    @property
-    def is_external(self) -> bool:
-        """Whether the content comes from outside of the build, and so does not count for the cache."""
-        return self.type in ("secret", "ssh", "cache")
-
 
 def parse(text: str, expand: Callable[[str], str]) -> Mount:
     """Parse a value of --mount. `expand` replaces the variables in a value, but not in that of `from`.

@@ -228,8 +228,6 @@ class _Visit:
         else:
             self._visitor.leave()
 
-    _is_excluded_itself = False
-
     def _enter_pending(self) -> None:
         for directory in self._pending:
             self._visitor.enter(*directory)

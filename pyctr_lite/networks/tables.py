@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.linux.netlink import Socket
 
-_GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE = 0xA04, 0xA05, 0xA07, 0xA08
+_GETCHAIN, _GETRULE, _DELRULE = 0xA04, 0xA07, 0xA08
 
 FORWARD = 2
 """The hook that packets pass which this machine routes."""
@@ -70,11 +70,6 @@ def chain(sock: Socket, table: str, name: str) -> Chain | None:
     except FileNotFoundError:
         return None
     return _chain(answers[0][1])
-
-
-def delete_chain(table: str, name: str) -> nft.Request:
-    """Return the request that removes a chain with its rules. It fails with ENOENT if there is none."""
-    return nft.request("delete chain", table, name, _DELCHAIN, 0, netlink.text(3, name))
 
 
 def rules(sock: Socket, table: str, chain: str) -> list[Rule]:

@@ -8,9 +8,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from pyctr_lite.linux import kernelfile
+from pyctr_lite.linux import kernelfile, netlink
 from pyctr_lite.networks import forwarding, link, nft, rules, tables
 from tests.networks.topology import Namespace, connect, namespaces, veth
+
+DELCHAIN = 0xA05
+"""A request of nf_tables that the engine does not need: linux/netfilter/nf_tables.h."""
 
 
 class Router:
@@ -79,7 +82,8 @@ def test_forwarding_is_switched_on_for_bridges_only(router: Router, version: int
     assert [forwarding.is_ours(router.filter, each) for each in (4, 6)] == [version == 4, version == 6]
     chain = f"closed{version}"
     assert len(tables.rules(router.filter, f"inet {rules.TABLE}", chain)) == 3
-    nft.run(router.filter, [tables.delete_chain(rules.TABLE, chain)])
+    deletion = nft.request("delete chain", rules.TABLE, chain, DELCHAIN, 0, netlink.text(3, chain))
+    nft.run(router.filter, [deletion])
     assert router.flows(version) == [True, True, True], "whoever wants a router deletes the chain"
 
 

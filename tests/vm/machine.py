@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.person import at_terminal
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     import contextlib
@@ -106,14 +106,6 @@ class Machine:
     def _note(self, words: tuple[str, ...], text: str, ended: int) -> None:
         with open(self.log, "a") as log:
             log.write(f"\n=== {time.strftime('%H:%M:%S')} {' '.join(words)} -> {ended}\n{text}")
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that no process uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def copy_checkout(target: Path) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from labs.kit.exercises import manifest
 from labs.kit.exercises.source import of_file
 from tests.notebooks import browser
-from tests.vm.machine import REPOSITORY, Machine, free_port
+from tests.ports import free_port
+from tests.vm.machine import REPOSITORY, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,16 +8,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from tests.ports import free_port
+
 if TYPE_CHECKING:
     from tests.conftest import Pyctr
 
 SERVE = "mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def get(address: str, port: int) -> str:
