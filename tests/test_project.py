@@ -101,6 +101,16 @@ def targets() -> list[str]:
     return [name for line in lines for name in line.split()]
 
 
+def test_the_top_level_has_no_file_of_a_careless_command() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    files = {line for line in listed.splitlines() if "/" not in line}
+    documents = {"README.md", "CONTRIBUTING.md", "SECURITY.md"}
+    assert files == documents | {"Makefile", "GNUmakefile", "Vagrantfile", "pyproject.toml"} | {
+        ".gitattributes",
+        ".gitignore",
+    }
+
+
 def test_make_alone_lists_every_target() -> None:
     printed = subprocess.run(["make", "-C", REPOSITORY], check=True, capture_output=True, text=True).stdout
     for target in targets():

@@ -6,7 +6,6 @@ is killed, the container keeps running, but its output and exit status are lost.
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 
@@ -125,8 +124,7 @@ class Monitor:
         if explain.sink is not None:
             os.close(explain.sink)
             explain.stop()
-        gc.freeze()  # a collection of the existing objects would copy pages that are shared with the caller
-        gc.enable()
+        background.collect_garbage()
         pump.run()
         if checks is not None:
             checks.end()
