@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal
 import _socket
 import os
+import select
 import struct
 
 from pyctr_lite import jsonfile, linux
@@ -71,9 +72,21 @@ class Attachment:
             other._send(packet)
             other.close()
 
-    def networks_changed(self) -> None:
-        """Let the monitor follow a change of the container's networks."""
+    def networks_changed(self, pidfd: int) -> bytes:
+        """Let the monitor follow a change of the container's networks. Returns an error as JSON, b"" without one.
+
+        Waits until the monitor has followed. `pidfd` is that of the container's first process: a monitor whose
+        container has ended does not answer any more.
+        """
         self._send(b"N")
+        poller = select.poll()
+        poller.register(self.sock, select.POLLIN)
+        poller.register(pidfd, select.POLLIN)
+        while any(fd == self.sock.fileno() for fd, _ in poller.poll()):
+            kind, data = self.receive()
+            if kind in ("N", ""):
+                return data
+        return b""
 
     def wait(self) -> dict[str, Any] | None:
         """Wait for the end; return it as JSON, or None if the monitor died. Output before it is dropped."""

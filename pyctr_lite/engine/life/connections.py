@@ -5,6 +5,7 @@ Without a network, none of the modules behind this one is imported.
 
 from __future__ import annotations
 
+from pyctr_lite import jsonfile
 from pyctr_lite.engine.state import record
 from pyctr_lite.errors import Conflict
 
@@ -66,17 +67,9 @@ class Connections:
 
             rates.limit(sockets, settings, pid, options.network_rate_in, options.network_rate_out)
         if container.record.ports and settings.main():
-            from pyctr_lite.engine.life import ports
-
-            self._ports = ports.PublishedPorts(container, settings)
-            settings.ports = self._ports.reserve(sockets)
-        settings.write(container.runtime)
-        if self._ports is not None:
-            try:
-                self._ports.publish(sockets)
-            except Conflict:
-                endpoints.keep_own_ports(sockets, settings)
-                raise
+            self._publish(settings)
+        else:
+            settings.write(container.runtime)
         for name, endpoint in settings.networks.items():
             endpoints.register(networks, container.id, container.name, name, endpoint)
         etc_files.write(container, settings.networks)
@@ -88,7 +81,7 @@ class Connections:
             self._dns.watch(pump)
         if self._ports is not None:
             self._ports.watch(pump)
-        pump.networks_changed = lambda: self._change(pump)
+        pump.networks_changed = lambda: self._follow(pump)
 
     def refresh(self) -> None:
         """Read the networks again, for `close`: the last change may have come too late for `_change`."""
@@ -107,9 +100,7 @@ class Connections:
         if self._dns is not None:
             self._dns.close()
             self._dns = None
-        if self._ports is not None:
-            self._ports.close()
-            self._ports = None
+        self._close_ports()
         if self._settings is not None:
             from pyctr_lite.engine.network import endpoints
 
@@ -130,20 +121,72 @@ class Connections:
             self._sockets = bridge.Sockets()
         return self._sockets
 
+    def _publish(self, settings: NetworkSettings) -> None:
+        """Reserve the ports of the record, write the settings, and lead the ports to the container.
+
+        Raises Conflict if a port is taken.
+        """
+        from pyctr_lite.engine.life import ports
+        from pyctr_lite.engine.network import endpoints
+
+        sockets = self._open_sockets()
+        self._ports = ports.PublishedPorts(self.container, settings)
+        settings.ports = self._ports.reserve(sockets)
+        settings.write(self.container.runtime)
+        try:
+            endpoints.publish(self.container.home.networks, sockets, settings, self.container.name)
+        except Conflict:
+            endpoints.keep_own_ports(sockets, settings)
+            raise
+
+    def _close_ports(self) -> None:
+        if self._ports is not None:
+            self._ports.close()
+            self._ports = None
+
+    def _follow(self, pump: Pump) -> bytes:
+        """Follow a change of the networks. Return the error as JSON, b"" without one."""
+        try:
+            self._change(pump)
+        except Exception as error:
+            from pyctr_lite.runtime import channel
+
+            return jsonfile.dumps(channel.describe_error(error)).encode()
+        return b""
+
     def _change(self, pump: Pump) -> None:
         """Follow a `network connect` or `network disconnect`, which another command has carried out."""
         from pyctr_lite.engine.network.settings import NetworkSettings
 
         self.container.record = record.Record.read(self.container.directory)
         self._settings = settings = NetworkSettings.read(self.container.runtime)
-        if self._ports is not None:
-            self._ports.change(settings)
+        self._change_ports(pump, settings)
         if self._dns is not None:
             self._dns.change(settings)
             return
         self._start_dns(self.container.state.Pid, settings)
         if self._dns is not None:
             self._dns.watch(pump)
+
+    def _change_ports(self, pump: Pump, settings: NetworkSettings) -> None:
+        """Give the ports back with the last network with a way out, and reserve them with the first one."""
+        if not settings.main():
+            self._close_ports()
+        elif self._ports is not None:
+            self._ports.change(settings)
+        elif self.container.record.ports:
+            try:
+                self._publish(settings)
+            except BaseException:
+                from pyctr_lite.engine.network import endpoints
+
+                self._close_ports()
+                endpoints.withdraw_ports(self._open_sockets(), settings)
+                settings.ports = {}
+                settings.write(self.container.runtime)
+                raise
+            assert self._ports is not None
+            self._ports.watch(pump)
 
     def _start_dns(self, pid: int, settings: NetworkSettings) -> None:
         from pyctr_lite.networks import DEFAULT

@@ -6,16 +6,23 @@ carries the change out in its network namespace; then its monitor reads network.
 
 from __future__ import annotations
 
+import os
+import select
+
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.engine.bundle import etc_files
+from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach
 from pyctr_lite.engine.network import changes, endpoints, rates, wanted
 from pyctr_lite.engine.network.settings import NetworkSettings
 from pyctr_lite.engine.state import record
-from pyctr_lite.errors import Conflict
+from pyctr_lite.errors import Conflict, PyctrError
 from pyctr_lite.networks import DEFAULT, bridge
+from pyctr_lite.runtime import channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pyctr_lite.engine.container.container import Container
@@ -56,7 +63,7 @@ def connect(container: Container, reference: str, row: dict[str, Any] | None = N
         container.record.write(container.directory)  # first, so that what follows is found by it after a kill
         try:
             if state.Pid:
-                _plug(container, name, row)
+                _carry_out(container, lambda: _plug(container, name, row))
         except BaseException:
             options.networks = before
             container.record.write(container.directory)
@@ -78,7 +85,9 @@ def disconnect(container: Container, reference: str) -> None:
         elif name in options.networks:
             _mend(container)
             if state.Pid:
-                _unplug(container, name)
+                _carry_out(container, lambda: _unplug(container, name))
+            else:  # Docker has no event for the connection of a stopped container, but this one
+                events.emit_network(networks.paths, "disconnect", networks.get(name), container.id)
             del options.networks[name]
         else:
             raise Conflict(f"container {container.id} is not connected to network {name}")
@@ -94,6 +103,22 @@ def rename(container: Container) -> None:
         endpoints.register(networks, container.id, container.name, name, endpoint)
 
 
+def _carry_out(container: Container, change: Callable[[], None]) -> None:
+    """Change the networks of a running container. If it ends meanwhile, the change is one of its next start."""
+    try:
+        change()
+    except (OSError, PyctrError) as error:
+        # The end of a process takes a moment: its network namespace goes first.
+        seconds = 5 if isinstance(error, ProcessLookupError | FileNotFoundError) else 0
+        try:
+            pidfd = os.pidfd_open(container.state.Pid)
+        except ProcessLookupError:
+            return
+        with linux.closing(pidfd):
+            if not select.select([pidfd], [], [], seconds)[0]:
+                raise
+
+
 def _mend(container: Container) -> None:
     state, options = container.state, container.record.options
     if state.Pid:
@@ -105,7 +130,6 @@ def _plug(container: Container, name: str, row: dict[str, Any]) -> None:
     networks, options, pid = container.home.networks, container.record.options, container.state.Pid
     settings = NetworkSettings.read(container.runtime)
     inside = _free_interface(settings)
-    main = settings.main()
     with bridge.Sockets() as sockets:
         endpoint = endpoints.connect(networks, sockets, container.id, pid, name, row, inside)
         settings.networks[name] = endpoint
@@ -115,27 +139,31 @@ def _plug(container: Container, name: str, row: dict[str, Any]) -> None:
             )
             settings.write(container.runtime)
             endpoints.register(networks, container.id, container.name, name, endpoint)
+            tell_monitor(container)
         except BaseException:
             del settings.networks[name]
             settings.write(container.runtime)
             endpoints.disconnect(networks, sockets, container.id, networks.get(name), endpoint)
+            tell_monitor(container)
             raise
-        if not main:
-            changes.lead_ports(sockets, settings)
     etc_files.change(container, {}, {name: endpoint})
-    tell_monitor(container)
 
 
 def _unplug(container: Container, name: str) -> None:
     networks, pid = container.home.networks, container.state.Pid
     settings = NetworkSettings.read(container.runtime)
     main = settings.main()
-    endpoint = settings.networks.pop(name, None)
-    if endpoint is None:
+    if name not in settings.networks:
         return  # `_mend` has undone what there was
+    endpoint = settings.networks[name]
     with bridge.Sockets() as sockets:
         if main == endpoint:
-            changes.lead_ports(sockets, settings)
+            endpoints.withdraw_ports(sockets, settings)
+        del settings.networks[name]
+        if not settings.main():
+            settings.ports = {}  # the monitor closes their sockets, and reserves them again with the next network
+        elif main == endpoint:
+            endpoints.publish(networks, sockets, settings, container.name)
         endpoints.disconnect(networks, sockets, container.id, networks.get(name), endpoint)
         changes.add_routes(pid, settings)
     settings.write(container.runtime)
@@ -149,10 +177,22 @@ def _free_interface(settings: NetworkSettings) -> str:
 
 
 def tell_monitor(container: Container) -> None:
-    """Let the monitor read network.json. A container whose monitor was killed has no DNS server to follow it."""
+    """Let the monitor read network.json, and wait until it has followed. Raises Conflict if a port is taken.
+
+    A container whose monitor was killed has no DNS server and no ports to follow.
+    """
     try:
-        connection = attach.connect(container.runtime, output=False)
-    except OSError:
+        pidfd = os.pidfd_open(container.state.Pid)
+    except ProcessLookupError:
         return
-    connection.networks_changed()
-    connection.close()
+    with linux.closing(pidfd):
+        try:
+            connection = attach.connect(container.runtime, output=False)
+        except OSError:
+            return
+        try:
+            error = connection.networks_changed(pidfd)
+        finally:
+            connection.close()
+    if error:
+        channel.raise_error(jsonfile.loads(error))

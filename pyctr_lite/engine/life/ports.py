@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 
 from pyctr_lite.engine.life import faults
+from pyctr_lite.engine.network import endpoints
 from pyctr_lite.errors import Conflict
 from pyctr_lite.formats import ports
 from pyctr_lite.networks import proxy, published, rules
@@ -46,8 +47,12 @@ class PublishedPorts:
                 try:
                     sock, number = published.reserve(protocol, host, binding.first, binding.last)
                 except Conflict:
-                    if rules.is_published(sockets.filter, protocol, host or "0.0.0.0", binding.first):
-                        raise self._allocated(host, binding.host_port) from None
+                    where = (protocol, host or "0.0.0.0", binding.first)
+                    if rules.is_published(sockets.filter, *where):
+                        container = self._container
+                        raise endpoints.allocated(
+                            container.home.networks, sockets, self._settings, container.name, *where
+                        ) from None
                     raise
                 hosts = [host] if host else ["0.0.0.0"]
                 if sock is not None:
@@ -56,23 +61,6 @@ class PublishedPorts:
                 found.setdefault(name, []).extend({"HostIp": item, "HostPort": str(number)} for item in hosts)
         self._proxy = proxy.Proxy(self._targets, lambda text: faults.log(self._container, "proxy", text))
         return found
-
-    def publish(self, sockets: bridge.Sockets) -> None:
-        """Lead the ports to the container. Raises Conflict if another engine has published one."""
-        main, bindings = self._settings.main(), self._settings.bindings()
-        for protocol, host, port, inner in bindings:
-            address = main["GlobalIPv6Address" if ":" in host else "IPAddress"]
-            if not address:  # a container without an IPv6 address: `proxy` hands on what comes by IPv6
-                rules.guard(sockets.filter, protocol, host, port)
-                continue
-            try:
-                rules.publish(sockets.filter, protocol, host, port, address, inner)
-            except FileExistsError:
-                raise self._allocated(host, str(port)) from None
-        if flows := [(host, port) for protocol, host, port, _ in bindings if protocol == "udp"]:
-            from pyctr_lite.networks import conntrack
-
-            conntrack.forget_ports(sockets.filter, sockets.route, flows)
 
     def change(self, settings: NetworkSettings) -> None:
         """Follow a change of the container's networks, after which another command has led the ports elsewhere."""
@@ -108,12 +96,3 @@ class PublishedPorts:
 
         soft, hard = self._old_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _MAX_DESCRIPTORS)), hard))
-
-    def _allocated(self, host: str, port: str) -> Conflict:
-        shown = f"[{host}]" if ":" in host else host or "0.0.0.0"
-        endpoint = self._settings.main()["EndpointID"]
-        return Conflict(
-            f"driver failed programming external connectivity on endpoint {self._container.name} ({endpoint}): "
-            f"Bind for {shown}:{port} failed: port is already allocated",
-            "pyctr_lite ps shows the published ports",
-        )

@@ -3,7 +3,7 @@
 A client is one end of a SOCK_SEQPACKET socket. The first byte of a packet is its kind, the rest is data:
 
     from the client   0 input   E end of input   W rows columns   S signal number   N its networks have changed
-    to the client     1 stdout  2 stderr         X {"ExitCode": …}
+    to the client     1 stdout  2 stderr         X {"ExitCode": …}   N followed, or the error as JSON
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Pump:
         self._input_ended = False
         self.watched: dict[int, Callable[[], None]] = {}
         """Further descriptors, and the function to call when one is readable."""
-        self.networks_changed: Callable[[], None] = lambda: None
+        self.networks_changed: Callable[[], bytes] = bytes
+        """What to call if the networks have changed. Returns an error as JSON, or nothing."""
         self.deadline: float | None = None
         """When to call `at_deadline`, by time.monotonic()."""
         self.at_deadline: Callable[[], None] | None = None
@@ -225,7 +226,8 @@ class Pump:
             except ProcessLookupError:
                 pass
         elif kind == b"N":
-            self.networks_changed()
+            client.pending.append(b"N" + self.networks_changed())
+            self._flush(client)
         elif kind == b"H":
             client.output = data == b"attach"
 

@@ -1,4 +1,4 @@
-"""A change of a running container's networks, as far as its other networks, ports and names follow it."""
+"""A change of a running container's networks, as far as its other networks and names follow it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ if TYPE_CHECKING:
 
     from pyctr_lite.engine.network.settings import NetworkSettings
     from pyctr_lite.engine.stores.networks import Networks
-
-
-def lead_ports(sockets: bridge.Sockets, settings: NetworkSettings) -> None:
-    """Lead the published ports to the present main endpoint; without one, to nothing."""
-    main = settings.main()
-    for protocol, host, port, inner in settings.bindings():
-        rules.withdraw(sockets.filter, protocol, host, port)
-        if address := main.get("GlobalIPv6Address" if ":" in host else "IPAddress"):
-            rules.publish(sockets.filter, protocol, host, port, address, inner)
 
 
 def add_routes(pid: int, settings: NetworkSettings) -> None:

@@ -79,6 +79,35 @@ def register(networks: Networks, id: str, container: str, network: str, endpoint
 
 def release(networks: Networks, sockets: bridge.Sockets, id: str, settings: NetworkSettings) -> None:
     """Give back all that a container has of its networks at its end. Idempotent."""
+    withdraw_ports(sockets, settings)
+    for endpoint in settings.networks.values():
+        try:
+            network = networks.get(endpoint["NetworkID"])
+        except NotFound:
+            continue  # it was removed by force, with its directory of addresses
+        disconnect(networks, sockets, id, network, endpoint, ending=True)
+
+
+def publish(networks: Networks, sockets: bridge.Sockets, settings: NetworkSettings, container: str) -> None:
+    """Lead the published ports to the main endpoint. Raises Conflict if another engine has published one."""
+    main, bindings = settings.main(), settings.bindings()
+    for protocol, host, port, inner in bindings:
+        address = main["GlobalIPv6Address" if ":" in host else "IPAddress"]
+        if not address:  # a container without an IPv6 address: `proxy` hands on what comes by IPv6
+            rules.guard(sockets.filter, protocol, host, port)
+            continue
+        try:
+            rules.publish(sockets.filter, protocol, host, port, address, inner)
+        except FileExistsError:
+            raise allocated(networks, sockets, settings, container, protocol, host, port) from None
+    if flows := [(host, port) for protocol, host, port, _ in bindings if protocol == "udp"]:
+        from pyctr_lite.networks import conntrack
+
+        conntrack.forget_ports(sockets.filter, sockets.route, flows)
+
+
+def withdraw_ports(sockets: bridge.Sockets, settings: NetworkSettings) -> None:
+    """Undo `publish`, before the main endpoint changes. Idempotent."""
     bindings = settings.bindings()
     for protocol, host, port, _ in bindings:
         rules.withdraw(sockets.filter, protocol, host, port)
@@ -88,12 +117,27 @@ def release(networks: Networks, sockets: bridge.Sockets, id: str, settings: Netw
         main = settings.main()
         for address in filter(None, (main.get("IPAddress"), main.get("GlobalIPv6Address"))):
             conntrack.forget_container(sockets.filter, address)
-    for endpoint in settings.networks.values():
-        try:
-            network = networks.get(endpoint["NetworkID"])
-        except NotFound:
-            continue  # it was removed by force, with its directory of addresses
-        disconnect(networks, sockets, id, network, endpoint, ending=True)
+
+
+def allocated(
+    networks: Networks,
+    sockets: bridge.Sockets,
+    settings: NetworkSettings,
+    container: str,
+    protocol: str,
+    host: str,
+    port: int,
+) -> Conflict:
+    """Return the error that a container has published a port, in Docker's words; the hint says of which engine."""
+    from pyctr_lite.engine.network import neighbours
+
+    shown = f"[{host}]" if ":" in host else host
+    root = neighbours.publisher(sockets, networks.paths.root, protocol, host, port)
+    return Conflict(
+        f"driver failed programming external connectivity on endpoint {container} "
+        f"({settings.main()['EndpointID']}): Bind for {shown}:{port} failed: port is already allocated",
+        f"pyctr_lite --root {root} ps shows its container" if root else "pyctr_lite ps shows the published ports",
+    )
 
 
 def release_lost(networks: Networks, id: str, directory: str, names: Iterable[str]) -> None:
