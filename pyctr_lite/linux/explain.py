@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-CHAPTERS = ("namespaces", "cgroups", "rootfs", "volumes", "commit", "networks")
+CHAPTERS = {"namespaces": 1, "cgroups": 2, "rootfs": 3, "volumes": 4, "commit": 5, "networks": 7}
+"""The chapters with kernel steps, and the numbers of their notebooks."""
 
 _CHAPTER_OF_MODULE = {
     "runtime.init": "namespaces",
@@ -93,7 +94,7 @@ def narrate(text: str, began: int, result: object = None, module: str = "") -> N
     if as_json:
         from pyctr_lite import jsonfile
 
-        number = CHAPTERS.index(chapter) + 1 if chapter in CHAPTERS else 0
+        number = CHAPTERS.get(chapter, 0)
         line = jsonfile.dumps(
             {
                 "chapter": number,
@@ -106,7 +107,7 @@ def narrate(text: str, began: int, result: object = None, module: str = "") -> N
             }
         )
     else:
-        label = f"{CHAPTERS.index(chapter) + 1} {chapter}" if chapter in CHAPTERS else chapter
+        label = f"{CHAPTERS[chapter]} {chapter}" if chapter in CHAPTERS else chapter
         outcome = "" if result is None else f" = {result}"
         line = f"{'[' + label + ']':<14} {_shorten(text)}{outcome}  {microseconds} µs"
     try:

@@ -23,7 +23,9 @@ _IFINFO, _IFADDR, _RTMSG = struct.Struct("=BxHiII"), struct.Struct("=BBBBi"), st
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID, _IFALIAS = 1, 3, 4, 5, 10, 18, 19, 20
 _INFO_KIND, _INFO_DATA, _VETH_PEER, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 1, 4, 5
 _BRPORT_STATE, _BRPORT_MODE = 1, 4
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _NODAD = 1, 2, 8, 0x2
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _NODAD = 1, 2, 4, 8, 0x2
+_POINT_TO_POINT = 31
+"""Bits of a prefix from which on a subnet has no broadcast address (RFC 3021)."""
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
 _MAIN_TABLE, _BOOT, _UNIVERSE, _LINK_SCOPE, _UNICAST = 254, 3, 0, 253, 1
 _UP = 0x1
@@ -129,14 +131,21 @@ def get(sock: Socket, name: str) -> Link:
 def add_address(sock: Socket, number: int, address: str, prefix: int) -> None:
     """Give a link an address, such as 172.17.0.2 with a prefix of 16 bits, or one of IPv6.
 
-    Without duplicate address detection, which would take IPv6 a second. Fails with EEXIST if the link has it.
+    An IPv4 address has its subnet's broadcast address, as in Docker: the kernel would leave it at 0.0.0.0. IPv6
+    goes without duplicate address detection, which would take a second. Fails with EEXIST if the link has it.
     """
     family, packed = parse(address)
     body = _IFADDR.pack(family, prefix, 0, _UNIVERSE, number)
     body += netlink.attribute(_IFA_LOCAL, packed) + netlink.attribute(_IFA_ADDRESS, packed)
+    text = f"ip address add {address}/{prefix}"
     if family == _socket.AF_INET6:
         body += netlink.number(_IFA_FLAGS, _NODAD)
-    text = f"ip address add {address}/{prefix} dev {number}"
+        text += " nodad"
+    elif prefix < _POINT_TO_POINT:
+        everyone = int.from_bytes(packed) | (1 << 32 - prefix) - 1
+        body += netlink.attribute(_IFA_BROADCAST, everyone.to_bytes(4))
+        text += " broadcast +"
+    text += f" dev {number}"
     sock.request(text, _NEWADDR, netlink.CREATE | netlink.EXCL, body)
 
 

@@ -41,6 +41,9 @@ def test_a_bridge_and_a_veth_pair_are_as_ip_shows_them(host: Namespace) -> None:
             ("10.9.0.1", 24),
             ("fd09::1", 64),
         }
+        assert [item["broadcast"] for item in shown["pc-one"]["addr_info"] if "broadcast" in item] == [
+            "10.9.0.255"
+        ]  # type: ignore[attr-defined]
         assert (shown["pv1"]["master"], shown["pv1"]["mtu"]) == ("pc-one", 1400)
         with box.route() as there:
             eth0 = link.index(there, "eth0")
@@ -54,6 +57,21 @@ def test_a_bridge_and_a_veth_pair_are_as_ip_shows_them(host: Namespace) -> None:
         link.remove(sock, "pv1")
         link.remove(sock, "pv1")
         assert [item["ifname"] for item in ip(box, "link")] == ["lo"]
+
+
+@pytest.mark.parametrize("prefix", [8, 17, 30, 31, 32])
+def test_an_ipv4_address_has_the_broadcast_address_that_ip_gives_it(host: Namespace, prefix: int) -> None:
+    with host.route() as sock, namespaces(1) as (other,):
+        link.add_address(sock, link.index(sock, "lo"), "10.9.77.2", prefix)
+        ip(other, "address", "add", f"10.9.77.2/{prefix}", "broadcast", "+", "dev", "lo")
+        ours, theirs = (
+            [row for item in ip(each, "-4", "address", "show", "lo") for row in item["addr_info"]]  # type: ignore[attr-defined]
+            for each in (host, other)
+        )
+        ours, theirs = (
+            [row.get("broadcast") for row in rows if row["local"] == "10.9.77.2"] for rows in (ours, theirs)
+        )
+        assert ours == theirs
 
 
 def test_both_ends_vanish_with_the_namespace(host: Namespace) -> None:

@@ -58,7 +58,7 @@ class Pump:
         self.watched: dict[int, Callable[[], None]] = {}
         """Further descriptors, and the function to call when one is readable."""
         self.networks_changed: Callable[[], bytes] = bytes
-        """What to call if the networks have changed. Returns an error as JSON, or nothing."""
+        """Called if the networks have changed. Returns an error as JSON, or nothing."""
         self.deadline: float | None = None
         """When to call `at_deadline`, by time.monotonic()."""
         self.at_deadline: Callable[[], None] | None = None

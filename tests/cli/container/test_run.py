@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pyctr_lite.engine.bundle import mounts
-from tests.conftest import Pyctr
+from pyctr_lite.linux import explain
+from tests.conftest import REPOSITORY, Pyctr
 
 
 def shell(pyctr: Pyctr, script: str, *flags: str | Path, **more: object) -> str:
@@ -273,7 +274,12 @@ def test_explain_narrates_each_step_in_order(pyctr: Pyctr) -> None:
     assert positions == sorted(positions)
     assert any("'67108864'" in step["call"] for step in steps if step["pid"] == clone["pid"])
     chapters = {step["name"]: step["chapter"] for step in steps}
-    assert {"namespaces": 1, "cgroups": 2, "rootfs": 3, "volumes": 4}.items() <= chapters.items()
+    assert {"namespaces": 1, "cgroups": 2, "rootfs": 3, "volumes": 4, "networks": 7}.items() <= chapters.items()
+
+
+def test_a_step_has_the_number_of_its_chapters_notebook() -> None:
+    for name, number in explain.CHAPTERS.items():
+        assert list((REPOSITORY / "notebooks").glob(f"{number:02}_{name}*.ipynb")), name
 
 
 def test_explain_is_readable_text_and_otherwise_silent(pyctr: Pyctr) -> None:
