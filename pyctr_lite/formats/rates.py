@@ -15,8 +15,8 @@ def bytes_per_second(text: str) -> int:
     """Parse a rate: digits, at most one point, and a unit in any case.
 
     As in tc(8), "kbit", "mbit", … are bits per second, "kbps", "mbps", … bytes per second, with an i ("mibit") in
-    powers of 1024, and a number without a unit is bits per second. Raises ValueError if the text is not a rate, or
-    not one from 1 byte per second to `MAX`.
+    powers of 1024, and a number without a unit is bits per second. 0 means no limit. Raises ValueError if the text
+    is not a rate, or one that is neither 0 nor from 1 byte per second to `MAX`.
     """
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = text[len(digits) :].lower() or "bit"
@@ -28,8 +28,8 @@ def bytes_per_second(text: str) -> int:
         rate = number.decimal(digits) * _PREFIXES[prefix] / (8 if word == "bit" else 1)
     except ValueError:
         raise ValueError(f"invalid rate {text[:40]!r}: {_EXAMPLE}") from None
-    if not 1 <= rate <= MAX:
-        raise ValueError(f"invalid rate {text[:40]!r}: the kernel takes from 8bit to 8tbit")
+    if rate and not 1 <= rate <= MAX:
+        raise ValueError(f"invalid rate {text[:40]!r}: the kernel takes from 8bit to 8tbit; 0 is no limit")
     return int(rate)
 
 

@@ -38,7 +38,12 @@ def test_other_words_are_refused_with_an_example(text: str) -> None:
         rates.bytes_per_second(text)
 
 
-@pytest.mark.parametrize("text", ["0", "0mbit", "7bit", "9tbit", "9" * 40 + "tbps"])
+@pytest.mark.parametrize("text", ["0.1bit", "7bit", "9tbit", "9" * 40 + "tbps"])
 def test_a_rate_that_the_kernel_does_not_take_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="from 8bit to 8tbit"):
         rates.bytes_per_second(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0bit", "0.0mbps"])
+def test_zero_means_no_limit(text: str) -> None:
+    assert rates.bytes_per_second(text) == 0

@@ -17,8 +17,16 @@ OPTIONS = (
     Option("memory-reservation", "bytes", "Memory soft limit"),
     Option("memory-swap", "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
     Option(
-        "network-rate-in", "string", "Limit what the container receives (1mbit, 500kbps)", convert=lazy("rate")
+        "network-rate-in",
+        "string",
+        "Limit what the container receives (1mbit, 500kbps; 0: no limit)",
+        convert=lazy("rate"),
     ),
-    Option("network-rate-out", "string", "Limit what the container sends (1mbit, 500kbps)", convert=lazy("rate")),
+    Option(
+        "network-rate-out",
+        "string",
+        "Limit what the container sends (1mbit, 500kbps; 0: no limit)",
+        convert=lazy("rate"),
+    ),
     Option("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
 )

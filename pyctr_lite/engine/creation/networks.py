@@ -40,10 +40,7 @@ def normalize(options: ContainerOptions) -> None:
     if options.publish or options.publish_all or options.expose:
         _check_ports(options)
     for name in ("network_rate_in", "network_rate_out"):
-        rate = getattr(options, name)
-        if rate is not None and rate <= 0:
-            raise InvalidArgument(f"invalid {name}: {rate}", "a number of bytes per second above 0")
-        if rate is not None and not given:
+        if getattr(options, name) and not given:
             flag = name.replace("_", "-")
             raise InvalidArgument(f"conflicting options: --{flag} and --network {mode}", "it needs a network")
 

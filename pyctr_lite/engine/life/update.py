@@ -10,7 +10,7 @@ from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import restart
 from pyctr_lite.engine.state import limits as state_limits
 from pyctr_lite.engine.state import options, record
-from pyctr_lite.errors import Conflict, InvalidArgument, PyctrError
+from pyctr_lite.errors import Conflict, PyctrError
 
 CHANGEABLE = (
     "blkio_weight",
@@ -75,7 +75,7 @@ def update(container: Container, changes: dict[str, Any]) -> None:
 def _limit_rates(container: Container, changes: dict[str, Any]) -> None:
     """Set the rates of a running container's links, and let its monitor know of the guard on the host's side."""
     received, sent = changes.get("network_rate_in"), changes.get("network_rate_out")
-    if not (received or sent):
+    if received is sent is None:
         return
     from pyctr_lite.engine.life import networks
     from pyctr_lite.engine.network import rates
@@ -93,11 +93,7 @@ def _check(old: options.ContainerOptions, new: options.ContainerOptions, changes
     """Check Docker's rules, in its words (daemon/container_operations_unix.go, container/container_unix.go)."""
     restart.parse(new.restart or "no")
     for name in ("network_rate_in", "network_rate_out"):
-        if (rate := changes.get(name)) is None:
-            continue
-        if rate <= 0:
-            raise InvalidArgument(f"invalid {name}: {rate}", "a number of bytes per second above 0")
-        if not new.networks:
+        if changes.get(name) and not new.networks:
             raise Conflict(f"conflicting options: --{name.replace('_', '-')} and --network {new.network}")
     if new.restart and new.remove:
         raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")

@@ -39,6 +39,9 @@ def check(options: ContainerOptions) -> None:
         cgroup_check.weight(options.blkio_weight)
     if options.cpuset_cpus or options.cpuset_mems:
         cgroup_check.cpuset(options.cpuset_cpus, options.cpuset_mems)
+    for name in ("network_rate_in", "network_rate_out"):
+        if (rate := getattr(options, name) or 0) < 0:
+            raise InvalidArgument(f"invalid {name}: {rate}", "a number of bytes per second, or 0 for no limit")
 
 
 def check_swap(options: ContainerOptions) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pyctr_lite.engine.engine import Engine
 from pyctr_lite.engine.network.settings import NetworkSettings
 from pyctr_lite.linux import netlink
-from pyctr_lite.networks import bridge, link, queue
+from pyctr_lite.networks import bridge, guard, link, queue
 from tests.conftest import Pyctr
 
 MIB = 1 << 20
@@ -138,6 +138,40 @@ def test_rates_of_a_running_containers_networks_change_at_once_and_are_kept(pyct
         pyctr("restart", "-t", "0", "box", check=True)
     shown = host_config(pyctr)
     assert (shown["NetworkRateIn"], shown["NetworkRateOut"]) == (10**6, 2 * 10**6)
+
+
+def test_a_rate_of_zero_lifts_the_limit_at_once_and_for_good(pyctr: Pyctr) -> None:
+    start(pyctr, "--network-rate-in", "8mbit", "--network-rate-out", "8mbit")
+    for direction, others in (("in", (0, 10**6)), ("out", (0, 0))):
+        pyctr("update", f"--network-rate-{direction}", "0", "box", check=True)
+        for _ in ("at once", "after a restart"):
+            assert rates(pyctr) == others
+            pyctr("restart", "-t", "0", "box", check=True)
+    shown = host_config(pyctr)
+    assert (shown["NetworkRateIn"], shown["NetworkRateOut"]) == (0, 0)
+    pyctr("network", "create", "red", check=True)
+    pyctr("network", "connect", "red", "box", check=True)
+    pyctr("update", "--network-rate-out", "8mbit", "box", check=True)
+    assert rates(pyctr) == (0, 10**6)
+    pyctr("update", "--network-rate-out", "0", "box", check=True)
+    assert rates(pyctr) == (0, 0)
+
+
+def rates(pyctr: Pyctr) -> tuple[int, int]:
+    """Return the rates that limit what a container receives and sends, the same on each of its networks."""
+    box = Engine(str(pyctr.root)).containers.get("box")
+    found = set()
+    with bridge.Sockets() as sockets, bridge.socket_inside(box.state.Pid) as inside:
+        for endpoint in NetworkSettings.read(box.runtime).networks.values():
+            queues = (
+                queue.get(sockets.route, link.index(sockets.route, endpoint["Link"])),
+                queue.get(inside, link.index(inside, endpoint["Interface"])),
+            )
+            received, sent = (each.rate if each else 0 for each in queues)
+            assert (endpoint["Link"] in guard.names(sockets.filter)) == bool(sent)
+            found.add((received, sent))
+    (only,) = found
+    return only
 
 
 def test_a_container_without_a_network_has_no_rate(pyctr: Pyctr) -> None:

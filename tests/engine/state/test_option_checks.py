@@ -183,6 +183,10 @@ def test_a_wrong_option_is_the_same_error_both_ways(
     assert engine.containers.list() == []
 
 
+def test_a_negative_rate_is_refused(engine: Engine) -> None:
+    assert by_api(engine, {"network_rate_out": -1}) == "invalid network_rate_out: -1"
+
+
 @pytest.mark.parametrize("name", WRONG_TYPES)
 def test_a_value_of_the_wrong_type_is_an_error_with_the_right_type(client: Client, name: str) -> None:
     given = {"command": ["true"], name: WRONG_TYPES[name]}
