@@ -70,12 +70,12 @@ def find(sockets: Sockets, network: Network) -> link.Link | None:
 
 
 def ensure(sockets: Sockets, network: Network, directory: str = "") -> int:
-    """Make a network's bridge with its addresses and rules, unless it is up. Returns its index.
+    """Make a network's bridge with its addresses and rules, unless both are there. Returns its index.
 
     `directory` is the network's own. The bridge names it, so that one without its network can be found.
     """
     found = find(sockets, network)
-    if found is not None and found.up:
+    if found is not None and found.up and rules.are_current(sockets.filter):
         return found.index
     index = found.index if found is not None else _add(sockets, network)
     if alias := alias_of(directory):

@@ -17,10 +17,38 @@ _SOURCE4, _DESTINATION4, _SOURCE6, _DESTINATION6 = (12, 4), (16, 4), (8, 16), (2
 """Offset and length of the addresses in an IP header."""
 _LOOPBACK6 = bytes(15) + b"\1"
 
+VERSION = "version"
+"""The set with the version of the rules (`rules.VERSION`), its only element."""
 
-def requests_for(table: str) -> list[nft.Request]:
-    """Return the requests for the table with its sets and rules."""
+
+_CHAINS = (
+    ("raw", "filter", _PREROUTING, _RAW),
+    ("prerouting", "nat", _PREROUTING, _DSTNAT),
+    ("output", "nat", _OUTPUT, _DSTNAT),
+    ("postrouting", "nat", _POSTROUTING, _SRCNAT),
+    ("forward", "filter", _FORWARD, _FILTER),
+    ("input", "filter", _INPUT, _FILTER),
+)
+
+
+def requests_for(table: str, version: int) -> list[nft.Request]:
+    """Return the requests for a new table with its sets and rules."""
+    return [nft.add_table(table), *_sets(table), *_rules(table), _mark(table, version)]
+
+
+def renewal(table: str, version: int) -> list[nft.Request]:
+    """Return the requests that give a table of an older version the present rules. Its elements stay.
+
+    So no connection and no published port is lost. A set whose type changes needs a new name.
+    """
+    flushes = [nft.flush_chain(table, name) for name, *_ in _CHAINS]
+    return [*_sets(table), *flushes, nft.flush_set(table, VERSION), *_rules(table), _mark(table, version)]
+
+
+def _sets(table: str) -> list[nft.Request]:
+    """Return the requests for the sets, and for the chains without their rules. They may be there."""
     sets: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
+        (VERSION, (nft.MARK,), ()),
         ("bridges", (nft.IFNAME,), ()),
         ("hidden", (nft.IFNAME,), ()),
         ("internal", (nft.IFNAME,), ()),
@@ -31,31 +59,30 @@ def requests_for(table: str) -> list[nft.Request]:
         sets.append((f"own{suffix}", (address, address), ()))
         sets.append((f"ports{suffix}", (nft.PROTOCOL, address, nft.SERVICE), target))
         sets.append((f"any{suffix}", (nft.PROTOCOL, nft.SERVICE), target))
-    chains = (
-        ("raw", "filter", _PREROUTING, _RAW),
-        ("prerouting", "nat", _PREROUTING, _DSTNAT),
-        ("output", "nat", _OUTPUT, _DSTNAT),
-        ("postrouting", "nat", _POSTROUTING, _SRCNAT),
-        ("forward", "filter", _FORWARD, _FILTER),
-    )
-    requests = [nft.add_table(table)]
-    requests += [nft.add_set(table, name, number, key, data) for number, (name, key, data) in enumerate(sets, 1)]
-    requests += [nft.add_chain(table, *chain) for chain in chains]
-    requests.append(_drop_foreign_loopback(table))
-    for chain in ("prerouting", "output"):
-        requests += _redirections(table, chain)
-    return requests + _masquerades(table) + _forward(table) + guard(table)
+    sets.append(("proxied_any6", (nft.PROTOCOL, nft.SERVICE), ()))
+    sets.append(("proxied_ports6", (nft.PROTOCOL, nft.IP6ADDR, nft.SERVICE), ()))
+    requests = [nft.add_set(table, name, number, key, data) for number, (name, key, data) in enumerate(sets, 1)]
+    return requests + [nft.add_chain(table, *chain) for chain in _CHAINS]
 
 
-def guard(table: str) -> list[nft.Request]:
-    """Return the requests that keep internal networks from the ports that the proxy serves (`rules.guard`)."""
+def _rules(table: str) -> list[nft.Request]:
+    redirections = [request for chain in ("prerouting", "output") for request in _redirections(table, chain)]
+    return [
+        *(_drop_foreign_loopback(table), *redirections),
+        *(*_masquerades(table), *_forward(table), *_guard(table)),
+    ]
+
+
+def _mark(table: str, version: int) -> nft.Request:
+    return nft.add_element(table, VERSION, str(version), struct.pack("=I", version))
+
+
+def _guard(table: str) -> list[nft.Request]:
+    """Keep internal networks from the ports that the proxy serves (`rules.guard`)."""
     words = "iifname @internal meta l4proto"
     protocol = (nft.meta(nft.IIFNAME), nft.lookup("internal"), nft.meta(nft.L4PROTO))
     (offset, length), port = _DESTINATION6, nft.REGISTER + 1
     return [
-        nft.add_set(table, "proxied_any6", 101, (nft.PROTOCOL, nft.SERVICE)),
-        nft.add_set(table, "proxied_ports6", 102, (nft.PROTOCOL, nft.IP6ADDR, nft.SERVICE)),
-        nft.add_chain(table, "input", "filter", _INPUT, _FILTER),
         nft.add_rule(
             *(table, "input", f"meta nfproto ipv6 {words} . th dport @proxied_any6 drop"),
             *(nft.meta(nft.NFPROTO), nft.compare(bytes([_IPV6])), *protocol, nft.transport(2, 2, port)),

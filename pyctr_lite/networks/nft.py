@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     """A request of a batch: its text, kind, flags and content."""
 
 _SUBSYSTEM = 10 << 8
-_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 2, 3, 6, 9, 12, 14
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _DELRULE = 0, 2, 3, 6, 8
+_NEWSET, _NEWSETELEM, _DELSETELEM = 9, 12, 14
 _GETTABLE, _GETSETELEM = 1, 13
 _BEGIN, _END = 0x10, 0x11
 FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
@@ -37,14 +38,14 @@ L4PROTO, IIFNAME, OIFNAME, NFPROTO, IIFKIND, OIFKIND = 16, 6, 7, 15, 26, 27
 EQUAL, NOT_EQUAL = 0, 1
 _MAP = 0x8
 """A flag of a set."""
-IPADDR, IP6ADDR, PROTOCOL, SERVICE, IFNAME = 7, 8, 12, 13, 41
+IPADDR, IP6ADDR, PROTOCOL, SERVICE, MARK, IFNAME = 7, 8, 12, 13, 19, 41
 """The types of a set's fields, by the numbers that nft(8) shows them by."""
-_LENGTHS = {IPADDR: 4, IP6ADDR: 16, PROTOCOL: 1, SERVICE: 2, IFNAME: 16}
+_LENGTHS = {IPADDR: 4, IP6ADDR: 16, PROTOCOL: 1, SERVICE: 2, MARK: 4, IFNAME: 16}
 REGISTER = 8
 """The first of the registers of four bytes."""
 _VERDICT_REGISTER = 0
 HOST_ORDER = bytes((0, 4)) + struct.pack("=I", 1)
-"""User data of a set, for nft(8): its keys are in the machine's byte order, as interface names are."""
+"""User data of a set, for nft(8): its keys are in the machine's byte order, as interface names and marks are."""
 
 
 def run(sock: Socket, requests: Iterable[Request]) -> None:
@@ -91,6 +92,11 @@ def add_chain(table: str, name: str, type: str, hook: int, priority: int) -> Req
     return request("add chain", table, text, _NEWCHAIN, netlink.CREATE, body)
 
 
+def flush_chain(table: str, name: str) -> Request:
+    """Return the request that removes all rules of a chain."""
+    return request("flush chain", table, name, _DELRULE, 0, netlink.text(2, name))
+
+
 def add_rule(table: str, chain: str, text: str, *expressions: bytes) -> Request:
     """Return the request for a rule at the end of a chain. `text` is the rule in words of nft(8)."""
     flags = netlink.CREATE | netlink.APPEND
@@ -108,7 +114,7 @@ def add_set(table: str, name: str, number: int, key: tuple[int, ...], data: tupl
     body += _number(3, _MAP if data else 0) + _number(4, _type(key)) + _number(5, _length(key))
     if data:
         body += _number(6, _type(data)) + _number(7, _length(data))
-    if IFNAME in key:
+    if IFNAME in key or MARK in key:
         body += netlink.attribute(13, HOST_ORDER)
     shown = f"{name} {{ type {_shown(key)}{f' : {_shown(data)}' if data else ''}; }}"
     return request("add map" if data else "add set", table, shown, _NEWSET, netlink.CREATE, body)
@@ -125,6 +131,11 @@ def add_element(table: str, set: str, text: str, key: bytes, data: bytes = b"", 
 def delete_element(table: str, set: str, text: str, key: bytes) -> Request:
     """Return the request that removes an element. It fails with ENOENT if there is none."""
     return request("delete element", table, f"{set} {{ {text} }}", _DELSETELEM, 0, _element(set, key))
+
+
+def flush_set(table: str, set: str) -> Request:
+    """Return the request that removes all elements of a set."""
+    return request("flush set", table, set, _DELSETELEM, 0, netlink.text(2, set))
 
 
 def elements(sock: Socket, table: str, set: str) -> list[tuple[bytes, bytes]]:
@@ -278,4 +289,5 @@ def _length(fields: tuple[int, ...]) -> int:
 
 def _shown(fields: tuple[int, ...]) -> str:
     names = {IPADDR: "ipv4_addr", IP6ADDR: "ipv6_addr", PROTOCOL: "inet_proto", SERVICE: "inet_service"}
-    return " . ".join(names.get(field, "ifname") for field in fields)
+    names |= {MARK: "mark", IFNAME: "ifname"}
+    return " . ".join(names[field] for field in fields)

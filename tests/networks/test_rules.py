@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -159,14 +161,58 @@ def test_an_internal_network_does_not_reach_a_port_that_the_proxy_serves(net: Wo
         assert all(reached())
 
 
-def test_the_guard_is_added_to_a_table_of_an_older_version(net: World) -> None:
+def older(world: World) -> None:
+    """Replace the table by one of the first version: without a version, without the chain `input` and its sets."""
+    rules.remove(world.filter)
+    requests = chains.requests_for(rules.TABLE, 1)
+    nft.run(
+        world.filter,
+        [each for each in requests if not any(word in each[0] for word in ("version", "proxied", " input "))],
+    )
+
+
+def test_a_table_of_an_older_version_gets_the_present_rules_and_keeps_its_elements(
+    net: World, needs: Callable[[str], str]
+) -> None:
+    def content() -> str:
+        command = net.host.enter(needs("nft"), "list", "table", "inet", rules.TABLE)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def add() -> None:
+        rules.add_bridge(net.filter, "pc-red")
+        rules.add_bridge(net.filter, "pc-in", internal=True)
+        rules.publish(net.filter, "tcp", "0.0.0.0", 80, "10.1.0.2", PORT)
+        rules.add_own(net.filter, "10.1.0.2")
+
     rules.remove(net.filter)
-    nft.run(net.filter, chains.requests_for(rules.TABLE)[: -len(chains.guard(rules.TABLE))])
-    rules.add_bridge(net.filter, "pc-in", internal=True)
+    rules.ensure(net.filter)
+    add()
+    new = content()
+    older(net)
+    add()
+    nft.run(net.filter, [nft.add_rule(rules.TABLE, "forward", "drop", nft.verdict(nft.DROP))])
+    assert not rules.are_current(net.filter)
     with net.host.listen("::", 80) as listener:
         assert net.i.reaches("fd03::1", 80, listener)
+        rules.ensure(net.filter)
+        assert sorted(content().split("\n")) == sorted(new.split("\n"))
         rules.guard(net.filter, "tcp", "::", 80)
         assert not net.i.reaches("fd03::1", 80, listener)
+    rules.ensure(net.filter)
+    assert rules.are_current(net.filter)
+
+
+def test_a_table_of_a_newer_version_stays(net: World) -> None:
+    mark = struct.pack("=I", rules.VERSION + 1)
+    nft.run(net.filter, [nft.flush_set(rules.TABLE, "version"), nft.add_element(rules.TABLE, "version", "", mark)])
+    rules.ensure(net.filter)
+    assert nft.elements(net.filter, rules.TABLE, "version") == [(mark, b"")]
+
+
+def test_the_version_changes_with_the_rules() -> None:
+    content = repr(chains.requests_for(rules.TABLE, 0)).encode()
+    known = {2: "c83bafcada58a832"}
+    assert hashlib.sha256(content).hexdigest()[:16] == known.get(rules.VERSION), "raise rules.VERSION"
 
 
 def test_no_container_reaches_services_on_the_hosts_loopback(net: World) -> None:

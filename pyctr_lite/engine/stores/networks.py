@@ -14,7 +14,7 @@ from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.state import lock
 from pyctr_lite.errors import Conflict, NotFound, PyctrError
 from pyctr_lite.linux.scoped import closing
-from pyctr_lite.networks import DEFAULT, bridge, foreign, pool, store
+from pyctr_lite.networks import DEFAULT, bridge, foreign, pool, rules, store
 from pyctr_lite.networks.pool import Addresses, Subnet
 
 TYPE_CHECKING = False
@@ -69,12 +69,12 @@ class Networks(store.NetworkStore):
         return self._create(name, rows, ipv6=ipv6, **more)
 
     def ensure(self, sockets: bridge.Sockets, network: Network) -> int:
-        """Make a network's bridge again if it is gone, as after a reboot. Returns its index.
+        """Make a network's bridge again if it is gone, as after a reboot, or its rules are. Returns its index.
 
         Raises Conflict if another link has taken its subnet meanwhile.
         """
         found = bridge.find(sockets, network)
-        if found is not None and found.up:
+        if found is not None and found.up and rules.are_current(sockets.filter):
             foreign.ensure(sockets.filter, network.bridge)
             return found.index
         with self._locked():
