@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pyctr_lite.engine.doctor import cgroups, filters, kernel, networks, state, tools
+from pyctr_lite.engine.doctor import cgroups, filters, kernel, networks, running, state, tools
 from pyctr_lite.engine.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -37,5 +37,6 @@ def _findings(home: Home) -> Iterator[Finding]:
     yield from cgroups.findings(home.paths)
     yield from kernel.overlay(home.paths.root)
     yield from networks.findings(home)
+    yield from running.monitors(home)
     yield from tools.findings(home)
     yield from state.findings(home)

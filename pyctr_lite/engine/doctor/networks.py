@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
-from pyctr_lite.engine.doctor import firewalls, kernel
+from pyctr_lite.engine.doctor import firewalls, kernel, running
 from pyctr_lite.engine.doctor.finding import Finding
+from pyctr_lite.engine.network import neighbours
 from pyctr_lite.linux import kernelfile
 from pyctr_lite.networks import bridge, forwarding, guard, link, queue, removal, rules
 from pyctr_lite.networks.pool import Subnet
@@ -35,6 +36,7 @@ def findings(home: Home) -> Iterator[Finding]:
             yield from _forwarding(sockets, home, ours)
             yield from firewalls.findings(sockets.filter, list(ours))
             yield _subnets(sockets, home)
+            yield from running.cables(home, sockets)
             yield from _engines(sockets, home, ours)
     except OSError as error:
         yield Finding("networks", "packet filter", False, str(error), "a kernel with nf_tables")
@@ -93,7 +95,7 @@ def _subnets(sockets: Sockets, home: Home) -> Finding:
 
 
 def _engines(sockets: Sockets, home: Home, ours: Mapping[str, str]) -> Iterator[Finding]:
-    roots = {os.path.dirname(os.path.dirname(directory)) for directory in ours.values()} - {home.paths.root}
+    roots = {neighbours.root_of(directory) for directory in ours.values()} - {home.paths.root}
     others = [
         found.name for found in link.links(sockets.route) if found.kind == "bridge" and found.name not in ours
     ]
