@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from pyctr_lite import suggest
-from pyctr_lite.build import syntax
+from pyctr_lite.build import checks, syntax
 from pyctr_lite.build.syntax import DockerfileError, Instruction
 from pyctr_lite.formats import number
 
@@ -48,10 +48,16 @@ class Dockerfile:
 
     def find(self, name: str, before: int) -> Stage | None:
         """Return the last stage before stage number `before` with a name or number; None if there is none."""
+        if number.is_whole(name, before - 1):
+            return self.stages[int(name)]
+        return self.find_named(name, before)
+
+    def find_named(self, name: str, before: int) -> Stage | None:
+        """Return the last stage before stage number `before` with a name. FROM knows stages by name only."""
         for stage in reversed(self.stages[:before]):
             if stage.name and stage.name == name.lower():
                 return stage
-        return self.stages[int(name)] if number.is_whole(name, before - 1) else None
+        return None
 
     def excerpt(self, first: int, last: int) -> str:
         """Return lines with the ones around them, in BuildKit's form: `>>>` marks the lines themselves."""
@@ -68,7 +74,7 @@ def parse(text: str) -> Dockerfile:
     instructions, escape, warnings = syntax.parse(text)
     found = Dockerfile(text, [], [], escape, warnings)
     for instruction in instructions:
-        check(instruction)
+        checks.check(instruction)
         if instruction.name == "FROM":
             found.stages.append(_stage(instruction, len(found.stages)))
         elif found.stages:
@@ -82,17 +88,6 @@ def parse(text: str) -> Dockerfile:
     return found
 
 
-def parse_trigger(text: str) -> Instruction:
-    """Parse an instruction of ONBUILD, which an image brings. Raises DockerfileError."""
-    instructions, _, _ = syntax.parse(text)
-    if len(instructions) != 1:
-        raise DockerfileError(f"ONBUILD: {text!r} is not one instruction")
-    check(instructions[0])
-    if instructions[0].name in ("FROM", "ONBUILD", "MAINTAINER"):
-        raise DockerfileError(f"{instructions[0].name} isn't allowed as an ONBUILD trigger")
-    return instructions[0]
-
-
 def _stage(start: Instruction, index: int) -> Stage:
     args, name = start.args, ""
     if len(args) == 3 and args[1].lower() == "as":
@@ -104,45 +99,6 @@ def _stage(start: Instruction, index: int) -> Stage:
     elif len(args) != 1:
         raise start.error("FROM requires either one or three arguments", "FROM IMAGE [AS NAME]")
     return Stage(index, name, start, args[0], start.flag("platform"))
-
-
-_ONE_ARGUMENT = ("MAINTAINER", "STOPSIGNAL", "USER", "WORKDIR")
-_SOME_ARGUMENTS = ("ARG", "ENV", "EXPOSE", "LABEL", "VOLUME", "ONBUILD", "HEALTHCHECK")
-
-
-def check(instruction: Instruction) -> None:
-    """Check what does not depend on variables. Raises DockerfileError with BuildKit's message."""
-    name, args = instruction.name, instruction.args
-    if name in _ONE_ARGUMENT and len(args) != 1:
-        raise instruction.error(f"{name} requires exactly one argument")
-    if name in _SOME_ARGUMENTS and not (args or (name == "ONBUILD" and instruction.rest)):
-        raise instruction.error(f"{name} requires at least one argument")
-    if name == "SHELL" and not (instruction.json and args):
-        raise instruction.error(
-            "SHELL requires the arguments to be in JSON form", 'for example SHELL ["/bin/bash", "-c"]'
-        )
-    if name == "RUN" and not args:
-        raise instruction.error("RUN requires a command")
-    if name in ("ADD", "COPY"):
-        _check_copy(instruction)
-    if name in ("ENV", "LABEL") and "" in args[::3]:
-        raise instruction.error(f"{name} names can not be blank")
-    if name == "ARG" and any(not arg.partition("=")[0] for arg in args):
-        raise instruction.error("ARG names can not be blank")
-
-
-def _check_copy(instruction: Instruction) -> None:
-    name, args = instruction.name, instruction.args
-    if len(args) < 2:
-        raise instruction.error(
-            f"{name} requires at least two arguments, but only {len(args)} were provided. Destination could not "
-            "be determined"
-        )
-    if len(args) > 2 and not args[-1].endswith("/") and args[-1] not in (".", "..") and "$" not in args[-1]:
-        raise instruction.error(
-            f"When using {name} with more than one source file, the destination must be a directory and end with "
-            "a /"
-        )
 
 
 def quoted(words: list[str]) -> str:

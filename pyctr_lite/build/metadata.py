@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite.build import dockerfile
+from pyctr_lite.build import checks, dockerfile
 from pyctr_lite.commit import instructions, words
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import ports, signals
@@ -96,7 +96,7 @@ def _expose(config: Config, scope: Scope, instruction: Instruction) -> str:
 
 
 def _healthcheck(config: Config, scope: Scope, instruction: Instruction) -> str:
-    instructions.set_healthcheck(config, instruction.rest)
+    config["Healthcheck"] = checks.healthcheck(instruction)
     return f"HEALTHCHECK {instruction.rest}"
 
 

@@ -55,23 +55,17 @@ class Mount:
     gid: int = 0
 
 
+def check(text: str) -> None:
+    """Check what does not depend on variables. Raises InvalidArgument with BuildKit's message."""
+    parse(text, str) if "$" not in text else _fields(text)
+
+
 def parse(text: str, expand: Callable[[str], str]) -> Mount:
     """Parse a value of --mount. `expand` replaces the variables in a value, but not in that of `from`.
 
     Raises InvalidArgument with BuildKit's message.
     """
-    values: dict[str, str] = {}
-    for field in fields.split_fields(text):
-        name, equals, value = field.partition("=")
-        key = _KEYS.get(name.lower())
-        if key is None:
-            hint = suggest.did_you_mean(name.lower(), _KEYS)
-            raise InvalidArgument(f"unexpected key '{name}' in '{field}'", hint)
-        if not equals and key not in _SWITCHES:
-            raise InvalidArgument(f"invalid field '{field}' must be a key=value pair")
-        if key == "from" and "$" in value:
-            raise InvalidArgument("'from' doesn't support variable expansion, define alias stage instead")
-        values[key] = expand(value) if equals else "true"
+    values = {key: "true" if value is None else expand(value) for key, value in _fields(text).items()}
     mount = Mount(values.pop("type", "bind").lower())
     if mount.type not in TYPES:
         hint = suggest.did_you_mean(mount.type, TYPES)
@@ -85,6 +79,28 @@ def parse(text: str, expand: Callable[[str], str]) -> Mount:
     return mount
 
 
+def origin(text: str) -> str:
+    """Return the value of `from`, "" without one. Raises InvalidArgument."""
+    return _fields(text).get("from") or ""
+
+
+def _fields(text: str) -> dict[str, str | None]:
+    """Return the value of each key as it is written, None for a switch without one."""
+    found: dict[str, str | None] = {}
+    for field in fields.split_fields(text):
+        name, equals, value = field.partition("=")
+        key = _KEYS.get(name.lower())
+        if key is None:
+            hint = suggest.did_you_mean(name.lower(), _KEYS)
+            raise InvalidArgument(f"unexpected key '{name}' in '{field}'", hint)
+        if not equals and key not in _SWITCHES:
+            raise InvalidArgument(f"invalid field '{field}' must be a key=value pair")
+        if key == "from" and "$" in value:
+            raise InvalidArgument("'from' doesn't support variable expansion, define alias stage instead")
+        found[key] = value if equals else None
+    return found
+
+
 def _set(mount: Mount, key: str, value: str) -> None:
     if key in _SWITCHES:
         if value not in ("true", "1", "false", "0"):
@@ -95,7 +111,10 @@ def _set(mount: Mount, key: str, value: str) -> None:
         else:
             mount.readonly = switch == (key == "readonly")
     elif key == "size":
-        mount.size = units.bytes_size(value)
+        try:
+            mount.size = units.bytes_size(value)
+        except ValueError:
+            raise InvalidArgument(f"invalid value for size: {value}", "write it like 64m or 1g") from None
     elif key in ("uid", "gid", "mode"):
         valid = number.is_octal(value, 0o7777) if key == "mode" else number.is_whole(value, 2**31 - 1)
         if not valid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyctr_lite import jsonfile
@@ -102,30 +102,42 @@ def set_stopsignal(config: Config, text: str) -> None:
 
 def set_healthcheck(config: Config, text: str) -> None:
     """Apply HEALTHCHECK `[--interval= --timeout= --start-period= --start-interval= --retries=] CMD …` or NONE."""
-    check: dict[str, Any] = {}
+    flags: dict[str, str] = {}
     while text.startswith("--"):
         option, _, text = text.partition(" ")
         text = text.strip()
-        name, _, value = option[2:].partition("=")
-        if name == "retries" and number.is_whole(value, 2**31 - 1):
-            check["Retries"] = int(value)
-        elif name in _HEALTH_TIMES:
-            check[_HEALTH_TIMES[name]] = _nanoseconds(name, value)
-        else:
-            raise InvalidArgument(
-                f"Unknown flag or invalid value: {option}", f"Flags: {', '.join(_HEALTH_TIMES)}, retries."
-            )
+        name, _, flags[name] = option[2:].partition("=")
     kind, _, program = text.partition(" ")
-    if kind.upper() == "NONE" and not program.strip():
-        config["Healthcheck"] = {"Test": ["NONE"]}
-        return
-    if kind.upper() != "CMD":
-        raise InvalidArgument(f"Unknown type {kind!r} in HEALTHCHECK (try CMD)")
-    if not program.strip():
-        raise InvalidArgument("Missing command after HEALTHCHECK CMD")
     listed = _json_list(program)
-    test = ["CMD-SHELL", program.strip()] if listed is None else ["CMD", *listed]
-    config["Healthcheck"] = {"Test": test, **check}
+    words = ([program.strip()] if program.strip() else []) if listed is None else listed
+    config["Healthcheck"] = healthcheck(kind, words, flags, is_exec=listed is not None)
+
+
+def healthcheck(kind: str, command: list[str], flags: Mapping[str, str], *, is_exec: bool) -> Config:
+    """Return the Healthcheck of a config. `kind` is CMD or NONE, `command` a line for the shell or, with
+    `is_exec`, a program and its arguments; `flags` are those of HEALTHCHECK. Raises InvalidArgument.
+    """
+    check: Config = {}
+    for name, value in flags.items():
+        if name in _HEALTH_TIMES:
+            check[_HEALTH_TIMES[name]] = _nanoseconds(name, value)
+        elif name != "retries":
+            raise InvalidArgument(f"unknown flag: --{name}", f"flags: {', '.join(_HEALTH_TIMES)}, retries")
+        elif number.is_whole(value, 2**31 - 1):
+            check["Retries"] = int(value)
+        elif value.startswith("-"):
+            raise InvalidArgument(f"--retries cannot be negative ({value})")
+        else:
+            raise InvalidArgument(f"invalid value for --retries: {value}", "write a number, like 3")
+    if kind.upper() == "NONE":
+        if command:
+            raise InvalidArgument("HEALTHCHECK NONE takes no arguments")
+        return {"Test": ["NONE"]}
+    if kind.upper() != "CMD":
+        raise InvalidArgument(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)')
+    if not command:
+        raise InvalidArgument("Missing command after HEALTHCHECK CMD")
+    return {"Test": ["CMD" if is_exec else "CMD-SHELL", *command], **check}
 
 
 INSTRUCTIONS: dict[str, Callable[[Config, str], None]] = {

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pyctr_lite.build import dockerfile
+from pyctr_lite.build import checks, dockerfile, syntax
 from pyctr_lite.build.syntax import DockerfileError
 
 STAGES = """# a comment
@@ -79,6 +79,35 @@ def test_heredocs_know_whether_variables_count_in_them() -> None:
         ("FROM a\nRUN\n", "RUN requires a command", 2),
         ("FROM a\nEXPOSE\n", "EXPOSE requires at least one argument", 2),
         ("FROM a\nRUN <<EOF\nx\n", "unterminated heredoc", 2),
+        ("FROM a\nHEALTHCHECK\n", "HEALTHCHECK requires at least one argument", 2),
+        ("FROM a\nHEALTHCHECK x y\n", 'Unknown type "X" in HEALTHCHECK (try CMD)', 2),
+        ("FROM a\nHEALTHCHECK --interval=1 CMD y\n", "invalid duration '1' for --interval", 2),
+        ("FROM a\nHEALTHCHECK --retries=-1 CMD y\n", "--retries cannot be negative (-1)", 2),
+        ("FROM a\nHEALTHCHECK NONE y\n", "HEALTHCHECK NONE takes no arguments", 2),
+        ("FROM a\nHEALTHCHECK --often=1s CMD y\n", "unknown flag: --often", 2),
+        ("FROM a\nRUN x\nRUN --network=some x\n", 'invalid network mode "some"', 3),
+        ("FROM a\nRUN --security=none x\n", 'security "none" is not valid', 2),
+        ("FROM a\nRUN --mount=type=bnd,target=/x y\n", 'unsupported mount type "bnd"', 2),
+        ("FROM a\nRUN --mount=type=cache,tgt=/x y\n", "unexpected key 'tgt' in 'tgt=/x'", 2),
+        ("FROM a\nRUN --mount=type=tmpfs,target=/x,size=1q y\n", "invalid value for size: 1q", 2),
+        ("FROM a\nRUN --mount=type=cache,target=/x,sharing=all y\n", 'unsupported sharing value "all"', 2),
+        ("FROM a\nRUN --mount=type=cache,target=$X,form=all y\n", "unexpected key 'form'", 2),
+        ("FROM a\nRUN --mount=from=$X,target=/x y\n", "'from' doesn't support variable expansion", 2),
+        ("FROM a\nRUN --mount=target=/x,mode=7 y\n", "unexpected key 'mode' for mount type 'bind'", 2),
+        ("FROM a\nCOPY --from=$X y z\n", "variable expansion is not supported for --from", 2),
+        ("FROM a\nCOPY x <<EOF\nEOF\n", "COPY cannot accept a heredoc as a destination", 2),
+        ("FROM a\nSHELL []\n", "SHELL requires at least one argument", 2),
+        ("FROM a\nONBUILD\n", "ONBUILD requires at least one argument", 2),
+        ("FROM a\nONBUILD ONBUILD RUN x\n", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", 2),
+        ("FROM a\nONBUILD from b\n", "FROM isn't allowed as an ONBUILD trigger", 2),
+        ("FROM a\nONBUILD RUM x\n", "unknown instruction: RUM", 2),
+        ("FROM a\nONBUILD HEALTHCHECK x\n", "Unknown type", 2),
+        ("FROM a\nENV =x\n", "ENV names can not be blank", 2),
+        ("FROM a\nLABEL a=1 =x\n", "LABEL names can not be blank", 2),
+        ("FROM a\nLABEL a\n", "LABEL must have two arguments", 2),
+        ("FROM a\nARG =x\n", "ARG names can not be blank", 2),
+        ('FROM a\nVOLUME ["/a", " "]\n', "VOLUME specified can not be an empty string", 2),
+        ("FROM unused\nHEALTHCHECK x\nFROM a\n", "Unknown type", 2),
     ],
 )
 def test_an_error_names_its_line(text: str, message: str, line: int) -> None:
@@ -110,10 +139,14 @@ def test_an_excerpt_marks_the_lines_of_the_error() -> None:
 
 
 def test_a_trigger_is_one_instruction_that_is_allowed() -> None:
-    assert dockerfile.parse_trigger("RUN make").args == ["make"]
-    for text in ("FROM x", "ONBUILD RUN x", "RUN a\nRUN b"):
+    assert checks.parse_trigger("RUN make").args == ["make"]
+    for text in ("FROM x", "ONBUILD RUN x", "RUN a\nRUN b", "RUM x", "HEALTHCHECK x"):
         with pytest.raises(DockerfileError):
-            dockerfile.parse_trigger(text)
+            checks.parse_trigger(text)
+
+
+def test_every_instruction_has_a_check() -> None:
+    assert sorted(checks.CHECKS) == sorted(syntax.NAMES)
 
 
 def test_the_parser_starts_no_thread() -> None:

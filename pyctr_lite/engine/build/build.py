@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.build import dockerfile as dockerfiles
+from pyctr_lite.build import mounts as mount_grammar
 from pyctr_lite.build import scope
 from pyctr_lite.build.dockerfile import SCRATCH
 from pyctr_lite.build.patterns import Exclusions
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pyctr_lite.build.dockerfile import Stage
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.engine.build.options import BuildOptions
+    from pyctr_lite.engine.build.stage import StageBuilder
     from pyctr_lite.engine.home import Home
     from pyctr_lite.images.image import Image, Layer
 
@@ -36,6 +39,19 @@ class BuildError(PyctrError):
     def __init__(self, error: PyctrError, name: str, first: int, excerpt: str) -> None:
         super().__init__(error.message, error.hint)
         self.name, self.first, self.excerpt = name, first, excerpt
+
+
+@dataclass
+class Origin:
+    """The stage or image that a `from` names. A stage has its layers when its steps have run."""
+
+    name: str
+    _holder: State | Image
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, bottom first."""
+        return self._holder.layers
 
 
 class Build:
@@ -66,7 +82,8 @@ class Build:
             self.dockerfile.escape,
         )
         self.epoch = self._epoch()
-        self._states: dict[int, State] = {}
+        self._stages: dict[int, StageBuilder] = {}
+        """The planned stages: each after those that it needs."""
         self._images: dict[str, Image] = {}
 
     def _epoch(self) -> int | None:
@@ -86,9 +103,14 @@ class Build:
         try:
             for instruction in self.dockerfile.arguments:
                 self.arguments.declare_global(instruction)
-            state = self.state_of(self.dockerfile.target(self.options.target))
+            target = self.dockerfile.target(self.options.target)
+            for needed in self._needed(target):
+                self.planned(needed)
+            for builder in self._stages.values():
+                builder.run()
         except DockerfileError as error:
             raise self.located(error, self.dockerfile.text) from error
+        state = self.planned(target).state
         unused = self.arguments.unused()
         if unused:
             self.progress.warn(f"One or more build-args [{' '.join(unused)}] were not consumed")
@@ -102,23 +124,30 @@ class Build:
         excerpt = dockerfiles.Dockerfile(text, [], [], "", []).excerpt(error.first, error.last)
         return BuildError(error, self.context.name, error.first, excerpt)
 
-    def state_of(self, stage_: Stage) -> State:
-        """Build a stage, after those it needs, and return its state at the end."""
-        if stage_.index not in self._states:
-            for needed in self._needs(stage_):
-                self.state_of(needed)
-            self._states[stage_.index] = stage.StageBuilder(self, stage_).run()
-        return self._states[stage_.index]
+    def planned(self, stage_: Stage) -> StageBuilder:
+        """Return the plan of a stage, after the plans of the stages that it names. Raises DockerfileError."""
+        if stage_.index not in self._stages:
+            builder = stage.StageBuilder(self, stage_)
+            builder.plan()
+            self._stages[stage_.index] = builder
+        return self._stages[stage_.index]
 
-    def _needs(self, stage_: Stage) -> list[Stage]:
-        """Return the stages that a stage names: its base, and the sources of its COPY and RUN."""
+    def _needed(self, target: Stage) -> list[Stage]:
+        """Return the stages that a target needs, in their order, with the target at the end."""
+        needed = {target.index}
+        for stage_ in reversed(self.dockerfile.stages[: target.index + 1]):
+            if stage_.index in needed:  # a stage names earlier ones only
+                found = [self.dockerfile.find(name, stage_.index) for name in self._names(stage_) if name]
+                needed |= {it.index for it in found if it is not None}
+        return [self.dockerfile.stages[index] for index in sorted(needed)]
+
+    def _names(self, stage_: Stage) -> list[str]:
+        """Return the names in a stage that can be those of stages: its base, and the sources of COPY and RUN."""
         names = [self.base_name(stage_)]
         for instruction in stage_.instructions:
             names.append(instruction.flag("from"))
-            for mount in instruction.flags.get("mount", []):
-                names += [field[5:] for field in mount.split(",") if field.startswith("from=")]
-        found = [self.dockerfile.find(name, stage_.index) for name in names if name]
-        return [needed for needed in found if needed is not None]
+            names += [mount_grammar.origin(text) for text in instruction.flags.get("mount", [])]
+        return names
 
     def base_name(self, stage_: Stage) -> str:
         """Return the name in FROM, with its variables put in."""
@@ -153,34 +182,49 @@ class Build:
         with self.progress.step(f"[internal] pull {name}"):
             return images.pull(name).image
 
-    def layers_of(self, instruction: Instruction, name: str, before: Stage) -> list[Layer]:
-        """Return the layers of the stage or image of a `from`, bottom first. Raises DockerfileError."""
+    def origin(self, instruction: Instruction, name: str, before: Stage) -> Origin | None:
+        """Return what a `from` names, None for "". Raises DockerfileError."""
+        if not name:
+            return None
         found = self.dockerfile.find(name, before.index)
         if found is not None:
-            return self.state_of(found).layers
+            return Origin(name, self.planned(found).state)
         if number.is_digits(name):
             raise instruction.error(f"invalid stage index {name}", "stages are counted from 0")
         later = self.dockerfile.find(name, len(self.dockerfile.stages))
         if later is not None:
             raise instruction.error(f'cannot copy from stage "{name}", it needs to be defined before this stage')
-        return [] if name == SCRATCH else list(self.image(instruction, name).layers)
+        if name == SCRATCH:
+            return Origin(name, State.of_scratch(self.arguments))
+        return Origin(name, self.image(instruction, name))
 
     @contextmanager
-    def source(self, instruction: Instruction, name: str, before: Stage) -> Iterator[Tree]:
-        """Open the tree that `from` names, or for "" the context."""
-        if not name:
+    def source(self, origin: Origin | None) -> Iterator[Tree]:
+        """Open the tree of a `from`, or that of the context."""
+        if origin is None:
             yield self.context.tree
             return
-        directories = layers.directories(self.home, self.layers_of(instruction, name, before))
-        with layers.opened(self.home, self.staging, directories) as root:
-            yield Tree(root, Exclusions(()), keeps_owners=True, name=name)
+        with layers.opened(self.home, self.staging, layers.directories(self.home, origin.layers)) as root:
+            yield Tree(root, Exclusions(()), keeps_owners=True, name=origin.name)
+
+    def check_platform(self, given: str) -> None:
+        """Raise InvalidArgument if FROM asks for a platform other than that of the build."""
+        if given and not platforms.matches(platforms.parse(self.platform), platforms.parse(given)):
+            raise _wrong_platform(given)
 
 
 def _platform(given: str) -> str:
     ours = f"linux/{platforms.architecture()}"
-    if given in ("", ours) or given.startswith(f"{ours}/"):
-        return given or ours
-    raise InvalidArgument(f"cannot build for {given}: this machine is {ours}", "there is no emulation")
+    if not platforms.matches(
+        {"os": "linux", "architecture": platforms.architecture()}, platforms.parse(given or ours)
+    ):
+        raise _wrong_platform(given)
+    return platforms.show(platforms.parse(given or ours))
+
+
+def _wrong_platform(given: str) -> InvalidArgument:
+    ours = f"linux/{platforms.architecture()}"
+    return InvalidArgument(f"cannot build for {given}: this machine is {ours}", "there is no emulation")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyctr_lite.build import metadata
 from pyctr_lite.build import mounts as mount_grammar
 from pyctr_lite.engine.build import layers, mounts, session
+from pyctr_lite.engine.build.planned import Planned
 from pyctr_lite.engine.creation import create
 from pyctr_lite.engine.life import lifecycle
 from pyctr_lite.engine.state.options import ContainerOptions
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
 
 _PIPES = "/dev/pipes"
 """The directory of a script that a heredoc brings, as in BuildKit."""
-_NETWORKS = ("default", "none", "host")
 
 
-def run(builder: StageBuilder, instruction: Instruction) -> None:
-    """Apply RUN. Raises PyctrError if the program does not end with 0."""
+def plan(builder: StageBuilder, instruction: Instruction) -> Planned:
+    """Check a RUN, and put its variables in. Raises InvalidArgument and DockerfileError."""
     state = builder.state
     command, script = _command(instruction)
     words = metadata.with_shell(state.config, instruction, command)
@@ -39,29 +39,36 @@ def run(builder: StageBuilder, instruction: Instruction) -> None:
     ]
     prepared = [mounts.Prepared(builder, instruction, mount) for mount in found]
     options = _options(builder, instruction)
-    parts = [
-        "RUN",
-        words,
-        script,
-        sorted(state.scope.environment.items()),
-        [options.user, options.workdir, options.network, options.privileged],
-        [mount.key() for mount in prepared],
-    ]
-    history = " ".join(["RUN", *state.scope.prefix(), *words])
-
-    def make(report: Step) -> str:
-        with ExitStack() as stack:
-            arguments = [(mount, argument) for mount in prepared if (argument := mount.argument(stack))]
-            options.mounts = [argument for _, argument in arguments]
-            if script:
-                options.mounts.append(_script(builder, command[0], script))
-            options.command = words
-            options.env = [f"{name}={value}" for mount in prepared for name, value in mount.environment.items()]
-            stubs = mounts.stubs(builder, [mount for mount, _ in arguments])
-            return _run(builder, options, stubs, words, report)
-
+    options.command = words
+    environment = dict(state.scope.environment)
     title = " ".join(instruction.original.split())
-    builder.step(title, f"{history} # buildkit", parts, make)
+
+    def run(report: Step) -> str:
+        parts = [
+            "RUN",
+            words,
+            script,
+            sorted(environment.items()),
+            [options.user, options.workdir, options.network, options.privileged],
+            [mount.key() for mount in prepared],
+        ]
+
+        def make() -> str:
+            with ExitStack() as stack:
+                arguments = [(mount, argument) for mount in prepared if (argument := mount.argument(stack))]
+                options.mounts = [argument for _, argument in arguments]
+                if script:
+                    options.mounts.append(_script(builder, command[0], script))
+                options.env = [
+                    f"{name}={value}" for mount in prepared for name, value in mount.environment.items()
+                ]
+                stubs = mounts.stubs(builder, [mount for mount, _ in arguments])
+                return _run(builder, options, environment, stubs, report)
+
+        return builder.layer(report, title, parts, make)
+
+    history = " ".join(["RUN", *state.scope.prefix(), *words])
+    return Planned(title, f"{history} # buildkit", run)
 
 
 def _command(instruction: Instruction) -> tuple[list[str], str]:
@@ -93,14 +100,10 @@ def _script(builder: StageBuilder, path: str, content: str) -> str:
 def _options(builder: StageBuilder, instruction: Instruction) -> ContainerOptions:
     build, config = builder.build, builder.state.config
     network = instruction.flag("network") or build.options.network or "default"
-    if network not in _NETWORKS and instruction.flag("network"):
-        raise InvalidArgument(f'unsupported network mode "{network}"', f"one of {', '.join(_NETWORKS)}")
     allowed = build.options.entitlements
     if instruction.flag("network") == "host" != build.options.network and "network.host" not in allowed:
         raise InvalidArgument("network.host is not allowed", "give --allow network.host, or --network host")
     security = instruction.flag("security") or "sandbox"
-    if security not in ("sandbox", "insecure"):
-        raise InvalidArgument(f'unsupported security mode "{security}"', "one of sandbox, insecure")
     if security == "insecure" and "security.insecure" not in allowed:
         raise InvalidArgument("security.insecure is not allowed", "give --allow security.insecure")
     return ContainerOptions(
@@ -117,11 +120,11 @@ def _options(builder: StageBuilder, instruction: Instruction) -> ContainerOption
 
 
 def _run(
-    builder: StageBuilder, options: ContainerOptions, stubs: list[str], words: list[str], report: Step
+    builder: StageBuilder, options: ContainerOptions, environment: dict[str, str], stubs: list[str], report: Step
 ) -> str:
     """Run a container to its end; return its upper directory, moved to the staging directory."""
     build, state = builder.build, builder.state
-    variables = state.scope.environment | build.arguments.proxies()
+    variables = environment | build.arguments.proxies()
     image = images.Image(
         state.base,
         "",
@@ -133,7 +136,7 @@ def _run(
     try:
         code = _follow(container, report)
         if code:
-            shown = " ".join(words)
+            shown = " ".join(options.command)
             raise PyctrError(f'process "{shown}" did not complete successfully: exit code: {code}')
         with container.lock:
             container.refresh()

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import linux
-from pyctr_lite.build import checksum, metadata, modes
-from pyctr_lite.build.patterns import Exclusions
-from pyctr_lite.commit import words
+from pyctr_lite.build import checksum, metadata
 from pyctr_lite.engine.build import archives, download, layers
 from pyctr_lite.engine.build.copier import Copier, make_directories
+from pyctr_lite.engine.build.operands import Operands
+from pyctr_lite.engine.build.planned import Planned
 from pyctr_lite.engine.bundle import accounts
 from pyctr_lite.engine.creation import image_view
 from pyctr_lite.errors import InvalidArgument
@@ -22,27 +22,34 @@ from pyctr_lite.formats import number
 from pyctr_lite.rootfs import target
 
 if TYPE_CHECKING:
-    from pyctr_lite.build.syntax import Heredoc, Instruction
+    from pyctr_lite.build.patterns import Exclusions
+    from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.build.tree import Tree
+    from pyctr_lite.engine.build.progress import Step
     from pyctr_lite.engine.build.stage import StageBuilder
 
 
-def workdir(builder: StageBuilder, instruction: Instruction) -> None:
-    """Apply WORKDIR, and make the directory if it is missing: it belongs to the USER, as in BuildKit."""
+def plan_workdir(builder: StageBuilder, instruction: Instruction) -> Planned:
+    """Apply WORKDIR. Its step makes the directory if it is missing: it belongs to the USER, as in BuildKit."""
     state = builder.state
     path = metadata.working_directory(state.config, state.scope.expand(instruction, instruction.args[0]))
     state.config["WorkingDir"] = path
     user = state.config.get("User") or ""
-    owner = _owner(builder, user) if user else (0, 0)
+    title = f"WORKDIR {path}"
 
-    def make(report: Any) -> str:
-        lowers = builder.lowers()
-        upper = layers.new_directory(builder.build.staging, lowers)
-        with layers.opened(builder.build.home, builder.build.staging, lowers, upper) as root, linux.umask(0):
-            os.close(make_directories(root, path, owner))
-        return upper
+    def run(report: Step) -> str:
+        owner = _owner(builder, user) if user else (0, 0)
 
-    builder.step(f"WORKDIR {path}", f"WORKDIR {path} # buildkit", ["WORKDIR", path, list(owner)], make)
+        def make() -> str:
+            lowers = builder.lowers()
+            upper = layers.new_directory(builder.build.staging, lowers)
+            with layers.opened(builder.build.home, builder.build.staging, lowers, upper) as root, linux.umask(0):
+                os.close(make_directories(root, path, owner))
+            return upper
+
+        return builder.layer(report, title, ["WORKDIR", path, list(owner)], make)
+
+    return Planned(title, f"{title} # buildkit", run)
 
 
 def _owner(builder: StageBuilder, text: str) -> tuple[int, int]:
@@ -56,68 +63,24 @@ def _owner(builder: StageBuilder, text: str) -> tuple[int, int]:
     return found["uid"], found["gid"]
 
 
-class _Copy:
-    """The operands of a COPY or ADD, with their variables put in."""
+def plan_copy(builder: StageBuilder, instruction: Instruction) -> Planned:
+    """Check a COPY or ADD, and put its variables in. Raises InvalidArgument and DockerfileError."""
+    operands = Operands(builder, instruction)
+    title = " ".join(instruction.original.split())
 
-    def __init__(self, builder: StageBuilder, instruction: Instruction) -> None:
-        scope = builder.state.scope
-        self.builder, self.instruction = builder, instruction
-        self.origin = instruction.flag("from")
-        documents = {f"<<{it.name}": it for it in instruction.heredocs}
-        self.documents: list[tuple[Heredoc, str]] = []
-        self.sources: list[str] = []
-        for word in instruction.args[:-1]:
-            name = "<<" + words.expand(word.lstrip("0123456789")[2:].lstrip("-"), {})
-            if word.lstrip("0123456789").startswith("<<") and name in documents:
-                found = documents[name]
-                text = scope.document(instruction, found.content) if found.expand else found.content
-                self.documents.append((found, text))
-            else:
-                self.sources.append(scope.expand(instruction, word))
-        self.given_destination = scope.expand(instruction, instruction.args[-1])
-        self.destination = posixpath.join(builder.working_directory(), self.given_destination)
-        if not self.given_destination or posixpath.basename(self.destination) in (".", ".."):
-            self.destination = posixpath.join(self.destination, "")
-        self.is_directory = self.destination.endswith("/")
-        self.destination = "/" + posixpath.normpath(self.destination).lstrip("/")
-        self.chown = scope.expand(instruction, instruction.flag("chown"))
-        self.chmod = scope.expand(instruction, instruction.flag("chmod"))
-        self.excluded = instruction.flags.get("exclude", [])
-        self.link, self.parents = instruction.switch("link"), instruction.switch("parents")
-        self.unpack = instruction.switch("unpack", instruction.name == "ADD")
+    def run(report: Step) -> str:
+        return _copy(builder, operands, title, report)
 
-    def history(self) -> str:
-        """Return the line of the history."""
-        flags = ["--parents"] if self.parents else []
-        flags += [f"--{name}={value}" for name, value in (("chown", self.chown), ("chmod", self.chmod)) if value]
-        documents = [f"<<{document.name}" for document, _ in self.documents]
-        shown = [self.instruction.name, *flags, *self.sources, *documents, self.given_destination]
-        return f"{' '.join(shown)} # buildkit"
-
-    def owner(self) -> tuple[int, int] | None:
-        """Return the owner of --chown by the accounts of the image, (0, 0) for files of the context, else None."""
-        if not self.chown:
-            return None if self.origin else (0, 0)
-        return _owner(self.builder, self.chown)
+    return Planned(title, operands.history(), run)
 
 
-def copy(builder: StageBuilder, instruction: Instruction) -> None:
-    """Apply COPY or ADD."""
-    operands = _Copy(builder, instruction)
-    build = builder.build
-    excluded = Exclusions(operands.excluded) if operands.excluded else None
-    remote = [source for source in operands.sources if source.startswith(("http://", "https://"))]
-    if remote and instruction.name == "COPY":
-        raise InvalidArgument(f"source can't be a URL for COPY: {remote[0]}", "use ADD")
-    checksum_ = builder.state.scope.expand(instruction, instruction.flag("checksum"))
-    if checksum_ and (len(remote) != 1 or operands.sources != remote):
-        raise InvalidArgument("checksum requires one HTTP(S) source")
-    with build.source(instruction, operands.origin, builder.stage) as tree:
-        local = [source for source in operands.sources if source not in remote]
-        found = [(source, path) for source in local for path in tree.find(source, deep=operands.parents)]
+def _copy(builder: StageBuilder, operands: Operands, title: str, report: Step) -> str:
+    build, excluded = builder.build, operands.excluded
+    with build.source(operands.origin) as tree:
+        found = [(source, path) for source in operands.local for path in tree.find(source, deep=operands.parents)]
         if excluded:
             found = [(source, path) for source, path in found if not _is_excluded(tree, path, excluded)]
-        downloads = [download.fetch(url, checksum_, build.staging) for url in remote]
+        downloads = [download.fetch(url, operands.checksum, build.staging) for url in operands.remote]
         table = None if operands.origin else build.context.table
         digests: list[Any] = [
             [
@@ -128,24 +91,24 @@ def copy(builder: StageBuilder, instruction: Instruction) -> None:
         ]
         digests += [[item.name, item.digest, item.time] for item in downloads]
         digests += [[document.name, text] for document, text in operands.documents]
-        owner, mode = operands.owner(), modes.parse(operands.chmod) if operands.chmod else None
+        owner = _owner_of_copies(builder, operands)
         parts = [
-            instruction.name,
+            operands.name,
             digests,
             [operands.destination, operands.is_directory],
             list(owner) if owner else None,
             operands.chmod,
-            [operands.link, operands.parents, operands.unpack, operands.excluded],
+            [operands.link, operands.parents, operands.unpack, operands.patterns],
         ]
 
-        def make(report: Any) -> str:
+        def make() -> str:
             lowers = [] if operands.link else builder.lowers()
             upper = layers.new_directory(build.staging, lowers)
             with layers.opened(build.home, build.staging, lowers, upper) as root:
-                work = _Work(operands, root, owner, mode)
+                work = _Work(operands, root, owner)
                 work.check(len(found) + len(downloads) + len(operands.documents))
                 for source, path in found:
-                    work.copy(tree, source, path, excluded)
+                    work.copy(tree, source, path)
                 for item in downloads:
                     with download.tree(item.path) as single:
                         work.place(item.name, partial(single.visit, download.FILE))
@@ -153,8 +116,14 @@ def copy(builder: StageBuilder, instruction: Instruction) -> None:
                     work.place(document.name, partial(_write, text.encode()))
             return upper
 
-        title = " ".join(instruction.original.split())
-        builder.step(title, operands.history(), parts, make, independent=operands.link)
+        return builder.layer(report, title, parts, make, independent=operands.link)
+
+
+def _owner_of_copies(builder: StageBuilder, operands: Operands) -> tuple[int, int] | None:
+    """Return the owner of --chown by the accounts of the image, (0, 0) for files of the context, else None."""
+    if not operands.chown:
+        return None if operands.origin else (0, 0)
+    return _owner(builder, operands.chown)
 
 
 def _is_excluded(tree: Tree, path: str, excluded: Exclusions) -> bool:
@@ -171,36 +140,35 @@ class _Work:
 
     def __init__(
         self,
-        operands: _Copy,
+        operands: Operands,
         root: int,
         owner: tuple[int, int] | None,
-        mode: Callable[[int], int] | None,
     ) -> None:
-        self.operands, self.root, self.owner, self.mode = operands, root, owner, mode
+        self.operands, self.root, self.owner, self.mode = operands, root, owner, operands.mode
         self.into_directory = operands.is_directory or self._is_directory(operands.destination)
 
     def check(self, count: int) -> None:
         """Raise InvalidArgument if several sources would become one file."""
         if count > 1 and not self.into_directory:
-            name = self.operands.instruction.name
+            name = self.operands.name
             raise InvalidArgument(
                 f"When using {name} with more than one source file, the destination must be a directory and end "
                 "with a /"
             )
 
-    def copy(self, tree: Tree, source: str, path: str, excluded: Exclusions | None) -> None:
+    def copy(self, tree: Tree, source: str, path: str) -> None:
         """Copy one source: the contents of a directory, or a file; of ADD, the contents of an archive."""
         if self.operands.parents:
-            self._copy_with_parents(tree, source, path, excluded)
+            self._copy_with_parents(tree, source, path)
         elif tree.is_directory(path):
-            self._copy_contents(tree, path, self.operands.destination, excluded)
+            self._copy_contents(tree, path, self.operands.destination)
         elif not (self.operands.unpack and self._unpacked(tree, path)):
             self.place(posixpath.basename(path), lambda copier: tree.visit(path, copier))
 
-    def _copy_contents(self, tree: Tree, path: str, destination: str, excluded: Exclusions | None) -> None:
+    def _copy_contents(self, tree: Tree, path: str, destination: str) -> None:
         directory = self._directory(destination)
         with Copier(directory, destination, "", self.owner, self.mode) as copier:
-            tree.visit(path, copier, excluded)
+            tree.visit(path, copier, self.operands.excluded)
 
     def place(self, name: str, copy: Callable[[Copier], None]) -> None:
         """Copy one file to the destination, or under its own name into that directory."""
@@ -221,7 +189,7 @@ class _Work:
             except NotADirectoryError:
                 raise InvalidArgument(f"cannot copy to non-directory: {path}") from None
 
-    def _copy_with_parents(self, tree: Tree, source: str, path: str, excluded: Exclusions | None) -> None:
+    def _copy_with_parents(self, tree: Tree, source: str, path: str) -> None:
         """Copy a source with the directories above it, or those after `/./` in it."""
         pivot = source.partition("/./")[0] if "/./" in source else ""
         above = len([name for name in posixpath.normpath("/" + pivot).split("/") if name])
@@ -229,7 +197,7 @@ class _Work:
         is_directory = tree.is_directory(path)
         destination = posixpath.join(self.operands.destination, kept if is_directory else posixpath.dirname(kept))
         if is_directory:
-            self._copy_contents(tree, path, destination, excluded)
+            self._copy_contents(tree, path, destination)
         else:
             self._place(destination, posixpath.basename(kept), lambda copier: tree.visit(path, copier))
 

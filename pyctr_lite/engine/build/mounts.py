@@ -51,7 +51,7 @@ class Prepared:
     """A mount of one RUN. `target` is its path in the container, `environment` are the variables it adds."""
 
     def __init__(self, builder: StageBuilder, instruction: Instruction, mount: Mount) -> None:
-        self.builder, self.instruction, self.mount = builder, instruction, mount
+        self.builder, self.mount = builder, mount
         self.target = posixpath.normpath(posixpath.join(builder.working_directory(), mount.target))
         if mount.type == "ssh" and not mount.target:
             self.target = "/run/buildkit/ssh_agent.0"
@@ -59,6 +59,7 @@ class Prepared:
             self.target = ""
         if self.target == "/":
             raise InvalidArgument('invalid mount target "/"')
+        self._origin = builder.build.origin(instruction, mount.origin, builder.stage)
         self.environment: dict[str, str] = {}
         self.is_directory = mount.type not in ("secret", "ssh")
 
@@ -73,7 +74,7 @@ class Prepared:
             return [*shown, checksum.of_source(tree, self._path(), None, table)]
 
     def _tree(self) -> Any:
-        return self.builder.build.source(self.instruction, self.mount.origin, self.builder.stage)
+        return self.builder.build.source(self._origin)
 
     def _path(self) -> str:
         return posixpath.normpath("/" + self.mount.source).lstrip("/")
@@ -100,9 +101,9 @@ class Prepared:
         if not mount.readonly or (not mount.origin and build.context.tree.exclusions):
             with self._tree() as tree:
                 return self._copied(tree)
-        if mount.origin:
-            found = build.layers_of(self.instruction, mount.origin, self.builder.stage)
-            top = stack.enter_context(build.session.mounted(layers.directories(build.home, found)))
+        if self._origin is not None:
+            lowers = layers.directories(build.home, self._origin.layers)
+            top = stack.enter_context(build.session.mounted(lowers))
             root = stack.enter_context(linux.closing(_open(top)))
         else:
             root = build.context.tree.root

@@ -1,13 +1,18 @@
-"""A stage: FROM, the triggers of its base, and its instructions, one after the other."""
+"""A stage: FROM, the triggers of its base, and its instructions.
+
+A stage is planned before any step of the build runs: its instructions are applied to the config one after the
+other, variables are put in, and every step is checked, so that a mistake in the last line costs no time. Then its
+steps run. A plan does not need layers: what depends on them, as the id of a user name, is found when a step runs.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite.build import dockerfile as dockerfiles
-from pyctr_lite.build import metadata
+from pyctr_lite.build import checks, metadata
 from pyctr_lite.build.dockerfile import SCRATCH
 from pyctr_lite.build.syntax import DockerfileError
 from pyctr_lite.engine.build import cache, command, files, layers
@@ -18,19 +23,22 @@ if TYPE_CHECKING:
     from pyctr_lite.build.dockerfile import Stage
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.engine.build.build import Build
-    from pyctr_lite.images.image import Layer
+    from pyctr_lite.engine.build.planned import Planned
+    from pyctr_lite.engine.build.progress import Step
+    from pyctr_lite.images.image import Image, Layer
 
-_STEPS: dict[str, Callable[[StageBuilder, Instruction], None]] = {
-    "ADD": files.copy,
-    "COPY": files.copy,
-    "RUN": command.run,
-    "WORKDIR": files.workdir,
+
+_STEPS: dict[str, Callable[[StageBuilder, Instruction], Planned]] = {
+    "ADD": files.plan_copy,
+    "COPY": files.plan_copy,
+    "RUN": command.plan,
+    "WORKDIR": files.plan_workdir,
 }
 """The instructions that make a layer."""
 
 
 class StageBuilder:
-    """Builds one stage. `state` is what it has become so far."""
+    """Plans one stage, and builds it. `state` is what it has become so far; it has layers when the steps run."""
 
     state: State
 
@@ -38,49 +46,82 @@ class StageBuilder:
         self.build, self.stage = build, stage
         options = build.options
         self.uses_cache = not options.no_cache and not (stage.name and stage.name in options.no_cache_filter)
-        self._number, self._total, self._prefix = 0, 0, ""
+        self._base: State | Image
+        self._number, self._total = 0, 0
+        self._steps: list[tuple[Instruction, bool, Planned, dict[str, Any]]] = []
 
-    def run(self) -> State:
-        """Build the stage and return its state."""
+    def plan(self) -> None:
+        """Apply the instructions to the config, and check all steps. Raises DockerfileError."""
         triggers = self._start()
-        for instruction in (*triggers, *self.stage.instructions):
-            try:
+        for instruction, is_trigger in [
+            *((trigger, True) for trigger in triggers),
+            *((instruction, False) for instruction in self.stage.instructions),
+        ]:
+            with self._located(instruction, is_trigger):
                 if instruction.name in _STEPS:
-                    self._prefix = "ONBUILD " if instruction in triggers else ""
-                    _STEPS[instruction.name](self, instruction)
+                    planned = _STEPS[instruction.name](self, instruction)
+                    planned.title = self._title(("ONBUILD " if is_trigger else "") + planned.title)
+                    entry = self.state.add_line(planned.history, empty=False)
+                    self._steps.append((instruction, is_trigger, planned, entry))
                 else:
                     self._apply(instruction)
-            except DockerfileError as error:
-                if instruction in triggers:
-                    raise self.stage.start.error(f"ONBUILD {instruction.original}: {error.message}") from error
-                raise
-            except PyctrError as error:
-                where = self.stage.start if instruction in triggers else instruction
-                raise where.error(error.message, error.hint) from error
-        return self.state
+
+    def run(self) -> None:
+        """Run the steps. Raises DockerfileError."""
+        self.state.layers = list(self._base.layers)
+        if self._pulled:
+            with self.build.progress.step(self._pulled):
+                pass
+        for instruction, is_trigger, planned, entry in self._steps:
+            with self._located(instruction, is_trigger), self.build.progress.step(planned.title) as report:
+                created = planned.run(report)
+            entry |= {"created": created} if created else {"empty_layer": True}
+
+    @contextmanager
+    def _located(self, instruction: Instruction, is_trigger: bool) -> Iterator[None]:
+        """Give errors the lines of their instruction; the FROM brings those of a trigger."""
+        try:
+            yield
+        except DockerfileError as error:
+            if is_trigger:
+                message = f"ONBUILD {instruction.original}: {error.message}"
+                raise self.stage.start.error(message, error.hint) from error
+            raise
+        except PyctrError as error:
+            where = self.stage.start if is_trigger else instruction
+            raise where.error(error.message, error.hint) from error
 
     def _start(self) -> list[Instruction]:
         """Set the state to the base's; return the triggers that it brings."""
         build, start = self.build, self.stage.start
         name = build.base_name(self.stage)
-        platform = build.arguments.expand(start, self.stage.platform, build.arguments.globals)
-        if platform and platform != build.platform:
-            raise start.error(f"cannot build for {platform}: this machine is {build.platform}")
-        base = build.dockerfile.find(name, self.stage.index) if name != SCRATCH else None
+        self._check_platform()
+        base = build.dockerfile.find_named(name, self.stage.index) if name != SCRATCH else None
         self._total = sum(instruction.name in _STEPS for instruction in self.stage.instructions)
+        self._pulled = ""
         if base is not None:
-            self.state = build.state_of(base).copy()
+            self._base = build.planned(base).state
+            self.state = self._base.copy()
         elif name == SCRATCH:
-            self.state = State.of_scratch(build.arguments)
+            self._base = self.state = State.of_scratch(build.arguments)
         else:
-            self._total += 1
-            with build.progress.step(self.title(f"FROM {name}")):
-                self.state = State.of_image(build.arguments, build.image(start, name))
+            self._base = build.image(start, name)
+            self.state = State.of_image(build.arguments, self._base)
         texts = self.state.config.pop("OnBuild", None) or []
+        is_image = base is None and name != SCRATCH
+        self._total += is_image + len(texts)  # BuildKit counts all triggers, also those that are not steps
+        if is_image:
+            self._pulled = self._title(f"FROM {name}")
         try:
-            return [dockerfiles.parse_trigger(text) for text in texts]
+            return [checks.parse_trigger(text) for text in texts]
         except DockerfileError as error:
-            raise start.error(f"ONBUILD of {name}: {error.message}") from None
+            raise start.error(f"ONBUILD of {name}: {error.message}", error.hint) from None
+
+    def _check_platform(self) -> None:
+        build, start = self.build, self.stage.start
+        given = build.arguments.expand(start, self.stage.platform, build.arguments.globals)
+        with self._located(start, False):
+            build.check_platform(given)
 
     def _apply(self, instruction: Instruction) -> None:
         state = self.state
@@ -92,49 +133,47 @@ class StageBuilder:
         if line:
             state.add_line(line)
 
-    def title(self, text: str) -> str:
+    def _title(self, text: str) -> str:
         """Return the title of the next step: `[build 2/5] RUN make`."""
         self._number += 1
         name = self.stage.name or f"stage-{self.stage.index}"
         shown = f"{name} " if len(self.build.dockerfile.stages) > 1 else ""
         width = len(str(self._total))
-        return f"[{shown}{self._number:{width}}/{self._total}] {self._prefix}{text}"
+        return f"[{shown}{self._number:{width}}/{self._total}] {text}"
 
-    def step(
+    def layer(
         self,
+        report: Step,
         title: str,
-        history: str,
         parts: list[Any],
-        make: Callable[[Any], str],
+        make: Callable[[], str],
         *,
         independent: bool = False,
-    ) -> None:
-        """Make the layer of a step, or take it from the cache.
+    ) -> str:
+        """Make the layer of a step, or take it from the cache; return its time, "" for none.
 
-        `parts` is what the result depends on, apart from the layers below; `make` gets the report of the step, and
-        returns the upper directory. An `independent` layer does not depend on the layers below.
+        `parts` is what the result depends on, apart from the layers below; `make` returns the upper directory. An
+        `independent` layer does not depend on the layers below. The cache shows `title`.
         """
         build, below = self.build, self.state.layers
         key = cache.key("" if independent else layers.chain_id(below), build.epoch, *parts)
-        with build.progress.step(self.title(title)) as report:
-            record = build.cache.find(key) if self.uses_cache else None
-            if record is not None:
-                report.cached()
-                made, created = record.layers, record.created
-                result = [*below, *made] if independent else made
-            else:
-                created = build.now()
-                build.session.guard()
-                upper = make(report)
+        record = build.cache.find(key) if self.uses_cache else None
+        if record is not None:
+            report.cached()
+            made, created = record.layers, record.created
+            result = [*below, *made] if independent else made
+        else:
+            created = build.now()
+            build.session.guard()
+            upper = make()
 
-                def keep(found: list[Layer]) -> None:
-                    shown = found[len(below) :] if independent else found
-                    build.cache.write(key, shown, created, f"{title}")
+            def keep(found: list[Layer]) -> None:
+                shown = found[len(below) :] if independent else found
+                build.cache.write(key, shown, created, title)
 
-                result = layers.add(build.home, build.staging, below, upper, build.epoch, keep)
+            result = layers.add(build.home, build.staging, below, upper, build.epoch, keep)
         self.state.layers = result
-        changed = len(result) > len(below)
-        self.state.add_line(history, created if changed else "", empty=not changed)
+        return created if len(result) > len(below) else ""
 
     def lowers(self) -> list[str]:
         """Return the directories of the layers so far, the top first."""

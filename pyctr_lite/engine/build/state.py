@@ -22,7 +22,8 @@ COMMENT = "buildkit.dockerfile.v0"
 class State:
     """An image in the making. `image` is its config without history and layers, `config` the part in it.
 
-    `history` has an entry for each instruction, without the time if the instruction made no layer.
+    `history` has an entry for each instruction, without the time if the instruction made no layer. The entries of
+    a base are its own: they get their times when its steps run.
     """
 
     def __init__(
@@ -58,15 +59,17 @@ class State:
         """Return the state of FROM this stage. It has the variables of its ARGs, too."""
         scope = Scope(self.scope.arguments, self.scope.environment)
         scope.declared = list(self.scope.declared)
-        state = State(copy.deepcopy(self.image), list(self.layers), copy.deepcopy(self.history), scope)
+        state = State(copy.deepcopy(self.image), list(self.layers), list(self.history), scope)
         state.base = self.base
         return state
 
-    def add_line(self, created_by: str, created: str = "", *, empty: bool = True) -> None:
-        """Add a line to the history: of an instruction that made a layer at the time `created`, or of another."""
-        entry: dict[str, Any] = {"created": created} if created else {}
-        entry |= {"created_by": created_by, "comment": COMMENT}
-        self.history.append(entry | ({"empty_layer": True} if empty else {}))
+    def add_line(self, created_by: str, *, empty: bool = True) -> dict[str, Any]:
+        """Add the line of an instruction to the history, and return its entry."""
+        entry: dict[str, Any] = {"created_by": created_by, "comment": COMMENT}
+        if empty:
+            entry["empty_layer"] = True
+        self.history.append(entry)
+        return entry
 
     def image_config(self, created: str) -> dict[str, Any]:
         """Return the whole config of the image.
@@ -93,7 +96,7 @@ def _with_times(history: list[dict[str, Any]], default: str) -> list[dict[str, A
     for number, entry in enumerate(history):
         if number > missing:
             time = entry.get("created") or time
-        filled.append({"created": entry.get("created") or time, **entry})
+        filled.append({"created": "", **entry} | {"created": entry.get("created") or time})
     return filled
 
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,9 +146,31 @@ def test_triggers_run_in_the_child(builder: Builder) -> None:
     assert "No such file" in builder.sh("cat /copied 2>&1 || true")
     builder.pyctr("tag", "it", "parent", check=True)
     done = builder("FROM parent\nRUN cat /copied > /again; echo $T >> /again\n")
-    assert "ONBUILD COPY f /copied" in done.stderr
+    titles = [line.partition(" ")[2] for line in done.stderr.splitlines() if "/4]" in line]
+    assert titles == [  # BuildKit counts all triggers, also those that are not steps
+        "[1/4] FROM parent",
+        "[2/4] ONBUILD COPY f /copied",
+        "[3/4] RUN cat /copied > /again; echo $T >> /again",
+    ]
     assert builder.sh("cat /again") == "content1\n"
     assert builder.config()["OnBuild"] is None
+
+
+def test_triggers_of_a_stage_run_in_the_stages_that_begin_with_it(builder: Builder) -> None:
+    builder(
+        "FROM busybox AS one\nRUN echo 1 > /one\nFROM scratch AS base\nONBUILD COPY --from=one /one /got\n"
+        "FROM base\nCOPY --from=busybox /bin /bin\n"
+    )
+    assert builder.sh("cat /got") == "1\n"
+
+
+def test_a_trigger_that_is_wrong_is_an_error_of_from(builder: Builder) -> None:
+    builder("FROM busybox\nONBUILD EXPOSE ${P:-x}\n")
+    builder.pyctr("tag", "it", "parent", check=True)
+    error = builder.error("FROM busybox\nRUN echo runs\nFROM parent\nCOPY --from=0 / /\n")
+    assert "the.Dockerfile:3\n" in error
+    assert "ONBUILD EXPOSE ${P:-x}: invalid containerPort: x" in error
+    assert "] RUN echo runs" not in error
 
 
 def test_two_builds_at_one_source_date_epoch_are_equal(builder: Builder) -> None:
@@ -163,6 +186,27 @@ def test_two_builds_at_one_source_date_epoch_are_equal(builder: Builder) -> None
     assert builder.sh("stat -c %Y /c/a /d /d/f /w /doc") == "1700000000\n" * 5
     other = builder(text, "-q", "--build-arg", "SOURCE_DATE_EPOCH=1600000000").stdout
     assert other not in ids
+
+
+@pytest.mark.parametrize("times", [{}, {"created": None}])
+def test_a_base_may_have_a_history_without_times(builder: Builder, tmp_path: Path, times: dict[str, Any]) -> None:
+    archive = tmp_path / "base.tar"
+    builder.pyctr("save", "-o", archive, "busybox", check=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "base")
+    (described,) = json.loads((tmp_path / "base/manifest.json").read_text())
+    config = json.loads((tmp_path / "base" / described["Config"]).read_text())
+    config["history"] = [{"created_by": "ages ago", **times}]
+    (tmp_path / "base/config.json").write_text(json.dumps(config))
+    (tmp_path / "base/manifest.json").write_text(
+        json.dumps([described | {"Config": "config.json", "RepoTags": ["timeless:1"]}])
+    )
+    with tarfile.open(archive, "w") as tar:
+        tar.add(tmp_path / "base", "")
+    builder.pyctr("load", "-i", archive, check=True)
+    builder("FROM timeless:1\nENV A=1\nRUN echo > /f\nENV A=2\n", "--build-arg", "SOURCE_DATE_EPOCH=1700000000")
+    shown = builder.pyctr("history", "--human=false", "--format", "{{.CreatedAt}}", "it", check=True).stdout
+    assert shown == "2023-11-14T22:13:20Z\n" * 4
 
 
 def test_an_error_shows_its_lines_and_the_exit_code(builder: Builder) -> None:
@@ -187,19 +231,76 @@ def test_an_error_shows_its_lines_and_the_exit_code(builder: Builder) -> None:
         ('FROM busybox\nRUN ["/no"]\n', "no such file or directory"),
         ("FROM busybox AS a\nCOPY --from=later /a /\nFROM a AS later\n", "it needs to be defined before"),
         ("FROM busybox\nCOPY --from=7 /a /\n", "invalid stage index 7"),
-        ("FROM busybox\nRUN --network=some x\n", 'unsupported network mode "some"'),
         ("FROM busybox\nRUN --network=host x\n", "network.host is not allowed"),
         ("FROM busybox\nRUN --security=insecure x\n", "security.insecure is not allowed"),
         ("FROM --platform=linux/s390x busybox\n", "cannot build for linux/s390x"),
         ("FROM busybox\nUSER nobody9\nRUN x\n", "unable to find user nobody9"),
         ("FROM busybox\nADD --checksum=sha256:0 a /\n", "checksum requires one HTTP(S) source"),
         ("FROM busybox\nCOPY http://localhost/ /\n", "source can't be a URL for COPY"),
+        ("FROM --platform=foo busybox\n", "cannot build for foo: this machine is "),
+        ("FROM --platform=a/b/c/d busybox\n", "invalid platform: 'a/b/c/d'"),
     ],
 )
 def test_a_mistake_is_one_clear_message(builder: Builder, text: str, message: str) -> None:
     error = builder.error(text)
     assert message in error
     assert error.count("pyctr_lite: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("HEALTHCHECK --interval=x CMD y", "invalid duration 'x' for --interval"),
+        ("EXPOSE 70000", "invalid containerPort: 70000"),
+        ("EXPOSE $PORT", "invalid containerPort: eighty"),
+        ("STOPSIGNAL SIGNONE", "invalid signal: SIGNONE"),
+        ("STOPSIGNAL $PORT", "invalid signal: eighty"),
+        ("RUN --mount=type=$PORT,target=/x y", 'unsupported mount type "eighty"'),
+        ("RUN --mount=from=later,target=/x y", "it needs to be defined before this stage"),
+        ("RUN --mount=from=no9,target=/x y", "no9: "),
+        ("RUN --mount=type=cache,target=/ y", 'invalid mount target "/"'),
+        ("RUN --network=host y", "network.host is not allowed"),
+        ("COPY --from=no9 / /", "no9: "),
+        ("COPY --from=9 / /", "invalid stage index 9"),
+        ("COPY --chmod=$PORT / /", "invalid chmod parameter: 'eighty'"),
+        ("COPY --exclude=[ / /", "syntax error in pattern: '['"),
+        ("COPY ${PORT /x /", "missing '}'"),
+        ("ADD --checksum=sha256:0 http://127.0.0.1/x /", "invalid checksum sha256:0"),
+        ("ADD https://127.0.0.1/x.git /", "a git repository is not supported as a source"),
+        ("ADD git@github.com:a/b /", "a git repository is not supported as a source"),
+        ("ENV A='x", "looking for matching single-quote"),
+        ("LABEL A=${B!}", "unsupported modifier"),
+        ("USER ${U", "missing '}'"),
+        ("WORKDIR ${W", "missing '}'"),
+        ("ARG X=${W", "missing '}'"),
+        ("ONBUILD EXPOSE", "EXPOSE requires at least one argument"),
+    ],
+)
+def test_nothing_runs_if_a_later_line_is_wrong(builder: Builder, line: str, message: str) -> None:
+    error = builder.error(
+        f"FROM busybox AS one\nRUN echo runs\nFROM busybox\nCOPY --from=one /etc /e\nENV PORT=eighty\n{line}\n"
+        "FROM busybox AS later\n",
+        *("--target", "1"),
+    )
+    assert message in error
+    assert "\nthe.Dockerfile:6\n" in error
+    assert f"   6 | >>> {line}\n" in error
+    assert error.count("pyctr_lite: ") == 1
+    assert "] RUN echo runs" not in error
+
+
+def test_a_stage_that_is_not_needed_may_have_a_wrong_value(builder: Builder) -> None:
+    builder("FROM busybox AS unused\nEXPOSE none\nSTOPSIGNAL none\nCOPY --from=9 / /\nFROM busybox\n")
+
+
+def test_a_copy_that_fails_has_the_line_of_its_step(builder: Builder) -> None:
+    error = builder.error("FROM busybox\nWORKDIR /w\nCOPY no /\n")
+    assert '#4 [3/3] COPY no /\n#4 ERROR: "/no": not found\n' in error
+
+
+def test_a_chain_of_many_stages_is_built(builder: Builder) -> None:
+    builder("FROM scratch AS s0\n" + "".join(f"FROM s{it} AS s{it + 1}\nENV N={it}\n" for it in range(1500)))
+    assert builder.config()["Env"][-1] == "N=1499"
 
 
 def test_a_missing_base_is_pulled_and_a_present_one_if_asked(
