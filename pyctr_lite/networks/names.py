@@ -52,7 +52,7 @@ def register(directory: str, container: str, name: str, aliases: Iterable[str], 
 
     Raises FileExistsError if the container is registered otherwise: `withdraw` it before.
     """
-    names = list(dict.fromkeys(filter(None, map(_valid, (name, *aliases, container[:12])))))
+    names = list(dict.fromkeys(filter(None, map(spelled, (name, *aliases, container[:12])))))
     content = "\n".join([" ".join(names), *addresses])
     os.makedirs(directory, 0o755, exist_ok=True)
     temporary = f"{directory}/.{os.getpid()}"
@@ -98,7 +98,7 @@ def name_and_network(name: str) -> Iterator[tuple[str, str]]:
         end = name.rfind(".", 0, end)
 
 
-def _valid(name: str) -> str:
+def spelled(name: str) -> str:
     """Return a name in lower case, or "" if DNS cannot express it or it has other characters than names have."""
     try:
         return dns.decode_name(dns.encode_name(name))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from pyctr_lite.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _KEYS = {"ip": "ip", "ip6": "ip6", "mac-address": "mac"}
@@ -14,8 +17,10 @@ _KEYS = {"ip": "ip", "ip6": "ip6", "mac-address": "mac"}
 def options(flags: Any) -> dict[str, Any]:
     """Return the engine's options `network` and `networks`. --ip and the like belong to the first network.
 
-    Raises InvalidArgument for a wrong long form, or if --ip and the like are given besides one.
+    Raises InvalidArgument for a wrong long form, if --ip and the like are given besides one, and for --link.
     """
+    if flags.link:
+        refuse_links("--network NAME for both containers")
     networks: dict[str, dict[str, Any]] = {}
     is_long = False
     for text in flags.network:
@@ -36,6 +41,21 @@ def options(flags: Any) -> dict[str, Any]:
                 )
             first[key] = value
     return {"network": next(iter(networks)), "networks": networks if len(networks) > 1 or first else {}}
+
+
+def refuse_links(instead: str) -> None:
+    """Raise InvalidArgument for Docker's legacy --link, with what to use instead."""
+    hint = f"use {instead}: containers on a network of your own find each other by name and --network-alias"
+    raise InvalidArgument("--link is not supported", hint)
+
+
+def warn_of_aliases(aliases: Iterable[str]) -> None:
+    """Warn on stderr about aliases that DNS cannot express. Docker accepts them, too, and nobody finds them."""
+    from pyctr_lite.networks import names
+
+    for alias in aliases:
+        if not names.spelled(alias):
+            print(f"WARNING: nobody will find the network alias {alias!r}: it is not a DNS name", file=sys.stderr)
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:

@@ -89,7 +89,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
 
 def _networks(flags: Any) -> dict[str, Any]:
     """Return the options `network` and `networks` for the flags of networks."""
-    if not (flags.ip or flags.ip6 or flags.network_alias or flags.mac_address or flags.network):
+    if not (flags.ip or flags.ip6 or flags.network_alias or flags.mac_address or flags.network or flags.link):
         return {}
     from pyctr_lite.cli.container import networks
 

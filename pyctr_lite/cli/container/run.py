@@ -69,6 +69,7 @@ _OTHERS = (
     Option("ipc", "string", "IPC mode to use (private, host, container:ID)"),
     Option("label", "list", "Set meta data on a container", short="l"),
     Option("label-file", "list", "Read in a line delimited file of labels"),
+    Option("link", "list", "Add link to another container", hidden=True),
     Option("log-driver", "string", "Logging driver for the container (json-file, none)"),
     Option("log-opt", "list", "Log driver options: max-size=10m, max-file=3, labels=NAME, tag=…"),
     Option("lxcfs", "bool", "Show the container's limits in /proc (meminfo, cpuinfo, …), by lxcfs"),
@@ -135,7 +136,7 @@ _DIFFERS = (
     'of the user "containers" in /etc/subuid and /etc/subgid, or from 2147483648 on; the first is root inside. '
     "Files on disk keep the ids seen inside. The host's files in -v /DIR:/DIR belong to nobody inside, but keep "
     "their ids with -v /DIR:/DIR:idmap. --userns auto cannot be combined with --privileged or with the host's "
-    "network, PID or IPC namespace."
+    "network, PID or IPC namespace. --link is refused: containers on a network find each other by name."
 )
 
 
@@ -234,6 +235,10 @@ def _warn(context: Context, container: Container) -> None:
     """Warn on stderr about options that cannot be met as given."""
     options = container.record.options
     _warn_of_platform(context, container)
+    if aliases := [alias for row in options.networks.values() for alias in row.get("aliases") or ()]:
+        from pyctr_lite.cli.container import networks
+
+        networks.warn_of_aliases(aliases)
     if options.network == "host" and (options.publish or options.publish_all):
         print("WARNING: Published ports are discarded when using host network mode", file=sys.stderr)
     if options.oom_kill_disable and not options.memory:

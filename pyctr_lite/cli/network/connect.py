@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyctr_lite.cli.command.flags import Command, Option
-from pyctr_lite.errors import InvalidArgument, NotFound
+from pyctr_lite.cli.container import networks
+from pyctr_lite.errors import NotFound
 
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
@@ -13,23 +14,22 @@ if TYPE_CHECKING:
 
 def connect(context: Context) -> int:
     """Connect a container to a network."""
-    from pyctr_lite.engine.life import networks
+    from pyctr_lite.engine.life import networks as connections
 
     flags, engine = context.flags, context.engine
     if flags.link:
-        raise InvalidArgument(
-            "--link is not supported", "use --alias: containers on a network find each other by name"
-        )
+        networks.refuse_links("--alias")
     network, reference = flags.arguments
     given = {"ip": flags.ip, "ip6": flags.ip6, "aliases": flags.alias}
     row = {key: value for key, value in given.items() if value}
-    networks.connect(engine.containers.get(reference), network, row)
+    connections.connect(engine.containers.get(reference), network, row)
+    networks.warn_of_aliases(flags.alias)
     return 0
 
 
 def disconnect(context: Context) -> int:
     """Disconnect a container from a network."""
-    from pyctr_lite.engine.life import networks
+    from pyctr_lite.engine.life import networks as connections
 
     flags, engine = context.flags, context.engine
     network, reference = flags.arguments
@@ -40,7 +40,7 @@ def disconnect(context: Context) -> int:
             raise
         engine.networks.identify(network)
         raise NotFound(f"endpoint {reference} not found") from None
-    networks.disconnect(container, network)
+    connections.disconnect(container, network)
     return 0
 
 

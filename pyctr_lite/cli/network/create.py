@@ -79,18 +79,27 @@ def _rows(subnets: list[str], gateways: list[str], ranges: list[str]) -> Rows:
     for name, texts in (("range", ranges), ("gateway", gateways)):
         for text in texts:
             if text not in matched:
-                raise InvalidArgument(f"no matching subnet for {name} {text}")
+                hint = "" if _is_address(text) else f"{text!r} is not an address such as 172.30.0.1"
+                raise InvalidArgument(f"no matching subnet for {name} {text}", hint)
     return rows
 
 
 def _contains(subnet: str, text: str) -> bool:
     """Return whether a subnet contains an address, or the first address of a range."""
-    try:
-        family, packed = link.parse(text.partition("/")[0])
-    except ValueError:
+    if not _is_address(text):
         return False
+    family, packed = link.parse(text.partition("/")[0])
     outer = Subnet(subnet)
     return family == outer.family and int.from_bytes(packed) in outer
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is an IP address, perhaps with the length of a prefix."""
+    try:
+        link.parse(text.partition("/")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, Any]:

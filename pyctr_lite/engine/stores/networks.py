@@ -105,12 +105,18 @@ class Networks(store.NetworkStore):
             raise
 
     def prune(self, chosen: Callable[[Network], bool]) -> list[str]:
-        """Remove the chosen networks that no running container is connected to. Returns their names."""
+        """Remove the chosen networks that no running container is connected to. Returns their names.
+
+        The default network stays, but its bridge goes: the next container makes it again.
+        """
         removed = []
         for network in self.list():
-            if network.name == DEFAULT or not chosen(network):
+            if not chosen(network):
                 continue
             try:
+                if network.name == DEFAULT:
+                    self.remove_bridge(network)
+                    continue
                 self.discard(network)
             except Conflict:
                 continue

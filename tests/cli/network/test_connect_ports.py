@@ -15,11 +15,11 @@ import pytest
 from pyctr_lite.networks import bridge, nft, rules
 from tests.cli.network.test_connect import taken
 from tests.cli.network.test_port import free_port
+from tests.conftest import Pyctr
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Pyctr
 
 Refused: Any = pytest.raises(ConnectionRefusedError)
 
@@ -195,3 +195,21 @@ def test_a_port_by_ipv6_stays_closed_to_internal_networks_after_a_move(pyctr: Py
     assert is_guarded()
     pyctr("network", "disconnect", red, "web", check=True)
     assert not is_guarded()
+
+
+def test_a_port_of_another_engine_is_named_with_its_state_directory(pyctr: Pyctr, tmp_path: Path) -> None:
+    other = Pyctr(pyctr.launcher, tmp_path / "other")
+    pyctr("save", "-o", tmp_path / "busybox.tar", "busybox", check=True)
+    other("load", "-i", tmp_path / "busybox.tar", check=True)
+    port = free_port()
+    for engine in (other, pyctr):
+        engine("run", "-d", "--name", "web", "-p", f"{port}:80", "busybox", "sleep", "60", check=engine is other)
+    for flag in (f"{port}:80", f"127.0.0.1:{port}:80"):
+        done = pyctr("run", "--rm", "-p", flag, "busybox", "true")
+        assert done.returncode == 125
+        assert "failed: port is already allocated\n" in done.stderr
+        assert f"\n  pyctr_lite --root {other.root} ps shows its container\n" in done.stderr
+    done = other("run", "--rm", "-p", f"{port}:80", "busybox", "true")
+    assert "\n  pyctr_lite ps shows the published ports\n" in done.stderr
+    other("rm", "-f", "web", check=True)
+    other("network", "prune", "-f", check=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyctr_lite.networks import link
+from pyctr_lite.networks import bridge, link, removal
+from tests.conftest import REPOSITORY
 from tests.networks.topology import namespaces
 
 if TYPE_CHECKING:
@@ -185,6 +187,7 @@ SUBNET = ["--subnet", "10.215.0.0/16"]
             "every ip-range or gateway must have a corresponding subnet",
         ),
         (["create", *SUBNET, "--gateway", "10.2.0.1", "x"], 1, "no matching subnet for gateway 10.2.0.1"),
+        (["create", *SUBNET, "--gateway", "foo", "x"], 1, "no matching subnet for gateway foo"),
         (["create", *SUBNET, "--ip-range", "10.2.0.0/24", "x"], 1, "no matching subnet for range 10.2.0.0/24"),
         (["create", *SUBNET, "--aux-address", "a=1.1.1.1", "x"], 1, "no matching subnet for aux-address 1.1.1.1"),
         (["create", *SUBNET, *SUBNET, "x"], 1, "multiple overlapping subnet configuration is not supported"),
@@ -217,6 +220,29 @@ def test_an_error_is_reported_in_one_line(
     assert arguments[0] != "create" or not directory.exists() or not list(directory.iterdir())
 
 
+@pytest.mark.parametrize(("text", "is_explained"), [("foo", True), ("10.2.0.1", False)])
+def test_a_gateway_that_is_not_an_address_is_named(pyctr: Pyctr, text: str, is_explained: bool) -> None:
+    error = pyctr("network", "create", *SUBNET, "--gateway", text, "x").stderr
+    assert (f"{text!r} is not an address such as 172.30.0.1" in error) == is_explained
+
+
+def test_a_state_directory_is_removed_with_its_networks(pyctr: Pyctr) -> None:
+    """By the commands in README.md."""
+    pyctr("run", "-d", "-p", "127.0.0.1::80", "busybox", "sleep", "60", check=True)
+    pyctr("network", "create", "red", check=True)
+    pyctr("run", "-d", "--network", "red", "-v", "data:/data", "busybox", "sleep", "60", check=True)
+    script = re.search(
+        r"```sh\n(export PYCTR_LITE_ROOT=DIR\n.*?)```", (REPOSITORY / "README.md").read_text(), re.S
+    )
+    assert script is not None
+    commands = script[1].replace("DIR", str(pyctr.root)).replace("pyctr_lite ", f"{pyctr.launcher} ")
+    subprocess.run(["sh", "-ec", commands], check=True, stdout=subprocess.DEVNULL)
+    assert not pyctr.root.exists()
+    with bridge.Sockets() as sockets:
+        ours = [name for name, path in removal.bridges(sockets).items() if path.startswith(f"{pyctr.root}/")]
+    assert ours == []
+
+
 def test_a_machine_without_a_free_subnet_is_reported(pyctr: Pyctr) -> None:
     with namespaces(1) as (host,):
         with host.route() as sock:
@@ -226,3 +252,33 @@ def test_a_machine_without_a_free_subnet_is_reported(pyctr: Pyctr) -> None:
         done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 125
     assert "all predefined address pools have been fully subnetted" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "create"])
+def test_links_are_refused_with_what_to_use_instead(pyctr: Pyctr, verb: str) -> None:
+    done = pyctr(verb, "--link", "db:database", "busybox", "true")
+    assert done.returncode == (125 if verb == "run" else 1)
+    assert done.stderr.startswith(
+        "pyctr_lite: --link is not supported\n  use --network NAME for both containers: "
+    )
+    assert pyctr("ps", "-aq").stdout == ""
+    assert "--link" not in pyctr(verb, "--help").stdout.partition("Differs")[0].replace("--link is refused", "")
+
+
+def test_an_alias_that_is_not_a_dns_name_is_a_warning(pyctr: Pyctr) -> None:
+    """Docker accepts it without a word, and resolves it for nobody."""
+    pyctr("network", "create", "red", check=True)
+    for alias, is_usable in (
+        ("", False),
+        ("a b", False),
+        ("a" * 64, False),
+        ("web", True),
+        ("web_1.example", True),
+    ):
+        done = pyctr("run", "--rm", "--network", "red", "--network-alias", alias, "busybox", "true", check=True)
+        text = (
+            "" if is_usable else f"WARNING: nobody will find the network alias {alias!r}: it is not a DNS name\n"
+        )
+        assert done.stderr == text
+    pyctr("create", "--name", "box", "busybox", "true", check=True)
+    assert "WARNING" in pyctr("network", "connect", "--alias", "", "red", "box", check=True).stderr
