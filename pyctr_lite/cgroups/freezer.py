@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 5.0
 """Seconds until all processes must be frozen: a process blocked on a dead network disk never is."""
+_REMOVED = (errno.ENOENT, errno.ENODEV)
+"""Errors of a file of a group that is removed: before it is opened, or after that."""
 
 
 def freeze(group: Group) -> None:
@@ -42,12 +44,19 @@ def freeze(group: Group) -> None:
 
 
 def thaw(group: Group) -> None:
-    """Let the processes of a group run again. Signals sent while they were frozen are delivered now."""
+    """Let the processes of a group run again. Signals sent while they were frozen are delivered now.
+
+    Does nothing if the group has just been removed, because its processes have ended.
+    """
     directory = _directory(group)
-    if group.v2:
-        kernelfile.write(f"{directory}/cgroup.freeze", "0")
-    else:
-        kernelfile.write(f"{directory}/freezer.state", "THAWED")
+    try:
+        if group.v2:
+            kernelfile.write(f"{directory}/cgroup.freeze", "0")
+        else:
+            kernelfile.write(f"{directory}/freezer.state", "THAWED")
+    except OSError as error:
+        if error.errno not in _REMOVED:
+            raise
 
 
 def frozen(group: Group) -> bool:
@@ -65,20 +74,22 @@ def kill(group: Group, signal: int = 9) -> None:
     signalled; processes that cannot be frozen in time are signalled, too, and those that have ended are passed
     over. Afterwards a group that was running runs on, even if a signal cannot be sent. A group that was frozen
     before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
-    Does nothing if the group's directories do not all exist: no process enters before they do. Source: cgroups(7).
+    Does nothing if the group's directories do not all exist: no process enters before they do; or if the group is
+    removed meanwhile. Source: cgroups(7).
     """
     try:
         if group.v2 and signal == 9:
             kernelfile.write(f"{group.v2}/cgroup.kill", "1")
             return
         was_frozen = frozen(group)
-    except FileNotFoundError:
-        return
-    if not was_frozen:
-        try:
+        if not was_frozen:
             freeze(group)
-        except TimeoutError:
-            pass  # a process that cannot be frozen cannot fork either
+    except TimeoutError:
+        pass  # a process that cannot be frozen cannot fork either
+    except OSError as error:
+        if error.errno not in _REMOVED:
+            raise
+        return
     try:
         for pid in group.pids():
             signal_process(pid, signal)
@@ -108,7 +119,7 @@ def thaw_all(group: Group) -> None:
             try:
                 kernelfile.write(f"{path}/{file}", text)
             except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ENODEV):  # the group may vanish
+                if error.errno not in _REMOVED:
                     raise
 
 

@@ -49,8 +49,7 @@ def enter(config: dict[str, Any], id: str, pid: int, directory: str, root: str =
     `id` is the container's, `directory` the runtime's directory for it. Raises PyctrError.
     """
     clos, root = config.get("closID") or "", root or mountpoint()
-    group = root if clos == "/" else os.path.join(root, clos or id)
-    lines, made = _schemata(config), []
+    group, lines, made = _group(config, id, root), _schemata(config), []
     exists = os.path.isdir(group)
     if not exists and clos and not lines:
         raise PyctrError(f"intelRdt: no group {clos} in {root}", "it must exist if no schema is given")
@@ -75,6 +74,18 @@ def enter(config: dict[str, Any], id: str, pid: int, directory: str, root: str =
             record.write("".join(f"{path}\n" for path in reversed(made)))
 
 
+def join(config: dict[str, Any], id: str, pid: int, root: str = "") -> None:
+    """Move a further process into the groups that `enter` has chosen for the container. Raises PyctrError."""
+    root = root or mountpoint()
+    group = _group(config, id, root)
+    try:
+        kernelfile.write(f"{group}/tasks", str(pid))
+        if config.get("enableMonitoring"):
+            kernelfile.write(f"{group}/mon_groups/{id}/tasks", str(pid))
+    except OSError as error:
+        raise PyctrError(f"intelRdt: {error.strerror}: {error.filename}", _reason(root)) from None
+
+
 def remove(directory: str) -> None:
     """Remove what `enter` has made for the container of a runtime's directory. Idempotent."""
     for path in kernelfile.read(f"{directory}/{RECORD}").splitlines():
@@ -82,6 +93,11 @@ def remove(directory: str) -> None:
             os.rmdir(path)
         except FileNotFoundError:
             pass
+
+
+def _group(config: dict[str, Any], id: str, root: str) -> str:
+    clos = config.get("closID") or ""
+    return root if clos == "/" else os.path.join(root, clos or id)
 
 
 def _schemata(config: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyctr_lite.cgroups import freezer
+from pyctr_lite.linux import kernelfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,38 @@ def test_killing_a_half_made_group_does_nothing(group: Group) -> None:
     group.kill(signal.SIGTERM)
     group.remove()
     assert not group.exists()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", ["thaw", "SIGKILL", "SIGTERM"])
+def test_a_group_that_is_removed_meanwhile_has_nothing_to_thaw_or_kill(
+    group_of_version: Group, call: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its file is opened the error is ENOENT, then ENODEV. Here by the kernel, at the first write."""
+    opened, written = os.open, os.write
+
+    def remove() -> None:
+        monkeypatch.undo()
+        group_of_version.remove()
+
+    def open_after_removal(path: str, flags: int) -> int:
+        if flags & os.O_WRONLY:
+            remove()
+        return opened(path, flags)
+
+    def write_after_removal(fd: int, data: bytes) -> int:
+        remove()
+        return written(fd, data)
+
+    if moment == "before":
+        monkeypatch.setattr(kernelfile.os, "open", open_after_removal)
+    else:
+        monkeypatch.setattr(kernelfile.os, "write", write_after_removal)
+    if call == "thaw":
+        group_of_version.thaw()
+    else:
+        group_of_version.kill(signal.Signals[call])
+    assert not group_of_version.exists()
 
 
 def test_kill_leaves_other_groups_alone(group_of_version: Group, counter: Counter) -> None:

@@ -44,6 +44,23 @@ def test_a_group_that_exists_is_joined_if_its_values_are_the_configured_ones(tmp
     assert gold.exists()  # not made by us
 
 
+def test_a_further_process_joins_the_containers_groups(tmp_path: Path, root: Path) -> None:
+    def join(**config: Any) -> None:
+        resctrl.join(config, "box", 8, str(root))
+
+    for name, clos in (("gold", "gold"), ("box", ""), ("", "/")):
+        made = group(root, name)
+        monitor = made / "mon_groups/box"
+        monitor.mkdir(parents=True)
+        (monitor / "tasks").touch()
+        join(closID=clos)
+        assert ((made / "tasks").read_text(), (monitor / "tasks").read_text()) == ("8", "")
+        join(closID=clos, enableMonitoring=True)
+        assert (monitor / "tasks").read_text() == "8"
+    with pytest.raises(PyctrError, match=f"intelRdt: No such file or directory: {root}/silver/tasks"):
+        join(closID="silver")
+
+
 def test_a_new_group_is_removed_again_only_if_it_is_the_containers_own(tmp_path: Path, root: Path) -> None:
     for clos, name, stays in (("", "box", False), ("silver", "silver", True)):
         with pytest.raises(PyctrError, match=f"intelRdt: No such file or directory: {root / name / 'schemata'}"):

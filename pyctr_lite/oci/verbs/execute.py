@@ -76,6 +76,10 @@ def act(arguments: Arguments, context: Context) -> int:
         caller = Foreground(terminal=terminal, process=process, subreaper=False)
         stdio = caller.stdio
     filter = seccomp.load((config.get("linux") or {}).get("seccomp"), containers.FILTERS)
+    if rdt := (config.get("linux") or {}).get("intelRdt"):
+        from pyctr_lite.runtime import resctrl
+
+        resctrl.join(rdt, container.id, os.getpid())  # the new process inherits it
     launched = launch.execute_in(
         container.pid,
         int(container.state["pidStart"]),
