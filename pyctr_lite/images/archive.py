@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -107,8 +108,10 @@ def open_output(output: str | BinaryIO) -> Iterator[BinaryIO]:
         with open(fd, "wb") as file:
             yield file
         os.rename(temporary, output)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            error.filename = output
         raise
 
 

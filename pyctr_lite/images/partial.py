@@ -1,16 +1,17 @@
 """Partial downloads of blobs: they survive their process, so that the next pull continues them.
 
-`<root>/partial/<digest>` has the bytes so far of the blob with that digest, and is locked (flock(2)) by the
-process that writes it. A complete blob is renamed into the store. Only pulls read the directory, of mode 0700.
+`<root>/partial/<digest>` has the bytes so far of the blob with that digest. The process that writes it holds an
+exclusive lock (flock(2)); those that read it when it is complete and checked share one, until they have added
+their images. A file without a lock is a leftover. Only pulls read the directory, of mode 0700.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
 import os
-import time
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
@@ -26,9 +27,10 @@ _POLL = 0.1
 
 
 class Partial:
-    """A locked partial download, a context manager. `size` is the number of its bytes.
+    """A download of a blob, to be closed. `size` is the number of its bytes.
 
-    If the store has the blob already, `is_stored` is true and the file is the store's.
+    `is_complete` is true when all bytes are here and their digest was checked. If the store has the blob already,
+    `is_stored` is true, too, and the file is the store's.
     """
 
     def __init__(self, store: ImageStore, digest: str, wait: Callable[[float], None]) -> None:
@@ -36,40 +38,45 @@ class Partial:
         self.digest, self._stored_path = digest, store.blob_path(digest)
         self.path = f"{store.root}/partial/{digest.replace(':', '-')}"
         os.makedirs(f"{store.root}/partial", 0o700, exist_ok=True)
-        self.fd = -1
-        self.is_stored = False
+        self.fd, self.size = -1, 0
+        self.is_complete = self.is_stored = False
         while self.fd < 0:
+            self._hash, self._hashed = hashlib.sha256(), 0
             if not self._open_stored():
                 self._open_partial(wait)
         self.size = os.fstat(self.fd).st_size
-        self._hash = hashlib.sha256()
-        self._hashed = 0
 
     def _open_stored(self) -> bool:
         try:
             self.fd = os.open(self._stored_path, os.O_RDONLY | os.O_CLOEXEC)
-            os.utime(self.fd)  # a prune beside this pull removes unreferenced blobs, but not new ones
         except FileNotFoundError:
             return False
-        self.is_stored = True
+        self.is_complete = self.is_stored = True
         return True
 
     def _open_partial(self, wait: Callable[[float], None]) -> None:
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.stat(self.path).st_ino == os.fstat(fd).st_ino:
+            if self._lock(fd):
                 self.fd = fd
                 return
-        except FileNotFoundError:
-            pass  # it was completed, or removed, before it was locked
+            wait(_POLL)
+        finally:
+            if self.fd != fd:
+                os.close(fd)
+
+    def _lock(self, fd: int) -> bool:
+        """Lock the file for writing; for reading if another pull has completed it. Returns whether that worked."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             try:
-                wait(_POLL)
-            except BaseException:
-                os.close(fd)
-                raise
-        os.close(fd)
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self.is_complete = _is(fd, self.path) and self._digest_of(fd) == self.digest
+            return self.is_complete
+        return _is(fd, self.path)
 
     def write(self, data: bytes) -> None:
         """Append bytes. Fails with ENOSPC."""
@@ -79,70 +86,97 @@ class Partial:
             self.size += written
             rest = rest[written:]
 
-    def restart(self) -> None:
-        """Discard all bytes."""
-        os.ftruncate(self.fd, 0)
-        self.size, self._hashed, self._hash = 0, 0, hashlib.sha256()
-
     def catch_up(self) -> None:
         """Hash the bytes that have been written, or were there before."""
-        while data := os.pread(self.fd, blob.CHUNK, self._hashed):
+        self._digest_of(self.fd)
+
+    def _digest_of(self, fd: int) -> str:
+        while data := os.pread(fd, blob.CHUNK, self._hashed):
             self._hash.update(data)
             self._hashed += len(data)
-
-    def found(self) -> str:
-        """Return the digest of all bytes."""
-        self.catch_up()
         return f"sha256:{self._hash.hexdigest()}"
 
-    def install(self) -> None:
-        """Move the file, whose digest the caller has checked, into the store."""
-        os.makedirs(os.path.dirname(self._stored_path), 0o700, exist_ok=True)
-        os.utime(self.fd)
-        os.rename(self.path, self._stored_path)
-        self.is_stored = True
+    def complete(self) -> str:
+        """Check the digest of all bytes; if it is right, let other pulls read the file. Returns the digest."""
+        found = self._digest_of(self.fd)
+        if found == self.digest:
+            self.is_complete = True
+            fcntl.flock(self.fd, fcntl.LOCK_SH)
+        return found
+
+    def link(self, path: str) -> None:
+        """Give the file another name (link(2)), in a directory of the same file system.
+
+        Raises FileNotFoundError if the file was removed meanwhile.
+        """
+        os.link(self._stored_path if self.is_stored else self.path, path)
+        if not _is(self.fd, path):
+            raise FileNotFoundError(errno.ENOENT, "replaced meanwhile", self.path)
 
     def remove(self) -> None:
-        """Remove the file."""
-        try:
+        """Remove the file's name."""
+        if not self.is_stored and _is(self.fd, self.path):
             os.unlink(self.path)
-        except FileNotFoundError:
-            pass
 
-    def __enter__(self) -> Partial:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if not self.size and not self.is_stored:
+    def close(self) -> None:
+        """Close the file, and remove it if it is empty, or in the store now."""
+        if not self.size or os.path.exists(self._stored_path):
             self.remove()
         os.close(self.fd)
 
 
+def _is(fd: int, path: str) -> bool:
+    """Return whether an open file has a name: it may have been removed before it was locked."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
 def usage(root: str) -> int:
-    """Return the bytes of all partial downloads."""
-    return sum(os.stat(path).st_size for path in _paths(root))
+    """Return the bytes of all downloads whose images are not added yet."""
+    found = 0
+    for path in _paths(root):
+        try:
+            found += _bytes(os.stat(path))
+        except FileNotFoundError:
+            pass  # its image was added just now
+    return found
 
 
-def prune(root: str, age: float) -> int:
-    """Remove the partial downloads that no process continues and whose last byte is `age` seconds old.
+def sweep(store: ImageStore) -> None:
+    """Remove the names of downloads that are in the store: their pulls were killed just after they had ended."""
+    for path in _paths(store.root):
+        if os.path.exists(f"{store.layout}/blobs/{os.path.basename(path).replace('-', '/')}"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
-    Returns the freed bytes.
-    """
+
+def prune(root: str) -> int:
+    """Remove the downloads of pulls that have ended, or were killed. Returns the freed bytes."""
     freed = 0
     for path in _paths(root):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
         with linux.closing(fd):
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                size = _bytes(os.fstat(fd))
+                os.unlink(path)
+                freed += size
+            except FileNotFoundError:
+                pass
             except OSError as error:
                 if error.errno != errno.EWOULDBLOCK:
-                    raise
-                continue  # a pull is running
-            status = os.fstat(fd)
-            if time.time() - status.st_mtime > age:
-                os.unlink(path)
-                freed += status.st_size
+                    raise  # else a pull is running
     return freed
+
+
+def _bytes(status: os.stat_result) -> int:
+    """Return the bytes of a file, 0 if it has another name: then it is in the store, or about to be."""
+    return status.st_size if status.st_nlink == 1 else 0
 
 
 def _paths(root: str) -> list[str]:

@@ -64,7 +64,8 @@ def prune(
 ) -> tuple[Removed, int]:
     """Remove dangling images, with `all` every image that no container uses; `chosen` selects among them.
 
-    Returns the removed names and IDs, and the freed bytes of blobs and of partial downloads.
+    If `chosen` is None, the downloads of pulls that have ended are removed, too. Returns the removed names and
+    IDs, and the freed bytes of blobs and of downloads.
     """
     removed: Removed = []
     with writer.locked(store):
@@ -78,7 +79,7 @@ def prune(
             if not (in_use and in_use(image)):
                 removed += _untag(store, image.names) + _delete(store, image)
         _remove_orphans(store)
-        freed = partial.prune(store.root, _ORPHANS_AGE)
+        freed = partial.prune(store.root) if chosen is None else 0
         return removed, freed + before - _blob_bytes(store)
 
 
@@ -151,15 +152,6 @@ def _without_duplicates(store: ImageStore, descriptors: list[dict[str, Any]]) ->
     images = [(each, _image_id(store, each)) for each in descriptors]
     named = {image for each, image in images if writer.name_of(each)}
     return [each for each, image in images if writer.name_of(each) or not image or image not in named]
-
-
-def remove_duplicates(store: ImageStore) -> None:
-    """Remove manifests without a name whose image has another manifest that is named, and what only they need."""
-    with writer.locked(store):
-        before = store.descriptors()
-        kept = _without_duplicates(store, before)
-        writer.write_index(store, kept)
-        _remove_unneeded(store, before, kept)
 
 
 def _image_id(store: ImageStore, descriptor: dict[str, Any]) -> str:

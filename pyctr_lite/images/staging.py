@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from pyctr_lite.rootfs.tar import Readable
 
 _ASIDE = ".removing"
+_FULL = "`pyctr_lite system df` shows what uses the disk, `pyctr_lite system prune` frees what nothing needs"
 
 
 class LayerFile(Protocol):
-    """The file of a layer's blob at `path`, with its digest and size in bytes."""
+    """The file of a layer's blob, with its digest and size in bytes."""
 
-    path: str
     digest: str
     size: int
+
+    @property
+    def path(self) -> str:
+        """The complete file, to be moved into the store."""
 
     def open(self) -> ContextManager[Readable]:
         """Open the blob for reading."""
@@ -53,17 +57,22 @@ class Staging:
 
     def __init__(self, store: ImageStore) -> None:
         self.store = store
+        sweep(store.root)  # a dead process may have filled the disk
         self.path, self._fd = make_locked(f"{store.root}/staging")
 
     def __enter__(self) -> Staging:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             walk.remove_tree(self.path)
         except OSError:
             pass  # the next writer removes it
         os.close(self._fd)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error.filename = self.store.root
+            if not hasattr(error, "__notes__"):
+                error.add_note(_FULL)
 
     def new_path(self) -> str:
         """Return an unused path in the directory."""
@@ -79,7 +88,7 @@ class Staging:
 
 
 def sweep(root: str) -> None:
-    """Remove the staging directories of dead processes. The caller holds the store's lock."""
+    """Remove the staging directories of dead processes."""
     try:
         names = os.listdir(f"{root}/staging")
     except FileNotFoundError:

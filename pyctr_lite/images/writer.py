@@ -103,6 +103,23 @@ def tag(store: ImageStore, source: str, target: str) -> None:
         write_index(store, name_image(store.descriptors(), descriptor, [name]))
 
 
+def keep_pushed(store: ImageStore, image: Image, name: reference.Reference, manifest: bytes) -> None:
+    """Keep the manifest under which a registry has an image, whose layers are compressed there.
+
+    Does nothing if the name is another image's meanwhile.
+    """
+    with store.staging() as stage:
+        written = _write_blob(stage, manifest, images.MANIFEST)
+        with locked(store), contextlib.ExitStack() as undo:
+            _install_blob(written["path"], store.blob_path(written["digest"]), undo)
+            known = store.descriptors()
+            if any(each["digest"] == image.digest and name_of(each) == name.familiar() for each in known):
+                described = describe(store, image.digest)
+                pushed = written["digest"] if written["digest"] != image.digest else ""
+                write_index(store, name_image(known, described, [name], pushed))
+                undo.pop_all()
+
+
 def describe(store: ImageStore, digest: str) -> dict[str, Any]:
     """Return the descriptor of a stored manifest, with the manifest's own media type."""
     manifest = store.read(documents.MANIFEST_OR_INDEX, digest, "manifest")

@@ -9,6 +9,7 @@ from pyctr_lite.errors import PyctrError
 from pyctr_lite.registries import transport
 
 if TYPE_CHECKING:
+    from pyctr_lite.images.reference import Reference
     from pyctr_lite.registries.transport import Response
 
 _MAX_BODY = 1 << 16
@@ -43,9 +44,18 @@ def refusal(response: Response, request: str) -> RegistryError:
     if not code:
         text = f"{request}: received unexpected HTTP status: {status} {response.reason or ''}".rstrip()
         return RegistryError(text, status=status)
+    if code == "UNKNOWN":
+        message = f"{message or 'unknown error'} (HTTP status {status} of {request})"
     hint = "pyctr_lite login may raise the limit" if code == "TOOMANYREQUESTS" else ""
     words = code.lower().replace("_", " ")
     return RegistryError(f"{words}: {message or _TEXTS.get(code, words)}", hint, status=status, code=code)
+
+
+def about(error: RegistryError, reference: Reference) -> RegistryError:
+    """Return an error whose message has the image's name."""
+    if reference.familiar() not in error.message and error.code != "TOOMANYREQUESTS":
+        error.message = f"{reference.familiar()}: {error.message}"
+    return error
 
 
 def _first(body: bytes) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from pyctr_lite.registries import answers, repository, transport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pyctr_lite.images.store import ImageStore
+    from pyctr_lite.images.staging import Staging
 
     Report = Callable[[str, str, int, int], None]
     """Called with the short name of a blob, what happens to it, and the bytes done and in all (0: not counted)."""
@@ -26,19 +26,19 @@ _MAX_FAILURES = 5
 
 
 class Download:
-    """The blob of a descriptor: `run` brings it into the store, `open` reads it meanwhile.
+    """The blob of a descriptor: `run` downloads it, `open` reads it meanwhile, `path` has it complete.
 
     A descriptor's size is a limit: the download ends at the first byte beyond it.
     """
 
     def __init__(
-        self, store: ImageStore, source: repository.Repository, descriptor: dict[str, Any], report: Report
+        self, stage: Staging, source: repository.Repository, descriptor: dict[str, Any], report: Report
     ) -> None:
         self.digest: str = descriptor["digest"]
         self.size: int = descriptor["size"]
-        self.path = store.blob_path(self.digest)
         self.name = self.digest[7:19]
-        self._store, self._source, self._report = store, source, report
+        self._stage, self._source, self._report = stage, source, report
+        self._path = ""
         self.existed = False
         """Whether the store had the blob."""
         self._changed = threading.Condition()
@@ -50,18 +50,16 @@ class Download:
     def run(self) -> None:
         """Download the blob, or find it in the store. An error is raised in the readers, not here."""
         try:
-            self._partial = partial.Partial(self._store, self.digest, self._source.transport.wait)
-            if not self._partial.is_stored:
+            self._partial = self._open()
+            self.existed = self._partial.is_stored
+            if not self._partial.is_complete:
                 self._download(self._partial)
-                self._report(self.name, "Download complete", 0, 0)
-            elif self._partial.size == self.size:
-                self.existed = True
-                self._report(self.name, "Already exists", 0, 0)
-            else:
+            if self._partial.size != self.size:
                 raise BrokenArchive(
                     f"blob {self.digest} of the image store has {self._partial.size} bytes, not {self.size}",
                     "pyctr_lite image verify --repair gets it again",
                 )
+            self._report(self.name, "Already exists" if self.existed else "Download complete", 0, 0)
             self._advance(self.size)
         except BaseException as error:
             self._source.transport.cancel()  # the other downloads are useless now; what they have is kept
@@ -69,25 +67,40 @@ class Download:
                 self.error = error
                 self._changed.notify_all()
 
+    def _open(self) -> partial.Partial:
+        while True:
+            found = partial.Partial(self._stage.store, self.digest, self._source.transport.wait)
+            if found.is_complete or found.size <= self.size:
+                return found
+            found.remove()  # its bytes are another blob's
+            found.close()
+
     @property
     def has_failed(self) -> bool:
         """Whether the download failed by itself, and not because another one did."""
         return self.error is not None and not isinstance(self.error, transport.Cancelled)
 
+    @property
+    def path(self) -> str:
+        """The complete blob in the staging directory. Waits for it, and raises the error of the download."""
+        if not self._path:
+            self.read_at(self.size, 1)
+            assert self._partial is not None
+            self._path = self._stage.new_path()
+            self._partial.link(self._path)
+        return self._path
+
     def close(self) -> None:
         """Close the file, after `run` and all readers have ended."""
         if self._partial is not None:
-            self._partial.__exit__()
+            self._partial.close()
 
     def _download(self, into: partial.Partial) -> None:
-        if into.size > self.size:
-            into.restart()
         self._fetch_rest(into)
         self._report(self.name, "Verifying Checksum", 0, 0)
-        if (found := into.found()) != self.digest:
+        if (found := into.complete()) != self.digest:
             into.remove()
             raise repository.lie(f"blob {self.digest}", f"its bytes have the digest {found}", self.digest)
-        into.install()
 
     def _fetch_rest(self, into: partial.Partial) -> None:
         failures, start = 0, into.size
@@ -119,12 +132,7 @@ class Download:
                 self._source.transport.wait(transport.backoff(failures) if failures else 0)
 
     def _fetch(self, into: partial.Partial) -> None:
-        try:
-            response, start = self._source.open_blob(self.digest, into.size)
-        except answers.RegistryError as error:
-            if error.status == 416:
-                into.remove()
-            raise
+        response, start = self._ask(into.size)
         # Bytes that a reader may have seen are never replaced: those of an answer that begins anew are skipped.
         skip = into.size - start
         try:
@@ -142,6 +150,15 @@ class Download:
                 self._report(self.name, "Downloading", into.size, self.size)
         finally:
             self._source.transport.close(response)
+
+    def _ask(self, start: int) -> tuple[transport.Response, int]:
+        try:
+            return self._source.open_blob(self.digest, start)
+        except answers.RegistryError as error:
+            if error.status == 416 and start:  # this registry has no parts of blobs
+                return self._ask(0)
+            error.message = f"blob {self.digest}: {error.message}"
+            raise
 
     def _advance(self, size: int) -> None:
         with self._changed:

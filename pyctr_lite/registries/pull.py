@@ -1,8 +1,8 @@
 """Pull: an image of a registry into the store.
 
 Threads download the layers, three at a time. The calling thread unpacks them, bottom first, each while it comes.
-The image is added when all its parts are complete and checked. So a pull that is cut leaves only whole blobs and
-partial downloads, and the next one goes on with them.
+The image is added when all its parts are complete and checked. So a pull that is cut leaves nothing in the store,
+only downloads (`images.partial`), and the next one goes on with them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyctr_lite.digest import sha256
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound, PyctrError
-from pyctr_lite.images import documents, platforms, shape, staged, writer
+from pyctr_lite.images import documents, partial, platforms, shape, staged, staging, writer
 from pyctr_lite.registries import answers, download, transport
 from pyctr_lite.registries.repository import Repository
 
@@ -69,6 +69,8 @@ def pull(
     if reference.digest and not reference.digest.startswith("sha256:"):
         raise InvalidArgument(f"unsupported digest algorithm: {reference.digest.partition(':')[0]}", "use sha256")
     source = Repository(reference, insecure=insecure)
+    partial.sweep(store)
+    staging.sweep(store.root)
     try:
         if platform is None and (known := _unchanged(store, source)):
             return known
@@ -79,6 +81,8 @@ def pull(
         source.transport.revive()
         try:
             return _add(store, source, found, report)
+        except answers.RegistryError as error:
+            raise answers.about(error, reference) from None
         except (NotFound, FileNotFoundError):  # another command has removed an image with one of the layers
             if attempt == _ATTEMPTS:
                 raise
@@ -174,14 +178,14 @@ def _add(store: ImageStore, source: Repository, found: _Found, report: Report) -
         raise BrokenArchive(f"image config {_digest(found.config)}: its diff_ids are not those of the layers")
     images = store.list()
     verified = {(layer.digest, layer.diff_id) for image in images for layer in image.layers}
-    by_digest = {each["digest"]: download.Download(store, source, each, report) for each in described}
-    downloads = [by_digest[each["digest"]] for each in described]
     with store.staging() as stage:
+        by_digest = {each["digest"]: download.Download(stage, source, each, report) for each in described}
+        downloads = [by_digest[each["digest"]] for each in described]
         unpacker = staged.LayerUnpacker(store, stage, verified)
         with _downloading(list(by_digest.values()), source.transport, report):
             layers = unpacker.layers(downloads, config)
-        reference = source.reference
-        image = writer.add_image(store, found.config, layers, [reference], found.manifest, found.through)
+            reference = source.reference
+            image = writer.add_image(store, found.config, layers, [reference], found.manifest, found.through)
     for each in by_digest.values():
         if not each.existed:
             report(each.name, "Pull complete", 0, 0)
@@ -192,7 +196,10 @@ def _add(store: ImageStore, source: Repository, found: _Found, report: Report) -
 def _downloading(
     downloads: Sequence[download.Download], connections: transport.Transport, report: Report
 ) -> Iterator[None]:
-    """Download in threads. At the end all of them have ended, and every download has succeeded."""
+    """Download in threads, and keep the downloads until the end, when all threads have ended.
+
+    An error is replaced by that of the download that caused it.
+    """
     pool = futures.ThreadPoolExecutor(THREADS, "pull")
     try:
         for number, each in enumerate(downloads):
@@ -200,7 +207,6 @@ def _downloading(
         for each in downloads:
             pool.submit(each.run)
         yield
-        pool.shutdown(wait=True)
     except Exception as error:
         connections.cancel()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -210,9 +216,6 @@ def _downloading(
         pool.shutdown(wait=True, cancel_futures=True)
         for each in downloads:
             each.close()
-    for each in downloads:
-        if each.error:
-            raise each.error
 
 
 def _translated(error: answers.RegistryError, reference: Reference) -> PyctrError:
@@ -228,7 +231,7 @@ def _translated(error: answers.RegistryError, reference: Reference) -> PyctrErro
     if error.code == "MANIFEST_UNKNOWN" or (error.status == 404 and not error.code):
         message = error.message if error.code else "manifest unknown: manifest unknown"
         return NotFound(f"manifest for {reference.familiar()} not found: {message}")
-    return error
+    return answers.about(error, reference)
 
 
 def _digest(content: bytes) -> str:

@@ -72,12 +72,16 @@ def _fetch_layer(store: ImageStore, descriptor: dict[str, Any], source: Reposito
             os.rename(path, aside)
         except FileNotFoundError:
             pass
-        download = Download(store, source, descriptor, lambda name, state, done, total: None)
+        download = Download(stage, source, descriptor, lambda name, state, done, total: None)
         download.run()
-        download.close()
-        if download.error:
+        try:
+            with writer.locked(store):
+                os.rename(download.path, path)
+        except BaseException as error:
             if os.path.exists(aside) and not os.path.exists(path):
                 os.rename(aside, path)
-            if isinstance(download.error, PyctrError | OSError):
-                raise download.error
-            raise PyctrError(f"blob {descriptor['digest']}: {download.error}")
+            if isinstance(error, PyctrError | OSError):
+                raise
+            raise PyctrError(f"blob {descriptor['digest']}: {error}") from error
+        finally:
+            download.close()

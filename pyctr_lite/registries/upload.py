@@ -37,17 +37,14 @@ class Upload:
         self._target, self._path, self._report = target, path, report
         self._location = ""
 
-    def run(self, sources: Sequence[str] = ()) -> str:
-        """Bring the blob into the repository, and return how: "exists", "pushed", or the repository it was in.
+    def find(self, sources: Sequence[str]) -> str:
+        """Return "exists", or the repository from which the registry took the blob; "" if it has to be sent.
 
-        `sources` are repositories of the same registry that may have it. Raises RegistryError, BrokenArchive.
+        `sources` are repositories of the same registry that may have it.
         """
         if self._exists():
             return "exists"
-        if source := self._start(sources):
-            return source
-        self._send()
-        return "pushed"
+        return next((source for source in sources if self._mount(source)), "")
 
     def _exists(self) -> bool:
         url = self._target.url(f"blobs/{self.digest}")
@@ -55,24 +52,31 @@ class Upload:
         self._target.transport.close(response)
         return response.status == 200
 
-    def _start(self, sources: Sequence[str]) -> str:
-        """Begin an upload. Returns the repository from which the registry has taken the blob, if it has."""
+    def _mount(self, source: str) -> bool:
+        """Ask the registry to take the blob from another repository. If it does not, an upload has begun."""
         url = self._target.url("blobs/uploads/")
-        for source in sources:
-            query = f"?mount={self.digest}&from={source}"
-            try:
-                response = self._target.request("POST", url + query, expected=(201, 202))
-            except answers.RegistryError:
-                continue  # there is no right to read that repository
-            self._target.transport.close(response)
-            if response.status == 201:
-                return source
+        query = f"?mount={self.digest}&from={source}"
+        try:
+            response = self._target.request("POST", url + query, expected=(201, 202))
+        except answers.RegistryError:
+            return False  # there is no right to read that repository
+        self._target.transport.close(response)
+        if response.status == 202:
             self._keep_location(response, url)
-            return ""
+        return response.status == 201
+
+    def _start(self) -> None:
+        """Begin an upload, unless a request to mount the blob has."""
+        if self._location:
+            return
+        url = self._target.url("blobs/uploads/")
         response = self._target.request("POST", url, expected=(202,))
         self._target.transport.close(response)
         self._keep_location(response, url)
-        return ""
+
+    def _restart(self) -> None:
+        self._location = ""
+        self._start()
 
     def _keep_location(self, response: transport.Response, url: str) -> None:
         location = response.headers.get("Location")
@@ -81,7 +85,9 @@ class Upload:
         elif not self._location:
             raise transport.TransportError(f"{transport.shown('POST', url)}: the answer has no Location")
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Send the blob, after `find`. Raises RegistryError, BrokenArchive."""
+        self._start()
         failures, offset = 0, 0
         with blob.open_blob(self._path, self.digest) as file:
             if os.fstat(file.fileno()).st_size != self.size:
@@ -94,7 +100,7 @@ class Upload:
                     if error.status == 416:
                         offset = self._where()
                     elif offset == 0 and error.status in _NO_CHUNKS:
-                        self._start(())
+                        self._restart()
                         self._finish(_Body(self, file.fileno(), 0, self.size))
                         return
                     elif error.status < 500 or failures == _MAX_FAILURES:
@@ -127,7 +133,7 @@ class Upload:
         try:
             response = self._target.request("GET", self._location, expected=(204,))
         except answers.RegistryError:
-            self._start(())
+            self._restart()
             return 0
         self._target.transport.close(response)
         self._keep_location(response, self._location)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -41,10 +42,12 @@ def test_skopeo_finds_in_a_registry_what_we_have_pushed_byte_for_byte(
     run(needs("skopeo"), *copy)
     manifest = (tmp_path / "theirs/manifest.json").read_bytes()
     assert digest(manifest) == pushed.digest
-    for each in ("config", *json.loads(manifest)["layers"]):
-        found = json.loads(manifest)["config"] if each == "config" else each
-        theirs = (tmp_path / "theirs" / found["digest"][7:]).read_bytes()
-        assert theirs == Path(store.blob_path(found["digest"])).read_bytes()
+    config, *layers = [
+        (tmp_path / "theirs" / each["digest"][7:]).read_bytes()
+        for each in (json.loads(manifest)["config"], *json.loads(manifest)["layers"])
+    ]
+    assert config == Path(store.blob_path(digest(config))).read_bytes()
+    assert [gzip.decompress(layer) for layer in layers] == LAYERS
 
 
 @pytest.mark.parametrize(("format", "compression"), [("oci", "gzip"), ("oci", "zstd"), ("v2s2", "gzip")])

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,18 +67,23 @@ def test_an_image_of_our_own_is_compressed_and_comes_back_the_same(
 ) -> None:
     name = f"{registry.host}/{repository}:v1"
     id = make(store, name)
+    before = store.get(name)
     first = pushed(store, name)
     image = store.get(name)
-    assert (image.id, image.digest) == (id, first.digest)
+    assert (image.id, image.digest, image.size) == (id, before.digest, before.size)
     assert image.repo_digests == [f"{registry.host}/{repository}@{first.digest}"]
-    assert [layer.media_type.rpartition("+")[2] for layer in image.layers] == ["gzip", "gzip"]
-    assert len(os.listdir(f"{store.layout}/blobs/sha256")) == 4  # the uncompressed layers are gone
+    assert store.get(image.repo_digests[0]).id == id
+    assert len(os.listdir(f"{store.layout}/blobs/sha256")) == 5  # of the pushed image, only the manifest is new
     assert all(error is None for _, error in verification.verify(store))
     assert pushed(store, name) == first
     other = ImageStore(str(tmp_path / "other"))
     found = pull.pull(other, reference.parse(name))
     assert (found.image.id, found.digest) == (id, first.digest)
     assert Path(other.layer_directories(found.image)[0], "etc/release").read_bytes() == b"one\n"
+    assert [layer.media_type.rpartition("+")[2] for layer in found.image.layers] == ["gzip", "gzip"]
+    assert not pull.pull(store, reference.parse(name)).is_new
+    store.remove(name)
+    assert os.listdir(f"{store.layout}/blobs/sha256") == []
 
 
 def test_compressing_a_layer_gives_the_same_bytes_each_time(
@@ -100,7 +106,7 @@ def test_what_is_there_is_not_sent(store: ImageStore, proxy: FaultProxy, reposit
     states: list[str] = []
     push.push(store, reference.parse(name), lambda name, state, done, total: states.append(state))
     assert blobs(proxy, "PATCH") == blobs(proxy, "POST") == []
-    assert states == ["Preparing", "Preparing", "Layer already exists", "Layer already exists"]
+    assert states == ["Preparing", "Preparing", "Layer already exists", "Layer already exists"]  # not compressed
 
 
 def test_a_layer_of_another_repository_is_mounted(store: ImageStore, proxy: FaultProxy, repository: str) -> None:
@@ -114,6 +120,37 @@ def test_a_layer_of_another_repository_is_mounted(store: ImageStore, proxy: Faul
     push.push(store, copy, lambda name, state, done, total: states.append(state))
     assert states.count(f"Mounted from {repository}") == 2
     assert len(blobs(proxy, "PATCH")) == 1  # the config
+    assert "Compressing" not in states
+
+
+def test_a_layer_of_another_manifest_of_the_image_is_mounted(
+    store: ImageStore, proxy: FaultProxy, repository: str
+) -> None:
+    """Two repositories have the image, with layers that are compressed in two ways."""
+    assert proxy.upstream is not None
+    for number in (1, 2):
+        proxy.upstream.publish(f"{repository}/{number}", "v1", LAYERS, partial(gzip.compress, mtime=number))
+        pull.pull(store, reference.parse(f"{proxy.host}/{repository}/{number}:v1"))
+    for number in (1, 2):
+        copy = f"{proxy.host}/{repository}/copy{number}:v1"
+        store.tag(f"{proxy.host}/{repository}/{number}:v1", copy)
+        states: list[str] = []
+        push.push(store, reference.parse(copy), lambda name, state, done, total, to=states: to.append(state))
+        assert states.count(f"Mounted from {repository}/{number}") == 2
+
+
+def test_a_layer_that_another_image_has_compressed_is_sent_as_it_is(
+    store: ImageStore, registry: DockerRegistry, repository: str
+) -> None:
+    registry.publish(repository, "v1", LAYERS, partial(gzip.compress, mtime=1))
+    image = pull.pull(store, reference.parse(f"{registry.host}/{repository}:v1")).image
+    name = f"localhost:{registry.port}/{repository}/other:v1"
+    make(store, name, [*LAYERS, tar(entry("more", b"four"))])
+    states: list[str] = []
+    push.push(store, reference.parse(name), lambda name, state, done, total: states.append(f"{state} {name}"))
+    compressed = {state for state in states if state.startswith("Compressing")}
+    assert len(compressed) == 1
+    assert not any(layer.diff_id[7:19] in state for layer in image.layers for state in compressed)
 
 
 def test_a_blob_is_sent_in_chunks(

@@ -14,7 +14,7 @@ from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.images import partial, reference, verification
 from pyctr_lite.images.store import ImageStore
 from pyctr_lite.registries import pull, repair
-from tests.images.archives import entry, tar
+from tests.images.archives import digest, entry, tar
 from tests.registries.servers import DockerRegistry, Fault, FaultProxy, Seen
 from tests.registries.test_push import make
 
@@ -115,17 +115,38 @@ def test_an_image_removed_beside_a_pull_that_shares_its_layers_is_fetched_again(
     assert len(store.layer_directories(image)) == 3
 
 
-def test_an_old_partial_download_is_pruned_unless_a_pull_continues_it(store: ImageStore) -> None:
+def test_a_download_is_pruned_unless_a_pull_needs_it(store: ImageStore) -> None:
+    """One is being written, another is complete and read by two pulls, and the pull of the third has ended."""
     make(store, "tool", LAYERS[:1])
-    held = partial.Partial(store, "sha256:" + "a" * 64, lambda seconds: None)
-    left = partial.Partial(store, "sha256:" + "b" * 64, lambda seconds: None)
-    new = partial.Partial(store, "sha256:" + "c" * 64, lambda seconds: None)
-    for each in (held, left, new):
-        each.write(b"x" * 1000)
-        os.utime(each.path, (0, 0) if each is not new else None)
-    left.__exit__()
-    new.__exit__()
+    content = b"x" * 1000
+    held = partial.Partial(store, "sha256:" + "a" * 64, pytest.fail)
+    left = partial.Partial(store, "sha256:" + "b" * 64, pytest.fail)
+    complete = partial.Partial(store, digest(content), pytest.fail)
+    for each in (held, left, complete):
+        each.write(content)
+    left.close()
+    assert complete.complete() == digest(content)
+    second = partial.Partial(store, digest(content), pytest.fail)
+    assert (second.is_complete, second.is_stored) == (True, False)
+    complete.close()
     assert partial.usage(store.root) == 3000
+    assert store.prune(chosen=lambda image: True)[1] == 0
     assert store.prune()[1] == 1000
-    held.__exit__()
-    assert sorted(os.path.basename(path)[-1] for path in os.listdir(f"{store.root}/partial")) == ["a", "c"]
+    held.close()
+    second.close()
+    assert store.prune()[1] == 2000
+    assert os.listdir(f"{store.root}/partial") == []
+
+
+def test_a_download_that_was_pruned_is_not_taken_for_the_file_in_its_place(store: ImageStore) -> None:
+    content = b"x" * 1000
+    lost = partial.Partial(store, digest(content), pytest.fail)
+    lost.write(content)
+    os.unlink(lost.path)
+    other = partial.Partial(store, digest(content), pytest.fail)
+    other.write(b"half")
+    with store.staging() as stage, pytest.raises(FileNotFoundError):
+        lost.link(stage.new_path())
+    lost.close()
+    assert Path(other.path).read_bytes() == b"half"
+    other.close()

@@ -108,7 +108,7 @@ COMMANDS = {
         action=push,
         aliases=("image push",),
         example="pyctr_lite push localhost:5000/mine:1",
-        differs=f"An uncompressed layer is compressed first, here too. {_DIFFERS}",
+        differs=_DIFFERS,
     ),
     "manifest inspect": Command(
         "manifest inspect",

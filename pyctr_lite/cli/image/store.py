@@ -190,7 +190,9 @@ def prune(context: Context) -> int:
     which = "images without at least one container associated to them" if flags.all else "dangling images"
     if not flags.force and not prompt.confirm(f"This will remove all {which}."):
         return 0
-    removed, freed = engine.images.prune(usage.Usage(engine).of_image, flags.all, chosen.matches)
+    removed, freed = engine.images.prune(
+        usage.Usage(engine).of_image, flags.all, chosen.matches if flags.filter else None
+    )
     if removed:
         print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in removed), "", sep="\n")
     print(f"Total reclaimed space: {units.human_size(freed)}")
@@ -262,5 +264,6 @@ COMMANDS = {
         ),
         action=prune,
         example="pyctr_lite image prune -a -f",
+        differs="Without a filter, it also removes what pulls that were interrupted have downloaded.",
     ),
 }

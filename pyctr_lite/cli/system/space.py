@@ -124,7 +124,9 @@ def prune(context: Context) -> int:
         print("Deleted Containers:", *removed, "", sep="\n")
     if networks := engine.networks.prune(chosen_networks):
         print("Deleted Networks:", *networks, "", sep="\n")
-    untagged, bytes_of_images = engine.images.prune(usage.Usage(engine).of_image, flags.all, images.matches)
+    untagged, bytes_of_images = engine.images.prune(
+        usage.Usage(engine).of_image, flags.all, images.matches if flags.filter else None
+    )
     if untagged:
         print("Deleted Images:", *(f"{deed.lower()}: {name}" for deed, name in untagged), "", sep="\n")
     freed += bytes_of_images
