@@ -1,115 +1,128 @@
 """The digest of what a COPY selects: for the cache, so without the times of the files.
 
 Each path counts with its type, mode, size, content, link target and extended attributes, and for a tree that keeps
-owners with its owner. An unchanged file of the context is not read again: a table remembers the digest of each
-file by size, times and inode, as git's index does.
+owners with its owner.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from pyctr_lite import jsonfile
+from pyctr_lite.build import remembered, tree
 from pyctr_lite.commit import content
 from pyctr_lite.digest import sha256
 
 if TYPE_CHECKING:
     from pyctr_lite.build.patterns import Exclusions
+    from pyctr_lite.build.remembered import Table
     from pyctr_lite.build.tree import Entry, Tree
 
 _CHUNK = 1 << 20
-_RACY = 10**9 // 4
-"""Nanoseconds: a file that was changed so recently can change again without another time."""
 
 
-class Table:
-    """The remembered digests of one context, in a JSON file: path → [size, mtime, ctime, inode, digest]."""
-
-    def __init__(self, path: str) -> None:
-        self._path, self._changed = path, False
-        try:
-            self._known: dict[str, Any] = jsonfile.read(path)
-        except (FileNotFoundError, ValueError):
-            self._known = {}
-
-    def digest(self, path: str, entry: Entry) -> str:
-        """Return the digest of a regular file's content and extended attributes."""
-        status = entry.status
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-        known = self._known.get(path)
-        if isinstance(known, list) and known[:4] == stamp:
-            return str(known[4])
-        found = read_digest(entry)  # a change of an attribute changes the ctime, too
-        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _RACY:
-            self._known[path] = [*stamp, found]
-            self._changed = True
-        return found
-
-    def save(self) -> None:
-        """Write the table if it has changed."""
-        if self._changed:
-            os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
-            jsonfile.write(self._path, self._known)
-            self._changed = False
-
-
-def read_digest(entry: Entry) -> str:
-    """Read a regular file and return the digest of its content and extended attributes, in hex."""
+def read_digest(entry: Entry) -> bytes:
+    """Read a regular file and return the digest of its content and extended attributes."""
     hasher = sha256()
     fd = entry.open()
     try:
         hasher.update(_xattrs(content.read_xattrs(fd)))
-        while data := os.read(fd, _CHUNK):
+        while data := os.read(fd, min(_CHUNK, entry.status.st_size + 1)):
             hasher.update(data)
             if len(data) < _CHUNK and len(data) >= entry.status.st_size:
                 break
     finally:
         os.close(fd)
-    return hasher.hexdigest()
+    return hasher.digest()
 
 
 def of_source(tree: Tree, path: str, excluded: Exclusions | None, table: Table | None) -> str:
-    """Return the digest of one source of COPY, in hex."""
-    summary = _Summary(tree.keeps_owners, path, table)
+    """Return the digest of one source of COPY, in hex. `table` has the digests of an earlier build."""
+    summary = _Summary(tree.keeps_owners, table)
     tree.visit(path, summary, excluded)
+    if table is not None:
+        table.finish()
     return summary.hasher.hexdigest()
 
 
-class _Summary:
-    """A visitor that hashes what it sees."""
+class _Summary(tree.Visitor):
+    """A visitor that hashes what it sees: a line for each directory, and one digest for the files in it."""
 
-    def __init__(self, owners: bool, prefix: str, table: Table | None) -> None:
-        self._owners, self._prefix, self._table = owners, prefix, table
+    def __init__(self, owners: bool, table: Table | None) -> None:
+        self._owners, self._table = owners, table
         self.hasher = sha256()
 
     def enter(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
         """Hash a directory."""
-        self._line(path, status, "", xattrs)
+        self.hasher.update(self._line(path, status, b"") + _xattrs(xattrs))
 
-    def leave(self) -> None:
-        """Do nothing: the paths say where a directory ends."""
+    def files(self, directory: int, path: str, names: list[str]) -> None:
+        """Hash the files of a directory."""
+        self._add(path, lambda: tree.entries(directory, names))
 
     def add(self, entry: Entry, path: str) -> None:
-        """Hash anything but a directory."""
-        mode, value = entry.status.st_mode, ""
-        if stat.S_ISREG(mode):
-            if self._table is None:
-                value = read_digest(entry)
-            else:
-                value = self._table.digest(f"{self._prefix}/{path}", entry)
-        elif stat.S_ISLNK(mode):
-            value = entry.link_target()
-        elif stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
-            value = str(entry.status.st_rdev)
-        self._line(path, entry.status, value, {})
+        """Hash a source that is a file. Its name does not count: a link that was followed has none."""
+        self._add(path, lambda: [entry])
 
-    def _line(self, path: str, status: os.stat_result, value: str, xattrs: dict[str, bytes]) -> None:
-        owner = f"{status.st_uid}:{status.st_gid}" if self._owners else ""
-        text = f"{path}\0{status.st_mode:o}\0{owner}\0{value}\0"
-        self.hasher.update(text.encode("utf-8", "surrogateescape") + _xattrs(xattrs))
+    def _add(self, path: str, entries: Callable[[], Iterable[Entry]]) -> None:
+        """Hash files, or take their digest from the table if nothing has changed."""
+        if self._table is None:
+            self.hasher.update(self._hash(entries(), {})[1])
+            return
+        known, digest = self._table.find(path)
+        if known != remembered.NO_STAMP and known == _stamp(entries()):
+            self._table.keep()
+        else:
+            found = self._table.files(path)
+            stamp, digest, records = self._hash(entries(), found)
+            self._table.write(path, stamp, digest, records)
+        self.hasher.update(digest)
+
+    def _hash(self, entries: Iterable[Entry], known: dict[bytes, bytes]) -> tuple[bytes, bytes, list[bytes]]:
+        """Return the stamp of files, their digest, and the stamp and digest of each; read those not `known`."""
+        stamps, hasher, records, is_recent = sha256(), sha256(), [], False
+        for entry in entries:
+            status = entry.status
+            recent = remembered.is_recent(status)
+            is_recent = is_recent or recent
+            stamps.update(_stamp_of(entry))
+            value = b""
+            if stat.S_ISREG(status.st_mode):
+                stamp = remembered.stamp(status)
+                value = known.get(stamp) or read_digest(entry)
+                if not recent and self._table is not None:
+                    records.append(stamp + value)
+            elif stat.S_ISLNK(status.st_mode):
+                value = entry.link_target().encode("utf-8", "surrogateescape")
+            elif stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
+                value = b"%d" % status.st_rdev
+            hasher.update(self._line(entry.name if entry.directory >= 0 else "", status, value))
+        return remembered.NO_STAMP if is_recent else stamps.digest(), hasher.digest(), records
+
+    def _line(self, path: str, status: os.stat_result, value: bytes) -> bytes:
+        owner = b"%d:%d" % (status.st_uid, status.st_gid) if self._owners else b""
+        return b"%s\0%o\0%s\0%d\0%s" % (
+            path.encode("utf-8", "surrogateescape"),
+            status.st_mode,
+            owner,
+            len(value),
+            value,
+        )
+
+
+def _stamp(entries: Iterable[Entry]) -> bytes:
+    """Return the stamp of files: it changes with every change of one of them."""
+    stamps = sha256()
+    for entry in entries:
+        stamps.update(_stamp_of(entry))
+    return stamps.digest()
+
+
+def _stamp_of(entry: Entry) -> bytes:
+    name = entry.name.encode("utf-8", "surrogateescape") if entry.directory >= 0 else b""
+    return b"%s\0%d\0%s" % (name, entry.status.st_mode, remembered.stamp(entry.status))
 
 
 def _xattrs(xattrs: dict[str, bytes]) -> bytes:

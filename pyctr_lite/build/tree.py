@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from pyctr_lite.build import patterns
 from pyctr_lite.commit import content
@@ -44,17 +44,31 @@ class Entry:
         return os.readlink(self.name, dir_fd=self.directory)
 
 
-class Visitor(Protocol):
-    """The methods that `Tree.visit` calls, with paths relative to the source: "" is the source itself."""
+class Visitor:
+    """The base of visitors: `Tree.visit` calls it with paths relative to the source; "" is the source itself."""
 
     def enter(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
         """Visit a directory; its entries come next."""
+
+    def files(self, directory: int, path: str, names: list[str]) -> None:
+        """Visit the entries of a directory (a descriptor) that are not directories, sorted by name."""
+        for entry in entries(directory, names):
+            self.add(entry, posixpath.join(path, entry.name))
 
     def leave(self) -> None:
         """End a directory."""
 
     def add(self, entry: Entry, path: str) -> None:
         """Visit anything but a directory."""
+
+
+def entries(directory: int, names: Iterable[str]) -> Iterator[Entry]:
+    """Yield the entries of a directory, without those that are removed meanwhile."""
+    for name in names:
+        try:
+            yield Entry(directory, name, os.stat(name, dir_fd=directory, follow_symlinks=False))
+        except FileNotFoundError:
+            pass
 
 
 class Tree:
@@ -126,7 +140,9 @@ class Tree:
             os.close(fd)
 
     def visit(self, path: str, visitor: Visitor, excluded: Exclusions | None = None) -> None:
-        """Visit a source and everything below it, sorted by name, without what is excluded.
+        """Visit a source and everything below it, without what is excluded.
+
+        The files of a directory come before its subdirectories; both are sorted by name.
 
         `excluded` are the patterns of --exclude, relative to the source. Links are followed on the way to the
         source, and not below it. Raises InvalidArgument if a file cannot be opened.
@@ -149,7 +165,7 @@ class Tree:
         _Visit(self, path, visitor, excluded).run(directory)
 
 
-class _Directories:
+class _Directories(Visitor):
     """A visitor that keeps the paths of directories."""
 
     def __init__(self) -> None:
@@ -158,10 +174,7 @@ class _Directories:
     def enter(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
         self.found.append(path)
 
-    def leave(self) -> None:
-        pass
-
-    def add(self, entry: Entry, path: str) -> None:
+    def files(self, directory: int, path: str, names: list[str]) -> None:
         pass
 
 
@@ -205,24 +218,24 @@ class _Visit:
             self._enter_pending()
         waiting = len(self._pending)
         with os.scandir(cursor.fd) as found:
-            names = sorted((item.name, item.is_dir(follow_symlinks=False)) for item in found)
-        for name, is_directory in names:
+            names = sorted((item.is_dir(follow_symlinks=False), item.name) for item in found)
+        files = [
+            name for is_directory, name in names if not is_directory and not self._match(self._below + name)[0]
+        ]
+        if files:
+            self._enter_pending()
+            self._visitor.files(cursor.fd, self._below.rstrip("/"), files)
+        for is_directory, name in names:
+            if not is_directory:
+                continue
             path = self._below + name
             excluded, matches = self._match(path)
-            if is_directory:
-                if excluded and not self._may_include_below(path):
-                    continue
-                above = self._below, self._matches, self._is_excluded
-                self._below, self._matches, self._is_excluded = f"{path}/", matches, excluded
-                yield name
-                self._below, self._matches, self._is_excluded = above
-            elif not excluded:
-                try:
-                    status = os.stat(name, dir_fd=cursor.fd, follow_symlinks=False)
-                except FileNotFoundError:
-                    continue  # removed meanwhile
-                self._enter_pending()
-                self._visitor.add(Entry(cursor.fd, name, status), path)
+            if excluded and not self._may_include_below(path):
+                continue
+            above = self._below, self._matches, self._is_excluded
+            self._below, self._matches, self._is_excluded = f"{path}/", matches, excluded
+            yield name
+            self._below, self._matches, self._is_excluded = above
         if len(self._pending) == waiting and waiting:
             self._pending.pop()  # never entered: nothing below it is included
         else:
@@ -233,7 +246,11 @@ class _Visit:
             self._visitor.enter(*directory)
         self._pending.clear()
 
+    def _excludes(self, name: str) -> bool:
+        return bool(self._filters) and self._match(self._below + name)[0]
+
     def _match(self, path: str) -> tuple[bool, list[Matches]]:
+        """Return whether a path is excluded, and the matches of each filter."""
         excluded, matches = False, []
         for (patterns_, prefix), above in zip(self._filters, self._matches, strict=True):
             matched, found = patterns_.match(prefix + path, above)

@@ -107,6 +107,8 @@ def compete(
         "commit": ("ms", partial(scenarios.commit_tree, present, rounds, work)),
         "build": ("ms", partial(builds.cold, present, rounds, work)),
         "build cached": ("ms", partial(builds.cached, present, rounds, work)),
+        "build, context of 100,000 files": ("ms", partial(builds.context_cold, present, rounds, work)),
+        "build, context cached": ("ms", partial(builds.context_cached, present, rounds, work)),
         "pull": ("ms", partial(registry.pull, present, rounds, work)),
         "pull again": ("ms", partial(registry.pull_again, present, rounds, work)),
         "push": ("ms", partial(registry.push, present, rounds, work)),

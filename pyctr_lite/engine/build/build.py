@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyctr_lite.build import checksum, scope
 from pyctr_lite.build import dockerfile as dockerfiles
 from pyctr_lite.build import mounts as mount_grammar
-from pyctr_lite.build import scope
 from pyctr_lite.build.dockerfile import SCRATCH
 from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.syntax import DockerfileError
@@ -206,6 +206,12 @@ class Build:
             return
         with layers.opened(self.home, self.staging, layers.directories(self.home, origin.layers)) as root:
             yield Tree(root, Exclusions(()), keeps_owners=True, name=origin.name)
+
+    def digest(self, origin: Origin | None, tree: Tree, path: str, excluded: Exclusions | None = None) -> str:
+        """Return the digest of a source in the tree of a `from` or in the context, in hex."""
+        if origin is None:
+            return self.context.digest(path, excluded)
+        return checksum.of_source(tree, path, excluded, None)
 
     def check_platform(self, given: str) -> None:
         """Raise InvalidArgument if FROM asks for a platform other than that of the build."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
-from pyctr_lite.build import checksum, syntax
+from pyctr_lite.build import checksum, remembered, syntax
 from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.tree import Tree
 from pyctr_lite.digest import sha256
@@ -30,10 +30,24 @@ _REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 
 
 class Context:
-    """The context: its Tree, the path of its directory, the Dockerfile's text, and the table of digests."""
+    """The context: its Tree, the Dockerfile's text and name, and the directory of the tables of its digests.
 
-    def __init__(self, tree: Tree, path: str, dockerfile: str, name: str, table: checksum.Table | None) -> None:
-        self.tree, self.path, self.dockerfile, self.name, self.table = tree, path, dockerfile, name, table
+    A context that is unpacked for one build has no tables: `tables` is "".
+    """
+
+    def __init__(self, tree: Tree, dockerfile: str, name: str, tables: str, staging: Staging) -> None:
+        self.tree, self.dockerfile, self.name = tree, dockerfile, name
+        self._tables, self._staging = tables, staging
+
+    def digest(self, path: str, excluded: Exclusions | None = None) -> str:
+        """Return the digest of a source in the context, in hex. Raises NotFound and InvalidArgument."""
+        if not self._tables:
+            return checksum.of_source(self.tree, path, excluded, None)
+        context = os.readlink(f"/proc/self/fd/{self.tree.root}")
+        name = sha256(os.fsencode(f"{context}\0{path}")).hexdigest()
+        table = remembered.Table(f"{self._tables}/{name}", self._staging.new_path)
+        with closing(table):
+            return checksum.of_source(self.tree, path, excluded, table)
 
 
 @contextmanager
@@ -48,12 +62,11 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
     text: str | None = None
     if context == STDIN:
         context, text = _unpack_stdin(staging)
-        table = None
+        tables = ""
     else:
         if not os.path.isdir(context):
             raise NotFound(f'unable to prepare context: path "{context}" not found')
-        name = sha256(os.fsencode(os.path.realpath(context))).hexdigest()
-        table = checksum.Table(f"{home.paths.root}/build/contexts/{name}.json")
+        tables = f"{home.paths.root}/build/contexts"
     with linux.closing(os.open(context, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
         name = _DEFAULT if dockerfile in ("", STDIN) else dockerfile
         ignored = ""
@@ -63,9 +76,7 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
             text, ignored = _read_dockerfile(root, context, dockerfile)
         exclusions = Exclusions((ignored or _read(root, ".dockerignore")).splitlines())
         tree = Tree(root, exclusions, keeps_owners=False)
-        yield Context(tree, os.path.realpath(context), text, os.path.basename(name), table)
-        if table is not None:
-            table.save()
+        yield Context(tree, text, os.path.basename(name), tables, staging)
 
 
 def _unpack_stdin(staging: Staging) -> tuple[str, str | None]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import linux
-from pyctr_lite.build import checksum, metadata
+from pyctr_lite.build import metadata
 from pyctr_lite.engine.build import archives, download, layers
 from pyctr_lite.engine.build.copier import Copier, make_directories
 from pyctr_lite.engine.build.operands import Operands
@@ -81,11 +81,10 @@ def _copy(builder: StageBuilder, operands: Operands, title: str, report: Step) -
         if excluded:
             found = [(source, path) for source, path in found if not _is_excluded(tree, path, excluded)]
         downloads = [download.fetch(url, operands.checksum, build.staging) for url in operands.remote]
-        table = None if operands.origin else build.context.table
         digests: list[Any] = [
             [
                 posixpath.basename(path) if not operands.parents else path,
-                checksum.of_source(tree, path, excluded, table),
+                build.digest(operands.origin, tree, path, excluded),
             ]
             for _, path in found
         ]

@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import linux
-from pyctr_lite.build import checksum
 from pyctr_lite.digest import sha256
 from pyctr_lite.engine.build import layers
 from pyctr_lite.engine.build.copier import Copier
@@ -70,8 +69,7 @@ class Prepared:
         if mount.type != "bind":
             return [*shown, mount.id, mount.env, mount.size, mount.uid, mount.gid, mount.mode]
         with self._tree() as tree:
-            table = None if mount.origin else self.builder.build.context.table
-            return [*shown, checksum.of_source(tree, self._path(), None, table)]
+            return [*shown, self.builder.build.digest(self._origin, tree, self._path())]
 
     def _tree(self) -> Any:
         return self.builder.build.source(self._origin)
