@@ -28,7 +28,9 @@ def daemon(
         needs(program)
     running = children()
     daemon = Dockerd(
-        short_directory / oci_runtime.name, oci_runtime.name, oci_runtime.path, f"pyctr-{os.getpid()}-docker"
+        short_directory / oci_runtime.name,
+        f"pyctr-{os.getpid()}-docker",
+        runtime=(oci_runtime.name, oci_runtime.path),
     )
     try:
         try:

@@ -120,7 +120,8 @@ class Workshop:
         if found:
             from labs.kit.orchestrators.dockerd import Dockerd
 
-            daemon = Dockerd(self.directory / "docker", NAME, found.recorder.program, f"{self.group}-docker")
+            runtime = (NAME, found.recorder.program)
+            daemon = Dockerd(self.directory / "docker", f"{self.group}-docker", runtime=runtime)
             self.stack.callback(daemon.stop)
             daemon.wait()
             daemon("load", "-i", self._images()[0])
