@@ -80,6 +80,9 @@ class LayerUnpacker:
         except PyctrError as error:
             _check_present(lowers)
             raise BrokenArchive(f"layer {diff_id}: {error.message}", error.hint) from error
+        except OSError:
+            _check_present(lowers)  # they are opened by their paths
+            raise
         _check_present(lowers)
         self._check(file, diff_id, found)
         return target
