@@ -16,7 +16,6 @@ from pyctr_lite import boot, light_os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any
 
 _CLI = ("cli.container.narration", "cli.screen.terminal", "engine.engine")
 _LIFE = (*_CLI, "cli.container.lifecycle", "engine.life.lifecycle")
@@ -72,14 +71,35 @@ def build(directory: str) -> None:
                 code[name] = _compiled(name, source)
         sources = [source for source, _ in [*(code[name] for name, _ in needed), *first]]
         modules = [(name, source, code[name][1]) for name, source in needed]
-        _write(f"{directory}/{file}", (sources, modules))
-    _write(f"{directory}/{BOOT}", [code for _, code in first])
+        packages = [(name, source) for name, source in needed if source.endswith("/__init__.py")]
+        parts = _parts(modules)
+        head = marshal.dumps((sources, packages, [len(part) for part in parts]))
+        _write(f"{directory}/{file}", len(head).to_bytes(boot.HEAD, "little"), head, *parts)
+    _write(f"{directory}/{BOOT}", marshal.dumps([code for _, code in first]))
 
 
-def _write(path: str, content: Any) -> None:
+_PART = 64 << 10
+"""About the bytes of a part. A buffer of that size comes from the heap and serves for the next part, too, while a
+larger one takes 200 page faults for `run` (mallopt(3), M_MMAP_THRESHOLD)."""
+
+
+def _parts(modules: list[tuple[str, str, CodeType]]) -> list[bytes]:
+    """Return the modules in parts, marshalled."""
+    parts: list[list[tuple[str, str, CodeType]]] = [[]]
+    size = 0
+    for module in modules:
+        if size > _PART:
+            parts.append([])
+            size = 0
+        parts[-1].append(module)
+        size += len(marshal.dumps(module[2]))
+    return [marshal.dumps(part) for part in parts]
+
+
+def _write(path: str, *content: bytes) -> None:
     temporary = f"{path}.{os.getpid()}"
     with open(temporary, "wb") as output:
-        marshal.dump(content, output)
+        output.writelines(content)
     os.rename(temporary, path)
 
 

@@ -190,15 +190,18 @@ def test_the_preloaded_code_runs_a_container(preloaded: Path, root: Path) -> Non
 
 
 def test_an_outdated_preloaded_file_is_ignored(preloaded: Path, root: Path, tmp_path: Path) -> None:
-    sources, modules = marshal.loads((preloaded / "cli-ps").read_bytes())
+    content = (preloaded / "cli-ps").read_bytes()
+    end = boot.HEAD + int.from_bytes(content[: boot.HEAD], "little")
+    sources, *rest = marshal.loads(content[boot.HEAD : end])
     older = [(path, changed - path.endswith("/errors.py"), size) for path, changed, size in sources]
     assert older != sources
-    (tmp_path / "cli-ps").write_bytes(marshal.dumps((older, modules)))
+    head = marshal.dumps((older, *rest))
+    (tmp_path / "cli-ps").write_bytes(len(head).to_bytes(boot.HEAD, "little") + head + content[end:])
     done = run_preloaded(tmp_path, root, "ps")
     assert (done.returncode, loaded(done)[0]) == (0, 1)
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", None])
+@pytest.mark.parametrize("content", [b"", b"junk", b"junk" * 1000, None])
 def test_a_damaged_or_missing_preloaded_file_is_ignored(root: Path, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "cli-ps").write_bytes(content)
