@@ -2,7 +2,7 @@
 
 Python's `os` imports `_collections_abc` with its 25 abstract classes, only to make `os.environ` a MutableMapping:
 1.1 ms that no quick verb needs. All other names that the quick verbs use are those of the C module `posix`, of
-`posixpath`, and three short functions. Any other name executes Python's own code in the same module, so that there
+`posixpath`, and four short functions. Any other name executes Python's own code in the same module, so that there
 is only one `os` in a process.
 """
 
@@ -33,7 +33,8 @@ def install() -> None:
     names.update(path=posixpath, name="posix", linesep="\n", SEEK_SET=0, SEEK_CUR=1, SEEK_END=2)
     for name in ("curdir", "pardir", "sep", "pathsep", "defpath", "extsep", "altsep", "devnull"):
         names[name] = getattr(posixpath, name)
-    names.update(fsencode=_fsencode, fsdecode=_fsdecode, getenv=_getenv, __getattr__=_complete)
+    names.update(fsencode=_fsencode, fsdecode=_fsdecode, getenv=_getenv)
+    names.update(makedirs=_makedirs, __getattr__=_complete)
 
 
 def _complete(name: str) -> Any:
@@ -57,6 +58,20 @@ def _fsdecode(filename: Any) -> str:
 def _getenv(key: str, default: str | None = None) -> str | None:
     value = posix.environ.get(_fsencode(key))
     return default if value is None else _fsdecode(value)
+
+
+def _makedirs(name: str, mode: int = 0o777, exist_ok: bool = False) -> None:
+    try:
+        posix.mkdir(name, mode)
+    except FileNotFoundError:
+        parent = name.rstrip("/").rpartition("/")[0]
+        if not parent:
+            raise
+        _makedirs(parent, exist_ok=True)
+        _makedirs(name, mode, exist_ok)
+    except OSError:  # other than EEXIST too: on a read-only filesystem, EROFS says nothing about the directory
+        if not exist_ok or not sys.modules["os.path"].isdir(name):
+            raise
 
 
 _CODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
