@@ -16,7 +16,7 @@ from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.syntax import DockerfileError
 from pyctr_lite.build.tree import Tree
 from pyctr_lite.commit import config as image_config
-from pyctr_lite.engine.build import cache, context, layers, session, stage
+from pyctr_lite.engine.build import cache, context, layers, mounts, session, stage
 from pyctr_lite.engine.build.progress import Progress
 from pyctr_lite.engine.build.state import State
 from pyctr_lite.engine.events import writer as events
@@ -61,6 +61,8 @@ class Build:
         self.home, self.options, self.progress = home, options, progress
         for tag in options.tags:
             writer.parse_name(tag)
+        self.platform = _platform(options.platform)
+        mounts.check_options(options)
         self.session = stack.enter_context(session.Session(home))
         self.staging = stack.enter_context(home.images.staging())
         name = os.path.basename(options.dockerfile.strip(context.STDIN) or "Dockerfile")
@@ -75,7 +77,6 @@ class Build:
             raise self.located(error, self.context.dockerfile) from None
         for warning in self.dockerfile.warnings:
             progress.warn(warning)
-        self.platform = _platform(options.platform)
         self.arguments = scope.Arguments(
             options.build_args,
             scope.platform_arguments(self.platform, options.target),

@@ -59,11 +59,9 @@ def plan(builder: StageBuilder, instruction: Instruction) -> Planned:
                 options.mounts = [argument for _, argument in arguments]
                 if script:
                     options.mounts.append(_script(builder, command[0], script))
-                options.env = [
-                    f"{name}={value}" for mount in prepared for name, value in mount.environment.items()
-                ]
+                secrets = {name: value for mount in prepared for name, value in mount.environment.items()}
                 stubs = mounts.stubs(builder, [mount for mount, _ in arguments])
-                return _run(builder, options, environment, stubs, report)
+                return _run(builder, options, (environment, secrets), stubs, report)
 
         return builder.layer(report, title, parts, make)
 
@@ -120,20 +118,29 @@ def _options(builder: StageBuilder, instruction: Instruction) -> ContainerOption
 
 
 def _run(
-    builder: StageBuilder, options: ContainerOptions, environment: dict[str, str], stubs: list[str], report: Step
+    builder: StageBuilder,
+    options: ContainerOptions,
+    variables: tuple[dict[str, str], dict[str, str]],
+    stubs: list[str],
+    report: Step,
 ) -> str:
-    """Run a container to its end; return its upper directory, moved to the staging directory."""
+    """Run a container to its end; return its upper directory, moved to the staging directory.
+
+    `variables` are ordinary ones, and those that its mounts bring, of which no file may know.
+    """
     build, state = builder.build, builder.state
-    variables = environment | build.arguments.proxies()
+    known, secrets = variables[0] | build.arguments.proxies(), variables[1]
     image = images.Image(
         state.base,
         "",
-        {"config": {"Env": [f"{name}={value}" for name, value in variables.items()]}},
+        {"config": {"Env": [f"{name}={value}" for name, value in known.items()]}},
         state.layers,
         {},
     )
     container = create.create(build.home, options, image, stubs)
     try:
+        if secrets:
+            _add_variables(container, secrets)
         code = _follow(container, report)
         if code:
             shown = " ".join(options.command)
@@ -145,6 +152,14 @@ def _run(
             return upper
     finally:
         lifecycle.remove(container, force=True, volumes=True)
+
+
+def _add_variables(container: Container, secrets: dict[str, str]) -> None:
+    """Give variables to a new container's program: in the bundle that its monitor inherits, not in config.json."""
+    assert container.new_bundle is not None
+    process = container.new_bundle.config["process"]
+    kept = [item for item in process["env"] if item.partition("=")[0] not in secrets]
+    process["env"] = [*kept, *(f"{name}={value}" for name, value in secrets.items())]
 
 
 def _follow(container: Container, report: Step) -> int:

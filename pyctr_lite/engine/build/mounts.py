@@ -2,9 +2,9 @@
 
 A bind shows a directory of the context or of another stage; a writable one shows a copy, which is thrown away. A
 cache is a directory that builds share. A secret is a file in a tmpfs that exists as long as the RUN does; it is in
-no layer, and neither its content nor a digest of it is in a key of the cache. If it becomes a variable, it is in
-the container's record and bundle, which only root can read, while the RUN runs. Mount points that the image lacks
-are made in a directory below the container's changes (`stubs`), so they do not become a part of the layer.
+no layer, and neither its content nor a digest of it is in a key of the cache. As a variable it is in the memory of
+the build, the container's monitor and its program, and in no file. Mount points that the image lacks are made in a
+directory below the container's changes (`stubs`), so they do not become a part of the layer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import posixpath
+import stat
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pyctr_lite.build.mounts import Mount
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.build.tree import Tree
-    from pyctr_lite.engine.build.options import Secret
+    from pyctr_lite.engine.build.options import BuildOptions, Secret
     from pyctr_lite.engine.build.stage import StageBuilder
 
 _MAX_SECRET = 500 << 10
@@ -170,6 +171,8 @@ class Prepared:
                 self.environment[mount.env] = content.decode()
             except UnicodeDecodeError:
                 raise InvalidArgument(f"secret {mount.id}: it is not text, so it cannot be a variable") from None
+            if b"\0" in content:
+                raise InvalidArgument(f"secret {mount.id}: it contains a zero byte, so it cannot be a variable")
         if not self.target:
             return ""
         path = f"{stack.enter_context(build.session.memory())}/secret"
@@ -191,6 +194,23 @@ class Prepared:
             raise NotFound(f"ssh agent {mount.id}: {socket} does not exist")
         self.environment["SSH_AUTH_SOCK"] = self.target
         return text("bind", os.path.realpath(socket), self.target)
+
+
+def check_options(options: BuildOptions) -> None:
+    """Check the files of --secret and the sockets of --ssh, used or not, as Docker does. Raises NotFound."""
+    for id, secret in options.secrets.items():
+        if secret.file:
+            try:
+                status = os.stat(secret.file)
+            except OSError as error:
+                raise NotFound(f"secret {id}: {secret.file}: {error.strerror}") from None
+            if stat.S_ISDIR(status.st_mode):
+                raise InvalidArgument(f"secret {id}: {secret.file} is a directory")
+            if status.st_size > _MAX_SECRET:
+                raise InvalidArgument(f"secret {id}: more than {_MAX_SECRET} bytes")
+    for id, socket in options.ssh.items():
+        if not os.path.exists(socket):
+            raise NotFound(f"ssh agent {id}: {socket} does not exist")
 
 
 def cache_mounts(root: str) -> str:

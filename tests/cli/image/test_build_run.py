@@ -149,9 +149,53 @@ def test_a_missing_secret_is_left_out_unless_it_is_required(builder: Builder) ->
     assert builder.sh("cat /n") == "none\n"
     error = builder.error("FROM busybox\nRUN --mount=type=secret,id=x,required true\n")
     assert "secret x: not found" in error
-    assert "secret x: /no/file" in builder.error(
-        "FROM busybox\nRUN --mount=type=secret,id=x true\n", "--secret", "id=x,src=/no/file"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--secret", "id=x,src=/no/file", "secret x: /no/file: No such file or directory"),
+        ("--secret", "id=x,src=/etc", "secret x: /etc is a directory"),
+        ("--ssh", "x=/no/socket", "ssh agent x: /no/socket does not exist"),
+        ("--platform", "foo", "cannot build for foo: this machine is linux/"),
+        ("--platform", "linux/s390x", "cannot build for linux/s390x: this machine is linux/"),
+        ("--platform", "a/b/c/d", "invalid platform: 'a/b/c/d'"),
+    ],
+)
+def test_a_wrong_option_is_refused_even_if_nothing_uses_it(
+    builder: Builder, flag: str, value: str, message: str
+) -> None:
+    error = builder.error("FROM busybox\n", flag, value)
+    assert error.splitlines()[0] == f"pyctr_lite: {error.splitlines()[0].partition(': ')[2]}"
+    assert message in error.splitlines()[0]
+    assert len(error.splitlines()) <= 2
+
+
+def test_a_secret_variable_is_in_no_file_while_its_command_runs(builder: Builder) -> None:
+    """Not in the container's record and bundle, either: a disk outlives the build."""
+    os.mkfifo(builder.context / "gate")
+    (builder.context / "Dockerfile").write_text(
+        "FROM busybox\nENV S=known\nRUN --mount=target=/c --mount=type=secret,id=s,env=S "
+        "echo ${#S} | tee /n; echo ready; cat /c/gate\nRUN echo $S >> /n\n"
     )
+    process = subprocess.Popen(
+        builder.pyctr.command(
+            "build", "-t", "it", "--progress", "plain", "--secret", "id=s,env=VARIABLE", builder.context
+        ),
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "VARIABLE": "tops3cret"},
+    )
+    assert process.stderr is not None
+    assert any(line.endswith(" ready\n") for line in process.stderr)
+    root = builder.pyctr.root
+    assert list(root.glob("containers/*/config.json"))
+    found = subprocess.run(["grep", "-rlD", "skip", "tops3cret", root], capture_output=True, text=True)
+    (builder.context / "gate").write_text("go")
+    process.communicate(timeout=20 * SLOWNESS)
+    assert process.returncode == 0
+    assert found.stdout == ""
+    assert builder.sh("cat /n") == "9\nknown\n"
 
 
 def test_an_ssh_agent_is_a_socket(builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
