@@ -75,7 +75,8 @@ class _PlainStep(Step):
         seconds = time.monotonic() - self._began
         state = "CACHED" if self._cached else f"DONE {seconds:.1f}s"
         if error is not None:
-            state = "CANCELED" if isinstance(error, KeyboardInterrupt) else f"ERROR: {error}"
+            reason = isinstance(error, OSError) and error.strerror
+            state = "CANCELED" if isinstance(error, KeyboardInterrupt) else f"ERROR: {reason or error}"
         print(f"#{self._number} {state}", file=sys.stderr, flush=True)
 
 

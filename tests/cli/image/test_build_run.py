@@ -295,6 +295,8 @@ def test_a_build_that_is_killed_at_any_moment_leaves_nothing(builder: Builder) -
     builder.files(**{f"f{number}": "x" * 10000 for number in range(300)})
     text = "FROM busybox\nCOPY . /a\nWORKDIR /w\nRUN cat /a/* > /all\nCOPY --from=busybox / /b\nRUN rm -r /b\n"
     (builder.context / "Dockerfile").write_text(text)
+    root = builder.pyctr.root
+    before = {*root.glob("layers/*"), *root.glob("images/blobs/sha256/*")}
     for tenths in range(10):
         process = subprocess.Popen(
             builder.pyctr.command("build", "--no-cache", builder.context), stderr=subprocess.PIPE, text=True
@@ -304,7 +306,7 @@ def test_a_build_that_is_killed_at_any_moment_leaves_nothing(builder: Builder) -
             process.stderr.readline()
         process.kill()
         process.communicate()
-    root, deadline = builder.pyctr.root, time.monotonic() + 15 * SLOWNESS
+    deadline = time.monotonic() + 15 * SLOWNESS
     while (
         left := [*_left(root), *root.glob("staging/*"), *root.glob("run/view-*")]
     ) and time.monotonic() < deadline:
@@ -312,6 +314,12 @@ def test_a_build_that_is_killed_at_any_moment_leaves_nothing(builder: Builder) -
     assert left == []
     assert builder.pyctr("image", "verify").returncode == 0
     builder(text)
+    builder.pyctr("rmi", "it", check=True)
+    builder.pyctr("builder", "prune", "-af", check=True)
+    for blob in root.glob("images/blobs/sha256/*"):
+        os.utime(blob, (1, 1))  # prune removes unreferenced blobs after an hour
+    builder.pyctr("image", "prune", "-f", check=True)
+    assert {*root.glob("layers/*"), *root.glob("images/blobs/sha256/*"), *root.glob("build/*/*")} == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
