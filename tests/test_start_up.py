@@ -202,12 +202,12 @@ def test_the_light_os_lacks_what_pythons_own_lacks() -> None:
 
 USES = {
     "create": ["--name", "new", "busybox"],
-    "exec": ["box", "true"],
+    "exec": ["-e", "HOME", "box", "true"],
     "inspect": ["box"],
     "logs": ["box"],
     "ps": ["-a"],
     "rm": ["stopped"],
-    "run": ["--rm", "busybox", "true"],
+    "run": ["--rm", "-e", "HOME", "busybox", "true"],
     "start": ["stopped"],
     "stop": ["-t0", "box"],
 }

@@ -191,7 +191,7 @@ def _environment(options: ContainerOptions, config: dict[str, Any], hostname: st
             variables[name] = value
     for item in options.env:
         name, equals, value = split_variable(item)
-        variables[name] = value if equals else os.environ.get(name)
+        variables[name] = value if equals else os.getenv(name)
     return [f"{name}={value}" for name, value in variables.items() if value is not None]
 
 

@@ -104,10 +104,9 @@ def process_spec(container: Container, options: ExecOptions) -> dict[str, Any]:
         variables.setdefault("TERM", "xterm")
     for item in options.env:
         name, equals, value = split_variable(item)
-        if equals:
-            variables[name] = value
-        elif name in os.environ:
-            variables[name] = os.environ[name]
+        given = value if equals else os.getenv(name)
+        if given is not None:
+            variables[name] = given
     return {
         "terminal": options.tty,
         "user": account,
