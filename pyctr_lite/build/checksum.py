@@ -56,7 +56,7 @@ class _Summary(tree.Visitor):
 
     def enter(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
         """Hash a directory."""
-        self.hasher.update(self._line(path, status, b"") + _xattrs(xattrs))
+        self.hasher.update(part_of_key(path, status, b"", xattrs, owners=self._owners))
 
     def files(self, directory: int, path: str, names: list[str]) -> None:
         """Hash the files of a directory."""
@@ -96,20 +96,28 @@ class _Summary(tree.Visitor):
                     records.append(stamp + value)
             elif stat.S_ISLNK(status.st_mode):
                 value = entry.link_target().encode("utf-8", "surrogateescape")
-            elif stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
-                value = b"%d" % status.st_rdev
-            hasher.update(self._line(entry.name if entry.directory >= 0 else "", status, value))
+            name = entry.name if entry.directory >= 0 else ""
+            hasher.update(part_of_key(name, status, value, {}, owners=self._owners))
         return remembered.NO_STAMP if is_recent else stamps.digest(), hasher.digest(), records
 
-    def _line(self, path: str, status: os.stat_result, value: bytes) -> bytes:
-        owner = b"%d:%d" % (status.st_uid, status.st_gid) if self._owners else b""
-        return b"%s\0%o\0%s\0%d\0%s" % (
-            path.encode("utf-8", "surrogateescape"),
-            status.st_mode,
-            owner,
-            len(value),
-            value,
-        )
+
+def part_of_key(
+    path: str, status: os.stat_result, content: bytes, xattrs: dict[str, bytes], *, owners: bool
+) -> bytes:
+    """Return the bytes with which one entry of a COPY counts in the key of its step.
+
+    `content` is the digest of a regular file, which may have any bytes; the target of a link; and else b"".
+    `xattrs` are extended attributes. A path, or the name of an attribute, may have bytes that are not UTF-8, as
+    os.fsdecode shows them, but no zero byte.
+    The bytes are the same if all of this is: the path, the type and the permission bits, the content, the
+    attributes in any order, the number of a device, and with `owners` the owner and the group. If one of these
+    differs, so do the bytes. Nothing else counts: no time, no size, no place. The bytes of several entries follow
+    each other in one hash, so they also show where an entry ends.
+    """
+    number = status.st_rdev if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode) else 0
+    owner = b"%d:%d" % (status.st_uid, status.st_gid) if owners else b""
+    head = (os.fsencode(path), status.st_mode, owner, number, len(content), len(xattrs))
+    return b"%s\0%o\0%s\0%d\0%d\0%d\0" % head + content + _xattrs(xattrs)
 
 
 def _stamp(entries: Iterable[Entry]) -> bytes:

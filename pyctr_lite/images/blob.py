@@ -106,3 +106,10 @@ def check(expected: str, found: str, name: str) -> None:
         raise BrokenArchive(
             f"wrong digest: {name} is {found}, not {expected}", "the archive or the store is damaged"
         )
+
+
+def lie(name: str, found: str, wanted: object) -> BrokenArchive:
+    """Return the error for bytes of a registry that are not the promised ones."""
+    return BrokenArchive(
+        f"{name} failed verification: {found}, not {wanted}", "the registry, or something before it, changed it"
+    )

@@ -19,9 +19,19 @@ from pyctr_lite.images import blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from pyctr_lite.images.store import ImageStore
 
+    class Body(Protocol):
+        """The body of a registry's answer."""
+
+        def read1(self, size: int, /) -> bytes:
+            """Return at most `size` bytes, as soon as there are some; none at the end."""
+
+
+CHUNK = 1 << 18
+"""Bytes that are read of a body at once."""
 _POLL = 0.1
 """Seconds between two looks at a lock: a thread that waits in flock(2) could not be interrupted."""
 
@@ -30,7 +40,7 @@ class Partial:
     """A download of a blob, to be closed. `size` is the number of its bytes.
 
     `is_complete` is true when all bytes are here and their digest was checked. If the store has the blob already,
-    `is_stored` is true, too, and the file is the store's.
+    `is_stored` is true, too, and the file is the store's. `hash` has the first `hashed` bytes of the file.
     """
 
     def __init__(self, store: ImageStore, digest: str, wait: Callable[[float], None]) -> None:
@@ -41,7 +51,7 @@ class Partial:
         self.fd, self.size = -1, 0
         self.is_complete = self.is_stored = False
         while self.fd < 0:
-            self._hash, self._hashed = hashlib.sha256(), 0
+            self.hash, self.hashed = hashlib.sha256(), 0
             if not self._open_stored():
                 self._open_partial(wait)
         self.size = os.fstat(self.fd).st_size
@@ -86,23 +96,48 @@ class Partial:
             self.size += written
             rest = rest[written:]
 
+    def receive(self, body: Body, size: int, report: Callable[[int], None]) -> None:
+        """Append what a body brings to the file, and share the file when it is the whole blob.
+
+        The blob has `size` bytes. `body.read1(CHUNK)` returns at most CHUNK bytes, and none at the end. Each byte
+        of the file is hashed once: those that are there at the beginning, and then each piece as it comes.
+        `report` is called after each piece with the number of bytes that can be used: all in the file, but at most
+        `size` - 1 until the digest has been checked, and `size` when the file is shared.
+        A body that ends early, or fails, is no fault of the file: it keeps what has come, for another request.
+        Raises BrokenArchive (`blob.lie` returns it), and removes the file, if a piece goes beyond `size`, which is
+        then not written, or if the whole has another digest than `self.digest`.
+        Source: OCI image-spec, descriptor.md; distribution-spec, "Pulling blobs".
+        """
+        self.catch_up()
+        while data := body.read1(CHUNK):
+            if self.size + len(data) > size:
+                self.remove()
+                raise blob.lie(f"blob {self.digest}", f"it has more than {size} bytes", size)
+            self.write(data)
+            self.catch_up()
+            report(min(self.size, size - 1))
+        if self.size < size:
+            return
+        if (found := f"sha256:{self.hash.hexdigest()}") != self.digest:
+            self.remove()
+            raise blob.lie(f"blob {self.digest}", f"its bytes have the digest {found}", self.digest)
+        self.share()
+        report(size)
+
     def catch_up(self) -> None:
-        """Hash the bytes that have been written, or were there before."""
+        """Hash the bytes of the file that are not hashed yet."""
         self._digest_of(self.fd)
 
     def _digest_of(self, fd: int) -> str:
-        while data := os.pread(fd, blob.CHUNK, self._hashed):
-            self._hash.update(data)
-            self._hashed += len(data)
-        return f"sha256:{self._hash.hexdigest()}"
+        while data := os.pread(fd, blob.CHUNK, self.hashed):
+            self.hash.update(data)
+            self.hashed += len(data)
+        return f"sha256:{self.hash.hexdigest()}"
 
-    def complete(self) -> str:
-        """Check the digest of all bytes; if it is right, let other pulls read the file. Returns the digest."""
-        found = self._digest_of(self.fd)
-        if found == self.digest:
-            self.is_complete = True
-            fcntl.flock(self.fd, fcntl.LOCK_SH)
-        return found
+    def share(self) -> None:
+        """Let other pulls read the file, whose digest the caller has checked."""
+        self.is_complete = True
+        fcntl.flock(self.fd, fcntl.LOCK_SH)
 
     def link(self, path: str) -> None:
         """Give the file another name (link(2)), in a directory of the same file system.

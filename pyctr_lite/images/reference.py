@@ -7,6 +7,8 @@ from pyctr_lite.formats import number
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
+MAX_NAME = 255
+"""Characters of a domain, a slash and a path."""
 DIGEST_HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
@@ -52,31 +54,56 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Parse a reference; missing parts get Docker's defaults (docker.io, library/, latest).
+    """Parse a reference, `[domain/]path[:tag][@digest]`, and add the parts that Docker adds.
 
-    Raises InvalidArgument with Docker's text.
+    What comes before the first slash is the domain if it has a dot, a colon or an upper-case letter, or is
+    "localhost". Else the domain is docker.io, which index.docker.io means, too. On docker.io a path without a
+    slash gets "library/" before it. A colon begins the tag, unless a slash comes after it: then a port follows it.
+    Without a tag and a digest the tag is "latest", and `name_only` is true; with a digest alone the tag is "".
+    Raises InvalidArgument (`invalid` returns it) if a part is not valid, if "domain/path" has more than 255
+    characters, or if the text is 64 hex digits, which are the ID of an image.
+    Source: distribution, reference/normalize.go and reference/regexp.go.
     """
-    rest, at, digest = text.partition("@")
-    if at and not is_digest(digest):
-        raise _invalid(text, "the digest is not <algorithm>:<hex>")
-    rest, tag = _split_tag(rest)
-    if tag is not None and not is_tag(tag):
-        raise _invalid(text, "a tag is at most 128 letters, digits and ._-, and does not start with . or -")
-    domain, path = _split_domain(rest)
-    if not _is_domain(domain):
-        raise _invalid(text)
-    if path != path.lower() and _is_path(path.lower()):
+    name, at, digest = text.partition("@")
+    path, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        path, colon, tag = name, "", ""
+    first, slash, rest = path.partition("/")
+    domain = DEFAULT_DOMAIN
+    if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        domain, path = first, rest
+    if domain == "index.docker.io":
+        domain = DEFAULT_DOMAIN
+    if domain == DEFAULT_DOMAIN and "/" not in path:
+        path = f"library/{path}"
+    if (at and not is_digest(digest)) or (colon and not is_tag(tag)) or is_image_id(text):
+        raise invalid(text, path)
+    if not (is_domain(domain) and is_path(path)) or len(f"{domain}/{path}") > MAX_NAME:
+        raise invalid(text, path)
+    return Reference(domain, path, tag if colon or at else DEFAULT_TAG, digest, not colon and not at)
+
+
+def invalid(text: str, path: str) -> InvalidArgument:
+    """Return the error for a text that is not a reference, in Docker's words. `path` is the path found in it."""
+    why, tag = "", text.partition("@")[0].rpartition(":")[2]
+    if "@" in text and not is_digest(text.partition("@")[2]):
+        why = ": the digest is not <algorithm>:<hex>"
+    elif ":" in text.partition("@")[0] and "/" not in tag and not is_tag(tag):
+        why = ": a tag is at most 128 letters, digits and ._-, and does not start with . or -"
+    elif is_image_id(text):
+        why = ": 64 hex digits are an image ID, not a name"
+    elif path != path.lower() and is_path(path.lower()):
         written = path if path in text else path.removeprefix("library/")
-        raise InvalidArgument(
+        return InvalidArgument(
             f"invalid reference format: repository name ({path}) must be lowercase: {text!r}",
             f"did you mean {text.replace(written, written.lower())}?",
         )
-    if not _is_path(path) or len(domain) + len(path) > 254:
-        raise _invalid(text)
-    if len(rest) == 64 and _HEX.issuperset(rest):
-        raise _invalid(text, "64 hex digits are an image ID, not a name")
-    name_only = tag is None and not at
-    return Reference(domain, path, DEFAULT_TAG if name_only else tag or "", digest, name_only)
+    return InvalidArgument(f"invalid reference format: {text!r}{why}")
+
+
+def is_image_id(text: str) -> bool:
+    """Return whether a text is 64 hex digits."""
+    return len(text) == 64 and _HEX.issuperset(text)
 
 
 def is_digest(text: str) -> bool:
@@ -90,30 +117,8 @@ def is_tag(text: str) -> bool:
     return 0 < len(text) <= 128 and text[0] in _WORD and _WORD.issuperset(text.translate({46: None, 45: None}))
 
 
-def _invalid(text: str, why: str = "") -> InvalidArgument:
-    return InvalidArgument(f"invalid reference format: {text!r}" + (f": {why}" if why else ""))
-
-
-def _split_tag(text: str) -> tuple[str, str | None]:
-    colon = text.rfind(":")
-    if colon < 0 or "/" in text[colon:]:  # a colon before a slash belongs to a port
-        return text, None
-    return text[:colon], text[colon + 1 :]
-
-
-def _split_domain(name: str) -> tuple[str, str]:
-    """Split off the domain: the part before the first slash if it has a dot, colon or capital, or is localhost."""
-    first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
-        domain, path = DEFAULT_DOMAIN, name
-    else:
-        domain, path = "docker.io" if first == "index.docker.io" else first, rest
-    if domain == DEFAULT_DOMAIN and "/" not in path:
-        path = "library/" + path
-    return domain, path
-
-
-def _is_domain(domain: str) -> bool:
+def is_domain(domain: str) -> bool:
+    """Return whether a domain is valid: a host name or an IPv6 address in brackets, perhaps with a port."""
     host, colon, port = domain, "", ""
     if domain.startswith("["):
         host, bracket, rest = domain[1:].partition("]")
@@ -128,7 +133,8 @@ def _is_domain(domain: str) -> bool:
     )
 
 
-def _is_path(path: str) -> bool:
+def is_path(path: str) -> bool:
+    """Return whether a path is valid: components of lower-case letters, digits and separators."""
     return all(_is_component(component) for component in path.split("/"))
 
 

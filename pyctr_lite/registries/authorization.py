@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import PyctrError
@@ -86,26 +86,11 @@ class Authorization:
 
     def _fetch(self, credential: Credential | None) -> None:
         """Get a token from the token server, with the user's credential if there is one."""
-        url = self._realm(secret=credential is not None)
-        service = self._bearer.get("service", "")
-        headers: dict[str, str] = {}
-        if credential and credential.identity_token:
-            form = {
-                "grant_type": "refresh_token",
-                "service": service,
-                "client_id": CLIENT,
-                "refresh_token": credential.identity_token,
-                "scope": " ".join(self.scopes),
-            }
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            response = self._transport.request("POST", url, headers, urlencode(form))
-        else:
-            query = [("service", service)] * bool(service) + [("scope", scope) for scope in self.scopes]
-            if credential:
-                query += [("account", credential.user), ("client_id", CLIENT), ("offline_token", "true")]
-                headers["Authorization"] = basic(credential.user, credential.password)
-            glue = "&" if urlsplit(url).query else "?"
-            response = self._transport.request("GET", f"{url}{glue}{urlencode(query)}" if query else url, headers)
+        try:
+            response, url = self._ask(credential)
+        except ValueError:
+            where = self._bearer["realm"]
+            raise PyctrError(f"the registry sends its users to {where!r}, which is not an address") from None
         try:
             if response.status != 200:
                 raise answers.refusal(response, transport.shown("GET", url))
@@ -113,6 +98,22 @@ class Authorization:
         finally:
             self._transport.close(response)
         self._take(body, url)
+
+    def _ask(self, credential: Credential | None) -> tuple[transport.Response, str]:
+        """Send the request for a token; return the answer and the address. Raises ValueError for an odd realm."""
+        if credential and credential.identity_token:
+            url = realm(self._bearer, self._base(), secret=True)
+            form = {
+                "grant_type": "refresh_token",
+                "service": self._bearer.get("service", ""),
+                "client_id": CLIENT,
+                "refresh_token": credential.identity_token,
+                "scope": " ".join(self.scopes),
+            }
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return self._transport.request("POST", url, headers, urlencode(form)), url
+        url, headers = token_request(self._bearer, self._base(), self.scopes, credential)
+        return self._transport.request("GET", url, headers), url
 
     def _take(self, body: bytes, url: str) -> None:
         try:
@@ -129,15 +130,39 @@ class Authorization:
         self.identity_token = refresh if isinstance(refresh, str) else ""
         self._header = f"Bearer {token}"
 
-    def _realm(self, *, secret: bool) -> str:
-        """Return the token server's address. A secret is sent by TLS, or to a server that is on this machine."""
-        base = self._base()
-        url = urljoin(base, self._bearer["realm"])
-        parts = urlsplit(url)
-        plain = parts.scheme == "http" and (not secret or base.startswith("http:"))
-        if parts.scheme != "https" and not plain and not endpoint.is_loopback(parts.netloc):
-            raise PyctrError(f"the registry sends its users to {url}, which is not encrypted")
+
+def token_request(
+    challenge: dict[str, str], base: str, scopes: list[str], credential: Credential | None
+) -> tuple[str, dict[str, str]]:
+    """Return the address and the headers of the GET request that answers a Bearer challenge.
+
+    The address is the challenge's `realm`, perhaps relative to `base`, the address of the registry. A query that
+    the realm has stays; it gets the challenge's `service` if there is one, and each of `scopes` as a `scope`. With
+    a credential it also gets the user as `account`, CLIENT as `client_id`, and "true" as `offline_token`. The
+    password goes into the header Authorization (`basic`), and nowhere else; without a credential there is none.
+    The realm is an https address. With http it is allowed if it is on this machine, if there is no credential, or
+    if `base` is http, too. Raises PyctrError for any other realm.
+    Source: distribution, spec/auth/token.md; RFC 6750, 3; RFC 7617.
+    """
+    parts = urlsplit(realm(challenge, base, secret=credential is not None))
+    query = [("service", challenge["service"])] if challenge.get("service") else []
+    query += [("scope", scope) for scope in scopes]
+    headers = {}
+    if credential is not None:
+        query += [("account", credential.user), ("client_id", CLIENT), ("offline_token", "true")]
+        headers["Authorization"] = basic(credential.user, credential.password)
+    whole = "&".join(text for text in (parts.query, urlencode(query)) if text)
+    return urlunsplit(parts._replace(query=whole, fragment="")), headers
+
+
+def realm(challenge: dict[str, str], base: str, *, secret: bool) -> str:
+    """Return the address of the token server. Raises PyctrError if it may not be asked, perhaps with a secret."""
+    url = urljoin(base, challenge["realm"])
+    parts = urlsplit(url)
+    plain = not secret or base.startswith("http:") or endpoint.is_loopback(parts.hostname or "")
+    if parts.scheme == "https" or (parts.scheme == "http" and plain):
         return url
+    raise PyctrError(f"the registry sends its users to {url}, which is not encrypted")
 
 
 def basic(user: str, password: str) -> str:

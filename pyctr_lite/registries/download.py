@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, PyctrError
-from pyctr_lite.images import partial
-from pyctr_lite.registries import answers, repository, transport
+from pyctr_lite.images import blob, partial
+from pyctr_lite.registries import answers, transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyctr_lite.images.staging import Staging
+    from pyctr_lite.registries.repository import Repository
 
     Report = Callable[[str, str, int, int], None]
     """Called with the short name of a blob, what happens to it, and the bytes done and in all (0: not counted)."""
@@ -31,9 +33,7 @@ class Download:
     A descriptor's size is a limit: the download ends at the first byte beyond it.
     """
 
-    def __init__(
-        self, stage: Staging, source: repository.Repository, descriptor: dict[str, Any], report: Report
-    ) -> None:
+    def __init__(self, stage: Staging, source: Repository, descriptor: dict[str, Any], report: Report) -> None:
         self.digest: str = descriptor["digest"]
         self.size: int = descriptor["size"]
         self.name = self.digest[7:19]
@@ -96,11 +96,9 @@ class Download:
             self._partial.close()
 
     def _download(self, into: partial.Partial) -> None:
+        if into.size == self.size:  # another pull was killed before it could check them
+            into.receive(io.BytesIO(), self.size, self._received)
         self._fetch_rest(into)
-        self._report(self.name, "Verifying Checksum", 0, 0)
-        if (found := into.complete()) != self.digest:
-            into.remove()
-            raise repository.lie(f"blob {self.digest}", f"its bytes have the digest {found}", self.digest)
 
     def _fetch_rest(self, into: partial.Partial) -> None:
         failures, start = 0, into.size
@@ -137,17 +135,10 @@ class Download:
         skip = into.size - start
         try:
             if skip < 0:
-                raise repository.lie(f"blob {self.digest}", f"the answer begins at byte {start}", into.size)
+                raise blob.lie(f"blob {self.digest}", f"the answer begins at byte {start}", into.size)
             while skip and (data := response.read1(min(_CHUNK, skip))):
                 skip -= len(data)
-            while data := response.read1(_CHUNK):
-                if into.size + len(data) > self.size:
-                    into.remove()
-                    raise repository.lie(f"blob {self.digest}", f"it has more than {self.size} bytes", self.size)
-                into.write(data)
-                into.catch_up()
-                self._advance(min(into.size, self.size - 1))
-                self._report(self.name, "Downloading", into.size, self.size)
+            into.receive(response, self.size, self._received)
         finally:
             self._source.transport.close(response)
 
@@ -159,6 +150,15 @@ class Download:
                 return self._ask(0)
             error.message = f"blob {self.digest}: {error.message}"
             raise
+
+    def _received(self, size: int) -> None:
+        """Let readers have the first `size` bytes, and report what happens to the blob."""
+        self._advance(size)
+        assert self._partial is not None
+        if size < self.size:
+            self._report(self.name, "Downloading", self._partial.size, self.size)
+            if self._partial.size == self.size:
+                self._report(self.name, "Verifying Checksum", 0, 0)
 
     def _advance(self, size: int) -> None:
         with self._changed:

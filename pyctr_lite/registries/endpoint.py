@@ -54,7 +54,10 @@ class Endpoint:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, with or without a port, is this machine: localhost, 127.0.0.0/8 or ::1."""
-    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    if host.startswith("["):
+        name = host.partition("]")[0].removeprefix("[")
+    else:
+        name = host if host.count(":") > 1 else host.partition(":")[0]
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

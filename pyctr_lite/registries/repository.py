@@ -8,8 +8,8 @@ from urllib.parse import urljoin
 
 from pyctr_lite import digest as digests
 from pyctr_lite import jsonfile
-from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.formats import number
+from pyctr_lite.images import blob as blobs
 from pyctr_lite.images import documents, shape
 from pyctr_lite.images import reference as references
 from pyctr_lite.registries import transport
@@ -61,10 +61,10 @@ class Repository(Session):
         digest = said if digest is None else digest
         if len(content) > limit or (size is not None and len(content) != size):
             found = f"more than {limit}" if len(content) > limit else str(len(content))
-            raise lie(name, f"it has {found} bytes", limit if size is None else size)
+            raise blobs.lie(name, f"it has {found} bytes", limit if size is None else size)
         found = f"sha256:{digests.sha256(content).hexdigest()}"
         if digest and found != digest:
-            raise lie(name, f"its bytes have the digest {found}", digest)
+            raise blobs.lie(name, f"its bytes have the digest {found}", digest)
         return bytes(content)
 
     def _read(self, url: str, limit: int) -> tuple[bytes, str]:
@@ -112,10 +112,3 @@ class Repository(Session):
             found += [tag for tag in names or [] if isinstance(tag, str) and references.is_tag(tag)]
             url = urljoin(url, following[1]) if following and names else None
         return found
-
-
-def lie(name: str, found: str, wanted: object) -> BrokenArchive:
-    """Return the error for bytes of a registry that are not the promised ones."""
-    return BrokenArchive(
-        f"{name} failed verification: {found}, not {wanted}", "the registry, or something before it, changed it"
-    )

@@ -30,6 +30,7 @@ VALID = {
     "a__b/c--d.e_f:T_.-9": ("docker.io/a__b/c--d.e_f:T_.-9", "a__b/c--d.e_f:T_.-9"),
     f"busybox@sha256:{HEX}": (f"docker.io/library/busybox@sha256:{HEX}", f"busybox@sha256:{HEX}"),
     f"busybox:1@sha256:{HEX}": (f"docker.io/library/busybox:1@sha256:{HEX}", f"busybox:1@sha256:{HEX}"),
+    f"{HEX}:1": (f"docker.io/library/{HEX}:1", f"{HEX}:1"),
     HEX[:63]: (f"docker.io/library/{HEX[:63]}:latest", f"{HEX[:63]}:latest"),
 }
 

@@ -150,6 +150,36 @@ def test_a_password_is_never_sent_to_a_token_server_without_encryption(
         asked.answer(Answer(), "")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("realm", "message"),
+    [
+        ("http://localhost:80@token.example/", "not encrypted"),
+        ("http://127.0.0.1:80@token.example/", "not encrypted"),
+        ("http://localhost.token.example/", "not encrypted"),
+        ("ftp://localhost/", "not encrypted"),
+        ("https://[::1]@token.example/", "not an address"),
+        ("https://[token/", "not an address"),
+    ],
+)
+@pytest.mark.parametrize("secret", [Credential("ann", "secret"), Credential("ann", "", "identity")], ids=str)
+def test_an_odd_realm_gets_no_secret(realm: str, message: str, secret: Credential) -> None:
+    connections = transport.Transport()
+    asked = authorization.Authorization(connections, lambda: "https://registry.example", lambda: secret, [])
+
+    class Answer:
+        headers = transport.urllib3.HTTPHeaderDict({"WWW-Authenticate": f'Bearer realm="{realm}"'})
+
+    with pytest.raises(PyctrError, match=message):
+        asked.answer(Answer(), "")  # type: ignore[arg-type]
+
+
+def test_a_realm_keeps_its_query_and_loses_its_fragment() -> None:
+    challenge = {"realm": "/token?tenant=a#part", "service": "s"}
+    asked = authorization.token_request(challenge, "https://registry.example", ["repository:a:pull,push"], None)
+    query = "tenant=a&service=s&scope=repository%3Aa%3Apull%2Cpush"
+    assert asked == (f"https://registry.example/token?{query}", {})
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 1}', b'{"token": "a\\nHost: b"}', b"{" * 1000])
 def test_an_answer_without_a_token_is_an_error(store: ImageStore, proxy: FaultProxy, body: bytes) -> None:
     challenge = {"www-authenticate": f'Bearer realm="http://{proxy.host}/token"'}

@@ -28,7 +28,7 @@ LAYERS = [tar(entry("file", b"content"))]
     ("host", "expected"),
     [
         ("localhost", True), ("localhost:5000", True), ("127.0.0.1:5000", True), ("127.9.9.9", True),
-        ("[::1]:5000", True),
+        ("[::1]:5000", True), ("::1", True), ("fe80::1", False),
         ("registry.example", False), ("localhost.example:5000", False), ("10.0.0.1", False), ("[fe80::1]", False),
         ("127.0.0.1.example", False), ("", False),
     ],

@@ -48,15 +48,21 @@ class Copier(Visitor):
     """A visitor that copies into the directory `fd`, which it closes at its end.
 
     The contents of a source directory go into that directory; a source that is a file gets the name `name`.
-    `owner` is None to keep the owners of the sources, `mode` is None to keep their modes.
+    `owner` is None to keep the owners of the sources, `mode` is None to keep their modes. `path` is that of the
+    destination, for messages.
     """
 
     def __init__(self, fd: int, path: str, name: str, owner: tuple[int, int] | None, mode: Mode | None) -> None:
         self._cursor = walk.Cursor(fd)
         self._top = os.dup(fd)
-        self._path, self._name, self._owner, self._mode = path.rstrip("/"), name, owner, mode
+        self.path, self._name, self._owner, self._mode = path.rstrip("/"), name, owner, mode
         self._directories: list[tuple[os.stat_result, dict[str, bytes]] | None] = []
         self._links: dict[tuple[int, int], str] = {}
+
+    @property
+    def directory(self) -> int:
+        """The descriptor of the directory that is copied into now."""
+        return self._cursor.fd
 
     def __enter__(self) -> Copier:
         self._umask = os.umask(0)
@@ -74,20 +80,20 @@ class Copier(Visitor):
             return
         name = os.path.basename(path)
         try:
-            os.mkdir(name, 0o700, dir_fd=self._cursor.fd)
+            os.mkdir(name, 0o700, dir_fd=self.directory)
         except FileExistsError:
             pass
         try:
             self._cursor.down(name)
         except NotADirectoryError:
-            raise InvalidArgument(f"cannot copy to non-directory: {self._path}/{path}") from None
+            raise InvalidArgument(f"cannot copy to non-directory: {self.path}/{path}") from None
         self._directories.append((status, xattrs))
 
     def leave(self) -> None:
         """Set the attributes of a directory, after all that changes its time."""
         found = self._directories.pop()
         if found is not None:
-            self._set_attributes(self._cursor.fd, found[0], found[1])
+            self.set_attributes(self.directory, found[0], found[1])
             self._cursor.up()
 
     def add(self, entry: Entry, path: str) -> None:
@@ -98,10 +104,10 @@ class Copier(Visitor):
             return
         if stat.S_ISREG(mode):
             if not self._linked(entry, name, path or self._name):
-                self._copy_file(entry, name)
+                self.copy_file(entry, name)
             return
         self._make_room(name)
-        parent = self._cursor.fd
+        parent = self.directory
         if stat.S_ISLNK(mode):
             os.symlink(entry.link_target(), name, dir_fd=parent)
         else:
@@ -115,7 +121,7 @@ class Copier(Visitor):
     def write(self, data: bytes, mode: int) -> None:
         """Write a file `name` with the given content."""
         self._make_room(self._name)
-        fd = os.open(self._name, _NEW_FILE, mode, dir_fd=self._cursor.fd)
+        fd = os.open(self._name, _NEW_FILE, mode, dir_fd=self.directory)
         with open(fd, "wb") as file:
             os.fchown(fd, *(self._owner or (0, 0)))
             os.fchmod(fd, mode if self._mode is None else stat.S_IMODE(self._mode(stat.S_IFREG | mode)))
@@ -131,25 +137,36 @@ class Copier(Visitor):
             return False
         self._make_room(name)
         try:
-            os.link(first, name, src_dir_fd=self._top, dst_dir_fd=self._cursor.fd, follow_symlinks=False)
+            os.link(first, name, src_dir_fd=self._top, dst_dir_fd=self.directory, follow_symlinks=False)
         except OSError as error:
             if error.errno not in (errno.ENAMETOOLONG, errno.EMLINK):
                 raise
             return False
         return True
 
-    def _copy_file(self, entry: Entry, name: str) -> None:
-        parent = self._cursor.fd
+    def copy_file(self, entry: Entry, name: str) -> None:
+        """Copy a regular file into the directory `self.directory`, as `name`.
+
+        The copy is a new file. It replaces whatever has the name, as BuildKit does: another file, a device, a
+        link, also one that leads to a directory. What is replaced is neither followed nor written to, and its
+        other names keep it. The copy is made with mode 0600: only its owner can open it before its attributes
+        are set.
+        Content and holes come from the source (`copy_content`), and so do the attributes: its status and its
+        extended attributes are given to `self.set_attributes`. `entry.open()` opens the source.
+        Raises InvalidArgument ("cannot replace directory PATH/NAME with a file") if a directory has the name. It
+        stays as it is. If the source cannot be opened, nothing is replaced.
+        Source: openat(2), O_EXCL and O_NOFOLLOW; unlinkat(2); BuildKit, fsutil/copy.
+        """
         source = entry.open()
         try:
             try:
-                fd = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+                fd = os.open(name, _NEW_FILE, 0o600, dir_fd=self.directory)
             except FileExistsError:
                 self._make_room(name)
-                fd = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+                fd = os.open(name, _NEW_FILE, 0o600, dir_fd=self.directory)
             try:
                 copy_content(source, fd)
-                self._set_attributes(fd, entry.status, content.read_xattrs(source))
+                self.set_attributes(fd, entry.status, content.read_xattrs(source))
             finally:
                 os.close(fd)
         finally:
@@ -158,11 +175,11 @@ class Copier(Visitor):
     def _make_room(self, name: str) -> None:
         """Remove the file that a new one replaces. Raises InvalidArgument if it is a directory."""
         try:
-            os.unlink(name, dir_fd=self._cursor.fd)
+            os.unlink(name, dir_fd=self.directory)
         except FileNotFoundError:
             pass
         except IsADirectoryError:
-            raise InvalidArgument(f"cannot replace directory {self._path}/{name} with a file") from None
+            raise InvalidArgument(f"cannot replace directory {self.path}/{name} with a file") from None
 
     def _owner_of(self, status: os.stat_result) -> tuple[int, int]:
         return (status.st_uid, status.st_gid) if self._owner is None else self._owner
@@ -170,7 +187,8 @@ class Copier(Visitor):
     def _permissions(self, mode: int) -> int:
         return stat.S_IFMT(mode) | (stat.S_IMODE(mode) if self._mode is None else self._mode(mode))
 
-    def _set_attributes(self, fd: int, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
+    def set_attributes(self, fd: int, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
+        """Set owner, mode, extended attributes and time of a copy, by those of its source."""
         os.fchown(fd, *self._owner_of(status))
         os.fchmod(fd, stat.S_IMODE(self._permissions(status.st_mode)))
         for name, value in xattrs.items():
