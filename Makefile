@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench doctor lint format test-tools uninstall ready ready-dev ready-course \
-	lab1 lab2 lab3 lab4 lab5 lab6 capstone check hint reset level watch grade solution trace break mine clean-lab notebook \
+	lab1 lab2 lab3 lab4 lab5 lab6 lab7 capstone check hint reset level watch grade solution trace break mine clean-lab notebook \
 	labs-check notebooks-test notebooks-refresh orchestrators registry box test-vm url ready-venv
 MAKEFLAGS += --no-print-directory
 
@@ -24,7 +24,7 @@ ENGINE := packages setup venv launcher links manual image lxcfs
 
 help: ## list the targets
 	@echo "pyctr_lite: a container engine in Python, and the kit that teaches it"
-	@awk -F ':.*## ' '/^[a-z1-6 -]+:.*## / { sub(/lab1 .* lab6/, "lab1 to lab6", $$1); printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z1-7 -]+:.*## / { sub(/lab1 .* lab7/, "lab1 to lab7", $$1); printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo "  PYTHON=/path/to/python3 chooses the interpreter (3.11 or newer)"
 
 setup: ## install missing packages; make .venv, the commands and the image busybox:latest
@@ -36,11 +36,12 @@ demo: ready ## take a short tour: run, limits, a volume, a commit, --explain
 test: ready ready-dev ready-course test-tools ## run all tests, as root, against this machine's kernel (TESTS=tests/cgroups ARGS=-x)
 	@$(VENV)/python -m pytest $(ARGS) $(TESTS)
 
-lab1 lab2 lab3 lab4 lab5 lab6: ready ready-course ## check a lab: results, observations and one next step (OPEN=1, VERBOSE=1)
-	@$(if $(OPEN),$(MAKE) notebook NB=0$(if $(filter lab6,$@),7,$(@:lab%=%)),$(KIT) lab $(@:lab%=%))
+lab1 lab2 lab3 lab4 lab5 lab6 lab7: ready ready-course ## check a lab: results, observations and one next step (OPEN=1, VERBOSE=1)
+	@$(if $(filter lab7,$@),make/setup.sh --quiet packages registry || true)
+	@$(if $(OPEN),$(MAKE) notebook NB=0$(or $(patsubst lab6,7,$(filter lab6,$@)),$(patsubst lab7,8,$(filter lab7,$@)),$(@:lab%=%)),$(KIT) lab $(@:lab%=%))
 
 lab%:
-	$(error there is no lab $*: they are 1 to 6)
+	$(error there is no lab $*: they are 1 to 7)
 
 capstone: ready ready-course ## check the capstone, a run of your own: 25 checks, and a question for each that fails
 	@$(KIT) capstone

@@ -114,13 +114,13 @@ def test_the_top_level_has_no_file_of_a_careless_command() -> None:
 def test_make_alone_lists_every_target() -> None:
     printed = subprocess.run(["make", "-C", REPOSITORY], check=True, capture_output=True, text=True).stdout
     for target in targets():
-        assert re.search(rf"^  make (?:lab1 to lab6|{target}) +\w", printed, re.MULTILINE), target
+        assert re.search(rf"^  make (?:lab1 to lab7|{target}) +\w", printed, re.MULTILINE), target
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["lab7"], "there is no lab 7: they are 1 to 6"),
+        (["lab8"], "there is no lab 8: they are 1 to 7"),
         (["notebook", "NB=99"], "there is no notebook 99: NB is the beginning of a name in notebooks/"),
         (["notebooks-test", "NB=99"], "there is no notebook 99"),
     ],

@@ -104,8 +104,9 @@ class Partial:
         `report` is called after each piece with the number of bytes that can be used: all in the file, but at most
         `size` - 1 until the digest has been checked, and `size` when the file is shared.
         A body that ends early, or fails, is no fault of the file: it keeps what has come, for another request.
-        Raises BrokenArchive (`blob.lie` returns it), and removes the file, if a piece goes beyond `size`, which is
-        then not written, or if the whole has another digest than `self.digest`.
+        Raises BrokenArchive ("blob DIGEST failed verification: …, not …": `blob.lie` returns it), and removes the
+        file, if a piece goes beyond `size`, which is then not written, or if the whole has another digest than
+        `self.digest`; then the message has that digest, too.
         Source: OCI image-spec, descriptor.md; distribution-spec, "Pulling blobs".
         """
         self.catch_up()

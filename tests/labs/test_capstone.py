@@ -274,7 +274,7 @@ def test_grade_counts_it_apart(
     report = tmp_path / "grade.json"
     done = kit("grade", "--work", str(labs), "--output", str(report), TRUSTED="1")
     graded = json.loads(report.read_text())
-    assert (done.returncode, graded["points"], graded["of"]) == (1, 0, 600)
+    assert (done.returncode, graded["points"], graded["of"]) == (1, 0, 700)
     assert graded["capstone"]["of"] == 100
     assert [line["name"] for line in graded["capstone"]["checks"]] == NAMES
-    assert "0 of 600 points.\nCapstone: " in done.stdout
+    assert "0 of 700 points.\nCapstone: " in done.stdout

@@ -192,14 +192,14 @@ def test_an_unknown_exercise_or_lab_is_one_clear_line(
         (
             ("check", "9.9"),
             "there is no exercise 9.9: they are 1.1 to 1.6, 2.1 to 2.6, 3.1 to 3.6, 4.1 to 4.5, 5.1 to 5.6, "
-            "6.1 to 6.6",
+            "6.1 to 6.6, 7.1 to 7.5",
         ),
         (("hint", "abc"), "there is no exercise abc: they are 1.1 to 1.6"),
         (("check", "1"), "1 is a lab: make lab1 checks it. Its exercises are 1.1 to 1.6"),
         (("trace", "5"), "5 is a lab: make lab5 checks it"),
-        (("lab", "9"), "there is no lab 9: they are 1 to 6"),
-        (("reset", "abc"), "there is no lab abc: they are 1 to 6"),
-        (("watch", "3.2"), "3.2 is an exercise: make check EX=3.2. The labs are 1 to 6"),
+        (("lab", "9"), "there is no lab 9: they are 1 to 7"),
+        (("reset", "abc"), "there is no lab abc: they are 1 to 7"),
+        (("watch", "3.2"), "3.2 is an exercise: make check EX=3.2. The labs are 1 to 7"),
         (("grade", "--work", "/nowhere"), "there is no directory /nowhere"),
     ):
         done = kit(*words)

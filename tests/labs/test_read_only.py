@@ -76,7 +76,7 @@ def test_grade_shows_its_table_and_says_that_the_file_is_not_written(
     solve(manifest.find("5.1"))
     done = kit("grade", "--work", str(labs), "--output", str(labs / "grade.json"))
     assert done.returncode == 2
-    assert "15 of 600 points." in done.stdout
+    assert "15 of 700 points." in done.stdout
     assert "Written" not in done.stdout
     assert done.stderr.splitlines()[0] == f"{labs}/grade.json: Read-only file system"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from labs.kit.checks import registry
 from labs.kit.exercises import manifest
 from labs.kit.exercises.source import state
 from pyctr_lite.cgroups import hierarchy
@@ -50,7 +51,7 @@ def test_the_runtime_calls_the_learners_function_and_shows_its_line(
 ) -> None:
     prepare(pyctr, tmp_path)
     raising(exercise)
-    said = everyday(pyctr, labs, tmp_path) + both_versions(labs)
+    said = everyday(pyctr, labs, tmp_path) + both_versions(labs) + pulled_and_built(pyctr, labs, tmp_path)
     if not any(f"{exercise.place}, line" in text.replace(chr(34), "") for text in said):
         said += in_a_user_namespace(pyctr, labs, tmp_path, monkeypatch)
     told = [text for text in said if f"sentinel {exercise.id}" in text]
@@ -89,6 +90,16 @@ def everyday(pyctr: Pyctr, labs: Path, tmp_path: Path) -> list[str]:
         ("run", "--rm", "changed:1", "true"),
     )
     return [pyctr(f"--labs={labs}", *words).stderr for words in lines]
+
+
+def pulled_and_built(pyctr: Pyctr, labs: Path, tmp_path: Path) -> list[str]:
+    """What a pull and a build say: the registry wants a token."""
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text("FROM busybox\nCOPY Dockerfile /\n")
+    with registry.running(tmp_path / "registry") as upstream, registry.with_tokens(upstream) as (host, _):
+        upstream.put_image("app", registry.layer())
+        lines = (("pull", f"{host}/app:1"), ("build", "--no-cache", str(tmp_path / "context")))
+        return [pyctr(f"--labs={labs}", *words).stderr for words in lines]
 
 
 def in_a_user_namespace(pyctr: Pyctr, labs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -1,0 +1,21 @@
+"""A zero byte ends the content, and a digest may have one."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+HINT = "How does a reader know where a part ends?"
+
+
+def part_of_key(
+    path: str, status: os.stat_result, content: bytes, xattrs: dict[str, bytes], *, owners: bool
+) -> bytes:
+    parts = [path, oct(status.st_mode), ""]
+    is_device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    parts.append(str(status.st_rdev) if is_device else "")
+    parts.append(f"{status.st_uid} {status.st_gid}" if owners else "")
+    found = os.fsencode("\0".join(parts) + "\0") + content + b"\0"
+    for name, value in sorted(xattrs.items()):
+        found += os.fsencode(f"{name}\0{len(value)}\0") + value
+    return found

@@ -1,0 +1,21 @@
+"""st_rdev counts for files, too."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+HINT = "st_rdev, which means something for devices only"
+
+
+def part_of_key(
+    path: str, status: os.stat_result, content: bytes, xattrs: dict[str, bytes], *, owners: bool
+) -> bytes:
+    parts = [path, oct(status.st_mode), str(len(content))]
+    stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    parts.append(str(status.st_rdev))
+    parts.append(f"{status.st_uid} {status.st_gid}" if owners else "")
+    found = os.fsencode("\0".join(parts) + "\0") + content
+    for name, value in sorted(xattrs.items()):
+        found += os.fsencode(f"{name}\0{len(value)}\0") + value
+    return found
