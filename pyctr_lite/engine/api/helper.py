@@ -53,7 +53,7 @@ def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, An
     if verb == "exec":
         container = served.containers.get(request["id"])
         attachment = execute.run(container, options.ExecOptions(**request["options"]), size)
-        return {"type": "started"}, (attachment.sock.detach(),)
+        return {"type": "started"}, (attachment.detach(),)
     if verb in ("connect", "disconnect"):
         from pyctr_lite.engine.life import networks
 
@@ -73,7 +73,7 @@ def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, An
         if verb == "run" and container.record.options.remove:
             lifecycle.remove(container, volumes=True)
         raise
-    return {"type": "started", "id": container.id}, (started.sock.detach(),) if started else ()
+    return {"type": "started", "id": container.id}, (started.detach(),) if started else ()
 
 
 def _reap() -> None:

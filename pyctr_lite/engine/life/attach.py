@@ -98,6 +98,12 @@ class Attachment:
             if not kind:
                 return None
 
+    def detach(self) -> int:
+        """Return the socket's descriptor, for another process, and close the rest."""
+        fd = self.sock.detach()
+        self.close()
+        return fd
+
     def close(self) -> None:
         """Detach; the process keeps running."""
         self.sock.close()
