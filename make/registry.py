@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -100,7 +101,11 @@ def stop() -> int:
     if pid := running():
         fd = os.pidfd_open(pid)
         signal.pidfd_send_signal(fd, signal.SIGTERM)
+        select.select([fd], [], [])
         os.close(fd)
+        print(f"ended the registry localhost:{(DIRECTORY / 'port').read_text()}; its images stay in {DIRECTORY}")
+    else:
+        print("no registry is running")
     (DIRECTORY / "pid").unlink(missing_ok=True)
     return 0
 

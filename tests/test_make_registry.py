@@ -50,7 +50,11 @@ def test_the_registry_has_the_courses_images(
     finally:
         assert script.main([port, "--stop"]) == 0
     assert script.running() == 0
+    assert (
+        f"ended the registry localhost:{port}; its images stay in {script.DIRECTORY}\n" in capsys.readouterr().out
+    )
     assert script.main([port, "--stop"]) == 0
+    assert capsys.readouterr().out == "no registry is running\n"
 
 
 def test_a_port_that_is_taken_is_one_clear_line(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from pyctr_lite import linux
@@ -76,7 +75,7 @@ class Staging:
 
     def new_path(self) -> str:
         """Return an unused path in the directory."""
-        return f"{self.path}/{secrets.token_hex(8)}"
+        return f"{self.path}/{os.urandom(8).hex()}"
 
     def open_blob(self) -> blob.BlobWriter:
         """Return a new blob file: after `write` and `close` (or `with`) it has its digest and size."""
@@ -110,7 +109,7 @@ def sweep(root: str) -> None:
 def set_aside(directory: str) -> None:
     """Rename an unpacked layer before its removal, so that no reader finds it incomplete. Works on a full disk."""
     try:
-        os.rename(directory, f"{directory}.{secrets.token_hex(4)}{_ASIDE}")
+        os.rename(directory, f"{directory}.{os.urandom(4).hex()}{_ASIDE}")
     except FileNotFoundError:
         pass  # never unpacked
 
@@ -130,7 +129,7 @@ def make_locked(parent: str) -> tuple[str, int]:
     """Create a directory with a new name, and lock it (flock(2)); return its path and the lock's descriptor."""
     os.makedirs(parent, 0o700, exist_ok=True)
     while True:
-        path = f"{parent}/{secrets.token_hex(8)}"
+        path = f"{parent}/{os.urandom(8).hex()}"
         os.mkdir(path, 0o700)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

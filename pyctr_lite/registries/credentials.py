@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
 from typing import Any, NamedTuple
 
 from pyctr_lite import jsonfile
@@ -155,6 +154,8 @@ def _ask(helper: str, key: str) -> Credential | None:
 
 def _run(helper: str, verb: str, text: str) -> str:
     """Run a helper with a text on its stdin. Raises KeyError if it has no credential."""
+    import subprocess
+
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run(

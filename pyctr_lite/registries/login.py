@@ -20,7 +20,9 @@ def login(domain: str, credential: Credential, *, insecure: bool = False) -> Cre
     except answers.RegistryError as error:
         if session.authorization.is_basic:
             raise PyctrError(f"login attempt to {url} failed with status: 401 Unauthorized") from None
-        raise PyctrError(f"{transport.shown('GET', url)}: {error.message}") from None
+        request = transport.shown("GET", url)
+        text = error.message if request in error.message else f"{request}: {error.message}"
+        raise PyctrError(text) from None
     session.transport.close(response)
     if response.status != 200:
         raise PyctrError(f"login attempt to {url} failed with status: {response.status} {response.reason or ''}")

@@ -8,13 +8,12 @@ only downloads (`images.partial`), and the next one goes on with them.
 from __future__ import annotations
 
 import contextlib
-from concurrent import futures
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyctr_lite.digest import sha256
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound, PyctrError
-from pyctr_lite.images import documents, partial, platforms, shape, staged, staging, writer
-from pyctr_lite.registries import answers, download, transport
+from pyctr_lite.images import documents, partial, platforms, shape, staging, writer
+from pyctr_lite.registries import answers
 from pyctr_lite.registries.repository import Repository
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from pyctr_lite.images.image import Image
     from pyctr_lite.images.reference import Reference
     from pyctr_lite.images.store import ImageStore
+    from pyctr_lite.registries import download, transport
     from pyctr_lite.registries.download import Report
 
 THREADS = 3
@@ -162,7 +162,8 @@ def _choose(descriptors: list[dict[str, Any]], wanted: dict[str, str] | None) ->
         if documents.leads_to_image(descriptor) and platforms.matches(descriptor.get("platform") or {}, wanted):
             return descriptor
     text = platforms.show(wanted or {"os": "linux", "architecture": platforms.architecture()})
-    known = [platforms.show(descriptor.get("platform") or {}) for descriptor in descriptors]
+    shown = [platforms.show(descriptor.get("platform") or {}) for descriptor in descriptors]
+    known = [name for name in shown if name.isprintable()]  # a hint may have several lines: none of a registry's
     others = ", ".join(dict.fromkeys(name for name in known if name and not name.startswith("unknown")))
     raise NotFound(
         f"no matching manifest for {text} in the manifest list entries", f"it has: {others or 'nothing'}"
@@ -171,6 +172,9 @@ def _choose(descriptors: list[dict[str, Any]], wanted: dict[str, str] | None) ->
 
 def _add(store: ImageStore, source: Repository, found: _Found, report: Report) -> Pulled:
     """Get what is missing, and add the image under its name."""
+    from pyctr_lite.images import staged
+    from pyctr_lite.registries import download
+
     manifest = shape.read(documents.MANIFEST, found.manifest, "manifest")
     config = shape.read(documents.IMAGE, found.config, "image config")
     described = manifest.get("layers") or []
@@ -200,6 +204,8 @@ def _downloading(
 
     An error is replaced by that of the download that caused it.
     """
+    from concurrent import futures
+
     pool = futures.ThreadPoolExecutor(THREADS, "pull")
     try:
         for number, each in enumerate(downloads):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 from pyctr_lite import digest as digests
 from pyctr_lite import jsonfile
@@ -110,5 +109,5 @@ class Repository(Session):
                 value = {}
             names = value.get("tags") if isinstance(value, dict) else None
             found += [tag for tag in names or [] if isinstance(tag, str) and references.is_tag(tag)]
-            url = urljoin(url, following[1]) if following and names else None
+            url = transport.join(url, following[1]) if following and names else None
         return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.formats import number
@@ -81,7 +81,7 @@ class Upload:
     def _keep_location(self, response: transport.Response, url: str) -> None:
         location = response.headers.get("Location")
         if location:
-            self._location = urljoin(url, location)
+            self._location = transport.join(url, location)
         elif not self._location:
             raise transport.TransportError(f"{transport.shown('POST', url)}: the answer has no Location")
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import select
+import socket
+import socketserver
 import ssl
 import subprocess
+import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pyctr_lite.errors import PyctrError
+from pyctr_lite.images import image as images
 from pyctr_lite.images import reference
 from pyctr_lite.images.store import ImageStore
 from pyctr_lite.registries import credentials, endpoint, pull, transport
-from tests.images.archives import entry, tar
+from pyctr_lite.registries.repository import Repository
+from pyctr_lite.registries.upload import Upload
+from tests.images.archives import digest, entry, tar
 from tests.registries.servers import DockerRegistry, Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS")
 
 LAYERS = [tar(entry("file", b"content"))]
 
@@ -136,6 +143,38 @@ def test_a_redirect_from_tls_to_plain_http_is_refused(monkeypatch: pytest.Monkey
     assert proxy.seen == []
 
 
+@pytest.mark.parametrize("address", ["http://[", "http://\x1b[2J/", "http://a:99999/", "ftp://host/", "//[::"])
+@pytest.mark.parametrize("place", ["redirect", "token server", "upload"])
+def test_an_answer_that_leads_to_no_address_is_an_error(proxy: FaultProxy, place: str, address: str) -> None:
+    faults = {
+        "redirect": Fault(302, {"location": address}, b""),
+        "token server": Fault(401, {"www-authenticate": f'Bearer realm="{address}"'}, b""),
+        "upload": Fault(202, {"location": address}, b""),
+    }
+    proxy.fault = lambda request: faults[place] if request.method != "HEAD" else Fault(404, {}, b"")
+    target = Repository(reference.parse(f"{proxy.host}/tool"), "pull,push")
+    upload = Upload(target, "/dev/null", digest(b"x"), 1, "x", lambda name, state, done, total: None)
+    ask = upload.send if place == "upload" else partial(target.manifest, "v1")
+    with pytest.raises(PyctrError, match=r"not an address|no such host|not encrypted") as raised:
+        ask()
+    assert raised.value.message.isprintable()
+
+
+def test_a_registrys_text_cannot_forge_a_line(proxy: FaultProxy, store: ImageStore) -> None:
+    """A hint may have several lines, unlike a message, which is shown on one."""
+    platform = {"os": "evil\npyctr_lite: all is well", "architecture": "\x1b[2J"}
+    other = {"os": "plan9", "architecture": "amd64"}
+    described = [
+        {"mediaType": images.MANIFEST, "digest": digest(b"x"), "size": 1, "platform": each}
+        for each in (platform, other)
+    ]
+    index = {"schemaVersion": 2, "mediaType": images.INDEX, "manifests": described}
+    proxy.fault = lambda request: Fault(200, {"content-type": images.INDEX}, json.dumps(index).encode())
+    with pytest.raises(PyctrError, match="no matching manifest") as raised:
+        pull.pull(store, reference.parse(f"{proxy.host}/tool"))
+    assert raised.value.hint == "it has: plan9/amd64"
+
+
 # --- TLS ------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +214,48 @@ def test_a_registry_with_tls(
         monkeypatch.setattr(endpoint, "CERTIFICATES", [str(tmp_path / "certs.d")])
     name = reference.parse(f"{server.host}/{repository}:v1")
     assert pull.pull(store, name, insecure=how == "insecure").is_new
+
+
+def test_tls_goes_through_a_proxys_tunnel(
+    tls: tuple[DockerRegistry, Path], repository: str, store: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy sees the registry's name, and nothing of what is said to it."""
+    server, _ = tls
+    server.publish(repository, "v1", LAYERS)
+    asked: list[bytes] = []
+
+    class Tunnel(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(b"".join(iter(self.rfile.readline, b"\r\n")))
+            with socket.create_connection(("127.0.0.1", server.port)) as upstream:
+                self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                ends = {self.request: upstream, upstream: self.request}
+                while True:
+                    for each in select.select(list(ends), [], [])[0]:
+                        if not (data := each.recv(65536)):
+                            return
+                        ends[each].sendall(data)
+
+    monkeypatch.setattr(
+        socketserver.ThreadingTCPServer, "daemon_threads", True
+    )  # the client keeps its connections
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://ann:secret@127.0.0.1:{proxy.server_address[1]}")
+            assert pull.pull(store, reference.parse(f"registry.invalid/{repository}:v1"), insecure=True).is_new
+        finally:
+            proxy.shutdown()
+            thread.join()
+    assert asked[0].startswith(b"CONNECT registry.invalid:443 ")
+    assert all(b"Basic YW5uOnNlY3JldA==" in each for each in asked)
+
+
+def test_a_proxy_that_speaks_tls_is_refused(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "https://proxy.example")
+    with pytest.raises(PyctrError, match=r"proxy https://proxy\.example: only http:// is supported"):
+        pull.pull(store, reference.parse("registry.invalid/tool"))
 
 
 def test_an_insecure_registry_does_not_make_its_token_server_one(

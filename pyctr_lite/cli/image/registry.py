@@ -67,7 +67,7 @@ def inspect_manifest(context: Context) -> int:
         content = source.manifest(reference.digest or reference.tag)
     except answers.RegistryError as error:
         if error.status != 404:
-            raise
+            raise answers.about(error, reference) from None
         raise NotFound(f"no such manifest: {reference.canonical()}") from None
     output.show_json(jsonfile.loads(content), indent=3)
     return 0

@@ -46,7 +46,8 @@ def tree(context: Context) -> int:
 
 def _show(node: _Node, prefix: str, indent: str, whole: bool) -> None:
     id = node.chain_id.removeprefix("sha256:")
-    made_by = output.one_line(node.created_by if whole else tables.shorten(node.created_by, _CREATED_BY_LENGTH))
+    words = " ".join(node.created_by.split())
+    made_by = output.one_line(words if whole else tables.shorten(words, _CREATED_BY_LENGTH))
     names = [name for image in node.images for name in image.references or [f"<none> {image.id[7:19]}"]]
     columns = [id if whole else id[:12], units.human_size(node.layer.size, 3), made_by]
     print(prefix + "  ".join(filter(None, columns)) + (f"  [{', '.join(names)}]" if names else ""))
