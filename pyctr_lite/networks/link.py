@@ -21,6 +21,7 @@ _NEWROUTE, _GETROUTE = 24, 26
 _IFINFO, _IFADDR, _RTMSG = struct.Struct("=BxHiII"), struct.Struct("=BBBBi"), struct.Struct("=BBBBBBBBI")
 """struct ifinfomsg, ifaddrmsg and rtmsg (linux/rtnetlink.h, linux/if_addr.h)."""
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID, _IFALIAS = 1, 3, 4, 5, 10, 18, 19, 20
+_NET_NS_FD = 28
 _INFO_KIND, _INFO_DATA, _VETH_PEER, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 1, 4, 5
 _BRPORT_STATE, _BRPORT_MODE = 1, 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _NODAD = 1, 2, 4, 8, 0x2
@@ -80,6 +81,15 @@ def set_alias(sock: Socket, number: int, alias: str) -> None:
 def set_up(sock: Socket, number: int, *, up: bool = True) -> None:
     """Bring a link up or down."""
     sock.request(f"ip link set {number} {'up' if up else 'down'}", _NEWLINK, 0, _link(number, up=up, change=True))
+
+
+def move(sock: Socket, number: int, namespace: int, name: str) -> None:
+    """Move a link, and rename it in one request: the name may be taken on this side or on that.
+
+    `namespace` is a descriptor of the other network namespace. In `name`, `%d` becomes a free number.
+    """
+    body = _link(number) + netlink.text(_IFNAME, name) + netlink.number(_NET_NS_FD, namespace)
+    sock.request(f"ip link set {number} netns {namespace} name {name}", _NEWLINK, 0, body)
 
 
 def set_hairpin(sock: Socket, name: str) -> None:

@@ -159,9 +159,9 @@ def _check(config: dict[str, Any], path: str, *, host: bool) -> None:
         raise InvalidArgument(f"{path}: unknown rootfsPropagation {propagation!r}")
     processes.check(process, linux)
     if linux.get("netDevices"):
-        from pyctr_lite.namespaces import netdevice
+        from pyctr_lite.networks import device
 
-        netdevice.check(linux["netDevices"])
+        device.check(linux["netDevices"])
     if any((config.get("hooks") or {}).values()):
         from pyctr_lite.runtime import hooks
 

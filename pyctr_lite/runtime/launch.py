@@ -105,9 +105,9 @@ def create_container(
             process.give_pipes_inside(pid, config["process"], stdio.fds)
             process.raise_hard_limits(pid, config["process"])
         if linux_config.get("netDevices"):
-            from pyctr_lite.namespaces import netdevice
+            from pyctr_lite.networks import device
 
-            netdevice.move_all(linux_config["netDevices"], join_paths.get("network") or f"/proc/{pid}/ns/net")
+            device.move_all(linux_config["netDevices"], join_paths.get("network") or f"/proc/{pid}/ns/net")
         # The child builds its root meanwhile; its program does not run before the limits are set.
         try:
             born(pid)

@@ -7,32 +7,32 @@ import socket
 import pytest
 
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.namespaces import netdevice
+from pyctr_lite.networks import device
 from tests.namespaces.test_spawn import facts
 
 HEAD = """
 import socket, struct
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import netlink
-from pyctr_lite.namespaces import netdevice
+from pyctr_lite.networks import device
 
 linux.unshare(linux.CLONE_NEWNET)
 own = os.open("/proc/self/ns/net", os.O_RDONLY)
 linux.unshare(linux.CLONE_NEWNET)
 other = os.open("/proc/self/ns/net", os.O_RDONLY)
 linux.setns(own, linux.CLONE_NEWNET)
-link, create, up = netdevice.Link(), 0x600, 1
+link, create, up = netlink.Socket(), 0x600, 1
 kind = netlink.nest(18, netlink.text(1, "veth"))  # IFLA_LINKINFO, IFLA_INFO_KIND
 name, mtu = netlink.text(3, "box0"), netlink.number(4, 1280)
-link.socket.request("ip link add box0", 16, create, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + name + mtu + kind)
+link.request("ip link add box0", 16, create, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + name + mtu + kind)
 index = socket.if_nametoindex("box0")
 broadcast = {4: bytes([10, 1, 2, 254])}
-link.add(index, netdevice.Address(socket.AF_INET, 24, bytes([10, 1, 2, 3]), more=broadcast))
+device.add_address(link, index, device.Address(socket.AF_INET, 24, bytes([10, 1, 2, 3]), more=broadcast))
 
 def look():
     names = [name for _, name in socket.if_nameindex()]
     moved = next((name for name in names if name in ("box0", "eth7", "net0")), "")
-    there = netdevice.Link().addresses(socket.if_nametoindex(moved)) if moved else []
+    there = device.addresses(netlink.Socket(), socket.if_nametoindex(moved)) if moved else []
     with socket.socket() as sock:
         import fcntl
         def ask(request):
@@ -48,7 +48,7 @@ def test_a_moved_device_keeps_its_attributes_and_addresses_and_is_up(new_name: s
     [left, arrived] = facts(
         HEAD
         + f"""
-netdevice.move("box0", other, {new_name!r})
+device.move("box0", other, {new_name!r})
 report(left="box0" not in dict(map(reversed, socket.if_nameindex())))
 linux.setns(other, linux.CLONE_NEWNET)
 look()
@@ -66,7 +66,7 @@ def test_a_device_that_does_not_exist_or_whose_new_name_is_taken_is_refused() ->
         + """
 for name, new in (("none0", ""), ("box0", "lo")):
     try:
-        netdevice.move(name, other, new)
+        device.move(name, other, new)
     except (PyctrError, OSError) as error:
         report(error=str(error), here=os.path.samefile("/proc/self/ns/net", f"/proc/self/fd/{own}"))
 """
@@ -79,9 +79,9 @@ for name, new in (("none0", ""), ("box0", "lo")):
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a:b", "a b", "sixteen-bytes-ab"])
 def test_a_name_that_the_kernel_refuses_is_an_error(name: str) -> None:
     with pytest.raises(InvalidArgument):
-        netdevice.check_name(name)
+        device.check_name(name)
 
 
 @pytest.mark.parametrize("name", ["eth0", "fifteen-bytes-a"])
 def test_a_usual_name_is_accepted(name: str) -> None:
-    netdevice.check_name(name)
+    device.check_name(name)
