@@ -31,6 +31,7 @@ VERBS = {
     "mount": "container.mount",
     "umount": "container.mount",
     "build": "image.build",
+    "builder du": "image.builder",
     "builder prune": "image.builder",
     "images": "image.store",
     "import": "image.archives",

@@ -1,4 +1,4 @@
-"""`builder prune`."""
+"""`builder prune` and `builder du`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pyctr_lite.cli.command.flags import Command, Option
 
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
+    from pyctr_lite.engine.build.pruning import Object
 
 
 def prune(context: Context) -> int:
@@ -29,7 +30,65 @@ def prune(context: Context) -> int:
     return 0
 
 
+_FIELDS = {
+    "CreatedAt": "CREATED AT",
+    "Description": "DESCRIPTION",
+    "ID": "ID",
+    "LastUsed": "LAST ACCESSED",
+    "Reclaimable": "RECLAIMABLE",
+    "Shared": "SHARED",
+    "Size": "SIZE",
+    "Type": "TYPE",
+}
+_SHOWN = ("ID", "Reclaimable", "Size", "LastUsed")
+
+
+def du(context: Context) -> int:
+    """Show the objects of the build cache."""
+    from pyctr_lite.cli.screen import tables
+    from pyctr_lite.engine.build import pruning
+    from pyctr_lite.formats import units
+
+    form = context.flags.format or ""
+    listing = tables.Listing(_FIELDS, (*_SHOWN, "Type", "Description") if context.flags.verbose else _SHOWN)
+    listing.wanted(form)
+    found = pruning.objects(context.engine)
+    listing.show([_row(it) for it in found], form)
+    if not form:
+        usage = pruning.Usage(context.engine)
+        print(f"Reclaimable:\t{units.human_size(usage.size - usage.used)}")
+        print(f"Total:\t\t{units.human_size(sum(it.size for it in found))}")
+    return 0
+
+
+def _row(found: Object) -> dict[str, str]:
+    from pyctr_lite.formats import times, units
+
+    return {
+        "CreatedAt": found.created,
+        "Description": found.title,
+        "ID": found.id,
+        "LastUsed": times.ago(round(found.used * 10**9)),
+        "Reclaimable": str(found.reclaimable).lower(),
+        "Shared": str(found.shared).lower(),
+        "Size": units.human_size(found.size),
+        "Type": found.type,
+    }
+
+
 COMMANDS = {
+    "builder du": Command(
+        "builder du",
+        "",
+        "Disk usage of the build cache",
+        (
+            Option("format", "string", "Format output: 'table', 'table TEMPLATE', 'json' or a Go template"),
+            Option("verbose", "bool", "Show the types and descriptions of the objects", short="v"),
+        ),
+        action=du,
+        example="pyctr_lite builder du -v",
+        differs="As `docker buildx du`, but what an image has is not reclaimable: its removal frees nothing.",
+    ),
     "builder prune": Command(
         "builder prune",
         "",
@@ -42,6 +101,6 @@ COMMANDS = {
         ),
         action=prune,
         example="pyctr_lite builder prune -f --filter until=24h",
-        differs="Dangling is the cache of layers that no image has. Cache mounts are removed with --all only.",
+        differs="Dangling is the cache of layers that no image has, and of cache mounts.",
     ),
 }

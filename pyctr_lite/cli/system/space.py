@@ -36,7 +36,7 @@ def df(context: Context) -> int:
         print(_verbose(context, measured), end="")
         print(f"\nBuild cache usage: {units.human_size(cached.size, 4)}")
     else:
-        rows = [*_rows(measured), _row("Build Cache", cached.records, cached.active, cached.size, 0)]
+        rows = [*_rows(measured), _row("Build Cache", cached.count, cached.active, cached.size, cached.used)]
         listing.show(rows, form)
     return 0
 
@@ -159,7 +159,8 @@ COMMANDS = {
         action=df,
         example="pyctr_lite system df -v",
         differs="SIZE is the size in the store; a compressed layer counts by its compressed size. "
-        "The build cache's is that of the layers that no image has, and of the cache mounts.",
+        "The build cache's is that of the layers that no image has, and of the cache mounts; "
+        "its objects are active if a running build uses them.",
     ),
     "system prune": Command(
         "system prune",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
@@ -30,10 +30,10 @@ def key(*parts: Any) -> str:
 
 
 class Record:
-    """A cached step: its layers, bottom first, when it ran (RFC 3339), and its title."""
+    """A cached step: its layers, bottom first, when it ran (RFC 3339), its title, and the bytes that it added."""
 
-    def __init__(self, layers: list[Layer], created: str, title: str, path: str) -> None:
-        self.layers, self.created, self.title, self.path = layers, created, title, path
+    def __init__(self, layers: list[Layer], created: str, title: str, size: int, path: str) -> None:
+        self.layers, self.created, self.title, self.size, self.path = layers, created, title, size, path
         self.used = os.stat(path).st_mtime
         """When it was used last, in seconds."""
 
@@ -59,10 +59,10 @@ class Cache:
             return None  # pruned meanwhile
         return record
 
-    def write(self, key: str, layers: list[Layer], created: str, title: str) -> None:
-        """Write the record of a key."""
+    def write(self, key: str, layers: list[Layer], created: str, title: str, size: int) -> None:
+        """Write the record of a key. `size` is that of the layer that the step made, in bytes."""
         os.makedirs(self.directory, 0o700, exist_ok=True)
-        roots.write(f"{self.directory}/{key}.json", layers, created=created, title=title)
+        roots.write(f"{self.directory}/{key}.json", layers, created=created, title=title, size=size)
 
     def records(self) -> list[Record]:
         """Return all records, the one that was used last first."""
@@ -79,23 +79,25 @@ class Cache:
             return None
         layers, members = found
         try:
-            return Record(layers, str(members.get("created") or ""), str(members.get("title") or ""), path)
+            size = members.get("size")
+            return Record(
+                layers,
+                str(members.get("created") or ""),
+                str(members.get("title") or ""),
+                size if isinstance(size, int) else 0,
+                path,
+            )
         except FileNotFoundError:
             return None
-
-    def size(self, records: list[Record], without: set[str]) -> int:
-        """Return the bytes of the layers of records, each once, but not of the blobs in `without`."""
-        sizes = {layer.digest: layer.size for record in records for layer in record.layers}
-        return sum(size for digest, size in sizes.items() if digest not in without)
 
     def image_blobs(self) -> set[str]:
         """Return the digests of the layers that images have."""
         return {layer.digest for image in self.home.images.list() for layer in image.layers}
 
-    def remove(self, chosen: Callable[[Record], bool]) -> list[Record]:
-        """Remove the chosen records that no running build uses, and return them."""
-        began = self._oldest_build()
-        removed = [record for record in self.records() if record.used < began and chosen(record)]
+    def remove(self, records: Iterable[Record]) -> list[Record]:
+        """Remove records that no running build uses, and return them."""
+        began = self.oldest_build()
+        removed = [record for record in records if record.used < began]
         for record in removed:
             try:
                 os.unlink(record.path)
@@ -103,7 +105,7 @@ class Cache:
                 pass
         return removed
 
-    def _oldest_build(self) -> float:
+    def oldest_build(self) -> float:
         """Return when the oldest running build began (every record that it uses is used later), or now."""
         top = roots.running_directory(self.home.paths.root)
         names = os.listdir(top) if os.path.isdir(top) else []

@@ -16,7 +16,7 @@ import stat
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite import linux
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.digest import sha256
 from pyctr_lite.engine.build import layers
 from pyctr_lite.engine.build.copier import Copier
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MAX_SECRET = 500 << 10
 """Bytes, as in BuildKit."""
+_TITLE = "title.json"
+"""The file beside a cache mount that describes it."""
 _SYSTEM = ("/dev", "/proc", "/sys")
 """Directories on which the runtime mounts file systems of its own."""
 
@@ -125,7 +127,8 @@ class Prepared:
         """Return the directory of a cache mount, locked as its `sharing` says until `stack` ends."""
         mount = self.mount
         top = cache_mounts(self.builder.build.home.paths.root)
-        name = sha256((mount.id or self.target).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        id = mount.id or self.target
+        name = sha256(id.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         number = 0
         while True:
             path = f"{top}/{name}" + (f"-{number}" if number else "")
@@ -137,6 +140,9 @@ class Prepared:
                 break
             except BlockingIOError:
                 number += 1
+        os.utime(path)
+        if not os.path.exists(f"{path}/{_TITLE}"):
+            jsonfile.write(f"{path}/{_TITLE}", f"cache mount {id}")
         data = f"{path}/data"
         if not os.path.isdir(data):
             self._fill_cache(data)
@@ -216,6 +222,15 @@ def check_options(options: BuildOptions) -> None:
 def cache_mounts(root: str) -> str:
     """Return the directory of the cache mounts of a state directory."""
     return f"{root}/build/mounts"
+
+
+def title(path: str) -> str:
+    """Return the title of the cache mount in a directory, for `builder du`."""
+    try:
+        found = jsonfile.read(f"{path}/{_TITLE}")
+    except (FileNotFoundError, ValueError):
+        return "cache mount"
+    return found if isinstance(found, str) else "cache mount"
 
 
 def stubs(builder: StageBuilder, mounts: list[Prepared]) -> list[str]:

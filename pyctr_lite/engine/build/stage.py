@@ -169,7 +169,8 @@ class StageBuilder:
 
             def keep(found: list[Layer]) -> None:
                 shown = found[len(below) :] if independent else found
-                build.cache.write(key, shown, created, title)
+                size = found[-1].size if len(found) > len(below) else 0
+                build.cache.write(key, shown, created, title, size)
 
             result = layers.add(build.home, build.staging, below, upper, build.epoch, keep)
         self.state.layers = result

@@ -33,7 +33,7 @@ def layers(root: Path) -> set[str]:
 def test_the_cache_outlives_the_image_and_prune_removes_it(builder: Builder) -> None:
     before, blobs = layers(builder.pyctr.root), os.listdir(builder.pyctr.root / "images/blobs/sha256")
     builder(TEXT)
-    assert usage(builder)[:2] == ["3", "2"]
+    assert usage(builder)[:2] == ["3", "0"]
     builder.pyctr("rmi", "it", check=True)
     builder.pyctr("image", "prune", "-f", check=True)
     assert usage(builder)[:2] == ["3", "0"]
@@ -50,14 +50,48 @@ def test_the_cache_outlives_the_image_and_prune_removes_it(builder: Builder) -> 
 def test_prune_keeps_what_images_have_unless_all_goes(builder: Builder) -> None:
     builder(TEXT)
     builder.pyctr("builder", "prune", "-f", check=True)
-    assert usage(builder)[:2] == ["2", "2"]
-    builder("FROM busybox\nRUN --mount=type=cache,target=/c echo > /c/f\n")
-    builder.pyctr("builder", "prune", "-f", check=True)
-    assert list(builder.pyctr.root.glob("build/mounts/*"))
+    assert usage(builder)[0] == "2"
     builder.pyctr("builder", "prune", "-af", check=True)
     assert usage(builder) == ["0", "0", "0B"]
-    assert list(builder.pyctr.root.glob("build/mounts/*")) == []
     assert builder.pyctr("run", "--rm", "it", "true").returncode == 0
+
+
+def test_prune_removes_cache_mounts(builder: Builder) -> None:
+    """As Docker does, also without --all: no image needs them."""
+    text = "FROM busybox\nRUN --mount=type=cache,target=/c,id=mine head -c 100000 /dev/zero > /c/f\n"
+    builder(text)
+    assert usage(builder) == ["2", "0", "100kB"]
+    (mount,) = builder.pyctr.root.glob("build/mounts/*")
+    done = builder.pyctr("builder", "prune", "-f", check=True)
+    assert done.stdout.endswith("\nTotal reclaimed space: 100kB\n")
+    assert mount.name in done.stdout
+    assert list(builder.pyctr.root.glob("build/mounts/*")) == []
+    builder(text, "--no-cache")
+    builder.pyctr("builder", "prune", "-f", "--keep-storage", "1m", check=True)
+    builder.pyctr("builder", "prune", "-f", "--filter", "until=1h", check=True)
+    assert list(builder.pyctr.root.glob("build/mounts/*"))
+    builder.pyctr("builder", "prune", "-f", "--keep-storage", "1k", check=True)
+    assert list(builder.pyctr.root.glob("build/mounts/*")) == []
+
+
+def test_du_shows_what_the_cache_has(builder: Builder) -> None:
+    builder(TEXT + "RUN --mount=type=cache,target=/c head -c 100000 /dev/zero | tee /c/f > /g\n")
+    lines = builder.pyctr("builder", "du", check=True).stdout.splitlines()
+    assert lines[0].split() == ["ID", "RECLAIMABLE", "SIZE", "LAST", "ACCESSED"]
+    assert len(lines) == 1 + 5 + 2
+    form = "{{.Type}}|{{.Reclaimable}}|{{.Shared}}|{{.Description}}"
+    rows = builder.pyctr("builder", "du", "--format", form, check=True).stdout.splitlines()
+    assert sorted(rows) == [
+        "exec.cachemount|true|false|cache mount /c",
+        "regular|false|true|COPY --from=one /one /two",
+        "regular|false|true|RUN --mount=type=cache,target=/c head -c 100000 /dev/zero | tee /c/f > /g",
+        "regular|false|true|RUN true",
+        "regular|true|false|RUN echo 1 > /one",
+    ]
+    df = builder.pyctr("system", "df", "--format", "{{.Type}} {{.Reclaimable}}", check=True).stdout.splitlines()
+    reclaimable = lines[-2].split()[1]
+    assert df[-1] == f"Build Cache {reclaimable} (100%)"
+    assert reclaimable == builder.pyctr("builder", "prune", "-f", check=True).stdout.split()[-1]
 
 
 def test_prune_can_keep_what_was_used_last(builder: Builder) -> None:
@@ -117,6 +151,8 @@ def test_a_running_build_keeps_what_it_uses(builder: Builder, verb: tuple[str, .
     )
     assert process.stderr is not None
     assert any(line.endswith(" ready\n") for line in process.stderr)
+    assert usage(builder)[1] != "0"
+    assert "true" not in builder.pyctr("builder", "du", "--format", "{{.Reclaimable}}", check=True).stdout
     builder.pyctr(*verb, check=True)
     reader = threading.Thread(target=process.stderr.read)
     reader.start()
