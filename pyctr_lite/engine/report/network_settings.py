@@ -82,7 +82,7 @@ def _read(item: Container) -> NetworkSettings:
 
 
 def _ports(item: Container, found: NetworkSettings) -> Ports:
-    return {name: found.ports.get(name) for name in sorted(item.record.ports)} if found.networks else {}
+    return {name: found.ports.get(name) for name in sorted(item.record.ports)} if found.main() else {}
 
 
 def _endpoint(item: Container, name: str, endpoint: dict[str, Any]) -> dict[str, Any]:

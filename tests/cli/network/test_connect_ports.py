@@ -69,7 +69,8 @@ def test_a_container_on_internal_networks_gets_its_ports_with_the_first_other_on
     port = free_port()
     pyctr("network", "create", "--internal", "closed", check=True)
     serve(pyctr, port, "--network", "closed")
-    assert shown(pyctr)[0] == ""
+    assert shown(pyctr) == ("", "")
+    assert pyctr("inspect", "-f", "{{json .NetworkSettings.Ports}}", "web").stdout == "{}\n"
     with Refused:
         call("127.0.0.1", port)
     pyctr("network", "connect", red, "web", check=True)
