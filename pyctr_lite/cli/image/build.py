@@ -157,6 +157,8 @@ def _options(flags: Any) -> BuildOptions:
         build_args=arguments,
         labels=dict(text.partition("=")[::2] for text in flags.label),
         no_cache=flags.no_cache,
+        cache_from=[_cache_source(text) for text in flags.cache_from],
+        cache_inline=_inline(flags),
         no_cache_filter=[name for text in flags.no_cache_filter for name in text.lower().split(",")],
         pull=flags.pull,
         network=flags.network or "",
@@ -166,6 +168,28 @@ def _options(flags: Any) -> BuildOptions:
         entitlements=flags.allow,
         container={**container, "add_hosts": flags.add_host, "ulimits": flags.ulimit},
     )
+
+
+def _cache_source(text: str) -> str:
+    """Parse a value of --cache-from: an image, or type=registry,ref=IMAGE."""
+    if "=" not in text:
+        return text
+    kind = text.removeprefix("type=").partition(",")[0]
+    if kind != "registry":
+        raise InvalidArgument(f'unsupported cache type "{kind}"', "type=registry,ref=IMAGE")
+    fields = _fields(text, ("type", "ref"))
+    if not fields.get("ref"):
+        raise InvalidArgument(f"ref is required for the cache '{text}'", "type=registry,ref=IMAGE")
+    return fields["ref"]
+
+
+def _inline(flags: Any) -> bool:
+    """Return whether the image gets a cache: --cache-to type=inline, or BuildKit's older build argument."""
+    for text in flags.cache_to:
+        kind = text.removeprefix("type=").partition(",")[0]
+        if kind != "inline":
+            raise InvalidArgument(f'unsupported cache type "{kind}"', "--cache-to type=inline")
+    return bool(flags.cache_to) or "BUILDKIT_INLINE_CACHE=1" in flags.build_arg
 
 
 def _secret(text: str) -> tuple[str, Secret]:
@@ -206,7 +230,7 @@ def _one_of(*words: str) -> Any:
 COMMANDS = {
     "build": Command(
         "build",
-        "PATH|-",
+        "PATH|URL|-",
         "Build an image from a Dockerfile",
         (
             Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", convert=lazy("host")),
@@ -217,6 +241,8 @@ COMMANDS = {
                 convert=_one_of("network.host", "security.insecure"),
             ),
             Option("build-arg", "list", "Set build-time variables"),
+            Option("cache-from", "list", "Use the cache that an image carries (IMAGE or type=registry,ref=IMAGE)"),
+            Option("cache-to", "list", "Write the cache of the target's steps into the image (type=inline)"),
             *(option for option in resources.OPTIONS if option.name in _LIMITS),
             Option(
                 "file", "string", 'Name of the Dockerfile (default: "PATH/Dockerfile"); - for STDIN', short="f"
@@ -257,7 +283,8 @@ COMMANDS = {
         action=build,
         aliases=("image build", "builder build"),
         example="pyctr_lite build -t site:1 --build-arg VERSION=2 .",
-        differs="A git repository or another URL as the context is not supported. The image is not compressed. "
+        differs="Of a git repository by HTTP or git, only the wanted commit is fetched, without submodules; "
+        "other URLs as the context are not supported. The image is not compressed. "
         "As in BuildKit, a new WORKDIR belongs to the USER, and what a RUN writes below a VOLUME is kept.",
     ),
 }

@@ -16,7 +16,7 @@ from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.syntax import DockerfileError
 from pyctr_lite.build.tree import Tree
 from pyctr_lite.commit import config as image_config
-from pyctr_lite.engine.build import cache, context, layers, mounts, session, stage
+from pyctr_lite.engine.build import cache, context, inline, layers, mounts, session, stage
 from pyctr_lite.engine.build.progress import Progress
 from pyctr_lite.engine.build.state import State
 from pyctr_lite.engine.events import writer as events
@@ -71,6 +71,7 @@ class Build:
                 context.opened(home, self.staging, options.context, options.dockerfile)
             )
         self.cache = cache.Cache(home)
+        self.imported = inline.Inline()
         try:
             self.dockerfile = dockerfiles.parse(self.context.dockerfile)
         except DockerfileError as error:
@@ -107,6 +108,7 @@ class Build:
             target = self.dockerfile.target(self.options.target)
             for needed in self._needed(target):
                 self.planned(needed)
+            self._import_caches()
             for builder in self._stages.values():
                 builder.run()
         except DockerfileError as error:
@@ -156,6 +158,18 @@ class Build:
         if not name:
             raise stage_.start.error(f"base name ({stage_.base}) should not be blank", "give a --build-arg for it")
         return name
+
+    def _import_caches(self) -> None:
+        """Find the images of --cache-from, and their steps. A missing image is a warning, as in BuildKit."""
+        for name in self.options.cache_from:
+            try:
+                found = self._find_image(name)
+            except PyctrError as error:
+                self.progress.warn(f"the cache of {name} is not available: {error.message}")
+                continue
+            self.session.keep(found.layers)
+            if not self.imported.add(found):
+                self.progress.warn(f"{name} has no cache of builds: make it with --cache-to type=inline")
 
     def image(self, instruction: Instruction, name: str) -> Image:
         """Return an image by its name, and keep it until the build ends. It is pulled if it is missing.
@@ -255,6 +269,8 @@ def add_image(build: Build, state: State, progress: Progress) -> Image:
     tags: Sequence[str] = build.options.tags
     with progress.step("exporting to image") as step:
         config: dict[str, Any] = state.image_config(build.now())
+        if build.options.cache_inline:
+            config[inline.MEMBER] = state.steps
         found = build.home.images.add_image(config, state.layers, tags)
         step.output(f"writing image {found.id}\n".encode())
         for tag in tags:

@@ -13,6 +13,7 @@ from pyctr_lite.build import checksum, remembered, syntax
 from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.tree import Tree
 from pyctr_lite.digest import sha256
+from pyctr_lite.engine.build import repository
 from pyctr_lite.engine.files import tree_unpack
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.formats import number
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _DEFAULT = "Dockerfile"
-_REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
+_REMOTE = ("http://", "https://")
 
 
 class Context:
@@ -55,9 +56,14 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
     """Open a context. Raises NotFound and InvalidArgument with Docker's messages."""
     if context == STDIN and dockerfile == STDIN:
         raise InvalidArgument("invalid argument: can't use stdin for both build context and dockerfile")
+    if repository.is_url(context):
+        with _of_repository(context, dockerfile, staging) as found:
+            yield found
+        return
     if context.startswith(_REMOTE):
         raise InvalidArgument(
-            f"{context}: a context from a URL is not supported", "clone the repository, and give its directory"
+            f"{context}: a context from a URL is not supported unless it is a git repository",
+            "download it, and give its directory",
         )
     text: str | None = None
     if context == STDIN:
@@ -77,6 +83,23 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
         exclusions = Exclusions((ignored or _read(root, ".dockerignore")).splitlines())
         tree = Tree(root, exclusions, keeps_owners=False)
         yield Context(tree, text, os.path.basename(name), tables, staging)
+
+
+@contextmanager
+def _of_repository(url: str, dockerfile: str, staging: Staging) -> Iterator[Context]:
+    """Open a git repository as a context. The Dockerfile is in it, too: a link does not lead out."""
+    path, below = repository.fetch(url, staging)
+    name = _DEFAULT if dockerfile in ("", STDIN) else dockerfile
+    with _directory_in(path, below) as root:
+        if dockerfile == STDIN:
+            text = _text(sys.stdin.buffer.read(syntax.MAX_SIZE + 1), "stdin")
+        else:
+            text = _read(root, name)
+        if not text:
+            raise _missing(name)
+        ignored = _read(root, f"{name}.dockerignore") or _read(root, ".dockerignore")
+        tree = Tree(root, Exclusions(ignored.splitlines()), keeps_owners=False)
+        yield Context(tree, text, os.path.basename(name), "", staging)
 
 
 def _unpack_stdin(staging: Staging) -> tuple[str, str | None]:
@@ -123,10 +146,7 @@ def _read_dockerfile(root: int, context: str, given: str) -> tuple[str, str]:
         with open(path, "rb") as file:
             text = _text(file.read(syntax.MAX_SIZE + 1), path)
     except (FileNotFoundError, NotADirectoryError):
-        missing = given or _DEFAULT
-        raise NotFound(
-            f"failed to read dockerfile: open {missing}: no such file or directory", "give another one with -f"
-        ) from None
+        raise _missing(given or _DEFAULT) from None
     except IsADirectoryError:
         raise InvalidArgument(f"failed to read dockerfile: {path} is a directory") from None
     try:
@@ -134,6 +154,24 @@ def _read_dockerfile(root: int, context: str, given: str) -> tuple[str, str]:
             return text, _text(file.read(syntax.MAX_SIZE + 1), f"{path}.dockerignore") or "#"
     except OSError:
         return text, ""
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(
+        f"failed to read dockerfile: open {name}: no such file or directory", "give another one with -f"
+    )
+
+
+@contextmanager
+def _directory_in(path: str, below: str) -> Iterator[int]:
+    """Open a directory in an untrusted one, and yield its descriptor. Raises NotFound."""
+    with linux.closing(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as top:
+        try:
+            fd = target.open_in_root(top, below, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            raise NotFound(f"{below}: no such directory in the repository") from None
+        with linux.closing(fd):
+            yield fd
 
 
 def _read(root: int, name: str) -> str:

@@ -22,6 +22,7 @@ class BuildOptions:
     `labels` are name → value; `platform` is like linux/amd64. `container` holds the attributes of
     `ContainerOptions` for the containers of RUN, such as `memory`. `entitlements` are what --allow permits:
     "network.host", "security.insecure". `no_cache_filter` names stages that are built without the cache.
+    `cache_from` names images whose cache is used, too; `cache_inline` is whether the image gets a cache.
     """
 
     context: str
@@ -32,6 +33,8 @@ class BuildOptions:
     labels: dict[str, str] = field(default_factory=dict)
     no_cache: bool = False
     no_cache_filter: list[str] = field(default_factory=list)
+    cache_from: list[str] = field(default_factory=list)
+    cache_inline: bool = False
     pull: bool = False
     network: str = ""
     platform: str = ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pyctr_lite.build import checks, metadata
 from pyctr_lite.build.dockerfile import SCRATCH
 from pyctr_lite.build.syntax import DockerfileError
-from pyctr_lite.engine.build import cache, command, files, layers
+from pyctr_lite.engine.build import cache, command, files, inline, layers
 from pyctr_lite.engine.build.state import State
 from pyctr_lite.errors import PyctrError
 
@@ -69,6 +69,7 @@ class StageBuilder:
     def run(self) -> None:
         """Run the steps. Raises DockerfileError."""
         self.state.layers = list(self._base.layers)
+        self.state.steps = list(self._base.steps) if isinstance(self._base, State) else []
         if self._pulled:
             with self.build.progress.step(self._pulled):
                 pass
@@ -158,23 +159,28 @@ class StageBuilder:
         build, below = self.build, self.state.layers
         key = cache.key("" if independent else layers.chain_id(below), build.epoch, *parts)
         record = build.cache.find(key) if self.uses_cache else None
-        if record is not None:
+        imported = build.imported.find(key) if self.uses_cache and record is None else None
+        found = record or imported
+        created = found.created if found is not None else build.now()
+
+        def keep(result: list[Layer]) -> None:
+            shown = result[len(below) :] if independent else result
+            size = result[-1].size if len(result) > len(below) else 0
+            build.cache.write(key, shown, created, title, size)
+
+        if found is not None:
             report.cached()
-            made, created = record.layers, record.created
-            result = [*below, *made] if independent else made
+            result = [*below, *found.layers] if independent else found.layers
+            if imported is not None:
+                keep(result)
         else:
-            created = build.now()
             build.session.guard()
-            upper = make()
-
-            def keep(found: list[Layer]) -> None:
-                shown = found[len(below) :] if independent else found
-                size = found[-1].size if len(found) > len(below) else 0
-                build.cache.write(key, shown, created, title, size)
-
-            result = layers.add(build.home, build.staging, below, upper, build.epoch, keep)
+            result = layers.add(build.home, build.staging, below, make(), build.epoch, keep)
         self.state.layers = result
-        return created if len(result) > len(below) else ""
+        if len(result) == len(below):
+            return ""
+        self.state.steps.append(inline.member(key, len(below) if independent else 0, len(result), created))
+        return created
 
     def lowers(self) -> list[str]:
         """Return the directories of the layers so far, the top first."""

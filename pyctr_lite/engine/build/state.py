@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.build.scope import Scope
 from pyctr_lite.commit import config as image_config
+from pyctr_lite.engine.build import inline
 from pyctr_lite.images import platforms
 from pyctr_lite.runtime import program
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pyctr_lite.images.image import Image, Layer
 
 _MAPS = {"ExposedPorts", "Labels", "Volumes"}
+_NOT_INHERITED = ("container", "container_config", "parent", "id", "size", "comment", "docker_version")
 COMMENT = "buildkit.dockerfile.v0"
 """The comment of each line of the history: it names the form of `created_by`, for tools that read it."""
 
@@ -32,6 +34,8 @@ class State:
         self.image, self.layers, self.history, self.scope = image, layers, history, scope
         self.config: dict[str, Any] = image["config"]
         self.cmd_set = False
+        self.steps: list[dict[str, Any]] = []
+        """The steps that made layers, as `inline` writes them."""
         self.base = f"sha256:{'0' * 64}"
         """The id of the image that FROM names, perhaps of another stage."""
 
@@ -49,7 +53,7 @@ class State:
         history, config = image.pop("history"), image.get("config") or {}
         image.pop("rootfs")
         image["config"] = {key: config[key] for key in image_config.IMAGE_KEYS if config.get(key)}
-        for key in ("container", "container_config", "parent", "id", "size", "comment", "docker_version"):
+        for key in (*_NOT_INHERITED, inline.MEMBER):
             image.pop(key, None)
         state = cls(image, list(base.layers), history, Scope(arguments, _variables(config)))
         state.base = base.id
