@@ -124,6 +124,7 @@ def test_no_file_is_created_in_tmp(pyctr: Pyctr, tmp_path: Path) -> None:
     pyctr("rmi", "made", env=environment, check=True)
     pyctr("load", "-i", tmp_path / "made.tar", env=environment, check=True)
     pyctr("cp", "box:/bin", tmp_path / "bin", env=environment, check=True)
+    pyctr("build", "-", input="FROM busybox\nRUN <<EOF\n#!/bin/sh\ntrue\nEOF\n", env=environment, check=True)
     assert list(temporary.iterdir()) == []
     assert {path for path in Path("/tmp").iterdir() if "pyctr" in path.name} <= before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -150,9 +151,12 @@ def _read_dockerfile(root: int, context: str, given: str) -> tuple[str, str]:
     except IsADirectoryError:
         raise InvalidArgument(f"failed to read dockerfile: {path} is a directory") from None
     try:
-        with open(f"{path}.dockerignore", "rb") as file:
+        fd = os.open(f"{path}.dockerignore", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
             return text, _text(file.read(syntax.MAX_SIZE + 1), f"{path}.dockerignore") or "#"
-    except OSError:
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InvalidArgument(f"{path}.dockerignore is a symbolic link, which is not followed") from None
         return text, ""
 
 
