@@ -1,7 +1,7 @@
-"""Third-party packages (rich, zstandard), made importable on demand.
+"""Third-party packages (rich, isal, zstandard), made importable on demand.
 
 The command starts Python with -S: without the `site` module, which takes 4 to 6 ms and puts `site-packages` on
-`sys.path`. A verb that uses rich or zstandard calls `enable()` first, before it enters a root file system or
+`sys.path`. A verb that uses one calls `enable()` first, before it enters a root file system or
 namespace.
 """
 

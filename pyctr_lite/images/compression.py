@@ -43,6 +43,8 @@ _UNSUPPORTED = {
 MAX_MEMORY = 256 << 20
 """Bytes. `xz -9` needs 65 MiB; a header can request 4 GiB."""
 _CHUNK = 1 << 16
+_GZIP = 16 + zlib.MAX_WBITS
+"""A member of a gzip file, with header and checksum."""
 MEDIA_TYPE_SUFFIX = {"": "", "gzip": "+gzip", "zstd": "+zstd"}
 
 
@@ -119,14 +121,42 @@ def _open(kind: str, stream: Peeked) -> Any:
     if kind == "zstd":
         return _zstandard().ZstdDecompressor().stream_reader(stream, read_across_frames=True)
     if kind == "gzip":
-        import gzip
-
-        return gzip.GzipFile(fileobj=cast(BinaryIO, stream), mode="rb")
+        return contextlib.nullcontext(_Gzip(stream))
     if kind == "bzip2":
         import bz2
 
         return bz2.BZ2File(cast(BinaryIO, stream))
     return contextlib.nullcontext(_Xz(stream))
+
+
+class _Gzip:
+    """The concatenated members of a gzip file, with padding zeros between and after them (RFC 1952, 2.2).
+
+    `gzip.GzipFile` reads 8 KiB at a time, and by zlib: with both the unpacking of a layer took twice as long.
+    """
+
+    def __init__(self, stream: Peeked) -> None:
+        self._stream, self._input = stream, b""
+        self._part = _inflate()
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; no bytes at the end."""
+        while True:
+            if self._part.eof:
+                self._input = self._part.unused_data.lstrip(b"\0")
+                while not self._input and (more := self._stream.read(_CHUNK)):
+                    self._input = more.lstrip(b"\0")
+                if not self._input:
+                    return b""
+                self._part = _inflate()
+            if not self._input:
+                self._input = self._stream.read(_CHUNK)
+                if not self._input:
+                    raise EOFError("it ends in the middle")
+            data: bytes = self._part.decompress(self._input, size)
+            self._input = self._part.unconsumed_tail
+            if data:
+                return data
 
 
 class _Xz:
@@ -158,6 +188,16 @@ class _Xz:
             data, self._input = self._part.decompress(self._input, size), b""
             if data:
                 return data
+
+
+def _inflate() -> Any:
+    """Return a decompressor of one gzip member: ISA-L's, which is twice as fast as zlib's, if it is installed."""
+    thirdparty.enable()
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib.decompressobj(_GZIP)
+    return isal_zlib.decompressobj(_GZIP)
 
 
 def _zstandard() -> Any:
@@ -208,7 +248,7 @@ class _Checked:
                 raise
             raise BrokenArchive(f"damaged {self._kind} data: {error}") from error
         except Exception as error:
-            if type(error).__name__ not in ("ZstdError", "LZMAError"):
+            if type(error).__name__ not in ("ZstdError", "LZMAError", "IsalError"):
                 raise
             raise BrokenArchive(f"damaged {self._kind} data: {error}") from error
         return data
