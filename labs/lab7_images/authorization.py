@@ -26,11 +26,12 @@ def token_request(
     """Return the address and the headers of the GET request that answers a Bearer challenge.
 
     The address is the challenge's `realm`, perhaps relative to `base`, the address of the registry. A query that
-    the realm has stays; it gets the challenge's `service` if there is one, and each of `scopes` as a `scope`. With
-    a credential it also gets the user as `account`, CLIENT as `client_id`, and "true" as `offline_token`. The
-    password goes into the header Authorization (`basic`), and nowhere else; without a credential there is none.
-    The realm is an https address. With http it is allowed if it is on this machine, if there is no credential, or
-    if `base` is http, too. Raises PyctrError for any other realm.
+    the realm has stays, a fragment (#…) goes. The query gets the challenge's `service` unless it has none or an
+    empty one, and each of `scopes` as a `scope`; with a credential also the user as `account`, CLIENT as
+    `client_id`, and "true" as `offline_token`. The password goes into the header Authorization (`basic`), and
+    nowhere else. Without a credential (None) there are no headers.
+    The realm is an https address. With http it is allowed if its host is this machine, if there is no credential,
+    or if `base` is http, too. Raises PyctrError for any other realm.
     Source: distribution, spec/auth/token.md; RFC 6750, 3; RFC 7617.
     """
     # 1. The registry sends you to a token server. Who chooses that server, and who sees the password on the way if
@@ -39,6 +40,6 @@ def token_request(
     #    Which of its members is the host, and nothing else?
     # 3. The engine knows what it wants to do: that is `scopes`. Each is a field of its own. Which characters of
     #    "repository:app:pull,push" mean something else in a query, and which function knows them all?
-    # 4. A realm may have a query of its own, a relative address, or a fragment (#...), which is never sent.
+    # 4. A realm may have a query of its own already: what comes between that and your fields?
     # 5. An address is written into logs, and into the messages of errors. What must not be in it?
     raise Todo("7.2")

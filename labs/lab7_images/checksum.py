@@ -17,9 +17,9 @@ def part_of_key(
     `xattrs` are extended attributes. A path, or the name of an attribute, may have bytes that are not UTF-8, as
     os.fsdecode shows them, but no zero byte.
     The bytes are the same if all of this is: the path, the type and the permission bits, the content, the
-    attributes in any order, the number of a device, and with `owners` the owner and the group. If one of these
-    differs, so do the bytes. Nothing else counts: no time, no size, no place. The bytes of several entries follow
-    each other in one hash, so they also show where an entry ends.
+    attributes in any order, the number of a device (st_rdev), and with `owners` the owner and the group. If one
+    of these differs, so do the bytes. Nothing else counts: no time, no size, no place. The bytes of several
+    entries follow each other in one hash, so they also show where an entry ends.
     """
     # 1. A build copies a directory that it copied before. Which changes must make the step run again: another
     #    content, a mode, a time, an owner, a target of a link? `git clone` sets new times: what would it mean if

@@ -110,9 +110,9 @@ def part_of_key(
     `xattrs` are extended attributes. A path, or the name of an attribute, may have bytes that are not UTF-8, as
     os.fsdecode shows them, but no zero byte.
     The bytes are the same if all of this is: the path, the type and the permission bits, the content, the
-    attributes in any order, the number of a device, and with `owners` the owner and the group. If one of these
-    differs, so do the bytes. Nothing else counts: no time, no size, no place. The bytes of several entries follow
-    each other in one hash, so they also show where an entry ends.
+    attributes in any order, the number of a device (st_rdev), and with `owners` the owner and the group. If one
+    of these differs, so do the bytes. Nothing else counts: no time, no size, no place. The bytes of several
+    entries follow each other in one hash, so they also show where an entry ends.
     """
     number = status.st_rdev if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode) else 0
     owner = b"%d:%d" % (status.st_uid, status.st_gid) if owners else b""

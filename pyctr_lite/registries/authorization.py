@@ -137,11 +137,12 @@ def token_request(
     """Return the address and the headers of the GET request that answers a Bearer challenge.
 
     The address is the challenge's `realm`, perhaps relative to `base`, the address of the registry. A query that
-    the realm has stays; it gets the challenge's `service` if there is one, and each of `scopes` as a `scope`. With
-    a credential it also gets the user as `account`, CLIENT as `client_id`, and "true" as `offline_token`. The
-    password goes into the header Authorization (`basic`), and nowhere else; without a credential there is none.
-    The realm is an https address. With http it is allowed if it is on this machine, if there is no credential, or
-    if `base` is http, too. Raises PyctrError for any other realm.
+    the realm has stays, a fragment (#…) goes. The query gets the challenge's `service` unless it has none or an
+    empty one, and each of `scopes` as a `scope`; with a credential also the user as `account`, CLIENT as
+    `client_id`, and "true" as `offline_token`. The password goes into the header Authorization (`basic`), and
+    nowhere else. Without a credential (None) there are no headers.
+    The realm is an https address. With http it is allowed if its host is this machine, if there is no credential,
+    or if `base` is http, too. Raises PyctrError for any other realm.
     Source: distribution, spec/auth/token.md; RFC 6750, 3; RFC 7617.
     """
     parts = urlsplit(realm(challenge, base, secret=credential is not None))

@@ -8,8 +8,8 @@ from pyctr_lite.images.reference import DEFAULT_DOMAIN, DEFAULT_TAG, MAX_NAME, R
 
 # What reference.py of the engine has for you: Reference(domain, path, tag, digest, name_only) is the result;
 #   reference.is_domain(text), is_path(text), is_tag(text), is_digest(text)   whether one part is valid
-#   reference.is_image_id(text)                                               whether a text is 64 hex digits
-#   reference.invalid(text, path)                                             the error, with Docker's words
+#   reference.is_image_id(text)      whether a text is 64 hex digits
+#   reference.invalid(text, path)    the error in Docker's words, for the whole text and the path that is in it
 
 
 def parse(text: str) -> Reference:
