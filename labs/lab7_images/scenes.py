@@ -40,6 +40,20 @@ class _Body:
         return b""
 
 
+class _Failing:
+    """A function whose `nth` call fails, as on a full disk."""
+
+    def __init__(self, function: Callable[..., Any], nth: int, failed: list[int]) -> None:
+        self.function, self.left, self.failed = function, nth, failed
+
+    def __call__(self, *args: Any) -> Any:
+        self.left -= 1
+        if not self.left:
+            self.failed.append(1)
+            raise OSError(errno.ENOSPC, "no space left")
+        return self.function(*args)
+
+
 def received(
     function: Callable[..., Any],
     root: str,
@@ -47,21 +61,19 @@ def received(
     size: int,
     bodies: list[tuple[list[bytes], Any]],
     failing: str = "",
+    nth: int = 1,
 ) -> list[dict[str, Any]]:
     """Receive bodies into one partial download, a call for each, until one raises: what came of each.
 
-    A body is a list of pieces, and an error that comes after them, or None. `failing` is a method of the file, or
-    "report", that fails as on a full disk.
+    A body is a list of pieces, and an error that comes after them, or None. The `nth` call of `failing`, a method
+    of the file or "report", fails as on a full disk.
     """
-
-    def fail(*args: Any) -> None:
-        raise OSError(errno.ENOSPC, "no space left")
-
     found: list[dict[str, Any]] = []
     file = partial.Partial(ImageStore(root), digest, lambda seconds: None)
     with contextlib.closing(file):
+        failed: list[int] = []
         if failing and failing != "report":
-            setattr(file, failing, fail)
+            setattr(file, failing, _Failing(getattr(file, failing), nth, failed))
         for pieces, error in bodies:
             body, reports, in_file = _Body(pieces, error, file), [], []
 
@@ -73,10 +85,17 @@ def received(
             call["raised"] = None
             found.append(call)
             try:
-                call["value"] = function(file, body, size, fail if failing == "report" else report)
+                call["value"] = function(
+                    file, body, size, _Failing(report, nth, failed) if failing == "report" else report
+                )
             except Exception as raised:
                 call["raised"] = reporting.describe(raised)
-            call |= {"left": len(body.pieces), "shared": file.is_complete, "written": os.fstat(file.fd).st_size}
+            call |= {
+                "failed": bool(failed),
+                "left": len(body.pieces),
+                "shared": file.is_complete,
+                "written": os.fstat(file.fd).st_size,
+            }
             if call["raised"]:
                 break
     return found

@@ -470,11 +470,11 @@ class Blob:
         self.begun.parent.mkdir(parents=True)
 
     def receive(
-        self, *bodies: list[bytes] | tuple[list[bytes], BaseException], failing: str = ""
+        self, *bodies: list[bytes] | tuple[list[bytes], BaseException], failing: str = "", nth: int = 1
     ) -> list[dict[str, Any]]:
         given = [body if isinstance(body, tuple) else (body, None) for body in bodies]
         found: list[dict[str, Any]] = self.yours.scene(
-            "received", str(self.directory), self.digest, self.size, given, failing
+            "received", str(self.directory), self.digest, self.size, given, failing, nth
         )
         for call in found:
             call["raised"] = Raised(**call["raised"]) if call["raised"] else None
@@ -703,22 +703,23 @@ def test_7_3_an_error_of_the_connection_is_the_callers(yours: Yours, tmp_path: P
 
 def test_7_3_what_fails_on_this_machine_is_raised(yours: Yours, tmp_path: Path) -> None:
     data = some_bytes(1000)
-    for number, (failing, pieces) in enumerate(
+    halves, long, wrong = [data[:500], data[500:]], [data, b"!"], [data[:-1] + b"!"]
+    for number, (failing, nth, pieces) in enumerate(
         (
-            ("write", [data]),
-            ("catch_up", [data]),
-            ("report", [data[:500], data[500:]]),
-            ("share", [data]),
-            ("remove", [data[:-1] + b"!"]),
-            ("remove", [data, b"!"]),
+            *(("write", nth, halves) for nth in (1, 2)),
+            *(("catch_up", nth, halves) for nth in (1, 2)),
+            *(("report", nth, halves) for nth in (1, 2, 3)),
+            ("share", 1, halves),
+            ("remove", 1, wrong),
+            ("remove", 1, long),
         )
     ):
         blob = Blob(yours, tmp_path / str(number), data)
-        [call] = blob.receive(pieces, failing=failing)
+        [call] = blob.receive(pieces, failing=failing, nth=nth)
         raised = call["raised"]
         expect(
-            raised is not None and raised.errno == errno.ENOSPC,
-            f"{'self.' * (failing != 'report')}{failing} fails with ENOSPC, and receive "
+            not call["failed"] or (raised is not None and raised.errno == errno.ENOSPC),
+            f"call {nth} of {'self.' * (failing != 'report')}{failing} fails with ENOSPC, and receive "
             f"{f'raises {raised}' if raised else 'returns as if nothing had happened'}.",
         )
 
@@ -1132,7 +1133,12 @@ def test_7_5_names_are_those_of_the_directory(yours: Yours, tmp_path: Path) -> N
 
 def test_7_5_content_and_attributes_are_the_sources(yours: Yours, tmp_path: Path) -> None:
     for number, (mode, size, xattrs) in enumerate(
-        ((0o644, 0, {}), (0o4755, 10, {"user.a": b"1"}), (0o000, 3 << 20, {"user.b": b"\0", "user.c": b""}))
+        (
+            (0o644, 5, {}),
+            (0o4755, 10, {"user.a": b"1"}),
+            (0o000, 3 << 20, {"user.b": b"\0", "user.c": b""}),
+            (0o600, 0, {}),
+        )
     ):
         place = Place(yours, tmp_path / str(number))
         source = place.context / "new"
@@ -1143,7 +1149,7 @@ def test_7_5_content_and_attributes_are_the_sources(yours: Yours, tmp_path: Path
         for name, value in xattrs.items():
             os.setxattr(source, name, value)
         os.utime(source, ns=(5, 1_234_567_890_123_456_789))
-        place.put("a file")
+        place.put("a file" if number % 2 else "nothing")
         answer = place.copy()
         expect(answer.raised is None, f"copy_file fails\n    {answer.raised}")
         expect(len(answer.value) == 1, f"set_attributes is called {len(answer.value)} times for one copy.")
