@@ -7,6 +7,7 @@ import _socket
 import os
 import select
 import struct
+import time
 
 from pyctr_lite import jsonfile, linux
 from pyctr_lite.engine.life import pump
@@ -14,6 +15,10 @@ from pyctr_lite.engine.life import pump
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+PATIENCE = 10.0
+"""Seconds that a monitor may take to follow a change of its container's networks: it takes milliseconds."""
 
 
 class Attachment:
@@ -76,13 +81,17 @@ class Attachment:
         """Let the monitor follow a change of the container's networks. Returns an error as JSON, b"" without one.
 
         Waits until the monitor has followed. `pidfd` is that of the container's first process: a monitor whose
-        container has ended does not answer any more.
+        container has ended does not answer any more. One of an older version, which was started before an upgrade,
+        does not answer at all, so the wait ends after PATIENCE.
         """
         self._send(b"N")
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         poller.register(pidfd, select.POLLIN)
-        while any(fd == self.sock.fileno() for fd, _ in poller.poll()):
+        deadline = time.monotonic() + PATIENCE
+        while (left := deadline - time.monotonic()) > 0:
+            if all(fd != self.sock.fileno() for fd, _ in poller.poll(left * 1000)):
+                break
             kind, data = self.receive()
             if kind in ("N", ""):
                 return data

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pyctr_lite.engine.life import attach
 from pyctr_lite.networks import bridge, nft, rules
 from tests.cli.network.test_connect import taken
 from tests.cli.network.test_port import free_port
@@ -214,3 +215,28 @@ def test_a_port_of_another_engine_is_named_with_its_state_directory(pyctr: Pyctr
     assert "\n  pyctr_lite ps shows the published ports\n" in done.stderr
     other("rm", "-f", "web", check=True)
     other("network", "prune", "-f", check=True)
+
+
+def test_a_monitor_of_an_older_version_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attach, "PATIENCE", 0.2)
+    listener = attach.listen(str(tmp_path))
+    connection, pidfd = attach.connect(str(tmp_path), output=False), os.pidfd_open(os.getpid())
+    assert connection.networks_changed(pidfd) == b""
+    connection.close()
+    os.close(pidfd)
+    listener.close()
+
+
+def test_a_stopped_containers_disconnect_is_an_event_as_in_docker(pyctr: Pyctr, red: str) -> None:
+    """Docker 20.10 emits none for `connect`."""
+    pyctr("create", "--name", "box", "busybox", "true", check=True)
+    pyctr("network", "connect", red, "box", check=True)
+    pyctr("network", "disconnect", red, "box", check=True)
+    pyctr("network", "disconnect", "bridge", "box", check=True)
+    form = "{{.Action}} {{.Actor.Attributes.name}}"
+    shown = pyctr(
+        "events", "--since", "1h", "--until", "0s", "--filter", "type=network", "--format", form, check=True
+    )
+    assert shown.stdout.splitlines() == ["create red", "disconnect red", "disconnect bridge"]
