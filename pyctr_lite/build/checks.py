@@ -74,8 +74,8 @@ def _copy(instruction: Instruction) -> None:
     name, args = instruction.name, instruction.args
     if len(args) < 2:
         raise instruction.error(
-            f"{name} requires at least two arguments, but only {len(args)} were provided. Destination could not "
-            "be determined"
+            f"{name} requires at least two arguments, but only one was provided. Destination could not be "
+            "determined"
         )
     if instruction.heredocs and args[-1].lstrip("0123456789").startswith("<<"):
         raise instruction.error(f"{name} cannot accept a heredoc as a destination")

@@ -73,6 +73,8 @@ def parse(text: str, expand: Callable[[str], str]) -> Mount:
     mount.readonly = mount.type not in ("cache", "tmpfs")
     for key, value in values.items():
         if mount.type not in _ALLOWED.get(key, TYPES):
+            if key in ("mode", "uid", "gid"):
+                raise InvalidArgument(f'{key} not allowed for "{mount.type}" type mounts')
             raise InvalidArgument(f"unexpected key '{key}' for mount type '{mount.type}'")
         _set(mount, key, value)
     _finish(mount)

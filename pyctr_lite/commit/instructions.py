@@ -218,5 +218,5 @@ def _nanoseconds(name: str, text: str) -> int:
             f"invalid duration {text!r} for --{name}", "Write it like 30s, 1m30s or 500ms."
         ) from None
     if duration and duration < times.MILLISECOND:
-        raise InvalidArgument(f"Interval {name!r} cannot be less than 1ms")
+        raise InvalidArgument(f'Interval "{name}" cannot be less than 1ms')
     return duration

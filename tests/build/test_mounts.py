@@ -40,7 +40,7 @@ def test_a_mount_is_parsed(text: str, expected: mounts.Mount) -> None:
         ("type=bind", "needs a target"),
         ("tagret=/a", "unexpected key 'tagret'"),
         ("type=tmpfs,target=/a,sharing=locked", "unexpected key 'sharing'"),
-        ("type=bind,target=/a,mode=7", "unexpected key 'mode'"),
+        ("type=bind,target=/a,mode=7", "mode not allowed for"),
         ("type=cache,target=/a,sharing=some", "unsupported sharing value"),
         ("type=cache,target=/a,mode=9", "invalid value 9 for mode"),
         ("type=cache,target", "must be a key=value pair"),

@@ -150,7 +150,7 @@ def test_a_backslash_continues_a_line() -> None:
         ("HEALTHCHECK --often=x CMD a", "unknown flag: --often"),
         ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
         ("HEALTHCHECK --interval=3 CMD a", "invalid duration '3' for --interval"),
-        ("HEALTHCHECK --timeout=1us CMD a", "Interval 'timeout' cannot be less than 1ms"),
+        ("HEALTHCHECK --timeout=1us CMD a", 'Interval "timeout" cannot be less than 1ms'),
         ("CMD a\nCMD b", "CMD: one instruction for each --change"),
     ],
 )

@@ -142,3 +142,48 @@ _case(
 )
 _case("scratch", 'FROM scratch\nCOPY a /\nCMD ["/a"]\n')
 _case("scratch-workdir", "FROM scratch\nWORKDIR /w\nCOPY a .\n")
+
+WRONG = r"""
+HEALTHCHECK x y
+HEALTHCHECK NONE y
+HEALTHCHECK CMD
+HEALTHCHECK --interval=1us CMD y
+EXPOSE 70000
+EXPOSE x
+EXPOSE 80/x
+STOPSIGNAL NONE
+RUN --mount=type=bnd,target=/x y
+RUN --mount=type=cache,tgt=/x y
+RUN --mount=type=cache,target=/ y
+RUN --mount=target=/x,mode=7 y
+RUN --mount=type=cache,target=/x,sharing=all y
+COPY --from=9 / /
+COPY a
+SHELL sh
+SHELL []
+ONBUILD
+ONBUILD ONBUILD RUN x
+ONBUILD FROM x
+ENV A=1 B
+ENV A
+ENV =x
+ENV A='x
+LABEL a
+ARG =x
+USER
+VOLUME [""]
+RUM x
+""".strip().splitlines()
+"""Lines that Docker's BuildKit refuses before the first step, in the same words as we do."""
+WRONG_IN_OTHER_WORDS = r"""
+HEALTHCHECK --interval=x CMD y
+HEALTHCHECK --retries=x CMD y
+HEALTHCHECK --often=1s CMD y
+RUN --mount=from=$X,target=/x y
+RUN --networ=none y
+COPY --form=a / /
+LABEL A=${B!}
+USER ${U
+WORKDIR ${W
+COPY ${P /x /
+""".strip().splitlines()

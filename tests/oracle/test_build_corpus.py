@@ -150,6 +150,28 @@ def test_docker_builds_the_same(
     assert found.tree == {path: shown for path, shown in theirs.tree.items() if path not in left}
 
 
+@pytest.mark.parametrize("line", [*builds.WRONG, *builds.WRONG_IN_OTHER_WORDS])
+def test_docker_refuses_the_same_before_the_first_step(
+    docker: DockerDaemon, pyctr: Pyctr, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\nRUN echo first\n{line}\n")
+    flags = ["build", "--progress", "plain", "--no-cache"]
+    theirs = subprocess.run(
+        docker.command(*flags, "--network", "host", str(tmp_path)),
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    ours = pyctr(*flags, tmp_path)
+    assert (theirs.returncode, ours.returncode) == (1, 1)
+    assert "] RUN echo first" not in theirs.stderr + ours.stderr
+    message = next(line for line in ours.stderr.splitlines() if line.startswith("pyctr_lite: "))
+    words = message.removeprefix("pyctr_lite: failed to solve: ").partition(": '")[0]
+    if line in builds.WRONG:
+        assert words.lower() in theirs.stderr.lower()
+    assert f"   3 | >>> {line}\n" in ours.stderr
+
+
 @pytest.mark.parametrize("case", [case for case in builds.CORPUS if case not in PODMAN_FAILS])
 def test_podman_builds_the_same(
     podman: Callable[..., None], pyctr: Pyctr, context: Path, tmp_path: Path, case: str
