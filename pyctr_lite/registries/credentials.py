@@ -96,8 +96,11 @@ def _read(path: str) -> dict[str, Any]:
 
 def _write(path: str, config: dict[str, Any]) -> None:
     path = os.path.realpath(path)  # a link to a file of another place stays a link
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    jsonfile.write(path, config, 0o600, durable=True)
+    try:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        jsonfile.write(path, config, 0o600, durable=True)
+    except OSError as error:
+        raise PyctrError(f"error saving credentials: {path}: {error.strerror}") from None
 
 
 def _object(config: dict[str, Any], key: str) -> dict[str, Any]:
@@ -166,11 +169,13 @@ def _run(helper: str, verb: str, text: str) -> str:
             f"error getting credentials - err: exec: {program}: executable file not found in $PATH",
             f"install it, or remove credsStore from {config_path()}",
         ) from None
+    except PermissionError:
+        raise PyctrError(f"error getting credentials - err: exec: {program}: permission denied") from None
     except subprocess.TimeoutExpired:
         raise PyctrError(f"error getting credentials - err: {program} {verb}: no answer in 60 seconds") from None
     if done.returncode and verb == "get" and _NOT_FOUND in done.stdout + done.stderr:
         raise KeyError(text)
     if done.returncode and verb != "erase":
-        out = (done.stdout + done.stderr).strip()
+        out = " ".join((done.stdout + done.stderr).split())
         raise PyctrError(f"error getting credentials - err: exit status {done.returncode}, out: `{out}`")
     return done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 import threading
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ CERTIFICATES = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
 """Docker's directory, and podman's: `<directory>/<host[:port]>/` has `*.crt` (authorities), `*.cert`, `*.key`."""
 INSECURE_VARIABLE = "PYCTR_LITE_INSECURE_REGISTRIES"
 """Registries (`host[:port]`, comma-separated) that may speak plain HTTP, or have an unknown certificate."""
+_DOMAIN = re.compile(r"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 _HUB = "registry-1.docker.io"
 _HUB_KEY = "https://index.docker.io/v1/"
 
@@ -31,6 +33,8 @@ class Endpoint:
 
     def __init__(self, domain: str, *, insecure: bool = False) -> None:
         try:
+            if not _DOMAIN.fullmatch(domain):
+                raise ValueError
             urlsplit(f"//{domain}").port  # noqa: B018  # raises
         except ValueError:
             raise InvalidArgument(f"invalid registry {domain!r}", "HOST or HOST:PORT") from None

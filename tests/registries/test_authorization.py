@@ -298,3 +298,20 @@ def test_a_helper_that_is_missing_is_an_error(no_credentials: Path, name: str, m
     write(no_credentials / "config.json", {"credsStore": name})
     with pytest.raises(PyctrError, match=message):
         credentials.find("here:5000")
+
+
+def test_a_helper_that_fails_is_one_line(no_credentials: Path, helper: Path) -> None:
+    program = helper.parent / "docker-credential-tests"
+    write(no_credentials / "config.json", {"credsStore": "tests"})
+    program.write_text("#!/bin/sh\necho first; echo second >&2; exit 1\n")
+    with pytest.raises(PyctrError, match="exit status 1, out: `first second`"):
+        credentials.store("here:5000", Credential("ann", "pw"))
+    program.chmod(0o644)
+    with pytest.raises(PyctrError, match="docker-credential-tests: permission denied"):
+        credentials.find("here:5000")
+
+
+def test_credentials_that_cannot_be_saved_are_one_line(no_credentials: Path) -> None:
+    no_credentials.write_text("a file in the place of the directory")
+    with pytest.raises(PyctrError, match=r"error saving credentials: .*/config\.json: "):
+        credentials.store("here:5000", Credential("ann", "pw"))

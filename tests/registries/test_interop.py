@@ -6,11 +6,15 @@ import gzip
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pyctr_lite.engine.api.client import Client
+from pyctr_lite.errors import NotFound
+from pyctr_lite.images import image as images
 from pyctr_lite.images import reference, verification
 from pyctr_lite.images.store import ImageStore
 from pyctr_lite.registries import pull, push
@@ -30,6 +34,27 @@ if TYPE_CHECKING:
 
 def pulled(store: ImageStore, name: str) -> pull.Pulled:
     return pull.pull(store, reference.parse(name))
+
+
+def test_a_program_pulls_pushes_and_runs_from_its_threads(
+    pyctr: Pyctr, registry: DockerRegistry, repository: str
+) -> None:
+    registry.publish(repository, "v1", LAYERS)
+    name = f"{registry.host}/{repository}:v1"
+    with Client(str(pyctr.root)) as client, ThreadPoolExecutor(4) as pool:
+        pulls = [pool.submit(client.pull, name) for _ in range(2)]
+        run = pool.submit(client.run, "busybox", ["echo", "meanwhile"], remove=True)
+        image, same = (each.result() for each in pulls)
+        assert image.id == same.id == client.engine.images.get(name).id
+        assert run.result().stdout == b"meanwhile\n"
+        client.engine.images.tag("busybox", f"{registry.host}/{repository}/busybox")
+        pushed = client.push(f"{registry.host}/{repository}/busybox")
+        accept = {"Accept": images.MANIFEST}
+        url = f"/v2/{repository}/busybox/manifests/{pushed}"
+        status, headers, _ = registry.request("HEAD", url, headers=accept)
+        assert (status, headers["docker-content-digest"]) == (200, pushed)
+        with pytest.raises(NotFound, match="manifest unknown"):
+            client.pull(f"{registry.host}/{repository}:nope")
 
 
 def test_skopeo_finds_in_a_registry_what_we_have_pushed_byte_for_byte(

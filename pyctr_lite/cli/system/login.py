@@ -34,6 +34,8 @@ def login(context: Context) -> int:
         if not user:
             raise InvalidArgument("the --password-stdin option requires --username to be set")
         password = sys.stdin.readline().rstrip("\r\n")
+        if not password:
+            raise InvalidArgument("the --password-stdin option requires a password on standard input")
     known = credentials.find(place.key) if not user and not password else None
     if known:
         print("Authenticating with existing credentials...")

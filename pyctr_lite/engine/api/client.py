@@ -24,6 +24,7 @@ from pyctr_lite.engine.life import attach, lifecycle
 from pyctr_lite.engine.state.options import ContainerOptions, ExecOptions, check_types
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.formats import signals
+from pyctr_lite.images.image import Image
 from pyctr_lite.runtime import channel as channels
 
 _START = """
@@ -93,6 +94,14 @@ class Client:
     def unpause(self, container: str) -> None:
         """Thaw the processes of a paused container. Raises Conflict if it is not paused."""
         lifecycle.unpause(self.engine.containers.get(container))
+
+    def pull(self, image: str, platform: str | None = None, *, insecure: bool = False) -> Image:
+        """Pull an image from its registry, and return it. The arguments are those of `Images.pull`."""
+        return self.engine.images.pull(image, platform, insecure=insecure).image
+
+    def push(self, image: str, *, insecure: bool = False) -> str:
+        """Push an image into the registry of its name, and return its digest there."""
+        return self.engine.images.push(image, insecure=insecure).digest
 
     def connect(self, network: str, container: str, **wanted: Any) -> None:
         """Connect a container to a network. `wanted` may have ip, ip6, mac and aliases. Raises Conflict."""

@@ -228,6 +228,10 @@ def test_system_df_counts_partial_downloads_and_prune_removes_old_ones(pyctr: Py
         (["--password-stdin", "localhost:1"], "the --password-stdin option requires --username to be set"),
         (["-u", "a", "-p", "b", "--password-stdin", "localhost:1"],
          "conflicting options: cannot specify both --password and --password-stdin"),
+        (["-u", "a", "--password-stdin", "localhost:1"],
+         "the --password-stdin option requires a password on standard input"),
+        (["-u", "a", "-p", "b", "a host"], "invalid registry 'a host'"),
+        (["-u", "a", "-p", "b", "host:99999"], "invalid registry 'host:99999'"),
         (["localhost:1"], "Cannot perform an interactive login from a non TTY device"),
     ],
 )  # fmt: skip
