@@ -90,6 +90,11 @@ class Download:
             self._partial.link(self._path)
         return self._path
 
+    def discard(self) -> None:
+        """Remove the file, which nobody is going to need again."""
+        if self._partial is not None:
+            self._partial.remove()
+
     def close(self) -> None:
         """Close the file, after `run` and all readers have ended."""
         if self._partial is not None:

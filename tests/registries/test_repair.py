@@ -14,7 +14,7 @@ import pytest
 from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.images import partial, reference, verification
 from pyctr_lite.images.store import ImageStore
-from pyctr_lite.registries import pull, repair
+from pyctr_lite.registries import pull, push, repair
 from tests.images.archives import digest, entry, tar
 from tests.registries.servers import DockerRegistry, Fault, FaultProxy, Seen
 from tests.registries.test_push import make
@@ -51,6 +51,20 @@ def test_a_damaged_blob_is_downloaded_again(
     assert [error is None for _, error in verification.verify(store)] == [True]
     assert store.get(name).id == image.id
     assert repair.repair(store, name) == []
+
+
+@pytest.mark.parametrize("how", ["gone", "short"])
+def test_a_layer_that_was_compressed_when_it_was_pushed_is_decompressed_again(
+    store: ImageStore, registry: DockerRegistry, repository: str, how: str
+) -> None:
+    name = f"{registry.host}/{repository}:v1"
+    make(store, name, LAYERS)
+    push.push(store, reference.parse(name))
+    lost = store.get(name).layers[1].digest
+    damage(Path(store.blob_path(lost)), how)
+    assert repair.repair(store, name) == [lost]
+    assert [error is None for _, error in verification.verify(store)] == [True]
+    assert os.listdir(f"{store.root}/staging") == os.listdir(f"{store.root}/partial") == []
 
 
 def test_what_the_registry_does_not_have_stays_as_it_is(
