@@ -67,7 +67,7 @@ class Authorization:
 
         Raises NoCredentials if the registry asks for a password and there is none.
         """
-        challenges = parse_challenges(response.headers.get_all("WWW-Authenticate") or [])
+        challenges = parse_challenges(response.headers.getlist("WWW-Authenticate"))
         with self._lock:
             if self._header != used:
                 return True  # another thread was first

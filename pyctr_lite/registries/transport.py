@@ -7,33 +7,43 @@ bytes on the wire.
 from __future__ import annotations
 
 import email.utils
-import errno
-import http.client
-import ipaddress
-import os
-import socket
 import ssl
 import threading
 import time
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
+from pyctr_lite import thirdparty
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.formats import number
-from pyctr_lite.registries import endpoint
-from pyctr_lite.registries.connections import Connections
-from pyctr_lite.registries.connections import Response as Response
+from pyctr_lite.registries import endpoint, proxies
 
-INTERRUPTIONS = (http.client.HTTPException, OSError)
+thirdparty.enable()
+
+import urllib3  # noqa: E402
+from urllib3.exceptions import (  # noqa: E402
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+urllib3.disable_warnings()  # of --tls-verify=false, which the user has asked for
+Response = urllib3.BaseHTTPResponse
+INTERRUPTIONS = (HTTPError, OSError)
 """The errors of a connection that breaks in the middle of a body."""
 ATTEMPTS = 5
+_CONNECT_SECONDS, _READ_SECONDS = 15, 60
 _MAX_WAIT = 60.0
 """Seconds that a Retry-After may ask for. A registry that asks for more gets no further request."""
 _MAX_REDIRECTS = 5
+_BLOCK = 1 << 17
+"""Bytes of a body that are sent at a time."""
 _RETRIED = (429, 500, 502, 503, 504)
-_FINAL = (ssl.SSLError, socket.gaierror, ConnectionRefusedError, http.client.InvalidURL)
-"""Failures that the next request would have, too."""
-_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -52,10 +62,10 @@ class Transport:
     def __init__(self, insecure_host: str = "") -> None:
         """`insecure_host` may have an unknown certificate."""
         self._insecure_host = insecure_host
-        self._servers: dict[tuple[str, str, str, bool], Connections] = {}
+        self._managers: dict[tuple[str, str, bool], urllib3.PoolManager] = {}
         self._cancel = threading.Event()
         self._lock = threading.Lock()
-        self._open: dict[Response, Connections] = {}
+        self._open: set[Response] = set()
 
     def request(
         self, method: str, url: str, headers: dict[str, str], body: Any = None, *, patient: bool = True
@@ -87,9 +97,11 @@ class Transport:
         for attempt in range(1, attempts + 1):
             try:
                 response = self._send(method, url, headers, body)
-            except INTERRUPTIONS as error:
+            except NewConnectionError as error:  # refused, or an unknown name: the next request fails, too
+                raise TransportError(f"{shown(method, url)}: {_reason(error)}") from None
+            except (HTTPError, OSError) as error:
                 self.check()
-                if attempt == attempts or isinstance(error, _FINAL) or _errno(error) in _UNREACHABLE:
+                if attempt == attempts or isinstance(error, SSLError | LocationParseError):
                     raise TransportError(f"{shown(method, url)}: {_reason(error)}", _hint(error)) from None
                 seconds = backoff(attempt)
             else:
@@ -104,20 +116,30 @@ class Transport:
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: Any, *, verify: bool = True) -> Response:
         self.check()
-        server = self._server(url, verify)
-        response = server.send(
-            method, url, {"User-Agent": "pyctr_lite", "Accept-Encoding": "identity", **headers}, body
+        response = self._manager(url, verify).urlopen(
+            method,
+            url,
+            body=body,
+            headers={"User-Agent": "pyctr_lite", "Accept-Encoding": "identity", **headers},
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+            timeout=urllib3.Timeout(_CONNECT_SECONDS, _READ_SECONDS),
         )
         with self._lock:
-            self._open[response] = server
+            self._open.add(response)
         return response
 
     def close(self, response: Response) -> None:
         """End an answer. Its connection is kept for the next request if the body was read."""
         with self._lock:
-            server = self._open.pop(response, None)
-        if server:
-            server.close(response)
+            self._open.discard(response)
+        if response.length_remaining == 0:
+            response.drain_conn()
+            response.release_conn()
+        else:
+            response.close()
 
     def read_all(self, response: Response, limit: int) -> bytes:
         """Read the body of an answer, at most `limit` bytes, and close it. Raises TransportError if it is cut."""
@@ -136,9 +158,9 @@ class Transport:
         """Return whether a registry answers by TLS, whatever its certificate."""
         try:
             self.close(self._send("GET", f"{base}/v2/", {}, None, verify=False))
-        except INTERRUPTIONS as error:
-            if isinstance(error, ssl.SSLError | http.client.HTTPException | ConnectionResetError):
-                return False
+        except (SSLError, ProtocolError):
+            return False
+        except (HTTPError, OSError) as error:
             raise TransportError(f"{shown('GET', base + '/v2/')}: {_reason(error)}") from None
         return True
 
@@ -150,7 +172,7 @@ class Transport:
         for response in responses:
             try:
                 response.shutdown()
-            except OSError:
+            except (ValueError, RuntimeError, OSError):
                 pass  # it has just ended by itself
 
     def revive(self) -> None:
@@ -167,19 +189,24 @@ class Transport:
         if self._cancel.wait(seconds):
             raise Cancelled
 
-    def _server(self, url: str, verify: bool) -> Connections:
+    def _manager(self, url: str, verify: bool) -> urllib3.PoolManager:
         parts = urlsplit(url)
-        proxy = proxy_for(parts.scheme, parts.hostname or "", parts.port)
+        proxy = proxies.choose(parts.scheme, parts.hostname or "", parts.port)
         verify = verify and parts.netloc != self._insecure_host
-        key = parts.scheme, parts.netloc, proxy, verify
+        key = parts.netloc, proxy, verify
         with self._lock:
-            if key not in self._servers:
-                tls = endpoint.tls_context(parts.netloc, verify=verify) if parts.scheme == "https" else None
-                try:
-                    self._servers[key] = Connections(url, proxy, tls)
-                except ValueError as error:
-                    raise TransportError(f"{error}") from None
-            return self._servers[key]
+            if key not in self._managers:
+                options: dict[str, Any] = {"maxsize": 8, "blocksize": _BLOCK}
+                if parts.scheme == "https":
+                    options["ssl_context"] = endpoint.tls_context(parts.netloc, verify=verify)
+                    if not verify:
+                        options["assert_hostname"] = False
+                self._managers[key] = (
+                    urllib3.ProxyManager(proxy, proxy_headers=_proxy_headers(proxy), **options)
+                    if proxy
+                    else urllib3.PoolManager(**options)
+                )
+            return self._managers[key]
 
 
 def backoff(attempt: int) -> float:
@@ -209,35 +236,11 @@ def shown(method: str, url: str) -> str:
     return f'{method.capitalize()} "{_bare(url)}"'
 
 
-def proxy_for(scheme: str, host: str, port: int | None) -> str:
-    """Return the proxy of the environment for a host, "" for none, by the rules of Go's httpproxy."""
-
-    def variable(name: str) -> str:
-        return os.environ.get(name) or os.environ.get(name.lower()) or ""
-
-    if endpoint.is_loopback(f"[{host}]" if ":" in host else host) or not host:
-        return ""
-    proxy = variable(f"{scheme.upper()}_PROXY")
-    for entry in variable("NO_PROXY").split(",") if proxy else ():
-        if _is_excluded(entry.strip().lower(), host.lower(), port or (443 if scheme == "https" else 80)):
-            return ""
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
-
-
-def _is_excluded(entry: str, host: str, port: int) -> bool:
-    if entry == "*":
-        return True
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        pass
-    name, colon, given = entry.rpartition(":")
-    if colon and number.is_whole(given):
-        if number.whole(given) != port:
-            return False
-        entry = name
-    entry = entry.removeprefix("*")
-    return bool(entry) and (host == entry or host.endswith(entry if entry[0] == "." else f".{entry}"))
+def _proxy_headers(proxy: str) -> dict[str, str]:
+    user = urlsplit(proxy).username
+    if not user:
+        return {}
+    return dict(urllib3.make_headers(proxy_basic_auth=f"{user}:{urlsplit(proxy).password or ''}"))
 
 
 def _retry_after(text: str | None) -> float:
@@ -256,22 +259,20 @@ def _bare(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, NameResolutionError):
         return "no such host"
-    if isinstance(error, TimeoutError):
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    cause = error.__cause__ or inner
+    if isinstance(error, ConnectTimeoutError | ReadTimeoutError) and not isinstance(error, NewConnectionError):
         return "timeout"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"tls: failed to verify certificate: {error.verify_message}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error) or type(error).__name__
-
-
-def _errno(error: Exception) -> int | None:
-    return error.errno if isinstance(error, OSError) else None
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"tls: failed to verify certificate: {cause.verify_message}"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror[0].lower() + cause.strerror[1:]
+    return str(error.args[-1] if error.args else error)
 
 
 def _hint(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, SSLError):
         return f"put the registry's authority into {endpoint.CERTIFICATES[0]}/HOST:PORT/ca.crt"
     return ""

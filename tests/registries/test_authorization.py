@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,8 +144,7 @@ def test_a_password_is_never_sent_to_a_token_server_without_encryption(
     asked = authorization.Authorization(connections, lambda: base, lambda: Credential("ann", "secret"), [])
 
     class Answer:
-        headers = Message()
-        headers["WWW-Authenticate"] = 'Bearer realm="http://token.example/"'
+        headers = transport.urllib3.HTTPHeaderDict({"WWW-Authenticate": 'Bearer realm="http://token.example/"'})
 
     with pytest.raises(PyctrError, match="not encrypted"):
         asked.answer(Answer(), "")  # type: ignore[arg-type]
@@ -169,8 +167,7 @@ def test_an_odd_realm_gets_no_secret(realm: str, message: str, secret: Credentia
     asked = authorization.Authorization(connections, lambda: "https://registry.example", lambda: secret, [])
 
     class Answer:
-        headers = Message()
-        headers["WWW-Authenticate"] = f'Bearer realm="{realm}"'
+        headers = transport.urllib3.HTTPHeaderDict({"WWW-Authenticate": f'Bearer realm="{realm}"'})
 
     with pytest.raises(PyctrError, match=message):
         asked.answer(Answer(), "")  # type: ignore[arg-type]

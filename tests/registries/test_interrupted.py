@@ -129,7 +129,7 @@ def test_a_full_disk_is_freed_of_a_pulls_downloads(
     pyctr = Pyctr(launcher, disk(3_500_000))
     assert pyctr("pull", f"{registry.host}/{repository}:v1").returncode == 1
     size = sum(each.stat().st_size for each in (pyctr.root / "partial").iterdir())
-    assert size > 2_000_000
+    assert size > 500_000  # which layers are whole depends on their turns
     shown = pyctr("system", "df", "--format", "{{.Type}} {{.Size}} {{.Reclaimable}}").stdout.splitlines()[0]
     assert shown == f"Images {units.human_size(size, 4)} {units.human_size(size, 4)} (100%)"
     assert pyctr("image", "prune", "-f").stdout == f"Total reclaimed space: {units.human_size(size)}\n"
