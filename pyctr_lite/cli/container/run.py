@@ -136,7 +136,7 @@ _DIFFERS = (
     'of the user "containers" in /etc/subuid and /etc/subgid, or from 2147483648 on; the first is root inside. '
     "Files on disk keep the ids seen inside. The host's files in -v /DIR:/DIR belong to nobody inside, but keep "
     "their ids with -v /DIR:/DIR:idmap. --userns auto cannot be combined with --privileged or with the host's "
-    "network, PID or IPC namespace. --link is refused: containers on a network find each other by name."
+    "network, PID or IPC namespace. Links are refused: containers on a network find each other by name."
 )
 
 
