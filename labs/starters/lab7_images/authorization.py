@@ -26,7 +26,7 @@ def token_request(
     """Return the address and the headers of the GET request that answers a Bearer challenge.
 
     The address is the challenge's `realm`, perhaps relative to `base`, the address of the registry. A query that
-    the realm has stays, a fragment (#…) goes. The query gets the challenge's `service` unless it has none or an
+    the realm has stays, its fragment goes. The query gets the challenge's `service` unless it has none or an
     empty one, and each of `scopes` as a `scope`; with a credential also the user as `account`, CLIENT as
     `client_id`, and "true" as `offline_token`. The password goes into the header Authorization (`basic`), and
     nowhere else. Without a credential (None) there are no headers.
