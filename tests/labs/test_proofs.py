@@ -41,6 +41,16 @@ def test_solved_alone_it_passes(labs: Path, solve: Callable[..., None], exercise
     assert (result.state, result.message) == ("passed", "")
 
 
+def test_a_check_that_lacks_its_registry_has_not_passed(
+    labs: Path, solve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exercise = manifest.find("7.2")
+    solve(exercise)
+    monkeypatch.setenv("PATH", "/usr/sbin")
+    [result] = session.check([exercise], labs).results
+    assert (result.state, result.check) == ("failed", "test_7_2_the_engine_gets_its_token_by_it")
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda path: path.stem)
 def test_a_mistake_fails_with_the_hint_that_fits_it(labs: Path, solve: Callable[..., None], mistake: Path) -> None:
     """A file `3.2_what_is_wrong.py`: `HINT` is part of what the learner is told, the function is the wrong one."""

@@ -30,7 +30,9 @@ def build(labs: Path, target: Path) -> None:
         (package / name / "__init__.py").write_text(f"raise ImportError({reason!r})\n")
     by_module: dict[str, list[manifest.Exercise]] = {}
     for exercise in manifest.exercises():
-        by_module.setdefault(exercise.function.partition(":")[0], []).append(exercise)
+        module = exercise.function.partition(":")[0]
+        if module.split(".")[1] not in LEFT_OUT:
+            by_module.setdefault(module, []).append(exercise)
     for module, exercises in by_module.items():
         path = target / f"{module.replace('.', '/')}.py"
         path.write_text(_with_the_learners(path.read_text(), exercises))

@@ -28,7 +28,7 @@ from pyctr_lite.cgroups import group as groups
 from pyctr_lite.images import bootstrap, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from pyctr_lite.cgroups.hierarchy import Hierarchy
 
@@ -99,6 +99,17 @@ class _Recorder:
             self.write(item, outcome, seconds=time.monotonic() - began, **more)
             raise
         self.write(item, "passed", seconds=time.monotonic() - began)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Record a check whose fixtures cannot be made as failed."""
+        report = yield
+        if call.when == "setup" and report.failed and call.excinfo is not None:
+            self.ended.add(exercise_of(item))
+            self.write(item, "failed", message=_shortened(expect.told(call.excinfo.value)))
+        return report
 
 
 def _shortened(message: str) -> str:
