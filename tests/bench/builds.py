@@ -50,7 +50,7 @@ def _copies(contestants: Sequence[Contestant], rounds: int, work: Workplace, *fl
             directory.mkdir()
             for file in range(FILES):
                 (directory / f"f{file}").write_text(f"{number} {file}\n")
-    return _measured(contestants, rounds, str(context), flags)
+    return _measured(contestants, rounds, str(context), flags, warm=not flags)
 
 
 def _builds(contestants: Sequence[Contestant], rounds: int, work: Workplace, *flags: str) -> list[Sample]:
@@ -62,9 +62,11 @@ def _builds(contestants: Sequence[Contestant], rounds: int, work: Workplace, *fl
     return _measured(contestants, rounds, str(context), flags)
 
 
-def _measured(contestants: Sequence[Contestant], rounds: int, context: str, flags: Sequence[str]) -> list[Sample]:
+def _measured(
+    contestants: Sequence[Contestant], rounds: int, context: str, flags: Sequence[str], *, warm: bool = True
+) -> list[Sample]:
     def measured(it: Engine) -> float:
         return timing.one(it.build(context, RESULT, *flags))
 
     engines = [it for it in contestants if isinstance(it, Engine)]
-    return timing.interleave({it.name: partial(measured, it) for it in engines}, rounds)
+    return timing.interleave({it.name: partial(measured, it) for it in engines}, rounds, warm=warm)
