@@ -885,6 +885,7 @@ def test_7_4_no_two_entries_look_alike(yours: Yours) -> None:
         ({"xattrs": {"user.a": b"\0"}}, {"xattrs": {"user.a": b"\0\0"}}),
         ({"content": "x", "xattrs": {"user.a": b"1"}}, {"content": "xuser.a1"}),
         ({"content": "\0"}, {"content": "\0\0"}),
+        ({"content": "x", "xattrs": {"user.a": b"1\0"}}, {"content": "x\0user.a\x002\x001"}),
         ({"content": "x", "xattrs": {"user.a": b"1"}}, {"content": "xuser.a\x001\x001"}),
         ({"content": "x", "xattrs": {"user.a": b"1"}}, {"content": "x\0user.a\x001\x001"}),
     ):
@@ -893,7 +894,7 @@ def test_7_4_no_two_entries_look_alike(yours: Yours) -> None:
             one != two,
             f"{first} and {second} both give\n    {one!r}\nHow does a reader know where a part ends? Which "
             "byte is in no "
-            "path and no target, and what about a value, which may have any?",
+            "path, and what about a digest or a value, which may have any?",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyctr_lite.images import reference
 from pyctr_lite.images.reference import DEFAULT_DOMAIN, DEFAULT_TAG, MAX_NAME, Reference
 
-HINT = "the path of 'localhost/tool'"
+HINT = "Which image is that on Docker Hub"
 
 
 def parse(text: str) -> Reference:

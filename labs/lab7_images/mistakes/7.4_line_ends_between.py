@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-HINT = "is between path and content, and can be in both. Which byte cannot?"
+HINT = "How does a reader know where a part ends?"
 
 
 def part_of_key(
