@@ -144,12 +144,12 @@ def test_a_push_that_fills_the_disk_changes_nothing(
     (tmp_path / "rootfs.tar").write_bytes(LAYERS[0])
     pyctr = Pyctr(launcher, disk(2_000_000))
     pyctr("import", tmp_path / "rootfs.tar", name, check=True)
-    before = pyctr("images", "--no-trunc").stdout
+    before = pyctr("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}} {{.Size}}").stdout
     done = pyctr("push", "-q", name)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[0] == f"pyctr_lite: No space left on device: {pyctr.root}"
     assert registry.request("GET", f"/v2/{repository}/tags/list")[0] == 404
-    assert pyctr("images", "--no-trunc").stdout == before
+    assert pyctr("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}} {{.Size}}").stdout == before
     assert left_over(pyctr.root) == []
     disk(20_000_000)
     pyctr("push", "-q", name, check=True)
