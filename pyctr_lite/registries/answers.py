@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.registries import transport
 
 if TYPE_CHECKING:
     from pyctr_lite.images.reference import Reference
@@ -31,6 +30,8 @@ class RegistryError(PyctrError):
 
 def refusal(response: Response, request: str) -> RegistryError:
     """Return the error of an answer that is a failure; its body is read, up to a limit."""
+    from pyctr_lite.registries import transport  # 150 ms, which the answer has cost already
+
     status = response.status
     try:
         code, message = _first(response.read(_MAX_BODY))

@@ -11,11 +11,12 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.registries import answers, endpoint, transport
+from pyctr_lite.registries import addresses, answers, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pyctr_lite.registries import transport
     from pyctr_lite.registries.credentials import Credential
 
 CLIENT = "pyctr_lite"
@@ -93,7 +94,7 @@ class Authorization:
             raise PyctrError(f"the registry sends its users to {where!r}, which is not an address") from None
         try:
             if response.status != 200:
-                raise answers.refusal(response, transport.shown("GET", url))
+                raise answers.refusal(response, addresses.shown("GET", url))
             body = self._transport.read_all(response, _MAX_TOKEN)
         finally:
             self._transport.close(response)
@@ -123,7 +124,7 @@ class Authorization:
         value = value if isinstance(value, dict) else {}
         token = value.get("token") or value.get("access_token")
         if not isinstance(token, str) or not token.isprintable() or not token.isascii():
-            raise PyctrError(f"{transport.shown('GET', url)}: the token server's answer has no token")
+            raise PyctrError(f"{addresses.shown('GET', url)}: the token server's answer has no token")
         seconds = value.get("expires_in")
         self._expires = time.monotonic() + (seconds if isinstance(seconds, int) and seconds else _DEFAULT_SECONDS)
         refresh = value.get("refresh_token")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.registries import answers, transport
+from pyctr_lite.registries import addresses, answers
 from pyctr_lite.registries.credentials import Credential
 from pyctr_lite.registries.session import Session
 
@@ -20,7 +20,7 @@ def login(domain: str, credential: Credential, *, insecure: bool = False) -> Cre
     except answers.RegistryError as error:
         if session.authorization.is_basic:
             raise PyctrError(f"login attempt to {url} failed with status: 401 Unauthorized") from None
-        request = transport.shown("GET", url)
+        request = addresses.shown("GET", url)
         text = error.message if request in error.message else f"{request}: {error.message}"
         raise PyctrError(text) from None
     session.transport.close(response)

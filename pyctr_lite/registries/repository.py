@@ -11,7 +11,7 @@ from pyctr_lite.formats import number
 from pyctr_lite.images import blob as blobs
 from pyctr_lite.images import documents, shape
 from pyctr_lite.images import reference as references
-from pyctr_lite.registries import transport
+from pyctr_lite.registries import addresses, transport
 from pyctr_lite.registries.session import Session
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Repository(Session):
             except transport.INTERRUPTIONS as error:
                 self.transport.check()
                 if attempt == transport.ATTEMPTS:
-                    raise transport.TransportError(f"{transport.shown('GET', url)}: {error}") from None
+                    raise transport.TransportError(f"{addresses.shown('GET', url)}: {error}") from None
                 self.transport.wait(transport.backoff(attempt))
             else:
                 said = response.headers.get("Docker-Content-Digest") or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite.registries import answers, credentials, endpoint, transport
+from pyctr_lite.registries import addresses, answers, credentials, endpoint, transport
 from pyctr_lite.registries.authorization import Authorization, NoCredentials
 
 if TYPE_CHECKING:
@@ -62,18 +62,18 @@ class Session:
             if response.status in expected:
                 return response
             try:
-                error = answers.refusal(response, transport.shown(method, url))
+                error = answers.refusal(response, addresses.shown(method, url))
             finally:
                 self.transport.close(response)
             try:
                 if response.status != 401 or not ours or not self.authorization.answer(response, used):
                     break
             except NoCredentials as missing:
-                raise NoCredentials(f"{transport.shown(method, url)}: {missing.message}", missing.hint) from None
+                raise NoCredentials(f"{addresses.shown(method, url)}: {missing.message}", missing.hint) from None
             if hasattr(body, "rewind"):
                 body.rewind()
         raise error
 
     def is_ours(self, url: str) -> bool:
         """Return whether an address is the registry's own."""
-        return transport.origin(url) == transport.origin(self.base)
+        return addresses.origin(url) == addresses.origin(self.base)

@@ -16,7 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from pyctr_lite import thirdparty
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.formats import number
-from pyctr_lite.registries import endpoint, proxies
+from pyctr_lite.registries import addresses, endpoint, proxies
 
 thirdparty.enable()
 
@@ -83,13 +83,12 @@ class Transport:
             self.close(response)
             target = join(url, location)
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-                raise TransportError(
-                    f"{shown(method, url)}: redirected to {_bare(target)}, which is not encrypted"
-                )
-            if origin(target) != origin(url):
+                text = f"redirected to {addresses.bare(target)}, which is not encrypted"
+                raise TransportError(f"{addresses.shown(method, url)}: {text}")
+            if addresses.origin(target) != addresses.origin(url):
                 headers = {key: value for key, value in headers.items() if key != "Authorization"}
             url = target
-        raise TransportError(f"{shown(method, url)}: stopped after {_MAX_REDIRECTS} redirects")
+        raise TransportError(f"{addresses.shown(method, url)}: stopped after {_MAX_REDIRECTS} redirects")
 
     def _request_patiently(
         self, method: str, url: str, headers: dict[str, str], body: Any, attempts: int
@@ -98,11 +97,13 @@ class Transport:
             try:
                 response = self._send(method, url, headers, body)
             except NewConnectionError as error:  # refused, or an unknown name: the next request fails, too
-                raise TransportError(f"{shown(method, url)}: {_reason(error)}") from None
+                raise TransportError(f"{addresses.shown(method, url)}: {_reason(error)}") from None
             except (HTTPError, OSError) as error:
                 self.check()
                 if attempt == attempts or isinstance(error, SSLError | LocationParseError):
-                    raise TransportError(f"{shown(method, url)}: {_reason(error)}", _hint(error)) from None
+                    raise TransportError(
+                        f"{addresses.shown(method, url)}: {_reason(error)}", _hint(error)
+                    ) from None
                 seconds = backoff(attempt)
             else:
                 if response.status not in _RETRIED or attempt == attempts:
@@ -161,7 +162,7 @@ class Transport:
         except (SSLError, ProtocolError):
             return False
         except (HTTPError, OSError) as error:
-            raise TransportError(f"{shown('GET', base + '/v2/')}: {_reason(error)}") from None
+            raise TransportError(f"{addresses.shown('GET', base + '/v2/')}: {_reason(error)}") from None
         return True
 
     def cancel(self) -> None:
@@ -222,18 +223,7 @@ def join(url: str, location: str) -> str:
             return target
     except ValueError:
         pass
-    raise TransportError(f"{_bare(url)}: the answer leads to {location!r}, which is not an address")
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Return what must be equal for two addresses to belong to one server: scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def shown(method: str, url: str) -> str:
-    """Return a request as an error shows it, without the query: a signed address is a secret."""
-    return f'{method.capitalize()} "{_bare(url)}"'
+    raise TransportError(f"{addresses.bare(url)}: the answer leads to {location!r}, which is not an address")
 
 
 def _proxy_headers(proxy: str) -> dict[str, str]:
@@ -251,11 +241,6 @@ def _retry_after(text: str | None) -> float:
         return float(text)
     date = email.utils.parsedate_tz(text)
     return max(email.utils.mktime_tz(date) - time.time(), 0) if date else 0
-
-
-def _bare(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _reason(error: Exception) -> str:

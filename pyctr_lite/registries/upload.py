@@ -14,7 +14,7 @@ from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.formats import number
 from pyctr_lite.images import blob
 from pyctr_lite.images import reference as references
-from pyctr_lite.registries import answers, transport
+from pyctr_lite.registries import addresses, answers, transport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ class Upload:
         if location:
             self._location = transport.join(url, location)
         elif not self._location:
-            raise transport.TransportError(f"{transport.shown('POST', url)}: the answer has no Location")
+            raise transport.TransportError(f"{addresses.shown('POST', url)}: the answer has no Location")
 
     def send(self) -> None:
         """Send the blob, after `find`. Raises RegistryError, BrokenArchive."""

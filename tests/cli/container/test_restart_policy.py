@@ -233,8 +233,8 @@ def test_many_restarts_do_not_grow_the_monitor(pyctr: Pyctr) -> None:
     def monitor() -> tuple[int, int, int]:
         pid = json.loads(file.read_text())["MonitorPid"]
         with open(f"/proc/{pid}/smaps_rollup") as rollup:
-            private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private_Dirty"))
-        return pid, private, len(os.listdir(f"/proc/{pid}/fd"))
+            memory = sum(int(line.split()[1]) for line in rollup if line.startswith("Anonymous:"))
+        return pid, memory, len(os.listdir(f"/proc/{pid}/fd"))
 
     def again(count: int) -> None:
         os.kill(state(pyctr)["Pid"], signal.SIGKILL)
