@@ -309,9 +309,9 @@ def test_a_name_without_a_container_is_freed_once_it_is_old(engine: Engine, pyct
 
 def test_staged_files_are_removed_if_their_writer_is_dead(engine: Engine) -> None:
     staged = Path(engine.paths.root, "staging/killed")
-    staged.mkdir(parents=True)
-    (staged / "blob").write_text("x")
-    with engine.images.staging() as living:
+    with engine.images.staging() as living:  # it removes what is there from dead writers
+        staged.mkdir()
+        (staged / "blob").write_text("x")
         assert leftover_paths(engine) == {"staging": str(staged)}
         repair(engine)
         assert os.path.isdir(living.path)
