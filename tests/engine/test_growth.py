@@ -224,7 +224,7 @@ def test_stats_that_are_followed(pyctr: Pyctr) -> None:
                 while b"box" not in stats.stdout.readline():
                     pass
 
-        check(stats.pid, read, 2, 5)
+        check(stats.pid, read, 4, 5)
 
 
 def test_the_proxy_of_a_port_and_its_monitor_after_many_connections(pyctr: Pyctr) -> None:
