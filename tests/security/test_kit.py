@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -74,6 +75,8 @@ def test_the_search_finds_a_command_line_an_environment_and_a_file(address: str,
     ):
         command = command if environment else ["python3", "-c", "import time; time.sleep(300)", secret]
         process = subprocess.Popen(command, env={**os.environ, **environment})
+        while environment and Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
+            time.sleep(0.01)  # until then, its environment is root's
         try:
             assert finds(secret, tmp_path)
         finally:
