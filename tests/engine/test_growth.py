@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Pyctr
 
-NOISE = 150
+NOISE = 250
 """kB that a process may grow: Python's allocator takes 256 or 1024 kB at once, but touches little of it."""
 
 
