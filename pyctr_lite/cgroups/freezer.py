@@ -74,8 +74,7 @@ def kill(group: Group, signal: int = 9) -> None:
     signalled; processes that cannot be frozen in time are signalled, too, and those that have ended are passed
     over. Afterwards a group that was running runs on, even if a signal cannot be sent. A group that was frozen
     before stays frozen, except for SIGKILL in version 1, where only a thawed process can die.
-    Does nothing if the group's directories do not all exist: no process enters before they do; or if the group is
-    removed meanwhile. Source: cgroups(7).
+    Does nothing if the group's directories do not all exist: no process enters before they do. Source: cgroups(7).
     """
     try:
         if group.v2 and signal == 9:
