@@ -162,16 +162,21 @@ def interleave(measures: Mapping[str, Callable[[], float]], rounds: int, *, warm
 
 @contextmanager
 def mount_namespace(fd: int | None) -> Iterator[None]:
-    """Run the block, and the programs that it spawns, in another mount namespace; None is the current one."""
+    """Run the block, and the programs that it spawns, in another mount namespace; None is the current one.
+
+    Joining a mount namespace changes the working directory to its root (setns(2)): the old one is set again.
+    """
     if fd is None:
         yield
         return
+    directory = Path.cwd()
     with linux.closing(os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as home:
         linux.setns(fd, linux.CLONE_NEWNS)
         try:
             yield
         finally:
             linux.setns(home, linux.CLONE_NEWNS)
+            os.chdir(directory)
 
 
 def pss(pid: int) -> int:
