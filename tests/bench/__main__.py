@@ -44,7 +44,7 @@ def main() -> int:
         finally:
             for contestant in present:
                 contestant.close()
-    options.output.mkdir(exist_ok=True)
+    options.output.mkdir(parents=True, exist_ok=True)
     table = report.text(results, versions, absent)
     (options.output / "bench.txt").write_text(table)
     (options.output / "bench.json").write_text(report.as_json(results, versions, absent) + "\n")
