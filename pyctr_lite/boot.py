@@ -17,6 +17,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Any
 
 QUICK = {
@@ -38,47 +39,37 @@ def load(directory: str, args: list[str], face: str = "cli") -> None:
     verb = next((arg for arg in args if arg in quick or arg in _OTHER_NOUNS), "")
     if verb not in quick:
         return
-    try:
-        fd = posix.open(f"{directory}/{face}-{verb}", posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        packages, sizes = _head(fd)
-        known = set(sys.modules)
-        # Create packages before their modules, although a package's own code runs after some of them.
-        for name, source in packages:
-            if name not in known:
-                _add(name, source)
-        for size in sizes:
-            for name, source, code in marshal.loads(posix.read(fd, size)):
-                if name in known:
-                    continue
-                if name not in sys.modules:
-                    _add(name, source)
-                exec(code, sys.modules[name].__dict__)
-    finally:
-        posix.close(fd)
+    new = [module for module in _read(f"{directory}/{face}-{verb}") if module[0] not in sys.modules]
+    # Create packages before their modules, although a package's own code runs after some of them.
+    for name, source, _ in new:
+        if source.endswith("/__init__.py"):
+            _add(name, source)
+    for name, source, code in new:
+        if name not in sys.modules:
+            _add(name, source)
+        exec(code, sys.modules[name].__dict__)
 
 
 HEAD = 8
 """Bytes at the start of a file: the size of its head, which is marshalled."""
 
 
-def _head(fd: int) -> tuple[list[tuple[str, str]], list[int]]:
-    """Read the packages in a file, and the sizes of its parts, which are read one after another (`preload`).
+def _read(path: str) -> list[tuple[str, str, CodeType]]:
+    """Read the modules of a file: name, source, code. They are in parts, for which one buffer serves (`preload`).
 
-    Nothing if the file is damaged, or if a source has changed since it was made.
+    Nothing if the file is missing or damaged, or if a source has changed since it was made.
     """
     stat = posix.stat
     try:
-        sources, packages, sizes = marshal.loads(posix.read(fd, int.from_bytes(posix.read(fd, HEAD), "little")))
-        for source, changed, size in sources:
-            found = stat(source)
-            if found.st_mtime_ns != changed or found.st_size != size:
-                return [], []
-    except (OSError, ValueError, EOFError, TypeError, MemoryError):
-        return [], []
-    return packages, sizes
+        with open(path, "rb", 0) as file:
+            sources, sizes = marshal.loads(file.read(int.from_bytes(file.read(HEAD), "little")))
+            for source, changed, size in sources:
+                found = stat(source)
+                if found.st_mtime_ns != changed or found.st_size != size:
+                    return []
+            return [module for size in sizes for module in marshal.loads(file.read(size))]
+    except (OSError, ValueError, EOFError, TypeError, OverflowError, MemoryError):
+        return []
 
 
 def _add(name: str, source: str) -> None:

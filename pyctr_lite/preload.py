@@ -71,9 +71,8 @@ def build(directory: str) -> None:
                 code[name] = _compiled(name, source)
         sources = [source for source, _ in [*(code[name] for name, _ in needed), *first]]
         modules = [(name, source, code[name][1]) for name, source in needed]
-        packages = [(name, source) for name, source in needed if source.endswith("/__init__.py")]
         parts = _parts(modules)
-        head = marshal.dumps((sources, packages, [len(part) for part in parts]))
+        head = marshal.dumps((sources, [len(part) for part in parts]))
         _write(f"{directory}/{file}", len(head).to_bytes(boot.HEAD, "little"), head, *parts)
     _write(f"{directory}/{BOOT}", marshal.dumps([code for _, code in first]))
 

@@ -259,10 +259,23 @@ def test_an_outdated_preloaded_file_is_ignored(preloaded: Path, root: Path, tmp_
     assert (done.returncode, loaded(done)[0]) == (0, 1)
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", b"junk" * 1000, None])
+@pytest.mark.parametrize("content", [b"", b"junk", b"junk" * 1000, b"\xff" * 1000, bytes(1000), None])
 def test_a_damaged_or_missing_preloaded_file_is_ignored(root: Path, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "cli-ps").write_bytes(content)
+    done = run_preloaded(tmp_path, root, "ps")
+    assert (done.returncode, loaded(done)[0]) == (0, 1)
+
+
+@pytest.mark.parametrize("end", ["cut", "junk", "zeros"])
+def test_a_preloaded_file_with_a_damaged_end_is_ignored(
+    preloaded: Path, root: Path, tmp_path: Path, end: str
+) -> None:
+    """Nothing of it is used: half of a package would keep Python from importing the rest."""
+    content = (preloaded / "cli-ps").read_bytes()
+    half = len(content) // 2
+    rest = {"cut": b"", "junk": b"junk" * (half // 4), "zeros": bytes(half)}[end]
+    (tmp_path / "cli-ps").write_bytes(content[:half] + rest)
     done = run_preloaded(tmp_path, root, "ps")
     assert (done.returncode, loaded(done)[0]) == (0, 1)
 

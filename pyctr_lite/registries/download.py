@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Report = Callable[[str, str, int, int], None]
     """Called with the short name of a blob, what happens to it, and the bytes done and in all (0: not counted)."""
 
-_CHUNK = 1 << 18
 _PROGRESS = 1 << 16
 """Bytes that an attempt must bring, or it counts as a failure."""
 _MAX_FAILURES = 5
@@ -141,7 +140,7 @@ class Download:
         try:
             if skip < 0:
                 raise blob.lie(f"blob {self.digest}", f"the answer begins at byte {start}", into.size)
-            while skip and (data := response.read1(min(_CHUNK, skip))):
+            while skip and (data := response.read1(min(partial.CHUNK, skip))):
                 skip -= len(data)
             into.receive(response, self.size, self._received)
         finally:
@@ -205,8 +204,8 @@ class _Reader:
     def read(self, size: int = -1, /) -> bytes:
         """Return at most `size` bytes, by default a chunk; no bytes at the end."""
         if not self._ahead:
-            self._ahead = memoryview(self._download.read_at(self._offset, _CHUNK))
+            self._ahead = memoryview(self._download.read_at(self._offset, partial.CHUNK))
             self._offset += len(self._ahead)
-        size = size if size >= 0 else _CHUNK
+        size = size if size >= 0 else partial.CHUNK
         data, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
         return data

@@ -17,7 +17,7 @@ from pyctr_lite.engine.api.client import Client
 from pyctr_lite.engine.engine import Engine
 from pyctr_lite.engine.events import writer
 from pyctr_lite.engine.life import attach
-from tests.cli.network.test_port import free_port
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from pyctr_lite.build import checksum, remembered, syntax
 from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.tree import Tree
 from pyctr_lite.digest import sha256
-from pyctr_lite.engine.build import repository
+from pyctr_lite.engine.build import git
 from pyctr_lite.engine.files import tree_unpack
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.formats import number
@@ -57,7 +57,7 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
     """Open a context. Raises NotFound and InvalidArgument with Docker's messages."""
     if context == STDIN and dockerfile == STDIN:
         raise InvalidArgument("invalid argument: can't use stdin for both build context and dockerfile")
-    if repository.is_url(context):
+    if git.is_url(context):
         with _of_repository(context, dockerfile, staging) as found:
             yield found
         return
@@ -89,7 +89,7 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
 @contextmanager
 def _of_repository(url: str, dockerfile: str, staging: Staging) -> Iterator[Context]:
     """Open a git repository as a context. The Dockerfile is in it, too: a link does not lead out."""
-    path, below = repository.fetch(url, staging)
+    path, below = git.fetch(url, staging)
     name = _DEFAULT if dockerfile in ("", STDIN) else dockerfile
     with _directory_in(path, below) as root:
         if dockerfile == STDIN:
