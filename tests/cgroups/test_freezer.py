@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyctr_lite.cgroups import freezer
-from pyctr_lite.linux import kernelfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,9 +108,9 @@ def test_a_group_that_is_removed_meanwhile_has_nothing_to_thaw_or_kill(
         return written(fd, data)
 
     if moment == "before":
-        monkeypatch.setattr(kernelfile.os, "open", open_after_removal)
+        monkeypatch.setattr("pyctr_lite.linux.kernelfile.os.open", open_after_removal)
     else:
-        monkeypatch.setattr(kernelfile.os, "write", write_after_removal)
+        monkeypatch.setattr("pyctr_lite.linux.kernelfile.os.write", write_after_removal)
     if call == "thaw":
         group_of_version.thaw()
     else:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,7 +168,7 @@ def test_a_server_inside_is_asked_from_inside(box: Box) -> None:
     client.close()
 
 
-def dns_record(message: bytes) -> object:
+def dns_record(message: bytes) -> Any:
     import dnslib
 
     return dnslib.DNSRecord.parse(message)

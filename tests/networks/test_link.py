@@ -7,6 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,9 @@ def host() -> Iterator[Namespace]:
         yield only
 
 
-def ip(namespace: Namespace, *words: str) -> list[dict[str, object]]:
+def ip(namespace: Namespace, *words: str) -> list[dict[str, Any]]:
     command = ["nsenter", "-t", str(namespace.pid), "-n", "ip", "-json", *words]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout or "[]")  # type: ignore[no-any-return]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout or "[]")
 
 
 def test_a_bridge_and_a_veth_pair_are_as_ip_shows_them(host: Namespace) -> None:
@@ -36,14 +37,14 @@ def test_a_bridge_and_a_veth_pair_are_as_ip_shows_them(host: Namespace) -> None:
         link.add_veth(sock, "pv1", bridge, box.pid, "eth0", MAC, mtu=1400)
         shown = {str(item["ifname"]): item for item in ip(host, "-d", "address")}
         assert shown["pc-one"]["address"] == "02:42:00:00:00:01"
-        assert shown["pc-one"]["linkinfo"]["info_kind"] == "bridge"  # type: ignore[index]
-        assert {item["local"]: item["prefixlen"] for item in shown["pc-one"]["addr_info"]}.items() >= {  # type: ignore[attr-defined]
+        assert shown["pc-one"]["linkinfo"]["info_kind"] == "bridge"
+        assert {item["local"]: item["prefixlen"] for item in shown["pc-one"]["addr_info"]}.items() >= {
             ("10.9.0.1", 24),
             ("fd09::1", 64),
         }
         assert [item["broadcast"] for item in shown["pc-one"]["addr_info"] if "broadcast" in item] == [
             "10.9.0.255"
-        ]  # type: ignore[attr-defined]
+        ]
         assert (shown["pv1"]["master"], shown["pv1"]["mtu"]) == ("pc-one", 1400)
         with box.route() as there:
             eth0 = link.index(there, "eth0")
@@ -65,7 +66,7 @@ def test_an_ipv4_address_has_the_broadcast_address_that_ip_gives_it(host: Namesp
         link.add_address(sock, link.index(sock, "lo"), "10.9.77.2", prefix)
         ip(other, "address", "add", f"10.9.77.2/{prefix}", "broadcast", "+", "dev", "lo")
         ours, theirs = (
-            [row for item in ip(each, "-4", "address", "show", "lo") for row in item["addr_info"]]  # type: ignore[attr-defined]
+            [row for item in ip(each, "-4", "address", "show", "lo") for row in item["addr_info"]]
             for each in (host, other)
         )
         ours, theirs = (

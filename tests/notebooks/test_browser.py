@@ -15,6 +15,8 @@ from tests.notebooks import browser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from selenium.webdriver import Chrome
+
 PICTURES = manifest.CHECKOUT / "build/browser"
 """The directory of the screenshots, for a person to look at."""
 NOTEBOOKS = os.environ.get("NOTEBOOKS_IN_BROWSER", "05_commit").split()
@@ -46,7 +48,7 @@ def test_a_notebook_runs_in_jupyterlab(name: str, tmp_path: Path, needs: Callabl
         file.write_bytes(before)  # JupyterLab saves the notebook with its outputs
 
 
-def assert_pictures_show_and_nothing_overflows(driver: browser.webdriver.Chrome, screenshot: Path) -> None:
+def assert_pictures_show_and_nothing_overflows(driver: Chrome, screenshot: Path) -> None:
     """Scroll from top to bottom: every picture has its size, and no cell is wider than the page."""
     seen = 0
     for index in range(

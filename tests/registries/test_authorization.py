@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import urllib3
 
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.images import reference
@@ -144,7 +145,7 @@ def test_a_password_is_never_sent_to_a_token_server_without_encryption(
     asked = authorization.Authorization(connections, lambda: base, lambda: Credential("ann", "secret"), [])
 
     class Answer:
-        headers = transport.urllib3.HTTPHeaderDict({"WWW-Authenticate": 'Bearer realm="http://token.example/"'})
+        headers = urllib3.HTTPHeaderDict({"WWW-Authenticate": 'Bearer realm="http://token.example/"'})
 
     with pytest.raises(PyctrError, match="not encrypted"):
         asked.answer(Answer(), "")  # type: ignore[arg-type]
@@ -167,7 +168,7 @@ def test_an_odd_realm_gets_no_secret(realm: str, message: str, secret: Credentia
     asked = authorization.Authorization(connections, lambda: "https://registry.example", lambda: secret, [])
 
     class Answer:
-        headers = transport.urllib3.HTTPHeaderDict({"WWW-Authenticate": f'Bearer realm="{realm}"'})
+        headers = urllib3.HTTPHeaderDict({"WWW-Authenticate": f'Bearer realm="{realm}"'})
 
     with pytest.raises(PyctrError, match=message):
         asked.answer(Answer(), "")  # type: ignore[arg-type]

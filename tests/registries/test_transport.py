@@ -12,6 +12,7 @@ import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_the_environments_proxy_is_chosen_as_go_does(
     monkeypatch.setenv("https_proxy", "proxy:3128")
     monkeypatch.setenv("HTTP_PROXY", "http://plain:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    parts = transport.urlsplit(url)
+    parts = urlsplit(url)
     assert proxies.choose(parts.scheme, parts.hostname or "", parts.port) == expected
 
 

@@ -108,7 +108,7 @@ def test_a_late_reader_gets_all_output_and_delays_nothing(pyctr: Pyctr) -> None:
     command = pyctr.command("run", "--name", "late", "busybox", "sh", "-c", "head -c 200000 /dev/zero; exit 3")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
-        got = len(running.stdout.read1(1))
+        got = len(os.read(running.stdout.fileno(), 1))
         running.send_signal(signal.SIGSTOP)
         assert pyctr("wait", "late", timeout=60).stdout == "3\n"
         pyctr("rm", "late", check=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pyctr_lite.engine.creation import user_namespace
+from pyctr_lite.errors import Conflict
 from tests.conftest import Pyctr
 
 USERNS = ("--userns", "auto")
@@ -210,13 +211,13 @@ def test_the_ranges_are_those_of_the_user_named_containers(
     monkeypatch.setattr(user_namespace, "_subordinate", found.__getitem__)
     assert user_namespace._free([], 4) == [1050000, 4]
     assert user_namespace._free([[1050000, 4]], 5) == [1050004, 5]
-    with pytest.raises(user_namespace.Conflict, match="no free range of 6 consecutive host ids"):
+    with pytest.raises(Conflict, match="no free range of 6 consecutive host ids"):
         user_namespace._free([[1050000, 4]], 6)
     monkeypatch.setattr(user_namespace, "_subordinate", lambda path: [])
     assert user_namespace._free([[FIRST + 5, 10]], 5) == [FIRST, 5]
     assert user_namespace._free([[FIRST + 5, 10]], 6) == [FIRST + 15, 6]
     assert user_namespace._free([], 2**31 - 1) == [FIRST, 2**31 - 1]
-    with pytest.raises(user_namespace.Conflict):
+    with pytest.raises(Conflict):
         user_namespace._free([[FIRST, 1]], 2**31 - 1)
 
 

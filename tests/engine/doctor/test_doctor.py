@@ -23,8 +23,9 @@ from pyctr_lite.engine.doctor import kernel as doctor_kernel
 from pyctr_lite.engine.doctor import tools as doctor_tools
 from pyctr_lite.engine.engine import Engine
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.linux import mountinfo
+from pyctr_lite.linux import bpf, mountinfo
 from pyctr_lite.namespaces import kinds
+from pyctr_lite.runtime import capabilities, seccomp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,14 +98,14 @@ def test_a_missing_image_is_reported_with_its_fix(engine: Engine, pyctr: Pyctr) 
 
 
 def test_a_missing_capability_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    every = [f"CAP_{name}" for name in doctor_kernel.capabilities.NAMES]
+    every = [f"CAP_{name}" for name in capabilities.NAMES]
     for dropped, needed in (("CAP_SYS_RESOURCE", False), ("CAP_SYS_ADMIN", True)):
         held = [name for name in every if name != dropped]
-        monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda held=held: held)
+        monkeypatch.setattr(capabilities, "bounding_set", lambda held=held: held)
         finding = next(each for each in doctor_kernel.findings() if each.name == "capabilities")
         assert (finding.ok, finding.needed) == (False, needed)
         assert dropped in finding.text
-    monkeypatch.setattr(doctor_kernel.capabilities, "bounding_set", lambda: every)
+    monkeypatch.setattr(capabilities, "bounding_set", lambda: every)
     assert next(each for each in doctor_kernel.findings() if each.name == "capabilities").ok
 
 
@@ -364,9 +365,9 @@ def test_unsupported_filters_are_reported_with_their_fix(monkeypatch: pytest.Mon
     def no_bpf(*_: object) -> int:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(doctor_filters.seccomp, "load", no_library)
-    monkeypatch.setattr(doctor_filters.bpf, "load_device_program", no_bpf)
-    seccomp, rules = doctor_filters.findings()
-    assert (seccomp.ok, seccomp.needed, "libseccomp.so.2 is not there" in seccomp.text) == (False, True, True)
+    monkeypatch.setattr(seccomp, "load", no_library)
+    monkeypatch.setattr(bpf, "load_device_program", no_bpf)
+    calls, rules = doctor_filters.findings()
+    assert (calls.ok, calls.needed, "libseccomp.so.2 is not there" in calls.text) == (False, True, True)
     assert (rules.ok, "refuses a BPF program" in rules.text) == (False, True)
-    assert all("CONFIG_" in finding.fix for finding in (seccomp, rules))
+    assert all("CONFIG_" in finding.fix for finding in (calls, rules))

@@ -7,7 +7,7 @@ import copy
 import itertools
 from collections.abc import Iterator
 
-from tests.labs.mutants import expressions
+from tests.labs.mutants import expressions, kin
 
 Block = list[ast.stmt]
 Variants = Iterator[tuple[str, Block]]
@@ -123,7 +123,7 @@ def _may_fail(call: ast.Call, function: ast.FunctionDef) -> bool:
 def _augmented(node: ast.AugAssign) -> Variants:
     target = copy.deepcopy(node.target)
     yield "assigned, not added", [ast.Assign([target], node.value)]
-    for new in expressions.kin.BINARY.get(type(node.op), ()):
+    for new in kin.BINARY.get(type(node.op), ()):
         yield "operator swapped", [ast.AugAssign(node.target, new(), node.value)]
 
 
@@ -140,10 +140,10 @@ def _for(node: ast.For, function: ast.FunctionDef) -> Variants:
     if isinstance(node.iter, ast.Name) and parameters(function).get(node.iter.id, "").startswith("list"):
         emptied = expressions.made("[X.pop(0) for _ in range(len(X))]", X=node.iter)
         yield "caller's list emptied", [ast.For(node.target, emptied, node.body, node.orelse)]
-    if ast.unparse(node.iter).removesuffix(".items()") in parameters(function) and not isinstance(
-        node.iter, ast.Name
-    ):
-        emptied = expressions.made("[X.popitem() for _ in range(len(X))]", X=node.iter.func.value)
+    called = node.iter.func if isinstance(node.iter, ast.Call) else None
+    owner = called.value if isinstance(called, ast.Attribute) and called.attr == "items" else None
+    if owner and ast.unparse(owner) in parameters(function):
+        emptied = expressions.made("[X.popitem() for _ in range(len(X))]", X=owner)
         yield "caller's dictionary emptied", [ast.For(node.target, emptied, node.body, node.orelse)]
     if len(node.body) == 1 and isinstance(inner := node.body[0], ast.Try):
         round_the_loop = ast.For(node.target, node.iter, inner.body, node.orelse)
@@ -190,8 +190,9 @@ def _with(node: ast.With) -> Variants:
     if more:
         return
     given = item.context_expr
-    closes = isinstance(given, ast.Call) and ast.unparse(given.func).endswith("closing")
-    value = given.args[0] if closes else given
+    closes, value = False, given
+    if isinstance(given, ast.Call) and ast.unparse(given.func).endswith("closing"):
+        closes, value = True, given.args[0]
     first: Block = []
     if item.optional_vars is not None:
         first = [ast.Assign([item.optional_vars], value)]
