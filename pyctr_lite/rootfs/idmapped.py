@@ -40,7 +40,14 @@ def clone_mount(path: str, userns_fd: int, *, recursive: bool = False, idmap_rec
 
 
 def mount_overlay(
-    lowers: list[str], upper: str, work: str, stage: str, userns_fd: int, root: tuple[int, int]
+    lowers: list[str],
+    upper: str,
+    work: str,
+    stage: str,
+    userns_fd: int,
+    root: tuple[int, int],
+    *,
+    volatile: bool = False,
 ) -> int:
     """Mount an overlay like `overlay.mount_overlay`, its layers' ids mapped; return its descriptor, not attached.
 
@@ -57,7 +64,7 @@ def mount_overlay(
         changes = _attach(base, f"{stage}/changes", userns_fd)
         upper, work = (os.path.join(changes, os.path.relpath(path, base)) for path in (upper, work))
         os.mkdir(f"{stage}/root")
-        overlay.mount_overlay(mapped_lowers, upper, work, f"{stage}/root")
+        overlay.mount_overlay(mapped_lowers, upper, work, f"{stage}/root", volatile=volatile)
         return linux.open_tree(f"{stage}/root", linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC)
     finally:
         linux.umount2(stage, linux.MNT_DETACH)

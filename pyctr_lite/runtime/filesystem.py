@@ -121,7 +121,8 @@ class RootFilesystem:
             return
         self.bundle.require_root()
         if layers is not None and self.bundle.mounts_overlay():
-            overlay.mount_overlay(layers["lower"], layers["upper"], layers["work"], rootfs)
+            volatile = layers.get("volatile") or False
+            overlay.mount_overlay(layers["lower"], layers["upper"], layers["work"], rootfs, volatile=volatile)
         else:
             linux.mount(rootfs, rootfs, None, linux.MS_BIND | linux.MS_REC)
             if not self.isolated:  # what is mounted in it is not to appear in other mount namespaces

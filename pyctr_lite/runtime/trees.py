@@ -98,9 +98,9 @@ def _root(bundle: bundles.Bundle, stage: str, pid: int, userns_fd: int) -> int:
         if "slave" not in ((bundle.config.get("linux") or {}).get("rootfsPropagation") or ""):
             linux.mount_setattr(tree, "", linux.AT_EMPTY_PATH, propagation=linux.MS_PRIVATE)
         return tree
-    return idmapped.mount_overlay(
-        layers["lower"], layers["upper"], layers["work"], f"{stage}/d", userns_fd, idmap.outside(pid, 0, 0)
-    )
+    paths = layers["lower"], layers["upper"], layers["work"]
+    root = idmap.outside(pid, 0, 0)
+    return idmapped.mount_overlay(*paths, f"{stage}/d", userns_fd, root, volatile=layers.get("volatile") or False)
 
 
 def _bind(source: int, mount: mounts.Mount, stage: str, userns_fd: int, view: int, *, host: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,3 +63,17 @@ def test_special_characters_of_overlay_options_are_allowed_in_paths(tmp_path: Pa
     layers = make_layers(odd, 2)
     with mounted(odd, layers, writable=True) as merged:
         assert (merged / "of-each").read_text() == "1"
+
+
+def test_what_a_volatile_mount_changed_can_be_mounted_again(tmp_path: Path) -> None:
+    """The kernel marks the work directory, and refuses any later mount that does not know of that."""
+    lower, merged, upper, work = (str(tmp_path / name) for name in ("lower", "merged", "upper", "work"))
+    for directory in (lower, merged, upper, work):
+        os.mkdir(directory)
+    for number, volatile in enumerate((True, True, False, True, False)):
+        overlay.mount_overlay([lower], upper, work, merged, volatile=volatile)
+        try:
+            (tmp_path / f"merged/{number}").touch()
+            assert len(os.listdir(merged)) == number + 1
+        finally:
+            linux.umount2(merged, 0)

@@ -61,7 +61,7 @@ def restart(context: Context) -> int:
     """Stop containers that are running, and start all of them again."""
     from pyctr_lite.engine.life import lifecycle
 
-    containers = _stop_together(context)
+    containers = _stop_together(context, keep=True)
     return for_each.apply(
         context, context.flags.arguments, lambda reference: lifecycle.restart(_raise_or_get(containers[reference]))
     )
@@ -143,19 +143,23 @@ def _start_detached(context: Context, reference: str) -> None:
         attachment.close()
 
 
-def _stop_together(context: Context) -> dict[str, Container | Exception]:
-    """Stop all containers of the command line in parallel. Returns for each the container or its error."""
+def _stop_together(context: Context, *, keep: bool = False) -> dict[str, Container | Exception]:
+    """Stop all containers of the command line in parallel. Returns for each the container or its error.
+
+    `keep`: those of --rm are not removed.
+    """
     from pyctr_lite.engine.life import lifecycle
     from pyctr_lite.formats import signals
 
     flags = context.flags
     signal = signals.number(flags.signal) if flags.signal else None
+    stop = lifecycle.stop_and_keep if keep else lifecycle.stop
     found: dict[str, Container | Exception] = {}
 
     def stop_one(reference: str) -> None:
         try:
             container = context.engine.containers.get(reference)
-            lifecycle.stop(container, flags.timeout, signal)
+            stop(container, flags.timeout, signal)
             found[reference] = container
         except Exception as error:
             found[reference] = error

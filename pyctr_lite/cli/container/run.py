@@ -156,14 +156,8 @@ def run(context: Context) -> int:
     if number := terminal.pending_end():
         lifecycle.remove(container, volumes=True)
         return 128 + number
-    try:
-        attachment = lifecycle.start(
-            container, foreground=not flags.detach, size=terminal.size() if flags.tty else (0, 0)
-        )
-    except BaseException:
-        if flags.rm:
-            lifecycle.remove(container, volumes=True)
-        raise
+    size = terminal.size() if flags.tty else (0, 0)
+    attachment = lifecycle.start(container, foreground=not flags.detach, size=size)
     assert attachment is not None
     if flags.detach:
         attachment.close()

@@ -67,12 +67,7 @@ def _serve(served: engine.Engine, request: dict[str, Any]) -> tuple[dict[str, An
         container = served.containers.create(options.ContainerOptions(**request["options"]))
     else:
         container = served.containers.get(request["id"])
-    try:
-        started = lifecycle.start(container, foreground=request["foreground"], size=size)
-    except (PyctrError, OSError):
-        if verb == "run" and container.record.options.remove:
-            lifecycle.remove(container, volumes=True)
-        raise
+    started = lifecycle.start(container, foreground=request["foreground"], size=size)
     return {"type": "started", "id": container.id}, (started.detach(),) if started else ()
 
 

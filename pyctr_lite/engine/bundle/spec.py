@@ -70,7 +70,12 @@ def build(
         "mounts": bundle_mounts.of_record(record, directory, parts),
         "annotations": {
             bundle.OVERLAY_ANNOTATION: jsonfile.dumps(
-                {"lower": record.layers, "upper": f"{directory}/upper", "work": f"{directory}/work"}
+                {
+                    "lower": record.layers,
+                    "upper": f"{directory}/upper",
+                    "work": f"{directory}/work",
+                    "volatile": options.remove,
+                }
             ),
             **({bundle.SOURCES_ANNOTATION: jsonfile.dumps(parts)} if parts else {}),
             **({bundle.INIT_ANNOTATION: bundle_mounts.INIT} if bundle_mounts.brings_init(record) else {}),

@@ -10,7 +10,7 @@ from pyctr_lite.engine.container import containers, removal
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach as attachments
 from pyctr_lite.engine.life import signals
-from pyctr_lite.engine.state import states
+from pyctr_lite.engine.state import record, states
 from pyctr_lite.errors import Conflict, NotFound
 from pyctr_lite.formats.signals import number as signal_number
 from pyctr_lite.linux import explain
@@ -25,11 +25,13 @@ def start(
 ) -> attachments.Attachment | None:
     """Start a container. Return a connection to its output once the program runs, None if it was running already.
 
-    `size` is the rows and columns of the terminal. Raises the error that prevented the start.
+    `size` is the rows and columns of the terminal. Raises the error that prevented the start, after which a
+    container of `--rm` is removed.
     """
     from pyctr_lite.engine.bundle import spec, write
     from pyctr_lite.engine.life import monitor
 
+    failed = False
     container.lock.acquire()
     try:
         state = container.refresh()
@@ -47,10 +49,15 @@ def start(
             if value.startswith("container:"):
                 containers.running_pid(container.home, value.partition(":")[2])
                 container.new_bundle = None  # it names a pid that may have changed since
+        failed = True
         bundle, container.new_bundle = container.new_bundle or write.write_bundle(container), None
-        return monitor.fork(container, bundle, container.lock, foreground, size)
+        attachment = monitor.fork(container, bundle, container.lock, foreground, size)
+        failed = False
+        return attachment
     finally:
         container.lock.release()
+        if failed and container.record.options.remove:
+            remove(container, volumes=True)
 
 
 def attach(container: Container) -> attachments.Attachment:
@@ -112,9 +119,21 @@ def stop(container: Container, timeout: int | None = None, signal: int | None = 
     events.emit(container.paths, "stop", container.record)
 
 
+def stop_and_keep(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
+    """Stop a container as `stop` does, and do not remove it even if it is one of `--rm`."""
+    removes = container.record.options.remove
+    try:
+        if removes:
+            _set_remove(container, value=False)
+        stop(container, timeout, signal)
+    finally:
+        if removes:
+            _set_remove(container, value=True)
+
+
 def restart(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
     """Stop a container if it is running, and start it."""
-    stop(container, timeout, signal)
+    stop_and_keep(container, timeout, signal)
     if attachment := start(container):
         attachment.close()
     events.emit(container.paths, "restart", container.record)
@@ -178,6 +197,14 @@ def _remove_stopped(container: Container, *, volumes: bool) -> bool:
         removal.clean_half_started(container)
         removal.remove_files(container, volumes=volumes)
     return True
+
+
+def _set_remove(container: Container, *, value: bool) -> None:
+    """Change whether the monitor is to remove the container at its end: it reads the record then."""
+    with container.lock:
+        container.record = record.Record.read(container.directory)
+        container.record.options.remove = value
+        container.record.write(container.directory)
 
 
 def _disable_restart(container: Container) -> bool:
