@@ -69,6 +69,15 @@ def find(sockets: Sockets, network: Network) -> link.Link | None:
     return None
 
 
+def is_there(sockets: Sockets, network: Network) -> bool:
+    """Return whether a network has its bridge and address: then nobody else has a network in its subnet."""
+    found = find(sockets, network)
+    gateway = network.subnets[0][1]
+    return found is not None and any(
+        (found.index, gateway) == (index, address) for index, address, _ in link.addresses(sockets.route)
+    )
+
+
 def ensure(sockets: Sockets, network: Network, directory: str = "") -> int:
     """Make a network's bridge with its addresses and rules, unless both are there. Returns its index.
 

@@ -15,7 +15,7 @@ from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
 from pyctr_lite.formats import number as numbers
 from pyctr_lite.formats import timestamps
 from pyctr_lite.linux.scoped import closing
-from pyctr_lite.networks import link
+from pyctr_lite.networks import DEFAULT, link
 from pyctr_lite.networks.pool import Subnet, text_of
 
 TYPE_CHECKING = False
@@ -49,7 +49,10 @@ _MAX_NAME = 15
 class Network:
     """One bridge network. `subnets` are rows of subnet, gateway and range: one for IPv4, and one for IPv6."""
 
-    __slots__ = ("attachable", "created", "id", "internal", "labels", "name", "options", "reserved", "subnets")
+    __slots__ = (
+        *("attachable", "created", "given", "id", "internal", "labels", "name", "options", "reserved"),
+        "subnets",
+    )
 
     def __init__(
         self,
@@ -63,11 +66,14 @@ class Network:
         labels: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
         reserved: dict[str, str] | None = None,
+        given: list[str] | None = None,
     ) -> None:
         self.id, self.name, self.created, self.subnets, self.internal = id, name, created, subnets, internal
         self.attachable, self.labels, self.options = attachable, labels or {}, options or {}
         self.reserved = reserved or {}
         """Addresses that no container gets, by the names that --aux-address gave them."""
+        self.given = [row[0] for row in subnets] if given is None else given
+        """The subnets that the user has chosen. The others are the engine's choice, which may change."""
 
     @property
     def bridge(self) -> str:
@@ -109,7 +115,12 @@ class Network:
             "Internal": self.internal,
             "Attachable": self.attachable,
             "IPAM": [
-                {"Subnet": subnet, "Gateway": gateway, **({"IPRange": within} if within else {})}
+                {
+                    "Subnet": subnet,
+                    "Gateway": gateway,
+                    **({"IPRange": within} if within else {}),
+                    **({} if subnet in self.given else {"Automatic": True}),
+                }
                 for subnet, gateway, within in self.subnets
             ],
             "Options": self.options,
@@ -119,8 +130,12 @@ class Network:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Network:
-        """Return the network that `to_json` has described."""
+        """Return the network that `to_json` has described.
+
+        Older versions did not write who chose a subnet, but nobody can choose the default network's.
+        """
         rows = [(row["Subnet"], row["Gateway"], row.get("IPRange", "")) for row in record["IPAM"]]
+        is_default = record["Name"] == DEFAULT
         return cls(
             *(record["Id"], record["Name"], record["Created"], rows),
             internal=record["Internal"],
@@ -128,6 +143,7 @@ class Network:
             labels=record["Labels"],
             options=record["Options"],
             reserved=record.get("AuxiliaryAddresses"),
+            given=[row["Subnet"] for row in record["IPAM"] if not row.get("Automatic", is_default)],
         )
 
 
@@ -161,6 +177,14 @@ class NetworkStore:
             os.rename(f"{directory}.creating", directory)
         return network
 
+    def change(self, network: Network) -> None:
+        """Replace a network's record."""
+        jsonfile.write(f"{self.directory}/{network.id}/network.json", network.to_json(), durable=True)
+
+    def read(self, id: str) -> Network:
+        """Return the network with an id. Raises FileNotFoundError."""
+        return Network.from_json(jsonfile.read(f"{self.directory}/{id}/network.json"))
+
     def get(self, reference: str) -> Network:
         """Return a network by its id, its name, or the beginning of its id. Raises NotFound or Conflict."""
         networks = self.list()
@@ -185,7 +209,7 @@ class NetworkStore:
             if name.endswith((".creating", ".removing")):
                 continue
             try:
-                found.append(Network.from_json(jsonfile.read(f"{self.directory}/{name}/network.json")))
+                found.append(self.read(name))
             except FileNotFoundError:
                 continue  # removed meanwhile
         return sorted(found, key=lambda network: network.name)

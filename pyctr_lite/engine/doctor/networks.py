@@ -78,18 +78,27 @@ def _forwarding(sockets: Sockets, home: Home, ours: Mapping[str, str]) -> Iterat
 
 
 def _subnets(sockets: Sockets, home: Home) -> Finding:
-    """Look for networks whose addresses are somebody else's, too: a VPN that was started later."""
+    """Look for networks whose addresses are somebody else's, too: a VPN that was started later.
+
+    One that has no bridge, and whose subnet was the engine's choice, gets another subnet at the next start.
+    """
     links = {found.index: found.name for found in link.links(sockets.route)}
     taken = [*link.addresses(sockets.route), *link.routes_of_links(sockets.route)]
     for network in home.networks.list():
         for text, _, _ in network.subnets:
+            if text not in network.given and network.bridge not in links.values():
+                continue
             for number, address, prefix in taken:
                 other = f"{address}/{prefix}"
                 if not address or links.get(number) == network.bridge or not prefix:
                     continue
                 if Subnet(text).overlaps(Subnet(other)):
                     problem = f"network {network.name} ({text}) overlaps {other} of {links.get(number, 'a route')}"
-                    fix = "make another network with a free --subnet, and connect its containers to that"
+                    fix = (
+                        "make another network with a free --subnet, and connect its containers to that"
+                        if text in network.given
+                        else f"stop its containers, and ip link delete {network.bridge}: then it gets another"
+                    )
                     return Finding("networks", "subnets", False, problem, fix, needed=False)
     return Finding("networks", "subnets", True, "no network overlaps another of this machine's")
 

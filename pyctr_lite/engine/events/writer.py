@@ -33,10 +33,9 @@ def emit_volume(paths: Paths, action: str, name: str) -> None:
     write(paths, "volume", action, name, {"driver": "local"}, {})
 
 
-def emit_network(paths: Paths, action: str, network: Network, container: str = "") -> None:
+def emit_network(paths: Paths, action: str, network: Network, **attributes: str) -> None:
     """Append an event of a network; `container` is the id of the container that is connected or disconnected."""
-    who = {"container": container} if container else {}
-    write(paths, "network", action, network.id, {**who, "name": network.name, "type": "bridge"}, {})
+    write(paths, "network", action, network.id, {**attributes, "name": network.name, "type": "bridge"}, {})
 
 
 def write(paths: Paths, kind: str, action: str, id: str, attributes: dict[str, str], old: dict[str, str]) -> None:

@@ -87,7 +87,7 @@ def disconnect(container: Container, reference: str) -> None:
             if state.Pid:
                 _carry_out(container, lambda: _unplug(container, name))
             else:  # Docker has no event for the connection of a stopped container, but this one
-                events.emit_network(networks.paths, "disconnect", networks.get(name), container.id)
+                events.emit_network(networks.paths, "disconnect", networks.get(name), container=container.id)
             del options.networks[name]
         else:
             raise Conflict(f"container {container.id} is not connected to network {name}")

@@ -32,17 +32,18 @@ def connect(
     `wanted` has the addresses that the user chose: ip, ip6, mac. Raises NotFound, Conflict or InvalidArgument.
     """
     network = networks.get(name)
-    with networks.hold(network):
-        address = _take(networks, network, id, wanted)  # from now on it is not removed
+    with networks.hold():
+        network = networks.reread(network)
+        index = networks.ensure(sockets, network, fixed=bool(wanted.get("ip") or wanted.get("ip6")))
+        address = _take(networks, network, id, wanted)  # from now on the network is not removed
     link = f"pv-{os.urandom(6).hex()}"
     try:
-        index = networks.ensure(sockets, network)
         bridge.plug_in(sockets, network, index, pid, link, inside, address)
     except BaseException:
         bridge.unplug(sockets, link, address)
         _give_back(networks, network, id, (address.ip, address.ip6))
         raise
-    events.emit_network(networks.paths, "connect", network, id)
+    events.emit_network(networks.paths, "connect", network, container=id)
     return _endpoint(network, address, link, inside) | {"Aliases": wanted.get("aliases") or []}
 
 
@@ -64,7 +65,7 @@ def disconnect(
         guard.remove(sockets.filter, endpoint["Link"])
     _withdraw_names(networks, network, id)
     _give_back(networks, network, id, (address.ip, address.ip6))
-    events.emit_network(networks.paths, "disconnect", network, id)
+    events.emit_network(networks.paths, "disconnect", network, container=id)
 
 
 def register(networks: Networks, id: str, container: str, network: str, endpoint: dict[str, Any]) -> None:
@@ -144,10 +145,12 @@ def release_lost(networks: Networks, id: str, directory: str, names: Iterable[st
     """Give back what a container has whose monitor was killed. Idempotent.
 
     `directory` is its runtime directory, `names` are the networks in its record: if the monitor was killed before
-    it wrote network.json, the container's addresses and names in them are found by its id.
+    it wrote network.json, the container's addresses and names in them are found by its id. After a reboot the
+    elements of its addresses and ports are gone, and those that there are belong to other engines.
     """
     settings = NetworkSettings.read(directory)
     with bridge.Sockets() as sockets:
+        _keep_networks_with_bridges(networks, sockets, settings)
         keep_own_ports(sockets, settings)
         release(networks, sockets, id, settings)
     for name in names:
@@ -158,6 +161,14 @@ def release_lost(networks: Networks, id: str, directory: str, names: Iterable[st
         _withdraw_names(networks, network, id)
         owners = networks.addresses(network)[0].owners()
         _give_back(networks, network, id, [address for address, owner in owners.items() if owner == id])
+
+
+def _keep_networks_with_bridges(networks: Networks, sockets: bridge.Sockets, settings: NetworkSettings) -> None:
+    known = {network.id: network for network in networks.list()}
+    for name, endpoint in list(settings.networks.items()):
+        network = known.get(endpoint["NetworkID"])
+        if network is None or not bridge.is_there(sockets, network):
+            del settings.networks[name]
 
 
 def keep_own_ports(sockets: bridge.Sockets, settings: NetworkSettings) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pyctr_lite.errors import Conflict
-from pyctr_lite.networks import DEFAULT, bridge, elements, link, names, rules
+from pyctr_lite.networks import DEFAULT, bridge, elements, names, rules
 from pyctr_lite.networks.pool import Addresses, Subnet
 from pyctr_lite.rootfs import walk
 
@@ -67,7 +67,7 @@ def _addresses(networks: Networks, network: Network, is_idle: IsIdle) -> Iterato
         # Before the addresses are read: a container takes its address before it is led to, and gives it back last.
         published = elements.published(sockets.filter)
         own = elements.own(sockets.filter)
-        is_ours = _has_bridge(sockets, network)
+        is_ours = bridge.is_there(sockets, network)
     directory = networks.addresses_directory(network.id)
     owners = networks.addresses(network)[0].owners()
     for address, id in sorted(owners.items()):
@@ -92,14 +92,6 @@ def _half_files(kind: str, directory: str) -> Iterator[Row]:
             yield kind, path, partial(os.unlink, path)
 
 
-def _has_bridge(sockets: bridge.Sockets, network: Network) -> bool:
-    found = bridge.find(sockets, network)
-    gateway = network.subnets[0][1]
-    return found is not None and any(
-        (found.index, gateway) == (index, address) for index, address, _ in link.addresses(sockets.route)
-    )
-
-
 def _is_in(network: Network, address: str) -> bool:
     bits = 128 if ":" in address else 32
     return any(Subnet(row[0]).overlaps(Subnet(f"{address}/{bits}")) for row in network.subnets)
@@ -108,7 +100,9 @@ def _is_in(network: Network, address: str) -> bool:
 def _release(networks: Networks, network: Network, address: str, id: str, is_idle: IsIdle) -> None:
     """Give an address back for a container, and what leads to it, unless it has been started in the meantime."""
     if is_idle(id):
-        _end_elements(address)
+        with bridge.Sockets() as sockets:
+            if bridge.is_there(sockets, network):
+                _end_elements(sockets, address)
         networks.addresses(network)[0].release(address, id)
 
 
@@ -119,17 +113,17 @@ def _withdraw(networks: Networks, network: Network, address: str) -> None:
             holder = f"leftover {os.getpid()}"
             addresses.take(holder, address)
             try:
-                _end_elements(address)
+                with bridge.Sockets() as sockets:
+                    _end_elements(sockets, address)
             finally:
                 addresses.release(address, holder)
 
 
-def _end_elements(address: str) -> None:
-    with bridge.Sockets() as sockets:
-        for port in elements.published(sockets.filter):
-            if port.address == address:
-                rules.withdraw(sockets.filter, port.protocol, port.host, port.port)
-        rules.remove_own(sockets.filter, address)
+def _end_elements(sockets: bridge.Sockets, address: str) -> None:
+    for port in elements.published(sockets.filter):
+        if port.address == address:
+            rules.withdraw(sockets.filter, port.protocol, port.host, port.port)
+    rules.remove_own(sockets.filter, address)
 
 
 def _half_networks(networks: Networks) -> Iterator[Row]:

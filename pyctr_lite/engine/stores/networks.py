@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 
 from pyctr_lite.digest import sha256
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.state import lock
 from pyctr_lite.errors import Conflict, NotFound, PyctrError
 from pyctr_lite.linux.scoped import closing
-from pyctr_lite.networks import DEFAULT, bridge, foreign, pool, rules, store
+from pyctr_lite.networks import DEFAULT, bridge, foreign, rules, store
 from pyctr_lite.networks.pool import Addresses, Subnet
 
 TYPE_CHECKING = False
@@ -68,19 +69,20 @@ class Networks(store.NetworkStore):
             )
         return self._create(name, rows, ipv6=ipv6, **more)
 
-    def ensure(self, sockets: bridge.Sockets, network: Network) -> int:
+    def ensure(self, sockets: bridge.Sockets, network: Network, *, fixed: bool = False) -> int:
         """Make a network's bridge again if it is gone, as after a reboot, or its rules are. Returns its index.
 
-        Raises Conflict if another link has taken its subnet meanwhile.
+        If somebody has taken its subnet meanwhile, the network gets another one. Raises Conflict if it must not:
+        the user has chosen the subnet or, with `fixed`, an address of it, or a container has an address of it.
+        The caller holds the lock.
         """
         found = bridge.find(sockets, network)
         if found is not None and found.up and rules.are_current(sockets.filter):
             foreign.ensure(sockets.filter, network.bridge)
             return found.index
-        with self._locked():
-            if found is None:
-                self._check_free(sockets, [Subnet(row[0]) for row in network.subnets])
-            return bridge.ensure(sockets, network, f"{self.directory}/{network.id}")
+        if found is None:
+            self._renew_subnets(sockets, network, fixed)
+        return bridge.ensure(sockets, network, f"{self.directory}/{network.id}")
 
     def delete(self, reference: str) -> None:
         """Remove a network of the user's. Raises NotFound, and Conflict if it is predefined or in use."""
@@ -127,7 +129,7 @@ class Networks(store.NetworkStore):
         """Remove a network and its bridge. Raises Conflict while a container is connected to it."""
         from pyctr_lite.rootfs import walk
 
-        with lock.References(self.paths.containers), self._locked():
+        with lock.References(self.paths.containers), self.hold():
             if owners := self.owners(network):
                 raise Conflict(
                     f"error while removing network: network {network.name} id {network.id} has active endpoints",
@@ -144,7 +146,7 @@ class Networks(store.NetworkStore):
 
     def remove_bridge(self, network: Network) -> None:
         """Remove a network's bridge; the next container makes it again. Raises Conflict while one is connected."""
-        with self._locked():
+        with self.hold():
             if owners := self.owners(network):
                 raise Conflict(f"network {network.name} has active endpoints", _names(owners))
             with bridge.Sockets() as sockets:
@@ -154,17 +156,23 @@ class Networks(store.NetworkStore):
         """Remove a bridge whose network is gone, unless it has been used meanwhile. Idempotent."""
         from pyctr_lite.networks import removal
 
-        with self._locked(), bridge.Sockets() as sockets:
+        with self.hold(), bridge.Sockets() as sockets:
             if name in removal.orphans(sockets):
                 removal.remove_bridge(sockets, name)
 
-    def hold(self, network: Network) -> closing:
-        """Lock a network: it is not removed until the lock is closed. Raises NotFound if it has been."""
-        held = self._locked()
-        if not self.exists(network.id):
-            with held:
-                raise NotFound(f"network {network.name} not found", "it has just been removed")
-        return held
+    def reread(self, network: Network) -> Network:
+        """Return a network as it is now. The caller holds the lock. Raises NotFound if it has been removed."""
+        try:
+            return self.read(network.id)
+        except FileNotFoundError:
+            raise NotFound(f"network {network.name} not found", "it has just been removed") from None
+
+    @staticmethod
+    def hold() -> closing:
+        """Lock the networks of this machine, of all engines: until the lock is closed, none is made or removed."""
+        fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return closing(fd)
 
     def exists(self, id: str) -> bool:
         """Return whether there is a network with an id."""
@@ -197,20 +205,13 @@ class Networks(store.NetworkStore):
         return f"{self.paths.run}/networks/{id}/names"
 
     def _create(self, name: str, given: Rows = (), *, ipv6: bool = False, **more: Any) -> Network:  # type: ignore[assignment]
-        with self._locked(), bridge.Sockets() as sockets:
+        from pyctr_lite.engine.stores import subnets
 
-            def choose(others: list[Network]) -> Rows:
-                taken = [Subnet(row[0]) for other in others for row in other.subnets]
-                rows = store.rows(
-                    list(given),
-                    lambda: _choose(sockets, taken),
-                    (lambda: pool.choose_ipv6(taken + bridge.hosts_subnets(sockets))) if ipv6 else None,
-                )
-                _check_overlap(rows, taken)
-                self._check_free(sockets, [Subnet(row[0]) for row in rows])
-                return rows
-
-            network = self.create(name, choose, **more)
+        chosen = [str(Subnet(row[0])) for row in given]
+        with self.hold(), bridge.Sockets() as sockets:
+            network = self.create(
+                name, lambda others: subnets.choose(sockets, given, others, ipv6=ipv6), given=chosen, **more
+            )
             try:
                 if bridge.find(sockets, network) is not None:
                     raise Conflict(f"a link with the name {network.bridge} exists", "ip link shows it")
@@ -227,28 +228,34 @@ class Networks(store.NetworkStore):
             events.emit_network(self.paths, "create", network)
         return network
 
-    @staticmethod
-    def _check_free(sockets: bridge.Sockets, subnets: list[Subnet]) -> None:
-        """Raise Conflict if this machine has an address or a route in one of the subnets."""
-        for other in bridge.hosts_subnets(sockets):
-            for subnet in subnets:
-                if subnet.overlaps(other) and other.prefix:
-                    raise Conflict(
-                        f"Pool overlaps with other one on this address space: {subnet}",
-                        f"this machine has an address or a route in {other}: ip address, ip route",
-                    )
+    def _renew_subnets(self, sockets: bridge.Sockets, network: Network, fixed: bool) -> None:
+        from pyctr_lite.engine.stores import subnets
+        from pyctr_lite.linux import explain
+
+        obstacle = ""
+        if owners := self.owners(network):
+            ids = " ".join(sorted(id[:12] for id in owners))
+            obstacle = f"stop its containers, and the next one to start gets another subnet: {ids}"
+        elif fixed:
+            obstacle = "remove it, or start a container without --ip first: that gives the network another subnet"
+        others = [other for other in self.list() if other.id != network.id]
+        began = time.perf_counter_ns()
+        rows = subnets.renew(sockets, network, others, obstacle)
+        if rows == network.subnets:
+            return
+        new = " ".join(row[0] for row in rows if row not in network.subnets)
+        previous = " ".join(row[0] for row in network.subnets if row not in rows)
+        network.subnets = rows
+        self.change(network)
+        events.emit_network(self.paths, "update", network, subnet=new, previous=previous)
+        text = f"network {network.name}: subnet {new} instead of {previous}, which somebody has taken"
+        explain.narrate(text, began)
 
     def _default_options(self) -> dict[str, str]:
         from pyctr_lite.engine.state.paths import DEFAULT_ROOT
 
         named = {store.OPTIONS["bridge.name"]: DEFAULT_BRIDGE}
         return named if self.paths.root == DEFAULT_ROOT else {}
-
-    @staticmethod
-    def _locked() -> closing:
-        fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        return closing(fd)
 
 
 def mode_id(name: str) -> str:
@@ -258,28 +265,6 @@ def mode_id(name: str) -> str:
 
 def _reserved(network: Network, subnet: str) -> list[str]:
     return [address for address in network.reserved.values() if (":" in address) == (":" in subnet)]
-
-
-def _choose(sockets: bridge.Sockets, taken: list[Subnet]) -> Subnet:
-    """Choose a subnet. If none is free, bridges give theirs back whose state directory has been removed."""
-    try:
-        return pool.choose(taken + bridge.hosts_subnets(sockets))
-    except Conflict:
-        from pyctr_lite.networks import removal
-
-        for name in removal.orphans(sockets):
-            removal.remove_bridge(sockets, name)
-        return pool.choose(taken + bridge.hosts_subnets(sockets))
-
-
-def _check_overlap(rows: Rows, taken: list[Subnet]) -> None:
-    for row in rows:
-        for other in taken:
-            if Subnet(row[0]).overlaps(other):
-                raise Conflict(
-                    f"Pool overlaps with other one on this address space: {row[0]}",
-                    f"another network has {other}: pyctr_lite network ls",
-                )
 
 
 def _names(owners: set[str]) -> str:

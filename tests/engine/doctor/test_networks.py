@@ -134,6 +134,16 @@ def test_a_subnet_that_somebody_else_uses_too(host: Host) -> None:
     assert "overlaps 10.0.0.0/8 of vpn" in host.findings()["subnets"].text
 
 
+def test_a_subnet_of_the_engines_choice_that_somebody_else_uses_too(host: Host) -> None:
+    name = host.make()
+    host.run("ip link add vpn type veth peer vpn2; ip address add 172.17.0.9/32 dev vpn")
+    found = host.findings()["subnets"]
+    assert found.text == "network red (172.17.0.0/16) overlaps 172.17.0.9/32 of vpn"
+    assert found.fix == f"stop its containers, and ip link delete {name}: then it gets another"
+    host.run(f"ip link delete {name}")
+    assert host.findings()["subnets"].ok
+
+
 def test_other_engines_and_their_lost_bridges(host: Host, tmp_path: Path) -> None:
     host.make("10.7.0.0/24")
     host.run("ip link add docker0 type bridge")

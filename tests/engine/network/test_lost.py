@@ -119,6 +119,23 @@ def test_elements_of_another_engine_are_left_alone(
     rules.withdraw(sockets.filter, "tcp", "0.0.0.0", port)
 
 
+def test_elements_that_lead_to_an_address_as_ours_in_another_engine_are_left_alone(
+    engine: Engine, networks: Networks, red: Network, sockets: bridge.Sockets, port: int
+) -> None:
+    address = networks.addresses(red)[0].take(ID)
+    with bridge.Sockets() as own:
+        bridge.remove(own, red)
+    rules.add_own(sockets.filter, address)
+    rules.publish(sockets.filter, "tcp", "0.0.0.0", port, address, 80)
+    assert left(engine) == ["address"]
+    repair(engine)
+    assert networks.owners(red) == set()
+    assert led(port) == [address]
+    assert address in elements.own(sockets.filter)
+    rules.withdraw(sockets.filter, "tcp", "0.0.0.0", port)
+    rules.remove_own(sockets.filter, address)
+
+
 def test_names_are_taken_from_a_container_that_does_not_run(
     engine: Engine, networks: Networks, red: Network
 ) -> None:
@@ -162,7 +179,7 @@ def test_a_removed_network_leaves_no_directory_and_takes_no_container(networks: 
     networks.discard(red)
     assert os.listdir(f"{networks.paths.run}/networks") == []
     with pytest.raises(Exception, match="network red not found"):
-        networks.hold(red)
+        networks.reread(red)
 
 
 def test_nothing_of_running_and_of_stopped_containers_is_a_leftover(
