@@ -14,7 +14,7 @@ from pyctr_lite.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
-    from pyctr_lite.engine.build.options import BuildOptions, Secret
+    from pyctr_lite.engine.build.options import BuildOptions
     from pyctr_lite.engine.build.progress import Progress
 
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -23,100 +23,28 @@ _LIMITS = ("cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems"
 
 def build(context: Context) -> int:
     """Build an image. Its id is printed with --quiet only; the progress goes to stderr, as BuildKit's does."""
+    from pyctr_lite.engine.build import output
     from pyctr_lite.engine.build.build import BuildError
 
     flags = context.flags
-    outputs = [_output(text) for text in flags.output] or [{"type": "image"}]
-    if len(outputs) > 1:
+    if len(flags.output) > 1:
         raise InvalidArgument("only one --output is supported")
     options = _options(flags)
     progress = _progress(flags)
     try:
-        id = _run(context, options, progress, outputs[0])
+        image = output.write(context.engine, options, progress, "".join(flags.output))
     except BuildError as error:
         print(f"{error.name}:{error.first}\n{error.excerpt}", file=sys.stderr)
         error.message = f"failed to solve: {error.message}"
         raise
-    if flags.iidfile and id:
+    if flags.iidfile and image:
         mode = 0o666 & ~caller.umask
         with open(os.open(flags.iidfile, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "w") as file:
-            file.write(id)
+            file.write(image.id)
     progress.finish()
-    if flags.quiet and id:
-        print(id)
+    if flags.quiet and image:
+        print(image.id)
     return 0
-
-
-def _run(context: Context, options: BuildOptions, progress: Progress, target: dict[str, str]) -> str:
-    """Build, and write the result. Returns the image's id, "" for other results."""
-    from pyctr_lite.engine.build import build, output
-
-    kind, path = target["type"], target.get("dest", "")
-    if kind in ("image", "docker") and not path:
-        return build.image(context.engine, options, progress).id
-    with (
-        build.running(context.engine, options, progress) as (running, state),
-        progress.step("exporting to client"),
-    ):
-        if kind == "local":
-            output.to_directory(running, state, path)
-        elif kind == "tar":
-            with _open_output(path) as file:
-                output.to_tar(running, state, file)
-        else:
-            return _save(context, running, state, progress, kind, path)
-    return ""
-
-
-def _save(context: Context, running: Any, state: Any, progress: Progress, kind: str, path: str) -> str:
-    from pyctr_lite.engine.build import build
-    from pyctr_lite.images import archive
-
-    image = build.add_image(running, state, progress)
-    form = "oci-archive" if kind == "oci" else "docker-archive"
-    archive.save(
-        context.engine.images,
-        running.options.tags or [image.id],
-        sys.stdout.buffer if path == "-" else path,
-        form,
-        "",
-    )
-    return image.id
-
-
-def _open_output(path: str) -> Any:
-    if path == "-":
-        if sys.stdout.isatty():
-            raise InvalidArgument("output file is required for tar exporter: refusing to write to a terminal")
-        return os.fdopen(os.dup(1), "wb")
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666 & ~caller.umask), "wb")
-
-
-def _output(text: str) -> dict[str, str]:
-    """Parse a value of --output: a directory, "-" for a tar stream, or type=…,dest=…."""
-    if "=" not in text:
-        return {"type": "tar", "dest": "-"} if text == "-" else {"type": "local", "dest": text}
-    fields = _fields(text, ("type", "dest", "name"))
-    kind, path = fields.get("type", ""), fields.get("dest", "")
-    if kind not in ("local", "tar", "image", "docker", "oci"):
-        raise InvalidArgument(f'unsupported output type "{kind}"', "one of image, local, tar, docker, oci")
-    if kind in ("local", "oci") and not path:
-        raise InvalidArgument(f"dest is required for {kind} output")
-    if kind == "image" and path:
-        raise InvalidArgument("an image has no dest", "type=docker,dest=FILE writes an archive")
-    return {"type": kind, "dest": path or ("-" if kind == "tar" else "")}
-
-
-def _fields(text: str, known: tuple[str, ...]) -> dict[str, str]:
-    from pyctr_lite.volumes import fields
-
-    found = {}
-    for field in fields.split_fields(text):
-        key, equals, value = field.partition("=")
-        if not equals or key.lower() not in known:
-            raise InvalidArgument(f"invalid field '{field}' in '{text}'", f"keys are {', '.join(known)}")
-        found[key.lower()] = value
-    return found
 
 
 def _progress(flags: Any) -> Progress:
@@ -146,9 +74,6 @@ def _options(flags: Any) -> BuildOptions:
         elif name in os.environ:
             arguments[name] = os.environ[name]
     limits = {name.replace("-", "_"): getattr(flags, name.replace("-", "_")) for name in _LIMITS}
-    container = {name: value for name, value in limits.items() if value is not None}
-    if flags.shm_size is not None:
-        container["shm_size"] = flags.shm_size
     return BuildOptions(
         context=flags.arguments[0],
         dockerfile=flags.file or "",
@@ -157,65 +82,20 @@ def _options(flags: Any) -> BuildOptions:
         build_args=arguments,
         labels=dict(text.partition("=")[::2] for text in flags.label),
         no_cache=flags.no_cache,
-        cache_from=[_cache_source(text) for text in flags.cache_from],
-        cache_inline=_inline(flags),
-        no_cache_filter=[name for text in flags.no_cache_filter for name in text.lower().split(",")],
+        no_cache_filter=flags.no_cache_filter,
+        cache_from=flags.cache_from,
+        cache_to=flags.cache_to,
         pull=flags.pull,
         network=flags.network or "",
         platform=flags.platform or "",
-        secrets=dict(_secret(text) for text in flags.secret),
-        ssh=dict(_agent(text) for text in flags.ssh),
-        entitlements=flags.allow,
-        container={**container, "add_hosts": flags.add_host, "ulimits": flags.ulimit},
+        secrets=flags.secret,
+        ssh=flags.ssh,
+        allow=flags.allow,
+        add_hosts=flags.add_host,
+        shm_size=flags.shm_size,
+        ulimits=flags.ulimit,
+        **{name: value for name, value in limits.items() if value is not None},
     )
-
-
-def _cache_source(text: str) -> str:
-    """Parse a value of --cache-from: an image, or type=registry,ref=IMAGE."""
-    if "=" not in text:
-        return text
-    kind = text.removeprefix("type=").partition(",")[0]
-    if kind != "registry":
-        raise InvalidArgument(f'unsupported cache type "{kind}"', "type=registry,ref=IMAGE")
-    fields = _fields(text, ("type", "ref"))
-    if not fields.get("ref"):
-        raise InvalidArgument(f"ref is required for the cache '{text}'", "type=registry,ref=IMAGE")
-    return fields["ref"]
-
-
-def _inline(flags: Any) -> bool:
-    """Return whether the image gets a cache: --cache-to type=inline, or BuildKit's older build argument."""
-    for text in flags.cache_to:
-        kind = text.removeprefix("type=").partition(",")[0]
-        if kind != "inline":
-            raise InvalidArgument(f'unsupported cache type "{kind}"', "--cache-to type=inline")
-    return bool(flags.cache_to) or "BUILDKIT_INLINE_CACHE=1" in flags.build_arg
-
-
-def _secret(text: str) -> tuple[str, Secret]:
-    """Parse a value of --secret: id=…[,src=FILE][,env=NAME][,type=file|env]."""
-    from pyctr_lite.engine.build.options import Secret
-
-    fields = _fields(text, ("id", "src", "source", "env", "type"))
-    id, kind = fields.get("id", ""), fields.get("type", "")
-    file = fields.get("src") or fields.get("source") or ""
-    env = fields.get("env", "")
-    if not id:
-        raise InvalidArgument(f"secret '{text}': id is missing", "--secret id=NAME,src=FILE")
-    if kind == "env" and not env:
-        file, env = "", file or id
-    if not file and not env:
-        file, env = ("", id) if id in os.environ and kind != "file" else (id, "")
-    return id, Secret(file, env)
-
-
-def _agent(text: str) -> tuple[str, str]:
-    """Parse a value of --ssh: default, or ID=SOCKET."""
-    id, _, socket = text.partition("=")
-    socket = socket or os.environ.get("SSH_AUTH_SOCK", "")
-    if not socket:
-        raise InvalidArgument(f"invalid empty ssh agent socket for {id}", "make sure SSH_AUTH_SOCK is set")
-    return id, socket
 
 
 def _one_of(*words: str) -> Any:
@@ -234,12 +114,7 @@ COMMANDS = {
         "Build an image from a Dockerfile",
         (
             Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", convert=lazy("host")),
-            Option(
-                "allow",
-                "list",
-                "Allow a RUN more (network.host, security.insecure)",
-                convert=_one_of("network.host", "security.insecure"),
-            ),
+            Option("allow", "list", "Allow a RUN more (network.host, security.insecure)"),
             Option("build-arg", "list", "Set build-time variables"),
             Option("cache-from", "list", "Use the cache that an image carries (IMAGE or type=registry,ref=IMAGE)"),
             Option("cache-to", "list", "Write the cache of the target's steps into the image (type=inline)"),

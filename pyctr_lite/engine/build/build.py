@@ -16,10 +16,12 @@ from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.syntax import DockerfileError
 from pyctr_lite.build.tree import Tree
 from pyctr_lite.commit import config as image_config
-from pyctr_lite.engine.build import cache, context, inline, layers, mounts, session, stage
+from pyctr_lite.engine.build import cache, context, inline, layers, mounts, session, stage, values
 from pyctr_lite.engine.build.progress import Progress
 from pyctr_lite.engine.build.state import State
+from pyctr_lite.engine.creation import check
 from pyctr_lite.engine.events import writer as events
+from pyctr_lite.engine.state.options import ContainerOptions, check_types
 from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
 from pyctr_lite.formats import number, timestamps
 from pyctr_lite.images import descriptors, platforms, writer
@@ -59,10 +61,7 @@ class Build:
 
     def __init__(self, home: Home, options: BuildOptions, progress: Progress, stack: ExitStack) -> None:
         self.home, self.options, self.progress = home, options, progress
-        for tag in options.tags:
-            writer.parse_name(tag)
-        self.platform = _platform(options.platform)
-        mounts.check_options(options)
+        self._check_options()
         self.session = stack.enter_context(session.Session(home))
         self.staging = stack.enter_context(home.images.staging())
         name = os.path.basename(options.dockerfile.strip(context.STDIN) or "Dockerfile")
@@ -87,6 +86,23 @@ class Build:
         self._stages: dict[int, StageBuilder] = {}
         """The planned stages: each after those that it needs."""
         self._images: dict[str, Image] = {}
+
+    def _check_options(self) -> None:
+        """Check the options, and parse their values. Raises InvalidArgument and NotFound."""
+        options = self.options
+        check_types(options)
+        check.validate(ContainerOptions(**options.of_run()))
+        for tag in options.tags:
+            writer.parse_name(tag)
+        for name in options.allow:
+            values.check_entitlement(name)
+        self.platform = _platform(options.platform)
+        self.secrets = dict(values.secret(text) for text in options.secrets)
+        self.agents = dict(values.agent(text) for text in options.ssh)
+        mounts.check_sources(self.secrets, self.agents)
+        self.cache_images = [values.cache_source(text) for text in options.cache_from]
+        self.uncached = [name for text in options.no_cache_filter for name in text.lower().split(",")]
+        self.inline_cache = values.has_inline_cache(options.cache_to, options.build_args)
 
     def _epoch(self) -> int | None:
         given = self.options.build_args.get(scope.SOURCE_DATE_EPOCH) or ""
@@ -161,7 +177,7 @@ class Build:
 
     def _import_caches(self) -> None:
         """Find the images of --cache-from, and their steps. A missing image is a warning, as in BuildKit."""
-        for name in self.options.cache_from:
+        for name in self.cache_images:
             try:
                 found = self._find_image(name)
             except PyctrError as error:
@@ -269,7 +285,7 @@ def add_image(build: Build, state: State, progress: Progress) -> Image:
     tags: Sequence[str] = build.options.tags
     with progress.step("exporting to image") as step:
         config: dict[str, Any] = state.image_config(build.now())
-        if build.options.cache_inline:
+        if build.inline_cache:
             config[inline.MEMBER] = state.steps
         found = build.home.images.add_image(config, state.layers, tags)
         step.output(f"writing image {found.id}\n".encode())

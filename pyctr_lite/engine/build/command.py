@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_lite.build import metadata
 from pyctr_lite.build import mounts as mount_grammar
-from pyctr_lite.engine.build import layers, mounts, session
+from pyctr_lite.engine.build import layers, mounts, session, values
 from pyctr_lite.engine.build.planned import Planned
 from pyctr_lite.engine.creation import create
 from pyctr_lite.engine.life import lifecycle
@@ -98,14 +98,14 @@ def _script(builder: StageBuilder, path: str, content: str) -> str:
 def _options(builder: StageBuilder, instruction: Instruction) -> ContainerOptions:
     build, config = builder.build, builder.state.config
     network = instruction.flag("network") or build.options.network or "default"
-    allowed = build.options.entitlements
-    if instruction.flag("network") == "host" != build.options.network and "network.host" not in allowed:
+    allowed = build.options.allow
+    if instruction.flag("network") == "host" != build.options.network and values.NETWORK_HOST not in allowed:
         raise InvalidArgument("network.host is not allowed", "give --allow network.host, or --network host")
     security = instruction.flag("security") or "sandbox"
-    if security == "insecure" and "security.insecure" not in allowed:
+    if security == "insecure" and values.INSECURE not in allowed:
         raise InvalidArgument("security.insecure is not allowed", "give --allow security.insecure")
     return ContainerOptions(
-        **build.options.container,
+        **build.options.of_run(),
         image="build",
         entrypoint="",
         user=config.get("User") or "",

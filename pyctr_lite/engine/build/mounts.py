@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pyctr_lite.build.mounts import Mount
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.build.tree import Tree
-    from pyctr_lite.engine.build.options import BuildOptions, Secret
     from pyctr_lite.engine.build.stage import StageBuilder
+    from pyctr_lite.engine.build.values import Secret
 
 _MAX_SECRET = 500 << 10
 """Bytes, as in BuildKit."""
@@ -166,7 +166,7 @@ class Prepared:
 
     def _secret(self, stack: ExitStack) -> str:
         mount, build = self.mount, self.builder.build
-        secret = build.options.secrets.get(mount.id)
+        secret = build.secrets.get(mount.id)
         if secret is None:
             if mount.required:
                 raise NotFound(f"secret {mount.id}: not found", f"give --secret id={mount.id},src=FILE")
@@ -191,7 +191,7 @@ class Prepared:
 
     def _agent(self) -> str:
         mount = self.mount
-        socket = self.builder.build.options.ssh.get(mount.id)
+        socket = self.builder.build.agents.get(mount.id)
         if socket is None:
             if mount.required:
                 raise NotFound(f"ssh agent {mount.id}: not found", f"give --ssh {mount.id}")
@@ -202,9 +202,9 @@ class Prepared:
         return text("bind", os.path.realpath(socket), self.target)
 
 
-def check_options(options: BuildOptions) -> None:
+def check_sources(secrets: dict[str, Secret], agents: dict[str, str]) -> None:
     """Check the files of --secret and the sockets of --ssh, used or not, as Docker does. Raises NotFound."""
-    for id, secret in options.secrets.items():
+    for id, secret in secrets.items():
         if secret.file:
             try:
                 status = os.stat(secret.file)
@@ -214,7 +214,7 @@ def check_options(options: BuildOptions) -> None:
                 raise InvalidArgument(f"secret {id}: {secret.file} is a directory")
             if status.st_size > _MAX_SECRET:
                 raise InvalidArgument(f"secret {id}: more than {_MAX_SECRET} bytes")
-    for id, socket in options.ssh.items():
+    for id, socket in agents.items():
         if not os.path.exists(socket):
             raise NotFound(f"ssh agent {id}: {socket} does not exist")
 

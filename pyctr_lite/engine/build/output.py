@@ -1,20 +1,75 @@
-"""The results of a build other than an image: its root file system in a directory, or as a tar stream."""
+"""The results of a build: an image, an archive of it, or its root file system as a directory or a tar stream."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pyctr_lite import linux
-from pyctr_lite.engine.build import layers
+from pyctr_lite import caller, linux
+from pyctr_lite.engine.build import build as builds
+from pyctr_lite.engine.build import layers, values
 from pyctr_lite.engine.files import tree_archive, tree_unpack
-from pyctr_lite.errors import BrokenArchive, PyctrError
+from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
+from pyctr_lite.images import archive as archives
 
 if TYPE_CHECKING:
     from pyctr_lite.commit.stream import Writable
     from pyctr_lite.engine.build.build import Build
+    from pyctr_lite.engine.build.options import BuildOptions
+    from pyctr_lite.engine.build.progress import Progress
     from pyctr_lite.engine.build.state import State
+    from pyctr_lite.engine.home import Home
+    from pyctr_lite.images.image import Image
+
+
+def write(home: Home, options: BuildOptions, progress: Progress, text: str) -> Image | None:
+    """Build, and write the result that a value of --output describes ("": an image).
+
+    Returns the image, None if there is none. Raises InvalidArgument for a wrong value.
+    """
+    kind, path = _parse(text)
+    if kind in ("image", "docker") and not path:
+        return builds.image(home, options, progress)
+    with builds.running(home, options, progress) as (running, state), progress.step("exporting to client"):
+        if kind == "local":
+            to_directory(running, state, path)
+        elif kind == "tar":
+            with _open(path) as file:
+                to_tar(running, state, file)
+        else:
+            image = builds.add_image(running, state, progress)
+            names = options.tags or [image.id]
+            form = "oci-archive" if kind == "oci" else "docker-archive"
+            archives.save(home.images, names, sys.stdout.buffer if path == "-" else path, form, "")
+            return image
+    return None
+
+
+def _parse(text: str) -> tuple[str, str]:
+    """Return the type and the path of a value of --output: a directory, "-" for a tar, or type=…,dest=…."""
+    if not text:
+        return "image", ""
+    if "=" not in text:
+        return ("tar", "-") if text == "-" else ("local", text)
+    found = values.fields(text, ("type", "dest", "name"))
+    kind, path = found.get("type", ""), found.get("dest", "")
+    if kind not in ("local", "tar", "image", "docker", "oci"):
+        raise InvalidArgument(f'unsupported output type "{kind}"', "one of image, local, tar, docker, oci")
+    if kind in ("local", "oci") and not path:
+        raise InvalidArgument(f"dest is required for {kind} output")
+    if kind == "image" and path:
+        raise InvalidArgument("an image has no dest", "type=docker,dest=FILE writes an archive")
+    return kind, path or ("-" if kind == "tar" else "")
+
+
+def _open(path: str) -> Any:
+    if path == "-":
+        if sys.stdout.isatty():
+            raise InvalidArgument("output file is required for tar exporter: refusing to write to a terminal")
+        return os.fdopen(os.dup(1), "wb")
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666 & ~caller.umask), "wb")
 
 
 def to_tar(build: Build, state: State, output: Writable) -> None:

@@ -44,8 +44,7 @@ class StageBuilder:
 
     def __init__(self, build: Build, stage: Stage) -> None:
         self.build, self.stage = build, stage
-        options = build.options
-        self.uses_cache = not options.no_cache and not (stage.name and stage.name in options.no_cache_filter)
+        self.uses_cache = not build.options.no_cache and not (stage.name and stage.name in build.uncached)
         self._base: State | Image
         self._number, self._total = 0, 0
         self._steps: list[tuple[Instruction, bool, Planned, dict[str, Any]]] = []

@@ -6,7 +6,12 @@ from pyctr_lite.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
+
+    class Options(Protocol):
+        """Options with the default of each."""
+
+        DEFAULTS: dict[str, Any]
 
 
 class ContainerOptions:
@@ -221,7 +226,7 @@ def split_variable(item: str) -> tuple[str, str, str]:
     return name, equals, value
 
 
-def check_types(options: ContainerOptions | ExecOptions) -> None:
+def check_types(options: Options) -> None:
     """Raise InvalidArgument if a value does not have its option's type. The command line passes no such value."""
     for name, default in options.DEFAULTS.items():
         value = getattr(options, name)
