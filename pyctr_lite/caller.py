@@ -2,7 +2,7 @@
 
 A shell, a service or a program can pass on any value for these, and every process that we start would inherit it.
 
-Set by `settle`, the first call of each entry point (cli/main, engine/api/helper, labs/kit):
+Set by `settle`, the first call of each entry point (cli/main, the processes of engine/api, labs/kit):
 - the umask: 022, so that state, sockets, volumes and mount points get exactly the modes in the code. The caller's
   umask applies only to `--cidfile`, as in Docker's client. (Also as there, `save -o` and `export -o` create files
   of mode 0600, and `cp` keeps the mode of its source.)

@@ -41,14 +41,20 @@ def test_a_program_pulls_pushes_and_runs_from_its_threads(
 ) -> None:
     registry.publish(repository, "v1", LAYERS)
     name = f"{registry.host}/{repository}:v1"
+    states: list[str] = []
+
+    def report(layer: str, state: str, done: int = 0, total: int = 0) -> None:
+        states.append(state)
+
     with Client(str(pyctr.root)) as client, ThreadPoolExecutor(4) as pool:
-        pulls = [pool.submit(client.pull, name) for _ in range(2)]
+        pulls = [pool.submit(client.pull, name, report=report) for _ in range(2)]
         run = pool.submit(client.run, "busybox", ["echo", "meanwhile"], remove=True)
         image, same = (each.result() for each in pulls)
         assert image.id == same.id == client.engine.images.get(name).id
         assert run.result().stdout == b"meanwhile\n"
         client.engine.images.tag("busybox", f"{registry.host}/{repository}/busybox")
-        pushed = client.push(f"{registry.host}/{repository}/busybox")
+        pushed = client.push(f"{registry.host}/{repository}/busybox", report)
+        assert {"Pull complete", "Pushed"} <= set(states)
         accept = {"Accept": images.MANIFEST}
         url = f"/v2/{repository}/busybox/manifests/{pushed}"
         status, headers, _ = registry.request("HEAD", url, headers=accept)

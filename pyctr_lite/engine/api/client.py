@@ -9,16 +9,15 @@ A helper process, kept as long as the client lives, does everything that forks; 
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 import threading
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.engine import engine
+from pyctr_lite.engine.api import process
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.life import attach, lifecycle
 from pyctr_lite.engine.state.options import ContainerOptions, ExecOptions, check_types
@@ -27,13 +26,13 @@ from pyctr_lite.formats import signals
 from pyctr_lite.images.image import Image
 from pyctr_lite.runtime import channel as channels
 
-_START = """
-import sys
-sys.path.insert(0, sys.argv[3])
-from pyctr_lite.engine.api import helper
-helper.main(int(sys.argv[1]), sys.argv[2])
-"""
-_PACKAGE_PARENT = os.path.abspath(f"{os.path.dirname(__file__)}/../../..")
+if TYPE_CHECKING:
+    from pyctr_lite.engine.build.progress import Report as BuildReport
+    from pyctr_lite.registries.download import Report
+
+
+def _silent(*event: object) -> None:
+    pass
 
 
 class Result:
@@ -95,13 +94,30 @@ class Client:
         """Thaw the processes of a paused container. Raises Conflict if it is not paused."""
         lifecycle.unpause(self.engine.containers.get(container))
 
-    def pull(self, image: str, platform: str | None = None, *, insecure: bool = False) -> Image:
-        """Pull an image from its registry, and return it. The arguments are those of `Images.pull`."""
-        return self.engine.images.pull(image, platform, insecure=insecure).image
+    def build(self, context: str, report: BuildReport = _silent, *, input: bytes = b"", **options: Any) -> Image:
+        """Build an image from a Dockerfile, and return it. `options` are attributes of BuildOptions.
 
-    def push(self, image: str, *, insecure: bool = False) -> str:
+        `input` takes the place of stdin: with the context "-", a tar archive or a Dockerfile; with dockerfile="-",
+        a Dockerfile. `report` is called for each event of a step. An exception, also of `report`, ends the build.
+        Raises BuildError, which has the lines of the Dockerfile, and InvalidArgument for a wrong option.
+        """
+        return self.engine.images.get(self._build("", context, report, input, options))
+
+    def build_output(
+        self, output: str, context: str, report: BuildReport = _silent, *, input: bytes = b"", **options: Any
+    ) -> None:
+        """Build as `build` does, and write the result as a value of --output says: "DIR" or "type=…,dest=…"."""
+        self._build(output, context, report, input, options)
+
+    def pull(
+        self, image: str, platform: str | None = None, report: Report = _silent, *, insecure: bool = False
+    ) -> Image:
+        """Pull an image from its registry, and return it. The arguments are those of `Images.pull`."""
+        return self.engine.images.pull(image, platform, report, insecure=insecure).image
+
+    def push(self, image: str, report: Report = _silent, *, insecure: bool = False) -> str:
         """Push an image into the registry of its name, and return its digest there."""
-        return self.engine.images.push(image, insecure=insecure).digest
+        return self.engine.images.push(image, report, insecure=insecure).digest
 
     def connect(self, network: str, container: str, **wanted: Any) -> None:
         """Connect a container to a network. `wanted` may have ip, ip6, mac and aliases. Raises Conflict."""
@@ -144,6 +160,15 @@ class Client:
         check_types(checked)
         return checked.to_json()
 
+    def _build(self, output: str, context: str, report: BuildReport, input: bytes, options: dict[str, Any]) -> str:
+        """Build in a process of its own, and return the image's id."""
+        from pyctr_lite.engine.api import builder
+        from pyctr_lite.engine.build.options import BuildOptions
+
+        checked = BuildOptions(context=context, **options)
+        check_types(checked)
+        return builder.run(self.engine.paths.root, self.labs, checked, output, report, input)
+
     def _request(self, request: dict[str, Any]) -> tuple[dict[str, Any], attach.Attachment]:
         """Send a request to the helper, and return its answer and attachment (a closed one if it sends none)."""
         with self._lock:
@@ -173,13 +198,8 @@ class Client:
         if self._helper is not None and self._channel is not None:
             self._channel.close()
             self._helper.wait()
-        ours, theirs = channels.pair()
-        fd = theirs.sock.fileno()
-        args = [sys.executable, "-IS", "-c", _START, str(fd), self.engine.paths.root, _PACKAGE_PARENT]
-        self._helper = subprocess.Popen(args, pass_fds=[fd], stdin=subprocess.DEVNULL)
-        theirs.close()
-        self._channel = ours
-        return ours
+        self._helper, self._channel = process.start("helper", self.engine.paths.root)
+        return self._channel
 
 
 def _collect(attachment: attach.Attachment, input: bytes) -> Result:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
+
+Report = Callable[[str, str, bytes], None]
+"""A function to call with a step's title, what the step does, and its output.
+
+A step is "started", then it has "output", may be "cached", and is "done" or "failed". A "warning" has no step.
+"""
 
 
 class Step:
@@ -35,3 +42,35 @@ class Progress:
 
     def finish(self) -> None:
         """End the report, whether the build has succeeded or not."""
+
+
+class Reported(Progress):
+    """Calls a function for each event."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def step(self, title: str) -> Step:
+        """Begin a step."""
+        return _ReportedStep(title, self._report)
+
+    def warn(self, text: str) -> None:
+        """Report a warning."""
+        self._report("", "warning", text.encode())
+
+
+class _ReportedStep(Step):
+    def __init__(self, title: str, report: Report) -> None:
+        self._title, self._report = title, report
+        report(title, "started", b"")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._report(self._title, "done" if error is None else "failed", b"")
+
+    def output(self, data: bytes) -> None:
+        self._report(self._title, "output", data)
+
+    def cached(self) -> None:
+        self._report(self._title, "cached", b"")

@@ -7,7 +7,6 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,12 +15,6 @@ import pytest
 from pyctr_lite.engine.api.client import Client
 from pyctr_lite.errors import NotFound, ProgramError
 from tests.conftest import REPOSITORY
-
-
-@pytest.fixture
-def client(root: Path) -> Iterator[Client]:
-    with Client(str(root)) as made:
-        yield made
 
 
 def test_run_returns_output_and_exit_code(client: Client) -> None:
