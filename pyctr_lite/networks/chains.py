@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket
 import struct
 
-from pyctr_lite.networks import nft
+from pyctr_lite.networks import nft, rules
 
 _PREROUTING, _INPUT, _FORWARD, _OUTPUT, _POSTROUTING = range(5)
 _RAW, _DSTNAT, _FILTER, _SRCNAT = -300, -100, 0, 100
@@ -33,7 +33,7 @@ _CHAINS = (
 
 def requests_for(table: str, version: int) -> list[nft.Request]:
     """Return the requests for a new table with its sets and rules."""
-    return [nft.add_table(table), *_sets(table), *_rules(table), _mark(table, version)]
+    return [nft.add_table(table), *_sets(table), *_rules(table), rules.mark(table, version)]
 
 
 def renewal(table: str, version: int) -> list[nft.Request]:
@@ -42,7 +42,7 @@ def renewal(table: str, version: int) -> list[nft.Request]:
     So no connection and no published port is lost. A set whose type changes needs a new name.
     """
     flushes = [nft.flush_chain(table, name) for name, *_ in _CHAINS]
-    return [*_sets(table), *flushes, nft.flush_set(table, VERSION), *_rules(table), _mark(table, version)]
+    return [*_sets(table), *flushes, nft.flush_set(table, VERSION), *_rules(table), rules.mark(table, version)]
 
 
 def _sets(table: str) -> list[nft.Request]:
@@ -71,10 +71,6 @@ def _rules(table: str) -> list[nft.Request]:
         *(_drop_foreign_loopback(table), *redirections),
         *(*_masquerades(table), *_forward(table), *_guard(table)),
     ]
-
-
-def _mark(table: str, version: int) -> nft.Request:
-    return nft.add_element(table, VERSION, str(version), struct.pack("=I", version))
 
 
 def _guard(table: str) -> list[nft.Request]:

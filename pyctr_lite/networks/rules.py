@@ -39,10 +39,20 @@ def exist(sock: Socket) -> bool:
 
 def are_current(sock: Socket) -> bool:
     """Return whether the table exists and has the present rules, or those of a newer version."""
+    return version(sock, TABLE) >= VERSION
+
+
+def version(sock: Socket, table: str) -> int:
+    """Return the version of a table of the engine, 0 if it has none or does not exist."""
     try:
-        return any(struct.unpack("=I", key)[0] >= VERSION for key, _ in nft.elements(sock, TABLE, "version"))
+        return max((struct.unpack("=I", key)[0] for key, _ in nft.elements(sock, table, "version")), default=0)
     except FileNotFoundError:
-        return False
+        return 0
+
+
+def mark(table: str, version: int) -> nft.Request:
+    """Return the request that gives a table a version. It fails with EEXIST if it has that one."""
+    return nft.add_element(table, "version", str(version), struct.pack("=I", version))
 
 
 def ensure(sock: Socket) -> None:

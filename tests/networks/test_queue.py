@@ -11,7 +11,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from pyctr_lite.networks import guard, link, queue
+from pyctr_lite.errors import PyctrError
+from pyctr_lite.networks import guard, link, nft, queue, rules
 from tests.networks.topology import Namespace, namespaces, veth
 
 MBIT = 125_000
@@ -108,6 +109,52 @@ def test_the_guard_limits_what_a_container_sends_without_a_queue(needs: Callable
         assert guard.names(filter) == []
         guard.remove_all(filter)
         guard.remove_all(filter)
+
+
+def test_a_table_of_limits_of_the_first_version_is_renewed_and_keeps_its_limits(
+    needs: Callable[[str], str],
+) -> None:
+    """It had no version. A rule of it that is not among the present ones goes."""
+    with namespaces(1) as (host,), host.filter() as filter:
+
+        def content() -> str:
+            command = host.enter(needs("nft"), "list", "table", *guard.TABLE.split())
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+        guard.add(filter, "pv-1", MBIT)
+        present = content()
+        nft.run(filter, [nft.flush_set(guard.TABLE, "version")])
+        nft.run(filter, [nft.add_rule(guard.TABLE, "prerouting", "drop", nft.verdict(nft.DROP))])
+        guard.ensure(filter)
+        assert content() == present
+        nft.run(filter, [nft.delete_table(guard.TABLE)])
+        guard.add(filter, "pv-1", MBIT)
+        assert content() == present
+
+
+def test_a_table_of_limits_that_no_version_has_made_is_replaced(needs: Callable[[str], str]) -> None:
+    with namespaces(1) as (host,), host.filter() as filter:
+        foreign = "add set bridge pyctr_lite rates { type ipv4_addr; elements = { 10.0.0.1 }; }"
+        command = host.enter(needs("nft"), f"add table {guard.TABLE}; {foreign}")
+        subprocess.run(command, check=True)
+        guard.sweep(filter, {"pv-1"})
+        guard.add(filter, "pv-1", MBIT)
+        assert guard.names(filter) == ["pv-1"]
+        assert rules.version(filter, guard.TABLE) == guard.VERSION
+
+
+def test_a_table_of_limits_of_a_newer_version_stays_and_an_unknown_one_is_named() -> None:
+    with namespaces(1) as (host,), host.filter() as filter:
+        guard.add(filter, "pv-1", MBIT)
+        newer = rules.mark(guard.TABLE, guard.VERSION + 1)
+        nft.run(filter, [nft.flush_set(guard.TABLE, "version"), newer])
+        guard.add(filter, "pv-2", MBIT)
+        assert sorted(guard.names(filter)) == ["pv-1", "pv-2"]
+        nft.run(filter, [nft.delete_table(guard.TABLE), nft.add_table(guard.TABLE)])
+        nft.run(filter, [nft.add_set(guard.TABLE, "version", 1, (nft.MARK,)), newer])
+        with pytest.raises(PyctrError, match="the table bridge pyctr_lite is of a newer version"):
+            guard.add(filter, "pv-1", MBIT)
+        assert rules.version(filter, guard.TABLE) == guard.VERSION + 1
 
 
 def test_tc_shows_the_same_queue(ends: tuple[Namespace, Namespace], needs: Callable[[str], str]) -> None:

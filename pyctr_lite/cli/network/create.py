@@ -128,6 +128,7 @@ COMMANDS = {
         action=create,
         example="pyctr_lite network create --subnet 172.30.0.0/16 --internal back",
         differs="The only driver is bridge. An IPv6 subnet does not need --ipv6. --attachable has no "
-        "effect: every container can be connected to every network.",
+        "effect: every container can be connected to every network. A subnet that was not given is replaced "
+        "by another one if this machine has another use for it after a reboot.",
     ),
 }

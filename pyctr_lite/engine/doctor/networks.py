@@ -11,7 +11,7 @@ from pyctr_lite.engine.doctor import firewalls, kernel, running
 from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.engine.network import neighbours
 from pyctr_lite.linux import kernelfile
-from pyctr_lite.networks import bridge, forwarding, guard, link, queue, removal, rules
+from pyctr_lite.networks import bridge, forwarding, guard, link, nft, queue, removal, rules
 from pyctr_lite.networks.pool import Subnet
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def findings(home: Home) -> Iterator[Finding]:
         with bridge.Sockets() as sockets:
             ours = removal.bridges(sockets)
             yield from _forwarding(sockets, home, ours)
+            yield from _tables(sockets)
             yield from firewalls.findings(sockets.filter, list(ours))
             yield _subnets(sockets, home)
             yield from running.cables(home, sockets)
@@ -75,6 +76,23 @@ def _forwarding(sockets: Sockets, home: Home, ours: Mapping[str, str]) -> Iterat
                 chain = f"inet {rules.TABLE} closed{version}"
                 text = f"on since our first container, for bridges only (nft delete chain {chain}: for all links)"
         yield Finding("networks", name.removeprefix("net."), not fix or not ours, text, fix)
+
+
+def _tables(sockets: Sockets) -> Iterator[Finding]:
+    """Say which version of the engine made its tables: after an upgrade, old ones stay until the next start."""
+    own, others = [], []
+    for table, version in ((f"inet {rules.TABLE}", rules.VERSION), (guard.TABLE, guard.VERSION)):
+        if nft.has_table(sockets.filter, table):
+            found = rules.version(sockets.filter, table)
+            if found == version:
+                own.append(table)
+            else:
+                others.append(f"{table} ({'older' if found < version else 'newer'})")
+    if others:
+        text = f"made by another version: {', '.join(others)}; the next start renews what is older"
+        yield Finding("networks", "tables", True, text)
+    elif own:
+        yield Finding("networks", "tables", True, f"made by this version: {', '.join(own)}")
 
 
 def _subnets(sockets: Sockets, home: Home) -> Finding:

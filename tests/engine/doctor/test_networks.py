@@ -11,7 +11,7 @@ import pytest
 from pyctr_lite.engine.doctor import networks
 from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.engine.engine import Engine
-from pyctr_lite.networks import link, rules
+from pyctr_lite.networks import guard, link, nft, rules
 from tests.networks.topology import Namespace, namespaces
 
 
@@ -70,6 +70,19 @@ def test_a_network_changes_the_findings(host: Host) -> None:
         assert found[name].text.startswith("on since our first container, for bridges only")
         assert f"closed{version}" in found[name].text
     assert found["subnets"].text == "no network overlaps another of this machine's"
+
+
+@pytest.mark.parametrize(("step", "word"), [(-1, "older"), (1, "newer")])
+def test_tables_of_other_versions_are_named(host: Host, step: int, word: str) -> None:
+    host.make()
+    with host.namespace.filter() as filter:
+        guard.add(filter, "pv-1", 1000)
+        assert host.findings()["tables"].text == "made by this version: inet pyctr_lite, bridge pyctr_lite"
+        for table, version in ((rules.TABLE, rules.VERSION), (guard.TABLE, guard.VERSION)):
+            nft.run(filter, [nft.flush_set(table, "version"), rules.mark(table, version + step)])
+    found = host.findings()["tables"]
+    assert found.ok
+    assert found.text.startswith(f"made by another version: inet pyctr_lite ({word}), bridge pyctr_lite ({word})")
 
 
 def test_forwarding_that_somebody_switched_off(host: Host) -> None:
