@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from pyctr_lite.cli.command.flags import Command, Option
@@ -22,7 +23,8 @@ def connect(context: Context) -> int:
     network, reference = flags.arguments
     given = {"ip": flags.ip, "ip6": flags.ip6, "aliases": flags.alias}
     row = {key: value for key, value in given.items() if value}
-    connections.connect(engine.containers.get(reference), network, row)
+    if not connections.connect(engine.containers.get(reference), network, row):
+        _warn(reference)
     networks.warn_of_aliases(flags.alias)
     return 0
 
@@ -40,8 +42,17 @@ def disconnect(context: Context) -> int:
             raise
         engine.networks.identify(network)
         raise NotFound(f"endpoint {reference} not found") from None
-    connections.disconnect(container, network)
+    if not connections.disconnect(container, network):
+        _warn(reference)
     return 0
+
+
+def _warn(container: str) -> None:
+    print(
+        f"WARNING: the monitor of {container}, perhaps of an older version, did not follow: "
+        "restart the container for its names and published ports",
+        file=sys.stderr,
+    )
 
 
 COMMANDS = {

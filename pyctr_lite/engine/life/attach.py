@@ -77,25 +77,30 @@ class Attachment:
             other._send(packet)
             other.close()
 
-    def networks_changed(self, pidfd: int) -> bytes:
+    def networks_changed(self, pidfd: int) -> bytes | None:
         """Let the monitor follow a change of the container's networks. Returns an error as JSON, b"" without one.
 
         Waits until the monitor has followed. `pidfd` is that of the container's first process: a monitor whose
-        container has ended does not answer any more. One of an older version, which was started before an upgrade,
-        does not answer at all, so the wait ends after PATIENCE.
+        container has ended does not answer any more, and need not follow. Returns None if the monitor does not say
+        that it has followed: one of an older version, started before an upgrade, ignores what it does not know.
+        Then it sees the end of the input, and closes the connection. One that hangs has PATIENCE.
         """
         self._send(b"N")
+        self.sock.shutdown(_socket.SHUT_WR)
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         poller.register(pidfd, select.POLLIN)
         deadline = time.monotonic() + PATIENCE
         while (left := deadline - time.monotonic()) > 0:
-            if all(fd != self.sock.fileno() for fd, _ in poller.poll(left * 1000)):
-                break
-            kind, data = self.receive()
-            if kind in ("N", ""):
+            ready = {fd for fd, _ in poller.poll(left * 1000)}
+            kind, data = self.receive() if self.sock.fileno() in ready else ("X", b"")
+            if kind == "N":
                 return data
-        return b""
+            if pidfd in ready:
+                return b""
+            if not kind:
+                break
+        return None
 
     def wait(self) -> dict[str, Any] | None:
         """Wait for the end; return it as JSON, or None if the monitor died. Output before it is dropped."""

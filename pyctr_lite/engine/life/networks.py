@@ -37,9 +37,10 @@ _IS_SHARED = (
 )
 
 
-def connect(container: Container, reference: str, row: dict[str, Any] | None = None) -> None:
+def connect(container: Container, reference: str, row: dict[str, Any] | None = None) -> bool:
     """Connect a container to a network. `row` may have ip, ip6, mac and aliases, as in ContainerOptions.networks.
 
+    Returns whether its monitor has followed (`tell_monitor`).
     Raises NotFound without the network; Conflict for a container whose networks cannot change, one that is
     connected already, and an address that is taken; InvalidArgument for an address outside the network.
     """
@@ -62,16 +63,19 @@ def connect(container: Container, reference: str, row: dict[str, Any] | None = N
         options.networks = {**before, name: row}
         container.record.write(container.directory)  # first, so that what follows is found by it after a kill
         try:
-            if state.Pid:
-                _carry_out(container, lambda: _plug(container, name, row))
+            return not state.Pid or _carry_out(container, lambda: _plug(container, name, row))
         except BaseException:
             options.networks = before
             container.record.write(container.directory)
             raise
 
 
-def disconnect(container: Container, reference: str) -> None:
-    """Disconnect a container from a network. Raises NotFound, and Conflict if it is not connected."""
+def disconnect(container: Container, reference: str) -> bool:
+    """Disconnect a container from a network. Raises NotFound, and Conflict if it is not connected.
+
+    Returns whether its monitor has followed (`tell_monitor`).
+    """
+    followed = True
     networks = container.home.networks
     name = networks.identify(reference)
     with container.lock:
@@ -85,13 +89,14 @@ def disconnect(container: Container, reference: str) -> None:
         elif name in options.networks:
             _mend(container)
             if state.Pid:
-                _carry_out(container, lambda: _unplug(container, name))
+                followed = _carry_out(container, lambda: _unplug(container, name))
             else:  # Docker has no event for the connection of a stopped container, but this one
                 events.emit_network(networks.paths, "disconnect", networks.get(name), container=container.id)
             del options.networks[name]
         else:
             raise Conflict(f"container {container.id} is not connected to network {name}")
         container.record.write(container.directory)
+    return followed
 
 
 def rename(container: Container) -> None:
@@ -103,20 +108,21 @@ def rename(container: Container) -> None:
         endpoints.register(networks, container.id, container.name, name, endpoint)
 
 
-def _carry_out(container: Container, change: Callable[[], None]) -> None:
+def _carry_out(container: Container, change: Callable[[], bool]) -> bool:
     """Change the networks of a running container. If it ends meanwhile, the change is one of its next start."""
     try:
-        change()
+        return change()
     except (OSError, PyctrError) as error:
         # The end of a process takes a moment: its network namespace goes first.
         seconds = 5 if isinstance(error, ProcessLookupError | FileNotFoundError) else 0
         try:
             pidfd = os.pidfd_open(container.state.Pid)
         except ProcessLookupError:
-            return
+            return True
         with linux.closing(pidfd):
             if not select.select([pidfd], [], [], seconds)[0]:
                 raise
+    return True
 
 
 def _mend(container: Container) -> None:
@@ -126,7 +132,7 @@ def _mend(container: Container) -> None:
         changes.mend(container.home.networks, container.id, state.Pid, settings, options.networks)
 
 
-def _plug(container: Container, name: str, row: dict[str, Any]) -> None:
+def _plug(container: Container, name: str, row: dict[str, Any]) -> bool:
     networks, options, pid = container.home.networks, container.record.options, container.state.Pid
     settings = NetworkSettings.read(container.runtime)
     inside = _free_interface(settings)
@@ -139,7 +145,7 @@ def _plug(container: Container, name: str, row: dict[str, Any]) -> None:
             )
             settings.write(container.runtime)
             endpoints.register(networks, container.id, container.name, name, endpoint)
-            tell_monitor(container)
+            followed = tell_monitor(container)
         except BaseException:
             del settings.networks[name]
             settings.write(container.runtime)
@@ -147,14 +153,15 @@ def _plug(container: Container, name: str, row: dict[str, Any]) -> None:
             tell_monitor(container)
             raise
     etc_files.change(container, {}, {name: endpoint})
+    return followed
 
 
-def _unplug(container: Container, name: str) -> None:
+def _unplug(container: Container, name: str) -> bool:
     networks, pid = container.home.networks, container.state.Pid
     settings = NetworkSettings.read(container.runtime)
     main = settings.main()
     if name not in settings.networks:
-        return  # `_mend` has undone what there was
+        return True  # `_mend` has undone what there was
     endpoint = settings.networks[name]
     with bridge.Sockets() as sockets:
         if main == endpoint:
@@ -168,7 +175,7 @@ def _unplug(container: Container, name: str) -> None:
         changes.add_routes(pid, settings)
     settings.write(container.runtime)
     etc_files.change(container, {name: endpoint}, {})
-    tell_monitor(container)
+    return tell_monitor(container)
 
 
 def _free_interface(settings: NetworkSettings) -> str:
@@ -176,23 +183,25 @@ def _free_interface(settings: NetworkSettings) -> str:
     return next(name for number in range(len(taken) + 1) if (name := f"eth{number}") not in taken)
 
 
-def tell_monitor(container: Container) -> None:
+def tell_monitor(container: Container) -> bool:
     """Let the monitor read network.json, and wait until it has followed. Raises Conflict if a port is taken.
 
+    Returns False if it does not say so: one of an older version may not follow, until the container is restarted.
     A container whose monitor was killed has no DNS server and no ports to follow.
     """
     try:
         pidfd = os.pidfd_open(container.state.Pid)
     except ProcessLookupError:
-        return
+        return True
     with linux.closing(pidfd):
         try:
             connection = attach.connect(container.runtime, output=False)
         except OSError:
-            return
+            return True
         try:
             error = connection.networks_changed(pidfd)
         finally:
             connection.close()
     if error:
         channel.raise_error(jsonfile.loads(error))
+    return error is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +19,10 @@ from pyctr_lite.networks import bridge, nft, rules
 from tests.cli.network.test_connect import taken
 from tests.cli.network.test_port import free_port
 from tests.conftest import Pyctr
+from tests.engine.life.test_survival import end_of, state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -217,16 +221,56 @@ def test_a_port_of_another_engine_is_named_with_its_state_directory(pyctr: Pyctr
     other("network", "prune", "-f", check=True)
 
 
-def test_a_monitor_of_an_older_version_is_not_waited_for_without_end(
+def test_a_monitor_that_hangs_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attach, "PATIENCE", 0.2)
     listener = attach.listen(str(tmp_path))
     connection, pidfd = attach.connect(str(tmp_path), output=False), os.pidfd_open(os.getpid())
-    assert connection.networks_changed(pidfd) == b""
+    assert connection.networks_changed(pidfd) is None
     connection.close()
     os.close(pidfd)
     listener.close()
+
+
+@pytest.fixture
+def older(pyctr: Pyctr) -> Iterator[str]:
+    """A container whose monitor is of an older version: it reads packets, but answers none about networks."""
+    pyctr("run", "-d", "--name", "old", "busybox", "sleep", "60", check=True)
+    known = state(pyctr, "old")
+    os.kill(int(str(known["MonitorPid"])), signal.SIGKILL)
+    end_of(int(str(known["MonitorPid"])))
+    directory = pyctr.root / "run/containers" / pyctr("inspect", "-f", "{{.Id}}", "old").stdout.strip()
+    (directory / "attach.sock").unlink()
+    listener = socket.socket(fileno=attach.listen(str(directory)).detach())
+    listener.setblocking(True)
+
+    def answer() -> None:
+        while True:
+            client = listener.accept()[0]
+            while client.recv(100):
+                pass
+            client.close()
+
+    answering = multiprocessing.get_context("fork").Process(target=answer, daemon=True)
+    answering.start()
+    listener.close()
+    yield "old"
+    answering.kill()
+    answering.join()
+
+
+def test_a_monitor_of_an_older_version_is_a_warning_at_once(pyctr: Pyctr, red: str, older: str) -> None:
+    for verb in ("connect", "disconnect"):
+        began = time.monotonic()
+        done = pyctr("network", verb, red, older, check=True)
+        assert done.stderr == (
+            "WARNING: the monitor of old, perhaps of an older version, did not follow: "
+            "restart the container for its names and published ports\n"
+        )
+        assert time.monotonic() - began < attach.PATIENCE / 2
+        links = pyctr("exec", older, "ls", "/sys/class/net", check=True).stdout.split()
+        assert ("eth1" in links) == (verb == "connect")
 
 
 def test_a_stopped_containers_disconnect_is_an_event_as_in_docker(pyctr: Pyctr, red: str) -> None:
