@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.volumes.fields import split_fields
+from pyctr_lite.volumes import fields as mount_fields
 
 NETWORK_HOST, INSECURE = "network.host", "security.insecure"
 _INLINE = "BUILDKIT_INLINE_CACHE"
@@ -78,7 +78,7 @@ def check_entitlement(name: str) -> None:
 def fields(text: str, known: tuple[str, ...]) -> dict[str, str]:
     """Split `key=value` fields with known keys. Raises InvalidArgument."""
     found = {}
-    for field in split_fields(text):
+    for field in mount_fields.split_fields(text):
         key, equals, value = field.partition("=")
         if not equals or key.lower() not in known:
             raise InvalidArgument(f"invalid field '{field}' in '{text}'", f"keys are {', '.join(known)}")
