@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUICK = {
-    "cli": frozenset(("create", "exec", "inspect", "logs", "ps", "rm", "run", "start", "stop")),
+    "cli": frozenset(("create", "exec", "inspect", "logs", "ps", "pull", "push", "rm", "run", "start", "stop")),
     "oci": frozenset(("create", "delete", "exec", "kill", "run", "start", "state")),
 }
 """The verbs with a file (`preload` writes it) of `pyctr_lite` and of `pyctr-oci`."""
@@ -41,7 +41,7 @@ def load(directory: str, args: list[str], face: str = "cli") -> None:
         return
     new = [module for module in _read(f"{directory}/{face}-{verb}") if module[0] not in sys.modules]
     # Create packages before their modules, although a package's own code runs after some of them.
-    for name, source, _ in new:
+    for name, source, _ in sorted(new, key=lambda module: module[0]):
         if source.endswith("/__init__.py"):
             _add(name, source)
     for name, source, code in new:

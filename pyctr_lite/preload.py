@@ -1,6 +1,6 @@
 """Write the files that `boot` loads: the compiled code of all modules of a quick verb, in import order.
 
-`make setup` does that. The code has no docstrings and no annotations: no code of ours reads them at run time.
+`make setup` does that. The code has no docstrings and few annotations: hardly any of ours reads them at run time.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ _MONITOR = (
     "engine.network.endpoints",
 )
 _RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create", "engine.stores.images")
+_TRANSFER = ("cli.image.registry", "engine.engine", "engine.stores.images")
 _CREATE = ("oci.creation", "oci.verbs.create", *_MONITOR[1:-2], "runtime.launch")
 CLI = {
     "create": _RUN,
     "exec": (*_CLI, "cli.container.exec", "engine.life.execute"),
     "inspect": ("cli.system.inspect", "engine.engine", "engine.report.container", "engine.stores.images"),
     "logs": ("cli.container.logs", "engine.engine", "engine.log.reader", "engine.report.filters.grammar"),
+    "pull": (*_TRANSFER, "registries.pull"),
+    "push": (*_TRANSFER, "registries.push"),
     "ps": ("cli.container.ps", "engine.engine", "engine.stores.images"),
     "rm": (*_LIFE, "engine.life.wait"),
     "run": (*_RUN, *_MONITOR),
@@ -105,16 +108,16 @@ def _write(path: str, *content: bytes) -> None:
 def _needed(leading: tuple[str, ...]) -> list[tuple[str, str]]:
     """List the modules that `leading` imports, with their sources, in the order in which Python completes them.
 
-    Includes our modules, and those of the standard library that are not frozen. Submodules of the standard
-    library's packages are left for the package to import.
+    Includes our modules, those of the standard library that are not frozen, and urllib3.
     """
     wanted = ", ".join(f"pyctr_lite.{name}" for name in leading)
     program = (
         f"import sys; sys.path.append({_CHECKOUT!r}); there = set(sys.modules); import {wanted}\n"
+        "known = {*sys.stdlib_module_names, 'pyctr_lite', 'urllib3'}\n"
         "for name, module in sys.modules.items():\n"
-        "    if name in there or module.__spec__.origin in ('built-in', 'frozen'): continue\n"
-        "    if module.__file__.endswith('.py') and (name.startswith('pyctr_lite') or '.' not in name):\n"
-        "        print(name, module.__file__)"
+        "    source = getattr(getattr(module, '__spec__', None), 'origin', None) or ''\n"
+        "    if name not in there and name.partition('.')[0] in known and source.endswith('.py'):\n"
+        "        print(name, source)"
     )
     command = [sys.executable, "-IS", "-X", "importtime", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -129,15 +132,19 @@ def _compiled(name: str, source: str) -> tuple[tuple[str, int, int], CodeType]:
     found = os.stat(source)
     with open(source, "rb") as file:
         tree = ast.parse(file.read(), source)
+    flags = 0
     if name.startswith("pyctr_lite."):
         _strip(tree)
-    code = compile(tree, source, "exec", dont_inherit=True, optimize=2)
+        flags = annotations.compiler_flag  # as if the import were there
+    code = compile(tree, source, "exec", flags, dont_inherit=True, optimize=2)
     return (source, found.st_mtime_ns, found.st_size), code
 
 
 def _strip(tree: ast.Module) -> None:
-    """Remove annotations, which no code of ours reads at run time, and the import of `__future__` for them."""
+    """Remove annotations, and the import of `__future__` for them. Dataclasses and NamedTuples need theirs."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and (node.decorator_list or node.bases):
+            continue
         if isinstance(node, ast.FunctionDef):
             node.returns = None
         elif isinstance(node, ast.arg):

@@ -8,7 +8,7 @@ The store keeps the manifest that names the compressed blobs, and not these: the
 from __future__ import annotations
 
 import os
-from concurrent import futures
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyctr_lite.digest import sha256
@@ -126,10 +126,10 @@ class _Layers:
         unique = {layer.digest: layer for layer in self._layers}
         for layer in reversed(unique.values()):
             self._report(layer.diff_id[7:19], "Preparing", 0, 0)
-        with futures.ThreadPoolExecutor(THREADS, "push") as pool:
+        with ThreadPoolExecutor(THREADS, "push") as pool:
             try:
                 running = {digest: pool.submit(self._push, unique[digest]) for digest in reversed(unique)}
-                done, _ = futures.wait(running.values(), return_when=futures.FIRST_EXCEPTION)
+                done, _ = wait(running.values(), return_when=FIRST_EXCEPTION)
                 errors = [error for each in done if (error := each.exception())]
                 real = [error for error in errors if not isinstance(error, transport.Cancelled)]
                 if errors:

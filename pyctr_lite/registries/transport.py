@@ -7,7 +7,9 @@ bytes on the wire.
 from __future__ import annotations
 
 import email.utils
+import encodings.idna  # noqa: F401  the codec of every host's name
 import ssl
+import sys
 import threading
 import time
 from typing import Any
@@ -16,12 +18,13 @@ from urllib.parse import quote, urljoin, urlsplit
 from pyctr_lite import thirdparty
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.formats import number
-from pyctr_lite.registries import addresses, endpoint, proxies
+from pyctr_lite.registries import addresses, endpoint, light_metadata, proxies
 
-thirdparty.enable()
+if "urllib3" not in sys.modules:
+    thirdparty.enable()
 
-import urllib3  # noqa: E402
-from urllib3.exceptions import (  # noqa: E402
+import urllib3
+from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     LocationParseError,
@@ -32,6 +35,7 @@ from urllib3.exceptions import (  # noqa: E402
     SSLError,
 )
 
+light_metadata.remove()
 urllib3.disable_warnings()  # of --tls-verify=false, which the user has asked for
 Response = urllib3.BaseHTTPResponse
 INTERRUPTIONS = (HTTPError, OSError)
