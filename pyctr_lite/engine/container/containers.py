@@ -1,4 +1,4 @@
-"""The containers of a state directory: find one, list all, find the process whose namespaces to join.  [hot]"""
+"""The containers of a state directory: find one, list all, those with a volume, a process to join.  [hot]"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.state import lock, names, states
+from pyctr_lite.engine.state.record import Record
 from pyctr_lite.errors import Conflict, NotFound, PyctrError
 
 TYPE_CHECKING = False
@@ -39,6 +40,19 @@ def read_all(home: Home, *, all: bool = True) -> tuple[list[Container], bool]:
         except (NotFound, FileNotFoundError):
             complete = False  # it has just been removed, or is being created
     return sorted(found, key=lambda container: container.record.created, reverse=True), complete
+
+
+def mounting(home: Home, volume: str) -> list[str]:
+    """Return the ids of the containers that mount a volume, running or not."""
+    found = []
+    for id in home.names.ids():
+        try:
+            mounts = Record.read(home.paths.container(id)).mounts
+        except FileNotFoundError:
+            continue  # it is being created or removed
+        if any(mount.get("Name") == volume for mount in mounts):
+            found.append(id)
+    return found
 
 
 def running_pid(home: Home, reference: str) -> int:

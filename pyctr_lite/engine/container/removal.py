@@ -7,6 +7,8 @@ import os
 
 from pyctr_lite import linux
 from pyctr_lite.engine import background
+from pyctr_lite.engine.container import containers
+from pyctr_lite.errors import Conflict
 from pyctr_lite.linux import explain
 from pyctr_lite.rootfs import walk
 from pyctr_lite.runtime import state as runtime_state
@@ -52,10 +54,19 @@ def take_away(container: Container, *, volumes: bool) -> str:
     explain.step(f'rename("{container.directory}", "{gone}")', os.rename, container.directory, gone)
     container.home.names.release(container.name, container.id)
     if volumes:
-        for mount in container.record.mounts:
-            if mount.get("Anonymous"):
-                container.home.volumes.remove(mount["Name"], force=True)
+        _remove_volumes(container)
     return gone
+
+
+def _remove_volumes(container: Container) -> None:
+    """Remove a container's anonymous volumes, except those that another container mounts by name, as in Docker."""
+    home = container.home
+    for mount in container.record.mounts:
+        if mount.get("Anonymous"):
+            try:
+                home.volumes.remove(mount["Name"], True, lambda name: containers.mounting(home, name))
+            except Conflict:
+                pass
 
 
 def remove_tree(gone: str) -> None:

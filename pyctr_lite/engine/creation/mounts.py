@@ -73,7 +73,7 @@ def _resolve(item: spec.MountSpec, volumes: store.VolumeStore, fill: Callable[[s
         "Source": volume.source,
         "Subpath": item.subpath,
         "Driver": "local",
-        "Anonymous": volume.anonymous,
+        "Anonymous": not item.source,  # goes with the container; one that the user names stays, as in Docker
         "IdMap": item.idmap or not volume.options.get("device"),
     }
 

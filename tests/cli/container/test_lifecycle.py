@@ -362,6 +362,34 @@ def test_rm_v_removes_anonymous_volumes_and_never_named_ones(pyctr: Pyctr) -> No
     assert "named" in left
 
 
+def test_a_volume_that_the_user_names_outlives_a_container_of_rm(pyctr: Pyctr) -> None:
+    """As in Docker: `volume create` without a name makes an anonymous volume, but no container owns it."""
+    volume = pyctr("volume", "create", check=True).stdout.strip()
+    write = "echo precious >/data/file"
+    pyctr("run", "--rm", "-v", f"{volume}:/data", "busybox", "sh", "-c", write, check=True)
+    no_part = "type=volume,source=named,target=/part,volume-subpath=missing"
+    refused = pyctr("run", "-v", f"{volume}:/data", "--mount", no_part, "busybox")
+    assert "cannot access path missing" in refused.stderr
+    read = pyctr("run", "--rm", "-v", f"{volume}:/data", "busybox", "cat", "/data/file")
+    assert read.stdout == "precious\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "end"), [(("--rm",), ("stop", "-t", "0")), ((), ("rm", "-f", "-v"))], ids=["--rm", "rm -v"]
+)
+def test_an_anonymous_volume_stays_while_another_container_mounts_it(
+    pyctr: Pyctr, flags: tuple[str, ...], end: tuple[str, ...]
+) -> None:
+    run(pyctr, "owner", flags=(*flags, "-v", "/data"))
+    volume = pyctr("inspect", "-f", "{{(index .Mounts 0).Name}}", "owner", check=True).stdout.strip()
+    run(pyctr, "other", flags=("-v", f"{volume}:/data"))
+    pyctr("exec", "owner", "touch", "/data/file", check=True)
+    pyctr(*end, "owner", check=True)
+    assert pyctr("exec", "other", "ls", "/data").stdout == "file\n"
+    pyctr("rm", "-f", "-v", "other", check=True)
+    assert pyctr("volume", "ls", "-q").stdout.split() == [volume]
+
+
 def test_rm_explain_narrates_the_removal(pyctr: Pyctr) -> None:
     run(pyctr, "web")
     done = pyctr("rm", "-f", "--explain", "web")
