@@ -1,71 +1,143 @@
-"""ADD of a URL: downloaded to a file, and checked."""
+"""ADD of a URL: downloaded to a file, and checked.
+
+As in BuildKit, the ETag of a file is remembered. If the server says to a HEAD that it still has that file, and the
+layer of the step is in the cache, nothing is downloaded. With --checksum, the server is not even asked.
+"""
 
 from __future__ import annotations
 
+import email.utils
+import hashlib
 import os
 import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
-from pyctr_lite import linux
+from pyctr_lite import jsonfile, linux
 from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.build.tree import Tree
+from pyctr_lite.digest import sha256
 from pyctr_lite.errors import InvalidArgument, PyctrError
+from pyctr_lite.registries import addresses, authorization, transport
 
 if TYPE_CHECKING:
+    from pyctr_lite.build.tree import Visitor
     from pyctr_lite.images.staging import Staging
 
-_TIMEOUT = 60
-"""Seconds without a byte."""
 _CHUNK = 1 << 20
-FILE = "0"
-"""The name of the file in its directory."""
+_FILE = "0"
+"""The name of a file in its directory."""
 
 
 class Download:
-    """A downloaded file: its directory, the name that it gets, its digest, and its time (Last-Modified, or 0)."""
+    """The file at a URL. `name` is the name that it gets, `key` what the key of its step has of it."""
 
-    def __init__(self, path: str, name: str, digest: str, time: int) -> None:
-        self.path, self.name, self.digest, self.time = path, name, digest, time
+    def __init__(self, root: str, url: str, checksum: str) -> None:
+        """`root` is the state directory. Raises InvalidArgument for a URL without a host."""
+        self._checksum = checksum
+        self._memory = f"{directory(root)}/{sha256(url.encode('utf-8', 'surrogateescape')).hexdigest()}.json"
+        self._url, self._headers = _split(url)
+        self._shown = addresses.bare(self._url)
+        self._path = ""
+        self.name = posixpath.basename(unquote(urlsplit(url).path)) or "__unnamed__"
+        self.key: list[Any] = [self.name, checksum, 0]
 
+    def find(self) -> bool:
+        """Complete the key if the file is known without a download, and return whether it is."""
+        if self._checksum:
+            return True
+        try:
+            etag, digest, time = jsonfile.read(self._memory)
+            answer = self._request("HEAD", {"If-None-Match": etag})
+        except (FileNotFoundError, ValueError, TypeError, PyctrError):
+            return False
+        found = _etag(answer) or (etag if answer.status == 304 else "")
+        self.key = [self.name, digest, time]
+        return answer.status in (200, 304) and found == etag
 
-def fetch(url: str, checksum: str, staging: Staging) -> Download:
-    """Download a URL. Raises PyctrError if that fails, InvalidArgument if it is not what `checksum` says."""
-    import email.utils
-    import hashlib
-    import urllib.error
-    import urllib.parse
-    import urllib.request
+    def fetch(self, staging: Staging) -> None:
+        """Download the file, and complete the key.
 
-    directory = staging.new_path()
-    os.mkdir(directory, 0o700)
-    hasher = hashlib.new(checksum.partition(":")[0] or "sha256")
-    time = 0
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, open(f"{directory}/{FILE}", "xb") as file:
-            while data := answer.read(_CHUNK):
+        Raises PyctrError if that fails, InvalidArgument if the file is not what the checksum says.
+        """
+        self._path = staging.new_path()
+        os.mkdir(self._path, 0o700)
+        hasher = hashlib.new(self._checksum.partition(":")[0] or "sha256")
+        answer = self._request("GET", {})
+        with open(f"{self._path}/{_FILE}", "xb") as file:
+            for data in self._content(answer):
                 hasher.update(data)
                 file.write(data)
             os.fchmod(file.fileno(), 0o600)
-            modified = answer.headers.get("Last-Modified") or ""
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise PyctrError(f"failed to load {url}: {reason}") from None
+        time = _time(answer.headers.get("Last-Modified") or "")
+        os.utime(f"{self._path}/{_FILE}", (time, time))
+        digest = f"{hasher.name}:{hasher.hexdigest()}"
+        if self._checksum and digest != self._checksum:
+            raise InvalidArgument(f"digest mismatch {digest}: {self._checksum}", f"of {self._shown}")
+        if not self._checksum:
+            self.key = [self.name, digest, time]
+            if etag := _etag(answer):
+                os.makedirs(os.path.dirname(self._memory), 0o700, exist_ok=True)
+                jsonfile.write(self._memory, [etag, digest, time], 0o600)
+
+    def _request(self, method: str, headers: dict[str, str]) -> transport.Response:
+        connections = transport.Transport()
+        try:
+            answer = connections.request(method, self._url, {**self._headers, **headers}, patient=method == "GET")
+        except transport.TransportError as error:
+            raise PyctrError(error.message) from None
+        if method == "HEAD":
+            connections.close(answer)
+        elif not 200 <= answer.status < 300 or answer.status == 206:  # not asked for a part of the file
+            connections.close(answer)
+            raise PyctrError(f"failed to load {self._shown}: invalid response status {answer.status}")
+        return answer
+
+    def _content(self, answer: transport.Response) -> Iterator[bytes]:
+        """Yield the bytes of a file. A Content-Encoding of gzip is undone, as in BuildKit, which asks for it."""
+        compressed = answer.headers.get("Content-Encoding") == "gzip"
+        while True:
+            try:
+                data = answer.read(_CHUNK, decode_content=compressed)
+            except transport.INTERRUPTIONS as error:
+                raise PyctrError(f"failed to load {self._shown}: the answer was cut: {error}") from None
+            if not data:
+                return
+            yield data
+
+    def visit(self, visitor: Visitor) -> None:
+        """Visit the downloaded file."""
+        with linux.closing(os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
+            Tree(root, Exclusions(()), keeps_owners=False).visit(_FILE, visitor)
+
+
+def directory(root: str) -> str:
+    """Return the directory in which a state directory remembers the ETags of files."""
+    return f"{root}/build/downloads"
+
+
+def _split(url: str) -> tuple[str, dict[str, str]]:
+    """Return a URL without user and password, and the header that has them instead."""
     try:
-        time = max(0, round(email.utils.parsedate_to_datetime(modified).timestamp())) if modified else 0
+        parts = urlsplit(url)
+        user, _, host = parts.netloc.rpartition("@")
+        if not parts.hostname or parts.port == 0:
+            raise ValueError
     except ValueError:
-        pass
-    os.utime(f"{directory}/{FILE}", (time, time))
-    digest = f"{hasher.name}:{hasher.hexdigest()}"
-    if checksum and digest != checksum:
-        raise InvalidArgument(f"digest mismatch {digest}: {checksum}", f"of {url}")
-    name = posixpath.basename(urllib.parse.unquote(urllib.parse.urlsplit(url).path)) or "__unnamed__"
-    return Download(directory, name, digest, time)
+        raise InvalidArgument("invalid URL of a file", "http://HOST/PATH") from None
+    name, _, password = user.partition(":")
+    headers = {"Authorization": authorization.basic(unquote(name), unquote(password))} if user else {}
+    return parts._replace(netloc=host).geturl(), headers
 
 
-@contextmanager
-def tree(path: str) -> Iterator[Tree]:
-    """Open the directory of a download."""
-    with linux.closing(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
-        yield Tree(root, Exclusions(()), keeps_owners=False)
+def _etag(answer: transport.Response) -> str:
+    return (answer.headers.get("ETag") or "").removeprefix("W/")
+
+
+def _time(modified: str) -> int:
+    """Return a Last-Modified in seconds since 1970, 0 if it is missing, malformed or earlier."""
+    try:
+        return max(0, round(email.utils.parsedate_to_datetime(modified).timestamp()))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import linux
 from pyctr_lite.build import metadata
-from pyctr_lite.engine.build import archives, download, layers
+from pyctr_lite.engine.build import archives, layers
 from pyctr_lite.engine.build.copier import Copier, make_directories
+from pyctr_lite.engine.build.download import Download
 from pyctr_lite.engine.build.operands import Operands
 from pyctr_lite.engine.build.planned import Planned
 from pyctr_lite.engine.bundle import accounts
@@ -66,39 +67,46 @@ def _owner(builder: StageBuilder, text: str) -> tuple[int, int]:
 def plan_copy(builder: StageBuilder, instruction: Instruction) -> Planned:
     """Check a COPY or ADD, and put its variables in. Raises InvalidArgument and DockerfileError."""
     operands = Operands(builder, instruction)
+    root = builder.build.home.paths.root
+    downloads = [Download(root, url, operands.checksum) for url in operands.remote]
     title = " ".join(instruction.original.split())
 
     def run(report: Step) -> str:
-        return _copy(builder, operands, title, report)
+        return _copy(builder, operands, downloads, title, report)
 
     return Planned(title, operands.history(), run)
 
 
-def _copy(builder: StageBuilder, operands: Operands, title: str, report: Step) -> str:
+def _copy(builder: StageBuilder, operands: Operands, downloads: list[Download], title: str, report: Step) -> str:
     build, excluded = builder.build, operands.excluded
     with build.source(operands.origin) as tree:
         found = [(source, path) for source in operands.local for path in tree.find(source, deep=operands.parents)]
         if excluded:
             found = [(source, path) for source, path in found if not _is_excluded(tree, path, excluded)]
-        downloads = [download.fetch(url, operands.checksum, build.staging) for url in operands.remote]
-        digests: list[Any] = [
+        copied = [
             [
                 posixpath.basename(path) if not operands.parents else path,
                 build.digest(operands.origin, tree, path, excluded),
             ]
             for _, path in found
         ]
-        digests += [[item.name, item.digest, item.time] for item in downloads]
-        digests += [[document.name, text] for document, text in operands.documents]
+        documents = [[document.name, text] for document, text in operands.documents]
         owner = _owner_of_copies(builder, operands)
-        parts = [
-            operands.name,
-            digests,
-            [operands.destination, operands.is_directory],
-            list(owner) if owner else None,
-            operands.chmod,
-            [operands.link, operands.parents, operands.unpack, operands.patterns],
-        ]
+
+        def parts() -> list[Any]:
+            return [
+                operands.name,
+                [*copied, *(item.key for item in downloads), *documents],
+                [operands.destination, operands.is_directory],
+                list(owner) if owner else None,
+                operands.chmod,
+                [operands.link, operands.parents, operands.unpack, operands.patterns],
+            ]
+
+        is_known = builder.uses_cache and all(item.find() for item in downloads)
+        if downloads and not (is_known and builder.is_cached(parts(), independent=operands.link)):
+            for item in downloads:
+                item.fetch(build.staging)
 
         def make() -> str:
             lowers = [] if operands.link else builder.lowers()
@@ -109,13 +117,12 @@ def _copy(builder: StageBuilder, operands: Operands, title: str, report: Step) -
                 for source, path in found:
                     work.copy(tree, source, path)
                 for item in downloads:
-                    with download.tree(item.path) as single:
-                        work.place(item.name, partial(single.visit, download.FILE))
+                    work.place(item.name, item.visit)
                 for document, text in operands.documents:
                     work.place(document.name, partial(_write, text.encode()))
             return upper
 
-        return builder.layer(report, title, parts, make, independent=operands.link)
+        return builder.layer(report, title, parts(), make, independent=operands.link)
 
 
 def _owner_of_copies(builder: StageBuilder, operands: Operands) -> tuple[int, int] | None:

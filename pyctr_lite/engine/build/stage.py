@@ -156,9 +156,8 @@ class StageBuilder:
         `independent` layer does not depend on the layers below. The cache shows `title`.
         """
         build, below = self.build, self.state.layers
-        key = cache.key("" if independent else layers.chain_id(below), build.epoch, *parts)
-        record = build.cache.find(key) if self.uses_cache else None
-        imported = build.imported.find(key) if self.uses_cache and record is None else None
+        key = self._key(parts, independent=independent)
+        record, imported = self._find(key)
         found = record or imported
         created = found.created if found is not None else build.now()
 
@@ -180,6 +179,19 @@ class StageBuilder:
             return ""
         self.state.steps.append(inline.member(key, len(below) if independent else 0, len(result), created))
         return created
+
+    def is_cached(self, parts: list[Any], *, independent: bool = False) -> bool:
+        """Return whether `layer` would take the layer of a step from the cache."""
+        return any(self._find(self._key(parts, independent=independent)))
+
+    def _key(self, parts: list[Any], *, independent: bool) -> str:
+        below = "" if independent else layers.chain_id(self.state.layers)
+        return cache.key(below, self.build.epoch, *parts)
+
+    def _find(self, key: str) -> tuple[cache.Record | None, inline.Found | None]:
+        """Return the record of a key in the cache, or else that of an image of --cache-from."""
+        record = self.build.cache.find(key) if self.uses_cache else None
+        return record, self.build.imported.find(key) if self.uses_cache and record is None else None
 
     def lowers(self) -> list[str]:
         """Return the directories of the layers so far, the top first."""

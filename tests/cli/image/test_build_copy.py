@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
 import os
-import socket
 import tarfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -171,42 +165,6 @@ def test_a_file_that_is_compressed_but_no_archive_is_copied(builder: Builder) ->
     (builder.context / "x.gz").write_bytes(gzip.compress(b"only text"))
     builder("FROM busybox\nADD x.gz /\n")
     assert builder.sh("zcat /x.gz") == "only text"
-
-
-@contextmanager
-def server(content: bytes) -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/some/file.txt" else 404)
-            self.send_header("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT")
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as web:
-        thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{web.server_port}"
-        finally:
-            web.shutdown()
-            thread.join()
-
-
-def test_add_downloads_and_checks_a_url(builder: Builder) -> None:
-    digest = hashlib.sha256(b"content").hexdigest()
-    with server(b"content") as url:
-        builder(f"FROM busybox\nADD --checksum=sha256:{digest} {url}/some/file.txt /d/\n")
-        assert builder.sh("cat /d/file.txt; stat -c ' %a %Y' /d/file.txt") == "content 600 1700000000\n"
-        wrong = f"FROM busybox\nADD --checksum=sha256:{'0' * 64} {url}/some/file.txt /d/\n"
-        assert "digest mismatch" in builder.error(wrong)
-        assert "Not Found" in builder.error(f"FROM busybox\nADD {url}/other /d/\n")
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        assert "Connection refused" in builder.error(f"FROM busybox\nADD http://127.0.0.1:{port}/x /d/\n")
 
 
 def test_documents_become_files(builder: Builder) -> None:
