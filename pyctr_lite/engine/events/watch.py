@@ -1,7 +1,12 @@
-"""Wait for files to change, with inotify(7) instead of polling."""
+"""Wait for files to change, with inotify(7) instead of polling.
+
+The kernel limits the instances and watches of inotify of each user. Without a user namespace, a container's root
+is the host's, so any container can take all of them. A watch without inotify looks again now and then.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -10,6 +15,8 @@ from pyctr_lite.linux import inotify
 _CHANGES = (
     inotify.IN_MODIFY | inotify.IN_CREATE | inotify.IN_MOVED_TO | inotify.IN_MOVE_SELF | inotify.IN_DELETE_SELF
 )
+_LOOK_AGAIN = 0.2
+"""Seconds after which a wait without inotify ends as if something had changed."""
 
 
 class Watch:
@@ -20,20 +27,27 @@ class Watch:
     """
 
     def __init__(self, directory: str) -> None:
-        self._fd = inotify.inotify_init1(inotify.IN_CLOEXEC | inotify.IN_NONBLOCK)
+        self._fd = -1
         try:
+            self._fd = inotify.inotify_init1(inotify.IN_CLOEXEC | inotify.IN_NONBLOCK)
             inotify.inotify_add_watch(self._fd, directory, _CHANGES)
-        except OSError:
+        except OSError as error:
             self.close()
-            raise
+            if error.errno not in (errno.EMFILE, errno.ENOSPC):
+                raise
 
     def wait(self, seconds: float | None = None, *, pidfd: int = -1) -> bool:
         """Wait for a change or the end of a process. Return False if neither happened within `seconds`."""
         poller = select.poll()
-        poller.register(self._fd, select.POLLIN)
-        if pidfd >= 0:
-            poller.register(pidfd, select.POLLIN)
+        for fd in (self._fd, pidfd):
+            if fd >= 0:
+                poller.register(fd, select.POLLIN)
+        looks_again = self._fd < 0 and (seconds is None or seconds > _LOOK_AGAIN)
+        if looks_again:
+            seconds = _LOOK_AGAIN
         ready = poller.poll(None if seconds is None else min(max(0, seconds * 1000), 2**31 - 1))
+        if self._fd < 0:
+            return bool(ready) or looks_again
         try:
             while os.read(self._fd, 65536):
                 pass  # which file changed does not matter

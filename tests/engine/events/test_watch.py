@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -50,3 +51,17 @@ def test_a_missing_directory_is_an_error_with_its_path(tmp_path: Path) -> None:
         watch.Watch(str(tmp_path / "missing"))
     assert caught.value.filename == str(tmp_path / "missing")
     assert "inotify_add_watch" in str(caught.value)
+
+
+def test_without_inotify_a_wait_ends_now_and_then(tmp_path: Path) -> None:
+    limits, taken = resource.getrlimit(resource.RLIMIT_NOFILE), os.dup(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken, limits[1]))
+    try:
+        changes = watch.Watch(str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        os.close(taken)
+    with changes:
+        assert changes.wait(0.01) is False
+        assert changes.wait(60) is True
+        assert changes.wait() is True
