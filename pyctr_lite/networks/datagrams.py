@@ -89,13 +89,13 @@ class Datagrams:
             self._drop(next(iter(self._flows)))
         family = _socket.AF_INET6 if ":" in to[0] else _socket.AF_INET
         sock = _socket.socket(family, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
+        flow = _Flow(sock)
         try:
             sock.connect(to)
+            self._watch.add(sock.fileno(), watch.IN, lambda _: self._answer(key, flow))
         except OSError:
             sock.close()
             raise
-        flow = _Flow(sock)
-        self._watch.add(sock.fileno(), watch.IN, lambda _: self._answer(key, flow))
         return flow
 
     def _answer(self, key: Key, flow: _Flow) -> None:

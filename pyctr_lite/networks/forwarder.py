@@ -148,12 +148,13 @@ class Forwarder:
                 attempt.unsent = struct.pack(">H", len(message)) + message
             else:
                 sock.send(message)
+            events = watch.OUT if tcp else watch.IN
+            self._watch.add(sock.fileno(), events, lambda _: self._on_event(exchange, attempt))
         except OSError:
             sock.close()
             return False
         exchange.attempts.append(attempt)
         self._sockets += 1
-        self._watch.add(sock.fileno(), watch.OUT if tcp else watch.IN, lambda _: self._on_event(exchange, attempt))
         return True
 
     def _send_again(self, exchange: _Exchange, attempt: _Attempt) -> bool:

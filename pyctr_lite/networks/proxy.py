@@ -98,13 +98,16 @@ class Proxy:
             self._child = self._fork()
             if self._child == 0:
                 _run(self._targets, monitor, writer)
-        except OSError:  # the host has too many processes
+            self._watch.add(self._report, watch.IN, self._ended)
+        except OSError:  # the host has too many processes, or root has no watch left
+            if self._child:
+                os.kill(self._child, _signal.SIGKILL)
+                os.waitpid(self._child, 0)
+                self._child = 0
             os.close(self._report)
             self._watch.wake_at(self._started + _RETRY)
-            return
         finally:
             os.close(writer)
-        self._watch.add(self._report, watch.IN, self._ended)
 
     def _ended(self, _: int) -> None:
         """Reap the child that has closed its end of the pipe, and let the next connection start another one."""

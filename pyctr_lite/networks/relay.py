@@ -167,16 +167,16 @@ class _Relay:
                 connection.connected = True
             for direction in connection.directions:
                 self._splice(direction)
+            if not (up.ended and down.ended):
+                for forth, back in ((up, down), (down, up)):
+                    reading = not forth.held and not forth.ended
+                    events = (watch.IN if reading else 0) | (watch.OUT if back.held else 0)
+                    self._wait(connection, forth.source, events)
         except OSError:
             self._drop(connection, reset=True)
             return
         if up.ended and down.ended:
             self._drop(connection)
-            return
-        for forth, back in ((up, down), (down, up)):
-            reading = not forth.held and not forth.ended
-            events = (watch.IN if reading else 0) | (watch.OUT if back.held else 0)
-            self._wait(connection, forth.source, events)
 
     def _splice(self, direction: _Direction) -> None:
         source, target = direction.source.fileno(), direction.target.fileno()
@@ -206,13 +206,14 @@ class _Relay:
                 self._pipes.append(direction.pipe)
 
     def _wait(self, connection: _Connection, sock: _socket.socket, events: int) -> None:
-        before, connection.events[sock] = connection.events[sock], events
+        before = connection.events[sock]
         if not before and events:
             self.watch.add(sock.fileno(), events, lambda _: self._move(connection))
         elif before and not events:
             self.watch.remove(sock.fileno())
         elif before != events:
             self.watch.change(sock.fileno(), events)
+        connection.events[sock] = events
 
     def _drop(self, connection: _Connection, *, reset: bool = False) -> None:
         del self._connections[connection]

@@ -83,8 +83,12 @@ class Streams:
         sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         stream = _Stream(sock)
+        try:
+            self._watch.add(fd, stream.events, lambda events: self._on_event(stream, events))
+        except OSError:  # root has no watch left (`watch.Watch.add`)
+            sock.close()
+            return
         self._streams[stream] = None
-        self._watch.add(fd, stream.events, lambda events: self._on_event(stream, events))
         self._watch.wake_at(stream.deadline)
 
     def _on_event(self, stream: _Stream, events: int) -> None:

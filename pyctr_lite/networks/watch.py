@@ -37,7 +37,11 @@ class Watch:
         return self._epoll.fileno()
 
     def add(self, fd: int, events: int, function: Callable[[int], None]) -> None:
-        """Call the function with what has happened whenever one of the events has."""
+        """Call the function with what has happened whenever one of the events has.
+
+        Fails with ENOSPC if the user has too many watches of epoll(7), in all processes. Any container can take
+        all of root's, so no caller may let that end the process.
+        """
         self._epoll.register(fd, events)
         self._functions[fd] = function
 
