@@ -68,7 +68,7 @@ def _sets(table: str) -> list[nft.Request]:
 def _rules(table: str) -> list[nft.Request]:
     redirections = [request for chain in ("prerouting", "output") for request in _redirections(table, chain)]
     return [
-        *(_drop_foreign_loopback(table), *redirections),
+        *(*_drop_foreign_loopback(table), *redirections),
         *(*_masquerades(table), *_forward(table), *_guard(table)),
     ]
 
@@ -93,14 +93,20 @@ def _guard(table: str) -> list[nft.Request]:
     ]
 
 
-def _drop_foreign_loopback(table: str) -> nft.Request:
-    """Drop what comes to 127.0.0.0/8 from outside: route_localnet would let containers reach it."""
-    return nft.add_rule(
-        *(table, "raw", 'ip daddr 127.0.0.0/8 iifname != "lo" drop'),
-        *(nft.meta(nft.NFPROTO), nft.compare(bytes([_IPV4])), nft.network(16, 4)),
-        *(nft.mask(bytes((255, 0, 0, 0))), nft.compare(bytes((127, 0, 0, 0)))),
-        *(nft.meta(nft.IIFNAME), nft.compare(nft.interface("lo"), nft.NOT_EQUAL), nft.verdict(nft.DROP)),
-    )
+def _drop_foreign_loopback(table: str) -> list[nft.Request]:
+    """Drop what comes from outside to or from 127.0.0.0/8: with route_localnet the kernel lets both in.
+
+    A server of the host may trust 127.0.0.2 as it trusts itself.
+    """
+    return [
+        nft.add_rule(
+            *(table, "raw", f'ip {word} 127.0.0.0/8 iifname != "lo" drop'),
+            *(nft.meta(nft.NFPROTO), nft.compare(bytes([_IPV4])), nft.network(*field)),
+            *(nft.mask(bytes((255, 0, 0, 0))), nft.compare(bytes((127, 0, 0, 0)))),
+            *(nft.meta(nft.IIFNAME), nft.compare(nft.interface("lo"), nft.NOT_EQUAL), nft.verdict(nft.DROP)),
+        )
+        for word, field in (("daddr", _DESTINATION4), ("saddr", _SOURCE4))
+    ]
 
 
 def _redirections(table: str, chain: str) -> list[nft.Request]:

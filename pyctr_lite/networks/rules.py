@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyctr_lite.linux.netlink import Socket
 
 TABLE = "pyctr_lite"
-VERSION = 2
+VERSION = 3
 """To be raised with each change of the rules or sets in `chains`."""
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 

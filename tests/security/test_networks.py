@@ -45,6 +45,23 @@ def test_no_container_reaches_servers_on_the_hosts_loopback(machine: Machine) ->
         assert attacker.reaches("127.0.0.1", LOOPBACK_PORT, server), "without the rule the attack must succeed"
 
 
+def test_no_container_is_taken_for_the_hosts_loopback(machine: Machine) -> None:
+    """With route_localnet on the bridge, the kernel takes packets from 127.0.0.2, which a server may trust."""
+    attacker = machine.run("attacker", *at("red", "r1"))
+    raw = attacker.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW))
+    with raw, machine.host.call(lambda: socket.socket(type=socket.SOCK_DGRAM)) as server:
+        server.bind(("0.0.0.0", LOOPBACK_PORT))
+        server.settimeout(10 * SLOWNESS)
+
+        for source in ("127.0.0.2", "10.81.0.77"):
+            raw.sendto(packet_of_udp(source, "10.81.0.1", LOOPBACK_PORT), ("10.81.0.1", 0))
+        assert server.recvfrom(1)[1][0] == "10.81.0.77"
+        with machine.host.filter() as filter:
+            rules.remove(filter)
+        raw.sendto(packet_of_udp("127.0.0.2", "10.81.0.1", LOOPBACK_PORT), ("10.81.0.1", 0))
+        assert server.recvfrom(1)[1][0] == "127.0.0.2", "without the rule the attack must succeed"
+
+
 def test_an_administrator_in_an_internal_network_does_not_get_out(machine: Machine) -> None:
     """Neither by a default route nor under an address of another network."""
     attacker = machine.run("attacker", *at("inner", "i1"), "--cap-add=NET_ADMIN")
@@ -205,6 +222,13 @@ def send_and_wait(box: Namespace, kind: int, content: bytes, receiver: Namespace
         sock.send(b"\xff" * 6 + sock.getsockname()[4] + struct.pack(">H", kind) + content)
     with receiver.listen("::", 80) as listener:
         assert box.reaches(address, 80, listener), "what is sent later comes later"
+
+
+def packet_of_udp(source: str, destination: str, port: int) -> bytes:
+    """Return a packet with an empty datagram. The kernel fills in the checksum of its header."""
+    header = struct.pack(">BBHHHBBH", 0x45, 0, 28, 0, 0, 64, socket.IPPROTO_UDP, 0)
+    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+    return header + addresses + struct.pack(">HHHH", port, port, 8, 0)
 
 
 def icmpv6(source: str, destination: str, message: bytes) -> bytes:
