@@ -6,6 +6,7 @@ parser directives, JSON forms, builder flags and heredocs. It keeps variables as
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ NAMES = (
     "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER "
     "VOLUME WORKDIR"
 ).split()
+_TRIGGER = re.compile(r"^[ \t]*(ONBUILD)(?:[ \t]|[\\`][ \t]*\r?\n)+(?:ADD|COPY|RUN)\s", re.I | re.M)
 _REPEATED = ("mount", "exclude")
 _SWITCHES = ("link", "parents", "keep-git-dir", "unpack")
 
@@ -96,14 +98,40 @@ def parse(text: str) -> tuple[list[Instruction], str, list[str]]:
         raise InvalidArgument(
             "Python's package e2b-dockerfile-utils, which reads Dockerfiles, is not installed", "run `make setup`"
         ) from None
+    text, triggers = _unwrap_triggers(parser, text) if "<<" in text else (text, set())
     try:
         ast = parser.parse_dockerfile_ast(text)
     except parser.DockerfileSyntaxError as error:
         raise _syntax_error(str(error), error.line or 0) from None
     if not ast.instructions:
         raise DockerfileError("file with no instructions", "a Dockerfile begins with FROM")
-    instructions = [_instruction(parser, item) for item in ast.instructions]
+    instructions = [
+        (_trigger if item.start_line in triggers else _instruction)(parser, item) for item in ast.instructions
+    ]
     return instructions, ast.escape_token, [f"{it.message} (line {it.line})" for it in ast.warnings]
+
+
+def _unwrap_triggers(parser: Any, text: str) -> tuple[str, set[int]]:
+    """Remove ONBUILD from before ADD, COPY and RUN, and return the lines of these: it hides a heredoc.
+
+    In BuildKit a trigger may have heredocs, which the library does not read. An ONBUILD that does not begin an
+    instruction stays: it is in a heredoc, or on a continued line.
+    """
+    lines, position = set(), 0
+    while found := _TRIGGER.search(text, position):
+        position = found.start(1)
+        number = text.count("\n", 0, position) + 1
+        try:
+            last = parser.parse_dockerfile_ast(f"{text[:position]}USER x").instructions[-1]
+        except parser.DockerfileSyntaxError:
+            position = found.end()
+            continue
+        if last.start_line == number:
+            text = text[:position] + text[found.end(1) :]
+            lines.add(number)
+        else:
+            position = found.end()
+    return text, lines
 
 
 def _syntax_error(text: str, line: int) -> DockerfileError:
@@ -114,11 +142,22 @@ def _syntax_error(text: str, line: int) -> DockerfileError:
     return DockerfileError(message, first=line)
 
 
-def _instruction(parser: Any, item: Any) -> Instruction:
-    heredocs = [
+def _heredocs(parser: Any, item: Any) -> list[Heredoc]:
+    return [
         Heredoc(it.name, parser.chomp_heredoc_content(it.content) if it.chomp else it.content, it.expand)
         for it in item.heredocs
     ]
+
+
+def _trigger(parser: Any, item: Any) -> Instruction:
+    """Return the ONBUILD of an unwrapped instruction, with its heredocs in the text, as BuildKit stores them."""
+    documents = "".join(f"\n{it.content}{it.name}" for it in item.heredocs)
+    text = f"ONBUILD {item.original.strip()}{documents}"
+    return Instruction("ONBUILD", text, {}, [], False, _heredocs(parser, item), item.start_line, item.end_line)
+
+
+def _instruction(parser: Any, item: Any) -> Instruction:
+    heredocs = _heredocs(parser, item)
     found = Instruction(
         item.name, item.original, {}, list(item.args), item.json, heredocs, item.start_line, item.end_line
     )

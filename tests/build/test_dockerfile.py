@@ -57,6 +57,39 @@ def test_heredocs_know_whether_variables_count_in_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "trigger"),
+    [
+        ("ONBUILD RUN <<EOF\necho a\nEOF", "RUN <<EOF\necho a\nEOF"),
+        (
+            "  onbuild  run --network=none cat <<-a <<b\n\tx\n\ta\ny\nb",
+            "run --network=none cat <<-a <<b\n\tx\na\ny\nb",
+        ),
+        ('ONBUILD \\\n COPY <<"a" \\\n /d\n$x\na', 'COPY <<"a"  /d\n$x\na'),
+        ("ONBUILD ADD <<a /d\nONBUILD RUN <<b\na", "ADD <<a /d\nONBUILD RUN <<b\na"),
+        ('ONBUILD RUN ["<<EOF"]', 'RUN ["<<EOF"]'),
+        ("ONBUILD CMD cat <<EOF", "CMD cat <<EOF"),
+        ("ONBUILD RUN \\\n # <<\n make", "RUN  make"),
+    ],
+)
+def test_a_trigger_may_have_heredocs(text: str, trigger: str) -> None:
+    lines = text.count("\n") + 1
+    parsed = dockerfile.parse(f"FROM a\n{text}\nUSER me\n").stages[0].instructions
+    assert [(it.name, it.first) for it in parsed] == [("ONBUILD", 2), ("USER", lines + 2)]
+    assert parsed[0].rest == trigger
+    again = checks.parse_trigger(trigger)
+    assert again.heredocs == parsed[0].heredocs
+    assert parsed[0].last == lines + 1
+
+
+def test_a_heredoc_and_a_continued_line_may_contain_the_word_onbuild() -> None:
+    text = "FROM a\nRUN <<EOF\nONBUILD RUN <<A\nEOF\nRUN x \\\nONBUILD RUN y \\\n<<A\nz\nA\n# <<\nONBUILD RUN z\n"
+    one, two, three = dockerfile.parse(text).stages[0].instructions
+    assert one.heredocs[0].content == "ONBUILD RUN <<A\n"
+    assert (two.args, two.heredocs[0].content) == (["x ONBUILD RUN y <<A"], "z\n")
+    assert (three.original, three.first) == ("ONBUILD RUN z", 11)
+
+
+@pytest.mark.parametrize(
     ("text", "message", "line"),
     [
         ("", "file with no instructions", 0),
@@ -100,6 +133,8 @@ def test_heredocs_know_whether_variables_count_in_them() -> None:
         ("FROM a\nONBUILD\n", "ONBUILD requires at least one argument", 2),
         ("FROM a\nONBUILD ONBUILD RUN x\n", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", 2),
         ("FROM a\nONBUILD from b\n", "FROM isn't allowed as an ONBUILD trigger", 2),
+        ("FROM a\nONBUILD RUN <<a\nb\n", "unterminated heredoc", 2),
+        ("FROM a\nONBUILD COPY <<a\nx\na\n", "COPY requires at least two arguments", 2),
         ("FROM a\nONBUILD RUM x\n", "unknown instruction: RUM", 2),
         ("FROM a\nONBUILD HEALTHCHECK x\n", "Unknown type", 2),
         ("FROM a\nENV =x\n", "ENV names can not be blank", 2),

@@ -156,6 +156,16 @@ def test_triggers_run_in_the_child(builder: Builder) -> None:
     assert builder.config()["OnBuild"] is None
 
 
+def test_a_trigger_with_a_heredoc_runs_in_the_child(builder: Builder) -> None:
+    builder(
+        "FROM busybox\nARG V=1\nONBUILD COPY <<a /a\n$V\na\nONBUILD RUN <<EOF\ncat /a > /b\necho 2 >> /b\nEOF\n"
+    )
+    assert builder.config()["OnBuild"] == ["COPY <<a /a\n$V\na", "RUN <<EOF\ncat /a > /b\necho 2 >> /b\nEOF"]
+    builder.pyctr("tag", "it", "parent", check=True)
+    builder("FROM parent\n")
+    assert builder.sh("cat /b") == "\n2\n"
+
+
 def test_triggers_of_a_stage_run_in_the_stages_that_begin_with_it(builder: Builder) -> None:
     builder(
         "FROM busybox AS one\nRUN echo 1 > /one\nFROM scratch AS base\nONBUILD COPY --from=one /one /got\n"
