@@ -15,6 +15,8 @@ import pytest
 from pyctr_lite.errors import NotFound
 from pyctr_lite.networks import firewalld, foreign, iptables, link, nft, rules
 from tests.cgroups.test_systemd import CONFIG
+from tests.conftest import Pyctr
+from tests.networks.machine import Machine
 from tests.networks.topology import Namespace, connect, namespaces, veth
 
 BRIDGE = "pc-one"
@@ -198,11 +200,26 @@ def test_a_host_without_other_filters_costs_little_and_gets_no_tables(place: Pla
     assert nft.tables(place.filter) == before == {"inet pyctr_lite"}
 
 
+@pytest.fixture(scope="module")
+def firewalld_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """firewalld's package, unpacked. It is not installed, as that would close this machine's ports at once."""
+    if shutil.which("firewalld"):
+        return Path("/")
+    directory = tmp_path_factory.mktemp("firewalld")
+    done = subprocess.run(["apt-get", "download", "firewalld"], cwd=directory, capture_output=True, text=True)
+    if done.returncode:
+        why = f"firewalld's package cannot be downloaded, perhaps before apt-get update: {done.stderr}"
+        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
+    (package,) = directory.glob("firewalld_*.deb")
+    subprocess.run(["dpkg", "-x", package, directory], check=True)
+    return directory
+
+
 @contextmanager
-def firewall(place: Place, directory: Path) -> Iterator[Callable[..., str]]:
+def firewall(place: Place, files: Path, directory: Path) -> Iterator[Callable[..., str]]:
     """Start a dbus-daemon, and firewalld in the host's namespace; yield its command."""
     (directory / "bus.conf").write_text(CONFIG.format(directory / "bus"))
-    shutil.copytree("/etc/firewalld", directory / "etc")
+    shutil.copytree(files / "etc/firewalld", directory / "etc")
     os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={directory}/bus"
     bus = subprocess.Popen(
         ["dbus-daemon", f"--config-file={directory}/bus.conf", "--nofork", "--print-address"],
@@ -213,16 +230,19 @@ def firewall(place: Place, directory: Path) -> Iterator[Callable[..., str]]:
     assert bus.stdout is not None
     bus.stdout.readline()
     options = f"--nofork --nopid --log-target console --system-config {directory}/etc"
-    own = f"mount -t tmpfs tmpfs /run && exec firewalld {options}"
+    options += f" --default-config {files}/usr/lib/firewalld"
+    own = f"mount -t tmpfs tmpfs /run && exec {files}/usr/sbin/firewalld {options}"
     command = ["nsenter", "-t", str(place.host.pid), "-n", "unshare", "-m", "sh", "-c", own]
     daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    program = files / "usr/bin/firewall-cmd"
+
     def client(*words: str) -> str:
-        return subprocess.run(["firewall-cmd", *words], capture_output=True, text=True, check=True).stdout
+        return subprocess.run([program, *words], capture_output=True, text=True, check=True).stdout
 
     try:
         deadline = time.monotonic() + 30
-        while subprocess.run(["firewall-cmd", "--state"], capture_output=True).returncode:
+        while subprocess.run([program, "--state"], capture_output=True).returncode:
             assert time.monotonic() < deadline
         yield client
     finally:
@@ -234,11 +254,9 @@ def firewall(place: Place, directory: Path) -> Iterator[Callable[..., str]]:
 
 
 @pytest.mark.timeout(60)
-def test_firewalld(place: Place, needs: Callable[[str], str], tmp_path: Path) -> None:
+def test_firewalld(place: Place, needs: Callable[[str], str], firewalld_files: Path, tmp_path: Path) -> None:
     needs("dbus-daemon")
-    if shutil.which("firewalld") is None:
-        pytest.skip("firewalld is not installed: its package would close this machine's ports at once")
-    with firewall(place, tmp_path) as client:
+    with firewall(place, firewalld_files, tmp_path) as client:
         blocked = [False, True, False, True]
         assert place.flows() == blocked
         for cured in (True, True):
@@ -259,3 +277,28 @@ def test_firewalld(place: Place, needs: Callable[[str], str], tmp_path: Path) ->
     with pytest.raises(NotFound, match="cannot connect to firewalld"):
         place.host.call(lambda: firewalld.ensure(place.filter, "pc-two"))
     place.remove()
+
+
+@pytest.mark.timeout(60)
+def test_containers_beside_firewalld(
+    place: Place, needs: Callable[[str], str], firewalld_files: Path, tmp_path: Path, pyctr: Pyctr
+) -> None:
+    """A reload cuts them off from the world, until the next container of the network starts."""
+    needs("dbus-daemon")
+    with firewall(place, firewalld_files, tmp_path) as client:
+        machine = Machine(place.host, place.world, place.host.enter(*pyctr.command()))
+        box = machine.run("box", "-p", "8085:80")
+        with box.listen("0.0.0.0", 80) as listener:
+
+            def flows() -> list[bool]:
+                wanted = [(box, "192.0.2.2", 80, place.outside), (place.world, "192.0.2.1", 8085, listener)]
+                return list(map(bool, connect(wanted, patience=0.5)))
+
+            assert flows() == [True, True]
+            client("--reload")
+            assert flows() == [False, True]
+            machine.run("another")
+            assert flows() == [True, True]
+        machine("rm", "-f", "box", "another")
+        machine("network", "prune", "-f")
+        assert client("--zone=trusted", "--list-interfaces").split() == []
