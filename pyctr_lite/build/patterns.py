@@ -1,7 +1,7 @@
 """Patterns of paths: Go's filepath.Match, and with `**` those of .dockerignore (moby/patternmatcher).
 
 `*` and `?` do not match a slash, `[a-z]` and `[^a]` match one character, a backslash takes the meaning of the next
-one. `**` matches any number of names.
+one. `**` matches any number of names; as in moby, a `**` before plain text matches anything, as in `**.pyc`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,27 @@ def is_wild(path: str) -> bool:
     return _WILD.search(path) is not None
 
 
+def without_escapes(path: str) -> str:
+    """Return a pattern without its escaped characters: what is wild in it still is."""
+    return re.sub(r"\\.", "", path)
+
+
 def compile(pattern: str, *, deep: bool) -> re.Pattern[str]:
     """Return a pattern as a regular expression for `fullmatch`; `deep`: `**` matches several names.
 
     Raises InvalidArgument for an unclosed bracket, or a backslash at the end.
     """
-    parts, position = [], 0
+    parts: list[str] = []
+    position = 0
     while position < len(pattern):
         character = pattern[position]
         position += 1
         if deep and pattern.startswith("**", position - 1):
             position += 1
+            is_suffix = not parts and not pattern.startswith("/", position) and not is_wild(pattern[position:])
             if pattern.startswith("/", position):
                 position += 1
-            parts.append("(?:.*/)?" if position < len(pattern) else ".*")
+            parts.append(".*" if is_suffix or position == len(pattern) else "(?:.*/)?")
         elif character == "*":
             parts.append("[^/]*")
         elif character == "?":

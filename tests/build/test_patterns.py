@@ -12,7 +12,8 @@ from pyctr_lite.errors import InvalidArgument
 
 NAMES = strategies.sampled_from(["a", "b", "ab", "a.txt", "b.txt", ".git", "x-y"])
 PATTERNS = strategies.sampled_from(
-    "a * ** *.txt !a !*.txt a/* **/b **/*.txt !**/a.txt a/** !a/b [a-b] ? [^a] a/**/b /a a/ \\a */ a/*/b".split()
+    "a * ** *.txt !a !*.txt a/* **/b **/*.txt !**/a.txt a/** !a/b [a-b] ? [^a] a/**/b /a a/ \\a */ a/*/b "
+    "**.txt !**b **.t*".split()
 )
 
 
@@ -31,6 +32,7 @@ def test_exclusions_are_those_of_moby(lines: list[str], names: list[str]) -> Non
         (["# *", "", "  spaced  "], ["spaced"], ["other"]),
         (["/top", "./dot", "a//b"], ["top", "dot", "a/b"], ["x/top"]),
         (["!x", "x"], ["x"], ["y"]),
+        (["**.pyc"], ["a.pyc", "d/sub/a.pyc", ".pyc"], ["a.py"]),
     ],
 )
 def test_the_last_match_wins(lines: list[str], excluded: list[str], included: list[str]) -> None:
