@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyctr_lite.engine.build.stage import StageBuilder
     from pyctr_lite.engine.container.container import Container
 
+_HOSTNAME = "BUILDKIT_SANDBOX_HOSTNAME", "buildkitsandbox"
+"""A build argument that sets the hostname of all RUNs, and its default. It is the same in each build."""
 _PIPES = "/dev/pipes"
 """The directory of a script that a heredoc brings, as in BuildKit."""
 
@@ -49,7 +51,7 @@ def plan(builder: StageBuilder, instruction: Instruction) -> Planned:
             words,
             script,
             sorted(environment.items()),
-            [options.user, options.workdir, options.network, options.privileged],
+            [options.hostname, options.user, options.workdir, options.network, options.privileged],
             [mount.key() for mount in prepared],
         ]
 
@@ -108,6 +110,7 @@ def _options(builder: StageBuilder, instruction: Instruction) -> ContainerOption
         **build.options.of_run(),
         image="build",
         entrypoint="",
+        hostname=build.options.build_args.get(_HOSTNAME[0]) or _HOSTNAME[1],
         user=config.get("User") or "",
         workdir=builder.working_directory(),
         labels={session.LABEL: build.session.token},
@@ -139,8 +142,7 @@ def _run(
     )
     container = create.create(build.home, options, image, stubs)
     try:
-        if secrets:
-            _add_variables(container, secrets)
+        _set_variables(container, known, secrets)
         code = _follow(container, report)
         if code:
             shown = " ".join(options.command)
@@ -154,11 +156,15 @@ def _run(
         lifecycle.remove(container, force=True, volumes=True)
 
 
-def _add_variables(container: Container, secrets: dict[str, str]) -> None:
-    """Give variables to a new container's program: in the bundle that its monitor inherits, not in config.json."""
+def _set_variables(container: Container, known: dict[str, str], secrets: dict[str, str]) -> None:
+    """Give secret variables to a new container's program: in the bundle that its monitor inherits, and in no file.
+
+    As in BuildKit, a RUN has no variable HOSTNAME unless the Dockerfile sets it.
+    """
     assert container.new_bundle is not None
     process = container.new_bundle.config["process"]
-    kept = [item for item in process["env"] if item.partition("=")[0] not in secrets]
+    left_out = secrets.keys() | ({"HOSTNAME"} - known.keys())
+    kept = [item for item in process["env"] if item.partition("=")[0] not in left_out]
     process["env"] = [*kept, *(f"{name}={value}" for name, value in secrets.items())]
 
 

@@ -345,3 +345,11 @@ def test_a_killed_build_and_its_guard_are_cleaned_up_after_by_the_next(builder: 
     assert "build" in builder.pyctr("doctor").stdout
     builder("FROM busybox\n")
     assert _left(builder.pyctr.root) == []
+
+
+def test_the_hostname_is_the_same_in_each_build_unless_an_argument_gives_another(builder: Builder) -> None:
+    text = "FROM busybox\nRUN echo $(hostname) $(env | grep HOSTNAME) > /name\nENV HOSTNAME=mine\nRUN env > /env\n"
+    builder(text)
+    assert builder.sh("cat /name; grep HOSTNAME /env") == "buildkitsandbox\nHOSTNAME=mine\n"
+    builder(text, "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=other")
+    assert builder.sh("cat /name") == "other\n"
