@@ -84,7 +84,7 @@ class Tree:
         """Return the paths that a source of COPY matches, sorted, without a leading slash; "" is the root.
 
         `deep`: the name `**` matches any number of directories (COPY --parents).
-        Raises NotFound if there are none.
+        A pattern may match nothing, as in BuildKit. Raises NotFound if a path without wildcards does not exist.
         """
         clean = posixpath.normpath(posixpath.join("/", pattern)).lstrip("/")
         found = [""]
@@ -97,7 +97,7 @@ class Tree:
                 found = [f"{above}/{name}" for above in found]
         found = list(dict.fromkeys(path.lstrip("/") for path in found))
         found = [path for path in found if self._exists(path) and not self._is_hidden(path)]
-        if not found:
+        if not found and not patterns.is_wild(patterns.without_escapes(clean)):
             hint = "it is excluded by .dockerignore" if self._exists(clean) else ""
             raise NotFound(f'"/{clean}": not found{self._where()}', hint)
         return sorted(found)

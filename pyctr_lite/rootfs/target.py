@@ -38,6 +38,19 @@ def exists(root_fd: int, path: str) -> bool:
     return True
 
 
+def follow(root_fd: int, path: str) -> str:
+    """Return a path in the root with the links at its end followed, also if the last one is dangling."""
+    for _ in range(_MAX_LINKS):
+        parent, name = os.path.split(path)
+        try:
+            with linux.closing(open_in_root(root_fd, parent)) as parent_fd:
+                link = os.readlink(name, dir_fd=parent_fd)
+        except OSError:
+            break  # the name is missing, or not a link
+        path = os.path.join(parent, link.rstrip("/"))
+    return path
+
+
 def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
     """Open a directory in the root (O_PATH), creating it and its parents if they are missing.
 

@@ -90,10 +90,15 @@ def test_a_source_is_found(files: Path, pattern: str, expected: list[str]) -> No
         assert found.find(pattern) == expected
 
 
-@pytest.mark.parametrize("pattern", ["no", "*.c/x", "out", "no*", "a.txt/x"])
+@pytest.mark.parametrize("pattern", ["no", "out", "a.txt/x", "a\\\\.txt"])
 def test_a_source_that_is_missing_or_outside_is_not_found(files: Path, pattern: str) -> None:
     with tree(files) as found, pytest.raises(NotFound, match="not found"):
         found.find(pattern)
+
+
+def test_a_pattern_may_match_nothing(files: Path) -> None:
+    with tree(files) as found:
+        assert [found.find(pattern) for pattern in ("no*", "*.c/x", "no/*", "a.tx[a-s]")] == [[], [], [], []]
 
 
 def test_a_link_leads_to_a_place_inside_the_tree(files: Path) -> None:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 def plan_workdir(builder: StageBuilder, instruction: Instruction) -> Planned:
     """Apply WORKDIR. Its step makes the directory if it is missing: it belongs to the USER, as in BuildKit."""
     state = builder.state
-    path = metadata.working_directory(state.config, state.scope.expand(instruction, instruction.args[0]))
-    state.config["WorkingDir"] = path
+    given = metadata.working_directory(state.config, state.scope.expand(instruction, instruction.args[0]))
+    state.config["WorkingDir"] = given
+    path = builder.working_directory()
     user = state.config.get("User") or ""
-    title = f"WORKDIR {path}"
+    title = f"WORKDIR {given}"
 
     def run(report: Step) -> str:
         owner = _owner(builder, user) if user else (0, 0)
@@ -50,7 +51,7 @@ def plan_workdir(builder: StageBuilder, instruction: Instruction) -> Planned:
 
         return builder.layer(report, title, ["WORKDIR", path, list(owner)], make)
 
-    return Planned(title, f"{title} # buildkit", run)
+    return Planned(title, title, run)
 
 
 def _owner(builder: StageBuilder, text: str) -> tuple[int, int]:
@@ -177,11 +178,11 @@ class _Work:
             tree.visit(path, copier, self.operands.excluded)
 
     def place(self, name: str, copy: Callable[[Copier], None]) -> None:
-        """Copy one file to the destination, or under its own name into that directory."""
+        """Copy one file to the destination, with links followed, or under its own name into that directory."""
         if self.into_directory:
             parent = self.operands.destination
         else:
-            parent, name = posixpath.split(self.operands.destination)
+            parent, name = posixpath.split(target.follow(self.root, self.operands.destination))
         self._place(parent, name, copy)
 
     def _place(self, parent: str, name: str, copy: Callable[[Copier], None]) -> None:

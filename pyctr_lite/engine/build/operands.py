@@ -29,13 +29,13 @@ class Operands:
         scope = builder.state.scope
         self.name, self.flags = instruction.name, instruction.flags
         self.origin = builder.build.origin(instruction, instruction.flag("from"), builder.stage)
-        documents = {f"<<{it.name}": it for it in instruction.heredocs}
+        documents = {it.name: it for it in instruction.heredocs}
         self.documents: list[tuple[Heredoc, str]] = []
         self.sources: list[str] = []
         for word in instruction.args[:-1]:
-            name = "<<" + words.expand(word.lstrip("0123456789")[2:].lstrip("-"), {})
-            if word.lstrip("0123456789").startswith("<<") and name in documents:
-                found = documents[name]
+            start = word.lstrip("0123456789")
+            found = documents.get(words.expand(start[2:].lstrip("-"), {})) if start.startswith("<<") else None
+            if found is not None:
                 text = scope.document(instruction, found.content) if found.expand else found.content
                 self.documents.append((found, text))
             else:

@@ -39,6 +39,10 @@ LIST = "cd /d 2>/dev/null && find . | sort | tr '\\n' ' '"
         ("RUN mkdir -p /real && ln -s real /d\nCOPY a /d/", ". ./a "),
         ("RUN mkdir -p /d/x\nCOPY a /d/x", ". ./x ./x/a "),
         ("RUN mkdir /d && ln -s /gone /d/a\nCOPY a /d/", ". ./a "),
+        ("RUN mkdir /d && ln -s ../d/new /link\nCOPY a /link", ". ./new "),
+        ("RUN ln -s /d/new/er /link\nCOPY <<E /link\nx\nE", ". ./new ./new/er "),
+        ("COPY a no* /d/\nCOPY no*/x [q] /e/\nRUN test ! -e /e", ". ./a "),
+        ("COPY \"a\" 'b' /d/", ". ./a ./b "),
     ],
 )
 def test_files_go_where_docker_puts_them(builder: Builder, copy: str, listing: str) -> None:
