@@ -99,8 +99,3 @@ def _stage(start: Instruction, index: int) -> Stage:
     elif len(args) != 1:
         raise start.error("FROM requires either one or three arguments", "FROM IMAGE [AS NAME]")
     return Stage(index, name, start, args[0], start.flag("platform"))
-
-
-def quoted(words: list[str]) -> str:
-    """Return words in the form of Go's %q, as the history shows CMD: `["sh" "-c" "ls"]`."""
-    return "[" + " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words) + "]"

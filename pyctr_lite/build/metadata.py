@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pyctr_lite.build import checks, dockerfile
+from pyctr_lite.build import checks
 from pyctr_lite.commit import instructions, words
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import ports, signals
+from pyctr_lite.formats import ports, quoting, signals
 
 if TYPE_CHECKING:
     from pyctr_lite.build.scope import Scope
@@ -26,7 +26,9 @@ def with_shell(config: Config, instruction: Instruction, args: list[str]) -> lis
 
 
 def working_directory(config: Config, path: str) -> str:
-    """Return a path of WORKDIR, or one relative to it, as an absolute one."""
+    """Return a path of WORKDIR as an absolute one. As in BuildKit, an absolute one stays as it is written."""
+    if path.startswith("/"):
+        return path
     return "/" + os.path.normpath(os.path.join("/", config.get("WorkingDir") or "/", path)).lstrip("/")
 
 
@@ -50,12 +52,17 @@ def _arg(config: Config, scope: Scope, instruction: Instruction) -> str:
 
 def _cmd(config: Config, scope: Scope, instruction: Instruction) -> str:
     config["Cmd"] = with_shell(config, instruction, instruction.args)
-    return f"CMD {dockerfile.quoted(config['Cmd'])}"
+    return f"CMD {_quoted(config['Cmd'])}"
 
 
 def _entrypoint(config: Config, scope: Scope, instruction: Instruction) -> str:
-    config["Entrypoint"] = with_shell(config, instruction, instruction.args) if instruction.args else []
-    return f"ENTRYPOINT {dockerfile.quoted(config['Entrypoint'])}"
+    config["Entrypoint"] = with_shell(config, instruction, instruction.args)
+    return f"ENTRYPOINT {_quoted(config['Entrypoint'])}"
+
+
+def _quoted(words: list[str]) -> str:
+    """Return words as Go's %q shows a list: `["sh" "-c" "ls"]`."""
+    return f"[{' '.join(map(quoting.quoted, words))}]"
 
 
 def _pairs(scope: Scope, instruction: Instruction) -> tuple[list[tuple[str, str]], str]:

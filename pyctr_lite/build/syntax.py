@@ -171,11 +171,11 @@ def _instruction(parser: Any, item: Any) -> Instruction:
             raise found.error(f"unknown flag: --{name}", hint)
         if name in _SWITCHES:
             if value not in ("", "true", "false"):
-                raise found.error(f"expecting boolean value for flag {name}, not: {value}")
+                raise found.error(f"expecting boolean value for flag --{name}, not: {value}")
             value = value or "true"
         elif not equals:
-            raise found.error(f"missing a value on flag: {name}")
+            raise found.error(f"missing a value on flag: --{name}")
         if name in found.flags and name not in _REPEATED:
-            raise found.error(f"duplicate flag specified: {name}")
+            raise found.error(f"duplicate flag specified: --{name}")
         found.flags.setdefault(name, []).append(value)
     return found

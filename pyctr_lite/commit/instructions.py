@@ -137,7 +137,8 @@ def healthcheck(kind: str, command: list[str], flags: Mapping[str, str], *, is_e
         raise InvalidArgument(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)')
     if not command:
         raise InvalidArgument("Missing command after HEALTHCHECK CMD")
-    return {"Test": ["CMD" if is_exec else "CMD-SHELL", *command], **check}
+    given = {name: value for name, value in check.items() if value}  # 0 is the default, which is not written
+    return {"Test": ["CMD" if is_exec else "CMD-SHELL", *command], **given}
 
 
 INSTRUCTIONS: dict[str, Callable[[Config, str], None]] = {

@@ -85,6 +85,16 @@ def test_metadata_becomes_the_config_and_history_of_buildkit() -> None:
     ]
 
 
+def test_words_in_the_history_are_quoted_as_go_does() -> None:
+    _, _, lines = run('FROM x\nCMD ["a\\n\\té", "\\"\\\\"]\nENTRYPOINT\n')
+    assert lines == [r'CMD ["a\n\té" "\"\\"]', 'ENTRYPOINT ["/bin/sh" "-c" ""]']
+
+
+def test_a_time_of_0_in_a_health_check_is_the_default() -> None:
+    config, _, _ = run("FROM x\nHEALTHCHECK --interval=0s --timeout=0 --retries=0 CMD x\n")
+    assert config["Healthcheck"] == {"Test": ["CMD-SHELL", "x"]}
+
+
 def test_an_entrypoint_keeps_a_cmd_of_its_own_stage() -> None:
     config, _, lines = run('FROM x\nCMD a "b"\nENTRYPOINT ["e"]\n')
     assert (config["Cmd"], config["Entrypoint"]) == (["/bin/sh", "-c", 'a "b"'], ["e"])
@@ -111,7 +121,14 @@ def test_a_wrong_value_is_an_error_at_its_line(line: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "before", "expected"),
-    [("/a", "", "/a"), ("b", "/a", "/a/b"), ("../c", "/a/b", "/a/c"), ("..", "/", "/"), ("//x//y", "", "/x/y")],
+    [
+        ("/a", "", "/a"),
+        ("b", "/a", "/a/b"),
+        ("../c", "/a/b", "/a/c"),
+        ("..", "/", "/"),
+        ("//x//y/", "", "//x//y/"),
+        ("a", "//x//y/", "/x/y/a"),
+    ],
 )
 def test_a_working_directory_is_relative_to_the_one_before(path: str, before: str, expected: str) -> None:
     assert metadata.working_directory({"WorkingDir": before}, path) == expected

@@ -26,10 +26,6 @@ CONFIG = (
     "Env Cmd Entrypoint User WorkingDir ExposedPorts Volumes Labels StopSignal Healthcheck OnBuild Shell".split()
 )
 OLDER_HISTORY = {
-    **dict.fromkeys(
-        "workdir-relative workdir-exists workdir-user run-workdir copy-workdir copy-dot-destination".split(),
-        "WORKDIR ends in # buildkit since BuildKit 0.9",
-    ),
     **dict.fromkeys("healthcheck healthcheck-exec healthcheck-none".split(), "Go's form of a pointer"),
     **dict.fromkeys("arg-given arg-global arg-env".split(), "ARG shows its value since BuildKit 0.9"),
     **dict.fromkeys("copy-chown copy-chmod".split(), "COPY shows these flags since BuildKit 0.11"),

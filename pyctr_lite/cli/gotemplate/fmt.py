@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pyctr_lite.formats import number
+from pyctr_lite.formats import number, quoting
 
 VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>[0-9]*)(?P<dot>\.?)(?P<digits>[0-9]*)(?P<verb>.)?", re.DOTALL)
 MAX_WIDTH = 10**6
@@ -66,20 +66,6 @@ def shortest_float(value: float) -> str:
         return f"{sign}0.{'0' * (-power - 1)}{digits}"
     whole, fraction = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
-
-
-def quoted(value: str) -> str:
-    """Quote a string in double quotes, as `%q` and strconv.Quote do."""
-    escapes = {'"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f"}
-    escapes |= {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-    return '"' + "".join(escapes.get(letter) or _escaped(letter) for letter in value) + '"'
-
-
-def _escaped(letter: str) -> str:
-    if letter.isprintable():
-        return letter
-    code = ord(letter)
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def print_line(values: Sequence[Any]) -> str:
@@ -179,7 +165,7 @@ def _string(value: str, verb: str) -> str | None:
     if verb == "s":
         return value
     if verb == "q":
-        return quoted(value)
+        return quoting.quoted(value)
     if verb in "xX":
         digits = value.encode(errors="surrogateescape").hex()
         return digits if verb == "x" else digits.upper()

@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from pyctr_lite.cli.gotemplate import fmt, nodes
+from pyctr_lite.cli.gotemplate import nodes
 from pyctr_lite.cli.gotemplate.tokens import TemplateError, Token, syntax_error, tokens
-from pyctr_lite.formats import number
+from pyctr_lite.formats import number, quoting
 
 KEYWORDS = {"if", "else", "end", "range", "with", "break", "continue", "define", "template", "block"}
 OPERANDS = {"string", "number", "character", "field", "variable", "word", ".", "("}
@@ -181,7 +181,7 @@ class _Parser:
         if isinstance(term, nodes.Variable):
             return nodes.Variable(following.position, term.name, tuple(names))
         if isinstance(term, nodes.Literal | nodes.Nil | nodes.Dot):
-            raise self.error(f"unexpected . after term {fmt.quoted(str(term))}")
+            raise self.error(f"unexpected . after term {quoting.quoted(str(term))}")
         return nodes.Chain(following.position, term, tuple(names))
 
     def term(self, token: Token) -> nodes.Node:
@@ -220,7 +220,7 @@ class _Parser:
             return ord(value)
         except (ValueError, SyntaxError):
             if token.kind == "number":
-                raise self.error(f"bad number syntax: {fmt.quoted(token.text)}") from None
+                raise self.error(f"bad number syntax: {quoting.quoted(token.text)}") from None
             what = "malformed character constant" if token.kind == "character" else "invalid syntax"
             raise self.error(f"{what}: {token.text}") from None
 
@@ -241,4 +241,4 @@ def _shown(token: Token) -> str:
     if token.kind == "EOF":
         return "EOF"
     special = token.text in KEYWORDS or token.text in (".", "nil")
-    return f"<{token.text}>" if special else fmt.quoted(token.text)
+    return f"<{token.text}>" if special else quoting.quoted(token.text)

@@ -79,7 +79,7 @@ class Build:
             progress.warn(warning)
         self.arguments = scope.Arguments(
             options.build_args,
-            scope.platform_arguments(self.platform, options.target),
+            scope.platform_arguments(self.platform, options.target or self.dockerfile.stages[-1].name),
             self.dockerfile.escape,
         )
         self.epoch = self._epoch()

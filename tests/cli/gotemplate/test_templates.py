@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pyctr_lite.cli.gotemplate import fmt, values
 from pyctr_lite.cli.gotemplate.template import Template
 from pyctr_lite.cli.gotemplate.tokens import TemplateError
+from pyctr_lite.formats import quoting
 
 if TYPE_CHECKING:
     from tests.cli.conftest import DockerClient
@@ -191,4 +192,4 @@ def test_a_float_reads_back_as_itself(value: float) -> None:
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_quoted_string_is_a_literal_of_itself(text: str) -> None:
-    assert render(f"{{{{{fmt.quoted(text)}}}}}") == text
+    assert render(f"{{{{{quoting.quoted(text)}}}}}") == text

@@ -50,8 +50,8 @@ def test_an_image_has_the_files_the_config_and_the_history_of_its_dockerfile(bui
         "ARG WHO=world",
         "ENV GREETING=hello world",
         'RUN |1 WHO=world /bin/sh -c echo "$GREETING" > /greeting # buildkit',
-        "WORKDIR /srv # buildkit",
-        "WORKDIR /srv/www # buildkit",
+        "WORKDIR /srv",
+        "WORKDIR /srv/www",
         "USER 5:6",
         "RUN |1 WHO=world /bin/sh -c id -u > /tmp/uid; pwd >> /tmp/uid # buildkit",
         "EXPOSE [80/tcp]",
@@ -335,6 +335,13 @@ def test_a_target_that_does_not_exist_gets_a_suggestion(builder: Builder) -> Non
 def test_build_arguments_that_nothing_declares_are_reported(builder: Builder) -> None:
     done = builder("FROM busybox\nARG A\n", "--build-arg", "A=1", "--build-arg", "B=2")
     assert "[Warning] One or more build-args [B] were not consumed" in done.stderr
+
+
+def test_the_target_stage_is_an_argument(builder: Builder) -> None:
+    text = "FROM busybox AS One\nARG TARGETSTAGE\nRUN echo $TARGETSTAGE > /stage\nFROM one{}\n"
+    for ending, flags, stage in (("", (), "default"), (" AS two", (), "two"), ("", ("--target", "one"), "one")):
+        builder(text.format(ending), *flags)
+        assert builder.sh("cat /stage") == f"{stage}\n"
 
 
 def test_the_dockerfile_can_come_from_stdin(builder: Builder) -> None:
