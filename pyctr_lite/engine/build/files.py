@@ -13,7 +13,6 @@ from pyctr_lite import linux
 from pyctr_lite.build import metadata
 from pyctr_lite.engine.build import archives, layers
 from pyctr_lite.engine.build.copier import Copier, make_directories
-from pyctr_lite.engine.build.download import Download
 from pyctr_lite.engine.build.operands import Operands
 from pyctr_lite.engine.build.planned import Planned
 from pyctr_lite.engine.bundle import accounts
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pyctr_lite.build.patterns import Exclusions
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.build.tree import Tree
+    from pyctr_lite.engine.build.download import Download
     from pyctr_lite.engine.build.progress import Step
     from pyctr_lite.engine.build.stage import StageBuilder
 
@@ -68,14 +68,20 @@ def _owner(builder: StageBuilder, text: str) -> tuple[int, int]:
 def plan_copy(builder: StageBuilder, instruction: Instruction) -> Planned:
     """Check a COPY or ADD, and put its variables in. Raises InvalidArgument and DockerfileError."""
     operands = Operands(builder, instruction)
-    root = builder.build.home.paths.root
-    downloads = [Download(root, url, operands.checksum) for url in operands.remote]
+    downloads = _downloads(builder, operands) if operands.remote else []
     title = " ".join(instruction.original.split())
 
     def run(report: Step) -> str:
         return _copy(builder, operands, downloads, title, report)
 
     return Planned(title, operands.history(), run)
+
+
+def _downloads(builder: StageBuilder, operands: Operands) -> list[Download]:
+    from pyctr_lite.engine.build import download  # urllib3 takes 50 ms
+
+    root = builder.build.home.paths.root
+    return [download.Download(root, url, operands.checksum) for url in operands.remote]
 
 
 def _copy(builder: StageBuilder, operands: Operands, downloads: list[Download], title: str, report: Step) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
-from pyctr_lite.engine.build import cache, download, mounts, session
+from pyctr_lite.engine.build import cache, mounts, session
 from pyctr_lite.images import removal
 from pyctr_lite.rootfs import walk
 
@@ -175,8 +175,8 @@ def _remove_mount(path: str) -> bool:
 
 def _remove_tables(home: Home) -> None:
     """Remove what is remembered of contexts and of downloaded files."""
-    for path in (f"{home.paths.root}/build/contexts", download.directory(home.paths.root)):
+    for name in ("contexts", "downloads"):
         try:
-            walk.remove_tree(path)
+            walk.remove_tree(f"{home.paths.root}/build/{name}")
         except FileNotFoundError:
             pass
