@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
+
+_USER = re.compile(r"([a-z]+://)([^/?#]*)@", re.I)
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -20,3 +23,9 @@ def bare(url: str) -> str:
     """Return an address without user, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def split_user(url: str) -> tuple[str, str]:
+    """Return an address without user and password, and `user:password` as they are in it, "" without."""
+    found = _USER.match(url)
+    return (found[1] + url[found.end() :], found[2]) if found else (url, "")

@@ -19,6 +19,7 @@ from pyctr_lite.engine.files import tree_unpack
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.formats import number
 from pyctr_lite.images import compression
+from pyctr_lite.registries import addresses
 from pyctr_lite.rootfs import target
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
             yield found
         return
     if context.startswith(_REMOTE):
+        shown, _ = addresses.split_user(context)
         raise InvalidArgument(
-            f"{context}: a context from a URL is not supported unless it is a git repository",
+            f"{shown}: a context from a URL is not supported unless it is a git repository",
             "download it, and give its directory",
         )
     text: str | None = None

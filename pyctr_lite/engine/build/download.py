@@ -36,8 +36,11 @@ class Download:
     def __init__(self, root: str, url: str, checksum: str) -> None:
         """`root` is the state directory. Raises InvalidArgument for a URL without a host."""
         self._checksum = checksum
-        self._memory = f"{directory(root)}/{sha256(url.encode('utf-8', 'surrogateescape')).hexdigest()}.json"
-        self._url, self._headers = _split(url)
+        self._memory = f"{root}/build/downloads/{sha256(url.encode('utf-8', 'surrogateescape')).hexdigest()}.json"
+        self._url, user = addresses.split_user(url)
+        pair = [unquote(text) for text in user.partition(":")[::2]]
+        self._headers = {"Authorization": authorization.basic(*pair)} if user else {}
+        _check(self._url)
         self._shown = addresses.bare(self._url)
         self._path = ""
         self.name = posixpath.basename(unquote(urlsplit(url).path)) or "__unnamed__"
@@ -112,23 +115,14 @@ class Download:
             Tree(root, Exclusions(()), keeps_owners=False).visit(_FILE, visitor)
 
 
-def directory(root: str) -> str:
-    """Return the directory in which a state directory remembers the ETags of files."""
-    return f"{root}/build/downloads"
-
-
-def _split(url: str) -> tuple[str, dict[str, str]]:
-    """Return a URL without user and password, and the header that has them instead."""
+def _check(url: str) -> None:
     try:
         parts = urlsplit(url)
-        user, _, host = parts.netloc.rpartition("@")
-        if not parts.hostname or parts.port == 0:
-            raise ValueError
+        if parts.hostname and parts.port != 0:
+            return
     except ValueError:
-        raise InvalidArgument("invalid URL of a file", "http://HOST/PATH") from None
-    name, _, password = user.partition(":")
-    headers = {"Authorization": authorization.basic(unquote(name), unquote(password))} if user else {}
-    return parts._replace(netloc=host).geturl(), headers
+        pass
+    raise InvalidArgument(f"invalid URL of a file: {url}", "http://HOST/PATH")
 
 
 def _etag(answer: transport.Response) -> str:
