@@ -55,8 +55,9 @@ def cpu(limits: Limits) -> Files:
 def cpu_weight(shares: int) -> int:
     """Scale version 1's shares (2 to 262144) linearly to version 2's weight (1 to 10000).
 
-    The default of 1024 shares becomes 39, although the default weight is 100: this is the OCI spec's old formula,
-    as in runc and crun of Debian 12 and 13. A formula that preserves the default came with runc 1.4.
+    The default of 1024 shares becomes 39, although the default weight is 100. The OCI spec has no formula; this is
+    that of runc and crun in Debian 12 and 13. runc 1.3.2 and crun 1.23 have another one, which keeps the default
+    but not the ratio of two groups: 10 ** ((log2(shares) ** 2 + 125 * log2(shares)) / 612 - 7 / 34), rounded up.
     Raises InvalidArgument for shares out of range.
     """
     return 1 + (check.shares(shares) - 2) * 9999 // 262142

@@ -52,6 +52,9 @@ COMPARED = {
 TUN = {"c 10:200 rwm"}
 """/dev/net/tun: runc up to 1.1 allows it to every container, runc from 1.2 on does not."""
 
+NEWER_WEIGHT = {"39": "12"}
+"""cpu.weight of 300 shares: runc from 1.3.2 on has another formula (`v2.cpu_weight`)."""
+
 
 def resources() -> dict[str, Any]:
     major, minor = map(int, next(Path("/sys/block").iterdir()).joinpath("dev").read_text().split(":"))
@@ -80,7 +83,10 @@ def contents(group: Group) -> dict[str, Any]:
     for controller, file in [*COMPARED[1], *COMPARED[2]]:
         directory = group.directory(controller)
         if directory and (path := Path(directory, file)).exists():
-            found[f"{controller}/{file}"] = sorted(set(path.read_text().splitlines()) - TUN)
+            lines = set(path.read_text().splitlines()) - TUN
+            if file == "cpu.weight":
+                lines = {NEWER_WEIGHT.get(line, line) for line in lines}
+            found[f"{controller}/{file}"] = sorted(lines)
     return found
 
 
