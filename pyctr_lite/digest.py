@@ -1,4 +1,4 @@
-"""sha256 from CPython's own C module: importing hashlib takes 4 ms, because it loads OpenSSL."""
+"""sha256, as CPython's own C module or as OpenSSL's, which is faster, but takes 4 ms to load."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hashlib import _Hash
     from hashlib import sha256 as sha256
 else:
     try:
@@ -15,3 +16,10 @@ else:
             from _sha256 import sha256
     except ImportError:  # not CPython
         from hashlib import sha256  # noqa: F401
+
+
+def sha256_of_blob() -> _Hash:
+    """Return an empty sha256 of OpenSSL: 3 times faster, for megabytes."""
+    import hashlib
+
+    return hashlib.sha256()

@@ -6,12 +6,14 @@ Each instruction has a check with BuildKit's messages, also in a stage that is n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pyctr_lite.build import mounts, syntax
 from pyctr_lite.build.syntax import DockerfileError, Instruction
 from pyctr_lite.commit import instructions
 from pyctr_lite.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NETWORKS = ("default", "none", "host")
 _SECURITY = ("sandbox", "insecure")

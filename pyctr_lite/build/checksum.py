@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from pyctr_lite.build import remembered, tree
 from pyctr_lite.commit import content
 from pyctr_lite.digest import sha256
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from pyctr_lite.build.patterns import Exclusions
     from pyctr_lite.build.remembered import Table
     from pyctr_lite.build.tree import Entry, Tree

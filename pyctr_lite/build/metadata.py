@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.build import checks
 from pyctr_lite.commit import instructions, words
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import ports, quoting, signals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pyctr_lite.build.scope import Scope
     from pyctr_lite.build.syntax import Instruction
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable
 
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
 _ACTION = re.compile(r"([-+=])([rwxXst]*|[ugo])(?=[-+=]|$)")

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
 
 from pyctr_lite.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 _WILD = re.compile(r"[*?\[\\]")
 

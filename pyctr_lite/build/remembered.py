@@ -13,8 +13,11 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable
-from typing import BinaryIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
 
 _MAGIC = b"pyctr_lite digests 1\n"
 _HEADER = struct.Struct("<II32s32s")

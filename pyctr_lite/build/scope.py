@@ -7,13 +7,13 @@ promises it only for an ENV after an ARG). The variables of one line see the env
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyctr_lite.build.syntax import Instruction
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from pyctr_lite.build import patterns
 from pyctr_lite.commit import content
 from pyctr_lite.errors import InvalidArgument, NotFound
 from pyctr_lite.rootfs import target, walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pyctr_lite.build.patterns import Exclusions, Matches
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pyctr_lite.cli.command.flags import Command, Context, Option
 from pyctr_lite.cli.screen import for_each, tables
 from pyctr_lite.errors import Conflict, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _FIELDS = {
     "Availability": "AVAILABILITY",

@@ -5,13 +5,17 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pyctr_lite.commit import instructions
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number, timestamps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
 
 # Members of a container's configuration that an image keeps; others (Hostname, Tty, …) are the container's own.
 IMAGE_KEYS = (

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pyctr_lite import linux
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import walk, whiteout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LONG_PATH = 4096
 _MAX_LONG_PATHS = 1 << 28

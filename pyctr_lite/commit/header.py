@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import stat
 import struct
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BLOCK = 512
 

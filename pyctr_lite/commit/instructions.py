@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number, ports, signals, times
 
-Config = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    Config = dict[str, Any]
 
 
 def environment(config: Config) -> dict[str, str]:

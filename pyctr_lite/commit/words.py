@@ -8,10 +8,13 @@ and bash's `/` and `//` to replace.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SPECIAL = "@*#?-$!0"
 """The shell's special parameters, which are never set here."""

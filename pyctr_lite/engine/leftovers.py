@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.cgroups import group as groups
@@ -21,7 +18,10 @@ from pyctr_lite.formats import number
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pyctr_lite.engine.home import Home
 
 KINDS = {
@@ -47,13 +47,11 @@ SETTLED = 60
 """Seconds after which an incomplete object is a leftover: creating it takes milliseconds."""
 
 
-@dataclass(frozen=True)
 class Leftover:
     """One leftover: its kind (a key of `KINDS`), its path, and the function that removes it."""
 
-    kind: str
-    path: str
-    remove: Callable[[], None]
+    def __init__(self, kind: str, path: str, remove: Callable[[], None]) -> None:
+        self.kind, self.path, self.remove = kind, path, remove
 
 
 def find(home: Home) -> list[Leftover]:

@@ -7,13 +7,15 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.images import archive_writer, compression, contents, staged, writer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
+
     from pyctr_lite.images.store import ImageStore
 
 FORMATS = ("docker-archive", "oci-archive")
@@ -116,4 +118,4 @@ def open_output(output: str | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _open(path: str, mode: str) -> BinaryIO:
-    return cast(BinaryIO, open(path, mode))
+    return open(path, mode)  # type: ignore[return-value]

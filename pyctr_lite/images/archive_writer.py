@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import BrokenArchive, InvalidArgument
@@ -18,7 +16,11 @@ from pyctr_lite.images import blob, writer
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference as references
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any, BinaryIO
+
     from pyctr_lite.images.image import Image
     from pyctr_lite.images.store import ImageStore
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from typing import TYPE_CHECKING, BinaryIO
 
+from pyctr_lite.digest import sha256_of_blob
 from pyctr_lite.errors import BrokenArchive
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from pyctr_lite.rootfs.tar import Readable
 
 CHUNK = 1 << 20
@@ -19,7 +21,7 @@ class BlobWriter:
 
     def __init__(self, path: str) -> None:
         self.path, self.digest, self.size = path, "", 0
-        self._hash = hashlib.sha256()
+        self._hash = sha256_of_blob()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -59,7 +61,7 @@ class HashingReader:
 
     def __init__(self, stream: Readable, copy: BlobWriter | None = None, limit: int | None = None) -> None:
         self._stream, self._copy, self._limit = stream, copy, limit
-        self._hash = hashlib.sha256()
+        self._hash = sha256_of_blob()
         self.size = 0
 
     def read(self, size: int = -1, /) -> bytes:

@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.commit import config as configs
 from pyctr_lite.errors import InvalidArgument, NotFound
@@ -14,7 +13,10 @@ from pyctr_lite.formats import timestamps
 from pyctr_lite.images import busybox as busyboxes
 from pyctr_lite.images import debian, importer, platforms
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.images.image import Image
     from pyctr_lite.images.store import ImageStore
 

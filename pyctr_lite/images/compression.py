@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pyctr_lite import thirdparty
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
 from pyctr_lite.formats import number
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO
+
     from pyctr_lite.rootfs.tar import Readable
 
 MAX_DECOMPRESSED = 64 << 30
@@ -108,8 +110,9 @@ def open_compressor(output: BinaryIO, kind: str) -> Iterator[BinaryIO]:
     elif kind == "gzip":
         import gzip
 
-        with gzip.GzipFile("", "wb", 6, output, mtime=0) as file:
-            yield cast(BinaryIO, file)
+        zipped: Any = gzip.GzipFile("", "wb", 6, output, mtime=0)
+        with zipped:
+            yield zipped
     elif kind == "zstd":
         with _zstandard().ZstdCompressor().stream_writer(output, closefd=False) as file:
             yield file
@@ -125,7 +128,8 @@ def _open(kind: str, stream: Peeked) -> Any:
     if kind == "bzip2":
         import bz2
 
-        return bz2.BZ2File(cast(BinaryIO, stream))
+        compressed: Any = stream
+        return bz2.BZ2File(compressed)
     return contextlib.nullcontext(_Xz(stream))
 
 

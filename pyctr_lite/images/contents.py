@@ -6,14 +6,15 @@ disk. Memory is bounded by limits on the number of files and on the length of th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.images import blob, compression, shape
 from pyctr_lite.rootfs import layer as layers
 from pyctr_lite.rootfs import tar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.images.staging import Staging
 
 _MAX_LINKS = 8

@@ -6,13 +6,15 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from pyctr_lite.errors import BrokenArchive, NotFound, PyctrError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
     from pyctr_lite.rootfs.tar import Readable
 
 _SOURCES = "/etc/apt"

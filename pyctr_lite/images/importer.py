@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
-
 from pyctr_lite.commit import config as configs
 from pyctr_lite.errors import BrokenArchive, InvalidArgument
 from pyctr_lite.images import archive, platforms, unpack, writer
 from pyctr_lite.images.staging import NewLayer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, BinaryIO
+
     from pyctr_lite.images.image import Image
     from pyctr_lite.images.store import ImageStore
     from pyctr_lite.rootfs.tar import Readable

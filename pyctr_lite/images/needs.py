@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.images import descriptors as descriptors_
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference, roots, shape
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from pyctr_lite.images.store import ImageStore
 
 

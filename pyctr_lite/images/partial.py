@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
+from pyctr_lite.digest import sha256_of_blob
 from pyctr_lite.images import blob
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
@@ -51,7 +51,7 @@ class Partial:
         self.fd, self.size = -1, 0
         self.is_complete = self.is_stored = False
         while self.fd < 0:
-            self.hash, self.hashed = hashlib.sha256(), 0
+            self.hash, self.hashed = sha256_of_blob(), 0
             if not self._open_stored():
                 self._open_partial(wait)
         self.size = os.fstat(self.fd).st_size

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound, PyctrError
 from pyctr_lite.images import broken, needs, partial, reference, staging, writer
 from pyctr_lite.images import descriptors as descriptors_
 from pyctr_lite.images import image as images
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from pyctr_lite.images.image import Image, Layer
     from pyctr_lite.images.store import ImageStore
 

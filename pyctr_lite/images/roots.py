@@ -7,14 +7,16 @@ lists the layers, bottom first. Their blobs and directories stay in the store as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
     from pyctr_lite.images.image import Layer
 
 _KEYS = ("digest", "diff_id", "size", "media_type")

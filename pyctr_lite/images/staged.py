@@ -8,15 +8,17 @@ before anything is added to the store.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
 from pyctr_lite.images import blob, compression, contents, documents, platforms, reference, unpack, writer
 from pyctr_lite.images import image as images
 from pyctr_lite.images.staging import NewLayer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
     from pyctr_lite.images.contents import Contents
     from pyctr_lite.images.staging import LayerFile, Staging
     from pyctr_lite.images.store import ImageStore

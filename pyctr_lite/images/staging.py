@@ -11,34 +11,35 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from typing import TYPE_CHECKING, Protocol
 
 from pyctr_lite import linux
 from pyctr_lite.images import blob, image
 from pyctr_lite.rootfs import walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager as ContextManager
+    from typing import Protocol
 
     from pyctr_lite.images.store import ImageStore
     from pyctr_lite.rootfs.tar import Readable
 
+    class LayerFile(Protocol):
+        """The file of a layer's blob, with its digest and size in bytes."""
+
+        digest: str
+        size: int
+
+        @property
+        def path(self) -> str:
+            """The complete file, to be moved into the store."""
+
+        def open(self) -> ContextManager[Readable]:
+            """Open the blob for reading."""
+
+
 _ASIDE = ".removing"
 _FULL = "`pyctr_lite system df` shows what uses the disk, `pyctr_lite system prune` frees what nothing needs"
-
-
-class LayerFile(Protocol):
-    """The file of a layer's blob, with its digest and size in bytes."""
-
-    digest: str
-    size: int
-
-    @property
-    def path(self) -> str:
-        """The complete file, to be moved into the store."""
-
-    def open(self) -> ContextManager[Readable]:
-        """Open the blob for reading."""
 
 
 class NewLayer:

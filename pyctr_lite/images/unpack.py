@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pyctr_lite.errors import BrokenArchive, PyctrError
 from pyctr_lite.images import blob, compression
 from pyctr_lite.rootfs import layer as layers
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyctr_lite.images.image import Layer
     from pyctr_lite.images.store import ImageStore
     from pyctr_lite.rootfs.tar import Readable

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, PyctrError
 from pyctr_lite.images import blob, compression, documents, writer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
     from pyctr_lite.images.image import Image, Layer
     from pyctr_lite.images.store import ImageStore
 

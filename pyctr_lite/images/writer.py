@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile, linux
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
@@ -19,12 +17,17 @@ from pyctr_lite.images import documents, reference, shape, staging, unpack
 from pyctr_lite.images import image as images
 from pyctr_lite.rootfs import walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
     from pyctr_lite.images.image import Image, Layer
     from pyctr_lite.images.staging import NewLayer, Staging
     from pyctr_lite.images.store import ImageStore
 
-Descriptors = list[dict[str, Any]]
+    Descriptors = list[dict[str, Any]]
+
 _NAME_ANNOTATIONS = (images.REF_NAME, images.PULLED, "io.containerd.image.name")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import PyctrError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.images.reference import Reference
     from pyctr_lite.registries.transport import Response
 

@@ -6,15 +6,16 @@ import base64
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from pyctr_lite import jsonfile
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.registries import addresses, answers, endpoint
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from pyctr_lite.registries import transport
     from pyctr_lite.registries.credentials import Credential

@@ -6,14 +6,15 @@ import contextlib
 import io
 import os
 import threading
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, PyctrError
 from pyctr_lite.images import blob, partial
 from pyctr_lite.registries import answers, transport
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from pyctr_lite.images.staging import Staging
     from pyctr_lite.registries.repository import Repository

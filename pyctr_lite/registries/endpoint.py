@@ -6,12 +6,12 @@ import ipaddress
 import os
 import re
 import threading
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.images import reference as references
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
 

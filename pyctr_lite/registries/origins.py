@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.images import descriptors, documents, writer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from pyctr_lite.images.reference import Reference
     from pyctr_lite.images.store import ImageStore

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.errors import BrokenArchive, NotFound, PyctrError
 from pyctr_lite.images import blob, compression, descriptors, documents, writer
 from pyctr_lite.registries.download import Download
 from pyctr_lite.registries.repository import Repository
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.images.staging import Staging
     from pyctr_lite.images.store import ImageStore
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import digest as digests
 from pyctr_lite import jsonfile
@@ -14,7 +13,10 @@ from pyctr_lite.images import reference as references
 from pyctr_lite.registries import addresses, transport
 from pyctr_lite.registries.session import Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.images.reference import Reference
 
 ACCEPT = ", ".join(documents.MANIFESTS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.registries import addresses, answers, credentials, endpoint, transport
 from pyctr_lite.registries.authorization import Authorization, NoCredentials
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from typing import Any
 
     from pyctr_lite.registries.credentials import Credential
 

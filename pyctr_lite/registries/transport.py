@@ -12,7 +12,6 @@ import ssl
 import sys
 import threading
 import time
-from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from pyctr_lite import thirdparty
@@ -34,6 +33,11 @@ from urllib3.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 light_metadata.remove()
 urllib3.disable_warnings()  # of --tls-verify=false, which the user has asked for

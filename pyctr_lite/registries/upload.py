@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pyctr_lite.errors import BrokenArchive
@@ -16,6 +15,7 @@ from pyctr_lite.images import blob
 from pyctr_lite.images import reference as references
 from pyctr_lite.registries import addresses, answers, transport
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

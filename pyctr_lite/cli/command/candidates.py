@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
-
 from pyctr_lite.cli.command import flags, parser, program, verbs
 from pyctr_lite.errors import PyctrError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from pyctr_lite.engine.engine import Engine
 
 SHELLS = ("bash", "fish", "zsh")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import progress
 from pyctr_lite.errors import InvalidArgument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import for_each
 from pyctr_lite.engine.files import mount
 from pyctr_lite.errors import PyctrError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 

@@ -6,7 +6,6 @@ import os
 import select
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
@@ -14,7 +13,10 @@ from pyctr_lite.cli.screen import tables
 from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.formats import units
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.cgroups.stats import Stats
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.engine.container.container import Container

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.container import resources
 from pyctr_lite.cli.screen import for_each
 from pyctr_lite.errors import InvalidArgument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.cli.command.flags import Context
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
 
 from pyctr_lite.formats import number, quoting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 
 VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>[0-9]*)(?P<dot>\.?)(?P<digits>[0-9]*)(?P<verb>.)?", re.DOTALL)
 MAX_WIDTH = 10**6

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.cli.gotemplate import fmt
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-class Map(dict[str, Any]):
+    Values = dict[str, Any]
+    Items = list[Any]
+else:
+    Values, Items = dict, list
+
+
+class Map(Values):
     """A dict that stands for a Go map: a missing key is not an error, unlike a missing field of a struct."""
 
     @property
@@ -28,7 +35,7 @@ class NilMap(Map):
     """A nil Go map: like an empty map, but its JSON is null."""
 
 
-class NilSlice(list[Any]):
+class NilSlice(Items):
     """A nil Go slice: like an empty slice, but its JSON is null."""
 
 
@@ -45,20 +52,18 @@ class NilPointer:
 NIL = NilPointer()
 
 
-@dataclass(frozen=True)
 class Method:
     """A value that a template calls with arguments: `.Label "name"`."""
 
-    call: Callable[..., Any]
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call = call
 
 
-@dataclass(frozen=True)
 class Function:
     """A function with the Go types of its arguments; `variadic` is the type of any further arguments."""
 
-    call: Callable[..., Any]
-    types: tuple[str, ...] = ()
-    variadic: str = ""
+    def __init__(self, call: Callable[..., Any], types: tuple[str, ...] = (), variadic: str = "") -> None:
+        self.call, self.types, self.variadic = call, types, variadic
 
 
 ANY, STRING, INT, STRINGS = "interface {}", "string", "int", "[]string"

@@ -6,25 +6,35 @@ template; the messages derive their column from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-@dataclass(frozen=True)
 class Node:
-    """A part of a template, at an offset in its text."""
+    """A part of a template, at an offset in its text. Its values are given in the order of `FIELDS`.
+
+    Not a dataclass, because importing `dataclasses` takes 6 ms.
+    """
+
+    FIELDS: tuple[str, ...] = ()
 
     position: int
 
+    def __init__(self, position: int, *values: Any) -> None:
+        self.position = position
+        for name, value in zip(self.FIELDS, values, strict=True):
+            setattr(self, name, value)
 
-@dataclass(frozen=True)
+
 class Text(Node):
     """The text between two actions."""
+
+    FIELDS = ("text",)
 
     text: str
 
 
-@dataclass(frozen=True)
 class Dot(Node):
     """`.`, the current value."""
 
@@ -32,7 +42,6 @@ class Dot(Node):
         return "."
 
 
-@dataclass(frozen=True)
 class Nil(Node):
     """`nil`, which can only be an argument."""
 
@@ -40,9 +49,10 @@ class Nil(Node):
         return "nil"
 
 
-@dataclass(frozen=True)
 class Literal(Node):
     """A string, number, character or bool."""
+
+    FIELDS = ("value", "text")
 
     value: Any
     text: str
@@ -51,9 +61,10 @@ class Literal(Node):
         return self.text
 
 
-@dataclass(frozen=True)
 class Field(Node):
     """`.A.B`, fields of the current value."""
+
+    FIELDS = ("names",)
 
     names: tuple[str, ...]
 
@@ -61,20 +72,22 @@ class Field(Node):
         return "".join(f".{name}" for name in self.names)
 
 
-@dataclass(frozen=True)
 class Variable(Node):
     """`$x.A.B`; the variable `$` is the template's data."""
 
+    FIELDS = ("name", "names")
+
     name: str
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
 
     def __str__(self) -> str:
         return ".".join((self.name, *self.names))
 
 
-@dataclass(frozen=True)
 class Chain(Node):
     """`(pipeline).A.B`."""
+
+    FIELDS = ("base", "names")
 
     base: Node
     names: tuple[str, ...]
@@ -83,9 +96,10 @@ class Chain(Node):
         return f"({self.base})" + "".join(f".{name}" for name in self.names)
 
 
-@dataclass(frozen=True)
 class Function(Node):
     """The name of a function."""
+
+    FIELDS = ("name",)
 
     name: str
 
@@ -93,9 +107,10 @@ class Function(Node):
         return self.name
 
 
-@dataclass(frozen=True)
 class Command(Node):
     """An operand, or a function and its arguments."""
+
+    FIELDS = ("words",)
 
     words: tuple[Node, ...]
 
@@ -103,9 +118,10 @@ class Command(Node):
         return " ".join(f"({word})" if isinstance(word, Pipe) else str(word) for word in self.words)
 
 
-@dataclass(frozen=True)
 class Pipe(Node):
     """`$x := command | command`: each command's value is the last argument of the next."""
+
+    FIELDS = ("declared", "assigns", "commands")
 
     declared: tuple[str, ...]
     assigns: bool
@@ -116,16 +132,18 @@ class Pipe(Node):
         return sign + " | ".join(map(str, self.commands))
 
 
-@dataclass(frozen=True)
 class Action(Node):
     """`{{pipeline}}`: prints its value, unless it sets a variable."""
+
+    FIELDS = ("pipe",)
 
     pipe: Pipe
 
 
-@dataclass(frozen=True)
 class Branch(Node):
     """`{{if}}`, `{{with}}` or `{{range}}`, with the nodes after `{{else}}`."""
+
+    FIELDS = ("kind", "pipe", "body", "otherwise")
 
     kind: str
     pipe: Pipe
@@ -133,8 +151,9 @@ class Branch(Node):
     otherwise: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
 class Leave(Node):
     """`{{break}}` or `{{continue}}`."""
+
+    FIELDS = ("kind",)
 
     kind: str

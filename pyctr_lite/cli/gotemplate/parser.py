@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection
-from typing import Any
 
 from pyctr_lite.cli.gotemplate import nodes
 from pyctr_lite.cli.gotemplate.tokens import TemplateError, Token, syntax_error, tokens
 from pyctr_lite.formats import number, quoting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
 
 KEYWORDS = {"if", "else", "end", "range", "with", "break", "continue", "define", "template", "block"}
 OPERANDS = {"string", "number", "character", "field", "variable", "word", ".", "("}
@@ -194,7 +198,7 @@ class _Parser:
             return nodes.Field(at, (token.text[1:],))
         if token.kind == "variable":
             self.require_variable(token.text)
-            return nodes.Variable(at, token.text)
+            return nodes.Variable(at, token.text, ())
         if token.kind == "word":
             if token.text == "nil":
                 return nodes.Nil(at)

@@ -8,9 +8,6 @@ A dict stands for a struct: a missing field is an error. A `Map` stands for a Go
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
-
 from pyctr_lite import suggest
 from pyctr_lite.cli.gotemplate import fmt, nodes, parser, types
 from pyctr_lite.cli.gotemplate.functions import (
@@ -26,6 +23,11 @@ from pyctr_lite.cli.gotemplate.functions import (
     truth,
 )
 from pyctr_lite.cli.gotemplate.tokens import TemplateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
 
 
 class Template:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from pyctr_lite import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class TemplateError(errors.InvalidArgument):
@@ -16,17 +18,15 @@ class TemplateError(errors.InvalidArgument):
         super().__init__(f"template parsing error: {message}", hint)
 
 
-class Token(NamedTuple):
+class Token:
     """A token. `spaced` is true if a space precedes it.
 
     `kind` is "text", "{{", "}}", "string", "number", "character", "field", "variable", "word", or the mark
     itself: `. := = | ( ) ,`.
     """
 
-    kind: str
-    text: str
-    position: int
-    spaced: bool = False
+    def __init__(self, kind: str, text: str, position: int, spaced: bool = False) -> None:
+        self.kind, self.text, self.position, self.spaced = kind, text, position, spaced
 
 
 TOKEN = re.compile(

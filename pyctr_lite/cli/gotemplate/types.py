@@ -7,12 +7,14 @@ without a health check, and `{{.State.Helth}}` is an error.
 
 from __future__ import annotations
 
-from typing import Any
+from pyctr_lite.cli.gotemplate.functions import NIL, NilMap, NilSlice, Values
 
-from pyctr_lite.cli.gotemplate.functions import NIL, NilMap, NilSlice
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class Fields(dict[str, Any]):
+class Fields(Values):
     """The fields of a struct: each with its zero value, or with its type as Fields, Pointer or Each."""
 
 
@@ -34,7 +36,7 @@ _GO_NAMES = {"ID": "Id", "AuxAddress": "AuxiliaryAddresses"}
 """Name in Go → key in JSON, where they differ and both are usual in templates."""
 
 
-class Struct(dict[str, Any]):
+class Struct(Values):
     """The members of a struct that are in the JSON; `known` has all its fields."""
 
     def __init__(self, members: Any, known: Fields) -> None:

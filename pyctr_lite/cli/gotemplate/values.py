@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyctr_lite.cli.gotemplate import types
 from pyctr_lite.cli.gotemplate.functions import NIL, Map, NilMap, NilSlice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAPS = set(
     "Annotations AuxiliaryAddresses Containers Data DriverOpts ExposedPorts Labels Networks Options PortBindings "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import caller
 from pyctr_lite.cli.command.flags import Command, Option
@@ -12,7 +11,10 @@ from pyctr_lite.cli.container import resources
 from pyctr_lite.cli.container.options import lazy
 from pyctr_lite.errors import InvalidArgument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.engine.build.options import BuildOptions
     from pyctr_lite.engine.build.progress import Progress

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pyctr_lite.cli.command.flags import Command, Option
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.engine.build.pruning import Object

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from pyctr_lite.cli.command.flags import Command, Context, Option
 from pyctr_lite.cli.screen import tables
 from pyctr_lite.errors import NotFound, PyctrError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NONE = "<none>"
 _FIELDS = {

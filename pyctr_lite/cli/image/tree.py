@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import tables
 from pyctr_lite.formats import units
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.images.image import Image, Layer

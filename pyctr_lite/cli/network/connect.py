@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.container import networks
 from pyctr_lite.errors import NotFound
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
 

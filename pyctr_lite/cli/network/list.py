@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import objects, tables
 from pyctr_lite.engine.report import network as report
 from pyctr_lite.formats import natural
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.cli.command.flags import Context
 
 _FIELDS = {

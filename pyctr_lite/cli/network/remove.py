@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import for_each, prompt
 from pyctr_lite.errors import NotFound
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, TextIO
 
 from pyctr_lite.cli.command import output
 from pyctr_lite.formats import units
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from pyctr_lite.engine.stores.images import Images
     from pyctr_lite.images.reference import Reference
 

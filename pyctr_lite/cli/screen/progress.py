@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import time
 from types import TracebackType
-from typing import Any
 
 from pyctr_lite import thirdparty
 from pyctr_lite.cli.command import output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 AFTER = 1.0
 """Seconds: an action that ends sooner shows no bar."""

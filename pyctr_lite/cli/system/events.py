@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.cli.command import output
@@ -14,8 +13,10 @@ from pyctr_lite.cli.gotemplate.tokens import TemplateError
 from pyctr_lite.engine.report.filters import grammar
 from pyctr_lite.engine.report.filters.events import EventFilter
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from pyctr_lite.cli.command.flags import Context
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from pyctr_lite.cli.command import output
 from pyctr_lite.cli.command.flags import Command, Context, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def print_version(context: Context) -> int:

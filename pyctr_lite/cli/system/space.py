@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.screen import tables
 from pyctr_lite.formats import times, units
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.engine.report.space import Space
 

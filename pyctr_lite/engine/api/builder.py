@@ -10,7 +10,6 @@ import os
 import signal
 import tempfile
 from dataclasses import asdict
-from typing import Any
 
 from pyctr_lite import caller, linux
 from pyctr_lite.engine import engine
@@ -20,6 +19,10 @@ from pyctr_lite.engine.build.build import BuildError
 from pyctr_lite.engine.build.options import BuildOptions
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.runtime import channel as channels
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def run(

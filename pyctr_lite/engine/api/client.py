@@ -13,7 +13,6 @@ import socket
 import subprocess
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.engine import engine
@@ -26,7 +25,10 @@ from pyctr_lite.formats import signals
 from pyctr_lite.images.image import Image
 from pyctr_lite.runtime import channel as channels
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.engine.build.progress import Report as BuildReport
     from pyctr_lite.registries.download import Report
 

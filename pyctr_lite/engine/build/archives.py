@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO
 
 from pyctr_lite.engine.build import context
 from pyctr_lite.engine.files import tree_unpack
 from pyctr_lite.errors import BrokenArchive
 from pyctr_lite.images import compression
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 
 def is_archive(file: BinaryIO) -> bool:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.build import checksum, scope
 from pyctr_lite.build import dockerfile as dockerfiles
@@ -26,7 +24,11 @@ from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
 from pyctr_lite.formats import number, timestamps
 from pyctr_lite.images import descriptors, platforms, writer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
     from pyctr_lite.build.dockerfile import Stage
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.engine.build.options import BuildOptions

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile
 from pyctr_lite.digest import sha256
@@ -19,7 +17,11 @@ from pyctr_lite.engine.build import session
 from pyctr_lite.engine.state.lock import Lock
 from pyctr_lite.images import roots
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from pyctr_lite.engine.home import Home
     from pyctr_lite.images.image import Layer
 

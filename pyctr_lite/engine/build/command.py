@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from pyctr_lite.build import metadata
 from pyctr_lite.build import mounts as mount_grammar
@@ -18,6 +17,7 @@ from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.images import image as images
 from pyctr_lite.jsonfile import loads
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.engine.build.progress import Step

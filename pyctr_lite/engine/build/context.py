@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.build import checksum, remembered, syntax
@@ -22,7 +20,10 @@ from pyctr_lite.images import compression
 from pyctr_lite.registries import addresses
 from pyctr_lite.rootfs import target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctr_lite.engine.home import Home
     from pyctr_lite.images.staging import Staging
     from pyctr_lite.rootfs.tar import Readable

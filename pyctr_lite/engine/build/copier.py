@@ -9,15 +9,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pyctr_lite.build.tree import Visitor
 from pyctr_lite.commit import content
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.rootfs import target, walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyctr_lite.build.tree import Entry
 
     Mode = Callable[[int], int]

@@ -7,11 +7,8 @@ layer of the step is in the cache, nothing is downloaded. With --checksum, the s
 from __future__ import annotations
 
 import email.utils
-import hashlib
 import os
 import posixpath
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from pyctr_lite import jsonfile, linux
@@ -21,7 +18,11 @@ from pyctr_lite.digest import sha256
 from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.registries import addresses, authorization, transport
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from pyctr_lite.build.tree import Visitor
     from pyctr_lite.images.staging import Staging
 
@@ -66,6 +67,8 @@ class Download:
         """
         self._path = staging.new_path()
         os.mkdir(self._path, 0o700)
+        import hashlib
+
         hasher = hashlib.new(self._checksum.partition(":")[0] or "sha256")
         answer = self._request("GET", {})
         with open(f"{self._path}/{_FILE}", "xb") as file:

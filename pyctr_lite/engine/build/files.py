@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import linux
 from pyctr_lite.build import metadata
@@ -21,7 +19,11 @@ from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number
 from pyctr_lite.rootfs import target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pyctr_lite.build.patterns import Exclusions
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.build.tree import Tree

@@ -12,12 +12,12 @@ import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
 
 from pyctr_lite.errors import InvalidArgument, PyctrError
 from pyctr_lite.registries import addresses
 from pyctr_lite.rootfs import walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.images.staging import Staging
 

@@ -8,11 +8,13 @@ to be trusted like a base image. Only the steps of the target are in it, as in B
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.formats import timestamps
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.images.image import Image, Layer
 
 MEMBER = "pyctr_lite.build.cache.v0"

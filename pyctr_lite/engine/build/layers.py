@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.commit import layer as layer_writer
@@ -18,7 +16,10 @@ from pyctr_lite.images import writer
 from pyctr_lite.images.staging import NewLayer
 from pyctr_lite.rootfs import overlay
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from pyctr_lite.engine.home import Home
     from pyctr_lite.images.image import Layer
     from pyctr_lite.images.staging import Staging

@@ -14,7 +14,6 @@ import os
 import posixpath
 import stat
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import jsonfile, linux
 from pyctr_lite.digest import sha256
@@ -23,7 +22,10 @@ from pyctr_lite.engine.build.copier import Copier
 from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
 from pyctr_lite.rootfs import target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.build.mounts import Mount
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.build.tree import Tree

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
 
 from pyctr_lite.build import modes
 from pyctr_lite.build.patterns import Exclusions
@@ -11,6 +10,7 @@ from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.images import reference
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.build.syntax import Heredoc, Instruction
     from pyctr_lite.engine.build.stage import StageBuilder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite import caller, linux
 from pyctr_lite.engine.build import build as builds
@@ -14,7 +13,10 @@ from pyctr_lite.engine.files import tree_archive, tree_unpack
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
 from pyctr_lite.images import archive as archives
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.commit.stream import Writable
     from pyctr_lite.engine.build.build import Build
     from pyctr_lite.engine.build.options import BuildOptions

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.engine.build import cache, mounts, session
 from pyctr_lite.images import removal
 from pyctr_lite.rootfs import walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

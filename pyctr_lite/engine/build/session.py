@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.engine import background
@@ -26,7 +24,10 @@ from pyctr_lite.images import roots, staging, writer
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import overlay, walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from pyctr_lite.engine.home import Home
     from pyctr_lite.images.image import Layer
 

@@ -8,9 +8,7 @@ steps run. A plan does not need layers: what depends on them, as the id of a use
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.build import checks, metadata
 from pyctr_lite.build.dockerfile import SCRATCH
@@ -19,7 +17,11 @@ from pyctr_lite.engine.build import cache, command, files, inline, layers
 from pyctr_lite.engine.build.state import State
 from pyctr_lite.errors import PyctrError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
     from pyctr_lite.build.dockerfile import Stage
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.engine.build.build import Build

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
 
 from pyctr_lite.build.scope import Scope
 from pyctr_lite.commit import config as image_config
@@ -11,7 +10,10 @@ from pyctr_lite.engine.build import inline
 from pyctr_lite.images import platforms
 from pyctr_lite.runtime import program
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.build.scope import Arguments
     from pyctr_lite.images.image import Image, Layer
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pyctr_lite.cgroups import group as groups
 from pyctr_lite.cgroups import hierarchy as hierarchies
 from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import PyctrError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctr_lite.engine.state.paths import Paths
 
 CONTROLLERS = {

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pyctr_lite.engine.doctor import cgroups, filters, kernel, networks, running, state, tools
 from pyctr_lite.engine.doctor.finding import Finding
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctr_lite.engine.home import Home
 
 
@@ -27,7 +27,9 @@ def examine(home: Home) -> list[Finding]:
 def _for_a_user(finding: Finding) -> Finding:
     """Without root, a permission error says nothing about the machine: advise sudo."""
     forbidden = ("not permitted" in finding.text or "denied" in finding.text) and not finding.ok
-    return dataclasses.replace(finding, fix="use sudo: only root can test this") if forbidden else finding
+    if forbidden:
+        finding.fix = "use sudo: only root can test this"
+    return finding
 
 
 def _findings(home: Home) -> Iterator[Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 
 from pyctr_lite.cgroups import device_filter, devices, hierarchy
 from pyctr_lite.engine.bundle import seccomp_profile
@@ -13,6 +12,10 @@ from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.linux import bpf
 from pyctr_lite.runtime import seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FIX = "apt-get install libseccomp2, and a kernel with CONFIG_SECCOMP_FILTER; or seccomp=unconfined"
 

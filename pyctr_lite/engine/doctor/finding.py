@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
 class Finding:
     """The result of one examination.
 
@@ -13,9 +10,5 @@ class Finding:
     result is not `ok`. If it is not `needed` either, only the feature that `text` or `fix` names is missing.
     """
 
-    area: str
-    name: str
-    ok: bool
-    text: str
-    fix: str = ""
-    needed: bool = True
+    def __init__(self, area: str, name: str, ok: bool, text: str, fix: str = "", needed: bool = True) -> None:
+        self.area, self.name, self.ok, self.text, self.fix, self.needed = area, name, ok, text, fix, needed

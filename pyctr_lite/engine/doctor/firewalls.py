@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
-
 from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.networks import firewalld, foreign, iptables, nft, rules, tables
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from pyctr_lite.linux.netlink import Socket
 
 _AGAIN = "start a container of the network again"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 import pyctr_lite
 from pyctr_lite.cgroups import hierarchy as hierarchies
@@ -16,7 +15,10 @@ from pyctr_lite.images import platforms
 from pyctr_lite.linux import kernelfile, mountinfo
 from pyctr_lite.runtime import capabilities
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyctr_lite.engine.home import Home
 
 OCI_RUNTIME_SPEC = "1.0.2"

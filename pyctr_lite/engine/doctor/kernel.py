@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
 from functools import partial
 
 from pyctr_lite import linux
@@ -19,6 +18,10 @@ from pyctr_lite.rootfs import idmapped
 from pyctr_lite.rootfs import overlay as overlays
 from pyctr_lite.runtime import capabilities
 from pyctr_lite.runtime import channel as channels
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 OLDEST_KERNEL = (6, 1)
 _NEEDED = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.engine.doctor import firewalls, kernel, running
@@ -14,7 +12,10 @@ from pyctr_lite.linux import kernelfile
 from pyctr_lite.networks import bridge, forwarding, guard, link, nft, queue, removal, rules
 from pyctr_lite.networks.pool import Subnet
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pyctr_lite.engine.home import Home
     from pyctr_lite.networks.bridge import Sockets
 

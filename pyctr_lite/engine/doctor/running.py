@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.doctor.finding import Finding
@@ -12,7 +10,10 @@ from pyctr_lite.engine.network.settings import NetworkSettings
 from pyctr_lite.networks import DEFAULT, elements, link, published
 from pyctr_lite.runtime import state as runtime_state
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctr_lite.engine.container.container import Container
     from pyctr_lite.engine.home import Home
     from pyctr_lite.networks.bridge import Sockets

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pyctr_lite.engine import leftovers
 from pyctr_lite.engine.doctor.finding import Finding
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctr_lite.engine.home import Home
 
 _FIX = "pyctr_lite doctor --fix"

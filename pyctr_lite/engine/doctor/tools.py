@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyctr_lite
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
@@ -15,7 +13,10 @@ from pyctr_lite.engine.doctor.finding import Finding
 from pyctr_lite.errors import NotFound, PyctrError
 from pyctr_lite.linux import mountinfo
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctr_lite.engine.home import Home
 
 OLDEST_PYTHON = (3, 11)

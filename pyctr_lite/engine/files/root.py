@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from pyctr_lite import linux
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
@@ -20,6 +19,7 @@ from pyctr_lite.runtime import channel as channels
 from pyctr_lite.runtime import state as runtime_state
 from pyctr_lite.volumes import sources
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable
-from typing import Any
 
 from pyctr_lite.commit import content, header, layer, stream
 from pyctr_lite.rootfs import idmapped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import Any
 
 _MAX_ZEROS = 8 << 30
 _MAX_PIECES = 1 << 16

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyctr_lite.cgroups import hierarchy, limits
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.events import writer as events
@@ -11,6 +9,10 @@ from pyctr_lite.engine.life import restart
 from pyctr_lite.engine.state import limits as state_limits
 from pyctr_lite.engine.state import options, record
 from pyctr_lite.errors import Conflict, PyctrError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CHANGEABLE = (
     "blkio_weight",

@@ -7,12 +7,13 @@ module only if its container has such an option.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from pyctr_lite.errors import InvalidArgument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyctr_lite.engine.container.container import Container
 
 KEYS = ("env", "env-regex", "labels", "labels-regex", "tag")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pyctr_lite.errors import Conflict
 from pyctr_lite.networks import DEFAULT, bridge, elements, names, rules
 from pyctr_lite.networks.pool import Addresses, Subnet
 from pyctr_lite.rootfs import walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

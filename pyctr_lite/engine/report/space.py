@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.home import Home
@@ -14,29 +12,30 @@ from pyctr_lite.rootfs import walk
 from pyctr_lite.volumes.store import Volume
 
 
-@dataclass(frozen=True)
 class ImageSpace:
     """Disk usage of one image: bytes of shared layers, bytes of its own, and the number of its containers."""
 
-    image: Image
-    shared: int
-    unique: int
-    containers: int
+    def __init__(self, image: Image, shared: int, unique: int, containers: int) -> None:
+        self.image, self.shared, self.unique, self.containers = image, shared, unique, containers
 
 
-@dataclass(frozen=True)
 class Space:
     """Disk usage of each object, in bytes. `images_size` and `images_used` count a shared layer once.
 
-    `images_size` includes partial downloads.
+    `images_size` includes partial downloads. `containers` have their bytes, `volumes` also the number of
+    containers that mount them.
     """
 
-    images: list[ImageSpace]
-    images_size: int
-    images_used: int
-    containers: list[tuple[Container, int]]
-    volumes: list[tuple[Volume, int, int]]
-    """A volume, its bytes, and the number of containers that mount it."""
+    def __init__(
+        self,
+        images: list[ImageSpace],
+        images_size: int,
+        images_used: int,
+        containers: list[tuple[Container, int]],
+        volumes: list[tuple[Volume, int, int]],
+    ) -> None:
+        self.images, self.images_size, self.images_used = images, images_size, images_used
+        self.containers, self.volumes = containers, volumes
 
 
 def measure(home: Home) -> Space:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from pyctr_lite.engine.report.filters import grammar
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import timestamps
@@ -74,4 +72,6 @@ def _matches(pattern: str, name: str) -> bool:
 
 def _path_matches(pattern: str, text: str) -> bool:
     patterns, parts = pattern.split("/"), text.split("/")
+    from fnmatch import fnmatchcase
+
     return len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns))
