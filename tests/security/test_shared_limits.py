@@ -1,4 +1,4 @@
-"""Limits that the kernel counts for a user: without a user namespace, a container can use up those of root.
+"""Limits that the kernel counts for a user: any container can use up those of root.
 
 `tests/networks/test_no_watch_left.py` does it with the watches of epoll(7).
 """

@@ -1,7 +1,7 @@
 """Wait for files to change, with inotify(7) instead of polling.
 
-The kernel limits the instances and watches of inotify of each user. Without a user namespace, a container's root
-is the host's, so any container can take all of them. A watch without inotify looks again now and then.
+The kernel limits root's instances and watches of inotify, and those in user namespaces that root has made
+count, too. So any container can take all of them, and then a watch looks again now and then.
 """
 
 from __future__ import annotations
