@@ -218,10 +218,11 @@ class _OpenHow(ffi.Structure):
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """Open a path with limits on its resolution (openat2(2)): RESOLVE_IN_ROOT treats `dirfd` as `/`.
 
-    Fails with EXDEV or ELOOP if the path would escape the limits in `resolve`.
+    Fails with EXDEV or ELOOP if the path would escape the limits in `resolve`; with EAGAIN if processes rename
+    files all the time while the path is followed, or with O_NONBLOCK if one has a lease of the file (fcntl(2)).
     """
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    while True:
+    for attempt in range(_MAX_ATTEMPTS):
         try:
             return call.look(
                 "openat2",
@@ -235,8 +236,13 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
             )
         except OSError as error:
             # EAGAIN: a concurrent rename anywhere on the system, so the kernel could not verify the path.
-            if error.errno not in (errno.EAGAIN, errno.EINTR):
+            if error.errno not in (errno.EAGAIN, errno.EINTR) or attempt == _MAX_ATTEMPTS - 1:
                 raise
+    raise AssertionError
+
+
+_MAX_ATTEMPTS = 200
+"""Attempts to open a path while others rename files. A container can rename, or hold a lease, for ever."""
 
 
 def is_mount_root(dirfd: int, name: str | bytes) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from pyctr_lite import linux
 from pyctr_lite.linux import call, constants, kernelfile, scheduling
 from tests.conftest import REPOSITORY
+from tests.leases import leased
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,13 @@ def test_resolve_in_root_keeps_links_inside(tmp_path: Path) -> None:
         assert caught.value.errno == errno.EXDEV
     finally:
         os.close(root)
+
+
+def test_a_path_is_not_tried_for_ever(tmp_path: Path) -> None:
+    """EAGAIN means to try again, but a lease lasts as long as its holder wants, up to 45 s."""
+    with leased(tmp_path / "file"), pytest.raises(BlockingIOError) as caught:
+        linux.openat2(linux.AT_FDCWD, str(tmp_path / "file"), os.O_RDONLY | os.O_NONBLOCK)
+    assert caught.value.filename == str(tmp_path / "file")
 
 
 def test_flags_are_decoded_by_their_names() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import SLOWNESS, Pyctr
 from tests.images.archives import directory, entry, symlink
+from tests.leases import leased
 from tests.security.hostile import UP, load
 from tests.syscalls import PERL_MOUNTS
 
@@ -152,6 +153,17 @@ def test_accounts_are_read_only_from_a_regular_file_inside_the_image(
     assert (done.returncode, done.stdout) == (125, "")
     assert "unable to find user me" in done.stderr
     assert pyctr("run", "--rm", *flags, image, "/bin/echo", "up", timeout=20).stdout == "up\n"
+
+
+def test_a_leased_account_file_does_not_delay_an_exec(pyctr: Pyctr) -> None:
+    """The container could hold each exec for 45 s, in which the engine would use up a processor."""
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "1000", check=True)
+    pid = pyctr("inspect", "-f", "{{.State.Pid}}", "box", check=True).stdout.strip()
+    with leased(Path(f"/proc/{pid}/root/etc/passwd")):
+        began = time.monotonic()
+        pyctr("exec", "-u", "7", "box", "true", check=True)
+        assert "unable to find user root" in pyctr("exec", "-u", "root", "box", "true").stderr
+        assert time.monotonic() - began < 10 * SLOWNESS
 
 
 @pytest.mark.parametrize("name", ["group", "passwd"])

@@ -68,16 +68,24 @@ def write(container: Container, endpoints: dict[str, dict[str, Any]] | None = No
 def change(container: Container, gone: dict[str, dict[str, Any]], added: dict[str, dict[str, Any]]) -> None:
     """Follow a change of a running container's networks; lines that the container has written stay.
 
-    resolv.conf changes with the first network that has names. After the last one it stays, as in Docker.
+    resolv.conf changes with the first network that has names. After the last one it stays, as in Docker. A file of
+    which the container holds a lease stays as it is: to wait for it would take 45 s.
     """
     directory, options = container.directory, container.record.options
     hosts = read_text(f"{directory}/hosts", os.O_NOFOLLOW)
     old = set(own_lines(container, gone).splitlines())
     kept = "".join(f"{line}\n" for line in hosts.splitlines() if line not in old)
-    write_file(f"{directory}/hosts", kept + own_lines(container, added))
+    _rewrite(f"{directory}/hosts", kept + own_lines(container, added))
     if any(name != DEFAULT for name in added):
         resolv, _, _ = resolv_conf_of(options, user_defined=True)
-        write_file(f"{directory}/resolv.conf", resolv)
+        _rewrite(f"{directory}/resolv.conf", resolv)
+
+
+def _rewrite(path: str, text: str) -> None:
+    try:
+        write_file(path, text)
+    except BlockingIOError:
+        pass
 
 
 def own_lines(container: Container, endpoints: dict[str, dict[str, Any]]) -> str:
@@ -87,8 +95,8 @@ def own_lines(container: Container, endpoints: dict[str, dict[str, Any]]) -> str
 
 
 def write_file(path: str, text: str) -> None:
-    """Overwrite one of the files in place."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    """Overwrite one of the files in place. Raises BlockingIOError if the container has a lease of it: fcntl(2)."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with open(os.open(path, flags, 0o644), "w", errors="surrogateescape") as file:
         file.write(text)
         os.fchmod(file.fileno(), 0o644)

@@ -7,12 +7,15 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pyctr_lite.engine.api.client import Client
 from pyctr_lite.errors import Conflict
+from tests.conftest import SLOWNESS
+from tests.leases import leased
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,3 +235,16 @@ def test_a_bridge_that_is_gone_does_not_hide_the_end_of_a_container(pyctr: Pyctr
     pyctr("stop", "-t", "0", "box", check=True)
     assert pyctr("inspect", "-f", "{{.State.ExitCode}} {{.State.Error}}", "box").stdout == "137 \n"
     pyctr("rm", "box", check=True)
+
+
+def test_a_lease_of_the_container_delays_no_change_of_its_networks(pyctr: Pyctr, root: Path, red: str) -> None:
+    """Nobody else could change or remove the container during the 45 s that the kernel gives the holder."""
+    start(pyctr, "box", "--network", red)
+    id = pyctr("inspect", "-f", "{{.Id}}", "box", check=True).stdout.strip()
+    pyctr("network", "create", "blue", check=True)
+    with leased(*(root / "containers" / id / name for name in ("hosts", "resolv.conf"))):
+        began = time.monotonic()
+        pyctr("network", "connect", "blue", "box", check=True)
+        pyctr("network", "disconnect", red, "box", check=True)
+        assert time.monotonic() - began < 10 * SLOWNESS
+    assert len(interfaces(pyctr, "box")) == 1
