@@ -178,6 +178,9 @@ def both(request: pytest.FixtureRequest, pyctr: Pyctr, needs: Callable[[str], st
         stack.callback(end_groups, group, only_empty=False)
         stack.callback(wait_for_children, known=before | children(), seconds=20)
         stack.callback(podman.close)
+        listed = subprocess.run([*podman.command, "network", "ls"], capture_output=True, text=True)
+        if request.param == "cni" and listed.returncode:
+            pytest.skip(f"this podman knows netavark only: {listed.stderr}")
         pyctr("save", "-o", directory / "busybox.tar", "busybox", check=True)
         podman("load", "-q", "-i", f"{directory}/busybox.tar")
         both = Both(machine, podman, stack)
