@@ -6,7 +6,6 @@ make/registry.py PORT --stop   end it; its images stay
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import shutil
@@ -14,6 +13,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from labs.kit import docker_registry
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DIRECTORY = Path("/var/lib/pyctr_lite/registry")  # of root, unlike the checkout
@@ -62,38 +63,15 @@ def running() -> int:
 
 
 def start(program: str, port: int) -> bool:
-    """Start the registry in the background, and wait until it answers."""
-    DIRECTORY.mkdir(0o700, parents=True, exist_ok=True)
-    configuration = {
-        "version": "0.1",
-        "log": {"level": "info", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(DIRECTORY / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}"},  # YAML is JSON, too
-    }
-    (DIRECTORY / "config.yml").write_text(json.dumps(configuration))
-    with open(DIRECTORY / "log", "wb") as log:
-        process = subprocess.Popen(
-            [program, "serve", DIRECTORY / "config.yml"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-        )
-    for _ in range(200):
-        try:
-            process.wait(0.05)
-        except subprocess.TimeoutExpired:
-            if "listening on" in (DIRECTORY / "log").read_text(errors="replace"):
-                (DIRECTORY / "pid").write_text(str(process.pid))
-                (DIRECTORY / "port").write_text(str(port))
-                return True
-        else:
-            break
-    process.kill()
-    last = (DIRECTORY / "log").read_text(errors="replace").strip().rpartition("\n")[2]
-    print(f"docker-registry does not start on port {port}: {last}", file=sys.stderr)
-    return False
+    """Start the registry in the background."""
+    try:
+        process, _ = docker_registry.start(program, DIRECTORY, port, new_session=True)
+    except RuntimeError as error:
+        print(f"docker-registry does not start on port {port}: {error}", file=sys.stderr)
+        return False
+    (DIRECTORY / "pid").write_text(str(process.pid))
+    (DIRECTORY / "port").write_text(str(port))
+    return True
 
 
 def stop() -> int:

@@ -7,11 +7,11 @@ import http.client
 import http.server
 import json
 import ssl
-import subprocess
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from labs.kit import docker_registry
 from pyctr_lite.images import image as images
 from tests.images.archives import config, digest
 
@@ -24,39 +24,13 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
 class DockerRegistry:
-    """A docker-registry on a port of 127.0.0.1. `options` are added to its configuration (YAML is JSON, too)."""
+    """A docker-registry on a port of 127.0.0.1. `options` are added to its configuration."""
 
     def __init__(self, program: str, directory: Path, **options: Any) -> None:
         self.directory = directory
         self.context: ssl.SSLContext | None = None
         """How to reach the registry by TLS."""
-        http_options = {"addr": "127.0.0.1:0", **options.pop("http", {})}
-        configuration = {
-            "version": "0.1",
-            "log": {"level": "info", "accesslog": {"disabled": True}},
-            "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
-            "http": http_options,
-            **options,
-        }
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "config.yml").write_text(json.dumps(configuration))
-        self._process = subprocess.Popen(
-            [program, "serve", directory / "config.yml"],
-            stderr=subprocess.PIPE,
-            text=True,
-            stdout=subprocess.DEVNULL,
-        )
-        assert self._process.stderr is not None
-        lines: list[str] = []
-        for line in self._process.stderr:
-            lines.append(line)
-            if "listening on" in line:
-                break
-        else:
-            raise RuntimeError("".join(lines))
-        self.port = int(line.split("listening on 127.0.0.1:")[1].split('"')[0].split(",")[0])
-        self._drain = threading.Thread(target=self._process.stderr.read, daemon=True)
-        self._drain.start()
+        self._process, self.port = docker_registry.start(program, directory, **options)
 
     @property
     def host(self) -> str:
@@ -67,7 +41,6 @@ class DockerRegistry:
         """End the process."""
         self._process.terminate()
         self._process.wait()
-        self._drain.join()
 
     def request(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None

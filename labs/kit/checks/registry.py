@@ -7,14 +7,13 @@ import hashlib
 import http.client
 import io
 import json
-import re
-import select
 import shutil
 import subprocess
 import sys
 import tarfile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
+from labs.kit import docker_registry
 from labs.kit.checks.arena import SLOWNESS
 from labs.kit.checks.expect import CheckFailed
 from labs.kit.exercises import manifest
@@ -66,7 +65,7 @@ class Registry:
     def stored(self, data: bytes) -> Path:
         """Return the file in which the registry has a blob."""
         hex_digits = digest_of(data).removeprefix("sha256:")
-        return self.directory / "docker/registry/v2/blobs/sha256" / hex_digits[:2] / hex_digits / "data"
+        return self.directory / "data/docker/registry/v2/blobs/sha256" / hex_digits[:2] / hex_digits / "data"
 
     def _ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> str:
         """Send a request that has to succeed. Returns the address that the answer names, "" for none."""
@@ -84,20 +83,12 @@ def running(directory: Path) -> Iterator[Registry]:
     program = shutil.which("docker-registry")
     if program is None:
         raise CheckFailed("docker-registry is missing, which this check needs: make lab7 installs it")
-    directory.mkdir()
-    configuration: dict[str, Any] = {
-        "version": "0.1",
-        "log": {"level": "info", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(directory)}},
-        "http": {"addr": "127.0.0.1:0"},
-    }
-    (directory / "config.yml").write_text(json.dumps(configuration))
-    command = [program, "serve", str(directory / "config.yml")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        try:
-            yield Registry(f"127.0.0.1:{_port(process)}", directory)
-        finally:
-            process.kill()
+    process, port = docker_registry.start(program, directory)
+    try:
+        yield Registry(f"127.0.0.1:{port}", directory)
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager
@@ -111,19 +102,6 @@ def with_tokens(upstream: Registry) -> Iterator[tuple[str, IO[str]]]:
             yield f"127.0.0.1:{process.stdout.readline().strip()}", process.stdout
         finally:
             process.kill()
-
-
-def _port(process: subprocess.Popen[bytes]) -> str:
-    """Wait until the registry listens. What it logs afterwards fits into the pipe."""
-    assert process.stderr is not None
-    log = b""
-    while not (found := re.search(rb"listening on 127\.0\.0\.1:(\d+)", log)):
-        ready, _, _ = select.select([process.stderr], [], [], 20 * SLOWNESS)
-        data = process.stderr.read1(1 << 16) if ready else b""  # type: ignore[attr-defined]
-        if not data:
-            raise RuntimeError(f"docker-registry does not start: {log.decode(errors='replace')}")
-        log += data
-    return found[1].decode()
 
 
 def _architecture() -> str:
