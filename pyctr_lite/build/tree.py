@@ -6,6 +6,7 @@ RESOLVE_IN_ROOT); below a directory that was opened in this way, no link is foll
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -70,6 +71,12 @@ def entries(directory: int, names: Iterable[str]) -> Iterator[Entry]:
             yield Entry(directory, name, os.stat(name, dir_fd=directory, follow_symlinks=False))
         except FileNotFoundError:
             pass
+
+
+def not_found(path: str, error: OSError, where: str = "") -> NotFound:
+    """Return the error for a source that cannot be opened."""
+    reason = "not found" if error.errno == errno.ENOENT else os.strerror(error.errno or 0).lower()
+    return NotFound(f'"/{path}": {reason}{where}')
 
 
 class Tree:
@@ -151,7 +158,7 @@ class Tree:
         try:
             fd = target.open_in_root(self.root, path)
         except OSError as error:
-            raise NotFound(f'"/{path}": {(error.strerror or "").lower()}{self._where()}') from None
+            raise not_found(path, error, self._where()) from None
         status = os.fstat(fd)
         if not stat.S_ISDIR(status.st_mode):
             try:

@@ -58,7 +58,8 @@ def plan(builder: StageBuilder, instruction: Instruction) -> Planned:
         def make() -> str:
             with ExitStack() as stack:
                 arguments = [(mount, argument) for mount in prepared if (argument := mount.argument(stack))]
-                options.mounts = [argument for _, argument in arguments]
+                options.tmpfs = [argument for (mount, argument) in arguments if mount.is_tmpfs]
+                options.mounts = [argument for (mount, argument) in arguments if not mount.is_tmpfs]
                 if script:
                     options.mounts.append(_script(builder, command[0], script))
                 secrets = {name: value for mount in prepared for name, value in mount.environment.items()}
@@ -94,7 +95,7 @@ def _script(builder: StageBuilder, path: str, content: str) -> str:
     with open(name, "x") as file:
         file.write(content)
     os.chmod(name, 0o755)
-    return mounts.text("bind", directory, _PIPES, readonly=True)
+    return mounts.text(directory, _PIPES, readonly=True)
 
 
 def _options(builder: StageBuilder, instruction: Instruction) -> ContainerOptions:

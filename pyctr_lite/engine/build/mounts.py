@@ -16,6 +16,7 @@ import stat
 from contextlib import ExitStack
 
 from pyctr_lite import jsonfile, linux
+from pyctr_lite.build import tree as trees
 from pyctr_lite.digest import sha256
 from pyctr_lite.engine.build import layers
 from pyctr_lite.engine.build.copier import Copier
@@ -40,11 +41,9 @@ _SYSTEM = ("/dev", "/proc", "/sys")
 """Directories on which the runtime mounts file systems of its own."""
 
 
-def text(type: str, source: str, path: str, *, readonly: bool = False, more: tuple[str, ...] = ()) -> str:
-    """Return a mount in the grammar of --mount. A field with a comma or a quote is quoted."""
-    fields = [f"type={type}", f"target={path}", *more]
-    if source:
-        fields.append(f"source={source}")
+def text(source: str, path: str, *, readonly: bool = False) -> str:
+    """Return a bind mount in the grammar of --mount. A field with a comma or a quote is quoted."""
+    fields = ["type=bind", f"target={path}", f"source={source}"]
     if readonly:
         fields.append("readonly")
     quoted = ('"' + field.replace('"', '""') + '"' if set(field) & {",", '"'} else field for field in fields)
@@ -65,7 +64,7 @@ class Prepared:
             raise InvalidArgument('invalid mount target "/"')
         self._origin = builder.build.origin(instruction, mount.origin, builder.stage)
         self.environment: dict[str, str] = {}
-        self.is_directory = mount.type not in ("secret", "ssh")
+        self.is_directory, self.is_tmpfs = mount.type not in ("secret", "ssh"), mount.type == "tmpfs"
 
     def key(self) -> list[Any]:
         """Return what the result of the RUN depends on."""
@@ -83,20 +82,29 @@ class Prepared:
         return posixpath.normpath("/" + self.mount.source).lstrip("/")
 
     def argument(self, stack: ExitStack) -> str:
-        """Prepare the mount until `stack` ends, and return its text for the container; "" if it is left out."""
+        """Prepare the mount until `stack` ends, and return its text for the container; "" if it is left out.
+
+        The text is in the grammar of --mount; that of a tmpfs is in the grammar of --tmpfs.
+        """
         kind = self.mount.type
-        if kind == "tmpfs":
-            more = (f"tmpfs-size={self.mount.size}",) if self.mount.size else ()
-            return text("tmpfs", "", self.target, readonly=self.mount.readonly, more=more)
+        if self.is_tmpfs:
+            return self._tmpfs()
         if kind == "cache":
-            return text("bind", self._cache(stack), self.target, readonly=self.mount.readonly)
+            return text(self._cache(stack), self.target, readonly=self.mount.readonly)
         if kind == "secret":
             return self._secret(stack)
         if kind == "ssh":
             return self._agent()
         source = self._bound(stack)
         self.is_directory = os.path.isdir(source)
-        return text("bind", source, self.target, readonly=self.mount.readonly)
+        return text(source, self.target, readonly=self.mount.readonly)
+
+    def _tmpfs(self) -> str:
+        """Return the text of a tmpfs. As in BuildKit, programs in it can be executed."""
+        options = ["ro" if self.mount.readonly else "rw", "exec", "dev"]
+        if self.mount.size:
+            options.append(f"size={self.mount.size}")
+        return f"{self.target}:{','.join(options)}"
 
     def _bound(self, stack: ExitStack) -> str:
         """Return the path to bind: in the context, in a mounted stage, or of a copy."""
@@ -113,7 +121,7 @@ class Prepared:
         try:
             fd = target.open_in_root(root, self._path())
         except OSError as error:
-            raise NotFound(f'"/{self._path()}": {(error.strerror or "").lower()}') from None
+            raise trees.not_found(self._path(), error) from None
         with linux.closing(fd):
             return os.readlink(f"/proc/self/fd/{fd}")  # without links, which the runtime would follow
 
@@ -189,7 +197,7 @@ class Prepared:
             os.fchown(fd, mount.uid, mount.gid)
             os.fchmod(fd, 0o400 if mount.mode < 0 else mount.mode)
             file.write(content)
-        return text("bind", path, self.target, readonly=True)
+        return text(path, self.target, readonly=True)
 
     def _agent(self) -> str:
         mount = self.mount
@@ -201,7 +209,7 @@ class Prepared:
         if not os.path.exists(socket):
             raise NotFound(f"ssh agent {mount.id}: {socket} does not exist")
         self.environment["SSH_AUTH_SOCK"] = self.target
-        return text("bind", os.path.realpath(socket), self.target)
+        return text(os.path.realpath(socket), self.target)
 
 
 def check_sources(secrets: dict[str, Secret], agents: dict[str, str]) -> None:
@@ -245,7 +253,10 @@ def stubs(builder: StageBuilder, mounts: list[Prepared]) -> list[str]:
     with layers.opened(build.home, build.staging, lowers, upper) as root:
         for item in wanted:
             try:
-                os.close(target.make_mountpoint(root, item.target, directory=item.is_directory))
+                if item.is_tmpfs:  # the runtime gives it the mode of the mount point
+                    os.close(target.make_directory(root, item.target, 0o1777))
+                else:
+                    os.close(target.make_mountpoint(root, item.target, directory=item.is_directory))
             except OSError as error:
                 raise PyctrError(f"cannot mount on {item.target}: {error.strerror}") from None
     if lowers:

@@ -116,6 +116,17 @@ def test_a_tmpfs_has_its_size_and_vanishes(builder: Builder) -> None:
     assert builder.sh("awk '{print $2}' /df; ls -d /t 2>&1 || true") == "64\nls: /t: No such file or directory\n"
 
 
+def test_programs_in_a_tmpfs_are_executed_and_everybody_may_write_to_it(builder: Builder) -> None:
+    builder(
+        "FROM busybox\nRUN mkdir -m 750 /old\nUSER 5\n"
+        "RUN --mount=type=tmpfs,target=/t/u echo 'stat -c %a /t/u' > /t/u/x && chmod +x /t/u/x && "
+        "/t/u/x > /tmp/modes\n"
+        "RUN --mount=type=tmpfs,target=/old stat -c %a /old >> /tmp/modes\n"
+        "RUN --mount=type=tmpfs,target=/t --mount=source=.,target=/t/below ls /t >> /tmp/modes\n"
+    )
+    assert builder.sh("cat /tmp/modes; echo /t*") == "1777\n750\nbelow\n/tmp\n"
+
+
 def test_a_secret_is_only_seen_while_the_command_runs(builder: Builder, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("tops3cret")
