@@ -30,9 +30,7 @@ _VALUES = {
     "userns": ("auto", "auto:size=", "container:", "host"),
     "uts": ("host",),
 }
-_FILES = frozenset(
-    ("cidfile", "device", "env-file", "file", "iidfile", "input", "label-file", "labs", "output", "root")
-)
+_FILES = frozenset("cidfile device env-file file iidfile input label-file labs metadata-file output root".split())
 _RUNNING = frozenset(("attach", "exec", "kill", "pause", "restart", "stats", "stop", "top", "unpause", "wait"))
 """Verbs whose candidates are running containers; those of `start` are the others."""
 

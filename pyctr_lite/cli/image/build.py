@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pyctr_lite import caller
+from pyctr_lite import caller, jsonfile
 from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.container import resources
 from pyctr_lite.cli.container.options import lazy
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.engine.build.options import BuildOptions
     from pyctr_lite.engine.build.progress import Progress
+    from pyctr_lite.images.image import Image
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 _LIMITS = ("cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems", "memory", "memory-swap")
@@ -39,14 +40,29 @@ def build(context: Context) -> int:
         print(f"{error.name}:{error.first}\n{error.excerpt}", file=sys.stderr)
         error.message = f"failed to solve: {error.message}"
         raise
-    if flags.iidfile and image:
-        mode = 0o666 & ~caller.umask
-        with open(os.open(flags.iidfile, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "w") as file:
-            file.write(image.id)
+    if image:
+        _write(flags.iidfile, image.id)
+        _write(flags.metadata_file, jsonfile.dumps(_metadata(image, options.tags)))
     progress.finish()
     if flags.quiet and image:
         print(image.id)
     return 0
+
+
+def _write(path: str, text: str) -> None:
+    if path:
+        mode = 0o666 & ~caller.umask
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "w") as file:
+            file.write(text)
+
+
+def _metadata(image: Image, tags: list[str]) -> dict[str, str]:
+    """Return the result of a build in the keys of buildx."""
+    from pyctr_lite.images import writer
+
+    found = {"containerimage.config.digest": image.id, "containerimage.digest": image.digest}
+    names = [writer.parse_name(tag).canonical() for tag in tags]
+    return found | ({"image.name": ",".join(names)} if names else {})
 
 
 def _progress(flags: Any) -> Progress:
@@ -124,9 +140,11 @@ COMMANDS = {
             Option(
                 "file", "string", 'Name of the Dockerfile (default: "PATH/Dockerfile"); - for STDIN', short="f"
             ),
+            Option("compress", "bool", "No effect: the context is not sent anywhere", hidden=True),
             Option("force-rm", "bool", "No effect: intermediate containers are always removed", hidden=True),
             Option("iidfile", "string", "Write the image ID to the file"),
             Option("label", "list", "Set metadata for an image"),
+            Option("metadata-file", "string", "Write build result metadata to a file"),
             Option("load", "bool", "No effect: the result is always in the image store", hidden=True),
             Option(
                 "network",
@@ -137,7 +155,11 @@ COMMANDS = {
             Option("no-cache", "bool", "Do not use cache when building the image"),
             Option("no-cache-filter", "list", "Do not cache specified stages"),
             Option(
-                "output", "list", "Output destination: DIR, -, or type=local|tar|docker|oci,dest=PATH", short="o"
+                "output",
+                "list",
+                "Output destination: DIR, -, or type=…,dest=PATH,name=NAME with the types "
+                "image, local, tar, docker, oci, cacheonly",
+                short="o",
             ),
             Option("platform", "string", "Set target platform for build"),
             Option(

@@ -52,6 +52,7 @@ def plan(builder: StageBuilder, instruction: Instruction) -> Planned:
             script,
             sorted(environment.items()),
             [options.hostname, options.user, options.workdir, options.network, options.privileged],
+            [[text.partition(":")[0] for text in options.add_hosts], options.shm_size, options.ulimits],
             [mount.key() for mount in prepared],
         ]
 

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from pyctr_lite.images.image import Image
 
 
+_TYPES = ("image", "local", "tar", "docker", "oci", "cacheonly")
+
+
 def write(home: Home, options: BuildOptions, progress: Progress, text: str) -> Image | None:
     """Build, and write the result that a value of --output describes ("": an image).
 
     Returns the image, None if there is none. Raises InvalidArgument for a wrong value.
     """
-    kind, path = _parse(text)
+    kind, path, names = _parse(text)
+    options.tags = options.tags or names
     if kind in ("image", "docker") and not path:
         return builds.image(home, options, progress)
     with builds.running(home, options, progress) as (running, state), progress.step("exporting to client"):
@@ -40,30 +44,35 @@ def write(home: Home, options: BuildOptions, progress: Progress, text: str) -> I
         elif kind == "tar":
             with _open(path) as file:
                 to_tar(running, state, file)
-        else:
+        elif kind != "cacheonly":
             image = builds.add_image(running, state, progress)
-            names = options.tags or [image.id]
             form = "oci-archive" if kind == "oci" else "docker-archive"
-            archives.save(home.images, names, sys.stdout.buffer if path == "-" else path, form, "")
+            archives.save(
+                home.images, options.tags or [image.id], sys.stdout.buffer if path == "-" else path, form, ""
+            )
             return image
     return None
 
 
-def _parse(text: str) -> tuple[str, str]:
-    """Return the type and the path of a value of --output: a directory, "-" for a tar, or type=…,dest=…."""
+def _parse(text: str) -> tuple[str, str, list[str]]:
+    """Return the type, the path and the names in a value of --output.
+
+    The value is a directory, "-" for a tar, or type=…,dest=…,name=….
+    """
     if not text:
-        return "image", ""
+        return "image", "", []
     if "=" not in text:
-        return ("tar", "-") if text == "-" else ("local", text)
+        return ("tar", "-", []) if text == "-" else ("local", text, [])
     found = values.fields(text, ("type", "dest", "name"))
     kind, path = found.get("type", ""), found.get("dest", "")
-    if kind not in ("local", "tar", "image", "docker", "oci"):
-        raise InvalidArgument(f'unsupported output type "{kind}"', "one of image, local, tar, docker, oci")
+    if kind not in _TYPES:
+        raise InvalidArgument(f'unsupported output type "{kind}"', f"one of {', '.join(_TYPES)}")
     if kind in ("local", "oci") and not path:
         raise InvalidArgument(f"dest is required for {kind} output")
     if kind == "image" and path:
         raise InvalidArgument("an image has no dest", "type=docker,dest=FILE writes an archive")
-    return kind, path or ("-" if kind == "tar" else "")
+    names = [name for name in found.get("name", "").split(",") if name]
+    return kind, path or ("-" if kind == "tar" else ""), names
 
 
 def _open(path: str) -> Any:
@@ -85,7 +94,8 @@ def to_tar(build: Build, state: State, output: Writable) -> None:
 def to_directory(build: Build, state: State, path: str) -> None:
     """Copy the root file system of a state into a directory of the host, which is made if it is missing.
 
-    Files keep their owners; devices are left out, and no file gets setuid bits (see `tree_unpack`).
+    As in BuildKit, all files belong to the caller. Devices are left out, and no file gets setuid bits (see
+    `tree_unpack`).
     """
     os.makedirs(path, exist_ok=True)
     errors: list[BaseException] = []
@@ -105,7 +115,7 @@ def to_directory(build: Build, state: State, path: str) -> None:
             open(reading, "rb", buffering=0) as pipe,
             linux.closing(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as base,
         ):
-            tree_unpack.Unpacker(base, path).unpack(pipe)
+            tree_unpack.Unpacker(base, path, owner=(os.geteuid(), os.getegid())).unpack(pipe)
     except (PyctrError, OSError) as error:
         packer.join()
         if errors and isinstance(error, BrokenArchive):

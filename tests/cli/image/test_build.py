@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import stat
 import subprocess
 import tarfile
 from pathlib import Path
@@ -419,10 +420,11 @@ def test_a_terminal_shows_the_end_of_the_output_and_nothing_of_it_afterwards(bui
 
 def test_the_result_can_be_a_directory_or_an_archive(builder: Builder, tmp_path: Path) -> None:
     builder.files(a="a")
-    text = "FROM scratch\nCOPY --chown=5:6 a /d/a\n"
+    text = "FROM scratch\nCOPY --chown=5:6 --chmod=4755 a /d/a\n"
     builder(text, "-o", str(tmp_path / "out"))
     assert (tmp_path / "out/d/a").read_text() == "a"
-    assert (tmp_path / "out/d/a").stat().st_uid == 5
+    assert (tmp_path / "out/d/a").stat().st_uid == os.geteuid()
+    assert not (tmp_path / "out/d/a").stat().st_mode & stat.S_ISUID
     builder(text, "-o", f"type=tar,dest={tmp_path}/out.tar")
     with tarfile.open(tmp_path / "out.tar") as archive:
         assert archive.getnames() == ["d", "d/a"]
@@ -431,6 +433,24 @@ def test_the_result_can_be_a_directory_or_an_archive(builder: Builder, tmp_path:
         assert "oci-layout" in archive.getnames()
     assert builder.pyctr("images", "-q", "other").stdout == ""
     assert "unsupported output type" in builder(text, "-o", "type=x,dest=y", check=False).stderr
+
+
+def test_an_output_can_have_names(builder: Builder, tmp_path: Path) -> None:
+    pyctr, (path, text) = builder.pyctr, (builder.context / "Dockerfile", "FROM scratch\nLABEL a=b\n")
+    path.write_text(text)
+    pyctr("build", "-o", '"name=named:1,named:2",type=image', builder.context, check=True)
+    assert pyctr("images", "named", "--format", "{{.Tag}}", check=True).stdout.split() == ["1", "2"]
+    pyctr("build", "-o", "type=cacheonly,name=other", builder.context, check=True)
+    assert pyctr("images", "-q", "other").stdout == ""
+
+
+def test_metadata_of_the_result_is_written(builder: Builder, tmp_path: Path) -> None:
+    builder("FROM busybox\nENV A=1\n", "--metadata-file", str(tmp_path / "result"), "-t", "other:2")
+    assert json.loads((tmp_path / "result").read_text()) == {
+        "containerimage.config.digest": builder.inspect()["Id"],
+        "containerimage.digest": builder.inspect()["RepoDigests"][0].partition("@")[2],
+        "image.name": "docker.io/library/it:latest,docker.io/library/other:2",
+    }
 
 
 def test_a_context_from_elsewhere_is_refused_clearly(pyctr: Pyctr, tmp_path: Path) -> None:

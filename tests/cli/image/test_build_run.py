@@ -252,6 +252,13 @@ def test_what_is_allowed_is_allowed(builder: Builder) -> None:
     assert capabilities >> 21 & 1  # CAP_SYS_ADMIN
 
 
+def test_the_names_of_added_hosts_count_for_the_cache(builder: Builder) -> None:
+    text = "FROM busybox\nRUN cat /etc/hosts > /hosts\n"
+    builder(text)
+    assert "#3 CACHED" not in builder(text, "--add-host", "x:192.0.2.1").stderr
+    assert "#3 CACHED" in builder(text, "--add-host", "x:192.0.2.2").stderr
+
+
 def test_limits_concern_the_containers_of_run(builder: Builder) -> None:
     text = (
         "FROM busybox\nRUN ulimit -n > /u; df -k /dev/shm | tail -1 > /s; grep given /etc/hosts > /h; "
