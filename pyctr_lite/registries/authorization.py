@@ -25,8 +25,9 @@ _DEFAULT_SECONDS = 60
 """A token without `expires_in` is valid that long."""
 _MARGIN = 10
 _MAX_TOKEN = 1 << 20
-_PARAMETER = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
-_SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9_-]*)(?:\s+|$)(?!=)")
+# Possessive: a registry cannot make the search for a match take long.
+_PARAMETER = re.compile(r'[\s,]*+([A-Za-z0-9_-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))')
+_SCHEME = re.compile(r"[\s,]*+([A-Za-z][A-Za-z0-9_-]*+)(?:\s++|$)(?!=)")
 
 
 class NoCredentials(PyctrError):

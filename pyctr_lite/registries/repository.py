@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACCEPT = ", ".join(documents.MANIFESTS)
 _MAX_TAGS = 100_000
-_NEXT = re.compile(r'<([^>]+)>\s*;[^,]*rel="?next')
+_NEXT = re.compile(r'<([^<>]++)>\s*+;[^,<]*rel="?next')
 
 
 class Repository(Session):

@@ -313,3 +313,12 @@ def test_credentials_that_cannot_be_saved_are_one_line(no_credentials: Path) -> 
     no_credentials.write_text("a file in the place of the directory")
     with pytest.raises(PyctrError, match=r"error saving credentials: .*/config\.json: "):
         credentials.store("here:5000", Credential("ann", "pw"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" " * 60000, "Bearer " + " " * 60000 + "x", "a" * 60000, 'Bearer realm="' + "a" * 60000, "a=," * 20000],
+)
+def test_no_challenge_takes_long_to_read(text: str) -> None:
+    """The header is a registry's: with the usual expressions, 60,000 spaces took hours."""
+    authorization.parse_challenges([text])

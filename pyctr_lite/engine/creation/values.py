@@ -5,8 +5,6 @@ The command line calls the same checks while it parses a flag, because Docker's 
 
 from __future__ import annotations
 
-import re
-
 from pyctr_lite.engine.bundle import device_nodes, etc_files
 from pyctr_lite.errors import InvalidArgument
 
@@ -18,7 +16,8 @@ if TYPE_CHECKING:
 ULIMITS = (
     "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
-_DOMAIN = re.compile(r"([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\.?)+")
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+"""Those of a domain's labels, which may have "-" between them."""
 
 
 def check_each(name: str, values: Any) -> None:
@@ -73,7 +72,11 @@ def check_address(text: str) -> None:
 
 def check_domain(text: str) -> None:
     """Check a search domain; "." means none."""
-    if text != "." and not _DOMAIN.fullmatch(text):
+    labels = text.removesuffix(".").split(".")
+    if text != "." and not all(
+        label and _LETTERS.issuperset(label.replace("-", "")) and "-" not in (label[0], label[-1])
+        for label in labels
+    ):
         raise InvalidArgument(f"{text} is not a domain")
 
 

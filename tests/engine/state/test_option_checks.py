@@ -85,6 +85,7 @@ BOTH_WAYS: list[tuple[list[str], dict[str, Any]]] = [
     (["--add-host", "a"], {"add_hosts": ["a"]}),
     (["--dns", "10.0.0.300"], {"dns": ["10.0.0.300"]}),
     (["--dns-search", "two words"], {"dns_search": ["two words"]}),
+    (["--dns-search", "a" * 60 + "!"], {"dns_search": ["a" * 60 + "!"]}),
     (["--sysctl", "kernel.shmmni"], {"sysctls": {"kernel.shmmni": ""}}),
     (["--sysctl", "kernel.panic=9"], {"sysctls": {"kernel.panic": "9"}}),
     # --- privileges and devices
