@@ -17,7 +17,6 @@ from pyctr_lite.engine.files import tree_unpack
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.formats import number
 from pyctr_lite.images import compression
-from pyctr_lite.registries import addresses
 from pyctr_lite.rootfs import target
 
 TYPE_CHECKING = False
@@ -64,6 +63,8 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
             yield found
         return
     if context.startswith(_REMOTE):
+        from pyctr_lite.registries import addresses
+
         shown, _ = addresses.split_user(context)
         raise InvalidArgument(
             f"{shown}: a context from a URL is not supported unless it is a git repository",

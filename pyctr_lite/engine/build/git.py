@@ -14,7 +14,6 @@ import shutil
 import subprocess
 
 from pyctr_lite.errors import InvalidArgument, PyctrError
-from pyctr_lite.registries import addresses
 from pyctr_lite.rootfs import walk
 
 TYPE_CHECKING = False
@@ -44,6 +43,8 @@ def fetch(context: str, staging: Staging) -> tuple[str, str]:
 
     Raises InvalidArgument for an URL that is not supported, PyctrError if git fails.
     """
+    from pyctr_lite.registries import addresses
+
     context, user = addresses.split_user(context)
     url, _, fragment = context.partition("#")
     reference, _, directory = fragment.partition(":")

@@ -11,7 +11,6 @@ from pyctr_lite.engine.build import build as builds
 from pyctr_lite.engine.build import layers, values
 from pyctr_lite.engine.files import tree_archive, tree_unpack
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, PyctrError
-from pyctr_lite.images import archive as archives
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def write(home: Home, options: BuildOptions, progress: Progress, text: str) -> I
             with _open(path) as file:
                 to_tar(running, state, file)
         elif kind != "cacheonly":
+            from pyctr_lite.images import archive as archives
+
             image = builds.add_image(running, state, progress)
             form = "oci-archive" if kind == "oci" else "docker-archive"
             archives.save(
