@@ -49,7 +49,8 @@ def test_an_image_is_built_with_its_tags_arguments_and_labels(client: Client, tm
 def test_the_image_is_the_one_of_the_command_line(client: Client, tmp_path: Path) -> None:
     context = write(tmp_path, "FROM busybox\nRUN date > /now\n")
     image = client.build(context, memory=64 << 20, ulimits=[("nofile", 77, 77)])
-    command = [sys.executable, "-m", "pyctr_lite", "--root", client.engine.paths.root, "build", "-q", context]
+    command = [sys.executable, "-m", "pyctr_lite", "--root", client.engine.paths.root, "build", "-q"]
+    command += ["-m", "64m", "--ulimit", "nofile=77:77", context]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == f"{image.id}\n"
 
