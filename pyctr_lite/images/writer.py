@@ -206,6 +206,7 @@ def locked(store: ImageStore) -> Iterator[None]:
     Leftovers of dead writers are removed first. Layers that were set aside are removed after the lock is released.
     """
     os.makedirs(f"{store.layout}/blobs/sha256", 0o700, exist_ok=True)
+    os.chmod(store.layout, 0o700)  # whoever can open the directory can hold its lock
     with linux.closing(os.open(store.layout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)
         if not os.path.exists(f"{store.layout}/oci-layout"):

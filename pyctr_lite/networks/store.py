@@ -160,7 +160,8 @@ class NetworkStore:
         """
         if not name or name[0] not in _NAME or not all(letter in _NAME + "_.-" for letter in name):
             raise InvalidArgument(f"invalid name {name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
-        os.makedirs(self.directory, 0o755, exist_ok=True)
+        os.makedirs(self.directory, exist_ok=True)
+        os.chmod(self.directory, 0o700)  # whoever can open the directory can hold its lock
         with closing(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             others = self.list()

@@ -27,10 +27,12 @@ for top in sys.argv[1:]:
 """
 
 
+pytestmark = pytest.mark.usefixtures("reachable")
+
+
 @pytest.fixture(params=[0o022, 0, 0o077], ids=oct)
 def box(request: pytest.FixtureRequest, pyctr: Pyctr) -> str:
     """Return a container with a secret in its environment, log, upper directory and volume."""
-    os.chmod(pyctr.root.parent, 0o755)
     script = "echo secret; echo secret | tee /secret >/data/secret; chmod 777 /secret /data /data/secret; sleep 60"
     args = [
         "run",
@@ -58,7 +60,7 @@ def test_another_user_cannot_read_or_write_the_engines_files(pyctr: Pyctr, box: 
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert [line for line in lines if line.startswith("write")] == []
-    assert [line for line in lines if box in line or "/volumes/" in line or "secret" in line] == []
+    assert [line for line in lines if str(pyctr.root) in line or box in line or "secret" in line] == []
     for path in (
         f"containers/{box}/container.json",
         f"containers/{box}/upper/secret",
@@ -72,7 +74,6 @@ def test_another_user_cannot_read_or_write_the_engines_files(pyctr: Pyctr, box: 
 
 def test_root_of_a_user_namespace_cannot_reach_the_engines_files(pyctr: Pyctr) -> None:
     """CVE-2021-21284: the remapped root owned the containers' directories, and created files there."""
-    os.chmod(pyctr.root.parent, 0o755)
     pyctr("run", "-d", "--name", "box", "--userns", "auto", "busybox", "sleep", "60", check=True)
     pid, id = pyctr("inspect", "-f", "{{.State.Pid}} {{.Id}}", "box", check=True).stdout.split()
     uid = os.stat(f"/proc/{pid}").st_uid
@@ -156,3 +157,39 @@ def test_another_user_cannot_connect_to_the_engines_sockets(pyctr: Pyctr, box: s
     )  # fmt: skip
     assert done.stdout == ""
     assert pyctr("exec", "box", "sh", "-c", "find / -xdev -type s; tail -n +2 /proc/net/unix").stdout == ""
+
+
+TAKE_LOCKS = """
+import fcntl, os, sys, time
+for directory, directories, files in os.walk(sys.argv[1]):
+    for name in ("", *files):
+        try:
+            fcntl.flock(os.open(os.path.join(directory, name), os.O_RDONLY | os.O_NONBLOCK), fcntl.LOCK_EX)
+        except OSError:
+            pass
+print("taken", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_another_user_cannot_take_a_lock_of_the_engine(pyctr: Pyctr) -> None:
+    """Whoever can open a file or a directory can lock it (flock(2)), and let every command wait for ever."""
+    pyctr("network", "create", "red", check=True)
+    pyctr(
+        "run", "-d", "--name", "box", "--network", "red", "-v", "data:/data", "busybox", "sleep", "60", check=True
+    )
+    command = ["python3", "-c", TAKE_LOCKS, pyctr.root]
+    with subprocess.Popen(command, user=NOBODY, group=NOBODY, extra_groups=[], stdout=subprocess.PIPE) as thief:
+        assert thief.stdout is not None
+        assert thief.stdout.readline() == b"taken\n"
+        for words in (
+            "network create blue",
+            "volume create",
+            "tag busybox other",
+            "commit box image",
+            "run --rm --userns auto --network blue busybox true",
+            "stop -t 0 box",
+            "rm box",
+        ):
+            pyctr(*words.split(), check=True, timeout=20)
+        thief.kill()

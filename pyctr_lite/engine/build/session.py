@@ -16,8 +16,7 @@ from pyctr_lite import linux
 from pyctr_lite.engine import background
 from pyctr_lite.engine.build import layers
 from pyctr_lite.engine.container import containers
-from pyctr_lite.engine.life import lifecycle
-from pyctr_lite.engine.state import record
+from pyctr_lite.engine.life import faults, lifecycle
 from pyctr_lite.engine.state.lock import Lock
 from pyctr_lite.errors import PyctrError
 from pyctr_lite.images import roots, staging, writer
@@ -89,8 +88,7 @@ class Session:
         """Log an error of the guard, which has no terminal, for `doctor` to show."""
         import traceback
 
-        with open(f"{self.home.paths.run}/faults.log", "a") as file:
-            file.write(f"{record.now()} guard of a build\n{''.join(traceback.format_exception(error))}\n")
+        faults.append(self.home.paths, "guard of a build", "".join(traceback.format_exception(error)))
 
     @contextmanager
     def mounted(self, lowers: Sequence[str]) -> Iterator[str]:

@@ -59,6 +59,7 @@ class ImageView:
         from pyctr_lite.rootfs import init_layer
 
         temporary = f"{self.directory}.{os.getpid()}.tmp"
+        os.makedirs(self.paths.init_layers, 0o700, exist_ok=True)
         os.makedirs(f"{temporary}/layer", 0o755)
         root_fd = self.mounted()
         try:

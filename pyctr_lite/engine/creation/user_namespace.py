@@ -68,6 +68,7 @@ def write_new(container: Container) -> None:
     """Choose a container's id range and write the container to disk, under a lock: no two get the same range."""
     home, options = container.home, container.record.options
     # The lock is on `names`, because `create` already holds the one on `containers` (lock.py).
+    os.chmod(home.paths.names, 0o700)  # whoever can open the directory can hold its lock
     lock = os.open(home.paths.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

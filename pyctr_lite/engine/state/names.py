@@ -103,7 +103,7 @@ class Names:
         try:
             os.symlink(id, path)
         except FileNotFoundError:
-            os.makedirs(self.directory, exist_ok=True)
+            os.makedirs(self.directory, 0o700, exist_ok=True)
             os.symlink(id, path)
         except OSError as error:
             if not other or error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -76,6 +76,7 @@ class Networks(store.NetworkStore):
         the user has chosen the subnet or, with `fixed`, an address of it, or a container has an address of it.
         The caller holds the lock.
         """
+        os.makedirs(f"{self.paths.run}/networks", 0o700, exist_ok=True)
         found = bridge.find(sockets, network)
         if found is not None and found.up and rules.are_current(sockets.filter):
             foreign.ensure(sockets.filter, network.bridge)
