@@ -25,6 +25,8 @@ QUICK = {
     "oci": frozenset(("create", "delete", "exec", "kill", "run", "start", "state")),
 }
 """The verbs with a file (`preload` writes it) of `pyctr_lite` and of `pyctr-oci`."""
+MORE = {"-v": ("-v", "--volume", "--mount", "--tmpfs"), "-p": ("-p", "-P", "--publish")}
+"""Options of `create` and `run` that need more modules, by the file with these."""
 _OTHER_NOUNS = frozenset(("image", "system", "volume"))
 """Words before a verb that make it another one: `volume rm` is not `rm`."""
 
@@ -39,7 +41,12 @@ def load(directory: str, args: list[str], face: str = "cli") -> None:
     verb = next((arg for arg in args if arg in quick or arg in _OTHER_NOUNS), "")
     if verb not in quick:
         return
-    new = [module for module in _read(f"{directory}/{face}-{verb}") if module[0] not in sys.modules]
+    files = [f"{directory}/{face}-{verb}"]
+    if face == "cli" and verb in ("create", "run"):
+        files += [
+            f"{files[0]}{file}" for file, options in MORE.items() if any(arg.startswith(options) for arg in args)
+        ]
+    new = [module for file in files for module in _read(file) if module[0] not in sys.modules]
     # Create packages before their modules, although a package's own code runs after some of them.
     for name, source, _ in sorted(new, key=lambda module: module[0]):
         if source.endswith("/__init__.py"):

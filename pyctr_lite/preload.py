@@ -41,6 +41,15 @@ CLI = {
     "stop": (*_LIFE, "engine.life.wait"),
 }
 """The quick verbs of `pyctr_lite`, and the modules that import everything they need."""
+_VOLUMES = ("engine.creation.mounts", "engine.stores.volumes", "volumes.tmpfs")
+_PORTS = ("engine.creation.networks", "engine.network.wanted", "formats.ports")
+MORE = {
+    "create-v": _VOLUMES,
+    "create-p": _PORTS,
+    "run-v": (*_VOLUMES, "volumes.fill", "rootfs.detached"),
+    "run-p": (*_PORTS, "engine.life.ports", "engine.life.faults", "networks.published"),
+}
+"""The same of the options in `boot.MORE`, beyond what their verbs need."""
 OCI = {
     "create": _CREATE,
     "delete": ("oci.verbs.delete", "rootfs.walk"),
@@ -65,10 +74,14 @@ def build(directory: str) -> None:
     os.makedirs(directory, exist_ok=True)
     first = [_compiled(module.__name__, str(module.__file__)) for module in (light_os, boot)]
     code: dict[str, tuple[tuple[str, int, int], CodeType]] = {}
-    files = [(f"cli-{verb}", ("cli.main", *leading)) for verb, leading in CLI.items()]
-    files += [(f"oci-{verb}", ("oci.main", *leading)) for verb, leading in OCI.items()]
-    for file, leading in files:
+    files: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
+    files += [(f"cli-{verb}", ("cli.main", *leading), ()) for verb, leading in CLI.items()]
+    files += [(f"oci-{verb}", ("oci.main", *leading), ()) for verb, leading in OCI.items()]
+    files += [(f"cli-{name}", ("cli.main", *CLI[name[:-2]]), leading) for name, leading in MORE.items()]
+    for file, leading, more in files:
         needed = _needed(leading)
+        if more:
+            needed = [module for module in _needed((*leading, *more)) if module not in needed]
         for name, source in needed:
             if name not in code:
                 code[name] = _compiled(name, source)

@@ -123,7 +123,9 @@ def budget() -> dict[str, int]:
 def test_every_quick_verb_has_a_file_and_a_budget() -> None:
     assert boot.QUICK["cli"] == preload.CLI.keys()
     assert boot.QUICK["oci"] == preload.OCI.keys()
-    assert budget().keys() == preload.CLI.keys() | {f"pyctr-oci {verb}" for verb in preload.OCI}
+    assert preload.MORE.keys() == {f"{verb}{option}" for verb in ("create", "run") for option in boot.MORE}
+    more = {"run -p", "run -v"}
+    assert budget().keys() == preload.CLI.keys() | {f"pyctr-oci {verb}" for verb in preload.OCI} | more
 
 
 OS = """
@@ -214,6 +216,8 @@ USES = {
     "ps": ["-a"],
     "rm": ["stopped"],
     "run": ["--rm", "-e", "HOME", "busybox", "true"],
+    "run -p": ["--rm", "--publish=127.0.0.1::80", "busybox", "true"],
+    "run -v": ["--rm", "-v", "/tmp:/t", "-v", "new:/v", "--mount", "type=tmpfs,dst=/x", "busybox", "true"],
     "start": ["stopped"],
     "stop": ["-t0", "box"],
 }
@@ -226,13 +230,15 @@ def test_a_quick_verb_loads_its_modules_at_once_within_its_budget(
 ) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
     pyctr("create", "--name", "stopped", "busybox", "sleep", "60", check=True)
-    done = run_preloaded(preloaded, root, verb, *USES[verb])
+    done = run_preloaded(preloaded, root, verb.partition(" ")[0], *USES[verb])
     assert done.returncode == 0, done.stderr
     count, late = loaded(done)
     assert late == "[]"  # not even what Python's own os needs
     assert count <= budget()[verb]
     forked = root.parent / "forked"
-    deadline = time.monotonic() + 10 * (verb in ("run", "exec"))  # the others' monitors keep running, if any
+    deadline = time.monotonic() + 10 * verb.startswith(
+        ("run", "exec")
+    )  # the others' monitors keep running, if any
     while not forked.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     lists = forked.read_text().splitlines() if forked.exists() else []
