@@ -52,8 +52,9 @@ def remove(
             return _remove_broken(store, name, error, force, in_use)
         users = list(in_use(image)) if in_use else []
         by_name = _name_in(image, name)
-        if by_name and len(image.names) > 1:
-            return _untag(store, [by_name])
+        names = _with_digests(image, by_name)
+        if by_name and len(image.names) > len(names):
+            return _untag(store, names)
         _check(image, by_name, users, list(running(image)) if running else [], force)
         removed = _untag(store, image.names)
         return removed if users else removed + _delete(store, image)
@@ -108,6 +109,13 @@ def _name_in(image: Image, name: str) -> str:
     except InvalidArgument:
         return ""
     return familiar if familiar in image.names else ""
+
+
+def _with_digests(image: Image, name: str) -> list[str]:
+    """Return a name, with the last tag of a repository also the names by digest there, as in Docker."""
+    repository = images.repository_of(name)
+    others = [other for other in image.names if other != name and images.repository_of(other) == repository]
+    return [name, *(others if "@" not in name and all("@" in other for other in others) else [])]
 
 
 def _check(image: Image, by_name: str, users: list[str], running: list[str], force: bool) -> None:

@@ -34,7 +34,7 @@ _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
 
 
 class Pulled(NamedTuple):
-    """The image of a name, its digest in the registry, and whether it is new in the store."""
+    """The image of a name, its digest in the registry, and whether the name was missing, or another image's."""
 
     image: Image
     digest: str
@@ -68,6 +68,8 @@ def pull(
     """
     if reference.digest and not reference.digest.startswith("sha256:"):
         raise InvalidArgument(f"unsupported digest algorithm: {reference.digest.partition(':')[0]}", "use sha256")
+    if reference.repository() == "scratch":
+        raise InvalidArgument("'scratch' is a reserved name", "it is the base of an image without a base")
     source = Repository(reference, insecure=insecure)
     partial.sweep(store)
     staging.sweep(store.root)
@@ -180,7 +182,8 @@ def _add(store: ImageStore, source: Repository, found: _Found, report: Report) -
     described = manifest.get("layers") or []
     if len(described) != len(config["rootfs"].get("diff_ids") or []) or len(described) > _MAX_LAYERS:
         raise BrokenArchive(f"image config {_digest(found.config)}: its diff_ids are not those of the layers")
-    images = store.list()
+    images, reference = store.list(), source.reference
+    before = [image.id for image in images if reference.familiar() in image.names]
     verified = {(layer.digest, layer.diff_id) for image in images for layer in image.layers}
     with store.staging() as stage:
         by_digest = {each["digest"]: download.Download(stage, source, each, report) for each in described}
@@ -188,12 +191,11 @@ def _add(store: ImageStore, source: Repository, found: _Found, report: Report) -
         unpacker = staged.LayerUnpacker(store, stage, verified)
         with _downloading(list(by_digest.values()), source.transport, report):
             layers = unpacker.layers(downloads, config)
-            reference = source.reference
             image = writer.add_image(store, found.config, layers, [reference], found.manifest, found.through)
     for each in by_digest.values():
         if not each.existed:
             report(each.name, "Pull complete", 0, 0)
-    return Pulled(image, found.digest, all(image.id != known.id for known in images))
+    return Pulled(image, found.digest, image.id not in before)
 
 
 @contextlib.contextmanager

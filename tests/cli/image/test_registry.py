@@ -61,6 +61,23 @@ def test_an_image_pulled_by_digest_is_listed_without_a_tag(
     assert pyctr("rmi", wanted, check=True).stdout.startswith(f"Untagged: {wanted}\nDeleted: ")
 
 
+def test_a_name_by_digest_is_shown_beside_names_in_other_repositories_and_goes_with_the_last_tag(
+    pyctr: Pyctr, registry: DockerRegistry, repository: str
+) -> None:
+    wanted = f"{registry.host}/{repository}@{digest(registry.publish(repository, 'v1', LAYERS))}"
+    tag = f"{registry.host}/{repository}:v1"
+    pyctr("pull", "-q", tag, check=True)
+    pyctr("tag", tag, "other:1", check=True)
+    pyctr("rmi", tag, check=True)
+    assert f"Status: Downloaded newer image for {wanted}\n" in pyctr("pull", wanted, check=True).stdout
+    shown = pyctr("images", "--format", "{{.Repository}} {{.Tag}}", check=True).stdout.splitlines()
+    assert {f"{registry.host}/{repository} <none>", "other 1"} <= set(shown)
+    assert f"Status: Downloaded newer image for {tag}\n" in pyctr("pull", tag, check=True).stdout
+    assert pyctr("images", "--format", "{{.Tag}}", f"{registry.host}/{repository}").stdout == "v1\n"
+    assert pyctr("rmi", tag, check=True).stdout == f"Untagged: {tag}\nUntagged: {wanted}\n"
+    assert pyctr("pull", "scratch").stderr.startswith("pyctr_lite: 'scratch' is a reserved name\n")
+
+
 def test_pull_all_tags(pyctr: Pyctr, registry: DockerRegistry, repository: str) -> None:
     for number, tag in enumerate(("v1", "v2", "v3")):
         registry.publish(repository, tag, LAYERS[: number + 1])

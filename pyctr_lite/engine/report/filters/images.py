@@ -6,6 +6,7 @@ from pyctr_lite.engine.report.filters import grammar
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import timestamps
 from pyctr_lite.images import reference
+from pyctr_lite.images.image import repository_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +44,16 @@ class ImageFilter:
         )
 
     def names(self, image: Image) -> list[str]:
-        """Return the names of an image that match one of the patterns; all names without a pattern."""
+        """Return the names of an image that match one of the patterns; all names without a pattern.
+
+        As in Docker, a name by digest is left out if the image has a tag in the same repository.
+        """
+        tagged = {repository_of(name) for name in image.references}
         return [
             name
-            for name in image.references or image.names
-            if not self.patterns or any(_matches(pattern, name) for pattern in self.patterns)
+            for name in image.names
+            if ("@" not in name or repository_of(name) not in tagged)
+            and (not self.patterns or any(_matches(pattern, name) for pattern in self.patterns))
         ]
 
 
