@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUICK = {
-    "cli": frozenset(("create", "exec", "inspect", "logs", "ps", "pull", "push", "rm", "run", "start", "stop")),
+    "cli": frozenset(
+        "cp create exec images inspect kill logs port ps pull push restart rm rmi run start stop tag wait".split()
+    ),
     "oci": frozenset(("create", "delete", "exec", "kill", "run", "start", "state")),
 }
 """The verbs with a file (`preload` writes it) of `pyctr_lite` and of `pyctr-oci`."""

@@ -27,18 +27,27 @@ _MONITOR = (
 _RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create", "engine.stores.images")
 _TRANSFER = ("cli.image.registry", "engine.engine", "engine.stores.images")
 _CREATE = ("oci.creation", "oci.verbs.create", *_MONITOR[1:-2], "runtime.launch")
+_STORE = ("cli.image.store", "engine.engine", "engine.stores.images")
 CLI = {
+    "cp": ("cli.container.copy", "engine.engine", "engine.files.copy"),
     "create": _RUN,
     "exec": (*_CLI, "cli.container.exec", "engine.life.execute"),
+    "images": (*_STORE, "engine.report.filters.images", "formats.units"),
     "inspect": ("cli.system.inspect", "engine.engine", "engine.report.container", "engine.stores.images"),
+    "kill": (*_LIFE, "engine.life.wait"),
     "logs": ("cli.container.logs", "engine.engine", "engine.log.reader", "engine.report.filters.grammar"),
     "pull": (*_TRANSFER, "registries.pull"),
     "push": (*_TRANSFER, "registries.push"),
+    "port": ("cli.container.port", "engine.engine", "engine.report.network_settings"),
     "ps": ("cli.container.ps", "engine.engine", "engine.stores.images"),
+    "restart": (*_LIFE, *_MONITOR, "engine.life.wait"),
     "rm": (*_LIFE, "engine.life.wait"),
+    "rmi": (*_STORE, "cli.screen.for_each", "engine.report.usage", "images.removal"),
     "run": (*_RUN, *_MONITOR),
     "start": (*_LIFE, *_MONITOR),
     "stop": (*_LIFE, "engine.life.wait"),
+    "tag": (*_STORE, "images.writer"),
+    "wait": (*_LIFE, "engine.life.wait"),
 }
 """The quick verbs of `pyctr_lite`, and the modules that import everything they need."""
 _VOLUMES = ("engine.creation.mounts", "engine.stores.volumes", "volumes.tmpfs")

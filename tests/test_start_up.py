@@ -209,6 +209,14 @@ def test_the_light_os_lacks_what_pythons_own_lacks() -> None:
 OTHER_FILTERS = {"pyctr_lite.networks.iptables", "pyctr_lite.networks.tables"}
 """What a monitor imports if another engine has rules in the packet filter."""
 USES = {
+    "cp": ["box:/etc/passwd", "-"],
+    "images": [],
+    "kill": ["box"],
+    "port": ["box"],
+    "restart": ["-t0", "box"],
+    "rmi": ["other"],
+    "tag": ["busybox", "new"],
+    "wait": ["stopped"],
     "create": ["--name", "new", "busybox"],
     "exec": ["-e", "HOME", "box", "true"],
     "inspect": ["box"],
@@ -229,6 +237,7 @@ def test_a_quick_verb_loads_its_modules_at_once_within_its_budget(
     preloaded: Path, root: Path, pyctr: Pyctr, verb: str
 ) -> None:
     pyctr("run", "-d", "--name", "box", "busybox", "sleep", "60", check=True)
+    pyctr("tag", "busybox", "other", check=True)
     pyctr("create", "--name", "stopped", "busybox", "sleep", "60", check=True)
     done = run_preloaded(preloaded, root, verb.partition(" ")[0], *USES[verb])
     assert done.returncode == 0, done.stderr

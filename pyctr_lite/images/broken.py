@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pyctr_lite.errors import Conflict, InvalidArgument
 from pyctr_lite.images import image as images
-from pyctr_lite.images import reference, writer
+from pyctr_lite.images import reference
+from pyctr_lite.images.descriptors import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def names(store: ImageStore, in_use: InUse | None = None) -> list[str]:
     """Return the names (digests, if unnamed) of the broken images that no container needs."""
     found = [each for each, _ in store.survey()[1] if not users(store, each, in_use)]
-    return [writer.name_of(each) or each["digest"] for each in found]
+    return [name_of(each) or each["digest"] for each in found]
 
 
 def find(store: ImageStore, name: str) -> list[dict[str, Any]]:
@@ -33,7 +34,7 @@ def find(store: ImageStore, name: str) -> list[dict[str, Any]]:
         familiar = ""
     prefix = name.removeprefix("sha256:")
     broken = [descriptor for descriptor, _ in store.survey()[1]]
-    found = [each for each in broken if familiar and writer.name_of(each) == familiar]
+    found = [each for each in broken if familiar and name_of(each) == familiar]
     if not found and prefix:
         found = [
             each

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pyctr_lite import suggest
-from pyctr_lite.errors import NotFound, PyctrError
+from pyctr_lite.errors import InvalidArgument, NotFound, PyctrError
 from pyctr_lite.images import image as images
 from pyctr_lite.images import reference as references
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_NAME_ANNOTATIONS = (images.REF_NAME, images.PULLED, "io.containerd.image.name")
 
 
 def references_of(descriptor: dict[str, Any]) -> list[references.Reference]:
@@ -67,3 +69,21 @@ def not_found(descriptors: list[dict[str, Any]], name: str) -> NotFound:
     same = [other for other in known if other.rpartition(":")[0] == shown.rpartition(":")[0]]
     suggestion = f"did you mean {same[0]}?" if same else suggest.did_you_mean(shown, known)
     return NotFound(f"No such image: {shown}", suggestion or "`pyctr_lite images` lists all images")
+
+
+def name_of(descriptor: dict[str, Any]) -> str:
+    """Return the familiar name in a descriptor; a name that is not a reference unchanged; "" for none."""
+    name: str = (descriptor.get("annotations") or {}).get(images.REF_NAME) or ""
+    try:
+        return references.parse(name).familiar()
+    except InvalidArgument:
+        return name
+
+
+def without_name(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """Return the descriptor without its name."""
+    annotations = {
+        key: value for key, value in (descriptor.get("annotations") or {}).items() if key not in _NAME_ANNOTATIONS
+    }
+    bare = {key: value for key, value in descriptor.items() if key != "annotations"}
+    return {**bare, "annotations": annotations} if annotations else bare

@@ -75,7 +75,7 @@ def prune(
     with writer.locked(store):
         before = _blob_bytes(store)
         unreadable = [each for each, _ in store.survey()[1] if not broken.users(store, each, in_use)]
-        kept = [each for each in store.descriptors() if writer.name_of(each) or each not in unreadable]
+        kept = [each for each in store.descriptors() if descriptors_.name_of(each) or each not in unreadable]
         writer.write_index(store, _without_duplicates(store, kept))
         for image in store.list():
             if not (all or not image.names) or (chosen and not chosen(image)):
@@ -148,10 +148,10 @@ def _untag(store: ImageStore, names: Iterable[str]) -> Removed:
     if not names:
         return []
     before = store.descriptors()
-    kept = [each for each in before if writer.name_of(each) not in names]
+    kept = [each for each in before if descriptors_.name_of(each) not in names]
     for descriptor in before:
         if all(descriptor["digest"] != other["digest"] for other in kept):
-            kept.append(writer.without_name(descriptor))
+            kept.append(descriptors_.without_name(descriptor))
     kept = _without_duplicates(store, kept)
     writer.write_index(store, kept)
     _remove_unneeded(store, before, kept)
@@ -161,8 +161,8 @@ def _untag(store: ImageStore, names: Iterable[str]) -> Removed:
 def _without_duplicates(store: ImageStore, descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out unnamed descriptors whose image also has a named one, with another manifest."""
     images = [(each, _image_id(store, each)) for each in descriptors]
-    named = {image for each, image in images if writer.name_of(each)}
-    return [each for each, image in images if writer.name_of(each) or not image or image not in named]
+    named = {image for each, image in images if descriptors_.name_of(each)}
+    return [each for each, image in images if descriptors_.name_of(each) or not image or image not in named]
 
 
 def _image_id(store: ImageStore, descriptor: dict[str, Any]) -> str:
@@ -221,7 +221,7 @@ def _remove_broken(store: ImageStore, name: str, error: PyctrError, force: bool,
             f"conflict: unable to remove {name} (must force) - container {users[0][:12]} is using it",
             "remove the container first, or use --force to remove only the name",
         )
-    return _untag(store, filter(None, map(writer.name_of, gone)))
+    return _untag(store, filter(None, map(descriptors_.name_of, gone)))
 
 
 def _drop(store: ImageStore, gone: list[dict[str, Any]]) -> Removed:
@@ -231,7 +231,8 @@ def _drop(store: ImageStore, gone: list[dict[str, Any]]) -> Removed:
     if gone:
         writer.write_index(store, kept)
         _remove_unneeded(store, before, kept)
-    return [("Untagged", name) if (name := writer.name_of(each)) else ("Deleted", each["digest"]) for each in gone]
+    names = [(descriptors_.name_of(each), each["digest"]) for each in gone]
+    return [("Untagged", name) if name else ("Deleted", digest) for name, digest in names]
 
 
 def _remove_orphans(store: ImageStore) -> None:

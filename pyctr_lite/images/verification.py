@@ -6,6 +6,7 @@ import os
 
 from pyctr_lite.errors import BrokenArchive, PyctrError
 from pyctr_lite.images import blob, compression, documents, writer
+from pyctr_lite.images.descriptors import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def verify(store: ImageStore, names: Sequence[str] = ()) -> Iterator[tuple[str, 
         name = ", ".join(image.references) or image.id
         yield name, _verify(store, image, name, checked)
     for descriptor, problem in broken:
-        name = writer.name_of(descriptor) or descriptor["digest"]
+        name = name_of(descriptor) or descriptor["digest"]
         yield name, _named(name, problem)
 
 

@@ -15,6 +15,7 @@ from pyctr_lite import jsonfile, linux
 from pyctr_lite.errors import BrokenArchive, InvalidArgument, NotFound
 from pyctr_lite.images import documents, reference, shape, staging, unpack
 from pyctr_lite.images import image as images
+from pyctr_lite.images.descriptors import name_of, without_name
 from pyctr_lite.rootfs import walk
 
 TYPE_CHECKING = False
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pyctr_lite.images.store import ImageStore
 
     Descriptors = list[dict[str, Any]]
-
-_NAME_ANNOTATIONS = (images.REF_NAME, images.PULLED, "io.containerd.image.name")
 
 
 def add_image(
@@ -179,24 +178,6 @@ def name_image(
         if all(known["digest"] != other["digest"] for other in kept):
             kept.append(known)
     return kept
-
-
-def name_of(descriptor: dict[str, Any]) -> str:
-    """Return the familiar name in a descriptor; a name that is not a reference unchanged; "" for none."""
-    name: str = (descriptor.get("annotations") or {}).get(images.REF_NAME) or ""
-    try:
-        return reference.parse(name).familiar()
-    except InvalidArgument:
-        return name
-
-
-def without_name(descriptor: dict[str, Any]) -> dict[str, Any]:
-    """Return the descriptor without its name."""
-    annotations = {
-        key: value for key, value in (descriptor.get("annotations") or {}).items() if key not in _NAME_ANNOTATIONS
-    }
-    bare = {key: value for key, value in descriptor.items() if key != "annotations"}
-    return {**bare, "annotations": annotations} if annotations else bare
 
 
 @contextlib.contextmanager

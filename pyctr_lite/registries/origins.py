@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctr_lite.errors import PyctrError
-from pyctr_lite.images import descriptors, documents, writer
+from pyctr_lite.images import descriptors, documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Origins:
         self._paths: dict[str, list[str]] = {}
         self._compressed: dict[str, dict[str, Any]] = {}
         own = target.familiar()
-        for descriptor in sorted(store.descriptors(), key=lambda each: writer.name_of(each) != own):
+        for descriptor in sorted(store.descriptors(), key=lambda each: descriptors.name_of(each) != own):
             references = descriptors.references_of(descriptor)
             paths = [it.path for it in references if it.domain == target.domain and it.path != target.path]
             for layers, diff_ids in _manifests(store, descriptor):

@@ -24,7 +24,7 @@ def repair(store: ImageStore, name: str, *, insecure: bool = False) -> list[str]
     Raises NotFound if no registry is known for it, RegistryError and others if the registry does not have a blob.
     What cannot be repaired stays as it is.
     """
-    found = [each for each in store.descriptors() if name in (writer.name_of(each), each["digest"])]
+    found = [each for each in store.descriptors() if name in (descriptors.name_of(each), each["digest"])]
     for descriptor in found:
         for reference in descriptors.references_of(descriptor):
             return _repair(store, descriptor, Repository(reference, insecure=insecure))

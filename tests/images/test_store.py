@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyctr_lite.errors import BrokenArchive, Conflict, InvalidArgument, NotFound
+from pyctr_lite.images import descriptors
 from pyctr_lite.images import image as images
-from pyctr_lite.images import writer
 from tests.images.archives import digest, entry, tar
 
 if TYPE_CHECKING:
@@ -216,4 +216,4 @@ def test_foreign_annotations_in_index_json_are_kept(store: ImageStore, make_imag
     make_image("tool", b"other")
     (old,) = [each for each in store.descriptors() if each["digest"] == image.digest]
     assert old["annotations"] == {"com.example": "theirs"}
-    assert writer.name_of(old) == ""
+    assert descriptors.name_of(old) == ""

@@ -68,10 +68,10 @@ def images(context: Context) -> int:
 
 def _warn(broken: Any) -> None:
     """Report the images that cannot be read, one line each. Other images are not affected."""
-    from pyctr_lite.images import writer
+    from pyctr_lite.images import descriptors
 
     for descriptor, error in broken:
-        name = writer.name_of(descriptor) or descriptor["digest"]
+        name = descriptors.name_of(descriptor) or descriptor["digest"]
         print(f"pyctr_lite: image {name} is broken: {error.message}", file=sys.stderr)
     if broken:
         print(
