@@ -86,11 +86,6 @@ def _copy(instruction: Instruction) -> None:
             "variable expansion is not supported for --from, define a new stage with FROM using ARG from global "
             "scope as a workaround"
         )
-    if len(args) > 2 and not args[-1].endswith("/") and args[-1] not in (".", "..") and "$" not in args[-1]:
-        raise instruction.error(
-            f"When using {name} with more than one source file, the destination must be a directory and end with "
-            "a /"
-        )
 
 
 def _healthcheck(instruction: Instruction) -> None:

@@ -88,18 +88,15 @@ class Tree:
         """Whether copies have the owners of their sources; those of the context belong to root."""
         self.name = name
 
-    def find(self, pattern: str, *, deep: bool = False) -> list[str]:
+    def find(self, pattern: str) -> list[str]:
         """Return the paths that a source of COPY matches, sorted, without a leading slash; "" is the root.
 
-        `deep`: the name `**` matches any number of directories (COPY --parents).
         A pattern may match nothing, as in BuildKit. Raises NotFound if a path without wildcards does not exist.
         """
         clean = posixpath.normpath(posixpath.join("/", pattern)).lstrip("/")
         found = [""]
         for name in clean.split("/") if clean else ():
-            if deep and name == "**":
-                found = [path for above in found for path in self._directories(above)]
-            elif patterns.is_wild(name):
+            if patterns.is_wild(name):
                 found = [path for above in found for path in self._matching(above, name)]
             else:
                 found = [f"{above}/{name}" for above in found]
@@ -131,13 +128,6 @@ class Tree:
             return [f"{above}/{name}" for name in os.listdir(fd) if matcher.fullmatch(name)]
         finally:
             os.close(fd)
-
-    def _directories(self, above: str) -> list[str]:
-        """Return a directory and all directories below it."""
-        names = _Directories()
-        if target.exists(self.root, above) and self.is_directory(above):
-            self.visit(above, names)
-        return [f"{above}/{name}".rstrip("/") for name in names.found]
 
     def is_directory(self, path: str) -> bool:
         """Return whether a path, with its links followed, is a directory."""
@@ -171,19 +161,6 @@ class Tree:
         finally:
             os.close(fd)
         _Visit(self, path, visitor, excluded).run(directory)
-
-
-class _Directories(Visitor):
-    """A visitor that keeps the paths of directories."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def enter(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
-        self.found.append(path)
-
-    def files(self, directory: int, path: str, names: list[str]) -> None:
-        pass
 
 
 class _Visit:

@@ -100,7 +100,6 @@ def test_a_heredoc_and_a_continued_line_may_contain_the_word_onbuild() -> None:
         ("FROM a b\n", "FROM requires either one or three arguments", 1),
         ("FROM a AS 1x\n", "invalid name for build stage", 1),
         ("FROM a\nCOPY x\n", "COPY requires at least two arguments", 2),
-        ("FROM a\nCOPY x y z\n", "the destination must be a directory and end with a /", 2),
         ("FROM a\nCOPY --form=b x y\n", "unknown flag: --form", 2),
         ("FROM a\nCMD --x y\n", "unknown flag: --x", 2),
         ("FROM a\nCOPY --chown=1 --chown=2 x y\n", "duplicate flag specified: --chown", 2),

@@ -30,13 +30,13 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def make_directories(root: int, path: str, owner: tuple[int, int]) -> int:
-    """Open a directory of the root (O_RDONLY), made with its parents if they are missing, with mode 0755."""
+def make_directories(root: int, path: str, owner: tuple[int, int], mode: int = 0o755) -> int:
+    """Open a directory of the root (O_RDONLY). It and its parents are made with `mode` if they are missing."""
     made = ""
     for name in path.strip("/").split("/"):
         made = f"{made}/{name}"
         known = target.exists(root, made)
-        fd = target.make_directory(root, made)
+        fd = target.make_directory(root, made, mode)
         try:
             if not known:
                 os.chown(f"/proc/self/fd/{fd}", *owner)

@@ -9,6 +9,7 @@ from functools import partial
 
 from pyctr_lite import linux
 from pyctr_lite.build import metadata
+from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.engine.build import archives, layers
 from pyctr_lite.engine.build.copier import Copier, make_directories
 from pyctr_lite.engine.build.operands import Operands
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pyctr_lite.build.patterns import Exclusions
     from pyctr_lite.build.syntax import Instruction
     from pyctr_lite.build.tree import Tree
     from pyctr_lite.engine.build.download import Download
@@ -87,17 +87,15 @@ def _downloads(builder: StageBuilder, operands: Operands) -> list[Download]:
 
 
 def _copy(builder: StageBuilder, operands: Operands, downloads: list[Download], title: str, report: Step) -> str:
-    build, excluded = builder.build, operands.excluded
+    build = builder.build
     with build.source(operands.origin) as tree:
-        found = [(source, path) for source in operands.local for path in tree.find(source, deep=operands.parents)]
-        if excluded:
-            found = [(source, path) for source, path in found if not _is_excluded(tree, path, excluded)]
+        found = _sources(tree, operands)
         copied = [
             [
-                posixpath.basename(path) if not operands.parents else path,
+                "" if operands.parents else posixpath.basename(path),
                 build.digest(operands.origin, tree, path, excluded),
             ]
-            for _, path in found
+            for path, excluded in found
         ]
         documents = [[document.name, text] for document, text in operands.documents]
         owner = _owner_of_copies(builder, operands)
@@ -123,8 +121,8 @@ def _copy(builder: StageBuilder, operands: Operands, downloads: list[Download], 
             with layers.opened(build.home, build.staging, lowers, upper) as root:
                 work = _Work(operands, root, owner)
                 work.check(len(found) + len(downloads) + len(operands.documents))
-                for source, path in found:
-                    work.copy(tree, source, path)
+                for path, excluded in found:
+                    work.copy(tree, path, excluded)
                 for item in downloads:
                     work.place(item.name, item.visit)
                 for document, text in operands.documents:
@@ -139,6 +137,25 @@ def _owner_of_copies(builder: StageBuilder, operands: Operands) -> tuple[int, in
     if not operands.chown:
         return None if operands.origin else (0, 0)
     return _owner(builder, operands.chown)
+
+
+def _sources(tree: Tree, operands: Operands) -> list[tuple[str, Exclusions | None]]:
+    """Return the paths of the sources in a tree, each with the patterns of what is not copied.
+
+    With --parents a source is a pattern for everything below the directory before `/./` in it, or below the root.
+    """
+    excluded = Exclusions(operands.patterns) if operands.patterns else None
+    if not operands.parents:
+        paths = [path for source in operands.local for path in tree.find(source)]
+        return [(path, excluded) for path in paths if not (excluded and _is_excluded(tree, path, excluded))]
+    found: list[tuple[str, Exclusions | None]] = []
+    for source in operands.local:
+        above, pivot, below = source.partition("/./")
+        pattern = posixpath.normpath(posixpath.join("/", below if pivot else source)).lstrip("/")
+        tree.find(source)  # without wildcards, it must exist
+        only = Exclusions(["**", f"!{pattern or '**'}", *operands.patterns])
+        found += [(path, only) for path in tree.find(above if pivot else "/") if tree.is_directory(path)]
+    return found
 
 
 def _is_excluded(tree: Tree, path: str, excluded: Exclusions) -> bool:
@@ -160,7 +177,7 @@ class _Work:
         owner: tuple[int, int] | None,
     ) -> None:
         self.operands, self.root, self.owner, self.mode = operands, root, owner, operands.mode
-        self.into_directory = operands.is_directory or self._is_directory(operands.destination)
+        self.into_directory = operands.is_directory or operands.parents or self._is_directory(operands.destination)
 
     def check(self, count: int) -> None:
         """Raise InvalidArgument if several sources would become one file."""
@@ -171,19 +188,17 @@ class _Work:
                 "with a /"
             )
 
-    def copy(self, tree: Tree, source: str, path: str) -> None:
+    def copy(self, tree: Tree, path: str, excluded: Exclusions | None) -> None:
         """Copy one source: the contents of a directory, or a file; of ADD, the contents of an archive."""
-        if self.operands.parents:
-            self._copy_with_parents(tree, source, path)
-        elif tree.is_directory(path):
-            self._copy_contents(tree, path, self.operands.destination)
+        if tree.is_directory(path):
+            self._copy_contents(tree, path, excluded)
         elif not (self.operands.unpack and self._unpacked(tree, path)):
             self.place(posixpath.basename(path), lambda copier: tree.visit(path, copier))
 
-    def _copy_contents(self, tree: Tree, path: str, destination: str) -> None:
-        directory = self._directory(destination)
-        with Copier(directory, destination, "", self.owner, self.mode) as copier:
-            tree.visit(path, copier, self.operands.excluded)
+    def _copy_contents(self, tree: Tree, path: str, excluded: Exclusions | None) -> None:
+        destination = self.operands.destination
+        with Copier(self._directory(destination), destination, "", self.owner, self.mode) as copier:
+            tree.visit(path, copier, excluded)
 
     def place(self, name: str, copy: Callable[[Copier], None]) -> None:
         """Copy one file to the destination, with links followed, or under its own name into that directory."""
@@ -200,21 +215,9 @@ class _Work:
     def _directory(self, path: str) -> int:
         with linux.umask(0):
             try:
-                return make_directories(self.root, path, self.owner or (0, 0))
+                return make_directories(self.root, path, self.owner or (0, 0), self.operands.directory_mode)
             except NotADirectoryError:
                 raise InvalidArgument(f"cannot copy to non-directory: {path}") from None
-
-    def _copy_with_parents(self, tree: Tree, source: str, path: str) -> None:
-        """Copy a source with the directories above it, or those after `/./` in it."""
-        pivot = source.partition("/./")[0] if "/./" in source else ""
-        above = len([name for name in posixpath.normpath("/" + pivot).split("/") if name])
-        kept = "/".join(path.split("/")[above:])
-        is_directory = tree.is_directory(path)
-        destination = posixpath.join(self.operands.destination, kept if is_directory else posixpath.dirname(kept))
-        if is_directory:
-            self._copy_contents(tree, path, destination)
-        else:
-            self._place(destination, posixpath.basename(kept), lambda copier: tree.visit(path, copier))
 
     def _unpacked(self, tree: Tree, path: str) -> bool:
         """Unpack a source of ADD into the destination, and return whether it is an archive."""

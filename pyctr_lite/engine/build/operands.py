@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 
 from pyctr_lite.build import modes
-from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.formats import number
 from pyctr_lite.images import reference
 
 TYPE_CHECKING = False
@@ -49,8 +49,9 @@ class Operands:
         self.chown = scope.expand(instruction, instruction.flag("chown"))
         self.chmod = scope.expand(instruction, instruction.flag("chmod"))
         self.mode = modes.parse(self.chmod) if self.chmod else None
+        self.directory_mode = int(self.chmod, 8) if number.is_digits(self.chmod) else 0o755
+        """The mode of directories that are made for the destination: that of --chmod, if it is a number."""
         self.patterns = instruction.flags.get("exclude", [])
-        self.excluded = Exclusions(self.patterns) if self.patterns else None
         self.link, self.parents = instruction.switch("link"), instruction.switch("parents")
         self.unpack = instruction.switch("unpack", instruction.name == "ADD")
         self.checksum = scope.expand(instruction, instruction.flag("checksum"))

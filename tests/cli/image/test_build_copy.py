@@ -34,6 +34,11 @@ LIST = "cd /d 2>/dev/null && find . | sort | tr '\\n' ' '"
         ("COPY --parents dir/sub/y a /d/", ". ./a ./dir ./dir/sub ./dir/sub/y "),
         ("COPY --parents ./dir/./sub/y /d/", ". ./sub ./sub/y "),
         ("COPY --parents **/y /d/", ". ./dir ./dir/sub ./dir/sub/y "),
+        ("COPY --parents no* a dir/./sub/* /d", ". ./a ./sub ./sub/y "),
+        ("COPY --parents no* /d", ". "),
+        ("COPY --parents --exclude=x --exclude=dir/sub dir /d", ". ./dir ./dir/x "),
+        ("COPY --parents to-dir /d", ". ./to-dir "),
+        ("RUN mkdir /d\nCOPY a b /d", ". ./a ./b "),
         ("COPY to-dir /d", ". ./sub ./sub/y ./x "),
         ("COPY --link a /d/sub/", ". ./sub ./sub/a "),
         ("RUN mkdir -p /real && ln -s real /d\nCOPY a /d/", ". ./a "),
@@ -88,6 +93,16 @@ def test_owners_and_modes_are_those_of_the_flags(builder: Builder) -> None:
         *("0:0 640", "40:41 640", "40:50 640", "9:9 640", "0:0 4711", "0:0 644"),
         *("1:2 755", "1:2 644", "3:4 755", "3:4 755", "3:4 640"),
     ]
+
+
+def test_directories_have_the_mode_of_their_source_or_of_the_flag(builder: Builder) -> None:
+    builder.files(a="a", dir__sub__y="y")
+    (builder.context / "dir").chmod(0o750)
+    builder(
+        "FROM busybox\nCOPY --parents dir/sub /p/\nCOPY --chmod=700 a /n/m/\nCOPY --chmod=u=rwx,go= a /s/a\n"
+        "COPY --chmod=711 dir /t\nRUN stat -c %a /p /p/dir /n /n/m /s /t > /modes\n"
+    )
+    assert builder.sh("cat /modes").split() == ["755", "750", "700", "700", "755", "711"]
 
 
 def test_a_new_working_directory_belongs_to_the_user(builder: Builder) -> None:
