@@ -31,6 +31,8 @@ class Container:
         self.directory = home.paths.container(record.id)
         self.runtime = home.paths.runtime(record.id)
         self.lock = lock.Lock(f"{self.directory}/lock")
+        self.keeping = lock.Lock(f"{self.directory}/keep")
+        """Held while the container is stopped for a restart: then its end does not remove it."""
         self.new_bundle: Bundle | None = None
         """The bundle that `create` has just written, for a start by the same command."""
 
@@ -57,6 +59,11 @@ class Container:
         from pyctr_lite.cgroups import group as groups
 
         return groups.Group(self.paths.group(self.id))
+
+    @property
+    def removes_itself(self) -> bool:
+        """Whether the container's end removes it (`--rm`)."""
+        return bool(self.record.options.remove) and not lock.Lock.is_held(self.keeping.path)
 
     def refresh(self) -> State:
         """Read the state again, and repair it if the monitor was killed. Raises NotFound."""
@@ -88,7 +95,7 @@ class Container:
             if not state.running or self.alive():
                 return  # the monitor recorded the end just before it exited, or another command repaired the state
             removal.clean(self)
-            if self.record.options.remove:
+            if self.removes_itself:
                 removal.remove_files(self, volumes=True)
                 raise NotFound(f"No such container: {self.id[:12]}")
             if state.restarting:

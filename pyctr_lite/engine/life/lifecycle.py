@@ -10,7 +10,7 @@ from pyctr_lite.engine.container import containers, removal
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach as attachments
 from pyctr_lite.engine.life import signals
-from pyctr_lite.engine.state import record, states
+from pyctr_lite.engine.state import states
 from pyctr_lite.errors import Conflict, NotFound
 from pyctr_lite.formats.signals import number as signal_number
 from pyctr_lite.linux import explain
@@ -121,14 +121,8 @@ def stop(container: Container, timeout: int | None = None, signal: int | None = 
 
 def stop_and_keep(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
     """Stop a container as `stop` does, and do not remove it even if it is one of `--rm`."""
-    removes = container.record.options.remove
-    try:
-        if removes:
-            _set_remove(container, value=False)
+    with container.keeping:
         stop(container, timeout, signal)
-    finally:
-        if removes:
-            _set_remove(container, value=True)
 
 
 def restart(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
@@ -197,14 +191,6 @@ def _remove_stopped(container: Container, *, volumes: bool) -> bool:
         removal.clean_half_started(container)
         removal.remove_files(container, volumes=volumes)
     return True
-
-
-def _set_remove(container: Container, *, value: bool) -> None:
-    """Change whether the monitor is to remove the container at its end: it reads the record then."""
-    with container.lock:
-        container.record = record.Record.read(container.directory)
-        container.record.options.remove = value
-        container.record.write(container.directory)
 
 
 def _disable_restart(container: Container) -> bool:

@@ -239,7 +239,7 @@ class Monitor:
         if not again:
             state.MonitorPid = state.MonitorStart = 0
         end = jsonfile.dumps({"ExitCode": code, "OOMKilled": state.OOMKilled, "Error": ""}).encode()
-        if container.record.options.remove:
+        if container.removes_itself:
             self._remove(pump, group, code, end)
         else:
             _clean_up(group, self.directory)

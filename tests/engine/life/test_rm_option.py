@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from tests.conftest import Pyctr
@@ -30,6 +32,16 @@ def test_a_restart_keeps_a_container_and_its_files_and_the_next_end_removes_it(
         pyctr("exec", "one", "sh", "-c", f"until [ $(wc -l < /lives) = {lives} ]; do :; done", check=True)
         assert pyctr("inspect", "-f", "{{.HostConfig.AutoRemove}}", "one", check=True).stdout == "true\n"
     pyctr("stop", "-t", "0", "one", "two", check=True)
+    assert pyctr("ps", "-aq").stdout == ""
+
+
+def test_a_restart_that_is_killed_does_not_keep_a_container(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--rm", "--name", "one", "busybox", "sleep", "1000", check=True)
+    with subprocess.Popen(pyctr.command("restart", "-t", "-1", "one"), stdout=subprocess.DEVNULL) as restart:
+        while "kill" not in pyctr("events", "--since", "0", "--until", "1s", "--filter", "container=one").stdout:
+            pass
+        restart.kill()
+    pyctr("kill", "one", check=True)
     assert pyctr("ps", "-aq").stdout == ""
 
 
