@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from pyctr_lite.engine.container import containers
+from pyctr_lite.engine.home import Home
+from pyctr_lite.errors import Conflict
 from tests.conftest import Pyctr
 from tests.syscalls import PERL_MOUNTS
 
@@ -125,6 +129,34 @@ def test_a_joined_pid_namespace_shows_only_its_own_processes(pyctr: Pyctr) -> No
     flags = "nosuid,nodev,noexec"
     assert f"proc /proc proc rw,{flags}" in pyctr("exec", "two", "cat", "/proc/mounts").stdout
     assert pyctr("exec", "two", "sh", "-c", "echo 1 >/proc/sys/kernel/domainname").returncode != 0
+
+
+def test_a_pid_that_another_process_has_got_is_not_joined(pyctr: Pyctr) -> None:
+    """Else a container that ends at the right moment lets another one join the namespaces of the host."""
+    pyctr("run", "-d", "--name", "one", "busybox", "sleep", "61", check=True)
+    pyctr("run", "-d", "--name", "two", "--pid", "container:one", "busybox", "sleep", "62", check=True)
+    two = containers.get(Home(str(pyctr.root)), "two")
+    paths = [namespace["path"] for namespace in joined(two.directory)]
+    containers.check_joined(two, paths)
+    with pytest.raises(Conflict, match="has just ended"):
+        containers.check_joined(two, [f"/proc/{os.getpid()}/ns/pid"])
+    path = pyctr.root / "containers" / two.home.names.find("one") / "state.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps(state | {"Pid": os.getpid()}))
+    with pytest.raises(Conflict, match="one has just ended"):
+        containers.check_joined(two, paths)
+    refused = pyctr("run", "--rm", "--pid", "container:one", "busybox", "true")
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+        125,
+        "pyctr_lite: container one has just ended",
+    )
+    path.write_text(json.dumps(state))
+
+
+def joined(directory: str) -> list[dict[str, str]]:
+    """Return the namespaces that a bundle joins."""
+    config = json.loads(Path(directory, "config.json").read_text())
+    return [namespace for namespace in config["linux"]["namespaces"] if "path" in namespace]
 
 
 def test_a_user_namespace_and_a_pid_namespace_are_joined_together(pyctr: Pyctr) -> None:

@@ -31,8 +31,6 @@ MASKED_PATHS = [
     "/sys/firmware",
 ]
 READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
-JOINABLE = ("network", "pid", "ipc", "uts", "userns")
-"""The options that can be "container:ID"."""
 _NAMESPACES = {"network": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
 
 

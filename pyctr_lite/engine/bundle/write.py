@@ -35,7 +35,7 @@ def write_bundle(container: Container) -> bundles.Bundle:
     home = container.home
     joined = {
         mode: containers.running_pid(home, value.partition(":")[2])
-        for mode in spec.JOINABLE
+        for mode in containers.JOINABLE
         if (value := getattr(container.record.options, mode)).startswith("container:")
         and (container.state.Status != states.CREATED or containers.can_join(home, value))
     }

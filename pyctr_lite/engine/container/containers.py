@@ -8,10 +8,16 @@ from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.state import lock, names, states
 from pyctr_lite.engine.state.record import Record
 from pyctr_lite.errors import Conflict, NotFound, PyctrError
+from pyctr_lite.runtime import state as runtime_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pyctr_lite.engine.home import Home
+
+JOINABLE = ("network", "pid", "ipc", "uts", "userns")
+"""The options that can be "container:ID"."""
 
 
 def get(home: Home, reference: str) -> Container:
@@ -58,8 +64,25 @@ def mounting(home: Home, volume: str) -> list[str]:
 def running_pid(home: Home, reference: str) -> int:
     """Return the pid of a container's first process. Raises Conflict if the container is not running."""
     container = get(home, reference)
-    states.require("join", container.state, container.name)
-    return container.state.Pid
+    state = container.state
+    states.require("join", state, container.name)
+    if not runtime_state.alive(state.Pid, state.PidStart):  # the pid may belong to a process of the host by now
+        raise Conflict(f"container {container.name} has just ended", "try it again")
+    return state.Pid
+
+
+def check_joined(container: Container, paths: Collection[str]) -> None:
+    """Check that the namespaces that a container has joined by these paths are those of running containers.
+
+    Raises Conflict if one of them has ended since the paths were written: another process may have got its pid.
+    """
+    if not paths:
+        return
+    modes = (getattr(container.record.options, option) for option in JOINABLE)
+    others = [mode.partition(":")[2] for mode in modes if mode.startswith("container:")]
+    pids = {running_pid(container.home, other) for other in others}
+    if {path.partition("/ns/")[0] for path in paths} != {f"/proc/{pid}" for pid in pids}:
+        raise Conflict(f"a container whose namespaces {container.name} joins has just ended", "try it again")
 
 
 def can_join(home: Home, mode: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctr_lite.engine.bundle import accounts, spec, write
+from pyctr_lite.engine.bundle import accounts, write
 from pyctr_lite.engine.bundle import mounts as bundle_mounts
 from pyctr_lite.engine.container import containers, removal
 from pyctr_lite.engine.container.container import Container
@@ -57,7 +57,7 @@ def _create(home: Home, options: ContainerOptions, image: Image, above: Sequence
         from pyctr_lite.engine.creation import mounts
 
         specs = mounts.parse(options, _volumes(config))
-    joined = {mode: home.resolve_mode(getattr(options, mode)) for mode in spec.JOINABLE}
+    joined = {mode: home.resolve_mode(getattr(options, mode)) for mode in containers.JOINABLE}
     for mode, value in joined.items():
         setattr(options, mode, value)
     if options.userns not in ("", "host"):

@@ -28,7 +28,7 @@ def start(
     `size` is the rows and columns of the terminal. Raises the error that prevented the start, after which a
     container of `--rm` is removed.
     """
-    from pyctr_lite.engine.bundle import spec, write
+    from pyctr_lite.engine.bundle import write
     from pyctr_lite.engine.life import monitor
 
     failed = False
@@ -44,7 +44,7 @@ def start(
             raise Conflict(
                 f"the root of container {container.name} is mounted on the host", f"umount {container.name} first"
             )
-        for mode in spec.JOINABLE:
+        for mode in containers.JOINABLE:
             value = getattr(container.record.options, mode)
             if value.startswith("container:"):
                 containers.running_pid(container.home, value.partition(":")[2])

@@ -13,7 +13,7 @@ from pyctr_lite import jsonfile
 from pyctr_lite.cgroups import events as cgroup_events
 from pyctr_lite.engine import background
 from pyctr_lite.engine.bundle import write
-from pyctr_lite.engine.container import removal
+from pyctr_lite.engine.container import containers, removal
 from pyctr_lite.engine.events import writer as events
 from pyctr_lite.engine.life import attach, connections
 from pyctr_lite.engine.life.pump import Client, Pump, close_stdio, exit_code, make_stdio
@@ -98,7 +98,7 @@ class Monitor:
         try:
             stdio, ends = make_stdio(options.tty, options.stdin, size)
             launched, group = launch.create_container(
-                self.bundle, self.directory, stdio, self.container.paths.filters, born=self.connections.plug
+                self.bundle, self.directory, stdio, self.container.paths.filters, born=self._born
             )
             close_stdio(stdio)
         except BaseException as error:
@@ -136,6 +136,10 @@ class Monitor:
         _, status = os.waitpid(launched.pid, 0)
         launched.close()
         return self._record_end(pump, group, exit_code(status), time.monotonic() - began)
+
+    def _born(self, pid: int) -> None:
+        containers.check_joined(self.container, self.bundle.namespaces()[1].values())
+        self.connections.plug(pid)
 
     def _make_pump(self, launched: Launched, ends: tuple[int, int, int]) -> Pump:
         pump = Pump.of_process(launched.pidfd, launched.console, ends, log_writer.of_container(self.container))

@@ -63,10 +63,10 @@ def test_on_failure_does_not_restart_after_success(pyctr: Pyctr, policy: str) ->
 
 def test_always_restarts_after_success_and_after_a_kill(pyctr: Pyctr) -> None:
     start(pyctr, "always", "test -e /done && exec sleep 60; touch /done")
-    until(lambda: state(pyctr)["Status"] == "running" and state(pyctr)["RestartCount"] == 1)
+    until(lambda: [state(pyctr)[key] for key in ("RestartCount", "Status")] == [1, "running"])
     before = state(pyctr)
     os.kill(before["Pid"], signal.SIGKILL)  # killed from outside
-    until(lambda: state(pyctr)["Status"] == "running" and state(pyctr)["RestartCount"] == 2)
+    until(lambda: [state(pyctr)[key] for key in ("RestartCount", "Status")] == [2, "running"])
     assert state(pyctr)["Pid"] not in (0, before["Pid"])
     assert pyctr("exec", "box", "true").returncode == 0
 
