@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 _CLI = ("cli.container.narration", "cli.screen.terminal", "engine.engine")
 _LIFE = (*_CLI, "cli.container.lifecycle", "engine.life.lifecycle")
-_MONITOR = (
+MONITOR = (
     *("engine.life.monitor", "cgroups.limits", "cgroups.device_filter"),
     *("runtime.filesystem", "runtime.sysctls", "namespaces.network", "engine.stores.networks"),
     "engine.network.endpoints",
 )
+"""The modules that a monitor needs."""
 _RUN = (*_CLI, "cli.container.run", "engine.life.lifecycle", "engine.creation.create", "engine.stores.images")
 _TRANSFER = ("cli.image.registry", "engine.engine", "engine.stores.images")
-_CREATE = ("oci.creation", "oci.verbs.create", *_MONITOR[1:-2], "runtime.launch")
+_CREATE = ("oci.creation", "oci.verbs.create", *MONITOR[1:-2], "runtime.launch")
 _STORE = ("cli.image.store", "engine.engine", "engine.stores.images")
 CLI = {
     "cp": ("cli.container.copy", "engine.engine", "engine.files.copy"),
@@ -40,11 +41,11 @@ CLI = {
     "push": (*_TRANSFER, "registries.push"),
     "port": ("cli.container.port", "engine.engine", "engine.report.network_settings"),
     "ps": ("cli.container.ps", "engine.engine", "engine.stores.images"),
-    "restart": (*_LIFE, *_MONITOR, "engine.life.wait"),
+    "restart": (*_LIFE, *MONITOR, "engine.life.wait"),
     "rm": (*_LIFE, "engine.life.wait"),
     "rmi": (*_STORE, "cli.screen.for_each", "engine.report.usage", "images.removal"),
-    "run": (*_RUN, *_MONITOR),
-    "start": (*_LIFE, *_MONITOR),
+    "run": (*_RUN, *MONITOR),
+    "start": (*_LIFE, *MONITOR),
     "stop": (*_LIFE, "engine.life.wait"),
     "tag": (*_STORE, "images.writer"),
     "wait": (*_LIFE, "engine.life.wait"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_lite import preload
 from pyctr_lite.engine.api.client import Client
 from pyctr_lite.errors import NotFound, ProgramError
 from tests.conftest import REPOSITORY
@@ -67,6 +68,16 @@ def test_a_run_leaks_no_descriptor(client: Client) -> None:
     for _ in range(20):
         client.run("busybox", ["true"], remove=True)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_helper_has_what_its_monitors_would_import_each_time() -> None:
+    """For the command line, `test_start_up` sees that a monitor imports nothing but these."""
+    names = [f"pyctr_lite.{name}" for name in (*preload.MONITOR, *preload.CLI["create"][-3:])]
+    program = f"import sys; import pyctr_lite.engine.api.helper; print({{*{names}}} - sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
 
 
 def test_the_helper_ends_even_if_its_owner_is_killed(root: Path) -> None:
