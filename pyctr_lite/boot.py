@@ -43,12 +43,12 @@ def load(directory: str, args: list[str], face: str = "cli") -> None:
     verb = next((arg for arg in args if arg in quick or arg in _OTHER_NOUNS), "")
     if verb not in quick:
         return
-    files = [f"{directory}/{face}-{verb}"]
-    if face == "cli" and verb in ("create", "run"):
-        files += [
-            f"{files[0]}{file}" for file, options in MORE.items() if any(arg.startswith(options) for arg in args)
-        ]
-    new = [module for file in files for module in _read(file) if module[0] not in sys.modules]
+    modules = _read(f"{directory}/{face}-{verb}")
+    if modules and face == "cli" and verb in ("create", "run"):  # without `modules`, packages are missing
+        for file, options in MORE.items():
+            if any(arg.startswith(options) for arg in args):
+                modules += _read(f"{directory}/{face}-{verb}{file}")
+    new = [module for module in modules if module[0] not in sys.modules]
     # Create packages before their modules, although a package's own code runs after some of them.
     for name, source, _ in sorted(new, key=lambda module: module[0]):
         if source.endswith("/__init__.py"):

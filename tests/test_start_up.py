@@ -128,6 +128,16 @@ def test_every_quick_verb_has_a_file_and_a_budget() -> None:
     assert budget().keys() == preload.CLI.keys() | {f"pyctr-oci {verb}" for verb in preload.OCI} | more
 
 
+def test_a_file_for_an_option_is_not_used_without_the_file_of_its_verb(
+    preloaded: Path, root: Path, tmp_path: Path
+) -> None:
+    """The verb's file is not used, either, if a source of it has changed; that of -v has others."""
+    (tmp_path / "preload").mkdir()
+    (tmp_path / "preload/cli-run-v").write_bytes((preloaded / "cli-run-v").read_bytes())
+    done = run_preloaded(tmp_path / "preload", root, "run", "--rm", "-v", "data:/data", "busybox", "echo", "hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+
+
 OS = """
 import sys
 sys.path.append(%r)
