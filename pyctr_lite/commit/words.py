@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _SPECIAL = "@*#?-$!0"
 """The shell's special parameters, which are never set here."""
 _QUOTES = {"'": "single", '"': "double"}
+_MAX_SIZE = 4 << 20
+"""Maximum characters of the values in a word: as the bytes of an image's config, which has to hold most of them.
+
+A line `ENV A=$A$A` doubles a value, so that 40 lines would take terabytes.
+"""
+_MAX_DEPTH = 50
+"""Maximum number of substitutions that are nested in each other."""
 
 
 def split_words(text: str) -> list[str]:
@@ -74,7 +81,8 @@ class _Lexer:
 
     def __init__(self, text: str, environment: Mapping[str, str], escape: str, quotes: bool) -> None:
         self._text, self._environment, self._escape = text, environment, escape
-        self._specials = {"$": self._variable}
+        self._specials = {"$": self._substituted}
+        self._left, self._depth = _MAX_SIZE, 0
         if quotes:
             self._specials |= {"'": self._single_quoted, '"': self._double_quoted}
         self._position = 0
@@ -132,7 +140,7 @@ class _Lexer:
         quoted = ""
         while character := self._peek():
             if character == "$":
-                quoted += self._variable()
+                quoted += self._substituted()
                 continue
             self._position += 1
             if character == '"':
@@ -145,6 +153,21 @@ class _Lexer:
                     character = self._next()
             quoted += character
         raise self._unclosed('"')
+
+    def _substituted(self) -> str:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise InvalidArgument(f"substitutions are nested more than {_MAX_DEPTH} deep")
+        value = self._variable()
+        self._depth -= 1
+        self._take(len(value))
+        return value
+
+    def _take(self, size: int) -> None:
+        """Count the characters of a value. Raises InvalidArgument if the word gets too large."""
+        self._left -= size
+        if self._left < 0:
+            raise InvalidArgument(f"the values of variables in a word have more than {_MAX_SIZE} characters")
 
     def _variable(self) -> str:
         self._position += 1
@@ -186,7 +209,12 @@ class _Lexer:
             self._position, count = self._position + 1, 0
         pattern = _regex(self._join("/", raw=True))
         replacement = self._join("}", raw=True)
-        return re.sub(pattern, lambda _: replacement, self._environment.get(name, ""), count=count)
+
+        def replace(_: re.Match[str]) -> str:
+            self._take(len(replacement))
+            return replacement
+
+        return re.sub(pattern, replace, self._environment.get(name, ""), count=count)
 
     def _join(self, end: str, raw: bool) -> str:
         return "".join(text for text, _ in self.pieces(end, raw))

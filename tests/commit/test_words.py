@@ -100,3 +100,15 @@ def test_the_escape_character_can_be_a_backquote() -> None:
 
 def test_quotes_in_a_document_stay() -> None:
     assert words.expand("say \"$HOME\" 'it'", VARIABLES, quotes=False) == "say \"/home\" 'it'"
+
+
+def test_a_word_has_a_maximum_size_and_depth() -> None:
+    """Else forty lines `ENV A=$A$A` take terabytes of memory."""
+    large = {"A": "a" * (1 << 20)}
+    assert len(words.expand("$A" * 4, large)) == 4 << 20
+    for word in ("$A" * 5, '"' + "$A" * 5 + '"', "${A//a/aaaaa}"):
+        with pytest.raises(InvalidArgument, match="more than 4194304 characters"):
+            words.expand(word, large)
+    assert words.expand("${a:-" * 50 + "x" + "}" * 50, {}) == "x"
+    with pytest.raises(InvalidArgument, match="more than 50 deep"):
+        words.expand("${a:-" * 5000 + "x" + "}" * 5000, {})
