@@ -121,8 +121,12 @@ def stop(container: Container, timeout: int | None = None, signal: int | None = 
 
 def stop_and_keep(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
     """Stop a container as `stop` does, and do not remove it even if it is one of `--rm`."""
-    with container.keeping:
+    if container.record.options.remove:
+        container.keeping.acquire()
+    try:
         stop(container, timeout, signal)
+    finally:
+        container.keeping.release()
 
 
 def restart(container: Container, timeout: int | None = None, signal: int | None = None) -> None:
