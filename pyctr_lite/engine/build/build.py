@@ -84,7 +84,6 @@ class Build:
             scope.platform_arguments(self.platform, options.target or self.dockerfile.stages[-1].name),
             self.dockerfile.escape,
         )
-        self.epoch = self._epoch()
         self._stages: dict[int, StageBuilder] = {}
         """The planned stages: each after those that it needs."""
         self._images: dict[str, Image] = {}
@@ -107,7 +106,9 @@ class Build:
         self.inline_cache = values.has_inline_cache(options.cache_to, options.build_args)
 
     def _epoch(self) -> int | None:
-        given = self.options.build_args.get(scope.SOURCE_DATE_EPOCH) or ""
+        """Return the seconds of SOURCE_DATE_EPOCH: a build argument, or the default of an ARG before FROM."""
+        name = scope.SOURCE_DATE_EPOCH
+        given = self.options.build_args.get(name) or self.arguments.globals.get(name)
         if not given:
             return None
         if not number.is_whole(given, timestamps.MAX_SECOND):
@@ -123,6 +124,7 @@ class Build:
         try:
             for instruction in self.dockerfile.arguments:
                 self.arguments.declare_global(instruction)
+            self.epoch = self._epoch()
             target = self.dockerfile.target(self.options.target)
             for needed in self._needed(target):
                 self.planned(needed)
@@ -286,7 +288,7 @@ def add_image(build: Build, state: State, progress: Progress) -> Image:
     """Add the image of a state to the store, with the tags of the options."""
     tags: Sequence[str] = build.options.tags
     with progress.step("exporting to image") as step:
-        config: dict[str, Any] = state.image_config(build.now())
+        config: dict[str, Any] = state.image_config(build.now(), pinned=build.epoch is not None)
         if build.inline_cache:
             config[inline.MEMBER] = state.steps
         found = build.home.images.add_image(config, state.layers, tags)

@@ -77,17 +77,22 @@ class State:
         self.history.append(entry)
         return entry
 
-    def image_config(self, created: str) -> dict[str, Any]:
+    def image_config(self, created: str, *, pinned: bool) -> dict[str, Any]:
         """Return the whole config of the image.
 
         A line without a time gets that of the line before it; the first ones that of the first layer of the build
-        (buildkit, exporter/containerimage). `created` is for an image without any.
+        (buildkit, exporter/containerimage). Without any time they get the base's, or else `created`. If `pinned`,
+        all lines of the build and the image have that time.
         """
         image = copy.deepcopy(self.image)
         image["config"] = {key: value for key, value in image["config"].items() if value}
         for key in _MAPS & image["config"].keys():  # Go writes maps sorted
             image["config"][key] = dict(sorted(image["config"][key].items()))
         image["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in self.layers]}
+        if pinned:
+            history = [entry | {"created": entry.get("created") or created} for entry in self.history]
+            return image | {"history": _with_times(history, created), "created": created}
+        created = self.image.get("created") or created
         image["history"] = _with_times(self.history, created)
         image["created"] = image["history"][-1]["created"] if image["history"] else created
         return image

@@ -77,6 +77,12 @@ def test_a_second_build_is_cached_and_gives_the_same_image(builder: Builder) -> 
     assert third.stderr.count("CACHED") == 1
 
 
+def test_a_second_build_without_a_layer_gives_the_same_image(builder: Builder) -> None:
+    text = "FROM busybox\nENV A=1\nRUN echo\n"
+    assert builder(text, "-q").stdout == builder(text, "-q").stdout
+    assert builder.inspect()["Created"] == json.loads(builder.pyctr("inspect", "busybox").stdout)[0]["Created"]
+
+
 def test_without_the_cache_everything_runs_again(builder: Builder) -> None:
     text = f"FROM busybox AS one\nRUN {RANDOM} > /now\nFROM one\nRUN {RANDOM} > /then\n"
     builder(text)
@@ -197,6 +203,16 @@ def test_two_builds_at_one_source_date_epoch_are_equal(builder: Builder) -> None
     assert builder.sh("stat -c %Y /c/a /d /d/f /w /doc") == "1700000000\n" * 5
     other = builder(text, "-q", "--build-arg", "SOURCE_DATE_EPOCH=1600000000").stdout
     assert other not in ids
+
+
+def test_source_date_epoch_is_the_time_of_all_lines_and_may_have_a_default(builder: Builder) -> None:
+    builder("ARG SOURCE_DATE_EPOCH=1700000000\nFROM busybox\nENV A=1\n")
+    assert builder.inspect()["Created"] == "2023-11-14T22:13:20Z"
+    builder("FROM it\nENV B=1\nRUN echo > /f\n", env={"SOURCE_DATE_EPOCH": "1600000000"})
+    shown = builder.pyctr("history", "-H=false", "--format", "{{.CreatedAt}}", "it", check=True).stdout.split()
+    assert shown[:-1] == ["2020-09-13T12:26:40Z", "2020-09-13T12:26:40Z", "2023-11-14T22:13:20Z"]
+    wrong = builder.error("ARG SOURCE_DATE_EPOCH=x\nFROM busybox\nRUN echo first\n")
+    assert "SOURCE_DATE_EPOCH=x: it must be a number of seconds since 1970" in wrong
 
 
 @pytest.mark.parametrize("times", [{}, {"created": None}])
