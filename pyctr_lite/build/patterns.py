@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 
 _WILD = re.compile(r"[*?\[\\]")
+_NAME, _NAMES, _ANYTHING = "[^/]*", "(?:.*/)?", ".*"
+"""The expressions that match texts of any length."""
+_MAX_BACKTRACKING = 2
+"""Number of these in a regular expression: with k of them, a text of length n can take n^k steps."""
 
 
 def is_wild(path: str) -> bool:
@@ -29,8 +33,8 @@ def without_escapes(path: str) -> str:
     return re.sub(r"\\.", "", path)
 
 
-def compile(pattern: str, *, deep: bool) -> re.Pattern[str]:
-    """Return a pattern as a regular expression for `fullmatch`; `deep`: `**` matches several names.
+def compile(pattern: str, *, deep: bool) -> re.Pattern[str] | _Matcher:
+    """Return a pattern with a method `fullmatch`; `deep`: `**` matches several names.
 
     Raises InvalidArgument for an unclosed bracket, or a backslash at the end.
     """
@@ -44,9 +48,9 @@ def compile(pattern: str, *, deep: bool) -> re.Pattern[str]:
             is_suffix = not parts and not pattern.startswith("/", position) and not is_wild(pattern[position:])
             if pattern.startswith("/", position):
                 position += 1
-            parts.append(".*" if is_suffix or position == len(pattern) else "(?:.*/)?")
+            parts.append(_ANYTHING if is_suffix or position == len(pattern) else _NAMES)
         elif character == "*":
-            parts.append("[^/]*")
+            parts.append(_NAME)
         elif character == "?":
             parts.append("[^/]")
         elif character == "[":
@@ -59,7 +63,39 @@ def compile(pattern: str, *, deep: bool) -> re.Pattern[str]:
             position += 1
         else:
             parts.append(re.escape(character))
+    if sum(part in (_NAME, _NAMES, _ANYTHING) for part in parts) > _MAX_BACKTRACKING:
+        return _Matcher(parts)
     return re.compile("".join(parts), re.DOTALL)
+
+
+class _Matcher:
+    """A pattern that is matched without backtracking, as the bits of all positions that can be reached together.
+
+    Slower than a regular expression for the usual patterns, but no pattern of an untrusted context takes long.
+    """
+
+    def __init__(self, parts: list[str]) -> None:
+        self._parts = [(part, re.compile(part, re.DOTALL)) for part in parts]
+
+    def fullmatch(self, text: str) -> bool | None:
+        """Return True if the text matches, else None."""
+        positions: dict[str, int] = {}
+        for number, character in enumerate(text):
+            positions[character] = positions.get(character, 0) | 1 << number
+        slashes, end = positions.get("/", 0), 1 << len(text)
+        others, reached = slashes ^ (end - 1), 1
+        for part, expression in self._parts:
+            first = reached & -reached
+            if part == _NAME:
+                reached |= ((reached & others) + others) ^ others  # the carry runs to the next slash
+            elif part == _NAMES:
+                reached |= slashes << 1 & -(first << 1)
+            elif part == _ANYTHING:
+                reached = -first & (end << 1) - 1
+            else:
+                fits = sum(bits for character, bits in positions.items() if expression.fullmatch(character))
+                reached = (reached & fits) << 1
+        return True if reached & end else None
 
 
 def _bracket(pattern: str, position: int) -> tuple[str, int]:
@@ -107,7 +143,7 @@ class Exclusions:
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._patterns: list[tuple[re.Pattern[str], bool]] = []
+        self._patterns: list[tuple[re.Pattern[str] | _Matcher, bool]] = []
         self._included: list[list[str]] = []
         """The names of each pattern with `!`."""
         for line in lines:

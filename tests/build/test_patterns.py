@@ -56,6 +56,29 @@ def test_a_broken_pattern_is_refused(pattern: str) -> None:
         patterns.Exclusions([pattern])
 
 
+@hypothesis.given(
+    strategies.text("ab*?/[]^", max_size=12), strategies.text("ab/", max_size=12), strategies.booleans()
+)
+def test_matching_without_backtracking_gives_the_same_result(pattern: str, text: str, deep: bool) -> None:
+    results = []
+    for limit in (0, 100):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(patterns, "_MAX_BACKTRACKING", limit)
+            try:
+                results.append(patterns.compile(pattern, deep=deep).fullmatch(text) is not None)
+            except InvalidArgument:
+                results.append(None)
+    assert results[0] == results[1]
+
+
+def test_no_pattern_takes_long() -> None:
+    """A pattern of a repository's .dockerignore could keep a build busy for years."""
+    text = "a" * 250 + "/" + "a" * 250
+    for pattern in ("**a" * 20 + "b", "*a" * 20 + "b", "**/a/" * 20 + "b", "**/*a*a*a*a*a" * 5 + "b"):
+        assert patterns.compile(pattern, deep=True).fullmatch(text) is None
+    assert patterns.compile("**/" + "*a" * 100, deep=True).fullmatch(text)
+
+
 def test_two_stars_of_copy_are_one() -> None:
     assert patterns.compile("**", deep=False).fullmatch("a")
     assert not patterns.compile("**", deep=False).fullmatch("a/b")
