@@ -80,10 +80,10 @@ class Pump:
         while True:
             ready = self._poll()
             for fd, events in ready.items():
-                if fd in self.outputs:
-                    self._read_output(fd)
-                elif fd == self.stdin and events & (select.POLLOUT | select.POLLERR):
+                if fd == self.stdin and events & (select.POLLOUT | select.POLLERR):
                     self._write_input()
+                if fd in self.outputs and events & ~select.POLLOUT:  # a terminal is both
+                    self._read_output(fd)
                 elif self.listener is not None and fd == self.listener.fileno():
                     self._accept()
                 elif fd in self.watched:
@@ -147,15 +147,14 @@ class Pump:
     def _poll(self) -> dict[int, int]:
         poller = select.poll()
         poller.register(self.pidfd, select.POLLIN)
-        if not any(client.pending for client in self.clients):
-            for fd in self.outputs:
-                poller.register(fd, select.POLLIN)
+        outputs = () if any(client.pending for client in self.clients) else tuple(self.outputs)
+        for fd in outputs:
+            poller.register(fd, select.POLLIN)
         for client in self.clients:
             reading = 0 if self._input and client.output else select.POLLIN
             poller.register(client.sock, reading | (select.POLLOUT if client.pending else 0))
         if self._input and self.stdin >= 0:
-            mask = select.POLLOUT | (select.POLLIN if self.stdin in self.outputs else 0)
-            poller.register(self.stdin, mask)
+            poller.register(self.stdin, select.POLLOUT | (select.POLLIN if self.stdin in outputs else 0))
         if self.listener is not None:
             poller.register(self.listener, select.POLLIN)
         for fd in self.watched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from pathlib import Path
@@ -37,6 +38,16 @@ def test_other_keys_reach_the_program(pyctr: Pyctr) -> None:
         person.sees("^P^A\r\n")  # the terminal consumes ^Q: it is XON
         person.press("\x04exit 3\r")
         assert person.leaves() == 3
+
+
+def test_a_paste_larger_than_the_terminals_buffer_arrives_whole(pyctr: Pyctr) -> None:
+    script = "stty raw -echo; echo ready; head -c 200000 | md5sum"
+    paste = "some text " * 20_000
+    with at_terminal(pyctr.command("run", "--rm", "-it", "busybox", "sh", "-c", script)) as person:
+        person.sees("ready")
+        person.press(paste)
+        person.sees(hashlib.md5(paste.encode()).hexdigest())
+        assert person.leaves() == 0
 
 
 def test_invalid_detach_keys_are_refused_before_anything_is_created(pyctr: Pyctr) -> None:
