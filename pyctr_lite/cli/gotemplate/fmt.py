@@ -42,7 +42,8 @@ def text(value: Any) -> str:
     if isinstance(value, float):
         return shortest_float(value)
     if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{text(value[key])}' for key in sorted(value))}]"
+        fields = {key: item for key, item in value.items() if not callable(item)}  # a method is not a field
+        return f"map[{' '.join(f'{key}:{text(fields[key])}' for key in sorted(fields))}]"
     if isinstance(value, list | tuple):
         return f"[{' '.join(map(text, value))}]"
     return str(value)

@@ -58,6 +58,9 @@ class Method:
     def __init__(self, call: Callable[..., Any]) -> None:
         self.call = call
 
+    def __call__(self, *values: Any) -> Any:
+        return self.call(*values)
+
 
 class Function:
     """A function with the Go types of its arguments; `variadic` is the type of any further arguments."""
@@ -182,9 +185,39 @@ def _as_json(value: Any) -> Any:
     return [_as_json(item) for item in value] if isinstance(value, list) else value
 
 
+def _printed(values: tuple[Any, ...]) -> str:
+    return fmt.print_values(["<no value>" if value is None else value for value in values])
+
+
+def _html(*values: Any) -> str:
+    """Go's template.HTMLEscaper."""
+    return _printed(values).translate(_HTML)
+
+
+def _js(*values: Any) -> str:
+    """Go's template.JSEscaper."""
+    return "".join(
+        f"\\{char}"
+        if char in "\\'\""
+        else f"\\u{ord(char):04X}"
+        if char in "<>&=" or not char.isprintable()
+        else char
+        for char in _printed(values)
+    )
+
+
+def _urlquery(*values: Any) -> str:
+    """Go's template.URLQueryEscaper."""
+    from urllib.parse import quote_plus
+
+    return quote_plus(_printed(values))
+
+
 def _first(value: Any, *_: Any) -> Any:
     return value
 
+
+_HTML = str.maketrans({"\0": "\ufffd", '"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 FUNCTIONS = {
     # The template evaluates the arguments of `and` and `or` only up to the one that decides.
@@ -203,6 +236,9 @@ FUNCTIONS = {
     "print": Function(lambda *values: fmt.print_values(values), (), ANY),
     "println": Function(lambda *values: fmt.print_line(values), (), ANY),
     "printf": Function(lambda form, *values: fmt.printf(form, values), (STRING,), ANY),
+    "html": Function(_html, (), ANY),
+    "js": Function(_js, (), ANY),
+    "urlquery": Function(_urlquery, (), ANY),
     "json": Function(_json, (ANY,)),
     "join": Function(lambda items, separator: separator.join(items), (STRINGS, STRING)),
     "split": Function(

@@ -189,7 +189,7 @@ class _Execution:
         if isinstance(value, Method):
             values = [self.checked(STRING, self.value(argument, dot)) for argument in arguments]
             try:
-                return value.call(*values, *final)
+                return value(*values, *final)
             except TypeError:
                 raise self.error(f"wrong number of args for {first}: got {len(values) + len(final)}") from None
         if arguments or final:

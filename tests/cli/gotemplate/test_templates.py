@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_lite.cli.gotemplate import fmt, values
+from pyctr_lite.cli.gotemplate import fmt, functions, values
 from pyctr_lite.cli.gotemplate.template import Template
 from pyctr_lite.cli.gotemplate.tokens import TemplateError
 from pyctr_lite.formats import quoting
@@ -72,6 +72,10 @@ def test_dockers_client_still_agrees_with_the_table(docker_server: DockerClient)
 def test_json_keeps_the_order_of_a_structs_fields_and_sorts_a_maps_keys() -> None:
     data = {"Z": 1, "A": 2, "Labels": {"z": "1", "a": "2"}}
     assert render("{{json .}}", data) == '{"Z":1,"A":2,"Labels":{"a":"2","z":"1"}}'
+
+
+def test_a_method_is_not_shown_as_a_field() -> None:
+    assert render("{{.}}", {"Names": "web", "Label": functions.Method(str)}) == "map[Names:web]"
 
 
 def test_a_missing_field_gets_the_nearest_as_a_suggestion() -> None:
