@@ -45,7 +45,8 @@ def exec_command(context: Context) -> int:
     if flags.detach:
         attachment.close()
         return 0
-    return terminal.follow(attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys) or 0
+    code = terminal.follow(attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys)
+    return 1 if code is None else code
 
 
 def _with_exit_code(launch: Callable[[], Any]) -> Any:

@@ -85,6 +85,15 @@ def test_the_detach_keys_end_attach_at_a_terminal(pyctr: Pyctr) -> None:
     assert pyctr("inspect", "-f", "{{.State.Running}}", "shell").stdout == "true\n"
 
 
+def test_the_detach_keys_end_exec_with_1_as_in_docker(pyctr: Pyctr) -> None:
+    pyctr("run", "-d", "--name", "box", "busybox", "sleep", "1000", check=True)
+    with at_terminal(pyctr.command("exec", "-it", "box", "sh")) as person:
+        person.sees("/ # ")
+        person.press("\x10\x11")
+        person.sees("read escape sequence")
+        assert person.leaves() == 1
+
+
 def test_attach_reports_why_it_cannot_attach(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "made", "busybox", "true", check=True)
     pyctr("run", "-d", "--name", "paused", "busybox", "sleep", "1000", check=True)
