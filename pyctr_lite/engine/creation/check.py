@@ -23,7 +23,15 @@ _MODES = {
     "cgroupns": ("private", "host"),
 }
 """The modes of each namespace; a mode that ends in a colon or an equals sign needs a value."""
-_ZERO_IS_NONE = ("memory_swap", "memory_reservation", "cpu_shares", "pids_limit", "blkio_weight", "shm_size")
+_ZERO_IS_NONE = (
+    "memory",
+    "memory_swap",
+    "memory_reservation",
+    "cpu_shares",
+    "pids_limit",
+    "blkio_weight",
+    "shm_size",
+)
 _CHECKED_EACH = (
     *("ulimits", "devices", "device_rules", "device_read_bps", "device_write_bps"),
     *("sysctls", "dns", "dns_search", "add_hosts"),
@@ -62,6 +70,7 @@ def validate(options: ContainerOptions) -> None:
             from pyctr_lite.engine.creation import values
 
             values.check_each(name, getattr(options, name))
+    options.ulimits = list({item[0]: item for item in options.ulimits}.values())  # the last one counts
     _check_behaviour(options)
 
 

@@ -85,6 +85,7 @@ def _create(home: Home, options: ContainerOptions, image: Image, above: Sequence
     stop_signal = options.stop_signal or config.get("StopSignal") or "SIGTERM"
     signals.number(stop_signal)  # raises if the image's signal is wrong
     if options.name:
+        options.name = options.name.removeprefix("/")  # as inspect shows it
         names.check(options.name)
     directory = _make_directory(home, id)
     creating = lock.Lock(f"{directory}/lock")

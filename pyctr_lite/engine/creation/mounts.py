@@ -20,7 +20,7 @@ def parse(options: ContainerOptions, image_volumes: list[str]) -> list[spec.Moun
     specs = [
         *(spec.parse_volume(text) for text in options.volumes),
         *(spec.parse_mount(text) for text in options.mounts),
-        *(spec.parse_tmpfs(text) for text in options.tmpfs),
+        *{item.target: item for item in map(spec.parse_tmpfs, options.tmpfs)}.values(),  # the last one counts
     ]
     spec.check_duplicates(specs)
     taken = {item.target for item in specs}

@@ -36,8 +36,6 @@ def parse(driver: str, given: Mapping[str, str]) -> tuple[int, int]:
     if not given.keys().isdisjoint(attributes.KEYS):
         attributes.check(given)
     size, files = given.get("max-size", "-1"), given.get("max-file", "1")
-    if "max-file" in given and "max-size" not in given:
-        raise InvalidArgument("max-file cannot be set without max-size")
     if not number.is_whole(files, _MAX_FILES) or not int(files):
         raise InvalidArgument(
             f"max-file cannot be less than 1: '{files}'", f"give a number from 1 to {_MAX_FILES}"

@@ -99,7 +99,6 @@ def test_logs_of_a_container_without_a_log_is_refused(pyctr: Pyctr) -> None:
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        (["--log-opt", "max-file=3"], "max-file cannot be set without max-size"),
         (["--log-opt", "max-size=0"], "must be a positive number"),
         (["--log-opt", "max-size=ten"], "invalid max-size: 'ten'"),
         (["--log-opt", "max-size=1m", "--log-opt", "max-file=0"], "max-file cannot be less than 1"),
@@ -120,6 +119,7 @@ def test_a_size_is_decimal_as_in_docker() -> None:
     sizes = {"1k": 1000, "10m": 10**7, "1.5g": 1_500_000_000, "512": 512, "2 MB": 2 * 10**6, "3kib": 3000, "-1": 0}
     for text, size in sizes.items():
         assert options.parse("json-file", {"max-size": text}) == (size, 1)
+    assert options.parse("json-file", {"max-file": "3"}) == (0, 3)
 
 
 def test_lines_have_the_requested_attributes(pyctr: Pyctr) -> None:

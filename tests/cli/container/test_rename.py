@@ -25,6 +25,14 @@ def test_rename_gives_the_new_name_and_frees_the_old_one(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "old", "busybox", "true", check=True)
 
 
+def test_a_name_may_begin_with_the_slash_that_inspect_shows(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "/old", "busybox", "true", check=True)
+    pyctr("rename", "/old", "/new", check=True)
+    assert pyctr("inspect", "-f", "{{.Name}}", "/new").stdout == "/new\n"
+    assert pyctr("create", "--name", "/", "busybox", "true").returncode == 1
+    assert names(pyctr) == ["new"]
+
+
 def test_a_running_container_is_removed_under_its_new_name(pyctr: Pyctr) -> None:
     pyctr("run", "-d", "--rm", "--name", "old", "busybox", "sleep", "1000", check=True)
     pyctr("rename", "old", "new", check=True)

@@ -46,6 +46,13 @@ def test_a_ulimit_applies_to_the_program_and_to_exec(pyctr: Pyctr) -> None:
     assert pyctr("exec", "box", "sh", "-c", script, check=True).stdout.split() == ["300", str(hard), "0"]
 
 
+def test_the_last_of_several_values_counts_and_a_memory_limit_of_0_is_none(pyctr: Pyctr) -> None:
+    flags = ["--ulimit", "nofile=50", "--ulimit", "nofile=60", "-m", "0"]
+    assert shell(pyctr, "ulimit -n", *flags) == "60\n"
+    config = host_config(pyctr, *flags)
+    assert (config["Ulimits"], config["Memory"]) == ([{"Name": "nofile", "Hard": 60, "Soft": 60}], 0)
+
+
 def test_a_very_low_ulimit_affects_the_program_and_not_the_engine(pyctr: Pyctr) -> None:
     assert shell(pyctr, "ulimit -n", "--ulimit", "nofile=3").strip() == "3"
     done = pyctr(

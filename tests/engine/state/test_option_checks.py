@@ -23,7 +23,6 @@ MIB = 1 << 20
 BOTH_WAYS: list[tuple[list[str], dict[str, Any]]] = [
     # --- limits
     (["-m", "1"], {"memory": 1}),
-    (["-m", "0"], {"memory": 0}),
     (["--memory-reservation", "5m"], {"memory_reservation": 5 * MIB}),
     (["-m", "16m", "--memory-reservation", "32m"], {"memory": 16 * MIB, "memory_reservation": 32 * MIB}),
     (["--memory-swap", "64m"], {"memory_swap": 64 * MIB}),
@@ -107,7 +106,6 @@ BOTH_WAYS: list[tuple[list[str], dict[str, Any]]] = [
     (["--log-driver", "syslog"], {"log_driver": "syslog"}),
     (["--log-opt", "max-age=1"], {"log_options": {"max-age": "1"}}),
     (["--log-opt", "max-size=ten"], {"log_options": {"max-size": "ten"}}),
-    (["--log-opt", "max-file=3"], {"log_options": {"max-file": "3"}}),
     (["--log-opt", "mode=fast"], {"log_options": {"mode": "fast"}}),
     (["--log-opt", "tag={{.No}}"], {"log_options": {"tag": "{{.No}}"}}),
     (["--health-interval", "1us"], {"healthcheck": {"Interval": 1000}}),
