@@ -75,6 +75,17 @@ def later_children_apart(_: object) -> None:
     linux.unshare(linux.CLONE_NEWPID)
 
 
+def moves(_: object) -> None:
+    """Leave the uts namespace for a new one."""
+    linux.unshare(linux.CLONE_NEWUTS)
+
+
+def in_a_new_network(function: Callable[..., Any]) -> Any:
+    """Call the function in a network namespace that is new."""
+    linux.unshare(linux.CLONE_NEWNET)
+    return function()
+
+
 def of_a_zombie(function: Callable[..., Any]) -> Any:
     """Call the function with the number of a process that has ended, and is not waited for yet."""
     pid = os.fork()

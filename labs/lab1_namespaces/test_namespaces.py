@@ -106,9 +106,24 @@ def as_number(found: Any) -> int:
     return int(found)
 
 
+NEARLY = (
+    " pid",
+    "net ",
+    "uts\n",
+    "pids",
+    "netns",
+    "networks",
+    "ne",
+    "pid,net",
+    "CLONE_NEWPID",
+    "pid_for_children",
+)
+"""Names that are almost those of a kind."""
+
+
 def test_1_1_an_unknown_kind_is_an_error(yours: Yours) -> None:
     about = "Who finds out that a wall they asked for is missing?"
-    for names in (["pid", "moon"], ["moon"], ["moon", "pid"], ["PID"], [""]):
+    for names in (["pid", "moon"], ["moon"], ["moon", "pid"], ["PID"], [""], *([name] for name in NEARLY)):
         yours.raises(KeyError, names, about=about)
 
 
@@ -157,9 +172,21 @@ def test_1_2_the_namespaces_of_later_children_are_not_those_of_the_process(yours
         equal(yours(other.inner), own(other), "the namespaces of a process whose later children get others")
 
 
+def test_1_2_a_process_may_move(yours: Yours, arena: Arena) -> None:
+    with arena.process(load="nothing") as other:
+        equal(yours(other.inner), own(other), "the namespaces of a process")
+        other.call((), {}, "moves")
+        equal(
+            yours(other.inner),
+            own(other),
+            "the namespaces of the same process, which has left its uts namespace for a new one since your last "
+            "call: what is kept from one call to the next?",
+        )
+
+
 def test_1_2_no_such_process_is_an_error(yours: Yours) -> None:
     about = "exec would join nothing and run on the host: which one missing entry is no error?"
-    for pid in (4194305, "4194305"):  # larger than any pid: PID_MAX_LIMIT of proc(5)
+    for pid in (4194305, "4194305", 0, "0", -1):  # the first is larger than any pid: PID_MAX_LIMIT of proc(5)
         yours.raises(FileNotFoundError, pid, about=f"There is no process {pid}: {about}")
 
 
@@ -267,6 +294,14 @@ def test_1_3_the_child_is_in_new_namespaces_and_the_caller_stays(yours: Yours) -
     equal(new, ["ipc", "pid", "uts"], "the child's new namespaces, of uts, ipc and pid asked for")
 
 
+def test_1_3_only_what_is_asked_for_is_new(yours: Yours) -> None:
+    with yours.at() as function:
+        before = own(function.process)
+        said = json.loads(spawned(function, 0, "says")["said"] or "{}")
+    new = sorted(name for name, inode in said.get("namespaces", {}).items() if before[name] != inode)
+    equal(new, [], "the child's new namespaces, where `flags` is 0. Who asked for them?")
+
+
 def test_1_3_the_child_never_comes_back(yours: Yours) -> None:
     for child in ("returns", "raises", "leaves"):
         with yours.at() as function:
@@ -327,12 +362,31 @@ def test_1_3_the_child_is_born_in_the_cgroup(yours: Yours, group: Any) -> None:
 
 
 def test_1_3_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
+    flags = linux.CLONE_NEWUTS | linux.CLONE_NEWTIME
+
     def run(function: Function, watch: Watch) -> Any:
         function.allow(children=True)
-        return function.answer((linux.CLONE_NEWUTS, "says"), {}, scene="spawned", watch=watch)
+        return function.answer((flags, "says"), {}, scene="spawned", watch=watch)
 
-    names = ("clone", "clone3", "fork", "unshare")
-    yours.each_refusal(run, names, errors=(errno.EPERM, errno.ENOSPC), about="There is no child then.")
+    names, errors = ("clone", "clone3", "fork", "unshare"), (errno.EPERM, errno.ENOSPC, errno.EINVAL)
+    about = "There is no child then, and one with fewer walls was not asked for."
+    yours.each_refusal(run, names, errors=errors, about=about)
+
+
+def test_1_3_a_group_that_refuses_the_child_is_an_error(yours: Yours, group: Any) -> None:
+    if group.v2 is None:
+        return
+    os.mkdir(group.v2)
+    fd = os.open(group.v2, os.O_RDONLY | os.O_DIRECTORY)
+    os.rmdir(group.v2)
+    try:
+        with yours.at() as function:
+            function.allow(children=True)
+            answer = function.answer((0, "says", Fd(fd)), {}, scene="spawned")
+    finally:
+        os.close(fd)
+    about = "The group of cgroup_fd is gone: a child that is born elsewhere would run without its limits."
+    yours.refused(answer, OSError, about)
 
 
 def test_1_3_a_container_s_first_process_is_1(pyctr: Any) -> None:
@@ -381,6 +435,20 @@ def test_1_4_all_lines_go_in_one_write(yours: Yours, arena: Arena) -> None:
         written(yours, other.inner, maps(MANY), maps(MANY[::-1]), about=about)
         equal(sorted(shown(other.pid, "uid_map")), MANY, f"/proc/{other.inner}/uid_map, of three lines")
         equal(sorted(shown(other.pid, "gid_map")), MANY, f"/proc/{other.inner}/gid_map, of three lines")
+
+
+def test_1_4_a_map_may_have_many_lines(yours: Yours, arena: Arena) -> None:
+    many = [(2 * number, 100000 + number, 1) for number in range(150)]
+    with holder(arena, linux.CLONE_NEWUSER) as other:
+        about = "maps of 150 lines, and the kernel takes 340: it refuses"
+        written(yours, other.inner, maps(many), maps(many), about=about)
+        for file in ("uid_map", "gid_map"):
+            found = shown(other.pid, file)
+            expect(
+                found == many,
+                f"/proc/{other.inner}/{file} has {len(found)} lines, and 150 were given. Which of them are left "
+                "out?",
+            )
 
 
 def test_1_4_with_privilege_groups_can_still_be_changed(yours: Yours, arena: Arena) -> None:
@@ -433,7 +501,7 @@ def test_1_4_what_the_kernel_refuses_is_raised(yours: Yours, arena: Arena) -> No
         with holder(arena, linux.CLONE_NEWUSER) as other:
             return function.answer((other.inner, maps(ONE), maps(ONE)), {"privileged": False}, watch=watch)
 
-    yours.each_refusal(run, (*FILES, *WRITES), errors=(errno.EPERM,))
+    yours.each_refusal(run, (*FILES, *WRITES), errors=(errno.EPERM, errno.ENOENT))
 
 
 def test_1_4_the_caller_says_what_is_privileged(yours: Yours, arena: Arena) -> None:
@@ -507,6 +575,28 @@ def test_1_5_the_caller_is_where_the_other_process_is(yours: Yours, arena: Arena
             equal(found["pid_for_children"], wanted["pid"], "the pid namespace of the caller's later children")
             equal(found["pid"], here["pid"], "the caller's own pid namespace, which no call changes")
     equal(joined(yours, {}, "nothing to join: refused")["uts"], here["uts"], "no targets: the caller stays")
+
+
+def test_1_5_every_kind_can_be_joined(yours: Yours, arena: Arena) -> None:
+    names = sorted(set(BITS) - {"user", "network", "mount"})
+    with holder(arena, union(names)) as other:
+        wanted = own(other)
+        for name in names:
+            with opened(other.pid, name) as targets:
+                found = joined(yours, targets, f"root joins the {name} namespace of another process: refused")
+            member = f"{name}_for_children" if name in ("pid", "time") else name
+            expect(
+                found[member] == wanted[name],
+                f"{{{name!r}: descriptor}} was given, and after join the caller, or its later children, are not "
+                "in that namespace. Which kinds do you go through?",
+            )
+
+
+def test_1_5_an_unknown_kind_is_an_error(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUTS) as other, opened(other.pid, "uts") as targets:
+        about = "Who finds out that a wall they asked for is missing?"
+        for name in ("moon", "UTS"):
+            yours.raises(KeyError, {name: targets["uts"]}, about=about)
 
 
 def test_1_5_a_network_that_the_host_owns_comes_before_the_user_namespace(yours: Yours, arena: Arena) -> None:
@@ -730,11 +820,24 @@ def test_1_6_again_changes_nothing(yours: Yours) -> None:
             )
 
 
+def test_1_6_each_network_namespace_has_a_lo(yours: Yours) -> None:
+    with network(yours) as (function, look):
+        function()
+        function.allow(moves=("namespaces",))
+        function.scene("in_a_new_network")
+        found = look(reached)
+    expect(
+        found == "connected",
+        "bring_up_loopback was called in one network namespace, and by the same process in a new one, where a "
+        f"connection to 127.0.0.1 gives {found}: what is kept from one call to the next?",
+    )
+
+
 def test_1_6_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
     yours.each_refusal(
         lambda function, watch: function.answer(watch=watch),
         ("socket", "ioctl"),
-        errors=(errno.EPERM, errno.EMFILE),
+        errors=(errno.EPERM, errno.EMFILE, errno.ENODEV),
         flags=linux.CLONE_NEWNET,
         about="A container without `lo` would start, and nobody would know why nothing answers.",
     )

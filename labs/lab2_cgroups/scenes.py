@@ -58,6 +58,20 @@ def forks(_: object) -> int:
     return pid
 
 
+_came: list[int] = []
+"""The signals that have come."""
+
+
+def counts_usr1(_: object) -> None:
+    """Count SIGUSR1 from here on."""
+    signal.signal(signal.SIGUSR1, lambda number, frame: _came.append(number))
+
+
+def counted(_: object) -> int:
+    """Return how many times SIGUSR1 has come."""
+    return len(_came)
+
+
 def ends_after(_: object, seconds: float) -> NoReturn:
     """End after a while."""
     time.sleep(seconds)

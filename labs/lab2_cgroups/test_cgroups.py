@@ -476,13 +476,13 @@ def test_2_3_again_changes_nothing(yours: Yours, both: Hierarchy, new_group: Cal
     make(first)
     make(second)
     with yours.at() as function:
-        for group in (first, first, second):
+        for group in (first, first, second, first):
             function(group)
             for place in places(function.process.pid, group.hierarchy.mounts):
                 expect(
                     place.endswith(group.path),
-                    f"enter is called for {first.path} twice, then for {second.path}; for {group.path} the "
-                    f"process is in {place} afterwards. What is kept from one call to the next?",
+                    f"enter is called for {first.path} twice, for {second.path}, and again for {first.path}; for "
+                    f"{group.path} the process is in {place} afterwards. What is kept from one call to the next?",
                 )
 
 
@@ -553,7 +553,7 @@ def test_2_3_what_the_kernel_refuses_is_raised(yours: Yours, tmp_path: Path) -> 
     yours.each_refusal(
         run,
         ("open", "openat", "write"),
-        errors=(errno.EACCES, errno.ENOSPC, errno.ESRCH, errno.ENOENT, errno.EBUSY),
+        errors=(errno.EACCES, errno.ENOSPC, errno.ESRCH, errno.ENOENT, errno.EBUSY, errno.EINVAL),
         about="The container would run without limits. If you use open(…).write(…): when does Python really "
         "write, and who hears of the error?",
     )
@@ -737,6 +737,17 @@ def test_2_4_groups_of_any_depth_and_name(yours: Yours, tmp_path: Path) -> None:
         equal(answer.value, True, f"what enable returns {shown}")
 
 
+def test_2_4_what_another_has_undone_is_done_again(yours: Yours, tmp_path: Path) -> None:
+    tree = Plain(tmp_path / "a", {"/": "", "/box": ""}, ("memory",))
+    for when in ("the first time", "after somebody has taken it away from both ancestors"):
+        for path in ("/", "/box"):
+            (tree.top / path[1:] / CONTROL).write_text("")
+        equal(yours(tree.mount, "/box/a", "memory"), True, f"what enable returns {when}")
+        wanted = {"/": "+memory", "/box": "+memory"}
+        about = f"what is written to which {CONTROL} {when}: what is kept from one call to the next?"
+        equal(tree.written(), wanted, about)
+
+
 def refused_by(number: int) -> dict[str, Any]:
     """For `Function.answer`: a scene that keeps both texts of InvalidArgument."""
     return {"scene": "message_and_hint", "watch": Watch(("open", "openat", "write"), (Fault("write", number, 1),))}
@@ -744,7 +755,7 @@ def refused_by(number: int) -> dict[str, Any]:
 
 def test_2_4_what_the_kernel_refuses_is_explained(yours: Yours, tmp_path: Path) -> None:
     hints = {}
-    for number in (errno.EBUSY, errno.EOPNOTSUPP, errno.ENOENT, errno.EIO):
+    for number in (errno.EBUSY, errno.EOPNOTSUPP, errno.ENOENT, errno.EIO, errno.EINVAL):
         tree = Plain(tmp_path / str(number), {"/": "memory", "/box": "", "/box/a": ""}, ("memory",))
         with yours.at() as function:
             answer = function.answer((tree.mount, "/box/a", "memory"), **refused_by(number))
@@ -917,6 +928,22 @@ def test_2_5_an_empty_group_has_nobody_to_signal(yours: Yours, box: Group) -> No
             f"{name_of(box)}: an empty group is left frozen after kill(group, {number}): its next process would "
             "stand still at once. Who lets a group go on that was running before?",
         )
+
+
+def test_2_5_again_is_another_signal(yours: Yours, arena: Arena, box: Group) -> None:
+    with members(arena, box, "") as [process]:
+        process.call((), {}, "counts_usr1")
+        for count in (1, 2):
+            yours(box, signal.SIGUSR1)
+            until = time.monotonic() + 2 * SLOWNESS
+            while (found := process.call((), {}, "counted").value) < count and time.monotonic() < until:
+                time.sleep(0.001)
+            equal(
+                found,
+                count,
+                f"{name_of(box)}: how many times a process got SIGUSR1, after call {count} of "
+                "kill(group, SIGUSR1): what is kept from one call to the next?",
+            )
 
 
 def test_2_5_who_survives_runs_on(yours: Yours, arena: Arena, box: Group) -> None:
@@ -1122,7 +1149,7 @@ def test_2_5_what_the_kernel_refuses_is_raised(yours: Yours, arena: Arena, box: 
         yours.each_refusal(
             run,
             ("open", "openat", "write", *SIGNALS),
-            errors=(errno.EPERM,),
+            errors=(errno.EPERM, errno.EINVAL),
             about="Whoever stops a container takes its processes for signalled. Which errors may be passed over?",
         )
         equal([ended(process, 0) for process in processes], [False, False], "whether SIGURG has ended a process")
@@ -1187,6 +1214,9 @@ def test_2_6_again_is_fine(yours: Yours, lone: Group) -> None:
         gone(
             lone, Removal(yours, lone, 1), "a group that is there the first time, and then not any more", question
         )
+    make(lone)
+    question = "It is there again: what is kept from one call to the next?"
+    gone(lone, Removal(yours, lone, 1), "a group that was made anew under the same name", question)
 
 
 def test_2_6_groups_below_go_first_and_the_one_above_stays(yours: Yours, lone: Group) -> None:
@@ -1332,7 +1362,7 @@ def test_2_6_what_the_kernel_refuses_is_raised_at_once(yours: Yours, lone: Group
     yours.each_refusal(
         run,
         ("rmdir", "unlinkat"),
-        errors=(errno.EPERM, errno.EIO),
+        errors=(errno.EPERM, errno.EIO, errno.EACCES, errno.EAGAIN),
         about="Waiting does not help. Which errors mean that there is something to wait for?",
     )
 

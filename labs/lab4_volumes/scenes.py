@@ -29,3 +29,9 @@ def each(function: Callable[..., Any], texts: list[str]) -> list[list[Any]]:
         except Exception as error:
             found.append([type(error).__name__, str(error)])
     return found
+
+
+def with_a_stale_environment(function: Callable[..., Any], text: str) -> Any:
+    """Call the function with a PWD in the environment that is not the working directory, from here on."""
+    os.environ["PWD"] = "/elsewhere"
+    return function(text)

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import select
+import shutil
 import stat
 from functools import partial
 from pathlib import Path
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from labs.kit.checks.syscalls import Call
     from labs.kit.checks.yours import Function, Yours
 
-ODD = "a b, c:d\ne\\ é"
-"""A name with all that is special somewhere else: blank, comma, colon, newline, backslash, a letter of two "
-"bytes."""
+ODD = " a b, c:d\ne\\ é "
+"""A name with all that is special elsewhere: blanks, comma, colon, newline, backslash, a letter of two bytes."""
 
 
 def refused(answer: Answer, yours: Yours, what: str, *words: str) -> None:
@@ -136,6 +136,31 @@ def seen(path: Path) -> list[Any]:
     return [oct(status.st_mode), status.st_ino, status.st_mtime_ns, status.st_size]
 
 
+def test_4_1_a_path_is_the_kernel_s_to_resolve(yours: Yours, tmp_path: Path) -> None:
+    (tmp_path / "deep/inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/inner")
+    yours(f"{tmp_path}/link/../made", True)
+    equal(
+        sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("made")),
+        ["deep/made"],
+        "what is made for `-v …/link/../made:/x`, where `link` leads to deep/inner. Whose `..` is that?",
+    )
+
+
+def test_4_1_the_source_is_looked_at_each_time(yours: Yours, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for _ in range(2):
+        yours(str(source), True)
+        expect(
+            source.is_dir(),
+            "the source was made for one container and removed since; for the next one it is not made again: what "
+            "is kept from one call to the next?",
+        )
+        source.rmdir()
+    answer = yours.answer((str(source), False))
+    refused(answer, yours, "a bind by --mount of a directory that was there before", str(source))
+
+
 def test_4_1_what_cannot_be_made_is_a_user_s_mistake(yours: Yours, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
@@ -166,10 +191,11 @@ def docker_s_line(path: str | Path, number: int) -> str:
 
 
 def test_4_1_whatever_the_kernel_refuses_is_said(yours: Yours, tmp_path: Path) -> None:
-    for number, nth in itertools.product((errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EIO), (1, 2)):
+    errors = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO)
+    for number, nth in itertools.product(errors, (1, 2)):
         path = tmp_path / f"{number}-{nth}/below"
         watch = Watch(("mkdir", "mkdirat"), tuple(Fault(name, number, nth) for name in ("mkdir", "mkdirat")))
-        with yours.at() as function:
+        with yours.at(umask=0o027) as function:
             answer = function.answer((str(path), True), watch=watch)
         what = f"a missing directory of which the kernel refuses mkdir {nth} of 2 with {errno.errorcode[number]}"
         refused(answer, yours, what, docker_s_line(path, number))
@@ -281,6 +307,7 @@ def test_4_2_a_relative_path_is_the_shell_s(yours: Yours, tmp_path: Path) -> Non
     (tmp_path / "here/sub").mkdir(parents=True)
     (tmp_path / "here/link").symlink_to("sub")
     with yours.at() as function:
+        function.scene("with_a_stale_environment", "./sub:/x")
         for text, directory, source in (
             ("./sub:/x", "here", "here/sub"),
             (".:/x", "here", "here"),
@@ -568,6 +595,24 @@ def test_4_3_a_file_on_a_file(yours: Yours, tmp_path: Path) -> None:
         equal(at.look(Path(spot).read_text), "source/file", "the content of a file that another was bound on")
 
 
+def test_4_3_what_is_mounted_on_the_target_is_hidden(yours: Yours, tmp_path: Path) -> None:
+    with place(yours, tmp_path) as at:
+        at.look(lambda: (mount_tmpfs(at.target), Path(at.target, "earlier").touch())[1])
+        at.bind()
+        expect(
+            at.look(lambda: sorted(os.listdir(at.target))) == ["below", "file"],
+            "another file system was mounted on the target, and is still seen there after the bind: what does a "
+            "mount on a mount do?",
+        )
+        at.look(lambda: linux.umount2(at.target, 0))
+        equal(
+            at.look(lambda: os.listdir(at.target)),
+            ["earlier"],
+            "what is at the target after the bind was unmounted, where another file system was mounted before. "
+            "Who took that away?",
+        )
+
+
 def test_4_3_mounts_below_come_along_if_recursive(yours: Yours, tmp_path: Path) -> None:
     with place(yours, tmp_path) as at:
         at.look(lambda: (mount_tmpfs(f"{at.source}/below"), Path(at.source, "below/inner").touch())[1])
@@ -672,7 +717,7 @@ def test_4_3_what_the_kernel_refuses_is_raised(yours: Yours, tmp_path: Path) -> 
     yours.each_refusal(
         run,
         (*MOUNTS, "statfs", "fstatfs"),
-        errors=(errno.EPERM,),
+        errors=(errno.EPERM, errno.ENOSYS, errno.EINVAL),
         flags=linux.CLONE_NEWNS,
         about="The container would start with another mount than was asked for.",
     )
@@ -701,7 +746,7 @@ def spelled(options: dict[str, Any]) -> str:
 def test_4_3_any_combination_is_what_was_asked_for(yours: Yours, tmp_path: Path) -> None:
     """Against the engine's own function, in a mount namespace beside the learner's."""
     combinations = drawn_options(43, 24)
-    targets = [f"{tmp_path}/targets/{ODD}{index}" for index in range(len(combinations))]
+    targets = [f"{tmp_path}/targets/{ODD}{index}{' ' * (index % 2)}" for index in range(len(combinations))]
 
     def arrange() -> None:
         share(f"{tmp_path}/source")
@@ -919,7 +964,7 @@ def test_4_4_what_the_kernel_refuses_is_raised(yours: Yours, tmp_path: Path) -> 
     yours.each_refusal(
         run,
         (*MOUNTS, "statfs", "fstatfs"),
-        errors=(errno.EPERM,),
+        errors=(errno.EPERM, errno.ENOSYS, errno.EINVAL),
         flags=linux.CLONE_NEWNS,
         about="The container would get a mount that may do more than was asked for.",
     )
@@ -936,7 +981,7 @@ def test_4_4_any_combination_is_what_was_asked_for(yours: Yours, tmp_path: Path)
     """Against the engine's own function, in a mount namespace beside the learner's; each mount is changed "
     "twice."""
     drawn = [(one, other) for one, other in itertools.pairwise(drawn_options(44, 24))]
-    targets = [f"{tmp_path}/targets/{ODD}{index}" for index in range(len(drawn))]
+    targets = [f"{tmp_path}/targets/{ODD}{index}{' ' * (index % 2)}" for index in range(len(drawn))]
 
     def arrange() -> None:
         share(f"{tmp_path}/source")
@@ -1149,6 +1194,14 @@ def test_4_5_only_once(yours: Yours, image: Image) -> None:
         f"{image.contents()}, and one is {(image.data / 'one').read_text()!r}. When is a volume new?",
     )
     equal(given, False, "what is returned for a volume that was filled before")
+
+
+def test_4_5_a_volume_of_the_same_name_is_another(yours: Yours, image: Image) -> None:
+    image.fill(yours)
+    shutil.rmtree(image.data)
+    image.data.mkdir()
+    equal(image.fill(yours), True, "what is returned for a volume that was removed and made again, by one process")
+    equal(image.contents(), ALL, "its files: what is kept from one call to the next?")
 
 
 def test_4_5_a_link_never_leads_out_of_the_image(yours: Yours, image: Image) -> None:
@@ -1407,11 +1460,11 @@ def test_4_5_what_the_kernel_refuses_is_raised(yours: Yours, image: Image) -> No
             answer = image.again().answer(function, watch=Watch(("openat2",), (Fault("openat2", number, 1),)))
         if answer.watch is not None and answer.watch.seen:
             yours.refused(answer, OSError, f"The kernel refused to open the image's directory. {about}", number)
-    image.data.rmdir()
-    image.volume.rmdir()
-    with image.opened() as root_fd:
-        about = "The volume was removed meanwhile. Which missing directory is not an error?"
-        yours.raises(FileNotFoundError, str(image.data), root_fd, "/srv", about=about)
+    about = "The volume was removed meanwhile. Which missing directory is not an error?"
+    for directory in (image.data, image.volume):
+        directory.rmdir()
+        with image.opened() as root_fd:
+            yours.raises(FileNotFoundError, str(image.data), root_fd, "/srv", about=about)
 
 
 def test_4_5_the_engine_fills_a_volume_once(pyctr: Any) -> None:

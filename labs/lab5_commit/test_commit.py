@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from labs.kit.checks.arena import Fd
 from labs.kit.checks.expect import CheckFailed, equal, expect, in_child
-from labs.kit.checks.syscalls import FILES, READS
+from labs.kit.checks.syscalls import FILES, READS, Watch
 from labs.kit.subject.codec import Record
 from pyctr_lite import linux
 from pyctr_lite.commit import config, diff, header
@@ -174,6 +174,20 @@ def test_5_1_the_layers_are_looked_at_each_time(yours: Yours, tmp_path: Path) ->
     make(layers.top / "file", "whiteout")
     equal(layers.entry("file"), None, about.format("the top layer got a whiteout"))
     equal(layers.entry("file", layers.all[1:]), "middle/file", "the same name, asked for without the top layer")
+
+
+def test_5_1_what_the_kernel_refuses_is_raised(yours: Yours, tmp_path: Path) -> None:
+    layers = Layers(yours, tmp_path)
+    for layer in (layers.middle, layers.bottom):
+        make(layer / "file", "file")
+    lowers = list(map(str, layers.all))
+    yours.each_refusal(
+        lambda function, watch: function.answer((lowers, "file"), watch=watch),
+        ("stat", "lstat", "newfstatat", "statx"),
+        errors=(errno.EIO, errno.EACCES),
+        about="A layer that cannot be read may have the file, or its whiteout. Which one error means that it is "
+        "not there?",
+    )
 
 
 def test_5_1_it_is_what_an_overlay_shows(yours: Yours, tmp_path: Path) -> None:
@@ -520,6 +534,32 @@ def test_5_2_what_the_kernel_refuses_is_raised(yours: Yours, tmp_path: Path) -> 
     )
 
 
+def test_5_2_a_directory_may_go_or_change_between_two_looks(yours: Yours, tmp_path: Path) -> None:
+    for what in ("goes", "becomes a link to a directory of the host"):
+        with tree_of(yours, tmp_path / what) as tree:
+            make(tree.upper / "dir", "directory")
+            make(tmp_path / what / "host", "directory")
+            make(tmp_path / what / "host/secret", "file")
+
+            def change(call: Any, tree: Tree = tree, what: str = what) -> None:
+                directory = tree.upper / "dir"
+                if call.name == "openat" and call.paths == ("dir",) and directory.is_dir():
+                    directory.rmdir()
+                    if what != "goes":
+                        directory.symlink_to("../host")
+
+            answer = tree.answer("dir", watch=Watch(("openat",), before=change))
+            when = f"a directory {what} between your look at it and your open"
+            if what == "goes":
+                about = f"As {when}: who goes on with the next?"
+                tree.function.refused(answer, FileNotFoundError, about)
+            shown = [] if answer.raised else lines(answer.value)
+            expect(
+                "A /dir/secret" not in shown,
+                f"{when}, and the changes are {shown}: files of the host. Which flag of open(2) follows no link?",
+            )
+
+
 def test_5_2_drawn_trees_as_the_engine_reports_them(yours: Yours, tmp_path: Path) -> None:
     drawn = random.Random(52)
     with tree_of(yours, tmp_path) as tree:
@@ -836,9 +876,10 @@ def test_5_4_no_kind_of_file_goes_first(yours: Yours, tmp_path: Path) -> None:
     for name, kind in kinds.items():
         make(tmp_path / name, kind)
     make(tmp_path / "a.d", "directory")
+    make(tmp_path / "0", "whiteout")
     equal(
         recorded(yours, tmp_path),
-        sorted([*map(os.fsencode, kinds), b"a.d"]),
+        sorted([*map(os.fsencode, kinds), b"a.d", b"0"]),
         "files, directories and links as they are added: the bytes of the names decide. What else do you sort by?",
     )
 
@@ -1162,6 +1203,9 @@ def test_5_6_the_new_layer_lies_on_top_of_the_parents(yours: Yours) -> None:
     many = PARENT | {"rootfs": {"type": "layers", "diff_ids": ["sha256:c", "sha256:a", "sha256:b"]}}
     found = made(yours, many)["rootfs"]["diff_ids"]
     equal(found, ["sha256:c", "sha256:a", "sha256:b", "sha256:new"], "the layers, the lowest one first")
+    again = made(yours, many, diff_id="sha256:a")["rootfs"]["diff_ids"]
+    about = "the layers, where the new one is one that the parent has already: two steps may do the same"
+    equal(again, ["sha256:c", "sha256:a", "sha256:b", "sha256:a"], about)
     about = "the layers where `diff_id` is None: nothing has changed. How many layers has the image?"
     equal(made(yours, diff_id=None)["rootfs"]["diff_ids"], ["sha256:base"], about)
 
@@ -1198,6 +1242,10 @@ def test_5_6_the_history_is_kept_and_one_line_longer(yours: Yours) -> None:
     for name, about in abouts.items():
         equal(found.get(name), wanted[name], about)
     equal(history[1], wanted, "the line of this step, all of it")
+    parent = PARENT | {"history": [*PARENT["history"], wanted]}
+    same = made(yours, parent, message="why", author="me")["history"]
+    about = "the history of a step whose line is the one before it once more, as with SOURCE_DATE_EPOCH: two lines"
+    equal(same[1:], [wanted, wanted], about)
     last = made(yours)["history"][1]
     about = (
         "the line of a step without author and message: the author is then the parent's, and there is no comment"

@@ -11,7 +11,7 @@ def attribute(kind: int, value: bytes) -> bytes:
     """Return an attribute: its length and its kind, then the value with zero bytes up to a multiple of four.
 
     Length and kind are numbers of 16 bits in the machine's byte order. The length counts itself, the kind and the
-    value, but not the zero bytes behind it. Raises struct.error if that does not fit into 16 bits.
+    value, but not the zero bytes behind it. Raises struct.error if length or kind does not fit into 16 bits.
     Source: rtnetlink(3), RTA_LENGTH and RTA_SPACE.
     """
     # 1. Write the bytes of kind 3 with the value b"eth0\0" on paper, and then the attribute that comes behind it.
@@ -27,6 +27,7 @@ def message(kind: int, flags: int, serial: int, body: bytes) -> bytes:
     The header is five numbers in the machine's byte order: the length of header and body without the zero bytes
     (32 bits), the kind and the flags (16 bits each), the serial number by which the kernel's answer is known, and
     a port, 0 for the kernel (32 bits each). The flags are those given and NLM_F_REQUEST, which is 1.
+    Raises struct.error if a number does not fit.
     Source: netlink(7).
     """
     # 1. linux/netlink.h describes the header as struct nlmsghdr: in which order do the five numbers come?

@@ -19,7 +19,7 @@ def publish(sock: Socket, protocol: str, host: str, port: int, address: str, con
     That is one element of a map in the table TABLE; each field is in network byte order:
     `ports4` and `ports6` have protocol . address . port → address . port of the container, and `any4` and `any6`,
     for all addresses of this machine, protocol . port → address . port of the container.
-    A protocol is one byte, a number of PROTOCOLS; a port has two bytes.
+    A protocol is one byte, a number of PROTOCOLS; a port has two bytes. Any other one is an error.
     Fails with EEXIST if the port is published on that address, ENOENT without the table; the error says what was
     asked, as nft(8) writes the element: "tcp . 192.0.2.1 . 8080 : 10.1.0.2 . 80".
     """

@@ -65,9 +65,14 @@ class _Names:
     """Names and addresses of containers; what is looked up is noted. `broken` cannot be read, `wrong` is a bug."""
 
     def __init__(
-        self, addresses: dict[str, list[str]], names: dict[str, str], broken: str = "", wrong: str = ""
+        self,
+        addresses: dict[str, list[str]],
+        names: dict[str, str],
+        broken: str = "",
+        wrong: str = "",
+        number: int = 13,
     ) -> None:
-        self.known, self.names, self.broken, self.wrong = addresses, names, broken, wrong
+        self.known, self.names, self.broken, self.wrong, self.number = addresses, names, broken, wrong, number
         self.asked: list[str] = []
 
     def addresses(self, name: str) -> list[str] | None:
@@ -81,7 +86,7 @@ class _Names:
     def _ask(self, text: str) -> None:
         self.asked.append(text)
         if self.broken and text == self.broken:
-            raise PermissionError(13, "Permission denied", text)
+            raise OSError(self.number, os.strerror(self.number), text)
         if self.wrong and text == self.wrong:
             raise ZeroDivisionError
 
@@ -94,10 +99,14 @@ def asked(
     *,
     broken: str = "",
     wrong: str = "",
+    number: int = 13,
     single: bool = True,
 ) -> dict[str, Any]:
-    """Ask a resolver's method `answer` some queries, each with its limit: the answers, and what was looked up."""
-    known = _Names(addresses, names or {}, broken, wrong)
+    """Ask a resolver's method `answer` some queries, each with its limit: the answers, and what was looked up.
+
+    `number` is the errno of what is `broken`.
+    """
+    known = _Names(addresses, names or {}, broken, wrong, number)
     udp, tcp = socket.socket(type=socket.SOCK_DGRAM), socket.socket()
     resolver = Resolver(udp, tcp, known.addresses, known.name_of, single=single)
     try:

@@ -132,6 +132,9 @@ def test_6_1_what_does_not_fit_is_an_error(yours: Yours) -> None:
     about = "A length of 16 bits cannot say how long it is: what would the kernel read as the next attribute?"
     for size in (65532, 65536, 70000):
         yours.raises(struct.error, 1, bytes(size), about=about)
+    for kind in (65536, 65537, 1 << 20, -1):
+        about = f"A kind of 16 bits cannot be {kind}: which attribute would the kernel read in its place?"
+        yours.raises(struct.error, kind, b"x", about=about)
 
 
 def test_6_1_the_kernel_reads_what_is_made_of_it(yours: Yours) -> None:
@@ -239,6 +242,12 @@ def test_6_2_any_numbers(yours: Yours) -> None:
         found = yours(kind, flags, serial, body)
         wanted = netlink.message(kind, flags, serial, body)
         equal(hex_of(found), hex_of(wanted), shown_message(kind, flags, serial, body))
+
+
+def test_6_2_what_does_not_fit_is_an_error(yours: Yours) -> None:
+    about = "Which number has how many bits, and what would the kernel be asked for in its place?"
+    for args in ((1 << 16, 0, 1, b""), (16, 1 << 16, 1, b""), (16, 0, 1 << 32, b""), (16, 0, -1, b"")):
+        yours.raises(struct.error, *args, about=about)
 
 
 def test_6_2_the_kernel_answers_each_message_of_a_packet(yours: Yours) -> None:
@@ -490,6 +499,7 @@ def test_6_3_what_the_kernel_refuses_is_raised(yours: Yours, arena: Arena) -> No
             ({"bridge": 4711}, errno.EINVAL, "There is no bridge with this index: who would carry the packets?"),
             ({"pid": 4_000_000}, errno.ESRCH, "There is no such process: whose namespace is meant?"),
             ({"name": "n" * 16}, None, "A name has 15 characters at most, and the kernel says so."),
+            ({"peer": "n" * 16}, None, "A name has 15 characters at most, and the kernel says so."),
             ({"mtu": 1 << 20}, None, "The kernel has no such MTU, and says so."),
         ):
             answer = at.answer(**{"name": "veth1", **more})  # type: ignore[arg-type]
@@ -669,6 +679,7 @@ def test_6_4_an_address_that_is_wanted(yours: Yours, tmp_path: Path) -> None:
     equal(files(six), {"fd00::5": "c1"}, "the file of FD00:0::0:5: one address must not have two names")
     yours.raises(Conflict, six, "c2", "fd00::5", about="It is taken, under another spelling.")
     before = files(pool)
+    yours.raises(Conflict, pool, "c1", "10.1.0.7", about="It is taken, if by the same owner: it is not free.")
     for wanted, why in (
         ("10.1.0.7", "it is taken by another container"),
         ("10.1.0.1", "it is the gateway's"),
@@ -1052,6 +1063,12 @@ def test_6_5_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
         answer = published(function, "tcp", "0.0.0.0", 80, "fd00::2", 80)
         yours.refused(answer, OSError, "An address of IPv6 is no value of a map of IPv4, and the kernel says so.")
         yours.refused(published(function, "tcp", "10.1", 80, "10.1.0.2", 80), ValueError, "10.1 is no address.")
+        for protocol, port, container_port in (("icmp", 80, 80), ("tcp", 65616, 80), ("tcp", 80, 65616)):
+            call = ("0.0.0.0", port, "10.1.0.2", container_port)
+            about = "There is no such protocol, or no such port: what would be published in its place?"
+            yours.refused(
+                published(function, protocol, *call), Exception, about, call=shown_publish((protocol, *call))
+            )
         found = inside(function.process.pid, table)
     expect(not any(found.values()), f"publish was refused, and there are {counted(found)} elements")
 
@@ -1330,6 +1347,28 @@ def test_6_6_a_file_that_cannot_be_read_is_no_answer(yours: Yours) -> None:
             code == dns.SERVFAIL,
             f"{what}: the code is {CODES.get(code, code)}. What lets the client ask again, and conclude nothing?",
         )
+
+
+def test_6_6_any_error_of_the_system_is_servfail(yours: Yours) -> None:
+    for number in (errno.ENOENT, errno.EIO, errno.EMFILE, errno.ELOOP):
+        for broken, name, kind in (("web", "web", dns.A), ("10.1.0.2", "2.0.1.10.in-addr.arpa", dns.PTR)):
+            what = f"{KINDS[kind]} of {name}, whose file cannot be read ({errno_name(number)})"
+            [found], _ = asked(yours, (query(name, kind), 512), what=what, broken=broken, number=number)
+            code = Reply(found).code if found else None
+            equal(
+                CODES.get(code or 0), "SERVFAIL", f"{what}: the code. Which class do all these errors belong to?"
+            )
+
+
+def test_6_6_what_could_not_be_read_can_be_read_later(yours: Yours) -> None:
+    for broken in ("web", ""):
+        [found], _ = asked(yours, (query("web"), 512), broken=broken)
+    assert found is not None
+    equal(
+        Reply(found).texts,
+        ["10.1.0.2"],
+        "the records of A of web, whose file could not be read at first: what is kept from one call to the next?",
+    )
 
 
 def test_6_6_a_bug_is_not_hidden(yours: Yours) -> None:

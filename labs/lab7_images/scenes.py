@@ -109,6 +109,12 @@ class _Copier(copier.Copier):
         self.calls: list[dict[str, Any]] = []
         self.fails: BaseException | None = None
 
+    def __exit__(self, *exception: object) -> None:
+        left = os.umask(0)
+        if left:  # a Copier works without one, and whoever sets it has left it
+            self._umask = left
+        super().__exit__(*exception)
+
     def set_attributes(self, fd: int, status: os.stat_result, xattrs: dict[str, bytes]) -> None:
         before = os.fstat(fd)
         self.calls.append(

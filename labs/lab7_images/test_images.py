@@ -83,6 +83,10 @@ NAMES: dict[str, tuple[str, str, str, str, bool]] = {
     "127.0.0.1:5000/a": ("127.0.0.1:5000", "a", "latest", "", True),
     "[fd00::1]:5000/a:t": ("[fd00::1]:5000", "a", "t", "", False),
     "[fd00::1]/a": ("[fd00::1]", "a", "latest", "", True),
+    "index.docker.io:443/a": ("index.docker.io:443", "a", "latest", "", True),
+    "docker.io:443/a": ("docker.io:443", "a", "latest", "", True),
+    "registry-1.docker.io/a": ("registry-1.docker.io", "a", "latest", "", True),
+    "hub.docker.com/a": ("hub.docker.com", "a", "latest", "", True),
     "docker.io.example.org/a": ("docker.io.example.org", "a", "latest", "", True),
     "a__b/c--d.e_f:T_.-9": (HUB, "a__b/c--d.e_f", "T_.-9", "", False),
     f"busybox@{DIGEST}": (HUB, "library/busybox", "", DIGEST, False),
@@ -310,7 +314,13 @@ def test_7_2_service_and_scope_are_asked_for(yours: Yours) -> None:
 
 
 def test_7_2_an_address_without_fields_ends_as_it_is(yours: Yours) -> None:
-    for realm, wanted in ((SERVER, SERVER), (f"{SERVER}?a=b", f"{SERVER}?a=b"), (f"{SERVER}#part", SERVER)):
+    odd = f"{SERVER};v=1?a=b/c+d&flag&&x=%7E"
+    for realm, wanted in (
+        (SERVER, SERVER),
+        (f"{SERVER}?a=b", f"{SERVER}?a=b"),
+        (f"{SERVER}#part", SERVER),
+        (odd, odd),
+    ):
         asked = Request(yours, {"realm": realm}, scopes=())
         equal(asked.address, wanted, f"the address of {asked.call}: nothing is to be added")
 
@@ -324,6 +334,7 @@ def test_7_2_the_realm_is_an_address_of_any_form(yours: Yours) -> None:
         (f"{SERVER}#part", SERVER, []),
         (f"{SERVER}?a=1#part", SERVER, [("a", "1")]),
         ("https://[fd00::1]:5001/token", "https://[fd00::1]:5001/token", []),
+        (f"{SERVER};v=1/x;y?a=1", f"{SERVER};v=1/x;y", [("a", "1")]),
         ("HTTPS://auth.example/token", "https://auth.example/token", []),
     ):
         for credential, fields in ((None, []), (ANN, WITH_ANN)):
@@ -359,6 +370,7 @@ SAFE = (
     ("https://auth.example/", "https://registry.example"),
     ("https://auth.example/", "http://registry.example"),
     ("http://127.0.0.1:5001/token", "https://registry.example"),
+    ("http://127.9.8.7/token", "https://registry.example"),
     ("http://localhost/token", "https://registry.example"),
     ("http://LOCALHOST:80/token", "https://registry.example"),
     ("http://[::1]:5001/token", "https://registry.example"),
@@ -369,6 +381,9 @@ UNSAFE = (
     ("http://auth.example/token", "its scheme is http"),
     ("HTTP://auth.example/token", "its scheme is http, in upper case"),
     ("http://registry.example/token", "the registry is reached by https, and its token server is not"),
+    ("http://10.0.0.1/token", "10.0.0.1 is another machine of this network"),
+    ("http://auth.local/token", "auth.local is another machine of this network"),
+    ("http://auth.localhost.example/token", "localhost is only a part of this host's name"),
     ("http://localhost.example/token", "localhost is only a part of this host's name"),
     ("http://127.0.0.1.example/token", "127.0.0.1 is only a part of this host's name"),
     ("http://auth.example/localhost", "localhost is in the path"),
@@ -807,6 +822,10 @@ def test_7_4_no_time_and_no_place_counts(yours: Yours) -> None:
 def test_7_4_everything_that_is_copied_counts(yours: Yours) -> None:
     changes: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         ("the path", {}, {"path": "b"}),
+        *(
+            (f"the path (a, and {path!r})", {}, {"path": path})
+            for path in ("./a", "a/", "A", "a ", " a", "b/../a")
+        ),
         ("the content", {}, {"content": "decade"}),
         *(
             (f"the permission bit {bit:#o}", {}, {"status_": status(FILE | (0o644 ^ bit))})
@@ -829,7 +848,23 @@ def test_7_4_everything_that_is_copied_counts(yours: Yours) -> None:
             )
             for mode in (stat.S_IFCHR, stat.S_IFBLK)
         ),
+        *(
+            (
+                "the number of a device, in its upper bits",
+                {"status_": status(mode, device=one)},
+                {"status_": status(mode, device=two)},
+            )
+            for mode in (stat.S_IFCHR, stat.S_IFBLK)
+            for one, two in (
+                (os.makedev(8, 1), os.makedev(8, 1 << 16 | 1)),
+                (os.makedev(1, 1), os.makedev(1 << 12 | 1, 1)),
+            )
+        ),
         ("an attribute", {}, {"xattrs": {"user.a": b""}}),
+        *(
+            (f"the attribute {name}", {}, {"xattrs": {name: b"x"}})
+            for name in ("security.capability", "security.ima", "trusted.a", "system.posix_acl_access")
+        ),
         ("an attribute's value", {"xattrs": {"user.a": b"1"}}, {"xattrs": {"user.a": b"2"}}),
         ("an attribute's name", {"xattrs": {"user.a": b"1"}}, {"xattrs": {"user.b": b"1"}}),
         ("a second attribute", {"xattrs": {"user.a": b"1"}}, {"xattrs": {"user.a": b"1", "user.b": b"1"}}),
@@ -844,7 +879,7 @@ def test_7_4_everything_that_is_copied_counts(yours: Yours) -> None:
 
 def test_7_4_owners_count_if_they_are_copied(yours: Yours) -> None:
     root = status(FILE | 0o644)
-    for uid, gid in ((1000, 0), (0, 1000), (1000, 1000)):
+    for uid, gid in ((1000, 0), (0, 1000), (1000, 1000), (1 << 16, 0), (0, 1 << 31)):
         other = status(FILE | 0o644, uid, gid)
         expect(
             key(yours, status_=root) == key(yours, status_=other),
@@ -896,6 +931,15 @@ def test_7_4_no_two_entries_look_alike(yours: Yours) -> None:
             "byte is in no "
             "path, and what about a digest or a value, which may have any?",
         )
+
+
+def test_7_4_the_bytes_are_enough_to_tell_entries_apart(yours: Yours) -> None:
+    found = key(yours)
+    expect(
+        len(found) >= 16,
+        f"part_of_key gives {len(found)} bytes, {found!r}: of all the files that there are many would have the "
+        "same, and two of them are easily found. What does the key need of an entry?",
+    )
 
 
 def test_7_4_what_is_between_the_parts_can_be_in_none(yours: Yours) -> None:
@@ -1265,7 +1309,7 @@ def test_7_5_what_the_kernel_refuses_is_raised(yours: Yours, tmp_path: Path) -> 
     yours.each_refusal(
         run,
         tuple(name for name in calls if name in (*FILES, *WRITES)),
-        errors=(errno.EIO, errno.ENOSPC),
+        errors=(errno.EIO, errno.ENOSPC, errno.EPERM),
         about=about,
     )
 

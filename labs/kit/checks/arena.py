@@ -74,13 +74,17 @@ class Raised:
 
 @dataclass
 class Answer:
-    """The outcome of one call: a value or an error, the arguments as they are afterwards, and the calls seen."""
+    """The outcome of one call: a value or an error, the arguments as they are afterwards, and the calls seen.
+
+    `spoiled` says that the call changed what the call before it had returned.
+    """
 
     value: Any = None
     raised: Raised | None = None
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     watch: Watch | None = None
+    spoiled: bool = False
 
 
 class Died(Exception):
@@ -144,7 +148,8 @@ class Pending:
             said = json.loads(data)
             raised = Raised(**said["error"]) if "error" in said else None
             args, kwargs = codec.decode(said["args"]), codec.decode(said["kwargs"])
-            return Answer(codec.decode(said.get("value")), raised, tuple(args), dict(kwargs), self.watch)
+            value, spoiled = codec.decode(said.get("value")), bool(said["spoiled"])
+            return Answer(value, raised, tuple(args), dict(kwargs), self.watch, spoiled)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise Garbled from None
 

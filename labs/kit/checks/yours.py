@@ -2,7 +2,7 @@
 
 Whatever a check asks for, these hold for every call, and fail the check with what was observed if they do not:
 
-- the arguments are as before, all the way down;
+- the arguments are as before, all the way down, and so is what the call before it returned;
 - no descriptor is left open or closed, no child process left behind, on success and when it raises;
 - working directory, root, umask, signals and namespaces of the caller are as before;
 - it returns within its time, in the process that called it, and raises nothing that the check did not ask for;
@@ -136,6 +136,11 @@ class Function:
         answer: Answer = pending[1]
         if not self.allowed.arguments:
             _unchanged(given, (answer.args, answer.kwargs), self.name)
+        expect(
+            not answer.spoiled,
+            f"a second call of {self.name} has changed what the first one returned: the caller still has it. "
+            "Which list or dictionary do you return, and who else has it?",
+        )
         raised = f" when it raises {answer.raised.name}" if answer.raised else ""
         sent = _numbers((args, kwargs), (answer.args, answer.kwargs))
         State(self.process).compare(

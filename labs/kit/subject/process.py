@@ -42,6 +42,8 @@ class Process:
     def __init__(self, channel: socket.socket, exercise: manifest.Exercise, load: str) -> None:
         self.channel, self.exercise = channel, exercise
         self.function = self._load(load)
+        self.returned: Any = None
+        """What the function returned last: a later call must not change it."""
 
     def _load(self, load: str) -> Callable[..., Any] | None:
         if load == "nothing":
@@ -67,7 +69,9 @@ class Process:
             function = self._function(request["scene"])
             if request["watch"]:
                 self._watch(request["watch"])
-            answer = _call(function, request["args"], request["kwargs"], request["seconds"])
+            returned, before = self.returned, codec.encode(self.returned)
+            answer = self._call(function, request["args"], request["kwargs"], request["seconds"])
+            answer["spoiled"] = codec.encode(returned) != before
             wire.send(self.channel, json.dumps(answer).encode())
 
     def _watch(self, program: bytes) -> None:
@@ -84,24 +88,24 @@ class Process:
         module = importlib.import_module(f"labs.{self.exercise.lab}.scenes")
         return functools.partial(getattr(module, scene), self.function)
 
-
-def _call(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float
-) -> dict[str, Any]:
-    me = os.getpid()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+    def _call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float
+    ) -> dict[str, Any]:
+        me = os.getpid()
         try:
-            answer = {"value": codec.encode(function(*args, **kwargs))}
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)  # the description of an error may take longer
-    except BaseException as error:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            try:
+                self.returned = function(*args, **kwargs)
+                answer = {"value": codec.encode(self.returned)}
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)  # the description of an error may take longer
+        except BaseException as error:
+            if os.getpid() != me:
+                os._exit(THREW)
+            answer = {"error": report.describe(error)}
         if os.getpid() != me:
-            os._exit(THREW)
-        answer = {"error": report.describe(error)}
-    if os.getpid() != me:
-        os._exit(CAME_BACK)
-    return answer | {"args": codec.encode(args), "kwargs": codec.encode(kwargs)}
+            os._exit(CAME_BACK)
+        return answer | {"args": codec.encode(args), "kwargs": codec.encode(kwargs)}
 
 
 class TookTooLong(Exception):

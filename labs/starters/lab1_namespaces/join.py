@@ -14,7 +14,7 @@ def join(targets: dict[str, int]) -> None:
 
     `targets` maps a kind to a descriptor of the namespace. The user namespace comes in the middle: before it come
     the namespaces that the caller's own privileges suffice for (a network namespace owned by the host would fail
-    with EPERM afterwards), after it those that need the privileges it grants.
+    with EPERM afterwards), after it those that need the privileges it grants. Raises KeyError for an unknown kind.
     Source: setns(2), user_namespaces(7).
     """
     # `linux.setns(fd, flag)` joins one namespace; with the flag of the kind the kernel makes sure that the

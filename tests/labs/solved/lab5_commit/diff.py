@@ -15,9 +15,11 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 def lower_entry(lowers: list[str], name: str) -> str | None:
     for layer in lowers:
         candidate = f"{layer}/{name}"
-        if os.path.lexists(candidate):
-            gone = whiteout.is_whiteout(os.lstat(candidate))
-            return None if gone else candidate
+        try:
+            status = os.lstat(candidate)
+        except FileNotFoundError:
+            continue
+        return None if whiteout.is_whiteout(status) else candidate
     return None
 
 

@@ -1,0 +1,40 @@
+"""A note of what was enabled: somebody may have taken it away since."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from pyctr_lite.errors import InvalidArgument
+from pyctr_lite.linux import kernelfile
+
+if TYPE_CHECKING:
+    from pyctr_lite.cgroups.hierarchy import HierarchyMount
+
+HINT = "what enable returns after somebody has taken it away"
+
+_enabled = set()
+
+
+def enable(mount: HierarchyMount, path: str, controller: str) -> bool:
+    if controller not in mount.controllers:
+        return False
+    ancestors = [mount.mountpoint]
+    for name in path.strip("/").split("/")[:-1]:
+        ancestors.append(f"{ancestors[-1]}/{name}")
+    wrote = False
+    for ancestor in ancestors:
+        file = f"{ancestor}/cgroup.subtree_control"
+        if (file, controller) in _enabled:
+            continue
+        if controller not in kernelfile.read(file).split():
+            try:
+                kernelfile.write(file, "+" + controller)
+            except OSError as error:
+                hint = "move its processes into a group below" if error.errno == errno.EBUSY else ""
+                message = f"cannot enable the cgroup controller {controller} in {file}: {error.strerror}"
+                raise InvalidArgument(message, hint) from error
+            wrote = True
+        _enabled.add((file, controller))
+    return wrote

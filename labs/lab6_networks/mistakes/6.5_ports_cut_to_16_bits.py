@@ -1,0 +1,28 @@
+"""A port that does not fit is cut, and another one is published."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from pyctr_lite.networks import link, nft
+from pyctr_lite.networks.rules import PROTOCOLS, TABLE
+
+if TYPE_CHECKING:
+    from pyctr_lite.linux.netlink import Socket
+
+HINT = "what would be published in its place?"
+
+
+def publish(sock: Socket, protocol: str, host: str, port: int, address: str, container_port: int) -> None:
+    _, packed = link.parse(host)
+    version = "6" if ":" in host else "4"
+    if not any(packed):
+        name, text = f"any{version}", f"{protocol} . {port}"
+        key = nft.concatenation(bytes([PROTOCOLS[protocol]]), struct.pack(">H", port & 0xFFFF))
+    else:
+        name, text = f"ports{version}", f"{protocol} . {host} . {port}"
+        key = nft.concatenation(bytes([PROTOCOLS[protocol]]), packed, struct.pack(">H", port & 0xFFFF))
+    value = nft.concatenation(link.parse(address)[1], struct.pack(">H", container_port & 0xFFFF))
+    request = nft.add_element(TABLE, name, f"{text} : {address} . {container_port}", key, value)
+    nft.run(sock, [request])

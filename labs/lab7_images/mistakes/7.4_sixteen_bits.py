@@ -1,0 +1,21 @@
+"""Numbers of devices and owners are cut to 16 bits."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+HINT = "So the old layer would be used"
+
+
+def part_of_key(
+    path: str, status: os.stat_result, content: bytes, xattrs: dict[str, bytes], *, owners: bool
+) -> bytes:
+    parts = [path, oct(status.st_mode), str(len(content))]
+    is_device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    parts.append(str(status.st_rdev & 0xFFFF) if is_device else "")
+    parts.append(f"{status.st_uid & 0xFFFF} {status.st_gid & 0xFFFF}" if owners else "")
+    found = os.fsencode("\0".join(parts) + "\0") + content
+    for name, value in sorted(xattrs.items()):
+        found += os.fsencode(f"{name}\0{len(value)}\0") + value
+    return found
