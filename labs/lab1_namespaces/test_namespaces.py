@@ -592,13 +592,6 @@ def test_1_5_every_kind_can_be_joined(yours: Yours, arena: Arena) -> None:
             )
 
 
-def test_1_5_an_unknown_kind_is_an_error(yours: Yours, arena: Arena) -> None:
-    with holder(arena, linux.CLONE_NEWUTS) as other, opened(other.pid, "uts") as targets:
-        about = "Who finds out that a wall they asked for is missing?"
-        for name in ("moon", "UTS"):
-            yours.raises(KeyError, {name: targets["uts"]}, about=about)
-
-
 def test_1_5_a_network_that_the_host_owns_comes_before_the_user_namespace(yours: Yours, arena: Arena) -> None:
     about = (
         "the network namespace belongs to the host, the user namespace is another. Joining both is refused. "
@@ -666,6 +659,13 @@ def test_1_5_what_is_refused_is_raised(yours: Yours, arena: Arena) -> None:
             function.refused(function.answer(({"net": uts["uts"]},)), OSError, about, errno.EINVAL)
             about = about.replace("`net`", "`user`")
             function.refused(function.answer(({"user": uts["uts"]},)), OSError, about, errno.EINVAL)
+
+
+def test_1_5_an_unknown_kind_is_an_error(yours: Yours, arena: Arena) -> None:
+    with holder(arena, linux.CLONE_NEWUTS) as other, opened(other.pid, "uts") as targets:
+        about = "Who finds out that a wall they asked for is missing?"
+        for name in ("moon", "UTS"):
+            yours.raises(KeyError, {name: targets["uts"]}, about=about)
 
 
 def test_1_5_each_step_may_be_refused(yours: Yours, arena: Arena) -> None:

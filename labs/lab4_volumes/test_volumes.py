@@ -307,7 +307,7 @@ def test_4_2_a_relative_path_is_the_shell_s(yours: Yours, tmp_path: Path) -> Non
     (tmp_path / "here/sub").mkdir(parents=True)
     (tmp_path / "here/link").symlink_to("sub")
     with yours.at() as function:
-        function.scene("with_a_stale_environment", "./sub:/x")
+        function.answer(("./sub:/x",), scene="with_a_stale_environment")
         for text, directory, source in (
             ("./sub:/x", "here", "here/sub"),
             (".:/x", "here", "here"),

@@ -8,7 +8,7 @@ from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.volumes import spec
 from pyctr_lite.volumes.spec import MountSpec
 
-HINT = "keep from one call to the next"
+HINT = "has changed what the first one returned"
 
 
 def parse_volume(text: str) -> MountSpec:
