@@ -43,7 +43,7 @@ class Process:
         self.channel, self.exercise = channel, exercise
         self.function = self._load(load)
         self.returned: Any = None
-        """What the function returned last: a later call must not change it."""
+        """The last result of the function: a later call must not change it."""
 
     def _load(self, load: str) -> Callable[..., Any] | None:
         if load == "nothing":
