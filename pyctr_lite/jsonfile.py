@@ -174,11 +174,17 @@ def read(path: str) -> Any:
 def write(path: str, value: Any, mode: int = 0o644, *, durable: bool = False) -> None:
     """Replace a JSON file atomically: a reader sees the old content or the new, never a part.
 
-    `durable` also waits until the data is on disk (fsync), for files that must survive a power failure.
+    `durable` also waits until the data is on disk (fsync), for files that must survive a power failure. A file in
+    the place of the temporary one is removed: another user may have made it, who could read what is written.
     """
     temporary = f"{path}.{os.getpid()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            fd = os.open(temporary, flags, mode)
+        except FileExistsError:
+            os.unlink(temporary)
+            fd = os.open(temporary, flags, mode)
         try:
             content = (dumps(value, indent=2) + "\n").encode(errors="surrogateescape")
             while content:
