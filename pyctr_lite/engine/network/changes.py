@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 
 def add_routes(pid: int, settings: NetworkSettings) -> None:
-    """Give a container a default route by each family's first network with a way out, unless it has one."""
+    """Give a container a default route by each family's first network with a way out, unless it has one.
+
+    A container with NET_ADMIN that has changed its links (their names, addresses, or state) sees to routes itself.
+    """
     with bridge.socket_inside(pid) as there:
         for endpoint in settings.networks.values():
             for gateway in filter(None, (endpoint["Gateway"], endpoint["IPv6Gateway"])):
                 try:
                     link.add_route(there, link.index(there, endpoint["Interface"]), gateway)
-                except FileExistsError:
+                except OSError:
                     pass
 
 

@@ -248,3 +248,19 @@ def test_a_lease_of_the_container_delays_no_change_of_its_networks(pyctr: Pyctr,
         pyctr("network", "disconnect", red, "box", check=True)
         assert time.monotonic() - began < 10 * SLOWNESS
     assert len(interfaces(pyctr, "box")) == 1
+
+
+def test_a_container_that_renames_its_links_does_not_hinder_a_disconnect(
+    pyctr: Pyctr, root: Path, red: str
+) -> None:
+    """Else it would keep an address that another container gets, whose rules it then takes along at its end."""
+    pyctr("network", "create", "blue", check=True)
+    start(pyctr, "box", "--network", red, "--cap-add", "NET_ADMIN")
+    pyctr("network", "connect", "blue", "box", check=True)
+    for command in ("set eth0 down", "set eth0 name odd", "set odd up", "delete eth1"):
+        inside(pyctr, "box", "ip", "link", *command.split())
+    pyctr("network", "disconnect", "blue", "box", check=True)
+    assert members(pyctr, "blue") == []
+    assert json.loads(pyctr("inspect", "box").stdout)[0]["NetworkSettings"]["Networks"].keys() == {red}
+    pyctr("network", "disconnect", red, "box", check=True)
+    assert taken(root) == []
