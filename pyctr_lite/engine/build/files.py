@@ -48,7 +48,10 @@ def plan_workdir(builder: StageBuilder, instruction: Instruction) -> Planned:
             lowers = builder.lowers()
             upper = layers.new_directory(builder.build.staging, lowers)
             with layers.opened(builder.build.home, builder.build.staging, lowers, upper) as root, linux.umask(0):
-                os.close(make_directories(root, path, owner))
+                try:
+                    os.close(make_directories(root, path, owner))
+                except NotADirectoryError:
+                    raise InvalidArgument(f"cannot make the directory {path}: a file has its name") from None
             return upper
 
         return builder.layer(report, title, ["WORKDIR", path, list(owner)], make)

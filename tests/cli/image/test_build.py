@@ -325,6 +325,12 @@ def test_a_copy_that_fails_has_the_line_of_its_step(builder: Builder) -> None:
     assert '#4 [3/3] COPY no /\n#4 ERROR: "/no": not found\n' in error
 
 
+def test_a_working_directory_that_is_a_file_is_an_error_of_its_line(builder: Builder) -> None:
+    error = builder.error("FROM busybox\nWORKDIR /etc/passwd/x\n")
+    assert "   2 | >>> WORKDIR /etc/passwd/x\n" in error
+    assert "failed to solve: cannot make the directory /etc/passwd/x: a file has its name\n" in error
+
+
 def test_a_chain_of_many_stages_is_built(builder: Builder) -> None:
     builder("FROM scratch AS s0\n" + "".join(f"FROM s{it} AS s{it + 1}\nENV N={it}\n" for it in range(1500)))
     assert builder.config()["Env"][-1] == "N=1499"
