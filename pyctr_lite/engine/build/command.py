@@ -39,7 +39,10 @@ def plan(builder: StageBuilder, instruction: Instruction) -> Planned:
         mount_grammar.parse(text, lambda value: state.scope.expand(instruction, value))
         for text in instruction.flags.get("mount", [])
     ]
-    prepared = [mounts.Prepared(builder, instruction, mount) for mount in found]
+    prepared: list[mounts.Prepared] = []
+    for mount in found:
+        agents = sum(each.mount.type == "ssh" for each in prepared)
+        prepared.append(mounts.Prepared(builder, instruction, mount, agents))
     options = _options(builder, instruction)
     options.command = words
     environment = dict(state.scope.environment)

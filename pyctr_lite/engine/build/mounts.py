@@ -51,13 +51,16 @@ def text(source: str, path: str, *, readonly: bool = False) -> str:
 
 
 class Prepared:
-    """A mount of one RUN. `target` is its path in the container, `environment` are the variables it adds."""
+    """A mount of one RUN. `target` is its path in the container, `environment` are the variables it adds.
 
-    def __init__(self, builder: StageBuilder, instruction: Instruction, mount: Mount) -> None:
-        self.builder, self.mount = builder, mount
+    `agents` is the number of mounts of the type ssh before it: the first one sets SSH_AUTH_SOCK.
+    """
+
+    def __init__(self, builder: StageBuilder, instruction: Instruction, mount: Mount, agents: int) -> None:
+        self.builder, self.mount, self._agents = builder, mount, agents
         self.target = posixpath.normpath(posixpath.join(builder.working_directory(), mount.target))
         if mount.type == "ssh" and not mount.target:
-            self.target = "/run/buildkit/ssh_agent.0"
+            self.target = f"/run/buildkit/ssh_agent.{agents}"
         elif not mount.target:
             self.target = ""
         if self.target == "/":
@@ -94,7 +97,7 @@ class Prepared:
         if kind == "secret":
             return self._secret(stack)
         if kind == "ssh":
-            return self._agent()
+            return self._agent(stack)
         source = self._bound(stack)
         self.is_directory = os.path.isdir(source)
         return text(source, self.target, readonly=self.mount.readonly)
@@ -199,7 +202,9 @@ class Prepared:
             file.write(content)
         return text(path, self.target, readonly=True)
 
-    def _agent(self) -> str:
+    def _agent(self, stack: ExitStack) -> str:
+        from pyctr_lite.engine.build import agent  # few builds need sockets and selectors
+
         mount = self.mount
         socket = self.builder.build.agents.get(mount.id)
         if socket is None:
@@ -208,8 +213,15 @@ class Prepared:
             return ""
         if not os.path.exists(socket):
             raise NotFound(f"ssh agent {mount.id}: {socket} does not exist")
-        self.environment["SSH_AUTH_SOCK"] = self.target
-        return text(os.path.realpath(socket), self.target)
+        if not self._agents:
+            self.environment["SSH_AUTH_SOCK"] = self.target
+        build, mode = self.builder.build, 0o600 if mount.mode < 0 else mount.mode
+        directory = stack.enter_context(build.session.memory())
+        paths, owner = build.home.paths, (mount.uid, mount.gid)
+        return text(
+            stack.enter_context(agent.forwarded(paths, directory, os.path.realpath(socket), owner, mode)),
+            self.target,
+        )
 
 
 def check_sources(secrets: dict[str, Secret], agents: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -217,6 +218,21 @@ def test_an_ssh_agent_is_a_socket(builder: Builder, tmp_path: Path, monkeypatch:
         builder(text, "--ssh", f"default={tmp_path}/agent")
     assert builder.sh("cat /s; ls -A /run") == "/run/buildkit/ssh_agent.0\n"
     assert "ssh agent default: not found" in builder.error("FROM busybox\nRUN --mount=type=ssh,required true\n")
+
+
+def test_the_socket_of_an_agent_has_the_owner_and_the_mode_of_the_mount(builder: Builder) -> None:
+    with socket.socket(socket.AF_UNIX) as agent, tempfile.TemporaryDirectory() as short:
+        agent.bind(f"{short}/agent")
+        builder(
+            "FROM busybox\nRUN --mount=type=ssh --mount=type=ssh,id=other,uid=5,gid=6,mode=0660 "
+            "stat -c '%a %u:%g %n' /run/buildkit/* > /s && echo $SSH_AUTH_SOCK >> /s\n",
+            *("--ssh", f"default={short}/agent", "--ssh", f"other={short}/agent"),
+        )
+    assert builder.sh("cat /s").splitlines() == [
+        "600 0:0 /run/buildkit/ssh_agent.0",
+        "660 5:6 /run/buildkit/ssh_agent.1",
+        "/run/buildkit/ssh_agent.0",
+    ]
 
 
 def test_heredocs_are_scripts(builder: Builder) -> None:
