@@ -166,3 +166,11 @@ def test_an_error_is_reported_in_one_line(
         arguments = [*arguments, "nope"]
     assert message in one_line(pyctr("volume", *arguments), code)
     assert not (root / "volumes").exists() or not list((root / "volumes").iterdir())
+
+
+def test_a_container_that_cannot_be_created_leaves_no_anonymous_volume(pyctr: Pyctr) -> None:
+    """An image with such a path would leave one at each run."""
+    for volumes in (["-v", "/etc/hosts"], ["-v", "/data", "-v", "/bin/sh"]):
+        done = pyctr("run", "--rm", *volumes, "busybox", "true")
+        assert "cannot mount volume over existing file" in one_line(done, 125)
+    assert pyctr("volume", "ls", "-q", check=True).stdout == ""

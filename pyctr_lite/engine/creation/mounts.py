@@ -64,10 +64,17 @@ def _resolve(item: spec.MountSpec, volumes: store.VolumeStore, fill: Callable[[s
             "ReadOnlyRecursive": item.readonly_recursive,
         }
     volume = _volume(item, volumes)
-    if item.subpath:
-        os.close(sources.open_source(volume.source, item.subpath))  # only a check: each start resolves it again
-    elif not item.nocopy and not volume.options.get("device"):
-        fill(volume.mountpoint, item.target)
+    try:
+        if item.subpath:
+            os.close(
+                sources.open_source(volume.source, item.subpath)
+            )  # only a check: each start resolves it again
+        elif not item.nocopy and not volume.options.get("device"):
+            fill(volume.mountpoint, item.target)
+    except BaseException:
+        if not item.source:
+            volumes.remove(volume.name, force=True)
+        raise
     return mount | {
         "Name": volume.name,
         "Source": volume.source,
