@@ -156,14 +156,21 @@ def top(context: Context) -> int:
 
 
 def _top_by_ps(container: Container, options: list[str]) -> str:
-    """Return the lines of the host's `ps OPTIONS` for the container's processes. The options are those of ps."""
+    """Return the lines of the host's `ps OPTIONS` for the container's processes. The options are those of ps.
+
+    As in Docker, `ps` is given the pids: without -e it shows the processes of its own terminal. Some options, such
+    as f, cannot be combined with -q.
+    """
     import subprocess
 
     from pyctr_lite.engine.report import processes
 
     pids = {row[1] for row in processes.top(container)}
     try:
-        done = subprocess.run(["ps", *options], capture_output=True, text=True, errors="replace")
+        for selection in ([f"-q{','.join(pids)}"], []):
+            done = subprocess.run(["ps", *options, *selection], capture_output=True, text=True, errors="replace")
+            if done.returncode == 0:
+                break
     except FileNotFoundError:
         raise PyctrError("ps is not installed on this machine", "omit the ps options") from None
     if done.returncode:

@@ -104,6 +104,12 @@ def test_top_takes_the_options_of_ps(pyctr: Pyctr) -> None:
     assert wrong.stderr.startswith("pyctr_lite: ps: error: unknown gnu long option")
 
 
+def test_top_without_e_shows_the_processes_of_any_terminal(pyctr: Pyctr) -> None:
+    run(pyctr, "web", "-t", script="sleep 1000")
+    for options in (["-o", "pid,comm"], ["-o", "pid,tty", "-f"], ["x"]):
+        assert len(pyctr("top", "web", *options, check=True).stdout.splitlines()) == 2, options
+
+
 def test_top_of_a_stopped_container_is_an_error(pyctr: Pyctr) -> None:
     pyctr("create", "--name", "new", "busybox", check=True)
     done = pyctr("top", "new")
