@@ -16,6 +16,7 @@ FILES = ":files"
 """Stands for all files, which the shell completes itself."""
 
 _VALUES = {
+    "attach": ("stderr", "stdin", "stdout"),
     "cgroupns": ("host", "private"),
     "compress": ("gzip", "none", "zstd"),
     "explain": ("json", "text"),
@@ -108,6 +109,8 @@ def _value(before: list[str], options: Iterable[flags.Option], current: str, roo
             yield from (f"container:{name}" for name in _names(root, _containers))
         elif option.name in _VALUES:
             yield from _VALUES[option.name]
+        elif option.name == "volumes-from":
+            yield from _names(root, _containers)
         elif option.name == "network":
             yield from ("container:", *_names(root, _networks))
         elif option.name in _FILES:

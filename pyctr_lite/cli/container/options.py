@@ -33,6 +33,7 @@ def from_flags(flags: Any) -> engine_options.ContainerOptions:
         tty=flags.tty,
         remove=flags.rm,
         volumes=flags.volume,
+        volumes_from=flags.volumes_from,
         mounts=flags.mount,
         tmpfs=flags.tmpfs,
         memory=flags.memory,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _OTHERS = (
     Option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", convert=lazy("host")),
+    Option("attach", "list", "Attach to STDIN, STDOUT or STDERR", short="a", convert=lazy("stream")),
     Option("cap-add", "list", "Add Linux capabilities"),
     Option("cap-drop", "list", "Drop Linux capabilities"),
     Option("cgroupns", "string", "Cgroup namespace to use (host|private)"),
@@ -43,6 +44,7 @@ _OTHERS = (
         "Limit write rate (bytes per second) to a device",
         convert=lazy("device_rate"),
     ),
+    Option("disable-content-trust", "bool", "No effect: Docker's signatures are not checked", hidden=True),
     Option("dns", "list", "Set custom DNS servers", convert=lazy("address")),
     Option("dns-option", "list", "Set DNS options", aliases=("dns-opt",)),
     Option("dns-search", "list", "Set custom DNS search domains", convert=lazy("domain")),
@@ -117,6 +119,7 @@ _OTHERS = (
     Option("userns", "string", "User namespace to use (host, auto, auto:size=N, container:ID)"),
     Option("uts", "string", "UTS namespace to use (host)"),
     Option("volume", "list", "Bind mount a volume", short="v"),
+    Option("volumes-from", "list", "Mount volumes from the specified container(s)"),
     Option("workdir", "string", "Working directory inside the container", short="w"),
 )
 _SHARED = tuple(sorted((*resources.OPTIONS, *_OTHERS), key=lambda option: option.name))
@@ -145,7 +148,10 @@ def run(context: Context) -> int:
     from pyctr_lite.engine.life import lifecycle
 
     flags = context.flags
-    if flags.tty and flags.interactive and not flags.detach and not os.isatty(0):
+    if flags.attach and flags.detach:
+        raise InvalidArgument("Conflicting options: -a and -d")
+    stdin = flags.interactive and (not flags.attach or "stdin" in flags.attach)
+    if flags.tty and stdin and not flags.detach and not os.isatty(0):
         error = InvalidArgument("the input device is not a TTY", "omit -t if stdin is a pipe or a file")
         error.exit_code = 1  # Docker's client checks this itself, before any request
         raise error
@@ -163,8 +169,11 @@ def run(context: Context) -> int:
         attachment.close()
         print(container.id)
         return 0
+    outputs = "".join(fd for fd, name in (("1", "stdout"), ("2", "stderr")) if name in (flags.attach or (name,)))
+    if not outputs:
+        print(container.id, flush=True)
     code = terminal.follow(
-        attachment, stdin=flags.interactive, tty=flags.tty, keys=flags.detach_keys, proxy=flags.sig_proxy
+        attachment, stdin=stdin, tty=flags.tty, keys=flags.detach_keys, proxy=flags.sig_proxy, outputs=outputs
     )
     return code or 0
 

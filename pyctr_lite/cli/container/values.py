@@ -77,6 +77,14 @@ def domain(text: str) -> str:
     return text
 
 
+def stream(text: str) -> str:
+    """Return the name of a standard stream in small letters. Raises ValueError with Docker's message."""
+    name = text.lower()
+    if name not in ("stdin", "stdout", "stderr"):
+        raise ValueError("valid streams are STDIN, STDOUT and STDERR")
+    return name
+
+
 def duration(text: str) -> int:
     """Parse "1m30s" to nanoseconds. Raises ValueError with Docker's message."""
     return times.duration(text)

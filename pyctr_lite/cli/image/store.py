@@ -236,7 +236,10 @@ COMMANDS = {
         "rmi",
         "IMAGE [IMAGE...]",
         "Remove one or more images",
-        (Option("force", "bool", "Force removal of the image", short="f"),),
+        (
+            Option("force", "bool", "Force removal of the image", short="f"),
+            Option("no-prune", "bool", "No effect: images without a name are never removed", hidden=True),
+        ),
         action=remove,
         aliases=("image rm", "image remove"),
         example="pyctr_lite rmi mine:1",

@@ -74,15 +74,22 @@ def pending_end() -> int:
 
 
 def follow(
-    attachment: Attachment, *, stdin: bool, tty: bool, keys: str = DETACH_KEYS, proxy: bool = True
+    attachment: Attachment,
+    *,
+    stdin: bool,
+    tty: bool,
+    keys: str = DETACH_KEYS,
+    proxy: bool = True,
+    outputs: str = "12",
 ) -> int | None:
     """Serve as the process's terminal until it ends. Returns its exit code, or None if the user detached.
 
     `stdin` gives it our input, `tty` means that it has a terminal, `proxy` sends it every signal that we get.
-    Without `proxy` a signal has its usual effect on this process, after the terminal is restored. On return
+    Without `proxy` a signal has its usual effect on this process, after the terminal is restored. `outputs` are
+    the descriptors of output to show; without any, the session ends with the input, and 0 is returned. On return
     signals are blocked, because the caller has nothing left to do but end.
     """
-    loop = _Loop(attachment, stdin, tty, parse_keys(keys))
+    loop = _Loop(attachment, stdin, tty, parse_keys(keys), outputs)
     if tty and stdin and os.isatty(0):
         from pyctr_lite.linux import rawmode
 
@@ -114,8 +121,8 @@ def _is_in_background() -> bool:
 
 
 class _Loop:
-    def __init__(self, attachment: Attachment, stdin: bool, tty: bool, keys: bytes) -> None:
-        self.attachment, self.tty, self.keys = attachment, tty, keys
+    def __init__(self, attachment: Attachment, stdin: bool, tty: bool, keys: bytes, outputs: str) -> None:
+        self.attachment, self.tty, self.keys, self.outputs = attachment, tty, keys, outputs
         self.reading = stdin
         self.matched = b""
         self.saved: list[Any] | None = None
@@ -181,6 +188,8 @@ class _Loop:
         self.attachment.sock.setblocking(False)
         while True:
             waiting = self.attachment.waiting
+            if not (self.outputs or self.reading or waiting):
+                return 0
             poller = select.poll()
             poller.register(self.attachment, select.POLLIN | (select.POLLOUT if waiting else 0))
             if self.reading and not waiting:
@@ -202,7 +211,8 @@ class _Loop:
             if events & ~select.POLLOUT:
                 kind, data = self.attachment.receive()
                 if kind in ("1", "2"):
-                    output.write_all(int(kind), data)
+                    if kind in self.outputs:
+                        output.write_all(int(kind), data)
                 elif kind == "X":
                     return int(jsonfile.loads(data)["ExitCode"])
                 elif not kind:

@@ -52,11 +52,18 @@ def _create(home: Home, options: ContainerOptions, image: Image, above: Sequence
     user = options.user or config.get("User") or ""
     account = accounts.resolve(user, options.group_add, view.passwd, view.group)
     id = os.urandom(32).hex()
+    inherited: dict[str, dict[str, Any]] = {}
+    if options.volumes_from:
+        from pyctr_lite.engine.creation import volumes_from
+
+        inherited = volumes_from.mounts(home, options.volumes_from)
     has_mounts = options.volumes or options.mounts or options.tmpfs or config.get("Volumes")
     if has_mounts:
         from pyctr_lite.engine.creation import mounts
 
-        specs = mounts.parse(options, _volumes(config))
+        specs = mounts.parse(options, [path for path in _volumes(config) if path not in inherited])
+        for item in specs:
+            inherited.pop(item.target, None)
     joined = {mode: home.resolve_mode(getattr(options, mode)) for mode in containers.JOINABLE}
     for mode, value in joined.items():
         setattr(options, mode, value)
@@ -109,9 +116,14 @@ def _create(home: Home, options: ContainerOptions, image: Image, above: Sequence
             hostname=hostname,
             stop_signal=stop_signal,
             ports=ports,
-            mounts=mounts.resolve(specs, home.volumes, lambda data, path: _fill(view, data, path))
-            if has_mounts
-            else [],
+            mounts=[
+                *inherited.values(),
+                *(
+                    mounts.resolve(specs, home.volumes, lambda data, path: _fill(view, data, path))
+                    if has_mounts
+                    else ()
+                ),
+            ],
         )
         container = Container(home, new_record, states.State())
         if options.userns in ("", "host"):

@@ -137,6 +137,7 @@ def _host_config(item: Container) -> dict[str, Any]:
     options = item.record.options
     return {
         "Binds": [text for text in options.volumes if ":" in text] or None,
+        "VolumesFrom": options.volumes_from or None,
         "Mounts": options.mounts,
         "Tmpfs": _tmpfs(options) or None,
         "NetworkMode": options.network or DEFAULT,

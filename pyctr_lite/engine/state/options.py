@@ -18,15 +18,15 @@ class ContainerOptions:
     """The options of a new container. None or empty: the image's value, else Docker's default.
 
     Sizes are in bytes, times in seconds, and `nano_cpus` is 10⁹ for one CPU. `volumes`, `mounts` and `tmpfs` are
-    strings in Docker's grammar of -v, --mount and --tmpfs, `publish` and `expose` in that of -p and --expose. The
-    namespace modes are "", "private", "host" or "container:REFERENCE" (`userns` is "", "host", "auto",
-    "auto:size=N" or "container:REFERENCE"). `network` is "none", "host", "container:REFERENCE" or the name of a
-    network ("": the default one). `networks` are several, by name; each is a dict that may have ip, ip6, mac and
-    aliases (a list). `network_rate_in` and `network_rate_out` are in bytes per second. `ulimits` are (name, soft,
-    hard), -1 for no limit; `devices` (path, path inside, access); `device_read_bps` and `device_write_bps` (path,
-    bytes per second); `device_rules` strings like "c 1:3 rwm". `healthcheck` has the keys of Docker's
-    Config.Healthcheck. `log_options` are the values of --log-opt; the engine derives `log_max_size` and
-    `log_max_files` from them.
+    strings in Docker's grammar of -v, --mount and --tmpfs, `volumes_from` of --volumes-from, `publish` and
+    `expose` in that of -p and --expose. The namespace modes are "", "private", "host" or "container:REFERENCE"
+    (`userns` is "", "host", "auto", "auto:size=N" or "container:REFERENCE"). `network` is "none", "host",
+    "container:REFERENCE" or the name of a network ("": the default one). `networks` are several, by name; each is
+    a dict that may have ip, ip6, mac and aliases (a list). `network_rate_in` and `network_rate_out` are in bytes
+    per second. `ulimits` are (name, soft, hard), -1 for no limit; `devices` (path, path inside, access);
+    `device_read_bps` and `device_write_bps` (path, bytes per second); `device_rules` strings like "c 1:3 rwm".
+    `healthcheck` has the keys of Docker's Config.Healthcheck. `log_options` are the values of --log-opt; the
+    engine derives `log_max_size` and `log_max_files` from them.
     """
 
     DEFAULTS: dict[str, Any] = {
@@ -44,6 +44,7 @@ class ContainerOptions:
         "tty": False,
         "remove": False,
         "volumes": [],
+        "volumes_from": [],
         "mounts": [],
         "tmpfs": [],
         "memory": None,
@@ -116,6 +117,7 @@ class ContainerOptions:
     tty: bool
     remove: bool
     volumes: list[str]
+    volumes_from: list[str]
     mounts: list[str]
     tmpfs: list[str]
     memory: int | None

@@ -51,6 +51,7 @@ REST = ["registry:5000/mine:1", "running", "stopped"]
         (["run", "-v", "da"], [":files", "data:"]),
         (["run", "--rm", "-ie", "A=1", "bus"], ["busybox:latest"]),
         (["run", "--name", ""], []),
+        (["run", "--volumes-from", "st"], ["stopped"]),
         (["run", "--env-file", ""], [":files"]),
         (["start", ""], ["stopped"]),
         (["stop", ""], ["running"]),

@@ -62,6 +62,31 @@ def test_a_parent_is_mounted_before_its_children_whatever_its_kind(
     assert shown.split() == ["/a", "/a/b", "/a/b/c", "/a/b/c/d"]
 
 
+def test_volumes_from_takes_over_what_another_container_mounts(pyctr: Pyctr, tmp_path: Path) -> None:
+    mounts = ["-v", "data:/data", "-v", "/anonymous", "-v", f"{tmp_path}:/host:ro", "--tmpfs", "/scratch"]
+    pyctr("run", "--name", "source", *mounts, "busybox", "touch", "/data/a", "/anonymous/b", check=True)
+    script = "ls /anonymous /data; touch /host/x; touch /data/c; test -e /scratch"
+    shown = pyctr("run", "--rm", "--volumes-from", "source", "busybox", "sh", "-c", script)
+    assert shown.stdout.split() == ["/anonymous:", "b", "/data:", "a"]
+    assert (shown.returncode, "Read-only file system" in shown.stderr) == (1, True)
+    done = pyctr(
+        "run", "--volumes-from", "source:ro", "-v", "/data", "busybox", "sh", "-c", "ls /data; touch /anonymous/x"
+    )
+    assert (done.stdout, done.returncode) == ("", 1)  # its own -v counts, and the rest is read-only
+    assert pyctr("run", "--rm", "--volumes-from", "source", "busybox", "ls", "/anonymous").stdout == "b\n"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [("nobody", "No such container: nobody"), ("source:rslave", "invalid mode: rslave"), (":ro", "empty string")],
+)
+def test_wrong_volumes_from_are_refused(pyctr: Pyctr, reference: str, message: str) -> None:
+    pyctr("create", "--name", "source", "busybox", check=True)
+    done = pyctr("run", "--volumes-from", reference, "busybox", "true")
+    assert (done.returncode, message in done.stderr) == (125, True)
+    assert pyctr("ps", "-a", "--format", "{{.Names}}").stdout == "source\n"
+
+
 @pytest.mark.parametrize("mount", [("--tmpfs", "/dev:dev"), ("-v", "DIRECTORY:/dev")])
 def test_a_mount_on_dev_replaces_all_of_dev(pyctr: Pyctr, tmp_path: Path, mount: tuple[str, str]) -> None:
     """As in Docker, none of the default mounts below /dev is made in it."""

@@ -164,3 +164,31 @@ def test_a_terminal_needs_an_input_that_is_a_terminal(pyctr: Pyctr) -> None:
     assert (done.returncode, "the input device is not a TTY" in done.stderr) == (1, True)
     assert pyctr("ps", "-aq").stdout == ""
     assert pyctr("run", "--rm", "-t", "busybox", "true").returncode == 0
+
+
+def test_attach_selects_the_streams(pyctr: Pyctr) -> None:
+    both = ["busybox", "sh", "-c", "echo out; echo err >&2; exit 3"]
+    done = pyctr("run", "-a", "stdout", *both)
+    assert (done.stdout, done.stderr, done.returncode) == ("out\n", "", 3)
+    done = pyctr("run", "-a", "STDERR", *both)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "err\n", 3)
+    done = pyctr("run", "-i", "-a", "stdin", "-a", "stdout", "busybox", "cat", input="given")
+    assert done.stdout == "given"
+
+
+def test_attach_of_the_input_alone_prints_the_id_and_ends_with_the_input(pyctr: Pyctr) -> None:
+    done = pyctr("run", "-i", "-a", "stdin", "--name", "box", "busybox", "cat", input="given")
+    assert done.stdout == pyctr("inspect", "-f", "{{.Id}}", "box").stdout
+    assert (done.returncode, pyctr("wait", "box").stdout, pyctr("logs", "box").stdout) == (0, "0\n", "given")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["-a", "all"], "valid streams are STDIN, STDOUT and STDERR"),
+        (["-d", "-a", "stdin"], "Conflicting options: -a and -d"),
+    ],
+)
+def test_wrong_streams_are_refused(pyctr: Pyctr, flags: list[str], message: str) -> None:
+    done = pyctr("run", *flags, "busybox", "true")
+    assert (done.returncode, message in done.stderr, pyctr("ps", "-aq").stdout) == (125, True, "")
