@@ -31,7 +31,7 @@ def start(
         "http": {"addr": f"127.0.0.1:{port}", **options.pop("http", {})},
         **options,
     }
-    (directory / "config.yml").write_text(json.dumps(configuration))  # YAML is JSON, too
+    (directory / "config.yml").write_text(json.dumps(configuration))  # JSON is YAML, too
     command = [program, "serve", str(directory / "config.yml")]
     with open(directory / "log", "wb") as log:
         process = subprocess.Popen(
