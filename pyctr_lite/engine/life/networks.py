@@ -6,6 +6,7 @@ carries the change out in its network namespace; then its monitor reads network.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -113,8 +114,9 @@ def _carry_out(container: Container, change: Callable[[], bool]) -> bool:
     try:
         return change()
     except (OSError, PyctrError) as error:
-        # The end of a process takes a moment: its network namespace goes first.
-        seconds = 5 if isinstance(error, ProcessLookupError | FileNotFoundError) else 0
+        # The end of a process takes a moment: its network namespace goes first, with its links.
+        gone = getattr(error, "errno", 0) in (errno.ESRCH, errno.ENOENT, errno.ENODEV)
+        seconds = 5 if gone else 0
         try:
             pidfd = os.pidfd_open(container.state.Pid)
         except ProcessLookupError:
