@@ -246,21 +246,28 @@ def _trimmed(value: str, kind: str, pattern: str) -> str:
 
 
 def _regex(pattern: str) -> str:
-    """Return a shell pattern with `*` and `?`, but without brackets, as a regular expression."""
-    parts, position = [], 0
+    """Return a shell pattern with `*` and `?`, but without brackets, as a regular expression.
+
+    What follows a `*` is matched at its first place only, which suffices if another `*` comes, for that takes the
+    rest. So a pattern with many of them does not take exponential time.
+    """
+    pieces, position = [""], 0
     while position < len(pattern):
         character = pattern[position]
         position += 1
         if character == "*":
-            parts.append(".*")
+            pieces.append("")
         elif character == "?":
-            parts.append(".")
+            pieces[-1] += "."
         elif character == "\\":
             escaped = pattern[position : position + 1]
             position += 1
             if not escaped or escaped not in "*?\\}/":
                 raise InvalidArgument(f"invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")
-            parts.append(re.escape(escaped))
+            pieces[-1] += re.escape(escaped)
         else:
-            parts.append(re.escape(character))
-    return "".join(parts)
+            pieces[-1] += re.escape(character)
+    first, *others = pieces
+    if not others:
+        return first
+    return first + "".join(f"(?>.*?{piece})" for piece in others[:-1]) + ".*" + others[-1]

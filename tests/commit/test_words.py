@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
@@ -112,3 +117,20 @@ def test_a_word_has_a_maximum_size_and_depth() -> None:
     assert words.expand("${a:-" * 50 + "x" + "}" * 50, {}) == "x"
     with pytest.raises(InvalidArgument, match="more than 50 deep"):
         words.expand("${a:-" * 5000 + "x" + "}" * 5000, {})
+
+
+@given(st.text("ab*?", max_size=8), st.text("ab", max_size=8))
+def test_a_pattern_matches_as_one_that_tries_everything(pattern: str, value: str) -> None:
+    everything = pattern.replace("*", ".*").replace("?", ".")
+    assert words.expand("${V//" + pattern + "/-}", {"V": value}) == re.sub(everything, "-", value)
+    ends = [end for end in range(len(value) + 1) if re.fullmatch(everything, value[:end])] or [0]
+    assert words.expand("${V#" + pattern + "}", {"V": value}) == value[ends[0] :]
+    starts = [start for start in range(len(value) + 1) if re.fullmatch(everything, value[start:])] or [len(value)]
+    assert words.expand("${V%" + pattern + "}", {"V": value}) == value[: starts[-1]]
+
+
+def test_no_pattern_takes_exponential_time() -> None:
+    began = time.monotonic()
+    for word in ("${V##" + "*a" * 12 + "b}", "${V%%b" + "a*" * 12 + "}", "${V//" + "*a" * 12 + "b/x}"):
+        assert words.expand(word, {"V": "a" * 250}) == "a" * 250
+    assert time.monotonic() - began < 10
