@@ -61,15 +61,16 @@ def commit(
                 with staging.open_blob() as blob:
                     packed = layer.write_layer(f"{container.directory}/upper", watch(blob))
                 changed = packed.diff_id != layer.EMPTY_DIFF_ID
+                settings = inspect.config(container)
                 config = image_config.new_config(
                     image_config.complete_history(parent.config),
-                    inspect.config(container),
+                    settings,
                     packed.diff_id if changed else None,
                     created=image_config.created_now(),
                     author=author,
                     message=message,
                     changes=changes or [],
-                    created_by=" ".join(container.record.args),
+                    created_by=" ".join(settings["Cmd"] or []),  # as in Docker, without the entry point
                 )
                 new_layers = [staging.plain_layer(blob)] if changed else []
                 image = store.add_image(config, [*parent.layers, *new_layers], [reference] if reference else [])

@@ -108,6 +108,13 @@ def test_a_commit_without_changed_files_adds_no_layer(pyctr: Pyctr) -> None:
     )  # the lines for the tag and for the image
 
 
+def test_the_history_has_the_command_without_the_entry_point(pyctr: Pyctr) -> None:
+    pyctr("create", "--name", "box", "--entrypoint", "sh", "busybox", "-c", "true", check=True)
+    pyctr("commit", "box", "made", check=True)
+    shown = pyctr("history", "--format", "{{.CreatedBy}}", "made", check=True).stdout
+    assert shown.splitlines()[0] == "-c true"
+
+
 def test_a_commit_has_the_containers_config_with_the_changes_applied(pyctr: Pyctr) -> None:
     changed(pyctr, "web", "true", "-e", "A=b", "-w", "/tmp", "-l", "colour=red", "-u", "7")
     flags = [
