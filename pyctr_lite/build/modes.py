@@ -1,4 +1,8 @@
-"""`COPY --chmod`: octal, or symbolic as in chmod(1)."""
+"""`COPY --chmod`: octal, or symbolic as in FreeBSD's chmod(1), which BuildKit follows.
+
+`X` looks at the mode before the first change, `o+t` changes nothing, and `=` also clears the bits for setuid and
+setgid, unless it copies the permissions of another class.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +38,11 @@ def parse(text: str) -> Callable[[int], int]:
     parts = [(found[1], _ACTION.findall(found[2])) for found in clauses if found]
 
     def change(mode: int) -> int:
+        is_program = stat.S_ISDIR(mode) or mode & 0o111 != 0
         for who, actions in parts:
             for operator, permissions in actions:
-                mode = _change(mode, who, operator, permissions)
+                given = permissions.replace("X", "x" if is_program else "")
+                mode = _change(mode, who, operator, given)
         return stat.S_IMODE(mode)
 
     return change
@@ -52,15 +58,15 @@ def _change(mode: int, who: str, operator: str, permissions: str) -> int:
             bits |= (mode >> _SHIFTS[permissions] & 7) << shift
             continue
         bits |= sum(value << shift for letter, value in (("r", 4), ("w", 2), ("x", 1)) if letter in permissions)
-        if "X" in permissions and (stat.S_ISDIR(mode) or mode & 0o111):
-            bits |= 1 << shift
         if "s" in permissions:
             bits |= {"u": stat.S_ISUID, "g": stat.S_ISGID, "o": 0}[name]
-    if "t" in permissions:
+    if "t" in permissions and classes != "o":
         bits |= stat.S_ISVTX
     if operator == "+":
         return mode | bits
     if operator == "-":
         return mode & ~bits
+    if permissions in ("u", "g", "o"):
+        return mode & ~affected | bits
     special = (stat.S_ISUID if "u" in classes else 0) | (stat.S_ISGID if "g" in classes else 0)
-    return mode & ~(affected | (0 if stat.S_ISDIR(mode) else special)) | bits
+    return mode & ~(affected | special) | bits
