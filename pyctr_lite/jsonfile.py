@@ -84,8 +84,10 @@ def _check_depth(text: str) -> None:
         depth -= part.count("]") + part.count("}")
 
 
-def dumps(value: Any, indent: int | None = None) -> str:
+def dumps(value: Any, indent: int | str | None = None) -> str:
     """Return the JSON text of a value, in the order of its keys; with `indent`, one member per line.
+
+    `indent` is what each line begins with at each depth, or a number of spaces.
 
     Raises ValueError if the value is nested too deep, TypeError if it holds an object without a JSON type.
     """
@@ -95,7 +97,7 @@ def dumps(value: Any, indent: int | None = None) -> str:
         value = _parse_raw(value, 0)
         return json.dumps(value, indent=indent, ensure_ascii=False, separators=None if indent else (",", ":"))
     out: list[str] = []
-    _write(value, out, indent, 0)
+    _write(value, out, indent if isinstance(indent, str) else " " * (indent or 0), 0)
     return "".join(out)
 
 
@@ -111,7 +113,7 @@ def _parse_raw(value: Any, depth: int) -> Any:
     return [_parse_raw(item, depth + 1) for item in value]
 
 
-def _write(value: Any, out: list[str], indent: int | None, depth: int) -> None:
+def _write(value: Any, out: list[str], indent: str, depth: int) -> None:
     if isinstance(value, str):
         out.append(value if isinstance(value, RawJson) else encode_basestring(value))
     elif value is None:
@@ -140,9 +142,7 @@ def _write(value: Any, out: list[str], indent: int | None, depth: int) -> None:
         raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _write_members(
-    members: list[tuple[str, Any]], brackets: str, out: list[str], indent: int | None, depth: int
-) -> None:
+def _write_members(members: list[tuple[str, Any]], brackets: str, out: list[str], indent: str, depth: int) -> None:
     if not members:
         out.append(brackets)
         return
@@ -153,11 +153,11 @@ def _write_members(
         if number:
             out.append(",")
         if indent:
-            out.append("\n" + " " * indent * (depth + 1))
+            out.append("\n" + indent * (depth + 1))
         out.append(key)
         _write(item, out, indent, depth + 1)
     if indent:
-        out.append("\n" + " " * indent * depth)
+        out.append("\n" + indent * depth)
     out.append(brackets[1])
 
 

@@ -79,7 +79,7 @@ def one_line(text: str, fd: int = 1) -> str:
     return screen.visible(text, "")
 
 
-def show_json(value: Any, indent: int | None = None) -> None:
+def show_json(value: Any, indent: int | str | None = None) -> None:
     """Print a value as JSON. On a terminal, control characters are written as JSON escapes."""
     from pyctr_lite import jsonfile
 

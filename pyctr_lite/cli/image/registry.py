@@ -6,6 +6,12 @@ from pyctr_lite.cli.command.flags import Command, Context, Option
 from pyctr_lite.cli.screen import layers
 from pyctr_lite.errors import InvalidArgument, NotFound
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctr_lite.registries.repository import Repository
+
 
 def pull(context: Context) -> int:
     """Download an image, or with -a all tags of a repository, and print its full name."""
@@ -65,12 +71,52 @@ def inspect_manifest(context: Context) -> int:
     source = repository.Repository(reference, insecure=context.flags.insecure)
     try:
         content = source.manifest(reference.digest or reference.tag)
+        value = jsonfile.loads(content)
+        if context.flags.verbose:
+            output.show_json(_described(source, reference.familiar(), content, value), indent="\t")
+            return 0
     except answers.RegistryError as error:
         if error.status != 404:
             raise answers.about(error, reference) from None
         raise NotFound(f"no such manifest: {reference.canonical()}") from None
-    output.show_json(jsonfile.loads(content), indent=3)
+    output.show_json(value, indent=3 if "manifests" in value else "\t")  # as Docker's client
     return 0
+
+
+def _described(source: Repository, name: str, content: bytes, value: Any) -> Any:
+    """Return what -v shows of a manifest, or a list of that for the manifests of an index."""
+    from pyctr_lite import jsonfile
+    from pyctr_lite.images import documents, shape
+
+    shape.read(documents.MANIFEST_OR_INDEX, content, "manifest")
+    if "manifests" in value:
+        found = []
+        for each in value["manifests"]:
+            below = source.manifest(each["digest"], each["size"])
+            platform = each.get("platform") or {}
+            found.append(_manifest(f"{name}@{each['digest']}", below, jsonfile.loads(below), platform))
+        return found
+    platform = {}
+    if documents.is_image(value):
+        config = shape.read(documents.IMAGE, source.blob(value["config"], "image config"), "image config")
+        platform = {key: config[key] for key in ("architecture", "os", "variant") if config.get(key)}
+    return _manifest(name, content, value, platform)
+
+
+def _manifest(name: str, content: bytes, value: Any, platform: dict[str, Any]) -> dict[str, Any]:
+    from base64 import b64encode
+
+    from pyctr_lite.digest import sha256
+    from pyctr_lite.images.image import MANIFEST
+
+    kind = value.get("mediaType") or MANIFEST
+    described = {"mediaType": kind, "digest": f"sha256:{sha256(content).hexdigest()}", "size": len(content)}
+    return {
+        "Ref": name,
+        "Descriptor": described | {"platform": {"architecture": "", "os": ""} | platform},
+        "Raw": b64encode(content).decode(),
+        "SchemaV2Manifest" if "docker" in kind else "OCIManifest": value,
+    }
 
 
 _QUIET = Option("quiet", "bool", "Suppress verbose output", short="q")
@@ -114,7 +160,10 @@ COMMANDS = {
         "manifest inspect",
         "MANIFEST",
         "Display an image manifest, or manifest list",
-        (Option("insecure", "bool", "Allow communication with an insecure registry"),),
+        (
+            Option("insecure", "bool", "Allow communication with an insecure registry"),
+            Option("verbose", "bool", "Output additional info including layers and platform", short="v"),
+        ),
         action=inspect_manifest,
         example="pyctr_lite manifest inspect busybox",
         differs="The manifest is shown as the registry has it.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pty
@@ -170,6 +171,11 @@ def test_push_prints_dockers_lines(pyctr: Pyctr, registry: DockerRegistry, repos
     assert f"tag does not exist: {name}:nope" in missing.stderr
     shown = json.loads(pyctr("manifest", "inspect", name, check=True).stdout)
     assert shown["config"]["digest"] == pyctr("images", "-q", "--no-trunc", "busybox").stdout.strip()
+    assert pyctr("manifest", "inspect", name).stdout.startswith('{\n\t"schemaVersion": 2,\n')
+    described = json.loads(pyctr("manifest", "inspect", "-v", name, check=True).stdout)
+    assert described["OCIManifest"] == shown == json.loads(base64.b64decode(described["Raw"]))
+    assert described["Descriptor"]["digest"] == digest(base64.b64decode(described["Raw"]))
+    assert described["Descriptor"]["platform"]["os"] == "linux"
     gone = pyctr("manifest", "inspect", f"{name}:nope")
     assert (gone.returncode, gone.stderr) == (1, f"pyctr_lite: no such manifest: {name}:nope\n")
 
