@@ -14,6 +14,7 @@ from pyctr_lite.errors import InvalidArgument
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 _NETWORKS = ("default", "none", "host")
 _SECURITY = ("sandbox", "insecure")
@@ -44,7 +45,7 @@ def parse_trigger(text: str) -> Instruction:
     return trigger
 
 
-def healthcheck(instruction: Instruction) -> dict[str, object]:
+def healthcheck(instruction: Instruction) -> dict[str, Any]:
     """Return the Healthcheck of an image's config. Raises InvalidArgument."""
     kind, words = instruction.args[0], instruction.args[1:]
     flags = {name: values[-1] for name, values in instruction.flags.items()}

@@ -7,7 +7,7 @@ import os
 from pyctr_lite.build import checks
 from pyctr_lite.commit import instructions, words
 from pyctr_lite.errors import InvalidArgument
-from pyctr_lite.formats import ports, quoting, signals
+from pyctr_lite.formats import ports, quoting, signals, times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Config = dict[str, Any]
 
+_TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
 DEFAULT_SHELL = ["/bin/sh", "-c"]
 
 
@@ -105,8 +106,9 @@ def _expose(config: Config, scope: Scope, instruction: Instruction) -> str:
 
 
 def _healthcheck(config: Config, scope: Scope, instruction: Instruction) -> str:
-    config["Healthcheck"] = checks.healthcheck(instruction)
-    return f"HEALTHCHECK {instruction.rest}"
+    check = config["Healthcheck"] = checks.healthcheck(instruction)
+    shown = [f"{name}:{times.show_duration(check.get(name, 0))}" for name in _TIMES]
+    return f"HEALTHCHECK {{Test:[{' '.join(check['Test'])}] {' '.join(shown)} Retries:{check.get('Retries', 0)}}}"
 
 
 def _maintainer(config: Config, scope: Scope, instruction: Instruction) -> str:

@@ -114,6 +114,22 @@ def duration(text: str) -> int:
     return -total if text[0] == "-" else total
 
 
+def show_duration(nanoseconds: int) -> str:
+    """Return a duration as Go prints it: "1h30m0s", "1.5s", "300ms", "0s"."""
+    if 0 < nanoseconds < SECOND:
+        unit = next(name for name in ("ms", "µs", "ns") if nanoseconds >= UNITS[name])
+        return _decimal(nanoseconds, UNITS[unit]) + unit
+    minutes, rest = divmod(nanoseconds, MINUTE)
+    hours, minutes = divmod(minutes, 60)
+    shown = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{shown}{_decimal(rest, SECOND)}s"
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, rest = divmod(value, unit)
+    return f"{whole}.{rest:0{len(str(unit)) - 1}}".rstrip("0").rstrip(".") if rest else str(whole)
+
+
 def since(text: str, now: int | None = None) -> int:
     """Parse a value of `--since` or `--until`: a time, seconds since 1970, or a duration before now ("10m").
 

@@ -78,7 +78,7 @@ def test_metadata_becomes_the_config_and_history_of_buildkit() -> None:
         "VOLUME [/w w]",
         "STOPSIGNAL INT",
         "SHELL [/bin/ash -ec]",
-        "HEALTHCHECK --interval=5s CMD x y",
+        "HEALTHCHECK {Test:[CMD-SHELL x y] Interval:5s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}",
         "",
         "MAINTAINER me",
         'ENTRYPOINT ["/bin/ash" "-ec" "run it"]',

@@ -146,3 +146,10 @@ def test_since_takes_a_duration_a_time_and_seconds() -> None:
     assert times.since("1714557600.5") == 1714557600 * SECOND + SECOND // 2
     with pytest.raises(ValueError, match="not a time"):
         times.since("yesterday")
+
+
+@pytest.mark.parametrize(
+    "text", ["0s", "1ns", "1.5µs", "300ms", "1.05s", "59s", "1m0s", "1m30.5s", "1h0m0s", "100h59m59.999999999s"]
+)
+def test_a_duration_is_shown_as_go_does(text: str) -> None:
+    assert times.show_duration(times.duration(text)) == text

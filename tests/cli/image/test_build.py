@@ -59,7 +59,7 @@ def test_an_image_has_the_files_the_config_and_the_history_of_its_dockerfile(bui
         "VOLUME [/data]",
         "LABEL a=b",
         "STOPSIGNAL SIGINT",
-        "HEALTHCHECK NONE",
+        "HEALTHCHECK {Test:[NONE] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}",
         'CMD ["cat" "/greeting"]',
     ]
     assert len(builder.inspect()["RootFS"]["Layers"]) == 5
