@@ -23,6 +23,7 @@ def lower_entry(lowers: list[str], name: str) -> str | None:
     # - Several layers may have the name. Which of them decides, and do the others still matter then?
     # - A layer may say that the name is gone: `whiteout.is_whiteout(status)` recognizes the inode that says so.
     # - Whatever has the name is an entry: a directory, a device, a symbolic link whose target is missing.
+    # - A layer may fail to answer, on a broken disk. Which one error says that it does not have the name?
     # - `lowers` belongs to the caller.
     raise Todo("5.1")
 
