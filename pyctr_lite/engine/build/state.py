@@ -62,8 +62,8 @@ class State:
         return state
 
     def copy(self) -> State:
-        """Return the state of FROM this stage. It has the variables of its ARGs, too."""
-        scope = Scope(self.scope.arguments, self.scope.environment)
+        """Return the state of FROM this stage. It has the variables of its ARGs, unless an ENV has the name."""
+        scope = Scope(self.scope.arguments, self.scope.environment | _variables(self.config))
         scope.declared = list(self.scope.declared)
         state = State(copy.deepcopy(self.image), list(self.layers), list(self.history), scope)
         state.base = self.base

@@ -140,6 +140,13 @@ COPY --from=busybox /bin/busybox /bin/sh
     assert builder.config()["Env"][-1] == "E=1"
 
 
+def test_a_stage_has_the_arguments_of_its_base_unless_the_base_has_such_a_variable(builder: Builder) -> None:
+    builder(
+        "FROM busybox AS one\nENV A=env\nARG A=arg B=arg\nRUN echo $A $B > /one\nFROM one\nRUN echo $A $B > /two\n"
+    )
+    assert builder.sh("cat /one /two") == "arg arg\nenv arg\n"
+
+
 def test_an_image_without_any_layer_and_without_a_base_can_be_built(builder: Builder) -> None:
     builder('FROM scratch\nCMD ["x"]\n')
     assert builder.inspect()["RootFS"]["Layers"] == []
