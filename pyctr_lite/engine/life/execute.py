@@ -51,7 +51,6 @@ def run(container: Container, options: ExecOptions, size: tuple[int, int] = (0, 
     if received[0]["type"] == "error":
         ours.close()
         channels.raise_error(received[0])
-    events.emit(container.paths, "exec_start", container.record)
     return attach.Attachment(ours.sock, pidfd=received[1][0])
 
 
@@ -72,6 +71,9 @@ def _pump(
     if explain.sink is not None:
         os.close(explain.sink)
         explain.stop()
+    words, exec_id = " ".join(options.command), os.urandom(32).hex()
+    for action in ("exec_create", "exec_start"):
+        events.emit(container.paths, f"{action}: {words}", container.record, execID=exec_id)
     pump = Pump.of_process(launched.pidfd, launched.console, ends, None)
     pump.stdin_once = not options.tty
     channel.send(
@@ -81,7 +83,9 @@ def _pump(
     pump.run()
     pump.drain()
     _, status = os.waitpid(launched.pid, 0)
-    pump.send_end(b'{"ExitCode": %d}' % exit_code(status))
+    code = exit_code(status)
+    events.emit(container.paths, "exec_die", container.record, execID=exec_id, exitCode=str(code))
+    pump.send_end(b'{"ExitCode": %d}' % code)
     pump.finish()
 
 

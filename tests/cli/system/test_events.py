@@ -38,6 +38,20 @@ def test_the_events_of_a_containers_life_in_order(pyctr: Pyctr) -> None:
     assert die == "3 busybox"
 
 
+def test_an_exec_and_a_health_check_have_events_that_are_found_without_what_follows_the_colon(
+    pyctr: Pyctr,
+) -> None:
+    health = ["--health-cmd", "true", "--health-interval", "100ms"]
+    pyctr("run", "-d", "--name", "web", *health, "busybox", "sleep", "1000", check=True)
+    pyctr("exec", "web", "sh", "-c", "exit 3")
+    assert past(pyctr, "-f", "event=exec_start", form="{{.Action}}") == ["exec_start: sh -c exit 3"]
+    assert past(pyctr, "-f", "event=exec_die", form="{{.Actor.Attributes.exitCode}}") == ["3"]
+    ids = past(pyctr, "-f", "event=exec_create", "-f", "event=exec_die", form="{{.Actor.Attributes.execID}}")
+    assert (len(ids), len(set(ids))) == (2, 1)
+    while not past(pyctr, "-f", "event=health_status"):
+        time.sleep(0.05)
+
+
 def test_images_and_volumes_have_events_too(pyctr: Pyctr) -> None:
     id = pyctr("image", "inspect", "-f", "{{.Id}}", "busybox").stdout.strip()
     archive = str(pyctr.root / "archive.tar")

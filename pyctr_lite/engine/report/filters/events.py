@@ -44,7 +44,8 @@ _TESTS: dict[str, Callable[[Event, str], bool]] = {
     "image": lambda event, value: _is_of("image", event, value),
     "network": lambda event, value: _is_of("network", event, value),
     "volume": lambda event, value: _is_of("volume", event, value),
-    "event": lambda event, value: event["Action"] == value,
+    # The value may leave out what follows a colon: health_status, exec_start.
+    "event": lambda event, value: value in (event["Action"], event["Action"].partition(": ")[0]),
     "type": lambda event, value: event["Type"] == value,
     "scope": lambda event, value: event["scope"] == value,
 }
