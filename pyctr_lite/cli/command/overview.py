@@ -31,11 +31,13 @@ def show(parsed: flags.Parsed, options: tuple[flags.Option, ...]) -> int:
         if len(arguments) > 1 and not arguments[1].startswith("-"):
             raise _unknown(arguments[1], group, list(members))
         rows = [(short, _summary(name)) for short, name in sorted(members.items())]
-        print(help.group_help(f"pyctr_lite {group} COMMAND", f"Manage {group}s", [("Commands", rows)]), end="")
+        print(
+            help.group_help(f"pyctr_lite {group} COMMAND", _summary_of_group(group), [("Commands", rows)]), end=""
+        )
         return 0
     common = [(name, _summary(name)) for name in _COMMON]
     rest = [(name, _summary(name)) for name in sorted(_single_words()) if name not in _COMMON]
-    groups = [(name, f"Manage {name}s" if name != "system" else "Manage pyctr_lite") for name in verbs.GROUPS]
+    groups = [(name, _summary_of_group(name)) for name in verbs.GROUPS]
     sections = [("Common Commands", common), ("Management Commands", groups), ("Commands", rest)]
     print(help.group_help("pyctr_lite [OPTIONS] COMMAND", SUMMARY, sections, options), end="")
     return 0
@@ -55,6 +57,10 @@ def _single_words() -> list[str]:
 
 def _summary(name: str) -> str:
     return command(name).summary
+
+
+def _summary_of_group(name: str) -> str:
+    return "Manage pyctr_lite" if name == "system" else f"Manage {name}s"
 
 
 def _unknown(word: str, group: str, known: list[str]) -> UsageError:

@@ -10,7 +10,7 @@ from pyctr_lite.cli.command.flags import Command, Option
 from pyctr_lite.cli.container import narration, resources
 from pyctr_lite.cli.container.options import from_flags, lazy
 from pyctr_lite.cli.screen import terminal
-from pyctr_lite.errors import Conflict, InvalidArgument, NotFound
+from pyctr_lite.errors import Conflict, InvalidArgument, NotFound, PyctrError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,6 +198,9 @@ def _create(context: Context) -> Container:
             raise Conflict(
                 f"container ID file found, make sure the other container isn't running or delete {flags.cidfile}"
             ) from None
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise PyctrError(f"failed to create the container ID file: open {flags.cidfile}: {reason}") from None
     try:
         options = from_flags(flags)
         options.labs = context.labs

@@ -48,6 +48,7 @@ def info(home: Home) -> dict[str, Any]:
         "Driver": "overlay2",
         "DriverStatus": [["Backing Filesystem", filesystem(home.paths.root)]],
         "LoggingDriver": "json-file",
+        "Swarm": {"LocalNodeState": "inactive"},
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if hierarchy.kind == "v2" else "1",
         "CgroupKind": hierarchy.kind,

@@ -36,9 +36,14 @@ def probe(container: Container, command: list[str], timeout: float) -> dict[str,
     except (PyctrError, OSError) as error:
         code, output = -1, getattr(error, "message", str(error)).encode(errors="surrogateescape")
     if code is None:
-        code, output = -1, f"Health check exceeded timeout ({timeout:g}s)".encode()
+        code, output = -1, f"Health check exceeded timeout ({_duration(timeout)})".encode()
     text = output[:MAX_OUTPUT].decode(errors="replace") + ("..." if len(output) > MAX_OUTPUT else "")
     return {"Start": start, "End": record.now(), "ExitCode": code, "Output": text}
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as Go's time.Duration prints it up to a minute: 200ms, 1.5s."""
+    return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
 
 
 def _run(container: Container, command: list[str], deadline: float) -> tuple[int | None, bytes]:

@@ -109,7 +109,7 @@ def test_a_check_that_takes_too_long_is_killed(pyctr: Pyctr) -> None:
     start(pyctr, "--health-cmd", "echo begun; exec sleep 77", "--health-timeout", "200ms", *QUICK)
     until(is_now(pyctr, "unhealthy"))
     entry = found(pyctr)["Log"][0]
-    assert (entry["ExitCode"], entry["Output"]) == (-1, "Health check exceeded timeout (0.2s)")
+    assert (entry["ExitCode"], entry["Output"]) == (-1, "Health check exceeded timeout (200ms)")
     assert pyctr("top", "box").stdout.count("sleep 77") <= 1  # of the check in progress
 
 

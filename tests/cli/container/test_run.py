@@ -115,6 +115,8 @@ def test_cidfile_contains_the_id_and_is_never_overwritten(pyctr: Pyctr, tmp_path
     assert file.read_text() == id
     pyctr("rm", id, check=True)
     assert "container ID file found" in refused(pyctr, "--cidfile", file, "busybox", "true")
+    missing = f"failed to create the container ID file: open {tmp_path}/no/id: no such file or directory"
+    assert missing in refused(pyctr, "--cidfile", tmp_path / "no/id", "busybox", "true")
     assert file.read_text() == id
     refused(pyctr, "--cidfile", tmp_path / "other", "nosuchimage", "true")
     assert not (tmp_path / "other").exists()
