@@ -12,10 +12,10 @@ from pyctr_lite.cli.command import flags, output, parser, program, verbs
 def main(argv: list[str] | None = None) -> int:
     """Run a command line. Returns Docker's exit code for it."""
     args = sys.argv[1:] if argv is None else argv
-    debug = "--debug" in args or "-D" in args
-    name = ""
+    debug, name = False, ""
     try:
         parsed = parser.parse(program.GLOBAL, args)
+        debug = parsed.debug
         name, count = verbs.find(parsed.arguments)
         if parsed.version and not name:
             from pyctr_lite import __version__

@@ -85,6 +85,14 @@ def test_the_source_of_an_error_is_printed_only_with_debug(pyctr: Pyctr) -> None
     assert "\nat " in debug.stderr
 
 
+@pytest.mark.parametrize("flag", ["-D", "--debug", "--help", "--version", "--labs", "--explain"])
+def test_a_flag_of_the_program_in_the_container_is_not_the_engines(pyctr: Pyctr, flag: str) -> None:
+    done = pyctr("run", "--pull", "never", "nosuch", "sshd", flag)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (125, "pyctr_lite: No such image: nosuch:latest")
+    done = pyctr("exec", "nobody", "sshd", flag)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "pyctr_lite: No such container: nobody")
+
+
 def test_options_that_exclude_each_other_are_refused_as_in_docker(pyctr: Pyctr) -> None:
     done = pyctr("run", "--rm", "--uts", "host", "-h", "x", "busybox", "true")
     assert (done.returncode, "conflicting options: hostname and the UTS mode" in done.stderr) == (125, True)
