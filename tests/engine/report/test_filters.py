@@ -108,6 +108,7 @@ def test_keys_ignore_case_and_blanks() -> None:
         (["label=a", "label=b"], ["used"]),
         (["label!=b"], ["free"]),
         (["name=ree"], ["free"]),
+        (["name=^u.*d$"], ["used"]),
         (["name=ree", "name=sed"], ["free", "used"]),
         (["driver=local"], ["free", "used"]),
         (["driver=nfs"], []),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pyctr_lite.errors import BadFilter, InvalidArgument
 from pyctr_lite.formats import times
 
@@ -51,6 +53,14 @@ def created_before(values: Values) -> int | None:
                 "give a time (2024-05-01T10:00:00) or a duration before now (10m, 1h30m)",
             ) from None
     return min(moments, default=None)
+
+
+def finds(text: str, pattern: str) -> bool:
+    """Return whether a text is equal to a pattern or matches it as a regular expression (Go's filters.Match)."""
+    try:
+        return text == pattern or re.search(pattern, text) is not None
+    except re.error:
+        return False
 
 
 def has_labels(labels: dict[str, str], values: Values) -> bool:

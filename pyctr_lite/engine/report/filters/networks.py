@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from pyctr_lite.engine.report.filters import grammar
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import timestamps
@@ -46,18 +44,10 @@ class NetworkFilter:
         return [(key, test) for key, test in _TESTS.items() if key in self._values]
 
 
-def _finds(text: str, pattern: str) -> bool:
-    """Return whether a text is equal to a pattern or matches it as a regular expression (Go's filters.Match)."""
-    try:
-        return text == pattern or re.search(pattern, text) is not None
-    except re.error:
-        return False
-
-
 _TESTS: dict[str, Callable[[Shown, str], bool]] = {
     "driver": lambda shown, value: bool(shown["Driver"] == value),
-    "id": lambda shown, value: _finds(shown["Id"], value),
-    "name": lambda shown, value: _finds(shown["Name"], value),
+    "id": lambda shown, value: grammar.finds(shown["Id"], value),
+    "name": lambda shown, value: grammar.finds(shown["Name"], value),
     "scope": lambda shown, value: bool(shown["Scope"] == value),
     "type": lambda shown, value: (value == "builtin") == (shown["Name"] in PREDEFINED),
 }

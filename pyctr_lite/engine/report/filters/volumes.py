@@ -30,6 +30,6 @@ class VolumeFilter:
         return (
             (self._dangling is None or self._dangling == (volume.name not in self._used))
             and ("driver" not in values or "local" in values["driver"])
-            and ("name" not in values or any(part in volume.name for part in values["name"]))
+            and ("name" not in values or any(grammar.finds(volume.name, value) for value in values["name"]))
             and grammar.has_labels(volume.labels, values)
         )
