@@ -162,6 +162,11 @@ def test_5_1_any_name(yours: Yours, tmp_path: Path) -> None:
         equal(
             layers.entry(name), f"bottom/{name}", f"a file whose name is {name!r}. What does your look make of it?"
         )
+    make(layers.middle / "LETTERS", "file")
+    make(layers.bottom / "letters", "file")
+    about = "`letters`, beside `LETTERS` in the layer above: for the kernel, upper and lower case make two names"
+    equal(layers.entry("letters"), "bottom/letters", about)
+    equal(layers.entry("Letters"), None, f"`Letters`, where there are only {about}")
 
 
 def test_5_1_the_layers_are_looked_at_each_time(yours: Yours, tmp_path: Path) -> None:
@@ -184,7 +189,7 @@ def test_5_1_what_the_kernel_refuses_is_raised(yours: Yours, tmp_path: Path) -> 
     yours.each_refusal(
         lambda function, watch: function.answer((lowers, "file"), watch=watch),
         ("stat", "lstat", "newfstatat", "statx"),
-        errors=(errno.EIO, errno.EACCES),
+        errors=(errno.EIO, errno.EACCES, errno.ENOTDIR),
         about="A layer that cannot be read may have the file, or its whiteout. Which one error means that it is "
         "not there?",
     )
@@ -853,6 +858,7 @@ def test_5_4_the_order_is_that_of_the_bytes(yours: Yours, tmp_path: Path) -> Non
         "a name that another one begins with": [b"a", b"a-b", b"a.b", b"a b", b"ab", b"a0"],
         "names with a dot": [b".b", b"a", b"..x", b"-", b"#"],
         "letters of other languages": ["é".encode(), b"f", b"z", b"e", "ß".encode(), b"s"],
+        "an accent in its letter, or behind it: these are two names": ["\xe9".encode(), b"e", "e\u0301".encode()],
         "odd bytes": [b"new\nline", b" ", b"\x01", b"\x7f", b"x" * 255, b"*"],
     }
     for number, (what, names) in enumerate(cases.items()):
@@ -1268,6 +1274,9 @@ def test_5_6_changes_are_made(yours: Yours) -> None:
     equal(image["config"].get("Env"), ["A=1", "B=2", "C=3"], "Env after ENV of -c")
     about = "Env after ENV A=2 and then ENV A=3: in which order are they made?"
     equal(made(yours, changes=["ENV A=2", "ENV A=3"])["config"].get("Env"), ["A=3", "B=2"], about)
+    unsorted = ["Z=1", "PATH=/bin", "A=1"]
+    found = made(yours, container=CONTAINER | {"Env": unsorted})["config"].get("Env")
+    equal(found, unsorted, "Env of a container: an image has it in the order of the container")
     image = made(yours, changes=[ConfigChange("USER", "me"), "LABEL a=b", ConfigChange("WORKDIR", "/srv")])
     found = [image["config"].get(name) for name in ("User", "Labels", "WorkingDir")]
     equal(
