@@ -122,6 +122,7 @@ def test_6_1_any_kind_and_value(yours: Yours) -> None:
         kind, value = drawn.randrange(1 << 16), drawn.randbytes(drawn.randrange(40))
         found = yours(kind, value)
         equal(hex_of(found), hex_of(netlink.attribute(kind, value)), shown_attribute(kind, value))
+    equal(hex_of(yours(0, b"")), hex_of(struct.pack("=HH", 4, 0)), "attribute(0, b''): the kind 0 is a kind")
 
 
 def test_6_1_what_does_not_fit_is_an_error(yours: Yours) -> None:
@@ -129,6 +130,7 @@ def test_6_1_what_does_not_fit_is_an_error(yours: Yours) -> None:
     equal(
         struct.unpack_from("=H", found)[0], 65535, "the length of an attribute with 65531 bytes, the longest value"
     )
+    equal(len(found), 65536, "the bytes of an attribute with 65531 bytes, the longest value, and one zero byte")
     about = "A length of 16 bits cannot say how long it is: what would the kernel read as the next attribute?"
     for size in (65532, 65536, 70000):
         yours.raises(struct.error, 1, bytes(size), about=about)
@@ -242,6 +244,19 @@ def test_6_2_any_numbers(yours: Yours) -> None:
         found = yours(kind, flags, serial, body)
         wanted = netlink.message(kind, flags, serial, body)
         equal(hex_of(found), hex_of(wanted), shown_message(kind, flags, serial, body))
+    about = "message(0, 0, 0, b''): 0 is a number as any other"
+    equal(hex_of(yours(0, 0, 0, b"")), hex_of(struct.pack("=IHHII", 16, 0, 1, 0, 0)), about)
+
+
+def test_6_2_a_body_may_be_long(yours: Yours) -> None:
+    for size in (65519, 65520, 65536, 100_001):
+        answer = yours.answer((16, 0, 1, bytes(size)))
+        call = shown_message(16, 0, 1, bytes(size))
+        about = f"{call}: how many bits has the length of a message?"
+        expect(answer.raised is None, f"{about.replace(': how', ': How')}\n    {answer.raised}")
+        found = is_bytes(answer.value, call)
+        wanted = [16 + size, 16 + size + -size % 4]
+        equal([struct.unpack_from("=I", found)[0], len(found)], wanted, f"{about} The length, and all bytes")
 
 
 def test_6_2_what_does_not_fit_is_an_error(yours: Yours) -> None:
@@ -606,6 +621,14 @@ def test_6_4_the_lowest_that_is_free_is_given(yours: Yours, tmp_path: Path) -> N
         )
         os.unlink(f"{pool.directory}/{wanted[0]}")
         equal(taken(yours, pool), wanted[0], "the next address after the first one was given back")
+
+
+def test_6_4_any_text_may_be_an_owner(yours: Yours, tmp_path: Path) -> None:
+    for number, owner in enumerate((" c 1\n", "ü", "c" * 10000, "0")):
+        pool = pool_of(tmp_path / str(number), "10.1.0.0/24")
+        taken(yours, pool, owner)
+        text = files(pool).get("10.1.0.1")
+        equal(text, owner, f"the text of an address whose owner is {owner[:20]!r}: who looks for it there?")
 
 
 def test_6_4_nobody_else_may_write_into_the_directory(yours: Yours, tmp_path: Path) -> None:
@@ -1063,7 +1086,11 @@ def test_6_5_what_the_kernel_refuses_is_raised(yours: Yours) -> None:
         answer = published(function, "tcp", "0.0.0.0", 80, "fd00::2", 80)
         yours.refused(answer, OSError, "An address of IPv6 is no value of a map of IPv4, and the kernel says so.")
         yours.refused(published(function, "tcp", "10.1", 80, "10.1.0.2", 80), ValueError, "10.1 is no address.")
-        for protocol, port, container_port in (("icmp", 80, 80), ("tcp", 65616, 80), ("tcp", 80, 65616)):
+        yours.refused(published(function, "tcp", "0.0.0.0", 80, "10.2", 80), ValueError, "10.2 is no address.")
+        for protocol, port, container_port in (
+            *(("icmp", 80, 80), ("TCP", 80, 80), ("tcp ", 80, 80), ("", 80, 80)),
+            *(("tcp", 65616, 80), ("tcp", 80, 65616), ("tcp", -1, 80), ("tcp", 80, -1)),
+        ):
             call = ("0.0.0.0", port, "10.1.0.2", container_port)
             about = "There is no such protocol, or no such port: what would be published in its place?"
             yours.refused(

@@ -20,9 +20,7 @@ def answer(self: Resolver, query: Query, limit: int) -> bytes | None:
         address = dns.address_of(query.name) if query.kind == dns.PTR else ""
         if address:
             name = self.name_of(address)
-            if name:
-                return dns.answer(query, resolver.pointer(name), limit)
-            return None
+            return dns.answer(query, resolver.pointer(name), limit) if name else None
         addresses = self.addresses(query.name)
         if addresses is not None:
             return dns.answer(query, self.records(query, addresses), limit)
