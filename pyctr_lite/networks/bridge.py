@@ -147,17 +147,18 @@ def plug_in(
 def unplug(sockets: Sockets, name: str, address: Address, *, ending: bool = False) -> None:
     """Undo `plug_in`. Idempotent: also if the namespace, and with it the link, is gone.
 
-    With `ending` the namespace is about to end. Its link, which the kernel removes with it, is only blocked.
+    With `ending` the namespace is about to end. Its link, which the kernel removes with it, is only blocked,
+    unless a container with NET_ADMIN has moved its end to this namespace.
     """
-    if ending:
-        try:
+    try:
+        if ending and link.get(sockets.route, name).leads_out:
             link.block(sockets.route, name)
-        except OSError as error:
-            # It is gone, or somebody has brought it down, or has removed its bridge.
-            if error.errno not in (errno.ENODEV, errno.ENETDOWN, errno.EOPNOTSUPP):
-                raise
-    else:
-        link.remove(sockets.route, name)
+        else:
+            link.remove(sockets.route, name)
+    except OSError as error:
+        # It is gone, or somebody has brought it down, or has removed its bridge.
+        if error.errno not in (errno.ENODEV, errno.ENETDOWN, errno.EOPNOTSUPP):
+            raise
     for own in (address.ip, address.ip6):
         if own:
             rules.remove_own(sockets.filter, own)

@@ -21,7 +21,7 @@ _NEWROUTE, _GETROUTE = 24, 26
 _IFINFO, _IFADDR, _RTMSG = struct.Struct("=BxHiII"), struct.Struct("=BBBBi"), struct.Struct("=BBBBBBBBI")
 """struct ifinfomsg, ifaddrmsg and rtmsg (linux/rtnetlink.h, linux/if_addr.h)."""
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID, _IFALIAS = 1, 3, 4, 5, 10, 18, 19, 20
-_NET_NS_FD = 28
+_NET_NS_FD, _LINK_NETNSID = 28, 37
 _INFO_KIND, _INFO_DATA, _VETH_PEER, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 1, 4, 5
 _BRPORT_STATE, _BRPORT_MODE = 1, 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _NODAD = 1, 2, 4, 8, 0x2
@@ -33,13 +33,17 @@ _UP = 0x1
 
 
 class Link:
-    """A link as the kernel describes it. `kind` is "" for hardware, `alias` a text that its maker chose."""
+    """A link as the kernel describes it. `kind` is "" for hardware, `alias` a text that its maker chose.
 
-    __slots__ = ("alias", "index", "kind", "mac", "master", "mtu", "name", "up")
+    `leads_out` is whether the other end, of a veth pair, is in another network namespace.
+    """
+
+    __slots__ = ("alias", "index", "kind", "leads_out", "mac", "master", "mtu", "name", "up")
 
     def __init__(self, index: int, name: str, mac: str, mtu: int, master: int, *, up: bool) -> None:
         self.index, self.name, self.mac, self.mtu, self.master, self.up = index, name, mac, mtu, master, up
         self.kind = self.alias = ""
+        self.leads_out = False
 
 
 def add_bridge(sock: Socket, name: str, mac: str, mtu: int = 1500, *, up: bool = True) -> int:
@@ -251,5 +255,6 @@ def _parsed(body: bytes) -> Link:
     link = Link(number, name, given.get(_ADDRESS, b"").hex(":"), mtu, master, up=bool(flags & _UP))
     info = netlink.attributes(given.get(_LINKINFO, b""))
     link.kind = info.get(_INFO_KIND, b"").rstrip(b"\0").decode()
+    link.leads_out = _LINK_NETNSID in given
     link.alias = given.get(_IFALIAS, b"").rstrip(b"\0").decode(errors="surrogateescape")
     return link

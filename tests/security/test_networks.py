@@ -85,6 +85,21 @@ def test_an_administrator_in_an_internal_network_does_not_get_out(machine: Machi
         assert victim.reaches("192.0.2.2", 80, outside) == "192.0.2.1"
 
 
+def test_an_end_of_a_cable_that_a_container_moves_to_the_host_vanishes_with_it(machine: Machine) -> None:
+    """NET_ADMIN without a user namespace is enough for it; --pid host only gives the host's namespace a number."""
+    move = "ip", "link", "set", "eth0", "netns", str(machine.host.pid)
+    with machine.host.route() as sock:
+        machine.run("ordinary", "--pid=host", "--network=red")
+        with pytest.raises(AssertionError, match="not permitted"):
+            machine("exec", "ordinary", *move)
+        machine("rm", "-f", "ordinary")
+        machine.run("ordinary", "--pid=host", "--network=red", "--cap-add=NET_ADMIN")
+        machine("exec", "ordinary", *move)
+        assert "eth0" in [found.name for found in link.links(sock)]
+        machine("stop", "-t", "0", "ordinary")
+        assert "eth0" not in [found.name for found in link.links(sock)]
+
+
 def test_names_asked_for_in_an_internal_network_are_not_asked_for_outside(pyctr: Pyctr, tmp_path: Path) -> None:
     """CVE-2024-29018: data leaves by DNS, because the engine sends queries on from the host."""
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
