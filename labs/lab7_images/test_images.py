@@ -87,6 +87,7 @@ NAMES: dict[str, tuple[str, str, str, str, bool]] = {
     "docker.io:443/a": ("docker.io:443", "a", "latest", "", True),
     "registry-1.docker.io/a": ("registry-1.docker.io", "a", "latest", "", True),
     "hub.docker.com/a": ("hub.docker.com", "a", "latest", "", True),
+    "Docker.io/a": ("Docker.io", "a", "latest", "", True),
     "docker.io.example.org/a": ("docker.io.example.org", "a", "latest", "", True),
     "a__b/c--d.e_f:T_.-9": (HUB, "a__b/c--d.e_f", "T_.-9", "", False),
     f"busybox@{DIGEST}": (HUB, "library/busybox", "", DIGEST, False),
@@ -95,6 +96,7 @@ NAMES: dict[str, tuple[str, str, str, str, bool]] = {
     f"host:5000/a:latest@sha512:{HEX * 2}": ("host:5000", "a", "latest", f"sha512:{HEX * 2}", False),
     HEX[:63]: (HUB, f"library/{HEX[:63]}", "latest", "", True),
     f"{HEX}:1": (HUB, f"library/{HEX}", "1", "", False),
+    f"{HEX}@{DIGEST}": (HUB, f"library/{HEX}", "", DIGEST, False),
     f"a/{HEX}": (HUB, f"a/{HEX}", "latest", "", True),
     f"busybox:{'t' * 128}": (HUB, "library/busybox", "t" * 128, "", False),
 }
@@ -134,6 +136,7 @@ def test_7_1_what_is_no_name_is_refused(yours: Yours) -> None:
     for text, why in (
         ("", "An empty name is none."),
         ("busybox:", "The tag is there, and empty: is that the same as no tag?"),
+        (f"busybox:@{DIGEST}", "The tag is there, and empty: is that the same as no tag?"),
         ("busybox@", "The digest is there, and empty: is that the same as no digest?"),
         (":1", "There is only a tag."),
         (f"@{DIGEST}", "There is only a digest."),
@@ -194,6 +197,7 @@ def test_7_1_a_name_has_at_most_255_characters(yours: Yours) -> None:
         ("docker.io", "docker.io/a/", "a/"),
         ("host.io:5000", "host.io:5000/", "host.io:5000/"),
         ("docker.io", "docker.io/library/", "docker.io/"),
+        ("docker.io", "docker.io/a/", "index.docker.io/a/"),
     ):
         for end in ("", ":tag", f"@{DIGEST}"):
             longest = "a" * (255 - len(before))
@@ -329,6 +333,7 @@ def test_7_2_the_realm_is_an_address_of_any_form(yours: Yours) -> None:
     for realm, where, more in (
         (f"{SERVER}?tenant=a%26b&x=", SERVER, [("tenant", "a&b"), ("x", "")]),
         ("/token", "https://registry.example/token", []),
+        ("token", "https://registry.example/token", []),
         ("/token?a=1", "https://registry.example/token", [("a", "1")]),
         ("//auth.example:8443/t", "https://auth.example:8443/t", []),
         (f"{SERVER}#part", SERVER, []),
@@ -347,7 +352,13 @@ def test_7_2_the_realm_is_an_address_of_any_form(yours: Yours) -> None:
 
 
 def test_7_2_the_password_is_in_the_header_and_nowhere_else(yours: Yours) -> None:
-    for user, password in (("ann", ANN.password), ("b&b=c", "geheim"), ("", "only-a-token"), ("ünal", "pässword")):
+    for user, password in (
+        ("ann", ANN.password),
+        ("b&b=c", "geheim"),
+        ("", "only-a-token"),
+        ("ünal", "pässword"),
+        ("ann", ""),
+    ):
         credential = Credential(user, password)
         asked = Request(yours, {"realm": SERVER, "service": "r"}, credential)
         equal(
@@ -355,7 +366,8 @@ def test_7_2_the_password_is_in_the_header_and_nowhere_else(yours: Yours) -> Non
             {"Authorization": basic(user, password)},
             f"the headers for the user {user!r} with the password {password!r}",
         )
-        for form in (password, quote(password), quote(password, safe=""), basic(user, password)[6:]):
+        forms = (password, quote(password), quote(password, safe="")) if password else ()
+        for form in (*forms, basic(user, password)[6:]):
             expect(
                 form not in asked.address,
                 f"the address is\n    {asked.address}\nand has the password {password!r} in it. Who keeps "
@@ -392,6 +404,11 @@ UNSAFE = (
         "localhost:80 is a user and a password here: the host is auth.example",
     ),
     ("http://auth.example/?https://", "https is in the query"),
+    ("http://0.0.0.0/token", "0.0.0.0 is no machine's address"),
+    ("http://[::]/token", ":: is no machine's address"),
+    ("http://[::1:2]/token", "::1:2 is another machine, ::1 is this one"),
+    ("http://[fd00::1]/token", "fd00::1 is another machine of this network"),
+    ("http://[fe80::1]/token", "fe80::1 is another machine of this network"),
 )
 NEVER = (
     "ftp://localhost/token",
@@ -838,7 +855,7 @@ def test_7_4_everything_that_is_copied_counts(yours: Yours) -> None:
         ),
         *(
             (f"the type ({mode:#o})", {"content": ""}, {"content": "", "status_": status(mode | 0o644)})
-            for mode in (DIRECTORY, LINK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
+            for mode in (DIRECTORY, LINK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)
         ),
         (
             "the target of a link",
@@ -872,6 +889,7 @@ def test_7_4_everything_that_is_copied_counts(yours: Yours) -> None:
         ),
         ("an attribute's value", {"xattrs": {"user.a": b"1"}}, {"xattrs": {"user.a": b"2"}}),
         ("an attribute's name", {"xattrs": {"user.a": b"1"}}, {"xattrs": {"user.b": b"1"}}),
+        ("an attribute's name in upper case", {"xattrs": {"user.a": b"1"}}, {"xattrs": {"user.A": b"1"}}),
         ("a second attribute", {"xattrs": {"user.a": b"1"}}, {"xattrs": {"user.a": b"1", "user.b": b"1"}}),
     ]
     for what, before, after in changes:
@@ -1008,10 +1026,14 @@ def test_7_4_entries_can_follow_each_other(yours: Yours) -> None:
 
 def test_7_4_any_name_will_do(yours: Yours) -> None:
     odd = os.fsdecode(b"\xff\xfe")
-    found = [key(yours, path) for path in ("ü", odd, "new\nline", "")]
+    found = [
+        key(yours, path) for path in ("\xfc", "u\u0308", odd, "new\nline", "", r"\udcff", r"\xff", "&#56575;")
+    ]
     found += [key(yours, os.fsdecode(name)) for name in (b"\xff", b"\xfe", b"?", b"??")]
     found += [key(yours, content=odd, status_=status(LINK | 0o777)), key(yours, xattrs={f"user.{odd}": b"\xff"})]
-    expect(len(set(found)) == len(found), f"of ten odd entries two give the same bytes:\n    {sorted(found)}")
+    expect(
+        len(set(found)) == len(found), f"of {len(found)} odd entries two give the same bytes:\n    {sorted(found)}"
+    )
 
 
 def test_7_4_any_entries(yours: Yours) -> None:
