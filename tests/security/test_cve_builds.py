@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,38 @@ def test_an_ignore_file_that_is_a_link_discloses_nothing(
     done = builder.pyctr("build", builder.context)
     assert "tops3cret" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_dockerfile_of_the_context_that_is_a_link_discloses_nothing(
+    builder: Builder,  # noqa: F811
+    tmp_path: Path,
+    *,
+    streamed: bool,
+) -> None:
+    """The error had a line of the file: a build of somebody else's directory showed /etc/shadow in its log."""
+    (tmp_path / "secret").write_text("tops3cret\n")
+    (builder.context / "Dockerfile").symlink_to(tmp_path / "secret")
+    (builder.context / "Fine").symlink_to("/Inside")
+    (builder.context / "Inside").write_text("FROM busybox\n")
+    command = "tar", "-c", "-C", builder.context, "."
+    archive = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    context, input = ("-", archive) if streamed else (builder.context, "")
+    for options in ([], ["-f", "Dockerfile"]):
+        done = builder.pyctr("build", *options, context, input=input)
+        assert done.returncode == 1
+        assert "tops3cret" not in done.stdout + done.stderr
+        assert "open Dockerfile: no such file or directory" in done.stderr
+    assert builder.pyctr("build", "-f", "Fine", context, input=input).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.dockerignore"])
+def test_a_pipe_in_the_context_is_not_waited_for(builder: Builder, name: str) -> None:  # noqa: F811
+    builder.files(Dockerfile="FROM busybox\n")
+    (builder.context / name).unlink(missing_ok=True)
+    os.mkfifo(builder.context / name)
+    for options in ([], ["-f", builder.context / "Dockerfile"] if name != "Dockerfile" else []):
+        assert "Traceback" not in builder.pyctr("build", *options, builder.context, timeout=10).stderr
 
 
 def test_an_error_does_not_name_the_engines_paths(builder: Builder) -> None:  # noqa: F811

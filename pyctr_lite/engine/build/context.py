@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from contextlib import closing, contextmanager
 
@@ -84,7 +85,7 @@ def opened(home: Home, staging: Staging, context: str, dockerfile: str) -> Itera
         if text is None and dockerfile == STDIN:
             text = _text(sys.stdin.buffer.read(syntax.MAX_SIZE + 1), "stdin")
         elif text is None:
-            text, ignored = _read_dockerfile(root, context, dockerfile)
+            text, ignored = _read_dockerfile(root, context, dockerfile, streamed=not tables)
         exclusions = Exclusions((ignored or _read(root, ".dockerignore")).splitlines())
         tree = Tree(root, exclusions, keeps_owners=False)
         yield Context(tree, text, os.path.basename(name), tables, staging)
@@ -140,28 +141,45 @@ def is_tar(block: bytes) -> bool:
     return sum(block[:512]) - sum(block[148:156]) + 8 * ord(" ") == int(digits, 8)
 
 
-def _read_dockerfile(root: int, context: str, given: str) -> tuple[str, str]:
-    """Return the texts of the Dockerfile, which may be outside of the context, and of its own .dockerignore."""
-    path = given or os.path.join(context, _DEFAULT)
-    if given and not os.path.exists(path):
-        path = os.path.join(context, given)
-    if not given and not os.path.exists(path):
-        path = os.path.join(context, _DEFAULT.lower())
+def _read_dockerfile(root: int, context: str, given: str, *, streamed: bool) -> tuple[str, str]:
+    """Return the texts of the Dockerfile and of its own .dockerignore.
+
+    What -f names may be outside of the context, unless it is an archive. What is found in it does not lead out.
+    """
+    if streamed or not given or not os.path.exists(given):
+        return _read_dockerfile_in(root, "" if streamed else context, given)
     try:
-        with open(path, "rb") as file:
-            text = _text(file.read(syntax.MAX_SIZE + 1), path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise _missing(given or _DEFAULT) from None
+        with open(given, "rb") as file:
+            text = _text(file.read(syntax.MAX_SIZE + 1), given)
     except IsADirectoryError:
-        raise InvalidArgument(f"failed to read dockerfile: {path} is a directory") from None
+        raise InvalidArgument(f"failed to read dockerfile: {given} is a directory") from None
     try:
-        fd = os.open(f"{path}.dockerignore", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(f"{given}.dockerignore", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
-            return text, _text(file.read(syntax.MAX_SIZE + 1), f"{path}.dockerignore") or "#"
+            return text, _text(file.read(syntax.MAX_SIZE + 1) or b"", f"{given}.dockerignore") or "#"
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise InvalidArgument(f"{path}.dockerignore is a symbolic link, which is not followed") from None
+            raise InvalidArgument(f"{given}.dockerignore is a symbolic link, which is not followed") from None
         return text, ""
+
+
+def _read_dockerfile_in(root: int, context: str, given: str) -> tuple[str, str]:
+    """Return the texts of the Dockerfile in a context that may be untrusted, and of its own .dockerignore."""
+    name = given or (_DEFAULT if target.exists(root, _DEFAULT) else _DEFAULT.lower())
+    path = os.path.join(context, name)
+    try:
+        fd = target.open_in_root(root, name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _missing(given or _DEFAULT) from None
+    with linux.closing(fd):
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+            raise InvalidArgument(f"failed to read dockerfile: {path} is {kind}")
+        with open(fd, "rb", closefd=False) as file:
+            text = _text(file.read(syntax.MAX_SIZE + 1), path)
+    own = f"{name}.dockerignore"
+    return text, (_read(root, own) or "#") if target.exists(root, own) else ""
 
 
 def _missing(name: str) -> NotFound:
