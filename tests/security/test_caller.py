@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Pyctr
+from tests.conftest import REPOSITORY, SLOWNESS, Pyctr
 from tests.network_leaks import discard_networks
 
 UMASKS = [0o000, 0o027, 0o077, 0o777]
@@ -295,3 +295,13 @@ def test_other_limits_of_the_caller_apply_to_the_container(pyctr: Pyctr, limit: 
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert str(value) in done.stdout
+
+
+def test_a_pipe_named_by_an_option_of_run_can_be_waited_for_and_interrupted(pyctr: Pyctr, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = pyctr.command("run", "--rm", "--env-file", tmp_path / "pipe", "busybox", "true")
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.terminate()
+        assert process.wait(5 * SLOWNESS) == -signal.SIGTERM

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctr_lite.cli.command.flags import Context
     from pyctr_lite.engine.container.container import Container
+    from pyctr_lite.engine.state.options import ContainerOptions
 
 
 _OTHERS = (
@@ -157,8 +158,9 @@ def run(context: Context) -> int:
         raise error
     terminal.parse_keys(flags.detach_keys)
     narration.to_stderr(flags.explain)
+    options = from_flags(flags)  # may wait for a pipe that --env-file names
     terminal.hold_signals()  # a signal between two steps would end this process and orphan the container
-    container = _create(context)
+    container = _create(context, options)
     if number := terminal.pending_end():
         lifecycle.remove(container, volumes=True)
         return 128 + number
@@ -181,11 +183,11 @@ def run(context: Context) -> int:
 def create(context: Context) -> int:
     """Create a container and print its id."""
     narration.to_stderr(context.flags.explain)
-    print(_create(context).id)
+    print(_create(context, from_flags(context.flags)).id)
     return 0
 
 
-def _create(context: Context) -> Container:
+def _create(context: Context, options: ContainerOptions) -> Container:
     from pyctr_lite.engine.life import lifecycle
 
     flags = context.flags
@@ -202,7 +204,6 @@ def _create(context: Context) -> Container:
             reason = (error.strerror or "").lower()
             raise PyctrError(f"failed to create the container ID file: open {flags.cidfile}: {reason}") from None
     try:
-        options = from_flags(flags)
         options.labs = context.labs
         if flags.pull == "always" or flags.platform:
             _pull(context)
