@@ -48,6 +48,12 @@ def as_plain_user(function: Callable[..., Any], *args: Any, **kwargs: Any) -> An
     return function(*args, **kwargs)
 
 
+def as_capable_user(function: Callable[..., Any], *args: Any) -> Any:
+    """Call the function as a plain user who has all capabilities."""
+    become_plain(capable=True)
+    return function(*args)
+
+
 def hold_as_plain_user(_: object, flags: int) -> int:
     """Leave a process behind that waits in new namespaces which a plain user owns: its number."""
     reader, writer = os.pipe()
@@ -119,12 +125,28 @@ def _leaves(fd: int) -> None:
     raise SystemExit(0)
 
 
+def _leaves_with_a_status(fd: int) -> None:
+    raise SystemExit(3)
+
+
+def _is_interrupted(fd: int) -> None:
+    raise KeyboardInterrupt
+
+
 def _waits(fd: int) -> NoReturn:
     heard, _, _ = select.select([fd], [], [], 2 * float(os.environ.get("PYCTR_SLOW", "1")))
     os._exit(0 if heard else 1)
 
 
-CHILDREN = {"says": _says, "returns": _returns, "raises": _raises, "leaves": _leaves, "waits": _waits}
+CHILDREN = {
+    "says": _says,
+    "returns": _returns,
+    "raises": _raises,
+    "leaves": _leaves,
+    "leaves with status 3": _leaves_with_a_status,
+    "is interrupted": _is_interrupted,
+    "waits": _waits,
+}
 
 
 def spawned(function: Callable[..., Any], flags: int, child: str, *more: Any) -> dict[str, Any]:
@@ -133,7 +155,8 @@ def spawned(function: Callable[..., Any], flags: int, child: str, *more: Any) ->
     own, others = (reader, writer) if child == "waits" else (writer, reader)
     said, status = "", None
     try:
-        pid, pidfd = _once(function, flags, lambda: CHILDREN[child](own), *more)
+        both = _once(function, flags, lambda: CHILDREN[child](own), *more)
+        pid, pidfd = both
         if child == "waits":
             os.write(others, b".")
         fdinfo = Path(f"/proc/self/fdinfo/{pidfd}").read_text()
@@ -145,7 +168,7 @@ def spawned(function: Callable[..., Any], flags: int, child: str, *more: Any) ->
     finally:
         os.close(reader)
         os.close(writer)
-    return {"pid": pid, "fdinfo": fdinfo, "said": said, "status": status}
+    return {"type": type(both).__name__, "pid": pid, "fdinfo": fdinfo, "said": said, "status": status}
 
 
 def _once(function: Callable[..., Any], *args: Any) -> Any:

@@ -303,7 +303,7 @@ def test_1_3_only_what_is_asked_for_is_new(yours: Yours) -> None:
 
 
 def test_1_3_the_child_never_comes_back(yours: Yours) -> None:
-    for child in ("returns", "raises", "leaves"):
+    for child in ("returns", "raises", "leaves", "leaves with status 3", "is interrupted"):
         with yours.at() as function:
             status = spawned(function, linux.CLONE_NEWUTS, child)["status"]
         expect(
@@ -327,6 +327,7 @@ def test_1_3_the_parent_goes_on_at_once(yours: Yours) -> None:
 def test_1_3_the_pidfd_is_the_child_s(yours: Yours) -> None:
     with yours.at() as function:
         found = spawned(function, linux.CLONE_NEWPID, "says")
+    equal(found["type"], "tuple", "the type of what spawn returns: the caller counts on (pid, pidfd)")
     lines = dict(line.split(":\t", 1) for line in found["fdinfo"].splitlines() if ":\t" in line)
     expect("Pid" in lines, "the second value is a descriptor, but not a pidfd: its fdinfo has no line `Pid:`")
     equal(
@@ -468,6 +469,16 @@ def test_1_4_with_privilege_groups_can_still_be_changed(yours: Yours, arena: Are
         "with privilege you write to setgroups all the same. If an outer user namespace has denied setgroups, the "
         'kernel answers EPERM to "allow": what is there to write?',
     )
+
+
+def test_1_4_ids_are_numbers_of_32_bits(yours: Yours, arena: Arena) -> None:
+    many = [(0, 3_000_000_000, 1), (1, 100_000, 2_000_000), (3_000_000_000, 0, 1)]
+    with holder(arena, linux.CLONE_NEWUSER) as other:
+        written(yours, other.inner, maps(many), maps(many), about="ids of 32 bits: the kernel refuses")
+        for file in ("uid_map", "gid_map"):
+            equal(
+                shown(other.pid, file), many, f"/proc/{other.inner}/{file}: which numbers are too large for you?"
+            )
 
 
 def test_1_4_a_plain_user_denies_setgroups_first(yours: Yours, arena: Arena) -> None:
@@ -619,6 +630,22 @@ def test_1_5_a_network_that_the_host_owns_comes_before_the_user_namespace(yours:
         )
 
 
+def test_1_5_privilege_is_not_a_user_id(yours: Yours, arena: Arena) -> None:
+    about = (
+        f"user {PLAIN} has all capabilities, and joins a network namespace of the host and a user namespace. "
+        "It is refused. Who knows which privileges a caller has: its user id, or the kernel?"
+    )
+    with (
+        holder(arena, linux.CLONE_NEWNET) as net,
+        holder(arena, linux.CLONE_NEWUSER) as user,
+        opened(net.pid, "net") as network,
+        opened(user.pid, "user") as users,
+    ):
+        for targets in (users | network, network | users):
+            found = joined(yours, targets, about, "as_capable_user")
+            equal([found["net"], found["user"]], [own(net)["net"], own(user)["user"]], "where the caller is then")
+
+
 def test_1_5_what_a_user_namespace_owns_comes_after_it(yours: Yours, arena: Arena) -> None:
     about = (
         f"user {PLAIN} owns a user namespace, and a uts and a net namespace that belong to it. It may join all "
@@ -666,6 +693,11 @@ def test_1_5_an_unknown_kind_is_an_error(yours: Yours, arena: Arena) -> None:
         about = "Who finds out that a wall they asked for is missing?"
         for name in ("moon", "UTS"):
             yours.raises(KeyError, {name: targets["uts"]}, about=about)
+    with holder(arena, linux.CLONE_NEWUSER) as other, opened(other.pid, "user") as users:
+        for targets in (users | {"moon": users["user"]}, {"moon": users["user"]} | users):
+            with yours.at() as function:
+                function.allow(moves=("namespaces",))
+                function.raises(KeyError, targets, about=about)
 
 
 def test_1_5_each_step_may_be_refused(yours: Yours, arena: Arena) -> None:
@@ -768,7 +800,9 @@ def test_1_6_127_0_0_1_answers(yours: Yours) -> None:
 
 
 def test_1_6_the_other_flags_stay(yours: Yours) -> None:
-    for name, others in (("IFF_DEBUG (0x4)", IFF_DEBUG), ("IFF_PROMISC (0x100)", 0x100)):
+    some = {"IFF_DEBUG (0x4)": IFF_DEBUG, "IFF_PROMISC (0x100)": 0x100}
+    some["IFF_DYNAMIC (0x8000, which makes a signed 16-bit number negative)"] = -0x8000
+    for name, others in some.items():
         with network(yours) as (function, look):
             before = look(
                 lambda others=others: (interface_flags(interface_flags() | others), interface_flags())[1]
@@ -778,8 +812,9 @@ def test_1_6_the_other_flags_stay(yours: Yours) -> None:
         expect(found & IFF_UP, f"the flags of `lo` are {found:#x} afterwards: IFF_UP (0x1) is not among them")
         expect(
             found & before == before,
-            f"`lo` had the flag {name}, all in all {before:#x}, and now its flags are {found:#x}: setting "
-            "replaces all of them. Which flags do you give back, and did the kernel's answer reach you?",
+            f"`lo` had the flag {name}, all in all {before & 0xFFFF:#x}, and now its flags are "
+            f"{found & 0xFFFF:#x}: setting replaces all of them. Which flags do you give back, and did the "
+            "kernel's answer reach you?",
         )
 
 
