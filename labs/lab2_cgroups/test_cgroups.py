@@ -208,6 +208,9 @@ def test_2_1_shares_become_a_weight(cpu_lines: Lines) -> None:
 def test_2_1_quota_and_period_are_one_line(cpu_lines: Lines) -> None:
     cpu_lines.check(cpu_quota=50_000, cpu_period=200_000)
     cpu_lines.check("With a quota alone the period is the kernel's own: what is it?", cpu_quota=50_000)
+    too_large = "Who says that a number is too large, you or the kernel?"
+    cpu_lines.check(too_large, cpu_quota=2**40, cpu_period=2**33)
+    cpu_lines.check(too_large, cpu_period=1_000_001)
 
 
 def test_2_1_no_limit_is_max(cpu_lines: Lines) -> None:
@@ -804,17 +807,19 @@ def test_2_4_what_cannot_be_read_or_opened_is_an_error(yours: Yours, tmp_path: P
     with yours.at() as function:
         seen = (run(function, ()).watch or Watch(())).seen
     for name in ("openat", "read", "write"):
-        for nth in range(1, 1 + sum(call.name == name for call in seen)):
+        calls = range(1, 1 + sum(call.name == name for call in seen))
+        for nth, number in itertools.product(calls, (errno.EIO, errno.ENOENT)):
             with yours.at() as function:
-                answer = run(function, (Fault(name, errno.EIO, nth),))
+                answer = run(function, (Fault(name, number, nth),))
+            step = f"call {nth} of {name} with {errno_name(number)}"
             expect(
                 answer.raised is not None,
-                f"the kernel refused call {nth} of {name} with EIO, and enable returned {answer.value!r} as if "
-                "nothing had happened. Who is to hear of it?",
+                f"the kernel refused {step}, and enable returned {answer.value!r} as if nothing had happened. Who "
+                "is to hear of it?",
             )
             assert answer.raised is not None
             if not answer.raised.is_a(OSError):
-                yours.refused(answer, InvalidArgument, "The kernel refused a step with EIO.")
+                yours.refused(answer, InvalidArgument, f"The kernel refused {step}.")
 
 
 def test_2_4_the_kernel_gives_it_to_the_group(yours: Yours, tree: tuple[HierarchyMount, str, str]) -> None:
@@ -948,13 +953,17 @@ def test_2_5_again_is_another_signal(yours: Yours, arena: Arena, box: Group) -> 
 
 def test_2_5_who_survives_runs_on(yours: Yours, arena: Arena, box: Group) -> None:
     with members(arena, box, "") as [process]:
-        yours(box, signal.SIGURG)  # which does nothing by default (signal(7))
-        expect(
-            not freeze_is_asked_for(box),
-            f"{name_of(box)}: kill() has returned, and the group, which was running before, is left frozen: who "
-            "lets it go on?",
-        )
-        expect(not ended(process, 0), f"{name_of(box)}: SIGURG ends no process, and one has ended. What was sent?")
+        for number, name in ((signal.SIGURG, "SIGURG"), (0, "signal 0")):  # neither does anything (signal(7))
+            yours(box, number)
+            expect(
+                not freeze_is_asked_for(box),
+                f"{name_of(box)}: kill() has returned, and the group, which was running before, is left frozen: "
+                "who lets it go on?",
+            )
+            expect(
+                not ended(process, 0.02),
+                f"{name_of(box)}: {name} ends no process, and one has ended. What was sent?",
+            )
 
 
 def test_2_5_nobody_escapes_by_forking(yours: Yours, arena: Arena, box: Group) -> None:
@@ -1285,6 +1294,7 @@ def busy(process: Process) -> tuple[float, float]:
 
 def test_2_6_when_the_time_is_up_it_says_so(yours: Yours, arena: Arena, lone: Group) -> None:
     make(lone, "/a/b")
+    late = []
     for seconds, below in itertools.product((0.15, 0, -1), ("", "/a/b")):
         stays = f"{name_of(lone)}: the group has a process that stays, and the deadline is {seconds} s away"
         with members(arena, lone, below) as [process]:
@@ -1318,6 +1328,26 @@ def test_2_6_when_the_time_is_up_it_says_so(yours: Yours, arena: Arena, lone: Gr
             max(0, seconds) <= found.took < max(0, seconds) + 1,
             f"{stays}, and remove() gives up after {found.took:.2f} s. What is `deadline` a time of?",
         )
+        if seconds > 0:
+            late.append(found.took - seconds)
+    expect(
+        min(late) < 0.5,
+        f"{stays.partition(':')[0]}: with a process that stays, and a deadline 0.15 s away, remove() gives up "
+        f"{min(late):.2f} s after it. How long may a rest between two tries be?",
+    )
+
+
+def test_2_6_all_groups_have_one_deadline(yours: Yours, arena: Arena, lone: Group) -> None:
+    make(lone, "/a")
+    with members(arena, lone, "/a", "") as [process, _], yours.at() as function:
+        process.begin((0.6 * SLOWNESS,), {}, "ends_after")
+        found = Removal(function, lone, 0.8)
+    yours.refused(found.answer, OSError, "The group has a process that stays.", errno.EBUSY)
+    expect(
+        found.took < 1.2,
+        f"{name_of(lone)}: the deadline was 0.8 s away, the process of a group below ended after 0.6 s, and that "
+        f"of the group itself stays: remove() gives up after {found.took:.2f} s. Whose time is it?",
+    )
 
 
 def test_2_6_in_version_2_the_kernel_says_when(

@@ -403,30 +403,35 @@ def test_3_2_what_cannot_be_a_root_is_refused(yours: Yours, root: Path) -> None:
 
 
 def test_3_2_paths_of_all_kinds(yours: Yours, root: Path) -> None:
-    odd = root.parent / "a: b,ä"
+    odd, deep = root.parent / " a: b,ä\n ", root.parent / "deep/root"
     odd.mkdir()
+    (deep.parent / "inner").mkdir(parents=True)
+    deep.mkdir()
     (root.parent / "link").symlink_to("root")
-    for directory, path in (
-        (root.parent, "root"),
-        (root, "."),
-        (root / "inside", ".."),
-        (Path("/"), f"{root}/"),
-        (Path("/"), str(root.parent / "link")),
-        (Path("/proc"), str(odd)),
+    (root.parent / "down").symlink_to("deep/inner")
+    for directory, path, new in (
+        (root.parent, "root", root),
+        (root, ".", root),
+        (root / "inside", "..", root),
+        (Path("/"), f"{root}/", root),
+        (Path("/"), str(root.parent / "link"), root),
+        (Path("/proc"), str(odd), odd),
+        (odd.parent, odd.name, odd),
+        (Path("/"), f"{root.parent}/down/../root", deep),
     ):
         with host(yours) as (function, look):
-            look(partial(bind, odd if path == str(odd) else root))
+            look(partial(bind, new))
             answer = function.answer((str(directory), path), scene="from_directory")
             about = f"pivot_root({path!r}), called in the working directory {directory}"
             if answer.raised is not None:
                 raise CheckFailed(
                     f"{about}, raises\n    {answer.raised}\nIt should return: the path is that of a mount point. "
-                    "Where is a relative path looked up once you have moved?",
+                    "Where is a relative path looked up once you have moved, and who takes a path apart?",
                     answer.raised.traceback,
                 )
             found = place(f"/proc/{function.process.pid}/root")[1]
             expect(
-                found == (odd if path == str(odd) else root).stat().st_ino,
+                found == new.stat().st_ino,
                 f"{about}, makes another directory the root: where is a relative path looked up?",
             )
 
@@ -698,6 +703,8 @@ def test_3_3_the_path_as_it_is(yours: Yours, image: Image) -> None:
     for path in ("etc/name/", "etc/name/.", "/etc/name//", " etc/name", "etc/name "):
         wanted = "ENOENT" if " " in path else "ENOTDIR"
         leads(yours, image, path, wanted, "etc/name is a file. Which characters of the path reach the kernel?")
+    (image.top / "etc/caf\udce9").touch()
+    leads(yours, image, "etc/caf\udce9", "/etc/caf\udce9", "the name is not UTF-8. Which bytes reach the kernel?")
 
 
 def test_3_3_as_a_process_sees_it_whose_root_it_is(yours: Yours, image: Image) -> None:

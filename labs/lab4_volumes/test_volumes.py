@@ -62,7 +62,7 @@ def mode(path: Path) -> str:
 
 
 def test_4_1_v_makes_a_missing_directory_with_those_above_it(yours: Yours, tmp_path: Path) -> None:
-    for name in ("one", "not/there/yet", f"{ODD}/{ODD}", "with/slash/"):
+    for name in ("one", "not/there/yet", f"{ODD}/{ODD}", "with/slash/", "caf\udce9", "$HOME", "${HOME}/~"):
         path = tmp_path / name
         answer = yours.answer((f"{tmp_path}/{name}", True))
         expect(
@@ -437,6 +437,7 @@ def test_4_2_any_text_gives_what_the_grammar_says(yours: Yours) -> None:
     drawn = random.Random(42)
     texts = [*PARTS, *map(":".join, itertools.product(PARTS, repeat=2))]
     texts += [":".join(drawn.choices(PARTS, k=3)) for _ in range(300)]
+    texts += [f"{path}:{path}" for path in ("/caf\udce9", "/$HOME", "/${HOME}/~")]
     with yours.at() as function:
         found = function.scene("each", texts)
     for text, answer in zip(texts, found, strict=True):
@@ -545,8 +546,7 @@ def refusal(path: str) -> str:
 
 
 def tree(path: str, pid: int | str = "self") -> dict[str, list[str]]:
-    """What mountinfo says of the mounts at a path and below it: their options, then propagation without "
-    "numbers."""
+    """What mountinfo says of the mounts at a path and below it: options, and propagation without numbers."""
     found = {}
     for mount in mountinfo.mounts(pid):
         if f"{mount.mountpoint}/".startswith(f"{path}/"):
@@ -593,6 +593,34 @@ def test_4_3_a_file_on_a_file(yours: Yours, tmp_path: Path) -> None:
             "what lies beside it should be as before. What is bound on what?",
         )
         equal(at.look(Path(spot).read_text), "source/file", "the content of a file that another was bound on")
+
+
+def test_4_3_paths_are_the_kernel_s_to_resolve(yours: Yours, tmp_path: Path) -> None:
+    with place(yours, tmp_path) as at:
+        at.look(partial(paths_of_all_kinds, at.top))
+        for source, target, wanted in PATHS:
+            about = f"{source!r} is bound on {target!r}, where `link` leads to deep/inner. Who takes a path apart?"
+            at.bind(f"{at.top}/{source}", f"{at.top}/{target}", about=about)
+            equal(sorted(at.tree(f"{at.top}/deep")), [f"{at.top}/{wanted}"], f"the new mount: {about}")
+            equal(at.look(lambda wanted=wanted: os.listdir(f"{at.top}/{wanted}")), ["seen"], f"its files: {about}")
+            at.look(lambda wanted=wanted: linux.umount2(f"{at.top}/{wanted}", 0))
+
+
+PATHS = (
+    ("link/../from", "deep/to", "deep/to"),
+    ("deep/from", "link/../to", "deep/to"),
+    ("deep/caf\udce9", "deep/to", "deep/to"),
+    ("deep/from", "deep/caf\udce9", "deep/caf\udce9"),
+)
+
+
+def paths_of_all_kinds(top: str) -> None:
+    """Directories `from` and `to`, and a `link` by whose `..` one comes to others of these names."""
+    for name in ("from", "to", "deep/inner", "deep/to", "deep/from", "deep/caf\udce9"):
+        Path(top, name).mkdir(parents=True, exist_ok=True)
+    for name in ("from", "caf\udce9"):
+        Path(top, "deep", name, "seen").touch()
+    Path(top, "link").symlink_to("deep/inner")
 
 
 def test_4_3_what_is_mounted_on_the_target_is_hidden(yours: Yours, tmp_path: Path) -> None:
@@ -861,6 +889,33 @@ def test_4_4_what_the_mount_had_it_keeps(yours: Yours, tmp_path: Path) -> None:
             f"{found}: "
             "readonly=False does not ask for more than it had. What did it have?",
         )
+
+
+def test_4_4_of_two_mounts_the_upper_one_is_meant(yours: Yours, tmp_path: Path) -> None:
+    with bound(yours, tmp_path, linux.MS_NODEV) as at:
+        at.look(lambda: mount_tmpfs(at.target, linux.MS_NOSUID))
+        found = set(changed(at, readonly=True)) & {"ro", "nosuid", "nodev"}
+        equal(
+            sorted(found),
+            ["nosuid", "ro"],
+            "a mount with nodev, another one with nosuid on top of it, and readonly=True: the flags of the upper "
+            "one, of these three. Which of the two is at the target?",
+        )
+
+
+def test_4_4_a_path_is_the_kernel_s_to_resolve(yours: Yours, tmp_path: Path) -> None:
+    with bound(yours, tmp_path) as at:
+
+        def arrange() -> None:
+            paths_of_all_kinds(at.top)
+            for name in ("to", "deep/to"):
+                linux.mount(at.source, f"{at.top}/{name}", None, linux.MS_BIND)
+
+        at.look(arrange)
+        about = "the target is link/../to, where `link` leads to deep/inner. Whose `..` is that?"
+        at.bind(f"{at.top}/link/../to", readonly=True, propagation="rprivate", about=about)
+        found = [name for name in ("to", "deep/to") if "ro" in at.tree(at.top)[f"{at.top}/{name}"]]
+        equal(found, ["deep/to"], f"what is read-only afterwards: {about}")
 
 
 def test_4_4_flags_are_added_also_without_read_only(yours: Yours, tmp_path: Path) -> None:
@@ -1170,9 +1225,9 @@ def test_4_5_a_new_volume_gets_what_the_image_has_there(yours: Yours, image: Ima
 
 
 def test_4_5_never_over_what_is_there(yours: Yours, image: Image) -> None:
-    for name in ("one", ".env", "sub"):
+    for name in ("one", ".env", "sub", "lost+found"):
         image = image.again()
-        (image.data / name).mkdir() if name == "sub" else (image.data / name).write_text("mine")
+        (image.data / name).write_text("mine") if name in ("one", ".env") else (image.data / name).mkdir()
         given = image.fill(yours)
         expect(
             image.contents() == [name],
@@ -1228,9 +1283,11 @@ def test_4_5_any_directory_of_the_image(yours: Yours, image: Image) -> None:
     (image.root / "empty").mkdir(mode=0o750)
     (image.root / ODD / "srv").mkdir(parents=True)
     (image.root / ODD / "srv/x").touch()
+    (image.root / "link").symlink_to(f"{ODD}/srv")
     for path, wanted in (
         *((f"/{ODD}/srv/", ["x"]), ("/srv/sub/..", ALL), ("srv", ALL), ("/empty", []), ("//srv//sub", ["two"])),
-        ("/", sorted([ODD, "empty", "srv"])),
+        *((path, ["srv", "srv/x"]) for path in (f"/{ODD}", "/link/..")),
+        ("/", sorted([ODD, "empty", "link", "srv"])),
     ):
         one = image.again_with(image.root)
         equal(

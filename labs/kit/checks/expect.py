@@ -36,7 +36,7 @@ def expect(holds: object, observed: str) -> None:
 
 def equal(found: object, wanted: object, about: str) -> None:
     """Fail the check if two values or their types differ, showing both."""
-    if codec.encode(found) != codec.encode(wanted):
+    if json.dumps(codec.encode(found)) != json.dumps(codec.encode(wanted)):  # to Python 1 equals True
         raise CheckFailed(
             f"{about}\n    yours gives  {found!r}\n    wanted is    {wanted!r}{_types(found, wanted)}"
         )

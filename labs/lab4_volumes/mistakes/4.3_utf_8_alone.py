@@ -1,0 +1,27 @@
+"""A path that is not UTF-8 becomes another."""
+
+from __future__ import annotations
+
+import os
+
+from pyctr_lite import linux
+from pyctr_lite.volumes import bind
+
+HINT = "Who takes a path apart?"
+
+
+def bind_mount(
+    source: str,
+    target: str,
+    *,
+    readonly: bool = False,
+    recursive: bool = True,
+    propagation: str = "rprivate",
+    flags: int = 0,
+    readonly_recursive: bool = False,
+) -> None:
+    source = source.encode(errors="replace").decode()
+    linux.mount(source, target, None, linux.MS_BIND | (linux.MS_REC if recursive else 0))
+    bind.change_mount(
+        target, readonly=readonly, propagation=propagation, flags=flags, readonly_recursive=readonly_recursive
+    )
