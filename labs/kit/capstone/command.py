@@ -73,8 +73,10 @@ def signal_status(world: World) -> None:
 
 @check("no such command: 127; one that cannot be executed: 126")
 def missing_command(world: World) -> None:
-    for command, status in (("nosuch", 127), ("/bin/nosuch", 127), ("/etc/motd", 126), ("/etc", 126)):
+    odd = os.fsdecode(b"no\xffsuch")
+    for command, status in (("nosuch", 127), ("/bin/nosuch", 127), (odd, 127), ("/etc/motd", 126), ("/etc", 126)):
         done = world.run(BASE, "--", command)
+        command = ascii(command)[1:-1]
         expect(
             done.status == status,
             f"`run {BASE} -- {command}` was to exit with {status}: {done.describe()}. In which process is the "

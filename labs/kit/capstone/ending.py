@@ -123,6 +123,7 @@ def usage(world: World) -> None:
         ("a layer that does not exist", ["/srv/nosuch", *command]),
         ("a volume's source that does not exist", ["-v", "/srv/nosuch:/data", BASE, *command]),
         ("a limit that is no number", ["-m", "much", BASE, *command]),
+        ("a limit that only looks like a number", ["-m", "\xb2", BASE, *command]),
         ("a volume without DST", ["-v", "/srv/data", BASE, *command]),
         ("no COMMAND", [BASE]),
         ("no LAYER", command),
