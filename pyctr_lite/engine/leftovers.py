@@ -14,6 +14,7 @@ from pyctr_lite.engine import background
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.state.lock import Lock
 from pyctr_lite.engine.state.record import Record
+from pyctr_lite.errors import BrokenRecord
 from pyctr_lite.formats import number
 from pyctr_lite.linux import mountinfo
 from pyctr_lite.rootfs import walk
@@ -185,7 +186,7 @@ def _is_renamed(home: Home, id: str, name: str) -> bool:
     """Return whether the container has another name than the link says: a `rename` was interrupted."""
     try:
         return bool(Record.read(home.paths.container(id)).name != name)
-    except FileNotFoundError:
+    except (FileNotFoundError, BrokenRecord):
         return False
 
 

@@ -7,7 +7,7 @@ import os
 from pyctr_lite.engine.container.container import Container
 from pyctr_lite.engine.state import lock, names, states
 from pyctr_lite.engine.state.record import Record
-from pyctr_lite.errors import Conflict, NotFound, PyctrError
+from pyctr_lite.errors import BrokenRecord, Conflict, NotFound, PyctrError
 from pyctr_lite.runtime import state as runtime_state
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def read_all(home: Home, *, all: bool = True) -> tuple[list[Container], bool]:
     """Read all containers, the newest first; without `all` only those that are running.
 
     Also return whether every directory was a complete container. One that is not is being created or removed, or a
-    command was killed while it did that.
+    command was killed while it did that, or its files are damaged, which `doctor` reports.
     """
     found, complete = [], True
     for id in home.names.directories():
@@ -43,8 +43,8 @@ def read_all(home: Home, *, all: bool = True) -> tuple[list[Container], bool]:
                 container = Container.load(home, id)
                 if all or container.state.running:
                     found.append(container)
-        except (NotFound, FileNotFoundError):
-            complete = False  # it has just been removed, or is being created
+        except (NotFound, FileNotFoundError, BrokenRecord):
+            complete = False  # it has just been removed, or is being created, or is damaged
     return sorted(found, key=lambda container: container.record.created, reverse=True), complete
 
 
@@ -54,8 +54,8 @@ def mounting(home: Home, volume: str) -> list[str]:
     for id in home.names.ids():
         try:
             mounts = Record.read(home.paths.container(id)).mounts
-        except FileNotFoundError:
-            continue  # it is being created or removed
+        except (FileNotFoundError, BrokenRecord):
+            continue  # it is being created or removed, or is damaged
         if any(mount.get("Name") == volume for mount in mounts):
             found.append(id)
     return found

@@ -13,7 +13,7 @@ import os
 from pyctr_lite.engine.bundle import write
 from pyctr_lite.engine.container import containers
 from pyctr_lite.engine.state import record
-from pyctr_lite.errors import Conflict, InvalidArgument
+from pyctr_lite.errors import BrokenRecord, Conflict, InvalidArgument
 from pyctr_lite.formats import number
 
 TYPE_CHECKING = False
@@ -107,8 +107,8 @@ def _taken(home: Home) -> list[Range]:
     for id in home.names.ids():
         try:
             ids = record.Record.read(home.paths.container(id)).id_range
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # it is being created or removed, and has no range
+        except (FileNotFoundError, NotADirectoryError, BrokenRecord):
+            continue  # it is being created or removed, and has no range, or is damaged
         if ids:
             ranges.append(ids)
     return ranges

@@ -7,6 +7,9 @@ import stat
 
 from pyctr_lite.engine import leftovers
 from pyctr_lite.engine.doctor.finding import Finding
+from pyctr_lite.engine.state.record import Record
+from pyctr_lite.engine.state.states import State
+from pyctr_lite.errors import BrokenRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ def findings(home: Home) -> Iterator[Finding]:
     yield _directory("run directory", home.paths.run)
     if os.geteuid() != 0:
         return
+    yield _records(home)
     found = leftovers.find(home)
     for kind, plural in leftovers.KINDS.items():
         left = [each.path for each in found if each.kind == kind]
@@ -49,6 +53,21 @@ def _directory(name: str, path: str) -> Finding:
     free = os.statvfs(path)
     megabytes = free.f_bavail * free.f_frsize // 10**6
     return Finding("state", name, megabytes >= 100, f"{path}, {megabytes} MB free", "free space: image prune, rm")
+
+
+def _records(home: Home) -> Finding:
+    """Examine the files of the containers: one that is damaged is in no list."""
+    damaged: list[str] = []
+    for id in home.names.directories():
+        try:
+            Record.read(home.paths.container(id))
+            State.read(home.paths.container(id))
+        except FileNotFoundError:
+            pass  # it is being made or removed, or a leftover
+        except BrokenRecord as error:
+            damaged.append(error.message)
+    fix = "repair the file, or remove its directory"
+    return Finding("state", "records", not damaged, "; ".join(damaged) or "all can be read", fix, needed=False)
 
 
 def _faults(path: str) -> Finding:

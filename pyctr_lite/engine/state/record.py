@@ -6,6 +6,7 @@ import time
 
 from pyctr_lite import jsonfile
 from pyctr_lite.engine.state.options import ContainerOptions
+from pyctr_lite.errors import BrokenRecord
 from pyctr_lite.formats import timestamps
 
 TYPE_CHECKING = False
@@ -65,9 +66,13 @@ class Record:
 
     @classmethod
     def read(cls, directory: str) -> Record:
-        """Read the record in a container's directory. Raises FileNotFoundError if it is missing."""
-        content = jsonfile.read(f"{directory}/container.json")
-        return cls(ContainerOptions(**content.pop("options")), **content)
+        """Read the record in a container's directory. Raises FileNotFoundError if it is missing, BrokenRecord."""
+        path = f"{directory}/container.json"
+        try:
+            content = jsonfile.read(path)
+            return cls(ContainerOptions(**content.pop("options")), **content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BrokenRecord(path, error) from None
 
     def write(self, directory: str) -> None:
         """Replace container.json. On a full disk an existing file is overwritten in place."""

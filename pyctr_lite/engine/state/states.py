@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctr_lite import jsonfile
-from pyctr_lite.errors import Conflict
+from pyctr_lite.errors import BrokenRecord, Conflict
 from pyctr_lite.formats import timestamps
 
 TYPE_CHECKING = False
@@ -51,8 +51,12 @@ class State:
 
     @classmethod
     def read(cls, directory: str) -> State:
-        """Read the state in a container's directory."""
-        return cls(**jsonfile.read(f"{directory}/state.json"))
+        """Read the state in a container's directory. Raises FileNotFoundError if it is missing, BrokenRecord."""
+        path = f"{directory}/state.json"
+        try:
+            return cls(**jsonfile.read(path))
+        except (ValueError, TypeError) as error:
+            raise BrokenRecord(path, error) from None
 
     def write(self, directory: str) -> None:
         """Replace state.json. On a full disk it is overwritten in place, so the end of a container is recorded."""
