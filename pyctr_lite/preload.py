@@ -89,9 +89,12 @@ def build(directory: str) -> None:
     files += [(f"oci-{verb}", ("oci.main", *leading), ()) for verb, leading in OCI.items()]
     files += [(f"cli-{name}", ("cli.main", *CLI[name[:-2]]), leading) for name, leading in MORE.items()]
     for file, leading, more in files:
-        needed = _needed(leading)
-        if more:
-            needed = [module for module in _needed((*leading, *more)) if module not in needed]
+        try:
+            needed = _needed(leading)
+            if more:
+                needed = [module for module in _needed((*leading, *more)) if module not in needed]
+        except subprocess.CalledProcessError:
+            continue  # urllib3 is not installed yet: the verb says so when it is called
         for name, source in needed:
             if name not in code:
                 code[name] = _compiled(name, source)

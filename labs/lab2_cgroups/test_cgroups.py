@@ -205,12 +205,13 @@ def test_2_1_shares_become_a_weight(cpu_lines: Lines) -> None:
         cpu_lines.check(cpu_shares=shares)
 
 
+TOO_LARGE = "Who says that a number is too large, you or the kernel?"
+
+
 def test_2_1_quota_and_period_are_one_line(cpu_lines: Lines) -> None:
     cpu_lines.check(cpu_quota=50_000, cpu_period=200_000)
     cpu_lines.check("With a quota alone the period is the kernel's own: what is it?", cpu_quota=50_000)
-    too_large = "Who says that a number is too large, you or the kernel?"
-    cpu_lines.check(too_large, cpu_quota=2**40, cpu_period=2**33)
-    cpu_lines.check(too_large, cpu_period=1_000_001)
+    cpu_lines.check(TOO_LARGE, cpu_quota=2**40, cpu_period=2**33)
 
 
 def test_2_1_no_limit_is_max(cpu_lines: Lines) -> None:
@@ -222,6 +223,7 @@ def test_2_1_a_period_alone_is_written(cpu_lines: Lines) -> None:
     cpu_lines.check(
         "It is a period alone: it is written with no limit as its quota. What is the word?", cpu_period=50_000
     )
+    cpu_lines.check(TOO_LARGE, cpu_period=1_000_001)
 
 
 def test_2_1_a_quota_of_0_is_a_number(cpu_lines: Lines) -> None:

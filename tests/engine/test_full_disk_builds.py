@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ def context(tmp_path: Path) -> Path:
 
 def files(root: Path) -> set[str]:
     """Return all files of a state directory, without those of the caches."""
+    while any(path.name.endswith(".removing") for path in (root / "containers").iterdir()):
+        time.sleep(0.01)  # the files of a container of --rm go after its end was told
     return {
         str(path.relative_to(root))
         for path in root.rglob("*")

@@ -97,8 +97,8 @@ def test_an_exception_shows_the_learners_own_line(tried: Callable[..., session.R
 def test_the_time_of_a_call_does_not_end_the_description_of_its_error() -> None:
     """Nor does it on a busy machine, where a function that raises in its last moment is described after that."""
     code = """
-import signal, time
-from labs.kit.subject import process
+import signal, time, types
+from labs.kit.subject.process import Process, _too_slow
 
 class Slow(Exception):
     def __str__(self):
@@ -108,8 +108,8 @@ class Slow(Exception):
 def function():
     raise Slow
 
-signal.signal(signal.SIGALRM, process._too_slow)
-print(process._call(function, (), {}, 0.1)["error"]["text"])
+signal.signal(signal.SIGALRM, _too_slow)
+print(Process._call(types.SimpleNamespace(returned=None), function, (), {}, 0.1)["error"]["text"])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=manifest.CHECKOUT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("described\n", "")

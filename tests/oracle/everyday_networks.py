@@ -146,7 +146,7 @@ SCENARIOS: dict[str, list[Line]] = {
         "exec web sh -c 'ls /sys/class/net; ip -o -4 address show dev eth1 | cut -d : -f 2 | cut -c 1-26'",
         "exec web sh -c 'ping -c 1 -w 5 plain | head -1; ping -c 1 -w 5 box | head -1'",
         "inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPAddress}} {{end}}' web plain",
-        "ps --filter name=web --format '{{.Networks}}'",
+        "ps --filter name=web --filter network=six --format '{{.Names}}'",
         "network disconnect six web",
         "network disconnect six web",
         "network disconnect nosuch web",

@@ -12,7 +12,7 @@ from pyctr_lite.registries.authorization import CLIENT, basic
 if TYPE_CHECKING:
     from pyctr_lite.registries.credentials import Credential
 
-HINT = "'//auth.example:8443/t'"
+HINT = "'https://registry.exampletoken"
 
 
 def token_request(

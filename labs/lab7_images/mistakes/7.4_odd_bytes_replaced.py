@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-HINT = "of ten odd entries two give the same bytes"
+HINT = "odd entries two give the same bytes"
 
 
 def part_of_key(

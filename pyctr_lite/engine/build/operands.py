@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from pyctr_lite.build import modes
+from pyctr_lite.build.patterns import Exclusions
 from pyctr_lite.commit import words
 from pyctr_lite.errors import InvalidArgument
 from pyctr_lite.formats import number
@@ -60,6 +61,7 @@ class Operands:
         self._check()
 
     def _check(self) -> None:
+        Exclusions(self.patterns)
         if self.remote and self.name == "COPY":
             raise InvalidArgument(f"source can't be a URL for COPY: {self.remote[0]}", "use ADD")
         for source in self.sources:

@@ -75,9 +75,12 @@ def bindings(options: ContainerOptions, exposed: dict[str, Any]) -> dict[str, li
             if rows is not None and row not in rows:
                 rows.append(row)
     names = [f"{port}/{protocol}" for text in options.expose for port, protocol in ports.parse_expose(text)]
-    names += [
-        f"{port}/{protocol}" for text in exposed for numbers, protocol in [ports.parse(text)] for port in numbers
-    ]
+    for text in exposed:
+        try:
+            numbers, protocol = ports.parse(text)
+        except ValueError as error:
+            raise InvalidArgument(f"the image's ExposedPorts: {error}") from None
+        names += [f"{port}/{protocol}" for port in numbers]
     for name in names:
         found.setdefault(name, [{"HostIp": "", "HostPort": ""}] if options.publish_all else None)
     return found
