@@ -63,10 +63,8 @@ class BrokenRecord(PyctrError):
     """A file of a container that is damaged, for example by a power failure."""
 
     def __init__(self, path: str, reason: Exception) -> None:
-        reason_text = (
-            str(reason).removeprefix(f"{path}: ") if isinstance(reason, ValueError) else "keys are missing"
-        )
-        super().__init__(f"{path} is damaged: {reason_text}", "repair the file, or remove its directory")
+        text = str(reason).removeprefix(f"{path}: ") if isinstance(reason, ValueError) else "keys are missing"
+        super().__init__(f"{path} is damaged: {text}", "repair the file, or remove its directory")
 
 
 class BrokenArchive(PyctrError):

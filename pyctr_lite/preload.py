@@ -93,8 +93,10 @@ def build(directory: str) -> None:
             needed = _needed(leading)
             if more:
                 needed = [module for module in _needed((*leading, *more)) if module not in needed]
-        except subprocess.CalledProcessError:
-            continue  # urllib3 is not installed yet: the verb says so when it is called
+        except subprocess.CalledProcessError as error:
+            if "No module named 'urllib3'" not in error.stderr:
+                raise
+            continue  # it is not installed yet
         for name, source in needed:
             if name not in code:
                 code[name] = _compiled(name, source)

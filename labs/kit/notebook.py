@@ -70,8 +70,9 @@ class _Predictions:
         """Keep the letter of an answer to the question above, and show it beside the result: `predict("b", …)`."""
         from IPython.display import display
 
+        show: Any = display  # it has no annotations
         text = self.given.give(answer, name, choices)
-        self.shown = display({"text/plain": text}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self.shown = show({"text/plain": text}, raw=True, display_id=True)
         self.is_next = False
 
     def predictions(self) -> None:

@@ -57,7 +57,7 @@ def _directory(name: str, path: str) -> Finding:
 
 def _records(home: Home) -> Finding:
     """Examine the files of the containers: one that is damaged is in no list."""
-    damaged: list[str] = []
+    damaged, fix = [], ""
     for id in home.names.directories():
         try:
             Record.read(home.paths.container(id))
@@ -66,7 +66,7 @@ def _records(home: Home) -> Finding:
             pass  # it is being made or removed, or a leftover
         except BrokenRecord as error:
             damaged.append(error.message)
-    fix = "repair the file, or remove its directory"
+            fix = error.hint
     return Finding("state", "records", not damaged, "; ".join(damaged) or "all can be read", fix, needed=False)
 
 
